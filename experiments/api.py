@@ -1,0 +1,142 @@
+"""The workbench from Python: what the commands do, as methods that return objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+
+from experiments.workspace import StoredEvaluation, find_workspace
+from tasks import registry
+from workbench.adaptation import Adaptation
+from workbench.backbone import open_backbone
+from workbench.contracts import Silent
+from workbench.errors import InputError
+from workbench.evaluation import evaluate, predict
+from workbench.kinds import KINDS
+from workbench.learning import Lesson, learn, open_adapter
+from workbench.methods import METHODS
+from workbench.model import resolve_precision
+from workbench.sampling import draw
+from workbench.settings import Budget, Document
+from workbench.store import key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from workbench.contracts import Listener
+    from workbench.store import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An adapter, and how it does on the test split."""
+
+    adapter: StoredAdapter
+    test: StoredEvaluation
+    majority: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an adapter says about one text; ``confidence`` is the label's probability."""
+
+    text: str
+    label: str
+    confidence: float
+
+
+class Workbench:
+    """One workspace and the tasks that can be seen from here."""
+
+    def __init__(
+        self,
+        workspace: Path | None = None,
+        task_folders: Sequence[Path] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        """Use a workspace as ``--workspace`` does, and task folders as ``--tasks`` does."""
+        self.workspace = find_workspace(workspace)
+        self.task_folders = registry.user_folders(task_folders)
+        self.listener: Listener = listener or Silent()
+
+    def lesson(self, task: str, method: str, backbone: str = "minilm", seed: int = 0, **settings: Any) -> Lesson:
+        """Return what :meth:`train` would learn.
+
+        Args:
+            task: name of a task.
+            method: name of a method.
+            backbone: name, hub id or folder.
+            seed: for every random choice.
+            settings: the method's hyper-parameters, and ``budget`` as a mapping.
+
+        Raises:
+            InputError: an unknown name or setting, or data that do not fit.
+        """
+        return self._lesson(task, method, backbone, seed, Document(settings, "settings"))
+
+    def lesson_from(self, task: str, method: str, backbone: str, seed: int, assignments: Sequence[str]) -> Lesson:
+        """Return the lesson that ``key=value`` assignments describe; raises as :meth:`lesson`."""
+        return self._lesson(task, method, backbone, seed, Document({}, "command line").set(assignments))
+
+    def train(self, lesson: Lesson) -> Trained:
+        """Train the lesson's adapter, or take it from the store, and test it.
+
+        Raises:
+            TrainingError: the fit failed; nothing was stored.
+        """
+        label = f"{lesson.task.name} · {lesson.adaptation.method}"
+        adapter = learn(lesson, self.workspace.adapters, self.listener, label)
+        rows = draw(lesson.task, lesson.budget, lesson.seed).splits["test"]
+        where = key([adapter.id, adapter.manifest.files, lesson.task.fingerprint, lesson.budget.eval_examples])
+        test = self.workspace.evaluation(where)
+        if test is None:
+            model = open_adapter(adapter, lesson.adaptation.backbone)
+            tokenizer = lesson.adaptation.backbone.tokenizer
+            found = evaluate(model, rows, len(lesson.task.labels), tokenizer, lesson.budget.max_length)
+            test = self.workspace.save_evaluation(where, found)
+        train_labels = lesson.task.splits["train"]["label"][:]
+        majority = KINDS.get(lesson.task.kind).majority(train_labels, rows["label"][:])
+        return Trained(adapter, test, majority)
+
+    def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> list[Prediction]:
+        """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
+        """
+        stored = self.workspace.adapters.verify(adapter)
+        manifest = stored.manifest
+        if not texts:
+            raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+        opened = open_backbone(backbone or manifest.backbone.name)
+        model = open_adapter(stored, opened)
+        rows = _rows(texts)
+        outcomes = model.kind.outcomes(rows, predict(model, rows, opened.tokenizer, manifest.budget.max_length))
+        return [
+            Prediction(text, manifest.task.labels[row.prediction], float(row.confidence))
+            for text, row in zip(rows["text"], outcomes.itertuples(), strict=True)
+        ]
+
+    def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
+        card = METHODS.get(method)
+        own = {name: value for name, value in document.data.items() if name != "budget"}
+        settings = document.parse_part((), own, card.settings)
+        budget = document.parse_part(("budget",), document.data.get("budget", {}), Budget)
+        spec = registry.find(task, self.task_folders)
+        adaptation = Adaptation(open_backbone(backbone), method, settings, resolve_precision(budget.precision))
+        return Lesson(registry.load(spec), adaptation, budget, seed)
+
+
+def _rows(texts: Sequence[Any]) -> Dataset:
+    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))], "label": [0] * len(texts)}
+    pairs = [isinstance(text, tuple | list) for text in texts]
+    if any(pairs) and not all(pairs):
+        raise InputError("some texts are pairs and some are not")
+    columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
+    if all(pairs):
+        columns["text_pair"] = [text[1] for text in texts]
+    return Dataset.from_dict(columns)

@@ -1,0 +1,1 @@
+"""Measurements behind the defaults, and this project beside its peers. Each module is a program."""

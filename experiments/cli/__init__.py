@@ -1,0 +1,68 @@
+"""The command line: one file a command, imported only when that command is called."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Any
+
+from typer import Typer
+from typer.core import TyperGroup
+from typer.main import get_command as as_command
+
+from workbench.errors import UnknownNameError, WorkbenchError
+from workbench.registry import Modules
+
+COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
+INTERRUPTED = 130
+INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
+
+Begin with: workbench run quickstart
+"""
+
+
+class Bench(TyperGroup):
+    """A group whose commands are the modules of this package."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the command names in alphabetical order."""
+        return COMMANDS.names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one command.
+
+        Raises:
+            UnknownNameError: no such command.
+        """
+        if cmd_name not in COMMANDS.names():
+            raise UnknownNameError("command", cmd_name, COMMANDS.names())
+        command = as_command(COMMANDS.get(cmd_name))
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the first docstring line of each command; none is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS.describe(name)) for name in self.list_commands(ctx)])
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one message and its exit code."""
+    bench = Bench(name="workbench", help=INTRODUCTION, rich_markup_mode=None, no_args_is_help=True)
+    try:
+        bench.main(prog_name="workbench")
+    except WorkbenchError as error:
+        _leave(f"Error: {error}", error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _leave("Error: no space left on the disk.\n  Make room and give the same command; what was finished is kept.", 1)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            _leave("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
+        raise
+
+
+def _leave(message: str, code: int) -> None:
+    sys.stderr.write(f"{message}\n")
+    sys.exit(code)

@@ -1,0 +1,98 @@
+"""List, show, verify, export, import and remove stored adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.terminal.options import Workspace
+from experiments.terminal.output import Json, emit, listing, stdout, table
+from experiments.workspace import find_workspace
+from workbench.store import StoredAdapter
+
+app = typer.Typer(no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it.")]
+
+
+@app.command("list")
+def list_(workspace: Workspace = None, as_json: Json = False) -> None:
+    """List the adapters of the workspace."""
+    store = find_workspace(workspace).adapters
+    entries = [_entry(store.get(name)) for name in store.ids()]
+    if as_json or entries:
+        listing(entries, as_json)
+    else:
+        stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
+
+
+@app.command()
+def show(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Show where an adapter comes from: its manifest."""
+    stored = find_workspace(workspace).adapters.get(adapter)
+    manifest = stored.manifest.model_dump(mode="json")
+    if as_json:
+        emit({**manifest, "path": str(stored.folder)})
+        return
+    for nested in ("task", "backbone", "settings", "budget", "metrics", "versions"):
+        manifest[nested] = ", ".join(f"{name} {value}" for name, value in manifest[nested].items() if value is not None)
+    manifest["fit"] = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
+    manifest["files"] = ", ".join(manifest["files"])
+    table(["", ""], [*manifest.items(), ("path", stored.folder)])
+
+
+@app.command()
+def verify(
+    adapter: Annotated[str | None, typer.Argument(metavar="[ID]", help="An id; all adapters if left out.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Compare every file with the SHA-256 in the manifest."""
+    store = find_workspace(workspace).adapters
+    names = [store.resolve(adapter)] if adapter else store.ids()
+    for name in names:
+        store.verify(name)
+    if as_json:
+        emit([{"id": name, "sound": True} for name in names])
+    else:
+        stdout.print(f"{len(names)} adapter{'s' if len(names) != 1 else ''} verified: every file is as it was written.")
+
+
+@app.command()
+def export(
+    adapter: Id,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    workspace: Workspace = None,
+) -> None:
+    """Copy an adapter out of the workspace; its README shows how to open it without the workbench."""
+    target = find_workspace(workspace).adapters.export(adapter, folder)
+    stdout.print(f"Exported to {target}")
+
+
+@app.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote.")], workspace: Workspace = None
+) -> None:
+    """Verify an exported adapter and copy it into the workspace."""
+    stored = find_workspace(workspace).adapters.import_(folder)
+    stdout.print(f"Imported {stored.id}")
+
+
+@app.command()
+def remove(adapter: Id, workspace: Workspace = None) -> None:
+    """Delete an adapter from the workspace."""
+    stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
+
+
+def _entry(stored: StoredAdapter) -> dict[str, object]:
+    manifest = stored.manifest
+    description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, seed {manifest.seed}"
+    return {
+        "id": manifest.id,
+        "description": description,
+        "validation": round(manifest.fit.validation, 4),
+        "parameters": manifest.fit.trainable_parameters,
+        "bytes": stored.bytes,
+    }

@@ -1,0 +1,23 @@
+"""List the backbones that work by name."""
+
+from __future__ import annotations
+
+import typer
+
+from experiments.terminal.output import Json, listing
+from workbench.backbone import BACKBONES, BackboneCard
+from workbench.settings import read
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def backbones() -> None:
+    """List the backbones that work by name. Hub ids and local folders work everywhere too."""
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List them, with one line each."""
+    cards = {name: read(BACKBONES.path(name)).parse(BackboneCard) for name in BACKBONES.names()}
+    listing([{"name": name, "description": card.description} for name, card in cards.items()], as_json)

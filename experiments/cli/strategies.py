@@ -1,0 +1,21 @@
+"""List the ways to learn a stream."""
+
+from __future__ import annotations
+
+import typer
+
+from experiments.terminal.output import Json, listing
+from experiments.strategies import STRATEGIES
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def strategies() -> None:
+    """List the ways to learn a stream."""
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List them, with one line each."""
+    listing([{"name": name, "description": STRATEGIES.describe(name)} for name in STRATEGIES.names()], as_json)

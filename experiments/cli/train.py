@@ -1,0 +1,56 @@
+"""Train one adapter for one task, and keep it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.output import Json, emit, stdout, table
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.")],
+    method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
+    backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "minilm",
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    assignments: Assignments = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Train an adapter for TASK on a frozen backbone, and test it.
+
+    Settings of the method are given by name (--set rank=16), those of the budget with a prefix
+    (--set budget.epochs=5). The same command again finds the adapter and trains nothing.
+    """
+    from experiments.api import Workbench
+    from experiments.terminal.progress import progress
+
+    bench = Workbench(workspace, tasks)
+    lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
+    with progress(task, None) as listener:
+        bench.listener = listener
+        trained = bench.train(lesson)
+    manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit
+    test = {f"test_{name}": value for name, value in trained.test.scores.items()}
+    if as_json:
+        metrics = {**manifest.metrics, **test, "majority": trained.majority}
+        emit({"adapter": manifest.id, "path": str(trained.adapter.folder), "metrics": metrics})
+        return
+    rows: list[tuple[str, object]] = [
+        ("adapter", manifest.id),
+        *((name.replace("_", " "), f"{100 * value:.1f} %") for name, value in {**manifest.metrics, **test}.items()),
+        ("majority baseline", f"{100 * trained.majority:.1f} %"),
+        ("best epoch", f"{fit.best_epoch} of {len(fit.epochs)}"),
+        ("trained parameters", f"{fit.trainable_parameters:,}"),
+        ("time", f"{fit.seconds:.1f} s"),
+        ("size", f"{trained.adapter.bytes / 1e6:.2f} MB"),
+        ("folder", trained.adapter.folder),
+    ]
+    table(["", ""], rows)
+    stdout.print(f'\nNext: workbench predict {manifest.id} "some text"')

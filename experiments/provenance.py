@@ -1,0 +1,48 @@
+"""Under which circumstances numbers were made: command, versions, git state, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from workbench.learning import PACKAGES
+
+
+def provenance(command: str) -> dict[str, str]:
+    """Return what a reader needs to repeat a run, as strings."""
+    packages = ("adapter-workbench", *PACKAGES, "datasets", "mlflow")
+    return {
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_device()}",
+        "git": git_state(),
+    }
+
+
+def git_state() -> str:
+    """Return the commit of the running code, with ``+changes`` if files differ from it; ``not a checkout`` outside."""
+    here = Path(__file__).parent
+    commit = _git(here, "rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return "not a checkout"
+    return f"{commit}+changes" if _git(here, "status", "--porcelain", "--untracked-files=no") else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _device() -> str:
+    import torch
+
+    return f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""

@@ -1,0 +1,53 @@
+"""An experiment as a file: which stream, learned in which ways, with which budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from workbench.errors import InputError, UnknownNameError
+from workbench.registry import Documents
+from workbench.settings import Budget, Document, Settings, read
+
+RECIPES = Documents("recipe", [Path(__file__).parent / "recipes"])
+
+
+class Recipe(Settings):
+    """One file in ``experiments/recipes``, or anywhere."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    description: str = ""
+    backbone: str
+    tasks: tuple[str, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    scenario: Literal["task-incremental"] = "task-incremental"
+    budget: Budget = Budget()
+    strategies: dict[str, dict[str, Any]] = Field(min_length=1)
+    reference: str
+    keep_states: Literal["all", "last"] = "all"
+
+    @field_validator("tasks", "seeds")
+    @classmethod
+    def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        twice = sorted({str(value) for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f"named more than once: {', '.join(twice)}")
+        return values
+
+
+def find_recipe(name: str) -> Document:
+    """Return the document of a recipe, given by path or by the name of a shipped one.
+
+    Raises:
+        InputError: neither.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        return read(path)
+    try:
+        return read(RECIPES.path(name))
+    except UnknownNameError as error:
+        hint = f"{error.hint} A path to a YAML file works too."
+        raise InputError(error.what, where=error.where, hint=hint) from None

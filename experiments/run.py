@@ -1,0 +1,182 @@
+"""Running a plan: learn, evaluate, write down; what is written down already is not done again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.provenance import provenance
+from experiments.record import Record
+from experiments.strategies import STRATEGIES, Context, State
+from workbench import assets
+from workbench.contracts import Cell, Cost, StageOutcome
+from workbench.evaluation import Evaluation, evaluate
+from workbench.kinds import KINDS
+from workbench.sampling import draw
+from workbench.store import key, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from experiments.plan import Plan, Step
+    from experiments.strategies import Strategy
+    from experiments.workspace import Workspace
+    from workbench.contracts import CellStatus, Listener, Task
+
+
+def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, after: Callable[[Record], None]) -> Record:
+    """Do every step of ``plan`` that is not done yet; ``after`` hears of each one, with the record so far.
+
+    Whatever ends the process, everything that a step finished stays, and the next call goes on from there.
+    """
+    name = plan.recipe.name
+    with workspace.locked(name):
+        steps = [_reference(plan, step) for step in plan.steps]
+        workspace.save_record(_blank_record(plan, provenance(command)), steps)
+        for step in plan.steps:
+            if workspace.outcome(step.key, outcome_file(plan, step)) is None:
+                Bench(plan, step, workspace, listener).work()
+                after(workspace.record(name))
+        return workspace.record(name)
+
+
+def pending(plan: Plan, workspace: Workspace) -> list[Step]:
+    """Return the steps that still have to be trained."""
+    return [step for step in plan.steps if not workspace.step(step.key).exists()]
+
+
+def outcome_file(plan: Plan, step: Step) -> str:
+    """Return the name of a step's outcome; at the end of a stream, kept answers are verified, so it is another one."""
+    return "outcome-final.json" if step.stage == len(plan.tasks) else "outcome.json"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One step on the bench: what is to be learned, and everything that takes part."""
+
+    plan: Plan
+    step: Step
+    workspace: Workspace
+    listener: Listener
+
+    @property
+    def strategy(self) -> Strategy:
+        """The way the stream is learned."""
+        return STRATEGIES.get(self.step.contender.strategy)
+
+    @property
+    def context(self) -> Context:
+        """What the strategy may use."""
+        adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
+        return Context(adaptation, budget, self.step.seed, self.workspace.adapters, self.listener, self.step.label)
+
+    @property
+    def before(self) -> State:
+        """The state that the step starts from."""
+        folder = self.workspace.step(self.step.before) / "state" if self.step.stage > 1 else None
+        return State(folder, self.step.before)
+
+    def work(self) -> None:
+        """Learn the step's task, test all tasks learned so far, and write the outcome down."""
+        state = self.learn()
+        cells = tuple(self.cell(state, task) for task in self.plan.tasks[: self.step.stage])
+        fit = self.workspace.fit(self.step.key)
+        cost = Cost(
+            train_seconds=fit.seconds,
+            peak_memory_mb=fit.peak_memory_mb,
+            trainable_parameters=fit.trainable_parameters,
+            stored_bytes=sum(size(path) for path in self.strategy.kept(state, self.context)),
+        )
+        outcome = StageOutcome(
+            strategy=self.step.contender.label,
+            seed=self.step.seed,
+            stage=self.step.stage,
+            task=self.step.task.name,
+            cells=cells,
+            cost=cost,
+            validation=fit.validation,
+        )
+        self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
+        if self.plan.recipe.keep_states == "last" and self.before.folder:
+            shutil.rmtree(self.before.folder / "body", ignore_errors=True)
+
+    def learn(self) -> State:
+        """Return the state after this step, learning the task if that has not been done."""
+        folder = self.workspace.step(self.step.key)
+        if not folder.exists():
+            with assets.written_whole(folder) as place:
+                (place / "state").mkdir()
+                fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
+                (place / "fit.json").write_text(json.dumps(fit.as_dict(), indent=2), encoding="utf-8")
+        return State(folder / "state", self.step.key)
+
+    def cell(self, state: State, task: Task) -> Cell:
+        """Return R[stage, task].
+
+        A model that is the same as after the stage before is not run again: its score is carried over, and at the end
+        of the stream all its logits are recomputed from what is stored and compared bit for bit.
+        """
+        began = time.perf_counter()
+        last = self.step.stage == len(self.plan.tasks)
+        kept = task is not self.step.task and self._identity(self.before, task) == self._identity(state, task)
+        evaluation = key([self._identity(state, task), task.fingerprint, self.plan.recipe.budget.model_dump()])
+        stored = self.workspace.evaluation(evaluation)
+        status: CellStatus = "carried" if kept else "measured"
+        if stored is None:
+            stored, status = self.workspace.save_evaluation(evaluation, self.evaluate(state, task)), "measured"
+        elif kept and last:
+            found = self.evaluate(state, task)
+            status = "verified"
+            if found.logits_sha256 != stored.logits_sha256:
+                self.listener.say(f"{self.step.label}: the kept model of {task.name!r} no longer gives the same logits")
+                evaluation, status = key([evaluation, self.step.key]), "measured"
+                stored = self.workspace.save_evaluation(evaluation, found)
+        score = stored.scores[KINDS.get(task.kind).metric]
+        seconds = time.perf_counter() - began
+        return Cell(task.name, self.step.stage, score, stored.examples, status, seconds, evaluation)
+
+    def evaluate(self, state: State, task: Task) -> Evaluation:
+        """Open the model of ``task`` from what is stored and run it over the test split."""
+        budget, tokenizer = self.plan.recipe.budget, self.plan.backbone.tokenizer
+        rows = draw(task, budget, self.step.seed).splits["test"]
+        model = self.strategy.model_for(state, task, self.context)
+        return evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
+
+    def _identity(self, state: State, task: Task) -> str:
+        return self.strategy.identity(state, task, self.context)
+
+
+def _reference(plan: Plan, step: Step) -> dict[str, Any]:
+    return {
+        "label": step.contender.label,
+        "seed": step.seed,
+        "stage": step.stage,
+        "key": step.key,
+        "outcome": outcome_file(plan, step),
+    }
+
+
+def _blank_record(plan: Plan, circumstances: dict[str, str]) -> Record:
+    recipe = plan.recipe
+    tests = {task.name: draw(task, recipe.budget, seed=0).splits["test"] for task in plan.tasks}
+    majority = [
+        KINDS.get(task.kind).majority(task.splits["train"]["label"][:], tests[task.name]["label"][:])
+        for task in plan.tasks
+    ]
+    return Record(
+        experiment=recipe.name,
+        backbone=recipe.backbone,
+        tasks=recipe.tasks,
+        test_sizes=tuple(len(tests[name]) for name in recipe.tasks),
+        majority=tuple(majority),
+        seeds=recipe.seeds,
+        contenders=plan.contenders,
+        reference=recipe.reference,
+        budget=recipe.budget.model_dump(mode="json"),
+        outcomes=(),
+        provenance=circumstances,
+        examples={},
+    )

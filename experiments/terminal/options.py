@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Workspace = Annotated[
+    Path | None,
+    typer.Option("--workspace", metavar="DIR", help="Where everything is kept [default: $WORKBENCH_HOME, ./.workbench]."),
+]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option("--tasks", metavar="DIR", help="Folder of your own task files [default: $WORKBENCH_TASKS, ./tasks]."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be given several times."),
+]

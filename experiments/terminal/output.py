@@ -1,0 +1,42 @@
+"""What commands print: tables for people, one JSON document for scripts, errors as one message."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+stdout = Console(soft_wrap=True, highlight=False)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+
+
+def emit(document: Any) -> None:
+    """Print ``document`` as JSON on stdout; NaN is refused, since JSON has none."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """Print a table on stdout; numbers stand to the right, ``None`` is a dash."""
+    rows = [list(row) for row in rows]
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
+        grid.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*("–" if cell is None else str(cell) for cell in row))
+    stdout.print(grid)
+
+
+def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print a list of objects that have ``name`` (or ``id``) and ``description``."""
+    if as_json:
+        emit(list(entries))
+    else:
+        table([*entries[0]] if entries else ["name", "description"], [list(entry.values()) for entry in entries])

@@ -1,0 +1,171 @@
+"""The workspace on disk: the truth that reports and MLflow are views of.
+
+::
+
+    adapters/ID/                    the adapter store
+    steps/KEY/                      what one step left behind: state/, fit.json; outcome.json once it was evaluated
+    evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
+    experiments/NAME/record.json    which steps make up the experiment, and all that is the same for them
+    mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise
+
+Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
+once is done for every run that needs it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from experiments.record import Contender, Record
+from workbench import assets
+from workbench.contracts import FitRecord, StageOutcome
+from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.store import AdapterStore
+
+if TYPE_CHECKING:
+    from workbench.evaluation import Evaluation
+
+OUTCOME = TypeAdapter(StageOutcome)
+FIT = TypeAdapter(FitRecord)
+
+
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """What is left of an :class:`Evaluation` when its per-example outcomes stay on disk."""
+
+    scores: dict[str, float]
+    logits_sha256: str
+    seconds: float
+    examples: int
+
+
+class Workspace:
+    """Everything below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``; it is made when something is first written."""
+        self.root = root
+
+    @cached_property
+    def adapters(self) -> AdapterStore:
+        """The adapter store."""
+        return AdapterStore(self.root / "adapters")
+
+    def step(self, key: str) -> Path:
+        """Return the folder of a step."""
+        return self.root / "steps" / key
+
+    def fit(self, key: str) -> FitRecord:
+        """Return how the fit of a finished step went."""
+        return FIT.validate_json((self.step(key) / "fit.json").read_bytes())
+
+    def outcome(self, key: str, name: str) -> StageOutcome | None:
+        """Return a step's outcome, or None if it has not been evaluated in this way yet."""
+        path = self.step(key) / name
+        return OUTCOME.validate_json(path.read_bytes()) if path.is_file() else None
+
+    def save_outcome(self, key: str, name: str, outcome: StageOutcome) -> None:
+        """Write a step's outcome."""
+        assets.write_whole(self.step(key) / name, OUTCOME.dump_json(outcome, indent=2))
+
+    def evaluation(self, key: str) -> StoredEvaluation | None:
+        """Return a stored evaluation, or None."""
+        path = self.root / "evaluations" / key / "evaluation.json"
+        return StoredEvaluation(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+    def save_evaluation(self, key: str, found: Evaluation) -> StoredEvaluation:
+        """Store an evaluation with its per-example outcomes."""
+        kept = StoredEvaluation(found.scores, found.logits_sha256, found.seconds, len(found.outcomes))
+        with assets.written_whole(self.root / "evaluations" / key) as folder:
+            found.outcomes.to_parquet(folder / "outcomes.parquet", index=False)
+            (folder / "evaluation.json").write_text(json.dumps(asdict(kept), indent=2), encoding="utf-8")
+        return kept
+
+    def experiments(self) -> list[str]:
+        """Return the names of the experiments that were begun here, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("experiments/*/record.json"))
+
+    def experiment(self, name: str) -> Path:
+        """Return the folder of an experiment."""
+        return self.root / "experiments" / name
+
+    def save_record(self, record: Record, steps: list[dict[str, Any]]) -> None:
+        """Write what an experiment consists of; its outcomes are read from the steps."""
+        content = {**asdict(record), "steps": steps}
+        for derived in ("outcomes", "examples"):
+            content.pop(derived)
+        assets.write_whole(self.experiment(record.experiment) / "record.json", json.dumps(content, indent=2))
+
+    def record(self, name: str) -> Record:
+        """Return an experiment as far as it has come.
+
+        Raises:
+            UnknownNameError: no such experiment.
+        """
+        if name not in self.experiments():
+            raise UnknownNameError("experiment", name, self.experiments(), str(self.root))
+        path = self.experiment(name) / "record.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise IntegrityError(f"not readable: {error}", where=str(path)) from None
+        outcomes = [outcome for step in content.pop("steps") if (outcome := self._relabelled(step))]
+        contenders = tuple(Contender(**one) for one in content.pop("contenders"))
+        fields = {field: tuple(value) if isinstance(value, list) else value for field, value in content.items()}
+        return Record(
+            **fields,
+            contenders=contenders,
+            outcomes=tuple(outcomes),
+            examples=self._examples(outcomes),
+        )
+
+    def _relabelled(self, step: dict[str, Any]) -> StageOutcome | None:
+        """Return a step's outcome under the label that this experiment gives it."""
+        outcome = self.outcome(step["key"], step["outcome"])
+        return OUTCOME.validate_python({**asdict(outcome), "strategy": step["label"]}) if outcome else None
+
+    def _examples(self, outcomes: list[StageOutcome]) -> dict[tuple[str, int, int, str], Path]:
+        return {
+            (outcome.strategy, outcome.seed, outcome.stage, cell.task): (
+                self.root / "evaluations" / cell.evaluation / "outcomes.parquet"
+            )
+            for outcome in outcomes
+            for cell in outcome.cells
+        }
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold an experiment, so that it is not run twice at the same time; the lock dies with the process.
+
+        Raises:
+            InputError: somebody else holds it, or the workspace cannot be written.
+        """
+        path = self.experiment(name) / ".lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise InputError(f"cannot write to the workspace: {error}", where=str(self.root)) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            hint = "Wait for it, or use another --workspace."
+            raise InputError(f"{name!r} is being run in this workspace already", hint=hint) from None
+        finally:
+            os.close(descriptor)
+
+
+def find_workspace(option: Path | None) -> Workspace:
+    """Return the workspace of ``--workspace``, else of ``$WORKBENCH_HOME``, else ``./.workbench``."""
+    return Workspace(Path(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute())

@@ -1,0 +1,86 @@
+"""A method on a backbone: how a task's model is made, saved and opened again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from workbench.backbone import fingerprint
+from workbench.kinds import KINDS
+from workbench.libraries import LIBRARIES
+from workbench.methods import METHODS
+from workbench.model import TaskModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from workbench.backbone import Backbone
+    from workbench.contracts import Library, Method
+    from workbench.model import Precision
+    from workbench.settings import MethodSettings
+
+HEAD_FILE = "head.safetensors"
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Everything that shapes a model but its weights: backbone, method, hyper-parameters and arithmetic."""
+
+    backbone: Backbone
+    method: str
+    settings: MethodSettings
+    precision: Precision
+
+    @cached_property
+    def card(self) -> Method:
+        """The method's registry entry."""
+        return METHODS.get(self.method)
+
+    @cached_property
+    def library(self) -> Library:
+        """The package that does the work."""
+        return LIBRARIES.get(self.card.library)
+
+    def fresh(self, kind: str, labels: int, seed: int) -> TaskModel:
+        """Return a model with new weights drawn from ``seed`` on the pretrained backbone."""
+        torch.manual_seed(seed)
+        body = self.library.attach(self.backbone.load(), self._config)
+        return self._model(body, self.fresh_head(kind, labels, seed), kind)
+
+    def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:
+        """Return a new head; the same ``seed`` gives the same head whatever the method is."""
+        torch.manual_seed(seed)
+        return KINDS.get(kind).head(self.backbone.config.hidden_size, labels)
+
+    def stored_head(self, path: Path, kind: str, labels: int) -> nn.Module:
+        """Return the head that :func:`save_head` wrote to ``path``."""
+        head = self.fresh_head(kind, labels, seed=0)
+        head.load_state_dict(load_file(path))
+        return head
+
+    def load(self, folder: Path, head: nn.Module, kind: str) -> TaskModel:
+        """Return the body stored in ``folder`` under ``head``."""
+        return self._model(self.library.load(self.backbone.load(), folder, self._config), head, kind)
+
+    def backbone_is_intact(self, model: TaskModel) -> bool:
+        """Take the method's weights off ``model`` and compare the rest with the pretrained weights, byte for byte."""
+        bare = self.library.detach(model.body)
+        return fingerprint(bare.named_parameters()) == self.backbone.fingerprint
+
+    @cached_property
+    def _config(self) -> Any:
+        return self.card.configure(self.settings, self.backbone.config)
+
+    def _model(self, body: nn.Module, head: nn.Module, kind: str) -> TaskModel:
+        return TaskModel(body, head, KINDS.get(kind), self.backbone.pooling, self.precision).eval()
+
+
+def save_head(head: nn.Module, path: Path) -> None:
+    """Write a head's parameters (``weight``, ``bias``) as safetensors."""
+    save_file({name: tensor.detach().contiguous() for name, tensor in head.state_dict().items()}, path)

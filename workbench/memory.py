@@ -1,0 +1,53 @@
+"""How much memory a piece of work took at its highest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import torch
+
+MB = 1e6
+
+
+class PeakMemory:
+    """A context that measures the highest memory inside it.
+
+    On a GPU that is what torch allocated on the device; elsewhere it is the resident memory of the process, whose
+    high-water mark Linux lets a process reset (proc(5), ``clear_refs``).
+
+    Attributes:
+        peak_mb: after the context, the peak in MB (10⁶ bytes), or None where the system does not tell.
+    """
+
+    peak_mb: float | None = None
+
+    def __enter__(self) -> Self:
+        """Forget earlier peaks."""
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            self._resettable = _reset_high_water_mark()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Read the peak."""
+        if torch.cuda.is_available():
+            self.peak_mb = torch.cuda.max_memory_allocated() / MB
+        elif self._resettable:
+            self.peak_mb = _high_water_mark()
+
+
+def _reset_high_water_mark() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _high_water_mark() -> float | None:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / MB
+    return None

@@ -1,0 +1,74 @@
+"""A task's model: the adapted backbone, pooling, and the task's head."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from workbench.backbone import Pooling
+    from workbench.contracts import Kind
+
+Precision = Literal["fp32", "bf16"]
+
+
+class TaskModel(nn.Module):
+    """Token states → one feature vector a text → logits.
+
+    Attributes:
+        body: the backbone with a method's weights on it.
+        head: features (batch, hidden_size) → logits (batch, labels).
+        kind: the task's kind, for the loss.
+        pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
+        precision: the arithmetic of the body; pooling and head always compute in float32.
+    """
+
+    accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
+
+    def __init__(self, body: nn.Module, head: nn.Module, kind: Kind, pooling: Pooling, precision: Precision) -> None:
+        """Put the parts together; nothing is copied."""
+        super().__init__()
+        self.body, self.head = body, head
+        self.kind, self.pooling, self.precision = kind, pooling, precision
+
+    def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+        """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
+        with self._autocast(attention_mask.device.type):
+            states: Tensor = self.body(
+                attention_mask=attention_mask, **inputs
+            ).last_hidden_state.float()  # (batch, tokens, h)
+        if self.pooling == "first":
+            return states[:, 0]
+        if self.pooling == "last":
+            positions = torch.arange(attention_mask.shape[1], device=states.device)
+            last = (positions * attention_mask).argmax(dim=1)  # (batch,), right whichever side is padded
+            return states[torch.arange(len(states), device=states.device), last]
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
+        return (states * mask).sum(dim=1) / mask.sum(dim=1)
+
+    def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> dict[str, Tensor]:
+        """Return ``logits`` (batch, labels) and, where labels are given, the mean ``loss``."""
+        logits = self.head(self.features(**inputs))
+        return {"logits": logits} if labels is None else {"loss": self.kind.loss(logits, labels), "logits": logits}
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Return the parameters that a fit changes, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def _autocast(self, device: str) -> AbstractContextManager[Any]:
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+@cache
+def resolve_precision(precision: Literal["auto", "fp32", "bf16"]) -> Precision:
+    """Return what ``auto`` means here: bf16 where the processor multiplies bfloat16 natively, else fp32."""
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    processor: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16" if processor.get("avx512_bf16") or processor.get("amx_bf16") or processor.get("bf16") else "fp32"

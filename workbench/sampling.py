@@ -1,0 +1,58 @@
+"""Drawing a budget's share of a task: stratified, seeded, and for testing always the same examples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from workbench.contracts import Task
+    from workbench.settings import Budget
+
+EVALUATION_SEED = 0
+
+
+def draw(task: Task, budget: Budget, seed: int) -> Task:
+    """Return ``task`` with its splits cut to ``budget``.
+
+    Training examples depend on ``seed``; validation and test examples never do, so that scores of different seeds,
+    methods and stages are scores on the same examples.
+    """
+    wanted = {
+        "train": (budget.train_examples, seed),
+        "validation": (budget.eval_examples, EVALUATION_SEED),
+        "test": (budget.eval_examples, EVALUATION_SEED),
+    }
+    return replace(task, splits={name: stratified(rows, *wanted[name]) for name, rows in task.splits.items()})
+
+
+def stratified(rows: Dataset, size: int | None, seed: int) -> Dataset:
+    """Return ``size`` of ``rows`` in their old order, each label with its share (largest remainder), at least one each.
+
+    All rows come back if there are no more than ``size``, or if ``size`` is None.
+    """
+    if size is None or len(rows) <= size:
+        return rows
+    labels = np.asarray(rows["label"][:])
+    values, counts = np.unique(labels, return_counts=True)
+    generator = np.random.default_rng(seed)
+    picked = [
+        generator.choice(np.flatnonzero(labels == value), share, replace=False)
+        for value, share in zip(values, _shares(counts, size), strict=True)
+    ]
+    return rows.select(np.sort(np.concatenate(picked)))
+
+
+def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    exact = counts * size / counts.sum()
+    shares: NDArray[np.int64] = np.maximum(np.floor(exact).astype(np.int64), 1)
+    for index in np.argsort(shares - exact, kind="stable"):
+        if shares.sum() >= size:
+            break
+        shares[index] += 1
+    return shares

@@ -1,0 +1,217 @@
+"""Adapters on disk: written whole or not at all, never changed, verified by digest.
+
+A stored adapter is a folder in its library's own format plus ``head.safetensors``, ``README.md`` and
+``manifest.json``; plain ``peft``, ``adapters`` or ``transformers`` open it without this package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from workbench import assets
+from workbench.contracts import FitRecord
+from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.settings import Budget, Settings
+
+MANIFEST = "manifest.json"
+
+
+class TaskReference(Settings):
+    """The task that an adapter was trained on."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    fingerprint: str
+    origin: str
+    license: str | None = None
+
+
+class BackboneReference(Settings):
+    """The backbone that an adapter belongs to."""
+
+    name: str
+    hub_id: str
+    fingerprint: str
+    pooling: Literal["mean", "first", "last"]
+
+
+class Manifest(Settings):
+    """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder."""
+
+    id: str
+    task: TaskReference
+    backbone: BackboneReference
+    method: str
+    library: str
+    settings: dict[str, Any]
+    budget: Budget
+    precision: Literal["fp32", "bf16"]
+    seed: int
+    fit: FitRecord
+    metrics: dict[str, float]
+    versions: dict[str, str]
+    created: str
+    parents: tuple[str, ...] = ()
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredAdapter:
+    """A manifest and the folder it stands in."""
+
+    manifest: Manifest
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The adapter's id."""
+        return self.manifest.id
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk, of all files together."""
+        return size(self.folder)
+
+
+class AdapterStore:
+    """The adapters of one workspace, a folder each."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep adapters below ``root``; it is made when the first one is saved."""
+        self.root = root
+
+    def ids(self) -> list[str]:
+        """Return the ids of all stored adapters, sorted."""
+        return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{MANIFEST}"))
+
+    def resolve(self, name: str) -> str:
+        """Return the one id that ``name`` is or begins.
+
+        Raises:
+            UnknownNameError: none does.
+            InputError: several do.
+        """
+        ids = self.ids()
+        if name in ids:
+            return name
+        matches = [one for one in ids if name and one.startswith(name)]
+        if len(matches) > 1:
+            raise InputError(f"{name!r} begins several ids: {', '.join(matches)}", hint="Give more of the id.")
+        if not matches:
+            raise UnknownNameError("adapter", name, ids)
+        return matches[0]
+
+    def get(self, name: str) -> StoredAdapter:
+        """Return an adapter by its id, or by the beginning of it; raises as :meth:`resolve`, or IntegrityError."""
+        folder = self.root / self.resolve(name)
+        return StoredAdapter(_read_manifest(folder), folder)
+
+    def save(self, manifest: Manifest, write: Callable[[Path], None]) -> StoredAdapter:
+        """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
+
+        An adapter that is there already under this id stays as it is: the id names what it was made from.
+        """
+        folder = self.root / manifest.id
+        if not (folder / MANIFEST).is_file():
+            with assets.written_whole(folder) as place:
+                write(place)
+                complete = manifest.model_copy(update={"files": _digests(place)})
+                (place / MANIFEST).write_text(complete.model_dump_json(indent=2), encoding="utf-8")
+        return StoredAdapter(_read_manifest(folder), folder)
+
+    def verify(self, name: str) -> StoredAdapter:
+        """Return the adapter after :func:`check_files`; raises what that raises."""
+        stored = self.get(name)
+        check_files(stored)
+        return stored
+
+    def export(self, name: str, target: Path) -> Path:
+        """Copy a verified adapter to ``target``, which must not exist yet or be empty."""
+        stored = self.verify(name)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise InputError("this path exists already and is not an empty folder", where=str(target))
+        if target.exists():
+            target.rmdir()
+        with assets.written_whole(target) as place:
+            shutil.copytree(stored.folder, place, dirs_exist_ok=True)
+        return target
+
+    def import_(self, source: Path) -> StoredAdapter:
+        """Copy an exported folder into the store after verifying it.
+
+        Raises:
+            InputError: no manifest there, or another adapter has this id.
+            IntegrityError: the files are not those of the manifest.
+        """
+        if not (source / MANIFEST).is_file():
+            raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
+        manifest = _read_manifest(source)
+        name = manifest.id
+        if Path(name).name != name or name.startswith("."):
+            raise InputError(f"{name!r} cannot be an adapter's id", where=str(source / MANIFEST))
+        check_files(StoredAdapter(manifest, source))
+        if name in self.ids() and self.get(name).manifest.files != manifest.files:
+            raise InputError(f"another adapter is stored as {name!r}", hint="Remove that one first.")
+        with assets.written_whole(self.root / name) as place:
+            shutil.copytree(source, place, dirs_exist_ok=True)
+        return self.get(name)
+
+    def remove(self, name: str) -> str:
+        """Delete an adapter and return its id; a crash half-way leaves no half adapter behind."""
+        folder = self.root / self.resolve(name)
+        grave = folder.with_name(f".{folder.name}.removed")
+        folder.rename(grave)
+        shutil.rmtree(grave)
+        return folder.name
+
+
+def check_files(stored: StoredAdapter) -> None:
+    """Compare every file of an adapter's folder with its digest.
+
+    Raises:
+        IntegrityError: a file is missing, was added, or has changed; all of them are named.
+    """
+    found, wanted = _digests(stored.folder), stored.manifest.files
+    problems = [
+        *(f"{file} is missing" for file in sorted(wanted.keys() - found.keys())),
+        *(f"{file} was added" for file in sorted(found.keys() - wanted.keys())),
+        *(f"{file} has changed" for file in sorted(found.keys() & wanted.keys()) if found[file] != wanted[file]),
+    ]
+    if problems:
+        raise IntegrityError(
+            f"adapter {stored.id}: {'; '.join(problems)}",
+            where=str(stored.folder),
+            hint="Remove it and train it again, or import a sound copy.",
+        )
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of all files below ``folder``."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def key(content: Any) -> str:
+    """Return the SHA-256 of a JSON document with sorted keys: equal content, equal key."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): assets.digest(path) for path in files}
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise IntegrityError(f"no readable manifest: {error}", where=str(path)) from None
