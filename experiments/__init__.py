@@ -1,0 +1,1 @@
+"""Experiments: recipes, strategies, runs, reports, and the command line. The top of the house."""

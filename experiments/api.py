@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 
+from experiments.plan import make_plan
+from experiments.publish import Publisher, write_files
+from experiments.recipe import find_recipe
+from experiments.report.summary import summarise
+from experiments.run import pending, run
 from experiments.workspace import StoredEvaluation, find_workspace
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.plan import Plan, Step
+    from experiments.report.document import Report
     from workbench.contracts import Listener
     from workbench.store import StoredAdapter
 
@@ -116,10 +123,37 @@ class Workbench:
         model = open_adapter(stored, opened)
         rows = _rows(texts)
         outcomes = model.kind.outcomes(rows, predict(model, rows, opened.tokenizer, manifest.budget.max_length))
-        return [
-            Prediction(text, manifest.task.labels[row.prediction], float(row.confidence))
-            for text, row in zip(rows["text"], outcomes.itertuples(), strict=True)
-        ]
+        answers = zip(rows["text"][:], outcomes["prediction"], outcomes["confidence"], strict=True)
+        return [Prediction(text, manifest.task.labels[int(label)], float(sure)) for text, label, sure in answers]
+
+    def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
+        """Return what :meth:`run` would do; raises as :func:`experiments.plan.make_plan`."""
+        return make_plan(find_recipe(recipe).set(assignments), self.task_folders)
+
+    def pending(self, plan: Plan) -> list[Step]:
+        """Return the steps of ``plan`` that still have to be trained."""
+        return pending(plan, self.workspace)
+
+    def run(self, plan: Plan, command: str = "") -> Report:
+        """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
+
+        Raises:
+            TrainingError: a fit failed; what was finished before is kept.
+        """
+        publisher = Publisher(self.workspace, self.listener)
+        record = run(plan, self.workspace, self.listener, command, publisher.stage)
+        report = summarise(record)
+        write_files(report, self.workspace.experiment(record.experiment))
+        publisher.finish(report)
+        return report
+
+    def report(self, experiment: str) -> Report:
+        """Return the report on an experiment, from what is stored; no model is needed.
+
+        Raises:
+            UnknownNameError: no such experiment in this workspace.
+        """
+        return summarise(self.workspace.record(experiment))
 
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
         card = METHODS.get(method)

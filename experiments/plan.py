@@ -61,6 +61,11 @@ class Plan:
     contenders: tuple[Contender, ...]
     steps: tuple[Step, ...] = ()
 
+    def updates(self, step: Step) -> int:
+        """Return how many optimiser steps a step's training takes at most."""
+        budget = self.recipe.budget
+        return budget.updates(len(step.task.splits["train"]))
+
     def adaptation(self, contender: Contender) -> Adaptation:
         """Return the contender's method on the recipe's backbone."""
         model = METHODS.get(contender.method).settings
@@ -90,9 +95,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     return Plan(recipe, backbone, resolved.tasks, contenders, tuple(_steps(resolved)))
 
 
-def _specs(
-    document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]
-) -> Iterator[TaskSpec]:
+def _specs(document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]) -> Iterator[TaskSpec]:
     for index, name in enumerate(recipe.tasks):
         try:
             yield registry.find(name, folders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.provenance import provenance
@@ -110,7 +110,7 @@ class Bench:
             with assets.written_whole(folder) as place:
                 (place / "state").mkdir()
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
-                (place / "fit.json").write_text(json.dumps(fit.as_dict(), indent=2), encoding="utf-8")
+                (place / "fit.json").write_text(json.dumps(asdict(fit), indent=2), encoding="utf-8")
         return State(folder / "state", self.step.key)
 
     def cell(self, state: State, task: Task) -> Cell:

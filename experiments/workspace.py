@@ -121,7 +121,9 @@ class Workspace:
             raise IntegrityError(f"not readable: {error}", where=str(path)) from None
         outcomes = [outcome for step in content.pop("steps") if (outcome := self._relabelled(step))]
         contenders = tuple(Contender(**one) for one in content.pop("contenders"))
-        fields = {field: tuple(value) if isinstance(value, list) else value for field, value in content.items()}
+        fields: dict[str, Any] = {
+            field: tuple(value) if isinstance(value, list) else value for field, value in content.items()
+        }
         return Record(
             **fields,
             contenders=contenders,

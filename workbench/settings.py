@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,11 @@ class Budget(Settings):
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     balanced: bool = Field(False, description="draw training examples so that each class comes equally often")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor has it")
+
+    def updates(self, examples: int) -> int:
+        """Return the optimiser steps that a fit on a split of ``examples`` takes, unless patience ends it."""
+        batches = math.ceil(min(examples, self.train_examples or examples) / self.batch_size)
+        return math.ceil(batches / self.gradient_accumulation) * self.epochs
 
 
 class MethodSettings(Settings):

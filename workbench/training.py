@@ -42,9 +42,12 @@ def fit(
     set_seed(seed)
     settings, tokenizer = adaptation.settings, adaptation.backbone.tokenizer
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
-    updates = math.ceil(math.ceil(len(encoded) / budget.batch_size) / budget.gradient_accumulation) * budget.epochs
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch, PeakMemory() as memory, listener.fit(label, updates) as advance:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        PeakMemory() as memory,
+        listener.fit(label, budget.updates(len(encoded))) as advance,
+    ):
         keeper = BestEpoch(model, task, adaptation, budget, advance)
         trainer = _Trainer(
             model=model,

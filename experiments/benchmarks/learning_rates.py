@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from workbench.assets import write_whole
 from workbench.contracts import Silent
 from workbench.sampling import draw
 from workbench.training import fit
+
+if TYPE_CHECKING:
+    from experiments.recipe import Recipe
 
 GRIDS = {
     "full": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
@@ -66,7 +69,7 @@ def main(
     typer.echo(json.dumps(_summary(list(done.values()), recipe, plan.recipe)["means"], indent=1))
 
 
-def _summary(scores: list[dict], recipe_name: str, recipe) -> dict:  # noqa
+def _summary(scores: list[dict], recipe_name: str, recipe) -> dict:
     means: dict = {}
     for one in scores:
         means.setdefault(one["method"], {}).setdefault(f"{one['learning_rate']:g}", []).append(one["validation"])

@@ -56,7 +56,7 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _leave("Error: no space left on the disk.\n  Make room and give the same command; what was finished is kept.", 1)
+        _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
             _leave("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)

@@ -49,12 +49,11 @@ def predict(
 def _read(path: Path, column: str, pair: str | None) -> list[str | tuple[str, str]]:
     import pandas as pd
 
-    readers = {".csv": pd.read_csv, ".tsv": lambda file: pd.read_csv(file, sep="\t")}
     try:
         if path.suffix in {".jsonl", ".ndjson"}:
             frame = pd.read_json(path, lines=True)
-        elif path.suffix in readers:
-            frame = readers[path.suffix](path)
+        elif path.suffix in {".csv", ".tsv"}:
+            frame = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
         else:
             return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError) as error:

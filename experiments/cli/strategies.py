@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from experiments.terminal.output import Json, listing
 from experiments.strategies import STRATEGIES
+from experiments.terminal.output import Json, listing
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may use: the method on its backbone, the budget, the seed, the store, and somebody who listens."""
+    """What a strategy may use: the method on its backbone, budget, seed, store, and somebody who listens."""
 
     adaptation: Adaptation
     budget: Budget

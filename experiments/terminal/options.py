@@ -9,7 +9,9 @@ import typer
 
 Workspace = Annotated[
     Path | None,
-    typer.Option("--workspace", metavar="DIR", help="Where everything is kept [default: $WORKBENCH_HOME, ./.workbench]."),
+    typer.Option(
+        "--workspace", metavar="DIR", help="Where everything is kept [default: $WORKBENCH_HOME, ./.workbench]."
+    ),
 ]
 Folders = Annotated[
     list[Path] | None,

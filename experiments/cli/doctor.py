@@ -1,0 +1,29 @@
+"""Say what works on this machine: packages, devices, precision, quantisation, tracking."""
+
+from __future__ import annotations
+
+import typer
+
+from experiments.terminal.options import Workspace
+from experiments.terminal.output import Json, emit, table
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(workspace: Workspace = None, as_json: Json = False) -> None:
+    """Check everything that the workbench needs, and say what to do where something is missing.
+
+    The exit code is 1 if anything that every command needs does not work.
+    """
+    from experiments.diagnosis import diagnose
+    from experiments.workspace import find_workspace
+
+    findings = diagnose(find_workspace(workspace))
+    if as_json:
+        emit([finding.as_json() for finding in findings])
+    else:
+        rows = [("ok" if one.works else "MISSING" if one.needed else "no", one.name, one.detail) for one in findings]
+        table(["", "what", "detail"], rows)
+    if any(one.needed and not one.works for one in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,128 @@
+"""List, show, check and add tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from experiments.terminal.output import Json, emit, listing, stdout, table
+from tasks import registry
+from tasks.spec import TaskSpec
+
+app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
+
+FOLDERS = "$WORKBENCH_TASKS, else ./tasks"
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False)]
+
+
+@app.command("list")
+def list_(as_json: Json = False, tasks: Folders = None) -> None:
+    """List every task: the catalog's and your own."""
+    folders = registry.user_folders(tasks)
+    specs = [registry.find(name, folders) for name in registry.names(folders)]
+    listing([{"name": spec.name, "description": spec.description, "source": spec.source} for spec in specs], as_json)
+
+
+@app.command()
+def show(name: Name, as_json: Json = False, tasks: Folders = None) -> None:
+    """Show what a task's file says; nothing is downloaded."""
+    told = _told(registry.find(name, registry.user_folders(tasks)))
+    if as_json:
+        emit(told)
+    else:
+        table(["", ""], [(key, value if isinstance(value, str) else _plain(value)) for key, value in told.items()])
+
+
+@app.command()
+def check(
+    name: Name,
+    backbone: Annotated[str | None, typer.Option(help="Also count tokens, with this backbone's tokenizer.")] = None,
+    max_length: Annotated[int, typer.Option(min=4, help="Tokens kept of a text, to count what is cut.")] = 128,
+    as_json: Json = False,
+    tasks: Folders = None,
+) -> None:
+    """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths."""
+    from tasks.check import check as examine
+
+    task = registry.load(registry.find(name, registry.user_folders(tasks)))
+    tokenizer = None
+    if backbone:
+        from workbench.backbone import open_backbone
+
+        tokenizer = open_backbone(backbone).tokenizer
+    found = examine(task, tokenizer, max_length if tokenizer else None)
+    emit(found) if as_json else _print_check(found, max_length)
+
+
+@app.command()
+def new(
+    name: Name,
+    origin: Annotated[str, typer.Option("--from", metavar="FILE_OR_HUB_ID", help="File, folder or hub id.")],
+    text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Text column; guessed if left out.")] = None,
+    pair: Annotated[str | None, typer.Option(metavar="COLUMN", help="Second text column, for pairs.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Label column; guessed if left out.")] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option("--tasks", metavar="DIR", help="Folder to write to.", show_default=FOLDERS),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a task file that is there.")] = False,
+) -> None:
+    """Write a task file for your own data, with the columns guessed."""
+    from tasks.draft import draft, write
+
+    folder = registry.writable_folder(tasks)
+    made = draft(name, origin, folder, text=text, text_pair=pair, label=label)
+    path = write(made, folder, force=force)
+    stdout.print(f"Wrote {path}:\n\n{made.text}", markup=False)
+    columns = [column for column in (made.columns.text, made.columns.text_pair, made.columns.label) if column]
+    table(columns, [[str(row[column])[:80] for column in columns] for row in made.examples])
+    table(["label", "rows"], list(made.label_counts.items())[:20], title="\nLabels")
+    flag = f" --tasks {tasks}" if tasks else ""
+    stdout.print(
+        f"\nNext: workbench tasks check {name}{flag}\n      workbench train {name} --method lora{flag}", markup=False
+    )
+
+
+def _told(spec: TaskSpec) -> dict[str, Any]:
+    file = spec.file.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+    source = spec.source_settings.model_dump(mode="json", exclude_none=True)
+    return {"name": spec.name, **file, spec.source: source, "path": spec.document.origin}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(inner)}" for key, inner in value.items()) or "–"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _print_check(found: dict[str, Any], max_length: int) -> None:
+    splits = found["splits"]
+    stdout.print(f"{found['task']} ({found['kind']}), from {found['origin']}", markup=False)
+    table(
+        ["split", "examples", "duplicates"],
+        [[name, one["examples"], one["duplicates"]] for name, one in splits.items()],
+    )
+    by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in found["labels"]]
+    table(["label", *splits], by_label)
+    if any("tokens" in split for split in splits.values()):
+        rows = [
+            [name, *(split["tokens"][key] for key in ("p50", "p90", "p99", "max"))] for name, split in splits.items()
+        ]
+        cut = [f"{split['tokens']['cut']:.1%}" for split in splits.values()]
+        columns = ["tokens", "p50", "p90", "p99", "max", f"over {max_length}"]
+        table(columns, [[*row, share] for row, share in zip(rows, cut, strict=True)])
+    for pair, shared in found["leakage"].items():
+        if shared["count"]:
+            first, second = pair.split("/")
+            ids = ", ".join(shared["ids"])
+            stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids}, …)", markup=False)
+    if found["conflicts"]["count"]:
+        ids = ", ".join(found["conflicts"]["ids"])
+        stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several labels ({ids}, …)", markup=False)
+    stdout.print(f"Always answering train's most frequent label scores {found['majority']:.1%} on test.")

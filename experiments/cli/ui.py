@@ -1,0 +1,57 @@
+"""Open the MLflow UI on this workspace."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from experiments.terminal.options import Workspace
+from experiments.terminal.output import stdout
+
+app = typer.Typer()
+
+HOST = "127.0.0.1"
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    workspace: Workspace = None,
+) -> None:
+    """Serve the MLflow UI on loopback until Ctrl-C, and print its address."""
+    from experiments.workspace import find_workspace
+    from workbench.errors import InputError
+    from workbench.tracking import tracking_uri
+
+    place = find_workspace(workspace)
+    uri = tracking_uri(place.root)
+    if uri.startswith(("http://", "https://")):
+        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}")
+        return
+    if not (place.root / "mlflow.db").exists() and uri.startswith("sqlite:///"):
+        hint = "Run something first (workbench run quickstart), or name another --workspace."
+        raise InputError("nothing has been logged here yet", where=str(place.root), hint=hint)
+    chosen = port or _free_port()
+    stdout.print(f"MLflow UI: http://{HOST}:{chosen}   (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(chosen)]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    server = subprocess.Popen([*command, "--workers", "1"], env=environment)
+    try:
+        raise typer.Exit(server.wait())
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

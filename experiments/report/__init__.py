@@ -1,0 +1,1 @@
+"""Reports: one summary of a record, drawn as text, JSON, figures, HTML and MLflow runs."""

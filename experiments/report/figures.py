@@ -1,0 +1,216 @@
+"""Figures of a report: accuracy matrices, forgetting curves, and the trade between learning and forgetting.
+
+Every function returns a matplotlib figure that no global state knows of; :func:`png` turns it into bytes that are the
+same whenever the report is. Colours are safe for the colour-blind (cividis; Okabe & Ito, 2008).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from experiments.report.wording import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    from experiments.report.document import Report, StrategyReport
+
+DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
+INK, FAINT = "#333333", "#9a9a9a"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8c6d31")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKS = {"measured": "", "verified": "✓", "carried": "→"}
+STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot follow
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that the same report gives the same bytes
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a name with a $ in it is a name
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "white",
+    "hatch.linewidth": 0.4,
+}
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG without date or version in it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def figures(report: Report) -> Mapping[str, Figure]:
+    """Return every figure that the report has data for, by name."""
+    measured = any(value is not None for one in report.strategies for row in one.matrix for value in row)
+    drawn = {"accuracy-matrices": accuracy_matrices(report), "forgetting-curves": forgetting_curves(report)}
+    trade = learning_versus_forgetting(report)
+    if trade is not None:
+        drawn["learning-versus-forgetting"] = trade
+    return drawn if measured else {}
+
+
+def accuracy_matrices(report: Report) -> Figure:
+    """Return R of every strategy as heat maps on one colour scale: rows are stages, columns are tasks."""
+    tasks, shown = report.record.tasks, report.strategies
+    columns = min(len(shown), 3 if len(tasks) <= 5 else 2)
+    rows = math.ceil(len(shown) / columns)
+    norm = _scale(report)
+    first = 0 if any(value is not None for one in shown for value in one.matrix[0]) else 1
+    width, height = 0.75 + 0.52 * len(tasks), 1.35 + 0.36 * (len(tasks) + 1 - first)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(columns * width, 4.0) + 0.9, rows * height + 0.35), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for place, strategy in zip(axes, shown, strict=False):
+            _heat_map(place, strategy, tasks, norm, first)
+        for place in axes[len(shown) :]:
+            place.set_axis_off()
+        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
+        bar.ax.tick_params(length=0, labelsize=7.5)
+        bar.ax.set_title("%", size=8, loc="center")
+        figure.supxlabel("✓ recomputed, all logits bit-identical    → carried over    hatched: not measured", size=8)
+    return figure
+
+
+def _scale(report: Report) -> Normalize:
+    """Return one scale for all strategies, from the lowest score (rounded down to a tenth) to 1."""
+    scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
+    return Normalize(min(math.floor(min(scores, default=0.0) * 10) / 10, 0.9), 1.0)
+
+
+def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: Normalize, first: int) -> None:
+    colours = colormaps["cividis"]
+    for stage, (row, cells) in enumerate(zip(strategy.matrix, strategy.statuses, strict=True)):
+        for column, (value, status) in enumerate(zip(row, cells, strict=True)):
+            corner = (column - 0.5, stage - 0.5)
+            if value is None:
+                axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="#d9d9d9", linewidth=0))
+                continue
+            colour = colours(norm(value))
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
+            ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+            axes.text(column, stage + 0.04, number(value), ha="center", va="center", color=ink, size=8)
+            mark = MARKS[status] if status else ""
+            axes.text(column + 0.46, stage - 0.2, mark, ha="right", va="center", color=ink, size=5.5)
+    axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(len(tasks) + 0.5, first - 0.5), aspect="auto")
+    axes.set_xticks(range(len(tasks)), [_short(task, 20) for task in tasks])
+    axes.tick_params(axis="x", rotation=35, labelsize=7.5)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
+    stages = range(first, len(tasks) + 1)
+    axes.set_yticks(stages, ["before" if stage == 0 else str(stage) for stage in stages])
+    axes.tick_params(length=0)
+    axes.set_ylabel("after stage")
+    axes.set_title(_short(strategy.label), weight="bold")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def forgetting_curves(report: Report) -> Figure:
+    """Return each task's score over the stages, one line a strategy, the range of its seeds shaded."""
+    tasks = report.record.tasks
+    rows = math.ceil(len(tasks) / (2 if len(tasks) == 4 else 3 if len(tasks) <= 6 else 4))
+    columns = math.ceil(len(tasks) / rows)
+    with rc_context(STYLE):
+        size = (
+            max(min(9.2 / columns, 3.4) * columns, 5.0),
+            2.1 * rows + 0.6 + 0.22 * math.ceil(len(report.strategies) / 3),
+        )
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for column, (axes, task) in enumerate(zip(grid.ravel(), tasks, strict=False)):
+            _curve(axes, report, column)
+            axes.set_title(_short(task), weight="bold", size=9)
+        for place in range(len(tasks), rows * columns):
+            grid.ravel()[place].set_axis_off()
+            grid.ravel()[place - columns].tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("score in %")
+        figure.supxlabel("stage (dashed: the task is learned; dotted: majority class)", size=8.5)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _curve(axes: Axes, report: Report, column: int) -> None:
+    stages = np.arange(len(report.record.tasks) + 1)
+    for place, strategy in enumerate(report.strategies):
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.seeds], dtype=float) * 100
+        mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
+        measured = np.isfinite(mean)
+        low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
+        axes.fill_between(stages, low, high, where=measured, color=colour, alpha=0.18, linewidth=0)
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+        axes.plot(stages[measured], mean[measured], label=_short(strategy.label), **style)
+    majority = report.record.majority[column]
+    if math.isfinite(majority):
+        axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)
+    axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
+    axes.grid(axis="y", color="#ececec", linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(-0.2, len(stages) - 0.8)
+    axes.set_axisbelow(True)
+
+
+def learning_versus_forgetting(report: Report) -> Figure | None:
+    """Return learning accuracy over forgetting, with 95 % intervals; None where no strategy has both."""
+    points = [
+        (place, one, one.metrics["forgetting"], one.metrics["learning_accuracy"])
+        for place, one in enumerate(report.strategies)
+        if one.metrics["forgetting"].mean is not None and one.metrics["learning_accuracy"].mean is not None
+    ]
+    if not points:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.2), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        for place, strategy, lost, learned in points:
+            axes.errorbar(
+                100 * (lost.mean or 0.0),
+                100 * (learned.mean or 0.0),
+                xerr=_half(lost.low, lost.high),
+                yerr=_half(learned.low, learned.high),
+                color=COLOURS[place % len(COLOURS)],
+                capsize=3,
+                linewidth=1.3,
+                fmt="none",
+            )
+            style: dict[str, Any] = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+            at = ([100 * (lost.mean or 0.0)], [100 * (learned.mean or 0.0)])
+            axes.plot(*at, markersize=7, linestyle="none", label=_short(strategy.label), **style)
+        axes.margins(0.15)
+        axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
+        axes.grid(color="#ececec", linewidth=0.8)
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _half(low: float | None, high: float | None) -> float | None:
+    return None if low is None or high is None else 50 * (high - low)
+
+
+def _short(name: str, width: int = 28) -> str:
+    """Return ``name`` in at most ``width`` characters; what is left out is left out of its middle."""
+    return name if len(name) <= width else f"{name[: width // 2]}…{name[-(width - width // 2 - 1) :]}"

@@ -1,0 +1,97 @@
+"""Two sentences that say what came out, losses as plainly as wins, with the interval or that there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.report.comparison import SAME, reading
+from experiments.report.wording import bounds, number, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.record import Record
+    from experiments.report.document import StrategyReport
+    from workbench.forgetting import Interval
+
+
+def headline(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
+    """Return the strategy that a verdict is about: the recipe's first besides the reference and joint training.
+
+    The order of the recipe decides, which was there before any result, not which strategy came out best.
+    """
+    others = [one for one in strategies if one.comparison is not None]
+    streams = [one for one in others if one.contender.strategy != "joint"]
+    return next(iter([*streams, *others]), None)
+
+
+def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
+    """Return the two sentences on the headline strategy against the reference."""
+    ours = headline(record, strategies)
+    reference = next((one for one in strategies if one.label == record.reference), None)
+    if ours is None or reference is None:
+        return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
+    return versus(record, ours, reference)
+
+
+def versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
+    """Return two sentences on ``ours`` against ``reference``: forgetting, then what was learned and what is left."""
+    assert ours.comparison is not None
+    differences = {name: difference.seeds for name, difference in ours.comparison.differences.items()}
+    paired = sum(value is not None for value in differences["average_accuracy"].values)
+    if not paired:
+        return _unfinished(record, ours, reference)
+    basis = f"{plural(len(record.tasks), 'task')}, {_seeds(paired, len(record.seeds))}"
+    return f"{_forgetting(record, ours, reference, differences['forgetting'], basis)} {_learning(ours, reference)}"
+
+
+def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, gap: Interval, basis: str) -> str:
+    mine, theirs = ours.metrics["forgetting"].mean, reference.metrics["forgetting"].mean
+    if len(record.tasks) < 2:
+        return f"Forgetting is not defined for a stream of one task ({basis})."
+    if gap.mean is None or mine is None or theirs is None:
+        missing = ours.label if mine is None else reference.label
+        return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
+    amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
+    said = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
+    return f"{said}{_gap(gap, 'less', 'more')}."
+
+
+def _learning(ours: StrategyReport, reference: StrategyReport) -> str:
+    assert ours.comparison is not None
+    parts = []
+    names = {
+        "learning_accuracy": "right after each task it scored {} % (learning accuracy) against {} %, ",
+        "average_accuracy": "after the last task it stands at {} % on average against {} %, ",
+    }
+    for name, words in names.items():
+        mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
+        gap = ours.comparison.differences[name].seeds
+        if mine is not None and theirs is not None and gap.mean is not None:
+            parts.append(words.format(number(mine), number(theirs)) + _gap(gap, "lower", "higher"))
+    sentence = "; ".join(parts)
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _gap(gap: Interval, below: str, above: str) -> str:
+    """Return ``2.3 points less, 95 % interval [1.8, 2.8]`` or that the difference cannot be told from none."""
+    assert gap.mean is not None
+    size = number(abs(gap.mean))
+    if reading(gap) == SAME:
+        return f"{SAME} (95 % interval of the difference {bounds(gap)})"
+    direction = below if gap.mean < 0 else above
+    if gap.holds_zero is None:
+        return f"{size} points {direction}" if gap.mean else "no difference"
+    return f"{size} points {direction}, 95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}"
+
+
+def _seeds(paired: int, planned: int) -> str:
+    if paired == 1:
+        return "one seed, so no interval" if planned == 1 else f"one of {planned} seeds so far, so no interval"
+    return plural(planned, "seed") if paired == planned else f"{paired} of {planned} seeds so far"
+
+
+def _unfinished(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
+    planned = len(record.tasks) * len(record.seeds)
+    progress = f"{ours.label} has finished {ours.finished} of {planned} stages, {reference.label} {reference.finished}"
+    return f"No verdict yet: {progress}. Forgetting is told only once both have learned the whole stream with a seed."

@@ -1,0 +1,73 @@
+"""How numbers read: scores in percent, differences in points, one decimal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.forgetting import Interval
+
+DASH = "–"
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """Return a share in [0, 1] in percent without the sign: ``93.1``; a dash for None."""
+    if value is None:
+        return DASH
+    text = f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+    if float(text) == 0:
+        return "0.0"
+    return text.replace("-", "−")
+
+
+def with_margin(value: Interval, signed: bool = False) -> str:
+    """Return ``93.1 ±1.2``, the half width of the interval; without it where there is none."""
+    text = number(value.mean, signed)
+    if value.low is None or value.high is None:
+        return text
+    return f"{text} ±{100 * (value.high - value.low) / 2:.1f}"
+
+
+def bounds(value: Interval, sign: int = 1) -> str:
+    """Return ``[−1.2, 3.4]`` in points, of the negated quantity for ``sign=-1``; an empty string without bounds."""
+    if value.low is None or value.high is None:
+        return ""
+    low, high = sorted((sign * value.low, sign * value.high))
+    return f"[{number(low)}, {number(high)}]"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if value is None:
+        return DASH
+    whole = round(value)
+    if whole < 60:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def megabytes(value: float | None) -> str:
+    """Return a size given in MB: ``1.8 MB``, ``512 MB``, ``1.3 GB`` (1 GB = 1,000 MB)."""
+    if value is None:
+        return DASH
+    if value >= 1000:
+        return f"{value / 1000:.1f} GB"
+    return f"{value:.0f} MB" if value >= 10 else f"{value:.1f} MB"
+
+
+def count(value: float | None) -> str:
+    """Return a count: ``940``, ``148 k``, ``22.7 M``."""
+    if value is None:
+        return DASH
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            scaled = value / size
+            return f"{scaled:.0f} {unit}" if scaled >= 100 else f"{scaled:.1f} {unit}"
+    return f"{value:.0f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return ``1 seed``, ``3 seeds``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""The shipped task files: one task, or one family of tasks, each."""

@@ -1,0 +1,104 @@
+"""From raw values to class indices: which labels there are, what they are called, and which rows do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tasks.spec import TaskSpec, raw
+from workbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LABELS = 1000
+SHOWN = 5
+
+
+def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]:
+    """Return the labels of ``rows`` as the strings that they are compared by.
+
+    Raises:
+        DataError: rows without a label, with several, or with a fraction.
+    """
+    import numpy as np
+
+    labels = rows["label"]
+    missing = labels.isna() | (labels.map(raw).str.strip() == "")
+    where = spec.document.where("columns", "label")
+    if missing.any():
+        examples = ", ".join(rows["id"][missing].head(SHOWN))
+        raise DataError(
+            f"{int(missing.sum())} of {len(rows)} rows of split {split!r} have no label (rows {examples})",
+            where=where,
+            hint="Label them, remove them, or name another split under `splits`.",
+        )
+    if not (single := labels.map(lambda value: not isinstance(value, list | tuple | dict | np.ndarray))).all():
+        example = labels[~single].iloc[0]
+        raise DataError(
+            f"column {spec.file.columns.label!r} holds several values in one row (for example {example})",
+            where=where,
+            hint="A classification task has one label for each row.",
+        )
+    if labels.dtype.kind == "f" and (labels % 1 != 0).any():
+        raise DataError(
+            f"column {spec.file.columns.label!r} holds fractions (for example {labels[labels % 1 != 0].iloc[0]})",
+            where=where,
+            hint="A class label is a name or a whole number.",
+        )
+    return labels.map(raw).astype("str")
+
+
+def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the label names in order, and raw value → name.
+
+    Declared names stand for themselves; where the data hold whole numbers instead, a number is the position in the
+    declared list. Undeclared labels are the distinct values of train, sorted (numbers by size).
+
+    Raises:
+        DataError: labels have to be discovered and cannot be: one distinct value, or very many.
+    """
+    declared = spec.file.labels
+    if isinstance(declared, dict):
+        return tuple(dict.fromkeys(declared.values())), declared
+    values = sorted(train.unique())
+    where = spec.document.where("columns", "label")
+    if declared is not None:
+        positions = {str(index): name for index, name in enumerate(declared)}
+        by_position = values and not set(values) & set(declared) and set(values) <= set(positions)
+        return tuple(declared), positions if by_position else {name: name for name in declared}
+    if len(values) < 2 or len(values) > min(MOST_LABELS, max(2, len(train) // 2)):
+        shown = ", ".join(repr(value[:40]) for value in values[:SHOWN])
+        raise DataError(
+            f"column {spec.file.columns.label!r} holds {len(values)} distinct values ({shown}, …) in {len(train)} rows",
+            where=where,
+            hint="A class label has at least 2 and few distinct values. Name another column, or list `labels`.",
+        )
+    if all(value.lstrip("-").isdigit() for value in values):
+        values.sort(key=int)
+    return tuple(values), {value: value for value in values}
+
+
+def decode(
+    spec: TaskSpec, split: str, frame: pd.DataFrame, names: Sequence[str], named: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return ``frame`` with ``label`` as an index into ``names``.
+
+    Raises:
+        DataError: labels that are not declared, with counts and examples, unless ``other_labels: drop``.
+    """
+    index = {name: position for position, name in enumerate(names)}
+    positions = frame["label"].map({value: index[name] for value, name in named.items()})
+    unknown = positions.isna()
+    if unknown.any() and spec.file.other_labels == "refuse":
+        counts = frame["label"][unknown].value_counts()
+        shown = ", ".join(f"{value!r} ({count} rows)" for value, count in counts.head(SHOWN).items())
+        example = frame[unknown].iloc[0]
+        listed = ", ".join(named) if len(named) <= 2 * SHOWN else f"{', '.join([*named][: 2 * SHOWN])}, …"
+        raise DataError(
+            f"split {split!r} has labels that are not declared: {shown}{', …' if len(counts) > SHOWN else ''}; "
+            f"for example row {example['id']}: {example['text'][:60]!r}",
+            where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
+            hint=f"Known labels: {listed}. Add them to `labels`, or leave such rows out with `other_labels: drop`.",
+        )
+    return frame[~unknown].assign(label=positions[~unknown].astype("int64")).reset_index(drop=True)

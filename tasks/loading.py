@@ -1,0 +1,126 @@
+"""A task file into a task: read the source, normalise, split, check, fingerprint; cached where bytes are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tasks import cutting, labels, normalise
+from tasks.cache import Content, cached, dataset, table_of
+from tasks.fingerprint import fingerprint
+from tasks.sources import SOURCES
+from tasks.spec import TaskSpec
+from workbench.contracts import SPLITS, Task
+from workbench.errors import DataError, suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.sources import Table
+
+VERSION = 1  # of the rows that a task file gives; another version makes old cached rows unused
+CUT = {"test": 0.2, "validation": 0.1}  # what is cut from train, in this order, where a file does not say
+
+
+def load(spec: TaskSpec) -> Task:
+    """Return the task with its data, the same for the same file and bytes.
+
+    Raises:
+        DataError: the data do not fit the file; what, where and what would work.
+        AssetError: the source cannot be fetched.
+    """
+    source = SOURCES.get(spec.source)
+    identity = source.identity(spec.source_settings, spec.folder)
+
+    def make() -> Content:
+        return _made(spec, source.read(spec.source_settings, spec.folder))
+
+    content = make() if identity is None else cached(_key(spec, identity), make)
+    splits = {split: dataset(table, f"{content.fingerprint} {split}") for split, table in content.tables.items()}
+    origin = f"{spec.origin}{f' ({content.empty} rows without a text left out)' if content.empty else ''}"
+    file = spec.file
+    return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, origin, file.license)
+
+
+def _key(spec: TaskSpec, identity: str) -> str:
+    told = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
+    parts = [str(VERSION), spec.source, spec.source_settings.model_dump_json(), identity, told]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
+    chosen, cuts = _plan(spec, tables)
+    given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
+    names, named = labels.label_names(spec, given["train"].frame["label"])
+    rows = {split: labels.decode(spec, chosen[split], one.frame, names, named) for split, one in given.items()}
+    if cuts and len(rows["train"]):
+        _require_enough(spec, cuts, len(rows["train"]))
+        options = spec.file.splits
+        rows |= cutting.cut(rows["train"], cuts, seed=options.seed, stratified=options.stratified)
+    rows = {split: rows[split] for split in SPLITS if split in rows}
+    _require_examples(spec, rows, names)
+    _require_ids(spec, rows)
+    content = {split: table_of(frame) for split, frame in rows.items()}
+    empty = sum(one.empty for one in given.values())
+    return Content(names, fingerprint(spec.file.kind, names, content), empty, content)
+
+
+def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], dict[str, float]]:
+    """Return task split → split of the source, and task split → amount to cut from train."""
+    options = spec.file.splits
+    train = options.train or ("data" if "data" in tables and "train" not in tables else "train")
+    chosen, cuts = {"train": train}, {}
+    for split, share in CUT.items():
+        wanted = getattr(options, split)
+        if wanted is None:
+            wanted = split if split in tables else share
+        if isinstance(wanted, str):
+            chosen[split] = wanted
+        else:
+            cuts[split] = float(wanted)
+    for split, name in chosen.items():
+        if name not in tables:
+            said = getattr(options, split) is not None
+            where = spec.document.where("splits", split) if said else spec.document.where(spec.source)
+            raise DataError(f"the source has no split {name!r}", where=where, hint=suggest(name, tables))
+    return chosen, cuts
+
+
+def _require_enough(spec: TaskSpec, cuts: Mapping[str, float], rows: int) -> None:
+    wanted = {split: amount if amount >= 1 else amount * rows for split, amount in cuts.items()}
+    if rows > 1 and sum(wanted.values()) >= rows:
+        told = ", ".join(f"{split} {amount:.0f}" for split, amount in wanted.items())
+        raise DataError(f"cannot cut {told} from {rows} rows", where=spec.document.where("splits"))
+
+
+def _require_examples(spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> None:
+    for split in SPLITS:
+        if not len(rows.get(split, ())):
+            sizes = ", ".join(f"{name} {len(rows.get(name, ()))}" for name in SPLITS)
+            raise DataError(
+                f"split {split!r} is empty ({sizes})",
+                where=spec.document.where("splits", split),
+                hint="Check `where`, `labels` and `splits`; a split is cut from train where the source has none.",
+            )
+    counts = {int(index): count for index, count in Counter(rows["train"]["label"]).most_common()}
+    if missing := [name for index, name in enumerate(names) if index not in counts]:
+        have = ", ".join(f"{names[index]} {count}" for index, count in counts.items())
+        raise DataError(
+            f"no training example of {', '.join(missing)} (train has {have})",
+            where=spec.document.where("labels") if spec.file.labels else spec.document.where("columns", "label"),
+            hint="Take the label out of `labels`, or give examples of it.",
+        )
+
+
+def _require_ids(spec: TaskSpec, rows: Mapping[str, pd.DataFrame]) -> None:
+    import pandas as pd
+
+    ids = pd.concat([rows[split]["id"] for split in SPLITS])
+    if (twice := ids[ids.duplicated()]).size:
+        raise DataError(
+            f"ids are not unique: {', '.join(twice.unique()[:5])} (over all splits, {twice.size} too many)",
+            where=spec.document.where("columns", "id"),
+            hint="Leave `id` out: rows are then numbered.",
+        )

@@ -1,0 +1,123 @@
+"""Raw columns into ``id, text[, text_pair], label``; every complaint names the line, the column and what exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.labels import raw_labels
+from tasks.spec import TaskSpec, raw
+from workbench.errors import DataError, suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.sources import Table
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split of the source in the form that every task has.
+
+    Attributes:
+        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only) and ``label`` (str, a raw value).
+        empty: how many rows were dropped for want of a text.
+    """
+
+    frame: pd.DataFrame
+    empty: int
+
+
+def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
+    """Return the rows of one split of the source, labels still raw.
+
+    Raises:
+        DataError: a column that does not exist, holds something else than text, or rows without a label.
+    """
+    import pandas as pd
+
+    columns = spec.file.columns
+    wanted = [*columns.texts, columns.label, *spec.file.where]
+    wanted += [name for name in (columns.text_pair, columns.id) if name]
+    _require(spec, split, list(table.columns) if _is_frame(table) else list(table.column_names))
+    frame = frame_of(table, list(dict.fromkeys(wanted)))
+    frame.insert(0, "\0id", [f"{split}-{number}" for number in range(len(frame))])
+    for column, value in spec.file.where.items():
+        frame = frame[_holds(spec, split, frame[column], column, value)]
+    data: dict[str, Any] = {"id": frame[columns.id].map(raw) if columns.id else frame["\0id"]}
+    data["text"] = _joined([_text(spec, split, frame[name], name, "text") for name in columns.texts])
+    if columns.text_pair:
+        data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
+    data["label"] = frame[columns.label]
+    rows = pd.DataFrame(data)
+    filled = rows["text"].str.strip() != ""
+    if columns.text_pair:
+        filled &= rows["text_pair"].str.strip() != ""
+    kept = rows[filled].reset_index(drop=True)
+    return Rows(kept.assign(label=raw_labels(spec, split, kept)), int((~filled).sum()))
+
+
+def _is_frame(table: Table) -> bool:
+    return hasattr(table, "iloc")
+
+
+def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return the columns (all if None) as a frame; a Dataset's class numbers become the names it declares for them."""
+    if _is_frame(table):
+        frame: pd.DataFrame = table[columns or list(table.columns)].reset_index(drop=True)
+        return frame.astype({name: object for name, dtype in frame.dtypes.items() if dtype == "category"})
+    columns = columns or table.column_names
+    frame = table.select_columns(columns).to_pandas()
+    for name in columns:
+        if declared := getattr(table.features[name], "names", None):
+            frame[name] = frame[name].map(dict(enumerate(declared)))
+    return frame
+
+
+def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:
+    columns = spec.file.columns
+    wanted = [(("columns", "text"), name) for name in columns.texts]
+    wanted += [(("columns", "label"), columns.label)]
+    wanted += [(("columns", key), name) for key in ("text_pair", "id") if (name := getattr(columns, key))]
+    wanted += [(("where", name), name) for name in spec.file.where]
+    for key, name in wanted:
+        if name not in existing:
+            what = f"split {split!r} has no column {name!r}"
+            raise DataError(what, where=spec.document.where(*key), hint=suggest(name, map(str, existing)))
+
+
+def _text(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, key: str) -> pd.Series[str]:
+    texts = values.fillna("")
+    wrong = ~texts.map(lambda value: isinstance(value, str)).astype(bool)
+    if wrong.any():
+        example = values[wrong].iloc[0]
+        raise DataError(
+            f"column {column!r} of split {split!r} holds {raw(example)} ({type(example).__name__}), not text",
+            where=spec.document.where("columns", key),
+        )
+    return texts.astype("str")
+
+
+def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined.str.cat(part, sep=" ").str.strip()
+    return joined
+
+
+def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
+    wanted = {raw(one) for one in (value if isinstance(value, list) else [value])}
+    given = values.map(raw)
+    if wanted <= {"true", "false"}:
+        given = given.str.lower()
+    found: pd.Series[bool] = given.isin(wanted)
+    if not found.any():
+        counts = ", ".join(f"{one!r} ({count})" for one, count in given.value_counts().head(SHOWN).items())
+        raise DataError(
+            f"no row of split {split!r} has {column!r} = {' or '.join(sorted(wanted))}",
+            where=spec.document.where("where", column),
+            hint=f"Most frequent values: {counts or 'none'}.",
+        )
+    return found

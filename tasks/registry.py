@@ -1,0 +1,109 @@
+"""The catalog: which tasks there are, by name; nothing is loaded before it is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.families import members
+from tasks.spec import TaskSpec, parse
+from workbench import settings
+from workbench.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from workbench.contracts import Task
+
+CATALOG = Path(__file__).parent / "catalog"
+
+
+def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
+    """Return the folders of a person's own tasks.
+
+    Args:
+        option: what ``--tasks`` gave; else ``$WORKBENCH_TASKS`` (paths joined as in ``PATH``), else ``./tasks`` where
+            that is a folder holding YAML files.
+
+    Raises:
+        InputError: a folder that was named is not there.
+    """
+    named = tuple(option or ())
+    if not named and (variable := os.environ.get("WORKBENCH_TASKS")):
+        named = tuple(Path(part) for part in variable.split(os.pathsep) if part)
+    for folder in named:
+        if not folder.is_dir():
+            raise InputError("no such folder of tasks", where=str(folder))
+    if named:
+        return named
+    here = Path("tasks")
+    return (here,) if any(here.glob("*.y*ml")) else ()
+
+
+def writable_folder(option: Path | None = None) -> Path:
+    """Return where a new task file goes: ``option``, else the first of ``$WORKBENCH_TASKS``, else ``./tasks``."""
+    return option or Path((os.environ.get("WORKBENCH_TASKS") or "tasks").split(os.pathsep)[0])
+
+
+def names(folders: Iterable[Path] = ()) -> list[str]:
+    """Return the names of all tasks, the members of families one by one, sorted.
+
+    Raises:
+        InputError: two files declare the same task, or a family's file is not well formed.
+    """
+    return sorted(_index(folders))
+
+
+def families(folders: Iterable[Path] = ()) -> dict[str, tuple[str, ...]]:
+    """Return the families and their members in stream order; raises as :func:`names`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, path in _index(folders).items():
+        if name != path.stem:
+            found[path.stem] = (*found.get(path.stem, ()), name)
+    return found
+
+
+def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
+    """Return the task called ``name``, from the catalog or one of ``folders``.
+
+    Raises:
+        UnknownNameError: no such task; the nearest names are suggested.
+        SettingsError: everything that is wrong with its file, each with its line.
+        InputError: as :func:`names`; or the name is a family's.
+    """
+    folders = tuple(folders)
+    index = _index(folders)
+    if name in index:
+        path = index[name]
+        return parse(members(settings.read(path), path.stem)[name], name, path.parent)
+    if name in (known := families(folders)):
+        listed = ", ".join(known[name])
+        raise InputError(f"{name!r} is a family of {len(known[name])} tasks", hint=f"Name one of them: {listed}.")
+    raise UnknownNameError("task", name, index)
+
+
+def load(spec: TaskSpec) -> Task:
+    """Return the task with its data; see :func:`tasks.loading.load`."""
+    from tasks.loading import load as load_rows
+
+    return load_rows(spec)
+
+
+def _index(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return name → file; a folder of one's own may add tasks but not replace one."""
+    index: dict[str, Path] = {}
+    for folder in dict.fromkeys(place.resolve() for place in (CATALOG, *folders)):
+        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+            for name in _names_in(path):
+                if name in index:
+                    what = f"there is a task called {name!r} already, in {index[name]}"
+                    raise InputError(what, where=str(path), hint="Give yours another name.")
+                index[name] = path
+    return index
+
+
+def _names_in(path: Path) -> tuple[str, ...]:
+    """Return the task names of one file; only a file that declares a family is parsed."""
+    if "\nfamily:" not in f"\n{path.read_text(encoding='utf-8', errors='replace')}":
+        return (path.stem,)
+    return tuple(members(settings.read(path), path.stem))

@@ -1,0 +1,39 @@
+"""Where a task's rows come from: one module a source, its file name is the key in the task file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from workbench.registry import Modules
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+
+    Table: TypeAlias = pd.DataFrame | Dataset
+
+
+@dataclass(frozen=True)
+class Source:
+    """A way to get raw rows.
+
+    Attributes:
+        settings: what stands under the source's key in a task file.
+        read: settings and the task file's folder → one table of raw columns for each split that the source has;
+            the single split of a source that is not split yet is called ``data``.
+        origin: settings → where the rows come from, for people.
+        identity: settings and folder → a digest of the bytes behind the rows, or None where that cannot be told
+            without reading them; rows of a known identity are cached.
+    """
+
+    settings: type[Settings]
+    read: Callable[[Any, Path], Mapping[str, Table]]
+    origin: Callable[[Any], str]
+    identity: Callable[[Any, Path], str | None]
+
+
+SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE")

@@ -1,0 +1,60 @@
+"""Your own files: csv, tsv, jsonl, parquet, or folders of texts; paths are relative to the task file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from tasks import formats
+from tasks.sources import Source
+from workbench.assets import digest
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class FilesSettings(Settings):
+    """One file for each split, or one file with all the data."""
+
+    data: Path | None = Field(None, description="all rows in one file; it is split")
+    train: Path | None = None
+    validation: Path | None = None
+    test: Path | None = None
+    format: formats.Format | None = Field(None, description="told by the suffix if left out")
+
+    @model_validator(mode="after")
+    def _data_or_train(self) -> Self:
+        if (self.data is None) == (self.train is None):
+            raise ValueError("give either `train` (and `validation`, `test` where there are such files) or `data`")
+        return self
+
+    def paths(self, folder: Path) -> dict[str, Path]:
+        """Return the path of each split that was given."""
+        given = {split: getattr(self, split) for split in ("data", "train", "validation", "test")}
+        return {split: folder / path.expanduser() for split, path in given.items() if path is not None}
+
+
+def read(settings: FilesSettings, folder: Path) -> dict[str, pd.DataFrame]:
+    """Return one frame for each file; raises as :func:`tasks.formats.read`."""
+    return {split: formats.read(path, settings.format) for split, path in settings.paths(folder).items()}
+
+
+def origin(settings: FilesSettings) -> str:
+    """Return the file names."""
+    return ", ".join(path.name for path in settings.paths(Path()).values())
+
+
+def identity(settings: FilesSettings, folder: Path) -> str | None:
+    """Return a digest of the files' bytes, or None where one is missing."""
+    paths = settings.paths(folder)
+    if not all(path.exists() for path in paths.values()):
+        return None
+    lines = "".join(f"{split} {digest(path)}\n" for split, path in paths.items())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+SOURCE = Source(FilesSettings, read, origin, identity)

@@ -1,0 +1,87 @@
+"""A data set on the Hugging Face hub, or a local folder laid out like one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from tasks.sources import Source
+from workbench.assets import digest
+from workbench.errors import AssetError, InputError
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+class HubSettings(Settings):
+    """Which data set, and which state of it."""
+
+    id: str = Field(description="owner/name on the hub; a local folder begins with `.`, `~` or `/`")
+    config: str | None = Field(None, description="configuration, where the data set has several")
+    revision: str | None = Field(None, description="commit, tag or branch; pin a commit to keep results comparable")
+
+    def local(self, folder: Path) -> Path | None:
+        """Return the folder that ``id`` names, or None where it is an id on the hub."""
+        return folder / Path(self.id).expanduser() if self.id[:1] in {".", "~", "/"} else None
+
+
+def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
+    """Return the splits of the data set; code inside a data set's repository is never run.
+
+    Raises:
+        InputError: a local folder that is not there.
+        AssetError: no such data set, configuration or revision, or the hub cannot be reached and nothing is cached.
+    """
+    from datasets import DatasetDict, load_dataset
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    local = settings.local(folder)
+    if local is not None and not local.is_dir():
+        raise InputError("no such folder", where=str(local))
+    try:
+        with _quiet():
+            splits = load_dataset(str(local or settings.id), settings.config, revision=settings.revision)
+    except (DatasetNotFoundError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise AssetError(
+            f"cannot load {origin(settings)} from the hub: {reason}",
+            hint="Check the id, config and revision, and the network; or download it and give the folder's path.",
+        ) from None
+    return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the hub client's line for each retry off the screen; what failed in the end is one message."""
+    logger = logging.getLogger("huggingface_hub.utils._http")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def origin(settings: HubSettings) -> str:
+    """Return ``id/config@revision``."""
+    config = f"/{settings.config}" if settings.config else ""
+    return f"{settings.id}{config}{f'@{settings.revision[:12]}' if settings.revision else ''}"
+
+
+def identity(settings: HubSettings, folder: Path) -> str | None:
+    """Return the pinned commit, or the digest of a local folder; None for a branch, which may move."""
+    local = settings.local(folder)
+    if local is not None:
+        return digest(local) if local.is_dir() else None
+    revision = settings.revision or ""
+    return revision if len(revision) == 40 and set(revision) <= set("0123456789abcdef") else None
+
+
+SOURCE = Source(HubSettings, read, origin, identity)

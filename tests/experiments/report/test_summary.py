@@ -1,0 +1,173 @@
+"""The document of ``report --json`` against the record it is made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from experiments.report.baselines import joint_baseline, single_task_baseline
+from experiments.report.comparison import reading
+from experiments.report.summary import summarise
+from workbench.forgetting import METRICS, Interval, interval
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.record import Record
+    from experiments.report.document import Report
+
+
+def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:
+    (found,) = (
+        cell.score
+        for outcome in record.outcomes
+        if (outcome.strategy, outcome.seed, outcome.stage) == (label, seed, stage)
+        for cell in outcome.cells
+        if cell.task == task
+    )
+    return found
+
+
+def test_the_document_has_the_promised_form(report: Report) -> None:
+    document = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    assert document["experiment"] == "made-up"
+    assert document["reference"] == "full-sequential"
+    assert [*document["strategies"]] == [one.label for one in report.strategies]
+    for entry in document["strategies"].values():
+        assert {"strategy", "method", "metrics", "matrix", "cost", "probes"} <= set(entry)
+        assert [*entry["metrics"]] == [metric.name for metric in METRICS]
+        assert all(set(value) == {"mean", "low", "high", "values"} for value in entry["metrics"].values())
+        assert {"train_seconds", "peak_memory_mb", "trainable_parameters", "stored_bytes"} <= set(entry["cost"])
+        assert [len(row) for row in entry["matrix"]] == [4] * 5
+        assert "seeds" not in entry
+    assert document["complete"] is True
+
+
+def test_the_matrix_is_the_mean_over_seeds_and_null_where_nothing_was_measured(record: Record, report: Report) -> None:
+    document = report.as_json()["strategies"]["full-sequential"]
+    assert document["matrix"][0] == (None,) * 4
+    assert document["matrix"][1][1:] == (None,) * 3
+    expected = np.mean([cell(record, "full-sequential", seed, 3, "bbc-news") for seed in record.seeds])
+    assert document["matrix"][3][0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_full_adds_every_seed(record: Record, report: Report) -> None:
+    seeds = report.as_json(full=True)["strategies"]["lora-sequential"]["seeds"]
+    assert [seed["seed"] for seed in seeds] == [0, 1, 2]
+    assert seeds[1]["matrix"][2][0] == cell(record, "lora-sequential", 1, 2, "bbc-news")
+    assert seeds[1]["statuses"][2] == ("measured", "measured", None, None)
+
+
+def test_an_isolated_strategy_forgets_exactly_nothing(report: Report) -> None:
+    metrics = report.as_json()["strategies"]["lora-isolated"]["metrics"]
+    assert metrics["forgetting"] == {"mean": 0.0, "low": 0.0, "high": 0.0, "values": [0.0, 0.0, 0.0]}
+    assert metrics["transfer_gain"]["mean"] == 0.0
+
+
+def test_the_status_of_every_cell_is_counted(report: Report) -> None:
+    cells = {one.label: dict(one.cells) for one in report.strategies}
+    assert cells["lora-isolated"] == {"measured": 12, "verified": 9, "carried": 9}
+    assert cells["full-sequential"] == {"measured": 30, "verified": 0, "carried": 0}
+
+
+def test_differences_are_paired_by_seed(report: Report) -> None:
+    strategies = report.as_json()["strategies"]
+    ours, theirs = (strategies[name]["metrics"]["forgetting"]["values"] for name in ("full-replay", "full-sequential"))
+    found = strategies["full-replay"]["comparison"]["forgetting"]
+    gaps = np.subtract(ours, theirs)
+    assert found["mean"] == pytest.approx(gaps.mean())
+    assert (found["low"], found["high"]) == pytest.approx(stats.t.interval(0.95, 2, gaps.mean(), stats.sem(gaps)))
+    assert found["reading"] == "lower"
+    assert strategies["full-sequential"]["comparison"] is None
+
+
+def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -> None:
+    found = report.as_json()["strategies"]["lora-isolated"]["comparison"]["average_accuracy"]
+    assert found["bootstrap"]["mean"] == pytest.approx(found["mean"], abs=1e-12)
+    assert found["bootstrap"]["low"] < found["mean"] < found["bootstrap"]["high"]
+    assert found["bootstrap"]["reading"] == "higher"
+
+
+def test_no_bootstrap_where_outcomes_are_missing_or_do_not_make_the_score(record: Record, tmp_path: Path) -> None:
+    key = ("full-replay", 1, 4, "20news-3")
+    other = tmp_path / "other.parquet"
+    pd.DataFrame({"id": ["20news-3/0"], "correct": [True]}).to_parquet(other)
+    without = {place: path for place, path in record.examples.items() if place != key}
+    for examples in (without, {**record.examples, key: tmp_path / "gone"}, {**record.examples, key: other}):
+        strategies = summarise(replace(record, examples=examples)).as_json()["strategies"]
+        assert "bootstrap" not in strategies["full-replay"]["comparison"]["average_accuracy"]
+        assert "bootstrap" in strategies["lora-isolated"]["comparison"]["average_accuracy"]
+
+
+def test_baselines_come_from_the_same_record(record: Record, report: Report) -> None:
+    used = {one.label: (one.single, one.joint) for one in report.strategies}
+    assert used["lora-sequential"] == ("lora-isolated", "full-joint")
+    assert used["full-sequential"] == (None, "full-joint")
+    gain = report.as_json()["strategies"]["lora-sequential"]["metrics"]["transfer_gain"]["values"][0]
+    diagonal = [
+        [cell(record, label, 0, stage, task) for stage, task in enumerate(record.tasks, start=1)]
+        for label in ("lora-sequential", "lora-isolated")
+    ]
+    assert gain == pytest.approx(np.mean(np.subtract(*diagonal)), abs=1e-12)
+
+
+def test_the_baseline_with_the_same_settings_is_preferred(record: Record) -> None:
+    isolated, _, sequential, *rest = record.contenders
+    wide = replace(isolated, label="wide", settings={"rank": 64})
+    joint = replace(isolated, label="lora-joint", strategy="joint")
+    crowd = replace(record, contenders=(wide, isolated, *rest, joint))
+    assert single_task_baseline(crowd, sequential) == "lora-isolated"
+    assert joint_baseline(crowd, sequential) == "lora-joint"
+
+
+def test_cost_is_the_whole_stream_and_probes_the_last_stage(record: Record, report: Report) -> None:
+    entry = report.as_json()["strategies"]["full-sequential"]
+    outcomes = [one for one in record.outcomes if one.strategy == "full-sequential"]
+    assert entry["cost"]["train_seconds"] == pytest.approx(sum(one.cost.train_seconds for one in outcomes) / 3)
+    drift = entry["probes"]["cka"]["drift"]
+    assert drift["values"] == [one.probes["cka"]["drift"] for one in outcomes if one.stage == 4]
+    assert drift["stages"][0] is None
+    assert drift["stages"][4] == drift["mean"]
+
+
+def test_what_has_not_finished_is_not_scored(half_way: Record) -> None:
+    report = summarise(half_way)
+    document = json.loads(json.dumps(report.as_json(full=True), allow_nan=False))
+    assert document["complete"] is False
+    first, second, third, *_ = document["strategies"].values()
+    assert first["metrics"]["average_accuracy"]["values"][1:] == [None, None]
+    assert first["metrics"]["average_accuracy"]["low"] is None
+    assert {value["mean"] for value in second["metrics"].values()} == {None}
+    assert second["stages"] == {"finished": 2, "planned": 12}
+    assert third["cost"]["train_seconds"] is None
+    assert report.verdict.startswith("No verdict yet: lora-isolated has finished 4 of 12 stages, full-sequential 2.")
+
+
+def test_unknown_peak_memory_and_majority_are_null(record: Record) -> None:
+    blind = tuple(replace(one, cost=replace(one.cost, peak_memory_mb=None)) for one in record.outcomes)
+    changed = replace(record, outcomes=blind, majority=(float("nan"), 0.5, 0.5, 0.5))
+    document = json.loads(json.dumps(summarise(changed).as_json(), allow_nan=False))
+    assert document["majority"][0] is None
+    assert document["strategies"]["full-replay"]["cost"]["peak_memory_mb"] is None
+    assert document["strategies"]["full-replay"]["metrics"]["relative_forgetting"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "word"),
+    [
+        (interval([0.1, 0.11, 0.12]), "higher"),
+        (interval([-0.1, -0.11, -0.12]), "lower"),
+        (interval([-0.1, 0.1, 0.12]), "not distinguishable"),
+        (interval([0.0, 0.0]), "not distinguishable"),
+        (interval([0.1]), "no interval"),
+        (Interval(None, None, None), "not measured"),
+    ],
+)
+def test_readings(difference: Interval, word: str) -> None:
+    assert reading(difference) == word

@@ -1,0 +1,201 @@
+"""Figures, page, terminal and MLflow runs, all drawn from one report."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import warnings
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from experiments.report import html
+from experiments.report.figures import figures, png
+from experiments.report.mlflow_view import run_record
+from experiments.report.summary import summarise
+from experiments.report.text import show
+from workbench.tracking import Tracker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.record import Record
+    from experiments.report.document import Report
+
+NASTY = '<script>alert("1")</script> $x^{2 & _*|'
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    return html.page(report)
+
+
+@pytest.fixture(scope="module")
+def nasty(record: Record) -> Report:
+    """The record with a label and a task that try to get out of every format."""
+    old, task = record.contenders[0].label, record.tasks[0]
+    return summarise(
+        replace(
+            record,
+            tasks=(NASTY, *record.tasks[1:]),
+            contenders=(replace(record.contenders[0], label=NASTY), *record.contenders[1:]),
+            outcomes=tuple(
+                replace(
+                    one,
+                    strategy=NASTY if one.strategy == old else one.strategy,
+                    cells=tuple(replace(cell, task=NASTY if cell.task == task else cell.task) for cell in one.cells),
+                )
+                for one in record.outcomes
+            ),
+            examples={},
+        )
+    )
+
+
+def terminal(report: Report, width: int = 80, **settings: object) -> str:
+    stream = io.StringIO()
+    show(report, Console(file=stream, width=width, soft_wrap=True, highlight=False, **settings))  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_figures_are_the_same_bytes_every_time(record: Record, report: Report) -> None:
+    first = {name: png(figure) for name, figure in figures(report).items()}
+    assert [*first] == ["accuracy-matrices", "forgetting-curves", "learning-versus-forgetting"]
+    assert first == {name: png(figure) for name, figure in figures(summarise(record)).items()}
+    assert all(image.startswith(b"\x89PNG") and b"tEXt" not in image for image in first.values())
+
+
+def test_figures_share_one_colour_scale_and_print_every_value(report: Report) -> None:
+    figure = figures(report)["accuracy-matrices"]
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    measured = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
+    assert [text for text in texts if re.fullmatch(r"\d+\.\d", text)] == [f"{100 * value:.1f}" for value in measured]
+    assert texts.count("✓") == 3
+    assert texts.count("→") == 3
+
+
+def test_figures_draw_names_as_they_are(nasty: Report) -> None:
+    drawn = figures(nasty)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(png(figure) for figure in drawn.values())
+    titles = [axes.get_title(loc="left") for axes in drawn["accuracy-matrices"].axes]
+    assert titles[0] == "<script>alert(…> $x^{2 & _*|"
+
+
+def test_nothing_measured_means_no_figures(record: Record) -> None:
+    empty = summarise(replace(record, outcomes=()))
+    assert figures(empty) == {}
+    assert "<img" not in html.page(empty)
+
+
+def test_the_page_needs_nothing_else(page: str) -> None:
+    assert not re.findall(r"<script|<link|@import|https?://|url\(", page)
+    assert page.count('src="data:image/png;base64,') == page.count("<img") == 3
+    assert 'name="viewport"' in page
+    assert "workbench run made-up" in page
+
+
+def test_the_page_is_well_formed_and_its_images_are_described(page: str) -> None:
+    class Reader(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.open: list[str] = []
+            self.alts: list[str | None] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag == "img":
+                self.alts.append(dict(attrs).get("alt"))
+            if tag not in ("meta", "img", "br"):
+                self.open.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert self.open.pop() == tag, self.getpos()
+
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    assert all(alt and "lora-isolated" in alt for alt in reader.alts)
+
+
+def test_the_page_says_what_the_report_says(report: Report, page: str) -> None:
+    assert report.verdict.replace(" %", "\u00a0%") in page.replace("&#39;", "'")
+    for said in ("bit-identical", "not distinguishable", "mean over j<T".replace("<", "&lt;"), "22.7 M", "0123abc"):
+        assert said in page, said
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().replace("nano", "")
+
+
+def test_names_from_users_are_escaped(nasty: Report) -> None:
+    page = html.page(nasty)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_an_unfinished_run_and_one_seed_have_a_page_too(half_way: Record, one_seed: Record) -> None:
+    assert "has not finished" in html.page(summarise(half_way))
+    assert "there is one seed" in html.page(summarise(one_seed))
+
+
+def test_the_terminal_fits_80_columns_and_needs_no_colour(report: Report) -> None:
+    text = terminal(report)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "\x1b" not in text
+    assert "lora-isolated    90.3 ±0.3" in text
+    assert "−1.1 ±1.6 =" in text
+    assert re.search(r" 4 +93\.9 +89\.8 +89\.4 +88\.0", text)
+
+
+def test_the_terminal_shows_heat_where_it_can(report: Report) -> None:
+    text = terminal(report, force_terminal=True, color_system="truecolor")
+    assert "48;2;254;232;56" in text  # the lightest colour of cividis
+
+
+def test_the_terminal_prints_brackets_and_progress(nasty: Report, half_way: Record) -> None:
+    bracket = replace(half_way.contenders[0], label="[red]a[/]")
+    odd = replace(half_way, contenders=(bracket, *half_way.contenders[1:]), outcomes=half_way.outcomes[4:])
+    assert "[red]a[/]" in terminal(summarise(odd))
+    assert "Not finished: lora-isolated 4/12, full-sequential 2/12" in terminal(summarise(half_way)).replace("\n", " ")
+    assert terminal(nasty)
+
+
+def test_runs_follow_the_layout(report: Report) -> None:
+    record = run_record(report)
+    assert record.name == "made-up"
+    assert len(record.children) == 15
+    parent = {name: (value, step) for name, value, step in record.metrics}
+    assert parent["lora-isolated/forgetting"] == (0.0, 3)
+    assert {"full-replay/forgetting_low", "full-replay/forgetting_high"} <= set(parent)
+    child = next(one for one in record.children if one.name == "full-sequential, seed 1")
+    points = {(name, step): value for name, value, step in child.metrics}
+    assert points["accuracy/bbc-news", 3] == report.strategies[1].seeds[1].matrix[3][0]
+    assert points["forgetting", 4] == report.strategies[1].seeds[1].metrics["forgetting"]
+    assert ("probe/cka/drift", 2) in points
+    assert child.tags["strategy"] == "sequential"
+    assert {"recipe", "method", "backbone", "seed", "scenario", "git"} <= set(child.tags)
+    assert set(record.artifacts) >= {"report/report.html", "report/report.json", "report/accuracy-matrices.png"}
+    assert json.loads(record.artifacts["report/report.json"])["experiment"] == "made-up"
+    assert report.verdict.replace("[", "\\[") in record.tags["mlflow.note.content"]
+
+
+def test_a_run_is_logged_while_it_grows_and_never_twice(
+    half_way: Record, report: Report, nasty: Report, tmp_path: Path
+) -> None:
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
+    run = tracker.sync("made-up", run_record(summarise(half_way), artifacts=False))
+    for _ in range(2):
+        assert tracker.sync("made-up", run_record(report, artifacts=False)) == run
+    client = tracker._client
+    experiment = client.get_experiment_by_name("made-up").experiment_id
+    children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run}'")
+    assert len(children) == 15
+    for child in children:
+        steps = [point.step for point in client.get_metric_history(child.info.run_id, "accuracy/bbc-news")]
+        assert steps == ([4] if child.data.tags["strategy"] == "joint" else [1, 2, 3, 4])
+    history = client.get_metric_history(run, "lora-isolated/average_accuracy")
+    assert [point.step for point in history] == [1, 3], "after one seed and after all"
+    tracker.sync("made-up", run_record(nasty, artifacts=False))
+    assert len(client.search_runs([experiment])) == 32

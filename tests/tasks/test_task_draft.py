@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import datasets
+import pandas as pd
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from tasks import registry
+from tasks.draft import draft, write
+from tasks.guess import guess_columns
+from workbench.errors import InputError, SettingsError
+
+TEXTS = [f"this is the text of row {n}" for n in range(30)]
+LABELS = ["yes", "no", "true"] * 10
+
+
+def data(**columns: list) -> pd.DataFrame:
+    return pd.DataFrame({"uid": range(30), "text": TEXTS, "label": LABELS, **columns})
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"body": TEXTS, "team": LABELS, "n": list(range(30))}, ("body", None, "team")),
+        ({"label": LABELS, "language": ["en", "de"] * 15, "tweet": TEXTS}, ("tweet", None, "label")),
+        ({"premise": TEXTS, "hypothesis": [f"h{t}" for t in TEXTS], "gold": LABELS}, ("premise", "hypothesis", "gold")),
+        ({"Question1": TEXTS, "question2": TEXTS, "label": LABELS}, ("Question1", "question2", "label")),
+        ({"title": [t[:9] for t in TEXTS], "content": TEXTS, "class": [0, 1] * 15}, ("content", None, "class")),
+    ],
+)
+def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str]) -> None:
+    found = guess_columns(pd.DataFrame(columns), "rows.csv")
+    assert (found.text, found.text_pair, found.label) == expected
+
+
+def test_what_is_given_is_taken() -> None:
+    frame = data(note=TEXTS, other=["x", "y"] * 15)
+    found = guess_columns(frame, "rows.csv", text="note", text_pair="text", label="other")
+    assert (found.text, found.text_pair, found.label) == ("note", "text", "other")
+    with pytest.raises(InputError, match="no column 'labl' for --label"):
+        guess_columns(frame, "rows.csv", label="labl")
+
+
+def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
+    with pytest.raises(InputError) as error:
+        guess_columns(pd.DataFrame({"body": TEXTS, "n": range(30)}), "rows.csv")
+    message = str(error.value)
+    assert "cannot tell which column is the label" in message
+    assert "--label C" in message
+    assert "--text" not in message
+    assert "body: 'this is the text of row 0', 'this is the text of row 1', … (30 distinct)" in message
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_draft_of_a_file_loads(folder: Path, suffix: str) -> None:
+    path = folder.parent / f"rows.{suffix}"
+    if suffix in {"csv", "tsv"}:
+        data().to_csv(path, sep="," if suffix == "csv" else "\t", index=False)
+    elif suffix == "jsonl":
+        data().to_json(path, orient="records", lines=True)
+    else:
+        data().to_parquet(path)
+    made = draft("mine", str(path), folder)
+    assert f"../rows.{suffix}" in made.text
+    assert dict(made.label_counts) == {"yes": 10, "no": 10, "true": 10}
+    assert len(made.examples) == 3
+    write(made, folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert task.labels == ("no", "true", "yes")
+    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 21, "validation": 3, "test": 6}
+
+
+def test_a_draft_of_a_folder_of_splits(folder: Path) -> None:
+    place = folder.parent / "splits"
+    place.mkdir()
+    for name in ("my-train", "dev", "notes"):
+        data(label=[n % 2 for n in range(30)]).to_csv(place / f"{name}.csv", index=False)
+    made = draft("mine", str(place), folder)
+    for part in ("train: ../splits/my-train.csv", "validation: ../splits/dev.csv", "test: 0.2", "'0': '0'"):
+        assert part in made.text
+    assert "notes.csv" not in made.text
+    write(made, folder)
+    assert registry.load(registry.find("mine", [folder])).labels == ("0", "1")
+
+
+def test_a_draft_of_folders_of_texts(folder: Path) -> None:
+    for n, text in enumerate(TEXTS):
+        (folder / "texts" / "ab"[n % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / "texts" / "ab"[n % 2] / f"{n}.txt").write_text(text)
+    write(draft("mine", str(folder / "texts"), folder), folder)
+    assert registry.load(registry.find("mine", [folder])).labels == ("a", "b")
+
+
+def test_a_draft_of_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = Features({"sentence": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    rows = Dataset.from_dict({"sentence": TEXTS, "label": [0, 1] * 15}, features=features)
+    asked = []
+
+    def load_dataset(path: str, config: str | None, revision: str | None) -> DatasetDict:
+        asked.append((path, config, revision))
+        return DatasetDict(train=rows, test=rows)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    made = draft("mine", "owner/name:cfg", folder)
+    write(made, folder)
+    assert asked == [("owner/name", "cfg", None)]
+    spec = registry.find("mine", [folder])
+    assert (spec.source, spec.file.labels, spec.file.splits.test) == ("hub", ["neg", "pos"], None)
+    assert len(registry.load(spec).splits["test"]) == 30
+
+
+def test_refusals(folder: Path, tmp_path: Path) -> None:
+    path = folder / "rows.csv"
+    data().to_csv(path, index=False)
+    made = draft("mine", str(path), folder)
+    write(made, folder)
+    with pytest.raises(InputError, match="there already"):
+        write(made, folder)
+    write(made, folder, force=True)
+    for name in ("Mine", "a_b", "-a", "a--b", "../a", ""):
+        with pytest.raises(InputError, match="cannot be a task's name"):
+            draft(name, str(path), folder)
+    with pytest.raises(InputError, match="the catalog has a task"):
+        write(draft("bbc-news", str(path), folder), folder, force=True)
+    for origin in ("nowhere.csv", "no where", "a/b/c"):
+        with pytest.raises(InputError, match="no such file or folder"):
+            draft("mine", origin, folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no data in this folder"):
+        draft("mine", str(tmp_path / "empty"), folder)
+
+
+def word_lengths(texts: list[str], **_: object) -> dict[str, list[list[str]]]:
+    return {"input_ids": [text.split() for text in texts]}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    from experiments.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["workbench", "tasks", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(folder.parent)
+    data().to_csv("rows.csv", index=False)
+    assert run(monkeypatch, "new", "mine", "--from", "rows.csv") == 0
+    assert capsys.readouterr().out.rstrip().endswith("workbench train mine --method lora")
+    assert run(monkeypatch, "new", "mine", "--from", "rows.csv") == 2
+    assert "--force" in capsys.readouterr().err
+    assert run(monkeypatch, "new", "mine", "--from", "rows.csv", "--force") == 0
+    capsys.readouterr()
+    assert run(monkeypatch, "list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {"mine", "bbc-news", "20news-3"} <= {entry["name"] for entry in listed}
+    assert all(entry["description"] for entry in listed)
+    assert run(monkeypatch, "show", "mine", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["columns"] == {"text": "text", "label": "label"}
+    assert run(monkeypatch, "check", "mine", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["splits"]["test"]["label_counts"] == {"no": 2, "true": 2, "yes": 2}
+    monkeypatch.setattr("workbench.backbone.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
+    assert run(monkeypatch, "check", "mine", "--backbone", "tiny", "--max-length", "6", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["splits"]["test"]["tokens"]["cut"] == 1.0
+    assert run(monkeypatch, "check", "mine", "--backbone", "tiny") == 0
+    assert "over 128" in capsys.readouterr().out
+    assert run(monkeypatch, "check", "mine") == 0
+    assert "Always answering" in capsys.readouterr().out
+    assert run(monkeypatch, "show", "mime") == 2
+    assert "Did you mean mine" in capsys.readouterr().err
+
+
+def test_check_exits_with_2_on_data_that_do_not_fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data().to_csv(folder / "rows.csv", index=False)
+    (folder / "bad.yaml").write_text("description: d\nfiles: {data: rows.csv}\ncolumns: {text: nothing}\n")
+    assert run(monkeypatch, "check", "bad", "--tasks", str(folder), "--json") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "bad.yaml, line 3: split 'data' has no column 'nothing'" in told.err
+    (folder / "bad.yaml").write_text("descriptoin: d\n")
+    with pytest.raises(SettingsError, match="Did you mean description"):
+        registry.find("bad", [folder])

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks import registry
+from tasks.families import members
+from tasks.spec import raw
+from workbench import settings
+from workbench.errors import InputError, SettingsError, UnknownNameError
+
+GOOD = "description: d\nfiles: {data: rows.csv}\ncolumns: {text: t, label: l}\n"
+
+
+def find(folder: Path, text: str, name: str = "mine"):
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return registry.find(name, [folder])
+
+
+def test_defaults(folder: Path) -> None:
+    spec = find(folder, GOOD)
+    assert (spec.name, spec.source, spec.folder) == ("mine", "files", folder)
+    assert spec.file.kind == "classification"
+    assert spec.file.splits.seed == 0
+    assert spec.file.splits.stratified
+
+
+def test_every_problem_is_told_at_once_each_with_its_line(folder: Path) -> None:
+    text = "description: d\nfiles: {dat: rows.csv}\ncolumns:\n  txt: t\nlabels: [a, a]\n"
+    with pytest.raises(SettingsError) as error:
+        find(folder, text)
+    message = str(error.value)
+    for part in ("line 2: unknown key 'files.dat'", "line 4: unknown key 'columns.txt'", "line 5: 'labels'"):
+        assert part in message
+    assert "Did you mean text" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("description: d\ncolumns: {text: t}\n", "no source"),
+        (GOOD + "hub: {id: a/b}\n", "2 sources (files, hub)"),
+        (GOOD + "name: other\n", "'name' is 'other', but this is the file of 'mine'"),
+        (GOOD + "labels: [a]\n", "at least two labels"),
+        (GOOD + "labels: [no, yes]\n", "line 4: 'labels': YAML reads yes, no"),
+        (GOOD + "labels: a\n", "a list of names, or a mapping"),
+        (GOOD + "splits: {validation: -3}\n", "a share between 0 and 1"),
+        (GOOD + "splits: {validation: 0.5, test: 0.5}\n", "leave nothing to train on"),
+        (GOOD + "kind: riddle\n", "kind"),
+        (GOOD.replace("data: rows.csv", "data: a.csv, train: b.csv"), "either `train`"),
+        (GOOD.replace("files: {data: rows.csv}", "wheel: {package: a, data: {member: m}}"), "wheel.package"),
+        (GOOD.replace("files: {data: rows.csv}", "python: {function: os.system}"), "python.function"),
+    ],
+)
+def test_refused(folder: Path, text: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        find(folder, text)
+    assert expected in str(error.value)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(folder: Path) -> None:
+    find(folder, GOOD)
+    with pytest.raises(UnknownNameError, match=r"Did you mean bbc-news"):
+        registry.find("bbc-newz", [folder])
+    with pytest.raises(InputError, match="family of 10 tasks"):
+        registry.find("20news")
+
+
+FAMILY = """description: base
+files: {data: rows.csv}
+columns: {text: t, label: l}
+family:
+  - {name: mine-b, labels: [x, y]}
+  - name: mine-a
+    description: own
+    columns: {label: other, txt: t}
+"""
+
+
+def test_a_member_overrides_key_by_key_and_keeps_its_lines(folder: Path) -> None:
+    path = folder / "mine.yaml"
+    path.write_text(FAMILY, encoding="utf-8")
+    assert [*members(settings.read(path), "mine")] == ["mine-b", "mine-a"]
+    assert registry.families([folder])["mine"] == ("mine-b", "mine-a")
+    spec = registry.find("mine-b", [folder])
+    assert (spec.description, spec.file.labels, spec.file.columns.text) == ("base", ["x", "y"], "t")
+    with pytest.raises(SettingsError, match=r"line 8: unknown key 'columns.txt'"):
+        registry.find("mine-a", [folder])
+
+
+@pytest.mark.parametrize("name", ["yours-a", "mine-b", "null"])
+def test_members_are_named_after_the_file_and_once(folder: Path, name: str) -> None:
+    path = folder / "mine.yaml"
+    path.write_text(FAMILY.replace("mine-a", name), encoding="utf-8")
+    with pytest.raises(SettingsError, match="line 6: member 2 of the family is called"):
+        registry.names([folder])
+
+
+def test_user_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert registry.user_folders() == ()
+    (folder.parent / "tasks").mkdir()
+    assert registry.user_folders() == ()
+    (folder.parent / "tasks" / "x.yaml").write_text(GOOD)
+    assert registry.user_folders() == (Path("tasks"),)
+    monkeypatch.setenv("WORKBENCH_TASKS", str(folder))
+    assert registry.user_folders() == (folder,)
+    assert registry.user_folders([Path("tasks")]) == (Path("tasks"),)
+    with pytest.raises(InputError, match="no such folder"):
+        registry.user_folders([Path("nowhere")])
+
+
+def test_raw_values_are_compared_as_they_are_written() -> None:
+    assert [raw(value) for value in (1, 1.0, 1.5, True, "True", " a")] == ["1", "1", "1.5", "true", "True", " a"]
+
+
+def test_a_name_is_declared_once(folder: Path) -> None:
+    (folder / "20news-3.yaml").write_text(GOOD, encoding="utf-8")
+    with pytest.raises(InputError, match="there is a task called '20news-3' already"):
+        registry.find("bbc-news", [folder])
+    (folder / "20news-3.yaml").rename(folder / "mine.yaml")
+    assert registry.find("mine", [folder, folder / "." / ".." / folder.name]).name == "mine"
+
+
+def test_where_a_new_task_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKBENCH_TASKS", raising=False)
+    assert registry.writable_folder() == Path("tasks")
+    monkeypatch.setenv("WORKBENCH_TASKS", os.pathsep.join(["a", "b"]))
+    assert registry.writable_folder() == Path("a")
+    assert registry.writable_folder(Path("c")) == Path("c")

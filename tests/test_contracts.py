@@ -1,0 +1,144 @@
+"""What every entry of every registry has to fulfil; a new file is tested without a new test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.strategies import STRATEGIES, Context, State
+from workbench.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.backbone import Backbone, fingerprint, open_backbone
+from workbench.contracts import Silent, Task
+from workbench.evaluation import evaluate
+from workbench.kinds import KINDS
+from workbench.libraries import LIBRARIES
+from workbench.methods import METHODS
+from workbench.settings import Budget, MethodSettings
+from workbench.store import AdapterStore
+from workbench.training import fit
+
+ARCHITECTURES = ("bert", "llama")
+# number of trained parameters for hidden size h = 32, intermediate size 64, 2 layers, and a head of 2 × 32 + 2
+HEAD = 2 * 32 + 2
+CLOSED_FORM = {
+    ("head", "bert"): HEAD,
+    ("head", "llama"): HEAD,
+    ("lora", "bert"): HEAD + 2 * 2 * (8 * 32 + 32 * 8),  # layers × (query, value) × (A: r × h, B: h × r)
+    ("lora", "llama"): HEAD + 2 * ((8 * 32 + 32 * 8) + (8 * 32 + 16 * 8)),  # value heads are half as many
+    ("pfeiffer", "bert"): HEAD + 2 * (32 * 2 + 2 + 2 * 32 + 32),  # layers × (down + bias, up + bias), bottleneck 2
+    ("pfeiffer", "llama"): HEAD + 2 * (32 * 2 + 2 + 2 * 32 + 32),
+    ("houlsby", "bert"): HEAD + 4 * (32 * 2 + 2 + 2 * 32 + 32),
+    ("houlsby", "llama"): HEAD + 4 * (32 * 2 + 2 + 2 * 32 + 32),
+}
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def any_backbone(request: pytest.FixtureRequest) -> Backbone:
+    return open_backbone(str(request.getfixturevalue(request.param)))
+
+
+def adaptation_for(method: str, backbone: Backbone, learning_rate: float = 1e-2) -> Adaptation:
+    settings = METHODS.get(method).settings(learning_rate=learning_rate)
+    return Adaptation(backbone, method, settings, "fp32")
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_method_learns_and_comes_back_bit_for_bit(
+    method: str, any_backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    adaptation = adaptation_for(method, any_backbone)
+    model = adaptation.fresh("classification", 2, seed=0)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    trainable = set(model.trainable())
+
+    record = fit(model, task, adaptation, budget, 0, Silent(), "test")
+
+    assert record.epochs[-1].train_loss < record.epochs[0].train_loss
+    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert changed <= trainable, "a parameter was changed that the method does not declare"
+    assert {"head.weight", "head.bias"} <= changed
+    architecture = any_backbone.config.model_type
+    if METHODS.get(method).trains_backbone:
+        assert record.trainable_parameters == sum(parameter.numel() for parameter in model.parameters())
+    else:
+        assert record.trainable_parameters == CLOSED_FORM[method, architecture]
+
+    adaptation.library.save(model.body, tmp_path)
+    save_head(model.head, tmp_path / HEAD_FILE)
+    assert not list(tmp_path.glob("*.bin")), "weights are stored as safetensors only"
+    head = adaptation.stored_head(tmp_path / HEAD_FILE, "classification", 2)
+    again = adaptation.load(tmp_path, head, "classification")
+    first, second = (
+        evaluate(one, task.splits["test"], 2, any_backbone.tokenizer, budget.max_length) for one in (model, again)
+    )
+    assert first.logits_sha256 == second.logits_sha256
+    assert set(again.trainable()) == trainable, "a reloaded model goes on training the same parameters"
+
+    bare = adaptation.library.detach(model.body)
+    same = fingerprint(bare.named_parameters()) == any_backbone.fingerprint
+    assert same != METHODS.get(method).trains_backbone
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_method_card_is_complete(method: str) -> None:
+    card = METHODS.get(method)
+    assert METHODS.describe(method)
+    assert card.title
+    assert card.paper
+    assert card.library in LIBRARIES.names()
+    assert issubclass(card.settings, MethodSettings)
+    assert card.settings().learning_rate > 0, "every setting has a default that works"
+
+
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_kind_scores_a_perfect_and_a_useless_model(kind: str, task: Task) -> None:
+    import numpy as np
+
+    entry, rows = KINDS.get(kind), task.splits["test"]
+    labels = np.array(rows["label"][:])
+    perfect = np.eye(2, dtype=np.float32)[labels] * 9
+    assert entry.scores(entry.outcomes(rows, perfect), 2)[entry.metric] == 1.0
+    assert entry.scores(entry.outcomes(rows, -perfect), 2)[entry.metric] == 0.0
+    assert entry.majority([1, 1, 0], [1, 0, 0, 0]) == 0.25
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.names())
+def test_strategy_learns_a_stream_and_answers_for_every_task(
+    strategy: str, backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    entry = STRATEGIES.get(strategy)
+    adaptation, budget = adaptation_for("lora", backbone, 2e-2), budget.model_copy(update={"epochs": 10})
+    context = Context(adaptation, budget, 0, AdapterStore(tmp_path / "adapters"), Silent(), "test")
+    state = State(None, "start")
+    for stage, each in enumerate((task, other_task), start=1):
+        folder = tmp_path / str(stage)
+        folder.mkdir()
+        entry.learn(state, each, context, folder)
+        state = State(folder, f"state {stage}")
+    for each in (task, other_task):
+        model = entry.model_for(state, each, context)
+        found = evaluate(model, each.splits["test"], 2, backbone.tokenizer, budget.max_length)
+        again = evaluate(
+            entry.model_for(state, each, context), each.splits["test"], 2, backbone.tokenizer, budget.max_length
+        )
+        assert found.logits_sha256 == again.logits_sha256
+        assert entry.identity(state, each, context) == entry.identity(state, each, context)
+    assert all(path.exists() for path in entry.kept(state, context))
+    assert found.scores["accuracy"] > 0.7, "the task learned last is known"
+
+
+def test_a_change_of_any_ingredient_changes_the_lesson(backbone: Backbone, task: Task, budget: Budget) -> None:
+    from workbench.learning import Lesson
+
+    lesson = Lesson(task, adaptation_for("lora", backbone), budget, 0)
+    others = [
+        replace(lesson, seed=1),
+        replace(lesson, budget=budget.model_copy(update={"epochs": 5})),
+        replace(lesson, adaptation=adaptation_for("lora", backbone, learning_rate=2e-2)),
+        replace(lesson, adaptation=adaptation_for("pfeiffer", backbone)),
+        replace(lesson, task=replace(task, fingerprint="other data")),
+    ]
+    assert len({lesson.key, *(other.key for other in others)}) == len(others) + 1

@@ -1,0 +1,214 @@
+"""Metrics against a second, plain implementation, examples worked by hand, and properties of their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from scipy import stats
+
+from workbench.forgetting import METRICS, Interval, Stream, forgetting, interval, metrics, paired_bootstrap
+
+NAN = float("nan")
+unit = st.floats(0, 1, allow_nan=False, width=64)
+
+
+def plain(stream: Stream) -> dict[str, float | None]:
+    """The design's table, written down as loops over R[i][j] with i = 0..T and j = 1..T."""
+    T = stream.matrix.shape[1]  # noqa: N806 - the symbols of the table
+    R = {(i, j): float(stream.matrix[i, j - 1]) for i in range(T + 1) for j in range(1, T + 1)}  # noqa: N806
+    n, M = stream.test_sizes, stream.majority  # noqa: N806
+    best = {j: max(R[i, j] for i in range(j, T)) for j in range(1, T)}
+
+    def mean(values: list[float]) -> float | None:
+        return sum(values) / len(values) if values else None
+
+    gained = all(best[j] - M[j - 1] > 0 for j in best)
+    S, J = stream.single, stream.joint  # noqa: N806
+    return {
+        "average_accuracy": mean([R[T, j] for j in range(1, T + 1)]),
+        "average_accuracy_micro": sum(n[j - 1] * R[T, j] for j in range(1, T + 1)) / sum(n),
+        "learning_accuracy": mean([R[j, j] for j in range(1, T + 1)]),
+        "backward_transfer": mean([R[T, j] - R[j, j] for j in range(1, T)]),
+        "forgetting": mean([best[j] - R[T, j] for j in range(1, T)]),
+        "relative_forgetting": mean([(best[j] - R[T, j]) / (best[j] - M[j - 1]) for j in best]) if gained else None,
+        "forward_transfer": mean([R[j - 1, j] - R[0, j] for j in range(2, T + 1)]),
+        "transfer_gain": None if S is None else mean([R[j, j] - S[j - 1] for j in range(1, T + 1)]),
+        "intransigence": None if J is None else mean([J[j - 1] - R[j, j] for j in range(1, T + 1)]),
+    }
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> Stream:
+    tasks = draw(st.integers(1, 6))
+    row = npst.arrays(float, tasks, elements=unit)
+    return Stream(
+        draw(npst.arrays(float, (tasks + 1, tasks), elements=unit)),
+        draw(npst.arrays(float, tasks, elements=st.integers(1, 5000).map(float))),
+        draw(npst.arrays(float, tasks, elements=st.floats(0, 0.5).map(lambda x: x - 0.01))),
+        draw(st.none() | row),
+        draw(st.none() | row),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams())
+def test_every_metric_agrees_with_the_plain_loops(stream: Stream) -> None:
+    expected = plain(stream)
+    for name, value in metrics(stream).items():
+        if expected[name] is None:
+            assert value is None, name
+        elif name == "relative_forgetting":  # a tiny denominator magnifies the last bit
+            assert value == pytest.approx(expected[name], rel=1e-12, abs=1e-12)
+        else:
+            assert value == pytest.approx(expected[name], rel=0, abs=1e-12), name
+
+
+def test_an_example_worked_by_hand() -> None:
+    matrix = np.array(
+        [
+            [0.5, 0.4, 0.3],  # before any task
+            [0.9, 0.5, 0.2],
+            [0.7, 0.8, 0.6],
+            [0.6, 0.9, 0.7],
+        ]
+    )
+    stream = Stream(
+        matrix,
+        np.array([100.0, 200.0, 100.0]),
+        np.array([0.5, 0.6, 0.3]),
+        single=np.array([0.9, 0.9, 0.9]),
+        joint=np.array([0.95, 0.85, 0.9]),
+    )
+    expected = {
+        "average_accuracy": (0.6 + 0.9 + 0.7) / 3,
+        "average_accuracy_micro": (60 + 180 + 70) / 400,
+        "learning_accuracy": (0.9 + 0.8 + 0.7) / 3,
+        "backward_transfer": (-0.3 + 0.1) / 2,
+        "forgetting": (0.3 - 0.1) / 2,  # task 1: max(0.9, 0.7) - 0.6; task 2: max(0.8) - 0.9
+        "relative_forgetting": (0.3 / 0.4 - 0.1 / 0.2) / 2,
+        "forward_transfer": (0.1 + 0.3) / 2,  # R[1, 2] - R[0, 2], R[2, 3] - R[0, 3]
+        "transfer_gain": (0.0 - 0.1 - 0.2) / 3,
+        "intransigence": (0.05 + 0.05 + 0.2) / 3,
+    }
+    assert metrics(stream) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_maximum_is_taken_since_the_task_was_learned_and_before_the_last_stage() -> None:
+    before_it_was_learned = np.array([[0.0, 1.0, 0.0], [0.5, 1.0, 0.0], [0.5, 0.6, 0.0], [0.5, 0.6, 0.9]])
+    assert forgetting(before_it_was_learned) == 0.0
+    at_the_last_stage = np.array([[0.0, 0.0], [0.5, 0.0], [0.7, 0.9]])
+    assert forgetting(at_the_last_stage) == pytest.approx(-0.2)
+
+
+@given(npst.arrays(float, st.integers(2, 8), elements=unit))
+def test_a_model_for_each_task_forgets_exactly_nothing(scores: np.ndarray) -> None:
+    tasks = len(scores)
+    matrix = np.full((tasks + 1, tasks), NAN)
+    for stage in range(1, tasks + 1):
+        matrix[stage, :stage] = scores[:stage]
+    found = metrics(Stream(matrix, np.ones(tasks), np.full(tasks, -0.1), single=scores))
+    assert found["forgetting"] == found["backward_transfer"] == found["relative_forgetting"] == 0.0
+    assert found["transfer_gain"] == 0.0
+    assert found["average_accuracy"] == found["learning_accuracy"]
+    assert found["forward_transfer"] is None
+
+
+@given(streams(), st.randoms(use_true_random=False))
+def test_averages_do_not_depend_on_the_order_of_the_columns(stream: Stream, random: object) -> None:
+    order = np.arange(stream.matrix.shape[1])
+    random.shuffle(order)  # type: ignore[attr-defined]
+    shuffled = Stream(stream.matrix[:, order], stream.test_sizes[order], stream.majority[order])
+    for name in ("average_accuracy", "average_accuracy_micro"):
+        assert metrics(stream)[name] == metrics(shuffled)[name]
+
+
+def test_one_task_has_no_forgetting() -> None:
+    found = metrics(Stream(np.array([[0.2], [0.9]]), np.array([10.0]), np.array([0.5])))
+    assert found["average_accuracy"] == found["learning_accuracy"] == 0.9
+    undefined = ("forgetting", "backward_transfer", "relative_forgetting", "forward_transfer")
+    assert [found[name] for name in undefined] == [None] * 4
+
+
+@pytest.mark.parametrize("finished", [0, 1, 2])
+def test_an_unfinished_stream_is_not_scored(finished: int) -> None:
+    matrix = np.full((4, 3), 0.8)
+    matrix[finished + 1 :] = NAN
+    found = metrics(Stream(matrix, np.ones(3), np.full(3, 0.3), single=np.full(3, 0.8), joint=np.full(3, 0.8)))
+    if finished == 2:  # R[1, 2], R[2, 3] and row 0 are all there is to it
+        assert found.pop("forward_transfer") == 0.0
+    assert set(found.values()) == {None}
+
+
+def test_a_missing_cell_is_never_a_zero() -> None:
+    matrix = np.full((4, 3), 0.8)
+    matrix[2, 0] = NAN
+    found = metrics(Stream(matrix, np.ones(3), np.full(3, 0.3)))
+    assert found["forgetting"] is None
+    assert found["relative_forgetting"] is None
+    assert found["backward_transfer"] == 0.0
+
+
+def test_nothing_gained_means_no_relative_forgetting() -> None:
+    matrix = np.array([[NAN, NAN], [0.5, NAN], [0.4, 0.9]])
+    assert metrics(Stream(matrix, np.ones(2), np.array([0.5, 0.5])))["relative_forgetting"] is None
+
+
+def test_the_table_names_each_metric_once() -> None:
+    assert [metric.name for metric in METRICS] == list(dict.fromkeys(metric.name for metric in METRICS))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=10))
+def test_the_interval_is_the_t_interval_of_scipy(values: list[float]) -> None:
+    found = interval(values)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
+    if np.std(values) > 1e-12:
+        expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+        assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_intervals_of_few_equal_and_missing_values() -> None:
+    assert interval([]) == Interval(None, None, None, ())
+    assert interval([0.3]) == Interval(0.3, None, None, (0.3,))
+    assert interval([NAN, 0.3, None]) == Interval(0.3, None, None, (None, 0.3, None))
+    assert interval([0.1, 0.1, 0.1]) == Interval(0.1, 0.1, 0.1, (0.1, 0.1, 0.1))
+    assert interval([0.0, 0.0]).holds_zero
+    assert interval([0.3]).holds_zero is None
+
+
+def test_the_bootstrap_agrees_with_drawing_indices() -> None:
+    random = np.random.default_rng(7)
+    first = [random.integers(0, 2, 200).astype(float), random.integers(0, 2, 50).astype(float)]
+    second = [np.where(random.random(200) < 0.8, first[0], 0.0), random.integers(0, 2, 50).astype(float)]
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    draws = sum(d[random.integers(0, len(d), (20_000, len(d)))].mean(1) for d in differences) / 2
+    found = paired_bootstrap(first, second, seed=1, resamples=20_000)
+    assert found is not None
+    assert found.mean == pytest.approx(np.mean([d.mean() for d in differences]))
+    assert (found.low, found.high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.005)
+
+
+def test_the_bootstrap_covers_the_normal_approximation() -> None:
+    # closed form: the standard error of a mean of n paired differences is s / √n
+    random = np.random.default_rng(3)
+    difference = random.choice([-1.0, 0.0, 1.0], 4000, p=[0.1, 0.7, 0.2])
+    found = paired_bootstrap([difference], [np.zeros(4000)])
+    assert found is not None
+    assert found.high - found.low == pytest.approx(2 * 1.96 * difference.std() / math.sqrt(4000), rel=0.05)
+
+
+def test_the_bootstrap_is_seeded_and_refuses_what_is_not_paired() -> None:
+    one, other = [np.array([1.0, 0.0, 1.0, 1.0])], [np.array([0.0, 0.0, 1.0, 0.0])]
+    assert paired_bootstrap(one, other, seed=3) == paired_bootstrap(one, other, seed=3)
+    same = paired_bootstrap(one, one)
+    assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert paired_bootstrap([np.array([NAN])], [np.array([1.0])]) is None
+    assert paired_bootstrap([], []) is None
+    with pytest.raises(ValueError, match="same examples"):
+        paired_bootstrap(one, [np.array([1.0])])

@@ -1,0 +1,223 @@
+"""The real MLflow on SQLite, and a server that is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from workbench.errors import TrackingError
+from workbench.tracking import NOTE_TAG, QUICK, RunRecord, Tracker, metric_name, tracking_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHILD = RunRecord(
+    key="abc/lora/0",
+    name="lora, seed 0",
+    tags={"strategy": "isolated", "seed": "0"},
+    params={"rank": "8"},
+    metrics=(("accuracy/bbc", 0.9, 1), ("accuracy/tweets", None, 1), ("forgetting", float("nan"), 1)),
+    finished=False,
+)
+PARENT = RunRecord(
+    key="abc",
+    name="quickstart",
+    tags={NOTE_TAG: "**Verdict**", "recipe": "quickstart"},
+    artifacts={"report/report.html": b"<p>1</p>", "report/figures/matrix.png": b"png"},
+    children=(CHILD,),
+    finished=False,
+)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One database for the module: a fresh one takes MLflow more than a second to set up."""
+    return tmp_path_factory.mktemp("mlflow") / "work space" / "mlflow.db"
+
+
+@pytest.fixture
+def tracker(database: Path) -> Tracker:
+    return Tracker(f"sqlite:///{database}")
+
+
+def state(tracker: Tracker, experiment: str) -> dict[str, Any]:
+    """Everything stored in an experiment, by run key; histories as (value, step, timestamp)."""
+    client = tracker._client
+    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return {
+        run.data.tags["workbench.key"]: {
+            "id": run.info.run_id,
+            "status": run.info.status,
+            "tags": run.data.tags,
+            "params": run.data.params,
+            "metrics": {
+                name: [(m.value, m.step, m.timestamp) for m in client.get_metric_history(run.info.run_id, name)]
+                for name in run.data.metrics
+            },
+        }
+        for run in found
+    }
+
+
+def test_a_second_sync_changes_nothing(tracker: Tracker) -> None:
+    assert tracker.sync("twice", PARENT) == tracker.sync("twice", PARENT)
+    first = state(tracker, "twice")
+    Tracker(tracker.uri).sync("twice", PARENT)
+    assert state(tracker, "twice") == first
+
+
+def test_runs_are_nested_and_hold_what_the_record_says(tracker: Tracker) -> None:
+    parent = tracker.sync("nested", PARENT)
+    stored = state(tracker, "nested")
+    assert set(stored) == {"abc", "abc/lora/0"}
+    assert stored["abc"]["id"] == parent
+    assert stored["abc"]["tags"][NOTE_TAG] == "**Verdict**"
+    child = stored["abc/lora/0"]
+    assert child["tags"]["mlflow.parentRunId"] == parent
+    assert child["tags"]["mlflow.runName"] == "lora, seed 0"
+    assert child["params"] == {"rank": "8"}
+    assert [(value, step) for value, step, _ in child["metrics"].pop("accuracy/bbc")] == [(0.9, 1)]
+    assert not child["metrics"], "what was not measured is not logged"
+    assert child["status"] == "RUNNING"
+
+
+def test_a_record_that_grows_adds_only_what_is_new(tracker: Tracker) -> None:
+    tracker.sync("growing", PARENT)
+    before = state(tracker, "growing")["abc/lora/0"]["metrics"]["accuracy/bbc"]
+    grown = replace(CHILD, metrics=(*CHILD.metrics, ("accuracy/bbc", 0.8, 2), ("forgetting", 0.0, 2)), finished=True)
+    other = replace(CHILD, key="abc/lora/1", metrics=(("accuracy/bbc", 0.7, 1),))
+    tracker.sync("growing", replace(PARENT, tags={**PARENT.tags, NOTE_TAG: "new"}, children=(grown, other)))
+    after = state(tracker, "growing")
+    assert len(after) == 3
+    child = after["abc/lora/0"]
+    assert child["metrics"]["accuracy/bbc"][:1] == before
+    assert [(value, step) for value, step, _ in child["metrics"]["accuracy/bbc"]] == [(0.9, 1), (0.8, 2)]
+    assert [(value, step) for value, step, _ in child["metrics"]["forgetting"]] == [(0.0, 2)]
+    assert child["status"] == "FINISHED"
+    assert after["abc"]["tags"][NOTE_TAG] == "new"
+
+
+def test_a_sync_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker, "_upload", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+        with pytest.raises(TrackingError, match="the disk is full"):
+            tracker.sync("cut-off", replace(PARENT, metrics=(("lora/forgetting", 0.1, 1),)))
+    tracker.sync("cut-off", replace(PARENT, metrics=(("lora/forgetting", 0.1, 1),)))
+    stored = state(tracker, "cut-off")
+    assert set(stored) == {"abc", "abc/lora/0"}
+    assert len(stored["abc"]["metrics"]["lora/forgetting"]) == 1
+
+
+def test_artifacts_lie_in_the_workspace_and_follow_the_record(tracker: Tracker, database: Path) -> None:
+    run = tracker.sync("artifacts", PARENT)
+    folder = database.parent / "mlartifacts" / run / "artifacts"
+    assert (folder / "report/report.html").read_bytes() == b"<p>1</p>"
+    assert (folder / "report/figures/matrix.png").read_bytes() == b"png"
+    tracker.sync("artifacts", replace(PARENT, artifacts={"report/report.html": b"<p>2</p>"}))
+    assert (folder / "report/report.html").read_bytes() == b"<p>2</p>"
+
+
+def test_large_records_fit_the_limits_of_a_batch(tracker: Tracker) -> None:
+    large = RunRecord(
+        key="large",
+        name="large",
+        params={f"p{i}": "1" for i in range(230)},
+        metrics=tuple((f"m{i % 50}", i / 7, i) for i in range(1900)),
+        tags={NOTE_TAG: "word " * 3000},
+    )
+    tracker.sync("large", large)
+    stored = state(tracker, "large")["large"]
+    assert len(stored["params"]) == 230
+    assert sum(len(history) for history in stored["metrics"].values()) == 1900
+
+
+def test_names_use_the_allowed_characters_and_stay_apart(tracker: Tracker) -> None:
+    assert metric_name("accuracy", "bbc-news") == "accuracy/bbc-news"
+    odd = ["a+b", "a*b", "../x", "für", "", "a/b", "a  $ b", "."]
+    names = [metric_name("accuracy", name) for name in odd]
+    assert len(set(names)) == len(odd)
+    tracker.sync("names", RunRecord("n", "n", metrics=tuple((name, 1.0, 0) for name in names)))
+    assert set(state(tracker, "names")["n"]["metrics"]) == set(names)
+
+
+def test_a_deleted_experiment_is_not_brought_back(tracker: Tracker) -> None:
+    tracker.sync("deleted", PARENT)
+    client = tracker._client
+    client.delete_experiment(client.get_experiment_by_name("deleted").experiment_id)
+    with pytest.raises(TrackingError, match="was deleted"):
+        tracker.sync("deleted", PARENT)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that takes a connection and never says a word."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield int(server.getsockname()[1])
+
+
+def test_a_dead_server_is_noticed_within_seconds(closed_port: int) -> None:
+    before, start = dict(os.environ), time.monotonic()
+    with pytest.raises(TrackingError, match="report --log") as caught:
+        Tracker(f"http://127.0.0.1:{closed_port}").sync("quickstart", PARENT)
+    assert time.monotonic() - start < 5
+    assert str(closed_port) in str(caught.value)
+    assert dict(os.environ) == before
+
+
+def test_a_silent_server_is_given_up(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    start = time.monotonic()
+    with pytest.raises(TrackingError):
+        Tracker(f"http://127.0.0.1:{silent_port}").sync("quickstart", PARENT)
+    assert time.monotonic() - start < 5
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "1"
+
+
+def test_a_uri_that_names_no_store_is_a_tracking_error() -> None:
+    with pytest.raises(TrackingError):
+        Tracker("gopher://nowhere").sync("quickstart", PARENT)
+
+
+def test_where_runs_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert tracking_uri(tmp_path) == "http://tracking:5000"
+    assert tracking_uri(tmp_path, "sqlite:///x.db") == "sqlite:///x.db"
+
+
+def test_the_switches_that_keep_mlflow_quick_and_quiet_exist() -> None:
+    from mlflow import environment_variables
+
+    assert [name for name in QUICK if not hasattr(environment_variables, name)] == []
+
+
+def test_a_fresh_database_is_set_up_in_silence_and_importing_is_cheap(tmp_path: Path) -> None:
+    script = (
+        "import sys; from workbench.tracking import *; assert 'mlflow' not in sys.modules\n"
+        f"Tracker('sqlite:///{tmp_path}/mlflow.db').sync('quiet', RunRecord('k', 'n', metrics=(('a', 1.0, 0),)))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == done.stderr == ""
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db"}

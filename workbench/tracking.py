@@ -1,0 +1,284 @@
+"""MLflow behind a small interface: say what a run looks like, and ``sync`` adds what the server does not have yet.
+
+The workspace is the truth and MLflow a view of it. Nothing here is needed to go on with a run: a server that is dead or
+slow raises TrackingError within seconds, and a later sync of the same record makes up for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import assets
+from workbench.errors import TrackingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mlflow.tracking import MlflowClient
+
+KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
+NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
+METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
+
+# MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
+QUICK = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the one document of `--json`
+}
+CHATTER = ("mlflow", "alembic", "urllib3.connectionpool")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one MLflow run should hold.
+
+    Attributes:
+        key: finds the run again; the same for the same work.
+        name: shown by the UI.
+        tags: by name; they follow the record when it changes.
+        params: by name; MLflow never changes one that is there.
+        metrics: (name, value, step); None and NaN are left out.
+        artifacts: path inside the run (``report/report.html``) → content; they follow the record when it changes.
+        children: runs nested below this one.
+        finished: whether more is to come; a finished run is marked so.
+    """
+
+    key: str
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[tuple[str, float | None, int], ...] = ()
+    artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    children: tuple[RunRecord, ...] = ()
+    finished: bool = True
+
+
+def metric_name(*parts: str) -> str:
+    """Return ``part/part`` in the characters that MLflow allows.
+
+    A part that had to be changed ends in the start of its SHA-256, so that two different parts never share a name.
+    """
+    return "/".join(_allowed(part) for part in parts)
+
+
+def tracking_uri(workspace: Path, uri: str | None = None) -> str:
+    """Return ``uri``, else ``$MLFLOW_TRACKING_URI``, else SQLite inside ``workspace``."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.absolute() / 'mlflow.db'}"
+
+
+class Tracker:
+    """One MLflow server or database. Creating a tracker neither imports MLflow nor contacts the server."""
+
+    def __init__(self, uri: str) -> None:
+        """Keep the ``uri`` as :func:`tracking_uri` gives it."""
+        self.uri = uri
+
+    def ping(self) -> None:
+        """Ask for one experiment.
+
+        Raises:
+            TrackingError: the server does not answer, or answers too late.
+        """
+        with self._answering():
+            self._client.search_experiments(max_results=1)
+
+    def sync(self, experiment: str, record: RunRecord) -> str:
+        """Add to ``experiment`` whatever of ``record`` and its children is not there yet; return the run's id.
+
+        A second sync of the same record changes nothing, and one that was cut off is completed by the next.
+
+        Raises:
+            TrackingError: the server does not answer, answers too late, or refuses.
+        """
+        with self._answering():
+            return self._sync(experiment, record)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with _quick_and_quiet():
+            from alembic.util import CommandError
+            from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
+
+            try:
+                yield
+            except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise TrackingError(
+                    f"MLflow does not answer as it should: {reason[:300]}",
+                    where=self.uri,
+                    hint="The workspace holds everything; `workbench report --log` writes it to MLflow later.",
+                ) from error
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        from mlflow.tracking import MlflowClient
+
+        if self._database and not self._database.exists():
+            _set_up(self._database)
+        return MlflowClient(tracking_uri=self.uri)
+
+    @property
+    def _database(self) -> Path | None:
+        return Path(self.uri.removeprefix("sqlite:///")).absolute() if self.uri.startswith("sqlite:///") else None
+
+    def _sync(self, experiment: str, record: RunRecord) -> str:
+        place, root = self._experiment(experiment), hashlib.sha256(record.key.encode()).hexdigest()
+        known = {run.data.tags.get(KEY_TAG): run for run in self._runs(place, root)}
+        parent = self._write(place, record, known.get(record.key), {ROOT_TAG: root})
+        for child in record.children:
+            tags = {ROOT_TAG: root, "mlflow.parentRunId": parent}
+            self._write(place, child, known.get(child.key), tags)
+        return parent
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            folder = (self._database.parent / "mlartifacts").as_uri() if self._database else None
+            return str(self._client.create_experiment(name, artifact_location=folder))
+        if found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the MLflow experiment {name!r} was deleted",
+                where=self.uri,
+                hint=f"Restore it (`mlflow experiments restore -x {found.experiment_id}`) or rename the recipe.",
+            )
+        return str(found.experiment_id)
+
+    def _runs(self, experiment: str, root: str) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self._client.search_runs([experiment], f"tags.`{ROOT_TAG}` = '{root}'", page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
+
+    def _write(self, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
+        """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
+        if run is None:
+            run = self._client.create_run(experiment, tags={KEY_TAG: record.key, **tags}, run_name=record.name)
+        run_id, content = str(run.info.run_id), _content(record)
+        if run.data.tags.get(CONTENT_TAG) == content:
+            return run_id
+        self._log(run_id, self._missing_metrics(run, record), _missing_params(run, record), _changed_tags(run, record))
+        if record.artifacts:
+            self._upload(run_id, record.artifacts)
+        if record.finished:
+            self._client.set_terminated(run_id)
+        self._client.set_tag(run_id, CONTENT_TAG, content)
+        return run_id
+
+    def _missing_metrics(self, run: Any, record: RunRecord) -> list[Any]:
+        """Return the points that the stored histories do not end with, step by step."""
+        from mlflow.entities import Metric
+
+        stored: dict[tuple[str, int], float] = {}
+        for name in {name for name, _, _ in record.metrics} & set(run.data.metrics):
+            history = self._client.get_metric_history(run.info.run_id, name)
+            for point in sorted(history, key=lambda point: int(point.timestamp)):
+                stored[name, point.step] = point.value
+        now = int(time.time() * 1000)
+        points = [(name, value, step) for name, value, step in record.metrics if _is_number(value)]
+        return [Metric(name, value, now, step) for name, value, step in points if stored.get((name, step)) != value]
+
+    def _log(self, run_id: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]) -> None:
+        """Write in as few transactions as MLflow allows."""
+        self._client.log_batch(run_id, metrics[:METRICS_A_BATCH], params[:PARAMS_A_BATCH], tags)
+        for start in range(METRICS_A_BATCH, len(metrics), METRICS_A_BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_BATCH])
+        for start in range(PARAMS_A_BATCH, len(params), PARAMS_A_BATCH):
+            self._client.log_batch(run_id, params=params[start : start + PARAMS_A_BATCH])
+
+    def _upload(self, run_id: str, artifacts: Mapping[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, content in artifacts.items():
+                path = Path(scratch) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            self._client.log_artifacts(run_id, scratch)
+
+
+def _set_up(database: Path) -> None:
+    """Create MLflow's tables, off the disk's slow path, and put the file in place in one piece.
+
+    MLflow gets there through all the schemas it ever had, and waits for the disk after each step: 5 s instead of 1 s.
+    """
+    from mlflow.tracking import MlflowClient
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def do_not_wait(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        event.listen(Engine, "connect", do_not_wait)
+        try:
+            MlflowClient(tracking_uri=f"sqlite:///{scratch}/mlflow.db").search_experiments(max_results=1)
+        finally:
+            event.remove(Engine, "connect", do_not_wait)
+        if not database.exists():
+            assets.write_whole(database, Path(scratch, "mlflow.db").read_bytes())
+
+
+def _missing_params(run: Any, record: RunRecord) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(name, value) for name, value in record.params.items() if name not in run.data.params]
+
+
+def _changed_tags(run: Any, record: RunRecord) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    return [RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value]
+
+
+def _content(record: RunRecord) -> str:
+    """Return the SHA-256 of everything that belongs to the run itself, its children left out."""
+    artifacts = {name: hashlib.sha256(content).hexdigest() for name, content in record.artifacts.items()}
+    parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _allowed(part: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_. -]+", "-", part).strip(" .")
+    if plain == part and plain:
+        return plain
+    return f"{plain}-{hashlib.sha256(part.encode()).hexdigest()[:6]}"
+
+
+@contextmanager
+def _quick_and_quiet() -> Iterator[None]:
+    """Let MLflow give up early and keep its remarks to itself while the block runs; put everything back after."""
+    added = {name: value for name, value in QUICK.items() if name not in os.environ}
+    os.environ.update(added)
+    import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
+
+    loggers = [logging.getLogger(name) for name in CHATTER]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for name in added:
+            os.environ.pop(name, None)
