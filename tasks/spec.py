@@ -36,7 +36,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tasks.sources import SOURCES
-from workbench.errors import Problem, SettingsError
+from workbench.errors import Problem, SettingsError, suggest
+from workbench.kinds import KINDS
 from workbench.settings import Document, Settings
 
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -97,7 +98,7 @@ class TaskFile(Settings):
 
     name: str | None = Field(None, pattern=NAME)
     description: str = Field(min_length=1)
-    kind: Literal["classification"] = "classification"
+    kind: str = "classification"
     columns: Columns
     labels: list[str] | dict[str, str] | None = None
     other_labels: Literal["refuse", "drop"] = "refuse"
@@ -105,6 +106,13 @@ class TaskFile(Settings):
     splits: Splits = Splits()
     license: str | None = None
     homepage: str | None = None
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_exists(cls, kind: str) -> str:
+        if kind not in KINDS.names():
+            raise ValueError(f"there is no such kind of task. {suggest(kind, KINDS.names())}")
+        return kind
 
     @field_validator("labels", mode="before")
     @classmethod

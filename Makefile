@@ -1,0 +1,39 @@
+# quickstart · test · lint · bench · docs: each sets up what it needs, and a second call reinstalls nothing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test lint bench help
+
+help:
+	@echo "make quickstart   install, then run the recipe 'quickstart' (about 8 minutes on two cores)"
+	@echo "make test         install with the test tools, then lint, types, imports, tests"
+	@echo "make lint         style, types and import directions alone"
+	@echo "make bench        measure which learning rate single-task validation picks for each method"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@ $(VENV)/.installed
+
+quickstart: $(VENV)/.installed
+	$(BIN)/workbench run quickstart
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m experiments.benchmarks.learning_rates quickstart --out learning-rates.json

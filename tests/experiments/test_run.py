@@ -1,0 +1,196 @@
+"""The run loop: every step once, whatever happens; the same numbers in the end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import experiments.strategies.sequential
+import workbench.learning
+from experiments.plan import Plan, make_plan
+from experiments.record import Record
+from experiments.run import pending, run
+from experiments.workspace import Workspace
+from tests.streams import write_recipe
+from workbench.contracts import Silent
+from workbench.errors import InputError
+from workbench.settings import read
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def plan(bert: Path, tmp_path: Path) -> Plan:
+    return make_plan(read(write_recipe(tmp_path, bert)), [tmp_path / "tasks"])
+
+
+def scores(record: Record) -> list[Any]:
+    """Everything of a record that may not depend on how often it was interrupted."""
+    return [
+        (one.strategy, one.seed, one.stage, one.task, one.validation, [(c.task, c.score, c.status) for c in one.cells])
+        for one in record.outcomes
+    ]
+
+
+def do(plan: Plan, root: Path) -> Record:
+    return run(plan, Workspace(root), Silent(), "test", lambda record: None)
+
+
+def test_matrix_has_the_lower_triangle_with_its_statuses(plan: Plan, tmp_path: Path) -> None:
+    record = do(plan, tmp_path / "ws")
+    found = {
+        (one.strategy, one.stage): {cell.task: cell.status for cell in one.cells}
+        for one in record.outcomes
+        if one.seed == 0
+    }
+    first, second, third = record.tasks
+    assert found["isolated", 1] == {first: "measured"}
+    assert found["isolated", 2] == {first: "carried", second: "measured"}
+    assert found["isolated", 3] == {first: "verified", second: "verified", third: "measured"}
+    assert set(found["sequential", 3].values()) == {"measured"}
+    for outcome in record.outcomes:
+        if outcome.strategy == "isolated":
+            for cell in outcome.cells:
+                learned = next(o for o in record.outcomes if (o.strategy, o.seed, o.task) == ("isolated", outcome.seed, cell.task))
+                assert cell.score == next(c.score for c in learned.cells if c.task == cell.task)
+
+
+def test_sequential_training_really_forgets_here(plan: Plan, tmp_path: Path) -> None:
+    from experiments.report.summary import summarise
+
+    report = summarise(do(plan, tmp_path / "ws"))
+    by_label = {one.label: one for one in report.strategies}
+    assert by_label["isolated"].metrics["forgetting"].values == (0.0, 0.0)
+    assert (by_label["sequential"].metrics["forgetting"].mean or 0) > 0.05
+
+
+def test_second_run_trains_and_tests_nothing(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = do(plan, tmp_path / "ws")
+    assert not pending(plan, Workspace(tmp_path / "ws"))
+
+    def never(*_: object) -> None:
+        raise AssertionError("something was done twice")
+
+    monkeypatch.setattr(workbench.learning, "fit", never)
+    monkeypatch.setattr(experiments.strategies.sequential, "fit", never)
+    monkeypatch.setattr("experiments.run.evaluate", never)
+    assert scores(do(plan, tmp_path / "ws")) == scores(first)
+
+
+class Stop(BaseException):
+    """Not an Exception, like KeyboardInterrupt: nothing may swallow it."""
+
+
+@pytest.mark.parametrize("keep", ["all", "last"])
+def test_stopped_after_every_write_it_ends_with_the_same_numbers(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str
+) -> None:
+    """Each call may complete one folder or file, then dies; the number of calls is bounded by the number of writes."""
+    plan = replace(plan, recipe=plan.recipe.model_copy(update={"keep_states": keep}))
+    undisturbed = scores(do(plan, tmp_path / "undisturbed"))
+    fits: list[str] = []
+    for module in (workbench.learning, experiments.strategies.sequential):
+        original = module.fit
+        monkeypatch.setattr(module, "fit", lambda *a, _f=original: fits.append(a[-1]) or _f(*a))
+    real = Path.rename, Path.replace
+    moves = 0
+
+    def counted(move: Any) -> Any:
+        def moved(self: Path, target: Path) -> Path:
+            nonlocal moves
+            result: Path = move(self, target)
+            moves += 1
+            if moves % 2 == 0:
+                raise Stop
+            return result
+
+        return moved
+
+    monkeypatch.setattr(Path, "rename", counted(real[0]))
+    monkeypatch.setattr(Path, "replace", counted(real[1]))
+    stops = 0
+    while True:
+        try:
+            record = do(plan, tmp_path / "ws")
+            break
+        except Stop:
+            stops += 1
+            assert stops < 200
+    assert stops > 10
+    assert scores(record) == undisturbed
+    assert len(fits) == len(set(fits)), "a finished fit was repeated"
+
+
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(plan: Plan, bert: Path, tmp_path: Path) -> None:
+    undisturbed = scores(do(plan, tmp_path / "undisturbed"))
+    arguments = [str(tmp_path / name) for name in ("stream.yaml", "tasks", "killed")]
+    command = [sys.executable, "-m", "tests.killing", *arguments, "--kills", "20"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 20
+    for number in range(told["workspaces"]):
+        workspace = Workspace(tmp_path / "killed" / str(number))
+        assert scores(workspace.record("stream")) == undisturbed
+        for adapter in workspace.adapters.ids():
+            workspace.adapters.verify(adapter)
+
+
+def test_a_step_is_shared_between_experiments(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    do(plan, tmp_path / "ws")
+    other = replace(plan, recipe=plan.recipe.model_copy(update={"name": "other"}))
+    assert not pending(other, Workspace(tmp_path / "ws"))
+    assert do(other, tmp_path / "ws").experiment == "other"
+    assert Workspace(tmp_path / "ws").experiments() == ["other", "stream"]
+
+
+def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: Path) -> None:
+    short = make_plan(
+        read(write_recipe(tmp_path, bert)).set(["tasks=[animals, halves]", "name=short"]), [tmp_path / "tasks"]
+    )
+    do(short, tmp_path / "ws")
+    assert {step.stage for step in pending(plan, Workspace(tmp_path / "ws"))} == {3}
+
+
+def test_two_runs_of_one_experiment_at_a_time_are_refused(plan: Plan, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "ws")
+    with workspace.locked("stream"), pytest.raises(InputError, match="being run"):
+        do(plan, tmp_path / "ws")
+
+
+def test_kept_model_that_answers_differently_is_measured_anew(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the logits are no longer bit-identical, the new score is what is reported, and somebody hears of it."""
+    workspace = Workspace(tmp_path / "ws")
+    heard: list[str] = []
+
+    class Ear(Silent):
+        def say(self, message: str) -> None:
+            heard.append(message)
+
+    save = Workspace.save_evaluation
+
+    def falsified(self: Workspace, key: str, found: Any) -> Any:
+        return save(self, key, replace(found, logits_sha256="0" * 64))
+
+    monkeypatch.setattr(Workspace, "save_evaluation", falsified)
+    record = run(plan, workspace, Ear(), "test", lambda _: None)
+    final = [one for one in record.outcomes if one.strategy == "isolated" and one.stage == 3]
+    assert {cell.status for one in final for cell in one.cells} == {"measured"}
+    assert len(heard) == 4
+    assert "no longer gives the same logits" in heard[0]
+
+
+def test_record_on_disk_is_json_and_names_every_step(plan: Plan, tmp_path: Path) -> None:
+    do(plan, tmp_path / "ws")
+    record = json.loads((tmp_path / "ws" / "experiments" / "stream" / "record.json").read_text())
+    assert len(record["steps"]) == len(plan.steps) == 2 * 2 * 3
+    assert all((tmp_path / "ws" / "steps" / step["key"] / step["outcome"]).is_file() for step in record["steps"])

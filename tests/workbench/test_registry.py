@@ -1,0 +1,118 @@
+"""Folder registries on packages and folders made for the test."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench import registry
+from workbench.errors import UnknownNameError
+from workbench.registry import Documents, Modules
+
+PACKAGE = "registry_under_test"
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modules[Any]:
+    folder = tmp_path / PACKAGE
+    folder.mkdir()
+    files = {
+        "__init__": "",
+        "_private": "raise RuntimeError('a private file is not an entry')",
+        "alpha": '"""alpha: the first entry.\n\nMore about it.\n"""\nENTRY = "A"\n',
+        "o_lora": '"""Orthogonal: a name of two words."""\nENTRY = "O"\n',
+        "broken": '"""broken: fails when it is imported."""\nraise RuntimeError("imported")\n',
+        "silent": "ENTRY = None\n",
+    }
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    (folder / "notes.txt").write_text("not a module", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [one for one in sys.modules if one.startswith(PACKAGE)]:
+        monkeypatch.delitem(sys.modules, name)
+    return Modules("thing", PACKAGE, "ENTRY")
+
+
+def imported() -> set[str]:
+    return {name for name in sys.modules if name.startswith(f"{PACKAGE}.")}
+
+
+def test_names_are_file_names_and_nothing_is_imported_to_know_them(modules: Modules[Any]) -> None:
+    before = imported()
+    assert modules.names() == ["alpha", "broken", "o-lora", "silent"]
+    assert modules.describe("alpha") == "the first entry."
+    assert modules.describe("o-lora") == "Orthogonal: a name of two words."
+    assert modules.describe("broken") == "fails when it is imported."
+    assert modules.describe("silent") == ""
+    assert imported() == before
+
+
+def test_an_entry_is_imported_when_it_is_asked_for_and_no_other(modules: Modules[Any]) -> None:
+    assert modules.get("o-lora") == "O"
+    assert imported() == {f"{PACKAGE}.o_lora"}
+    assert modules.get("alpha") == "A"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(modules: Modules[Any]) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        modules.get("o_lora", where="plan.yaml, line 3")
+    message = str(caught.value)
+    assert message.startswith("plan.yaml, line 3: there is no thing called 'o_lora'")
+    assert "Did you mean o-lora?" in message
+    assert "Available: alpha, broken, o-lora, silent." in message
+    with pytest.raises(UnknownNameError) as caught:
+        modules.get("zzz")
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_a_package_that_does_not_exist_is_an_empty_registry() -> None:
+    empty: Modules[Any] = Modules("thing", "no_such_package_here", "ENTRY")
+    assert empty.names() == []
+    with pytest.raises(UnknownNameError, match="Available: none"):
+        empty.get("x")
+
+
+class Plugin:
+    """One line about the plugin.
+
+    And more.
+    """
+
+
+def test_installed_distributions_add_entries_but_replace_none(
+    modules: Modules[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = []
+
+    def points(group: str) -> list[EntryPoint]:
+        groups.append(group)
+        value = f"{__name__}:Plugin"
+        return [EntryPoint("outside", value, group), EntryPoint("alpha", value, group)]
+
+    monkeypatch.setattr(registry, "entry_points", points)
+    assert modules.names() == ["alpha", "broken", "o-lora", "outside", "silent"]
+    assert groups == [f"adapter_workbench.{PACKAGE}"]
+    assert modules.get("outside").__name__ == "Plugin"
+    assert modules.describe("outside") == "One line about the plugin."
+    assert modules.get("alpha") == "A"
+
+
+def test_documents_of_several_folders_the_first_wins(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, names in ((ours, ["news.yaml", "reviews.yml"]), (theirs, ["news.yaml", "mine.yaml", "readme.md"])):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text("{}", encoding="utf-8")
+    documents = Documents("task", [ours, theirs, tmp_path / "missing"])
+    assert documents.names() == ["mine", "news", "reviews"]
+    assert documents.path("news") == ours / "news.yaml"
+    assert documents.path("mine") == theirs / "mine.yaml"
+    assert documents.path("reviews") == ours / "reviews.yml"
+    with pytest.raises(UnknownNameError) as caught:
+        documents.path("revews", where="recipe.yaml, line 2")
+    assert "recipe.yaml, line 2: there is no task called 'revews'" in str(caught.value)
+    assert "Did you mean reviews?" in str(caught.value)
