@@ -38,9 +38,10 @@ def ui(
         raise InputError("nothing has been logged here yet", where=str(place.root), hint=hint)
     chosen = port or _free_port()
     stdout.print(f"MLflow UI: http://{HOST}:{chosen}   (Ctrl-C ends it)")
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(chosen)]
+    artifacts = (place.root / "mlartifacts").as_uri()
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen([*command, "--workers", "1"], env=environment)
+    server = subprocess.Popen([*command, "--host", HOST, "--port", str(chosen), "--workers", "1"], env=environment)
     try:
         raise typer.Exit(server.wait())
     except KeyboardInterrupt:

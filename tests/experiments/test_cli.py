@@ -1,0 +1,290 @@
+"""The command line as a person and as a script meet it: what is printed, where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import COMMANDS, main
+from tests.streams import write_recipe
+
+Result = tuple[int, str, str]
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Run ``workbench …`` in an empty folder; return exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def recipe(bert: Path, tmp_path: Path) -> Path:
+    path = write_recipe(tmp_path, bert)
+    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['workbench', '--help']\n"
+        "from experiments.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'transformers', 'pandas', 'mlflow', 'datasets'} & set(sys.modules)))"
+    )
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - began)
+    assert done.stdout.endswith("[]\n")
+    assert all(name in done.stdout for name in COMMANDS.names())
+    assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize("command", COMMANDS.names())
+def test_every_command_explains_itself(command: str, call: Call) -> None:
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    assert "Usage: workbench" in out
+    assert len(COMMANDS.describe(command)) > 10
+
+
+@pytest.mark.parametrize("command", ["methods", "strategies", "backbones", "tasks"])
+def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Call) -> None:
+    code, out, err = call(command, "list", "--json")
+    entries = json.loads(out)
+    assert (code, err) == (0, "")
+    assert all(entry["name"] and entry["description"] for entry in entries)
+    code, out, err = call(command, "list")
+    assert entries[0]["name"] in out
+
+
+def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None:
+    code, out, err = call("run", str(recipe), "--dry-run", "--json")
+    assert code == 0, err
+    assert len(json.loads(out)["steps"]) == 6
+    assert not (tmp_path / ".workbench").exists(), "a dry run changes nothing"
+
+    code, out, err = call("run", str(recipe))
+    assert code == 0, err
+    assert "isolated" in out
+    assert "workbench ui" in out
+    assert "arning" not in err
+
+    code, out, err = call("report", "stream", "--json", "--full", "--html", "page.html")
+    document = json.loads(out)
+    isolated, sequential = document["strategies"]["isolated"], document["strategies"]["sequential"]
+    assert isolated["metrics"]["forgetting"]["mean"] == 0.0
+    assert sequential["metrics"]["forgetting"]["mean"] > 0.0
+    assert isolated["matrix"][0] == [None, None, None]
+    assert isolated["cells"] == {"measured": 3, "verified": 2, "carried": 1}
+    assert "<html" in (tmp_path / "page.html").read_text()
+    assert set(document) >= {"experiment", "tasks", "reference", "strategies"}
+
+    code, out, err = call("run", str(recipe), "--json")
+    assert json.loads(out)["strategies"].keys() == document["strategies"].keys()
+    assert "steps" not in err, "nothing is trained a second time"
+
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/.workbench/mlflow.db")
+    experiment = client.get_experiment_by_name("stream")
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 3
+    assert code == 0
+
+    code, out, err = call("report")
+    assert "stream" in out
+    code, out, err = call("report", "stream", "--log")
+    assert code == 0
+    assert len(client.search_runs([experiment.experiment_id])) == 3
+
+
+def test_run_goes_on_without_a_tracking_server(recipe: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    code, out, err = call("run", str(recipe), "--set", "tasks=[animals]")
+    assert code == 0
+    assert err.count("Tracking:") == 1, "trouble is said once"
+    assert "workbench report --log" in err
+
+
+def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_path: Path) -> None:
+    train = ["train", "animals", "--method", "lora", "--backbone", str(bert)]
+    settings = ["--set", "learning_rate=0.02", "--set", "budget={epochs: 16, batch_size: 8, precision: fp32}"]
+    code, out, err = call(*train, *settings, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert Path(document["path"]).is_dir()
+    assert set(document["metrics"]) >= {"validation_accuracy", "test_accuracy", "majority"}
+
+    code, out, err = call(*train, *settings, "--json")
+    assert json.loads(out) == document
+    assert "steps" not in err, "the same command finds the adapter"
+
+    name = document["adapter"]
+    code, out, err = call("predict", name, "the cat often", "a plum very", "--json")
+    assert [one["label"] for one in json.loads(out)] == ["first", "second"]
+    (tmp_path / "texts.csv").write_text("text,n\nthe dog this,1\na fig some,2\n")
+    code, out, err = call("predict", "animals", "--file", "texts.csv", "--json")
+    assert [one["label"] for one in json.loads(out)] == ["first", "second"]
+
+    assert call("adapters", "verify")[0] == 0
+    assert name in call("adapters", "list")[1]
+    assert json.loads(call("adapters", "show", name, "--json")[1])["method"] == "lora"
+    assert call("adapters", "export", name, "out")[0] == 0
+    assert call("adapters", "remove", name)[0] == 0
+    assert call("adapters", "show", name)[0] == 2
+    assert call("adapters", "import", "out")[0] == 0
+    (tmp_path / ".workbench/adapters" / name / "README.md").write_text("changed")
+    code, out, err = call("adapters", "verify")
+    assert code == 1
+    assert "README.md has changed" in err
+    assert "Traceback" not in err
+
+
+MISTAKES = {
+    "misspelt task": (["train", "animal", "--method", "lora"], "Did you mean animals"),
+    "misspelt method": (["train", "animals", "--method", "lorra"], "Did you mean lora"),
+    "misspelt command": (["trian"], "Did you mean train"),
+    "misspelt backbone": (["train", "animals", "--method", "lora", "--backbone", "minilmm"], "Did you mean minilm"),
+    "unknown setting": (["train", "animals", "--method", "lora", "--set", "rnk=4"], "Did you mean rank"),
+    "unknown budget": (["train", "animals", "--method", "lora", "--set", "budget.epoch=4"], "Did you mean epochs"),
+    "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
+    "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),
+    "missing method": (["train", "animals"], "--method"),
+    "unknown recipe": (["run", "quikstart"], "Did you mean quickstart"),
+    "missing recipe": (["run", "nowhere.yaml"], "nowhere.yaml"),
+    "unknown adapter": (["predict", "nothing", "text"], "no adapter called 'nothing'"),
+    "unknown experiment": (["report", "nothing"], "no experiment called 'nothing'"),
+    "nothing logged yet": (["ui"], "nothing has been logged"),
+    "import of something else": (["adapters", "import", "tasks"], "no manifest.json"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_message_and_change_nothing(mistake: str, recipe: Path, call: Call, tmp_path: Path) -> None:
+    arguments, expected = MISTAKES[mistake]
+    before = files(tmp_path)
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert out == ""
+    assert expected in re.sub(r"\s+", " ", err)
+    assert "Traceback" not in err
+    assert files(tmp_path) == before
+
+
+RECIPE_MISTAKES = {
+    "unknown key": ("seeds: [0]", "seed: [0]", "line 4: unknown key 'seed'"),
+    "unknown task": ("fruits]", "fruit]", "line 3: there is no task called 'fruit'"),
+    "unknown strategy": ("strategy: isolated", "strategy: isolatd", "Did you mean isolated"),
+    "unknown method": ("method: full", "method: ful", "Did you mean full"),
+    "unknown method setting": ("method: full", "method: full, rank: 3", "unknown key 'strategies.sequential.rank'"),
+    "no strategy": ("strategy: isolated, ", "", "needs strategy"),
+    "reference that is not there": ("reference: sequential", "reference: full", "'reference' names no entry"),
+    "task twice": ("fruits]", "animals]", "more than once: animals"),
+    "wrong type": ("epochs: 4", "epochs: four", "line 5: 'budget.epochs'"),
+    "not YAML": ("tasks: [", "tasks: [[", "not YAML"),
+}
+
+
+@pytest.mark.parametrize("mistake", RECIPE_MISTAKES)
+def test_mistakes_in_a_recipe_name_their_line(mistake: str, recipe: Path, call: Call, tmp_path: Path) -> None:
+    old, new, expected = RECIPE_MISTAKES[mistake]
+    text = recipe.read_text()
+    assert old in text
+    recipe.write_text(text.replace(old, new))
+    before = files(tmp_path)
+    code, out, err = call("run", str(recipe))
+    assert code == 2
+    assert expected in err
+    assert out == ""
+    assert files(tmp_path) == before
+
+
+def test_all_mistakes_of_a_recipe_come_in_one_message(recipe: Path, call: Call) -> None:
+    text = recipe.read_text().replace("fruits]", "fruit]").replace("method: lora", "method: lara")
+    recipe.write_text(text.replace("reference: sequential", "reference: nobody"))
+    _, _, err = call("run", str(recipe))
+    assert err.count("Did you mean") >= 2
+    assert "'reference' names no entry" in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("label: label", "label: labels", "labels"),
+        ("columns:", "labels: [first]\ncolumns:", "two labels"),
+        ("columns:", "labels: [first, third]\ncolumns:", "second"),
+        ("animals-test.csv", "animals-tset.csv", "animals-tset.csv"),
+    ],
+)
+def test_data_that_do_not_fit_are_found_before_anything_is_trained(
+    old: str, new: str, expected: str, recipe: Path, call: Call, tmp_path: Path
+) -> None:
+    path = tmp_path / "tasks" / "animals.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    code, _, err = call("run", str(recipe))
+    assert code == 2
+    assert expected in err
+    assert not (tmp_path / ".workbench").exists()
+
+
+def test_full_disk_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("experiments.workspace.Workspace.save_evaluation", full)
+    code, _, err = call("run", str(recipe))
+    assert code == 1
+    assert "no space left" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.run.evaluate", interrupt)
+    code, _, err = call("run", str(recipe))
+    assert code == 130
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+
+
+def test_doctor_finds_what_is_needed(call: Call) -> None:
+    code, out, _ = call("doctor", "--json")
+    findings = {one["name"]: one for one in json.loads(out)}
+    assert code == 0
+    assert findings["torch"]["works"]
+    assert findings["tracking"]["works"]

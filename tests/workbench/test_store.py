@@ -1,0 +1,319 @@
+"""The store: whole or not there, verified, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench import assets
+from workbench.contracts import Epoch, FitRecord
+from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.settings import Budget
+from workbench.store import (
+    MANIFEST,
+    AdapterStore,
+    BackboneReference,
+    Manifest,
+    StoredAdapter,
+    TaskReference,
+    key,
+    size,
+)
+
+FILES = {"adapter.safetensors": b"weights", "deep/config.json": b"{}"}
+
+
+def manifest(name: str = "news-lora-1", likelihood: float = -0.25) -> Manifest:
+    return Manifest(
+        id=name,
+        task=TaskReference(name="news", kind="classification", labels=("a", "b"), fingerprint="f", origin="tests"),
+        backbone=BackboneReference(name="tiny", hub_id="", fingerprint="b", pooling="mean"),
+        method="lora",
+        library="peft",
+        settings={"rank": 8, "targets": ["query"], "alpha": 16.0},
+        budget=Budget(epochs=1),
+        precision="fp32",
+        seed=3,
+        fit=FitRecord((Epoch(1, 0.5, 0.75, likelihood),), 1, 0.75, 4, 1.5, None, 10),
+        metrics={"validation_accuracy": 0.75},
+        versions={"torch": "2"},
+        created="2026-01-01T00:00:00+00:00",
+    )
+
+
+def writer(files: dict[str, bytes] = FILES) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True, parents=True)
+            (folder / name).write_bytes(content)
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AdapterStore:
+    return AdapterStore(tmp_path / "adapters")
+
+
+@pytest.fixture
+def stored(store: AdapterStore) -> StoredAdapter:
+    return store.save(manifest(), writer())
+
+
+@pytest.fixture
+def exported(store: AdapterStore, stored: StoredAdapter, tmp_path: Path) -> Path:
+    return store.export(stored.id, tmp_path / "exported")
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rename(folder: Path, name: str) -> Path:
+    """Give an exported adapter another id, the digests staying right."""
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps({**content, "id": name}), encoding="utf-8")
+    return folder
+
+
+def test_an_empty_store_has_nothing(store: AdapterStore) -> None:
+    assert store.ids() == []
+    assert not store.root.exists(), "looking makes no folder"
+    with pytest.raises(UnknownNameError, match="no adapter called 'x'"):
+        store.get("x")
+
+
+def test_what_is_saved_comes_back(store: AdapterStore, stored: StoredAdapter) -> None:
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    assert stored.manifest == manifest().model_copy(update={"files": digests})
+    again = AdapterStore(store.root).get("news-lora-1")
+    assert again == stored
+    assert again.folder == store.root / "news-lora-1"
+    assert again.bytes == sum(len(content) for content in everything(again.folder).values()) == size(again.folder)
+    assert store.verify(stored.id) == stored
+
+
+def test_saving_again_changes_nothing(store: AdapterStore, stored: StoredAdapter) -> None:
+    before = everything(stored.folder)
+
+    def never(folder: Path) -> None:
+        raise AssertionError("it is stored already")
+
+    assert store.save(manifest(), never) == stored
+    assert everything(stored.folder) == before
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_crash_while_saving_leaves_nothing(store: AdapterStore, error: type[BaseException]) -> None:
+    def crash(folder: Path) -> None:
+        writer()(folder)
+        raise error
+
+    with pytest.raises(error):
+        store.save(manifest(), crash)
+    assert store.ids() == []
+    assert list(store.root.iterdir()) == []
+    assert store.save(manifest(), writer()).id == "news-lora-1", "the way is free for another try"
+
+
+def test_a_folder_left_by_a_killed_process_is_not_listed(store: AdapterStore, stored: StoredAdapter) -> None:
+    left = store.root / ".news-lora-2.abc"
+    shutil.copytree(stored.folder, left)
+    (store.root / "no-manifest").mkdir()
+    assert store.ids() == ["news-lora-1"]
+
+
+def test_a_beginning_is_enough_where_it_is_the_only_one(store: AdapterStore, stored: StoredAdapter) -> None:
+    store.save(manifest("news-lora-12"), writer())
+    store.save(manifest("reviews-lora-1"), writer())
+    assert store.ids() == ["news-lora-1", "news-lora-12", "reviews-lora-1"]
+    assert store.resolve("rev") == "reviews-lora-1"
+    assert store.resolve("news-lora-1") == "news-lora-1", "a whole id is never ambiguous"
+    with pytest.raises(InputError, match="begins several ids: news-lora-1, news-lora-12"):
+        store.resolve("news")
+    for unknown in ("", "lora", "newt-lora-1"):
+        with pytest.raises(UnknownNameError):
+            store.resolve(unknown)
+    with pytest.raises(UnknownNameError, match="Did you mean news-lora-1"):
+        store.get("newt-lora-1")
+
+
+def test_verify_names_every_file_that_differs(store: AdapterStore, stored: StoredAdapter) -> None:
+    (stored.folder / "adapter.safetensors").write_bytes(b"weightz")
+    (stored.folder / "deep" / "config.json").unlink()
+    (stored.folder / "deep" / "extra.bin").write_bytes(b"")
+    with pytest.raises(IntegrityError) as caught:
+        store.verify("news")
+    message = str(caught.value)
+    assert "adapter news-lora-1: deep/config.json is missing; deep/extra.bin was added" in message
+    assert "adapter.safetensors has changed" in message
+    assert str(stored.folder) in message
+
+
+def test_verify_looks_at_a_manifest_below_the_folder_too(store: AdapterStore, stored: StoredAdapter) -> None:
+    (stored.folder / "deep" / MANIFEST).write_bytes(b"{}")
+    with pytest.raises(IntegrityError, match="deep/manifest.json was added"):
+        store.verify(stored.id)
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"\xff\xfe", b"[]"])
+def test_an_unreadable_manifest_is_an_integrity_error(
+    store: AdapterStore, stored: StoredAdapter, content: bytes
+) -> None:
+    (stored.folder / MANIFEST).write_bytes(content)
+    with pytest.raises(IntegrityError, match="no readable manifest"):
+        store.get(stored.id)
+
+
+@pytest.mark.parametrize("likelihood", [-math.inf, math.nan])
+def test_a_manifest_may_hold_numbers_that_json_does_not_know(store: AdapterStore, likelihood: float) -> None:
+    found = store.save(manifest(likelihood=likelihood), writer()).manifest.fit.epochs[0].validation_log_likelihood
+    assert found == likelihood or (math.isnan(found) and math.isnan(likelihood))
+
+
+def test_export_and_import_carry_an_adapter_to_another_store(
+    store: AdapterStore, stored: StoredAdapter, exported: Path, tmp_path: Path
+) -> None:
+    assert everything(exported) == everything(stored.folder)
+    other = AdapterStore(tmp_path / "other")
+    imported = other.import_(exported)
+    assert imported.manifest == stored.manifest
+    assert other.verify(stored.id).folder == other.root / stored.id
+    assert everything(exported) == everything(stored.folder), "the source stays"
+    assert other.import_(exported) == imported, "twice is once"
+    assert other.ids() == [stored.id]
+
+
+def test_export_takes_an_empty_folder_but_no_full_one(
+    store: AdapterStore, stored: StoredAdapter, tmp_path: Path
+) -> None:
+    empty, full, file = tmp_path / "empty", tmp_path / "full", tmp_path / "file"
+    empty.mkdir()
+    full.mkdir()
+    (full / "mine.txt").write_text("mine", encoding="utf-8")
+    file.write_text("mine", encoding="utf-8")
+    assert store.export("news", empty) == empty
+    assert everything(empty) == everything(stored.folder)
+    for target in (full, file):
+        with pytest.raises(InputError, match="not an empty folder") as caught:
+            store.export("news", target)
+        assert str(target) in str(caught.value)
+    assert everything(full) == {"mine.txt": b"mine"}
+
+
+def test_export_refuses_what_has_changed(store: AdapterStore, stored: StoredAdapter, tmp_path: Path) -> None:
+    (stored.folder / "adapter.safetensors").write_bytes(b"tampered")
+    with pytest.raises(IntegrityError):
+        store.export(stored.id, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def tamper_change(folder: Path) -> None:
+    (folder / "adapter.safetensors").write_bytes(b"tampered")
+
+
+def tamper_add(folder: Path) -> None:
+    (folder / "extra.py").write_bytes(b"print()")
+
+
+def tamper_remove(folder: Path) -> None:
+    (folder / "deep" / "config.json").unlink()
+
+
+@pytest.mark.parametrize("tamper", [tamper_change, tamper_add, tamper_remove])
+def test_import_refuses_what_has_changed(exported: Path, tmp_path: Path, tamper: Callable[[Path], None]) -> None:
+    tamper(exported)
+    other = AdapterStore(tmp_path / "other")
+    with pytest.raises(IntegrityError):
+        other.import_(exported)
+    assert other.ids() == []
+
+
+def test_import_brings_nothing_that_was_not_verified(exported: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    (exported / "link").symlink_to(outside, target_is_directory=True)
+    other = AdapterStore(tmp_path / "other")
+    with pytest.raises(IntegrityError):
+        other.import_(exported)
+    assert other.ids() == []
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", ".", "..", ".hidden", "a/b", ""])
+def test_import_refuses_an_id_that_is_no_folder_name(exported: Path, tmp_path: Path, name: str) -> None:
+    rename(exported, name)
+    before = everything(tmp_path)
+    with pytest.raises(InputError, match="cannot be an adapter's id"):
+        AdapterStore(tmp_path / "other").import_(exported)
+    assert everything(tmp_path) == before
+
+
+def test_import_refuses_another_adapter_under_a_known_id(
+    store: AdapterStore, stored: StoredAdapter, exported: Path, tmp_path: Path
+) -> None:
+    other = AdapterStore(tmp_path / "other")
+    other.save(manifest(), writer({"adapter.safetensors": b"other weights"}))
+    with pytest.raises(InputError, match="another adapter is stored as 'news-lora-1'"):
+        other.import_(exported)
+    assert (other.get("news").folder / "adapter.safetensors").read_bytes() == b"other weights"
+
+
+def test_import_of_a_folder_without_manifest(store: AdapterStore, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no manifest\.json here"):
+        store.import_(tmp_path)
+    with pytest.raises(InputError, match=r"no manifest\.json here"):
+        store.import_(tmp_path / "missing")
+
+
+def test_an_interrupted_import_leaves_nothing(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    other = AdapterStore(tmp_path / "other")
+    monkeypatch.setattr(assets, "_fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        other.import_(exported)
+    assert other.ids() == []
+    assert list(other.root.iterdir()) == []
+
+
+def test_remove_takes_one_adapter_away(store: AdapterStore, stored: StoredAdapter) -> None:
+    store.save(manifest("reviews-lora-1"), writer())
+    assert store.remove("news") == "news-lora-1"
+    assert store.ids() == ["reviews-lora-1"]
+    assert [path.name for path in store.root.iterdir()] == ["reviews-lora-1"]
+    with pytest.raises(UnknownNameError):
+        store.remove("news")
+
+
+def test_a_crash_while_removing_does_not_list_half_an_adapter(
+    store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(path: Path, **_: Any) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", crash)
+        store.remove(stored.id)
+    assert store.ids() == []
+    store.save(manifest(), writer())
+    assert store.remove(stored.id) == stored.id, "what the crash left is not in the way"
+    assert store.ids() == []
+
+
+def test_a_key_does_not_hang_on_the_order_of_keys() -> None:
+    assert key({"a": 1, "b": [1, 2]}) == key({"b": [1, 2], "a": 1})
+    assert key({"a": 1}) != key({"a": 2})
+    assert key([1, 2]) != key([2, 1])
+    assert key({"a": 1}) == hashlib.sha256(b'{"a": 1}').hexdigest()
