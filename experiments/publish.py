@@ -10,6 +10,7 @@ from experiments.report.mlflow_view import run_record
 from experiments.report.summary import summarise
 from workbench.assets import write_whole
 from workbench.errors import TrackingError
+from workbench.processes import is_first
 from workbench.tracking import Tracker, tracking_uri
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ class Publisher:
 
     def stage(self, record: Record) -> None:
         """Log the metrics of a stage that has just finished."""
-        if self.trouble is None:
+        if self.trouble is None and is_first():
             self._try(summarise(record), artifacts=False)
 
     def finish(self, report: Report) -> bool:
         """Log everything, pictures included; return whether it arrived."""
         known, self.trouble = self.trouble, None
-        self._try(report, artifacts=True, silently=known is not None)
+        if is_first():
+            self._try(report, artifacts=True, silently=known is not None)
         return self.trouble is None
 
     def _try(self, report: Report, artifacts: bool, silently: bool = False) -> None:

@@ -30,6 +30,7 @@ from experiments.record import Contender, Record
 from workbench import assets
 from workbench.contracts import FitRecord, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.processes import is_first
 from workbench.store import AdapterStore
 
 if TYPE_CHECKING:
@@ -159,13 +160,19 @@ class Workspace:
         except OSError as error:
             raise InputError(f"cannot write to the workspace: {error}", where=str(self.root)) from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_first():
+                _lock(descriptor, name)
             yield
-        except BlockingIOError:
-            hint = "Wait for it, or use another --workspace."
-            raise InputError(f"{name!r} is being run in this workspace already", hint=hint) from None
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, name: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        hint = "Wait for it, or use another --workspace."
+        raise InputError(f"{name!r} is being run in this workspace already", hint=hint) from None
 
 
 def find_workspace(option: Path | None) -> Workspace:

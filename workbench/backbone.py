@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
-ATTENTION = {None, "eager", "sdpa", "flash_attention_2", "flex_attention"}
+ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
 Pooling = Literal["mean", "first", "last"]
 
 
@@ -71,7 +71,7 @@ class Backbone:
         """The tokenizer; a model without a padding token pads with its end token."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
@@ -89,7 +89,7 @@ class Backbone:
         import torch
         from transformers import AutoModel
 
-        body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32)
+        body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
         return body.eval()
 
 

