@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 Point = tuple[str, int]
 
 GRIDS = {
-    "full": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
-    "head": (3e-3, 1e-2, 3e-2, 1e-1),
-    "lora": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
-    "pfeiffer": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
-    "houlsby": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
+    "full": (5e-5, 1e-4, 2e-4, 4e-4),
+    "head": (1e-2, 3e-2, 1e-1, 3e-1),
+    "lora": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
+    "pfeiffer": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
+    "houlsby": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
 }
 
 
@@ -44,7 +44,7 @@ def main(
     recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
     out: Annotated[Path, typer.Option(help="JSON file for the results; finished points in it are kept.")],
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "full,lora,pfeiffer",
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100",
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100,101",
 ) -> None:
     """Measure, and write the table of validation scores and the choice that follows from it."""
     names = methods.split(",")
