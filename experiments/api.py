@@ -161,7 +161,9 @@ class Workbench:
         settings = document.parse_part((), own, card.settings)
         budget = document.parse_part(("budget",), document.data.get("budget", {}), Budget)
         spec = registry.find(task, self.task_folders)
-        adaptation = Adaptation(open_backbone(backbone), method, settings, resolve_precision(budget.precision))
+        opened = open_backbone(backbone)
+        opened.require_length(budget.max_length, document.where("budget", "max_length"))
+        adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 

@@ -91,6 +91,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     if problems:
         raise SettingsError(problems)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     resolved = Plan(recipe, backbone, tuple(registry.load(spec) for spec in specs), contenders)
     return Plan(recipe, backbone, resolved.tasks, contenders, tuple(_steps(resolved)))
 

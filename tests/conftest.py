@@ -121,4 +121,6 @@ def make_task(name: str, first: list[str], second: list[str], size: int = 64) ->
         return Dataset.from_dict({"id": [f"{split}-{i}" for i in range(count)], "text": texts, "label": labels})
 
     splits = {"train": rows("train", size), "validation": rows("validation", 16), "test": rows("test", 24)}
-    return Task(name, "classification", ("first", "second"), splits, f"fingerprint of {name}", "made in tests", "CC0-1.0")
+    return Task(
+        name, "classification", ("first", "second"), splits, f"fingerprint of {name}", "made in tests", "CC0-1.0"
+    )

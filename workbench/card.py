@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 POOLING = {
     "mean": 'mask = batch["attention_mask"].unsqueeze(-1).float()\n'
-    "    features = (states * mask).sum(dim=1) / mask.sum(dim=1)",
-    "first": "features = states[:, 0]",
+    "    features = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)",
+    "first": 'first = batch["attention_mask"].argmax(dim=1)\n    features = states[torch.arange(len(states)), first]',
     "last": 'positions = torch.arange(states.shape[1]) * batch["attention_mask"]\n'
     "    features = states[torch.arange(len(states)), positions.argmax(dim=1)]",
 }
@@ -36,7 +36,8 @@ TEMPLATE = """\
 
 ## Use without the workbench
 
-`backbone` is the folder or hub id of the backbone, `folder` is this folder, `texts` a list of strings.
+`backbone` is the folder or hub id of the backbone, `folder` is this folder, `texts` a list of strings
+(of pairs of strings, where the task has pairs).
 
 ```python
 import torch

@@ -41,14 +41,13 @@ class TaskModel(nn.Module):
             states: Tensor = self.body(
                 attention_mask=attention_mask, **inputs
             ).last_hidden_state.float()  # (batch, tokens, h)
-        if self.pooling == "first":
-            return states[:, 0]
-        if self.pooling == "last":
-            positions = torch.arange(attention_mask.shape[1], device=states.device)
-            last = (positions * attention_mask).argmax(dim=1)  # (batch,), right whichever side is padded
-            return states[torch.arange(len(states), device=states.device), last]
-        mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
-        return (states * mask).sum(dim=1) / mask.sum(dim=1)
+        if self.pooling == "mean":
+            mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
+            return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        order = torch.arange(attention_mask.shape[1], device=states.device)
+        weight = order if self.pooling == "last" else -order + len(order)
+        chosen = (weight * attention_mask).argmax(dim=1)  # (batch,), right whichever side is padded
+        return states[torch.arange(len(states), device=states.device), chosen]
 
     def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> dict[str, Tensor]:
         """Return ``logits`` (batch, labels) and, where labels are given, the mean ``loss``."""

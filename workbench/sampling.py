@@ -34,7 +34,8 @@ def draw(task: Task, budget: Budget, seed: int) -> Task:
 def stratified(rows: Dataset, size: int | None, seed: int) -> Dataset:
     """Return ``size`` of ``rows`` in their old order, each label with its share (largest remainder), at least one each.
 
-    All rows come back if there are no more than ``size``, or if ``size`` is None.
+    All rows come back if there are no more than ``size``, or if ``size`` is None. Only where there are more labels than
+    ``size`` do more rows come back: one for each label.
     """
     if size is None or len(rows) <= size:
         return rows
@@ -51,6 +52,8 @@ def stratified(rows: Dataset, size: int | None, seed: int) -> Dataset:
 def _shares(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     exact = counts * size / counts.sum()
     shares: NDArray[np.int64] = np.maximum(np.floor(exact).astype(np.int64), 1)
+    while shares.sum() > max(size, len(shares)):
+        shares[shares.argmax()] -= 1
     for index in np.argsort(shares - exact, kind="stable"):
         if shares.sum() >= size:
             break

@@ -95,7 +95,7 @@ class Document:
                 place = place.setdefault(parent, {})
                 if not isinstance(place, dict):
                     raise InputError(f"{parent!r} holds a value, not settings", where=f"--set {assignment}")
-            place[last] = yaml.safe_load(text)
+            place[last] = _value(assignment, text)
             overrides[tuple(name.split("."))] = assignment
         return Document(data, self.origin, self.lines, overrides)
 
@@ -130,7 +130,7 @@ def read(path: Path) -> Document:
     """Return the YAML mapping in ``path``.
 
     Raises:
-        InputError: no such file, not YAML, or not a mapping.
+        InputError: no such file, not YAML, not a mapping, or a key that stands twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -139,13 +139,29 @@ def read(path: Path) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        places = list(_lines(node))
+    except RecursionError:
+        raise InputError("a part of this file holds itself", where=str(path)) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise InputError(f"not YAML: {getattr(error, 'problem', error)}", where=place) from None
     if not isinstance(data, dict):
         raise InputError("expected a mapping of keys to values", where=str(path))
-    return Document(data, str(path), dict(_lines(node)))
+    lines: dict[Key, int] = {}
+    for key, line in places:
+        if key in lines:
+            name, first = ".".join(map(str, key)), lines[key]
+            raise InputError(f"{name!r} stands twice, first on line {first}", where=f"{path}, line {line}")
+        lines[key] = line
+    return Document(data, str(path), lines)
+
+
+def _value(assignment: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"not YAML: {getattr(error, 'problem', error)}", where=f"--set {assignment}") from None
 
 
 def _lines(node: yaml.Node | None, key: Key = ()) -> Iterable[tuple[Key, int]]:
@@ -164,9 +180,10 @@ def _keys(model: type[BaseModel], inner: Sequence[str | int]) -> list[str]:
     """Return the field names of the model that holds the last part of ``inner``."""
     holder: Any = model
     for part in inner[:-1]:
-        info = getattr(holder, "model_fields", {}).get(part)
-        candidates = [info.annotation, *getattr(info.annotation, "__args__", ())] if info else []
-        holder = next((one for one in candidates if hasattr(one, "model_fields")), None)
+        fields = getattr(holder, "model_fields", {})
+        annotation = fields[part].annotation if part in fields else holder
+        inside = [annotation, *getattr(annotation, "__args__", ())]
+        holder = next((one for one in inside if hasattr(one, "model_fields")), annotation)
     return [info.alias or name for name, info in getattr(holder, "model_fields", {}).items()]
 
 

@@ -126,6 +126,7 @@ class AdapterStore:
                 write(place)
                 complete = manifest.model_copy(update={"files": _digests(place)})
                 (place / MANIFEST).write_text(complete.model_dump_json(indent=2), encoding="utf-8")
+                _read_manifest(place)
         return StoredAdapter(_read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
@@ -158,6 +159,8 @@ class AdapterStore:
         name = manifest.id
         if not name or Path(name).name != name or name.startswith("."):
             raise InputError(f"{name!r} cannot be an adapter's id", where=str(source / MANIFEST))
+        if any(path.is_symlink() for path in source.rglob("*")):
+            raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
         check_files(StoredAdapter(manifest, source))
         if name in self.ids() and self.get(name).manifest.files != manifest.files:
             raise InputError(f"another adapter is stored as {name!r}", hint="Remove that one first.")

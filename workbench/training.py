@@ -130,11 +130,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """Pass the loss on; a loss that is not a number ends the fit."""
         if "loss" not in logs:
             return
-        if not math.isfinite(logs["loss"]):
-            raise TrainingError(
-                f"the loss is {logs['loss']} at step {state.global_step} of {self.task.name!r}",
-                hint="Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32).",
-            )
+        self._require_finite("the loss", logs["loss"], state.global_step)
         self.losses.append(logs["loss"])
         self.advance(state.global_step, state.epoch, logs["loss"])
 
@@ -143,6 +139,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         backbone, rows = self.adaptation.backbone, self.task.splits["validation"]
         found = evaluate(self.model, rows, len(self.task.labels), backbone.tokenizer, self.budget.max_length)
         likelihood = float(found.outcomes["log_likelihood"].mean())
+        self._require_finite("the validation likelihood", likelihood, state.global_step)
         score = found.scores[self.model.kind.metric]
         epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)
         self.losses = []
@@ -155,6 +152,13 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             self.weights = {name: each.detach().clone() for name, each in self.model.trainable().items()}
         if self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
             control.should_training_stop = True
+
+    def _require_finite(self, what: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{what} is {value} after step {step} of {self.task.name!r}",
+                hint="Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32).",
+            )
 
     @torch.no_grad()
     def restore(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from typer import Typer
@@ -53,7 +52,7 @@ def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     bench = Bench(name="workbench", help=INTRODUCTION, rich_markup_mode=None, no_args_is_help=True)
     if not is_first():
-        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
         bench.main(prog_name="workbench")
     except WorkbenchError as error:

@@ -131,7 +131,7 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
 
 def test_run_goes_on_without_a_tracking_server(recipe: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    code, out, err = call("run", str(recipe), "--set", "tasks=[animals]")
+    code, _, err = call("run", str(recipe), "--set", "tasks=[animals]")
     assert code == 0
     assert err.count("Tracking:") == 1, "trouble is said once"
     assert "workbench report --log" in err
@@ -139,7 +139,7 @@ def test_run_goes_on_without_a_tracking_server(recipe: Path, call: Call, monkeyp
 
 def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_path: Path) -> None:
     train = ["train", "animals", "--method", "lora", "--backbone", str(bert)]
-    settings = ["--set", "learning_rate=0.02", "--set", "budget={epochs: 16, batch_size: 8, precision: fp32}"]
+    settings = ["--set", "learning_rate=0.02", "--set", "budget={epochs: 16, batch_size: 8, max_length: 16, precision: fp32}"]
     code, out, err = call(*train, *settings, "--json")
     assert code == 0, err
     document = json.loads(out)
@@ -210,6 +210,7 @@ RECIPE_MISTAKES = {
     "unknown method setting": ("method: full", "method: full, rank: 3", "unknown key 'strategies.sequential.rank'"),
     "no strategy": ("strategy: isolated, ", "", "needs strategy"),
     "reference that is not there": ("reference: sequential", "reference: full", "'reference' names no entry"),
+    "too long for the model": ("max_length: 16", "max_length: 65", "line 5: max_length 65 is more than"),
     "task twice": ("fruits]", "animals]", "more than once: animals"),
     "wrong type": ("epochs: 4", "epochs: four", "line 5: 'budget.epochs'"),
     "not YAML": ("tasks: [", "tasks: [[", "not YAML"),

@@ -22,7 +22,6 @@ from workbench.contracts import Silent
 from workbench.errors import InputError
 from workbench.settings import read
 
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,7 +57,9 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(plan: Plan, tmp_path: P
     for outcome in record.outcomes:
         if outcome.strategy == "isolated":
             for cell in outcome.cells:
-                learned = next(o for o in record.outcomes if (o.strategy, o.seed, o.task) == ("isolated", outcome.seed, cell.task))
+                learned = next(
+                    o for o in record.outcomes if (o.strategy, o.seed, o.task) == ("isolated", outcome.seed, cell.task)
+                )
                 assert cell.score == next(c.score for c in learned.cells if c.task == cell.task)
 
 

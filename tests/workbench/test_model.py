@@ -63,7 +63,6 @@ def test_first_pooling_takes_the_first_token() -> None:
     assert torch.equal(model.features(**batch), table[[row[0] for row in rows]])  # type: ignore[index]
 
 
-@pytest.mark.xfail(strict=True, reason="column 0 is padding there")
 def test_first_pooling_takes_the_first_token_of_left_padded_rows() -> None:
     model = model_of("first")
     batch, rows = batch_of("left")

@@ -69,7 +69,6 @@ def test_the_size_is_exact(counts: list[int], size: int, seed: int) -> None:
     assert len(stratified(rows_of(counts), size, seed)) == min(size, sum(counts))
 
 
-@pytest.mark.xfail(strict=True, reason="the minimum of one is added on top of the size")
 def test_the_size_is_exact_where_most_labels_are_rare() -> None:
     drawn = Counter(stratified(rows_of([97, 1, 1, 1]), 4, seed=0)["label"][:])
     assert drawn == {0: 1, 1: 1, 2: 1, 3: 1}
