@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +13,18 @@ from experiments.publish import Publisher, write_files
 from experiments.recipe import find_recipe
 from experiments.report.summary import summarise
 from experiments.run import pending, run
+from experiments.testing import evaluation_key, majority, test
 from experiments.workspace import StoredEvaluation, find_workspace
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
 from workbench.errors import InputError
-from workbench.evaluation import evaluate, predict
-from workbench.kinds import KINDS
+from workbench.evaluation import predict
 from workbench.learning import Lesson, learn, open_adapter
 from workbench.methods import METHODS
 from workbench.model import resolve_precision
-from workbench.sampling import draw
 from workbench.settings import Budget, Document
-from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,18 +94,16 @@ class Workbench:
             TrainingError: the fit failed; nothing was stored.
         """
         label = f"{lesson.task.name} · {lesson.adaptation.method}"
-        adapter = learn(lesson, self.workspace.adapters, self.listener, label)
-        rows = draw(lesson.task, lesson.budget, lesson.seed).splits["test"]
-        where = key([adapter.id, adapter.manifest.files, lesson.task.fingerprint, lesson.budget.eval_examples])
-        test = self.workspace.evaluation(where)
-        if test is None:
-            model = open_adapter(adapter, lesson.adaptation.backbone)
-            tokenizer = lesson.adaptation.backbone.tokenizer
-            found = evaluate(model, rows, len(lesson.task.labels), tokenizer, lesson.budget.max_length)
-            test = self.workspace.save_evaluation(where, found)
-        train_labels = lesson.task.splits["train"]["label"][:]
-        majority = KINDS.get(lesson.task.kind).majority(train_labels, rows["label"][:])
-        return Trained(adapter, test, majority)
+        scratch = self.workspace.scratch(lesson.key)
+        adapter = learn(lesson, self.workspace.adapters, self.listener, label, scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+        where = evaluation_key(adapter.identity, lesson.task, lesson.budget)
+        tested = self.workspace.evaluation(where)
+        if tested is None:
+            backbone = lesson.adaptation.backbone
+            found = test(open_adapter(adapter, backbone), lesson.task, backbone, lesson.budget)
+            tested = self.workspace.save_evaluation(where, found)
+        return Trained(adapter, tested, majority(lesson.task, lesson.budget))
 
     def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> list[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).

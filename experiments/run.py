@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from experiments.provenance import provenance
 from experiments.record import Record
 from experiments.strategies import STRATEGIES, Context, State
+from experiments.testing import evaluation_key, majority, test
 from workbench import assets
 from workbench.contracts import Cell, Cost, StageOutcome
-from workbench.evaluation import Evaluation, evaluate
 from workbench.kinds import KINDS
 from workbench.sampling import draw
 from workbench.store import key, size
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from experiments.strategies import Strategy
     from experiments.workspace import Workspace
     from workbench.contracts import CellStatus, Listener, Task
+    from workbench.evaluation import Evaluation
 
 
 def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, after: Callable[[Record], None]) -> Record:
@@ -71,7 +72,8 @@ class Bench:
     def context(self) -> Context:
         """What the strategy may use."""
         adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
-        return Context(adaptation, budget, self.step.seed, self.workspace.adapters, self.listener, self.step.label)
+        store, scratch = self.workspace.adapters, self.workspace.scratch(self.step.key)
+        return Context(adaptation, budget, self.step.seed, store, self.listener, self.step.label, scratch)
 
     @property
     def before(self) -> State:
@@ -111,6 +113,7 @@ class Bench:
                 (place / "state").mkdir()
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
                 (place / "fit.json").write_text(json.dumps(asdict(fit), indent=2), encoding="utf-8")
+            shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
         return State(folder / "state", self.step.key)
 
     def cell(self, state: State, task: Task) -> Cell:
@@ -122,7 +125,7 @@ class Bench:
         began = time.perf_counter()
         last = self.step.stage == len(self.plan.tasks)
         kept = task is not self.step.task and self._identity(self.before, task) == self._identity(state, task)
-        evaluation = key([self._identity(state, task), task.fingerprint, self.plan.recipe.budget.model_dump()])
+        evaluation = evaluation_key(self._identity(state, task), task, self.plan.recipe.budget)
         stored = self.workspace.evaluation(evaluation)
         status: CellStatus = "carried" if kept else "measured"
         if stored is None:
@@ -139,11 +142,9 @@ class Bench:
         return Cell(task.name, self.step.stage, score, stored.examples, status, seconds, evaluation)
 
     def evaluate(self, state: State, task: Task) -> Evaluation:
-        """Open the model of ``task`` from what is stored and run it over the test split."""
-        budget, tokenizer = self.plan.recipe.budget, self.plan.backbone.tokenizer
-        rows = draw(task, budget, self.step.seed).splits["test"]
+        """Open the model of ``task`` from what is stored, and test it."""
         model = self.strategy.model_for(state, task, self.context)
-        return evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
+        return test(model, task, self.plan.backbone, self.plan.recipe.budget)
 
     def _identity(self, state: State, task: Task) -> str:
         return self.strategy.identity(state, task, self.context)
@@ -161,17 +162,12 @@ def _reference(plan: Plan, step: Step) -> dict[str, Any]:
 
 def _blank_record(plan: Plan, circumstances: dict[str, str]) -> Record:
     recipe = plan.recipe
-    tests = {task.name: draw(task, recipe.budget, seed=0).splits["test"] for task in plan.tasks}
-    majority = [
-        KINDS.get(task.kind).majority(task.splits["train"]["label"][:], tests[task.name]["label"][:])
-        for task in plan.tasks
-    ]
     return Record(
         experiment=recipe.name,
         backbone=recipe.backbone,
         tasks=recipe.tasks,
-        test_sizes=tuple(len(tests[name]) for name in recipe.tasks),
-        majority=tuple(majority),
+        test_sizes=tuple(len(draw(task, recipe.budget, seed=0).splits["test"]) for task in plan.tasks),
+        majority=tuple(majority(task, recipe.budget) for task in plan.tasks),
         seeds=recipe.seeds,
         contenders=plan.contenders,
         reference=recipe.reference,

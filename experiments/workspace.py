@@ -4,6 +4,7 @@
 
     adapters/ID/                    the adapter store
     steps/KEY/                      what one step left behind: state/, fit.json; outcome.json once it was evaluated
+    fits/KEY/                       checkpoints of a fit that is going on
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
     experiments/NAME/record.json    which steps make up the experiment, and all that is the same for them
     mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise
@@ -66,6 +67,10 @@ class Workspace:
         """Return the folder of a step."""
         return self.root / "steps" / key
 
+    def scratch(self, key: str) -> Path:
+        """Return where a fit that takes long keeps its checkpoints until it is done."""
+        return self.root / "fits" / key
+
     def fit(self, key: str) -> FitRecord:
         """Return how the fit of a finished step went."""
         return FIT.validate_json((self.step(key) / "fit.json").read_bytes())
@@ -101,11 +106,17 @@ class Workspace:
         return self.root / "experiments" / name
 
     def save_record(self, record: Record, steps: list[dict[str, Any]]) -> None:
-        """Write what an experiment consists of; its outcomes are read from the steps."""
+        """Write what an experiment consists of; its outcomes are read from the steps.
+
+        A run that goes on with the same steps keeps the circumstances under which they were begun.
+        """
+        path = self.experiment(record.experiment) / "record.json"
+        if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["steps"] == steps:
+            return
         content = {**asdict(record), "steps": steps}
         for derived in ("outcomes", "examples"):
             content.pop(derived)
-        assets.write_whole(self.experiment(record.experiment) / "record.json", json.dumps(content, indent=2))
+        assets.write_whole(path, json.dumps(content, indent=2))
 
     def record(self, name: str) -> Record:
         """Return an experiment as far as it has come.

@@ -65,8 +65,12 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
-def learn(lesson: Lesson, store: AdapterStore, listener: Listener, label: str) -> StoredAdapter:
+def learn(
+    lesson: Lesson, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None
+) -> StoredAdapter:
     """Return the adapter that ``lesson`` gives; it is trained only if the store does not hold it yet.
+
+    ``scratch`` is for checkpoints of a fit that takes long.
 
     Raises:
         TrainingError: the fit failed.
@@ -77,7 +81,7 @@ def learn(lesson: Lesson, store: AdapterStore, listener: Listener, label: str) -
     task = draw(lesson.task, lesson.budget, lesson.seed)
     adaptation = lesson.adaptation
     model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
-    record = fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label)
+    record = fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)
     manifest = Manifest(
         id=lesson.adapter_id,
         task=_task_reference(task),

@@ -77,6 +77,11 @@ class StoredAdapter:
         return self.manifest.id
 
     @property
+    def identity(self) -> str:
+        """SHA-256 over all that its answers hang on: the files, the backbone's weights, the arithmetic."""
+        return key([self.manifest.files, self.manifest.backbone.fingerprint, self.manifest.precision])
+
+    @property
     def bytes(self) -> int:
         """Size on disk, of all files together."""
         return size(self.folder)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may use: the method on its backbone, budget, seed, store, and somebody who listens."""
+    """What a strategy may use: method on backbone, budget, seed, store, a listener, and room for checkpoints."""
 
     adaptation: Adaptation
     budget: Budget
@@ -27,6 +27,7 @@ class Context:
     store: AdapterStore
     listener: Listener
     label: str
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Isolated:
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Train an adapter for ``task``, or take it from the store, and add its id to the list."""
         lesson = Lesson(task, context.adaptation, context.budget, context.seed)
-        stored = learn(lesson, context.store, context.listener, context.label)
+        stored = learn(lesson, context.store, context.listener, context.label, context.scratch)
         adapters = {**_adapters(state), task.name: stored.id}
         (folder / FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
         return stored.manifest.fit
@@ -40,9 +40,8 @@ class Isolated:
         return open_adapter(self._stored(state, task, context), context.adaptation.backbone)
 
     def identity(self, state: State, task: Task, context: Context) -> str:
-        """The digests of the adapter's files, and the backbone below."""
-        stored = self._stored(state, task, context)
-        return json.dumps([stored.manifest.files, context.adaptation.backbone.fingerprint])
+        """The adapter's own identity: its files, the backbone below, the arithmetic."""
+        return self._stored(state, task, context).identity
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The adapters' folders."""

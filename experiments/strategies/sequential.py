@@ -32,7 +32,8 @@ class Sequential:
             head = adaptation.fresh_head(task.kind, labels, context.seed)
             model = adaptation.load(state.folder / "body", head, task.kind)
         drawn = draw(task, context.budget, context.seed)
-        record = fit(model, drawn, adaptation, context.budget, context.seed, context.listener, context.label)
+        listener, label = context.listener, context.label
+        record = fit(model, drawn, adaptation, context.budget, context.seed, listener, label, context.scratch)
         (folder / "body").mkdir()
         adaptation.library.save(model.body, folder / "body")
         if state.folder is None:

@@ -139,7 +139,12 @@ def test_run_goes_on_without_a_tracking_server(recipe: Path, call: Call, monkeyp
 
 def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_path: Path) -> None:
     train = ["train", "animals", "--method", "lora", "--backbone", str(bert)]
-    settings = ["--set", "learning_rate=0.02", "--set", "budget={epochs: 16, batch_size: 8, max_length: 16, precision: fp32}"]
+    settings = [
+        "--set",
+        "learning_rate=0.02",
+        "--set",
+        "budget={epochs: 16, batch_size: 8, max_length: 16, precision: fp32}",
+    ]
     code, out, err = call(*train, *settings, "--json")
     assert code == 0, err
     document = json.loads(out)
@@ -276,7 +281,7 @@ def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.Mon
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.run.evaluate", interrupt)
+    monkeypatch.setattr("experiments.run.test", interrupt)
     code, _, err = call("run", str(recipe))
     assert code == 130
     assert "the same command goes on" in err

@@ -81,7 +81,7 @@ def test_second_run_trains_and_tests_nothing(plan: Plan, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(workbench.learning, "fit", never)
     monkeypatch.setattr(experiments.strategies.sequential, "fit", never)
-    monkeypatch.setattr("experiments.run.evaluate", never)
+    monkeypatch.setattr("experiments.run.test", never)
     assert scores(do(plan, tmp_path / "ws")) == scores(first)
 
 

@@ -1,0 +1,33 @@
+"""Testing a model once: what determines an evaluation, and how it is run on a budget's test split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.evaluation import Evaluation, evaluate
+from workbench.kinds import KINDS
+from workbench.sampling import draw
+from workbench.store import key
+
+if TYPE_CHECKING:
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.model import TaskModel
+    from workbench.settings import Budget
+
+
+def evaluation_key(identity: str, task: Task, budget: Budget) -> str:
+    """Return the key of a test: what determines the model, the data, and how much of them is read."""
+    return key([identity, task.fingerprint, budget.eval_examples, budget.max_length])
+
+
+def majority(task: Task, budget: Budget) -> float:
+    """Return M[j]: the test score of always answering the training split's most frequent label."""
+    tested = draw(task, budget, seed=0).splits["test"]["label"][:]
+    return KINDS.get(task.kind).majority(task.splits["train"]["label"][:], tested)
+
+
+def test(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Evaluation:
+    """Run ``model`` over the test split of ``task``, as far as ``budget`` allows; the seed plays no part."""
+    rows = draw(task, budget, seed=0).splits["test"]
+    return evaluate(model, rows, len(task.labels), backbone.tokenizer, budget.max_length)

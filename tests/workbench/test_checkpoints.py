@@ -1,0 +1,98 @@
+"""A fit that is cut off goes on from its last complete epoch and comes to the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from workbench import best_epoch
+from workbench.adaptation import Adaptation
+from workbench.assets import write_whole
+from workbench.backbone import Backbone
+from workbench.contracts import FitRecord, Silent, Task
+from workbench.methods import METHODS
+from workbench.model import TaskModel
+from workbench.settings import Budget
+from workbench.training import fit
+
+
+class Cut(BaseException):
+    """Not an Exception, like KeyboardInterrupt."""
+
+
+class Scissors(Silent):
+    """Counts optimiser steps and cuts the fit after so many."""
+
+    def __init__(self, after: int) -> None:
+        self.left, self.steps = after, 0
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        def advance(step: int, epoch: float, loss: float) -> None:
+            self.steps += 1
+            self.left -= 1
+            if self.left == 0:
+                raise Cut
+
+        yield advance
+
+
+@pytest.fixture(autouse=True)
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(best_epoch, "CHECKPOINT_SECONDS", 0.0)
+
+
+def train(
+    method: str, backbone: Backbone, task: Task, budget: Budget, scratch: Path | None, listener: Silent
+) -> tuple[TaskModel, FitRecord]:
+    adaptation = Adaptation(backbone, method, METHODS.get(method).settings(learning_rate=0.01), "fp32")
+    model = adaptation.fresh("classification", 2, seed=0)
+    return model, fit(model, task, adaptation, budget, 0, listener, "test", scratch)
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+@pytest.mark.parametrize("cut", [9, 23])  # eight steps an epoch
+def test_a_fit_that_was_cut_off_comes_to_the_same_weights(
+    method: str, cut: int, backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    undisturbed, expected = train(method, backbone, task, budget, None, Silent())
+    with pytest.raises(Cut):
+        train(method, backbone, task, budget, tmp_path, Scissors(cut))
+    again = Scissors(0)
+    model, record = train(method, backbone, task, budget, tmp_path, again)
+    assert again.steps == 32 - cut // 8 * 8, "whole epochs are not done again"
+    assert (record.epochs, record.best_epoch, record.steps) == (expected.epochs, expected.best_epoch, expected.steps)
+    for name, weight in undisturbed.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+
+
+def test_a_checkpoint_that_was_not_completed_is_passed_over(
+    backbone: Backbone, task: Task, budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, _ = train("lora", backbone, task, budget, None, Silent())
+
+    def cut_at_16(target: Path, content: str) -> None:
+        if target.parent.name == "checkpoint-16":
+            raise Cut
+        write_whole(target, content)
+
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(best_epoch, "write_whole", cut_at_16)
+        train("lora", backbone, task, budget, tmp_path, Silent())
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-8", "checkpoint-16"}
+    again = Scissors(0)
+    model, _ = train("lora", backbone, task, budget, tmp_path, again)
+    assert again.steps == 24
+    assert torch.equal(undisturbed.head.weight, model.head.weight)  # type: ignore[arg-type]
+
+
+def test_a_short_fit_writes_no_checkpoint(
+    backbone: Backbone, task: Task, budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best_epoch, "CHECKPOINT_SECONDS", 60.0)
+    train("lora", backbone, task, budget, tmp_path, Silent())
+    assert not list(tmp_path.iterdir())

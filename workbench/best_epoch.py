@@ -1,0 +1,130 @@
+"""What happens at the end of an epoch: the validation split is scored, the best weights are kept, patience runs out."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback
+
+from workbench.assets import write_whole
+from workbench.contracts import Epoch
+from workbench.errors import TrainingError
+from workbench.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from workbench.adaptation import Adaptation
+    from workbench.contracts import Task
+    from workbench.model import TaskModel
+    from workbench.settings import Budget
+
+CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
+KEPT = "best_epoch.json"  # written last: a checkpoint without it is not complete
+WEIGHTS = "best_epoch.safetensors"
+
+
+class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
+    """Scores the validation split after each epoch, keeps the best weights, and stops when patience runs out."""
+
+    def __init__(
+        self,
+        model: TaskModel,
+        task: Task,
+        adaptation: Adaptation,
+        budget: Budget,
+        advance: Callable[[int, float, float], None],
+        keep: bool = False,
+    ) -> None:
+        """Listen to one fit of ``model``; ``advance`` hears (step, epoch, loss); ``keep`` asks for checkpoints."""
+        self.model, self.task, self.adaptation, self.budget, self.advance = model, task, adaptation, budget, advance
+        self.epochs: list[Epoch] = []
+        self.losses: list[float] = []
+        self.weights: dict[str, Tensor] = {}
+        self.best = Epoch(0, math.inf, -math.inf, -math.inf)
+        self.keep, self.began, self.saved, self.seconds_before = keep, time.perf_counter(), time.perf_counter(), 0.0
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+        """Pass the loss on; a loss that is not a number ends the fit."""
+        if "loss" not in logs:
+            return
+        self._require_finite("the loss", logs["loss"], state.global_step)
+        self.losses.append(logs["loss"])
+        self.advance(state.global_step, state.epoch, logs["loss"])
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Score the validation split and keep the weights if they are the best so far."""
+        backbone, rows = self.adaptation.backbone, self.task.splits["validation"]
+        found = evaluate(self.model, rows, len(self.task.labels), backbone.tokenizer, self.budget.max_length)
+        likelihood = float(found.outcomes["log_likelihood"].mean())
+        self._require_finite("the validation likelihood", likelihood, state.global_step)
+        score = found.scores[self.model.kind.metric]
+        epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)
+        self.losses = []
+        self.epochs.append(epoch)
+        if (epoch.validation, epoch.validation_log_likelihood) > (
+            self.best.validation,
+            self.best.validation_log_likelihood,
+        ):
+            self.best = epoch
+            self.weights = {name: each.detach().clone() for name, each in self.model.trainable().items()}
+        if self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
+            control.should_training_stop = True
+        if self.keep and time.perf_counter() - self.saved >= CHECKPOINT_SECONDS:
+            control.should_save, self.saved = True, time.perf_counter()
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Complete the checkpoint that Trainer has just written with what this callback knows."""
+        folder = checkpoint(Path(args.output_dir), state.global_step)
+        save_file(self.weights, folder / WEIGHTS)
+        known = {
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "best": asdict(self.best),
+            "seconds": self.seconds_before + time.perf_counter() - self.began,
+        }
+        write_whole(folder / KEPT, json.dumps(known))
+        for older in Path(args.output_dir).glob("checkpoint-*"):
+            if older != folder:
+                shutil.rmtree(older)
+
+    def resume(self, scratch: Path) -> str | None:
+        """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None."""
+        steps = [int(path.parent.name.rpartition("-")[2]) for path in scratch.glob(f"checkpoint-*/{KEPT}")]
+        if not steps:
+            return None
+        folder = checkpoint(scratch, max(steps))
+        known = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        self.epochs = [Epoch(**epoch) for epoch in known["epochs"]]
+        self.best, self.seconds_before = Epoch(**known["best"]), known["seconds"]
+        self.weights = load_file(folder / WEIGHTS, device=str(next(self.model.parameters()).device))
+        return str(folder)
+
+    def _require_finite(self, what: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{what} is {value} after step {step} of {self.task.name!r}",
+                hint="Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32).",
+            )
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the best epoch's weights back into the model."""
+        for name, parameter in self.model.trainable().items():
+            parameter.copy_(self.weights[name])
+        self.model.eval()
+
+
+def checkpoint(scratch: Path, step: int) -> Path:
+    """Return where Trainer puts the checkpoint of an optimiser step."""
+    return scratch / f"checkpoint-{step}"
