@@ -40,6 +40,7 @@ QUICK = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the one document of `--json`
 }
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
 CHATTER = ("mlflow", "alembic", "urllib3.connectionpool")
 
 
@@ -150,7 +151,7 @@ class Tracker:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             folder = (self._database.parent / "mlartifacts").as_uri() if self._database else None
-            return str(self._client.create_experiment(name, artifact_location=folder))
+            return str(self._client.create_experiment(name, artifact_location=folder, tags=TRAINING))
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted",

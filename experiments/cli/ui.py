@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -16,6 +18,12 @@ from experiments.terminal.output import stdout
 app = typer.Typer()
 
 HOST = "127.0.0.1"
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs the job runners, eight more processes
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
+}
 
 
 @app.command()
@@ -39,15 +47,31 @@ def ui(
     chosen = port or _free_port()
     stdout.print(f"MLflow UI: http://{HOST}:{chosen}   (Ctrl-C ends it)")
     artifacts = (place.root / "mlartifacts").as_uri()
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen([*command, "--host", HOST, "--port", str(chosen), "--workers", "1"], env=environment)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--default-artifact-root",
+        artifacts,
+    ]
+    command += ["--host", HOST, "--port", str(chosen), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    _serve(command)
+
+
+def _serve(command: list[str]) -> None:
+    """Run a server and all that it starts until it ends or we are told to stop; leave none of its processes behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server = subprocess.Popen(command, env={**os.environ, **QUIET}, start_new_session=True)
     try:
         raise typer.Exit(server.wait())
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
     finally:
-        server.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
 
