@@ -33,7 +33,7 @@ def test_the_ui_shows_what_was_logged_and_goes_without_a_trace(tmp_path: Path) -
         ui.wait(timeout=20)
     assert "stream" in names
     assert started
-    gone, alive = psutil.wait_procs(started, timeout=10)
+    _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
 
 

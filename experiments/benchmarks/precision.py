@@ -1,0 +1,55 @@
+"""Does bf16 keep the score that fp32 reaches, and what does it save?
+
+    python -m experiments.benchmarks.precision quickstart --out FILE.json
+
+Every method of the recipe's grid is trained on every task alone in both precisions, at its default learning rate, with
+seeds that the recipe does not use. The difference of validation scores is paired over methods, tasks and seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from experiments.benchmarks.single_task import Point, Scores, measure, plan_for
+from workbench.forgetting import interval
+
+
+def main(
+    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
+    out: Annotated[Path, typer.Option(help="JSON file for the results; finished points in it are kept.")],
+    methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "full,lora,pfeiffer",
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100,101",
+) -> None:
+    """Measure, and print the paired difference bf16 − fp32 and the seconds of both."""
+    plan = plan_for(recipe, methods.split(","))
+    points = [
+        Point(method, task.name, int(seed), precision)
+        for seed in seeds.split(",")
+        for method in methods.split(",")
+        for task in plan.tasks
+        for precision in ("bf16", "fp32")
+    ]
+    command = f"python -m experiments.benchmarks.precision {recipe} --methods {methods} --seeds {seeds}"
+    document = measure(plan, points, out, command, summarise)
+    seconds = {
+        precision: round(sum(row["seconds"] for row in document["scores"] if row["precision"] == precision), 1)
+        for precision in ("bf16", "fp32")
+    }
+    typer.echo(json.dumps({"difference": document["difference"], "seconds": seconds}, indent=1))
+
+
+def summarise(scores: Scores) -> dict[str, Any]:
+    """Return mean and 95 % interval of score(bf16) − score(fp32) over the points that have both."""
+    pairs: dict[tuple[str, str, int], dict[str, float]] = {}
+    for point, score in scores.items():
+        pairs.setdefault((point.method, point.task, point.seed), {})[point.precision] = score
+    found = interval(pair["bf16"] - pair["fp32"] for pair in pairs.values() if len(pair) == 2)
+    return {"difference": found.as_json()}
+
+
+if __name__ == "__main__":
+    typer.run(main)
