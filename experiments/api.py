@@ -155,8 +155,8 @@ class Workbench:
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
         card = METHODS.get(method)
         own = {name: value for name, value in document.data.items() if name != "budget"}
-        settings = document.parse_part((), own, card.settings)
-        budget = document.parse_part(("budget",), document.data.get("budget", {}), Budget)
+        wanted = document.data.get("budget", {})
+        settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
         spec = registry.find(task, self.task_folders)
         opened = open_backbone(backbone)
         opened.require_length(budget.max_length, document.where("budget", "max_length"))

@@ -123,10 +123,8 @@ def _contender(document: Document, label: str, entry: dict[str, Any]) -> Contend
     method = METHODS.get(entry["method"], document.where(*place, "method"))
     rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
     own = {name: rest.pop(name) for name in strategy.settings.model_fields if name in rest}
-    settings = {
-        **document.parse_part(place, own, strategy.settings).model_dump(mode="json"),
-        **document.parse_part(place, rest, method.settings).model_dump(mode="json"),
-    }
+    parts = document.parse_parts((place, own, strategy.settings), (place, rest, method.settings))
+    settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
     return Contender(label, entry["strategy"], entry["method"], settings)
 
 

@@ -107,6 +107,19 @@ class Document:
         """
         return self.parse_part((), self.data, model)
 
+    def parse_parts(self, *parts: tuple[Key, object, type[BaseModel]]) -> list[Any]:
+        """Return several parts (key, data, model) as their models, in order; raises one error for all of them."""
+        parsed: list[Any] = []
+        problems: list[Problem] = []
+        for key, data, model in parts:
+            try:
+                parsed.append(self.parse_part(key, data, model))
+            except SettingsError as error:
+                problems += error.problems
+        if problems:
+            raise SettingsError(problems)
+        return parsed
+
     def parse_part(self, key: Key, data: object, model: type[SettingsT]) -> SettingsT:
         """Return ``data``, which stands at ``key`` of this document, as ``model``; raises as :meth:`parse`."""
         try:
