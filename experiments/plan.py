@@ -9,6 +9,7 @@ from experiments.recipe import Recipe
 from experiments.record import Contender
 from experiments.strategies import STRATEGIES
 from tasks import registry
+from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.errors import InputError, Problem, SettingsError, suggest
@@ -151,6 +152,7 @@ def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
             "precision": resolve_precision(plan.recipe.budget.precision),
             "budget": plan.recipe.budget.model_dump(mode="json"),
             "seed": seed,
+            "processes": processes.count(),
             "versions": versions(),
         }
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from workbench import card
+from workbench import card, processes
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.errors import InputError, IntegrityError
 from workbench.methods import METHODS
@@ -50,6 +50,7 @@ class Lesson:
                 "precision": self.adaptation.precision,
                 "budget": self.budget.model_dump(mode="json"),
                 "seed": self.seed,
+                "processes": processes.count(),
                 "versions": versions(),
             }
         )

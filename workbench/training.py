@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
     from workbench.contracts import Listener, Task
     from workbench.model import TaskModel
-    from workbench.settings import Budget, MethodSettings
+    from workbench.settings import Budget
 
 
 def fit(
@@ -44,7 +44,7 @@ def fit(
         TrainingError: the loss is not a finite number.
     """
     set_seed(seed)
-    settings, tokenizer = adaptation.settings, adaptation.backbone.tokenizer
+    tokenizer = adaptation.backbone.tokenizer
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
     began = time.perf_counter()
     with (
@@ -55,7 +55,7 @@ def fit(
         keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None)
         trainer = _Trainer(
             model=model,
-            args=_arguments(str(scratch or elsewhere), settings, budget, seed),
+            args=_arguments(str(scratch or elsewhere), adaptation, budget, seed),
             train_dataset=encoded,
             data_collator=model.kind.collate(tokenizer),
             callbacks=[keeper],
@@ -75,7 +75,8 @@ def fit(
     )
 
 
-def _arguments(folder: str, settings: MethodSettings, budget: Budget, seed: int) -> TrainingArguments:
+def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:
+    settings = adaptation.settings
     return TrainingArguments(
         output_dir=folder,
         seed=seed,
@@ -93,6 +94,9 @@ def _arguments(folder: str, settings: MethodSettings, budget: Budget, seed: int)
         save_strategy="no",  # BestEpoch says when
         report_to=[],
         disable_tqdm=True,
+        use_cpu=not torch.accelerator.is_available(),
+        ddp_find_unused_parameters=adaptation.card.trains_backbone,  # a pooler, often
+        ddp_backend=None if torch.cuda.is_available() else "gloo",
         dataloader_pin_memory=torch.cuda.is_available(),
         average_tokens_across_devices=False,
     )

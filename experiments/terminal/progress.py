@@ -9,6 +9,8 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from experiments.terminal.output import stderr
+from workbench.contracts import Silent
+from workbench.processes import is_first
 
 
 class LiveProgress:
@@ -89,6 +91,19 @@ class PlainProgress:
         stderr.print(f"{label}: done, last loss {last[0]:.3f}")
 
 
-def progress(title: str, updates: int | None) -> LiveProgress | PlainProgress:
+class NoProgress(Silent):
+    """Nothing: another process of the same run draws it."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+
+def progress(title: str, updates: int | None) -> LiveProgress | PlainProgress | NoProgress:
     """Return the display that suits stderr."""
+    if not is_first():
+        return NoProgress()
     return LiveProgress(title, updates) if stderr.is_terminal else PlainProgress()

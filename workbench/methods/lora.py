@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Settings(MethodSettings):
     """``targets``: names of the matrices; by default the attention projections that peft knows for the architecture."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     rank: int = Field(8, ge=1)
     alpha: float = Field(16, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)

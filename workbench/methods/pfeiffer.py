@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Settings(MethodSettings):
     """``reduction_factor``: hidden size ÷ bottleneck size."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     reduction_factor: float = Field(16, gt=0)
 
 

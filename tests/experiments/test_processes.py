@@ -1,0 +1,31 @@
+"""Two processes that share one run: one lock, one report, whole folders, and a gradient of both batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from experiments.workspace import Workspace
+from tests.streams import write_recipe
+
+
+def test_two_processes_share_a_run(bert: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, bert)
+    program = tmp_path / "program.py"
+    program.write_text("from experiments.cli import main\nmain()\n")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launch, str(program), "run", str(recipe), "--tasks", str(tmp_path / "tasks"), "--json"]
+    settings = ["--set", "seeds=[0]", "--set", "tasks=[animals]", "--workspace", str(tmp_path / "ws")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [*command, *settings], capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["complete"], "the report is printed once"
+    workspace = Workspace(tmp_path / "ws")
+    (adapter,) = workspace.adapters.ids()
+    assert workspace.adapters.verify(adapter).manifest.fit.steps == 16, "each step takes a batch of both"
+    assert done.stderr.count("isolated") == 2, "progress is told once"
