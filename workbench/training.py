@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import WeightedRandomSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
+from workbench import processes
 from workbench.best_epoch import BestEpoch
 from workbench.contracts import FitRecord
 from workbench.memory import PeakMemory
@@ -96,7 +97,7 @@ def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -
         disable_tqdm=True,
         use_cpu=not torch.accelerator.is_available(),
         ddp_find_unused_parameters=adaptation.card.trains_backbone,  # a pooler, often
-        ddp_backend=None if torch.cuda.is_available() else "gloo",
+        ddp_backend="gloo" if processes.count() > 1 and not torch.accelerator.is_available() else None,
         dataloader_pin_memory=torch.cuda.is_available(),
         average_tokens_across_devices=False,
     )
