@@ -62,6 +62,10 @@ class Plan:
     contenders: tuple[Contender, ...]
     steps: tuple[Step, ...] = ()
 
+    def previous(self, step: Step) -> Step:
+        """Return the step that ``step`` starts from."""
+        return next(one for one in self.steps if one.key == step.before)
+
     def updates(self, step: Step) -> int:
         """Return how many optimiser steps a step's training takes at most."""
         budget = self.recipe.budget

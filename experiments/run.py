@@ -45,8 +45,22 @@ def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, afte
 
 
 def pending(plan: Plan, workspace: Workspace) -> list[Step]:
-    """Return the steps that still have to be trained."""
-    return [step for step in plan.steps if not workspace.step(step.key).exists()]
+    """Return the steps that still have to be trained, or trained again because another stream goes on from them."""
+    waiting: list[Step] = []
+    needed: set[str] = set()
+    for step in reversed(plan.steps):
+        tested = workspace.outcome(step.key, outcome_file(plan, step)) is not None
+        if (not tested or step.key in needed) and not is_learned(step, workspace):
+            waiting.append(step)
+            needed.add(step.before)
+    return waiting[::-1]
+
+
+def is_learned(step: Step, workspace: Workspace) -> bool:
+    """Return whether the state after ``step`` is there with all its parts."""
+    folder = workspace.step(step.key) / "state"
+    parts = STRATEGIES.get(step.contender.strategy).disposable
+    return folder.exists() and all((folder / name).exists() for name in parts)
 
 
 def outcome_file(plan: Plan, step: Step) -> str:
@@ -103,16 +117,21 @@ class Bench:
         )
         self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
         if self.plan.recipe.keep_states == "last" and self.before.folder:
-            shutil.rmtree(self.before.folder / "body", ignore_errors=True)
+            for name in self.strategy.disposable:
+                shutil.rmtree(self.before.folder / name, ignore_errors=True)
 
     def learn(self) -> State:
-        """Return the state after this step, learning the task if that has not been done."""
+        """Return the state after this step, learning the task if that has not been done or was dropped since."""
         folder = self.workspace.step(self.step.key)
-        if not folder.exists():
+        if not is_learned(self.step, self.workspace):
+            if self.step.stage > 1:
+                Bench(self.plan, self.plan.previous(self.step), self.workspace, self.listener).learn()
             with assets.written_whole(folder) as place:
                 (place / "state").mkdir()
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
                 (place / "fit.json").write_text(json.dumps(asdict(fit), indent=2), encoding="utf-8")
+                for name in self.strategy.disposable if folder.exists() else ():
+                    (place / "state" / name).rename(folder / "state" / name)
             shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
         return State(folder / "state", self.step.key)
 

@@ -44,9 +44,16 @@ class State:
 
 
 class Strategy(Protocol):
-    """How a stream is learned. Only ``learn`` changes weights."""
+    """How a stream is learned. Only ``learn`` changes weights.
+
+    Attributes:
+        settings: the strategy's own hyper-parameters.
+        disposable: names inside a state's folder that later stages and reports can do without; ``keep_states: last``
+            drops them, and they are learned anew should another stream go on from there.
+    """
 
     settings: type[SettingsModel]
+    disposable: tuple[str, ...]
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Learn ``task``, coming from ``state``, and write the next state into the empty ``folder``."""

@@ -26,6 +26,7 @@ class Isolated:
     """
 
     settings = Settings
+    disposable = ()
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Train an adapter for ``task``, or take it from the store, and add its id to the list."""

@@ -22,6 +22,7 @@ class Sequential:
     """Its state is the shared weights (``body``) and the heads of all tasks so far (``heads``)."""
 
     settings = Settings
+    disposable = ("body",)
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights, with a fresh head for ``task``."""

@@ -152,6 +152,21 @@ def test_a_step_is_shared_between_experiments(plan: Plan, tmp_path: Path, monkey
     assert Workspace(tmp_path / "ws").experiments() == ["other", "stream"]
 
 
+def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, tmp_path: Path) -> None:
+    """A stream that branches off where earlier weights were dropped learns them anew, and comes to its own numbers."""
+    document = read(tmp_path / "stream.yaml")
+    branch = make_plan(document.set(["tasks=[animals, fruits]", "name=branch"]), [tmp_path / "tasks"])
+    undisturbed = scores(do(branch, tmp_path / "undisturbed"))
+    last = replace(plan, recipe=plan.recipe.model_copy(update={"keep_states": "last"}))
+    do(last, tmp_path / "ws")
+    workspace = Workspace(tmp_path / "ws")
+    bodies = {path.parent.parent.name for path in (tmp_path / "ws" / "steps").glob("*/state/body")}
+    assert bodies == {step.key for step in plan.steps if step.stage == 3 and step.contender.label == "sequential"}
+    again = [(step.contender.label, step.stage) for step in pending(branch, workspace) if step.seed == 0]
+    assert again == [("isolated", 2), ("sequential", 1), ("sequential", 2)]
+    assert scores(do(branch, tmp_path / "ws")) == undisturbed
+
+
 def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: Path) -> None:
     short = make_plan(
         read(write_recipe(tmp_path, bert)).set(["tasks=[animals, halves]", "name=short"]), [tmp_path / "tasks"]
