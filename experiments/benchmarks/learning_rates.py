@@ -2,7 +2,7 @@
 
     python -m experiments.benchmarks.learning_rates quickstart --out FILE.json
 
-Every method of the recipe is trained on every task of its stream alone, at each learning rate of a grid, with the
+Every method is trained on every task of a list alone, at each learning rate of a grid, with the
 recipe's budget and seeds that the recipe does not use. Only validation scores are read. What is chosen for a method is
 the smallest learning rate whose validation score is within one standard error of the best one (paired over tasks and
 seeds; Breiman et al. 1984, § 3.4.3): of learning rates that teach alike, the one that disturbs least. The rule is the
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.benchmarks.single_task import Point, Scores, measure, plan_for
+from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
 from workbench.model import resolve_precision
 
 GRIDS = {
@@ -33,11 +33,12 @@ GRIDS = {
 def main(
     recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
     out: Annotated[Path, typer.Option(help="JSON file for the results; finished points in it are kept.")],
+    tasks: Annotated[str, typer.Option(help="Tasks, with commas; not only those of the recipe.")] = TASKS,
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = ",".join(GRIDS),
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100,101",
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
-    plan = plan_for(recipe, methods.split(","))
+    plan = plan_for(recipe, tasks.split(","), methods.split(","))
     precision = resolve_precision(plan.recipe.budget.precision)
     points = [
         Point(method, task.name, int(seed), precision, rate)
@@ -46,7 +47,9 @@ def main(
         for rate in GRIDS[method]
         for task in plan.tasks
     ]
-    command = f"python -m experiments.benchmarks.learning_rates {recipe} --methods {methods} --seeds {seeds}"
+    command = (
+        f"python -m experiments.benchmarks.learning_rates {recipe} --tasks {tasks} --methods {methods} --seeds {seeds}"
+    )
     document = measure(plan, points, out, command, summarise)
     typer.echo(json.dumps({name: document[name] for name in ("means", "chosen")}, indent=1))
 

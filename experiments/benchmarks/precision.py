@@ -2,7 +2,7 @@
 
     python -m experiments.benchmarks.precision quickstart --out FILE.json
 
-Every method of the recipe's grid is trained on every task alone in both precisions, at its default learning rate, with
+Every method is trained on every task of a list alone in both precisions, at its default learning rate, with
 seeds that the recipe does not use. The difference of validation scores is paired over methods, tasks and seeds.
 """
 
@@ -14,18 +14,19 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.benchmarks.single_task import Point, Scores, measure, plan_for
+from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
 from workbench.forgetting import interval
 
 
 def main(
     recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
     out: Annotated[Path, typer.Option(help="JSON file for the results; finished points in it are kept.")],
+    tasks: Annotated[str, typer.Option(help="Tasks, with commas; not only those of the recipe.")] = TASKS,
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "full,lora,pfeiffer",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100,101",
 ) -> None:
     """Measure, and print the paired difference bf16 − fp32 and the seconds of both."""
-    plan = plan_for(recipe, methods.split(","))
+    plan = plan_for(recipe, tasks.split(","), methods.split(","))
     points = [
         Point(method, task.name, int(seed), precision)
         for seed in seeds.split(",")
@@ -33,7 +34,7 @@ def main(
         for task in plan.tasks
         for precision in ("bf16", "fp32")
     ]
-    command = f"python -m experiments.benchmarks.precision {recipe} --methods {methods} --seeds {seeds}"
+    command = f"python -m experiments.benchmarks.precision {recipe} --tasks {tasks} --methods {methods} --seeds {seeds}"
     document = measure(plan, points, out, command, summarise)
     seconds = {
         precision: round(sum(row["seconds"] for row in document["scores"] if row["precision"] == precision), 1)

@@ -29,14 +29,16 @@ class Point:
     learning_rate: float | None = None
 
 
+TASKS = "bbc-news,election-tweets,20news-3,reuters-r8"
 Scores = dict[Point, float]
 
 
-def plan_for(recipe: str, methods: Iterable[str]) -> Plan:
-    """Return a recipe's tasks and budget, each of ``methods`` isolated on them."""
+def plan_for(recipe: str, tasks: Iterable[str], methods: Iterable[str]) -> Plan:
+    """Return a plan with a recipe's backbone and budget, each of ``methods`` isolated on each of ``tasks``."""
     names = list(methods)
     strategies = {name: {"strategy": "isolated", "method": name} for name in names}
-    return make_plan(find_recipe(recipe).set([f"strategies={json.dumps(strategies)}", f"reference={names[0]}"]))
+    changes = {"strategies": strategies, "reference": names[0], "tasks": list(tasks)}
+    return make_plan(find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items()))
 
 
 def measure(
