@@ -118,7 +118,7 @@ class Bench:
         self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
         if self.plan.recipe.keep_states == "last" and self.before.folder:
             for name in self.strategy.disposable:
-                shutil.rmtree(self.before.folder / name, ignore_errors=True)
+                assets.remove_whole(self.before.folder / name)
 
     def learn(self) -> State:
         """Return the state after this step, learning the task if that has not been done or was dropped since."""

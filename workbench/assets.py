@@ -74,6 +74,16 @@ def write_whole(target: Path, content: str | bytes) -> None:
         raise
 
 
+def remove_whole(folder: Path) -> None:
+    """Delete a folder, if it is there, so that no reader ever sees a part of it."""
+    grave = _beside(folder)
+    try:
+        folder.rename(grave)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(grave)
+
+
 def _beside(target: Path) -> Path:
     """Return a hidden name in the same folder that nobody has taken; what is made there follows the umask."""
     return target.with_name(f".{target.name}.{secrets.token_hex(6)}")

@@ -176,10 +176,7 @@ class AdapterStore:
     def remove(self, name: str) -> str:
         """Delete an adapter and return its id; a crash half-way leaves no half adapter behind."""
         folder = self.root / self.resolve(name)
-        grave = folder.with_name(f".{folder.name}.removed")
-        shutil.rmtree(grave, ignore_errors=True)  # left by a crash
-        folder.rename(grave)
-        shutil.rmtree(grave)
+        assets.remove_whole(folder)
         return folder.name
 
 
