@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from experiments.terminal.output import stderr
 from workbench.contracts import Silent
@@ -19,16 +20,17 @@ class LiveProgress:
     def __init__(self, title: str, updates: int | None) -> None:
         """Expect ``updates`` optimiser steps in all; None shows the fit at hand only."""
         self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=8),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
+            expand=True,
             console=stderr,
             transient=True,
         )
         visible = updates is not None
-        self.whole = self.progress.add_task(title, total=updates, note="optimiser steps", visible=visible)
+        self.whole = self.progress.add_task(title, total=updates, note="all steps", visible=visible)
 
     def __enter__(self) -> Self:
         """Show the display."""
@@ -57,7 +59,7 @@ class LiveProgress:
 
         def advance(step: int, epoch: float, loss: float) -> None:
             nonlocal done
-            self.progress.update(bar, completed=step, note=f"epoch {epoch:.1f}  loss {loss:.3f}")
+            self.progress.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
             self.progress.advance(self.whole, step - done)
             done = step
 
