@@ -16,7 +16,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from workbench import training
+from workbench import best_epoch
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.contracts import FitRecord, Silent, Task
@@ -62,7 +62,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
             seen.append(weights(model))
             return Evaluation(pd.DataFrame({"log_likelihood": [likelihood]}), {"accuracy": score}, "", 0.0)
 
-        monkeypatch.setattr(training, "evaluate", scripted)
+        monkeypatch.setattr(best_epoch, "evaluate", scripted)
         return seen
 
     return play
