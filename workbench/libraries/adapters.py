@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
 from torch import nn
 
+from workbench.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from adapters import BnConfig
+    from transformers import PretrainedConfig
+
 NAME = "workbench"
+
+
+class BottleneckSettings(MethodSettings):
+    """``reduction_factor``: hidden size ÷ bottleneck size."""
+
+    learning_rate: float = 5e-3
+    reduction_factor: float = Field(16, gt=0)
+
+
+def bottleneck(name: str) -> Callable[[BottleneckSettings, PretrainedConfig], BnConfig]:
+    """Return what turns settings into the package's bottleneck configuration called ``name`` (``seq_bn``, …)."""
+
+    def configure(settings: BottleneckSettings, config: PretrainedConfig) -> BnConfig:
+        from adapters import AdapterConfig
+
+        return AdapterConfig.load(name, reduction_factor=settings.reduction_factor)
+
+    return configure
 
 
 class Adapters:
@@ -18,7 +44,8 @@ class Adapters:
         _prepare(body)
         body.add_adapter(NAME, config=config)
         body.train_adapter(NAME)
-        return _as_module(body)
+        model: nn.Module = body
+        return model
 
     def save(self, body: Any, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter.safetensors``."""
@@ -29,12 +56,14 @@ class Adapters:
         _prepare(body)
         body.load_adapter(str(folder), load_as=NAME, with_head=False, use_safetensors=True)
         body.train_adapter(NAME)
-        return _as_module(body)
+        model: nn.Module = body
+        return model
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without the adapter."""
         body.delete_adapter(NAME)
-        return _as_module(body)
+        model: nn.Module = body
+        return model
 
 
 def _prepare(body: Any) -> None:
@@ -42,10 +71,6 @@ def _prepare(body: Any) -> None:
 
     if not hasattr(body, "adapters_config"):
         adapters.init(body)
-
-
-def _as_module(body: nn.Module) -> nn.Module:
-    return body
 
 
 LIBRARY = Adapters()
