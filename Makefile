@@ -1,4 +1,4 @@
-# quickstart · test · lint · bench · docs: each sets up what it needs, and a second call reinstalls nothing.
+# quickstart · test · lint · bench: each sets up what it needs, and a second call reinstalls nothing.
 
 PYTHON ?= python3
 VENV := .venv
