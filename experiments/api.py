@@ -116,9 +116,12 @@ class Workbench:
         manifest = stored.manifest
         if not texts:
             raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+        rows = _rows(texts)
+        if ("text_pair" in rows.column_names) != manifest.task.pair:
+            wanted = "pairs of texts" if manifest.task.pair else "single texts"
+            raise InputError(f"{stored.id} answers for {wanted}", hint="--pair gives the second text of a pair.")
         opened = open_backbone(backbone or manifest.backbone.name)
         model = open_adapter(stored, opened)
-        rows = _rows(texts)
         outcomes = model.kind.outcomes(rows, predict(model, rows, opened.tokenizer, manifest.budget.max_length))
         answers = zip(rows["text"][:], outcomes["prediction"], outcomes["confidence"], strict=True)
         return [Prediction(text, manifest.task.labels[int(label)], float(sure)) for text, label, sure in answers]

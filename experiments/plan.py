@@ -9,6 +9,7 @@ from experiments.recipe import Recipe
 from experiments.record import Contender
 from experiments.strategies import STRATEGIES
 from tasks import registry
+from tasks.stream import expand
 from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
@@ -90,12 +91,18 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     problems: list[Problem] = []
     contenders = tuple(_contenders(document, recipe, problems))
     specs = list(_specs(document, recipe, task_folders, problems))
+    names = [spec.name for spec in specs]
+    problems += [
+        Problem(f"task {name!r} comes more than once, by its family", document.where("tasks"))
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
     if recipe.reference not in recipe.strategies:
         what = f"'reference' names no entry of 'strategies': {recipe.reference!r}"
         problems.append(Problem(what, document.where("reference"), suggest(recipe.reference, recipe.strategies)))
     if problems:
         raise SettingsError(problems)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    recipe = recipe.model_copy(update={"tasks": tuple(names)})
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     resolved = Plan(recipe, backbone, tuple(registry.load(spec) for spec in specs), contenders)
     return Plan(recipe, backbone, resolved.tasks, contenders, tuple(_steps(resolved)))
@@ -104,7 +111,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
 def _specs(document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]) -> Iterator[TaskSpec]:
     for index, name in enumerate(recipe.tasks):
         try:
-            yield registry.find(name, folders)
+            yield from [registry.find(member, folders) for member in expand([name], folders)]
         except InputError as error:
             problems.append(Problem(error.what, error.where or document.where("tasks", index), error.hint))
 

@@ -43,6 +43,11 @@ class Task:
     origin: str
     license: str | None = None
 
+    @property
+    def pair(self) -> bool:
+        """Whether each example is a pair of texts."""
+        return "text_pair" in self.splits["train"].column_names
+
 
 class Kind(Protocol):
     """What differs between kinds of task: columns, head, collator, decoding, metric."""

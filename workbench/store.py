@@ -33,6 +33,7 @@ class TaskReference(Settings):
     fingerprint: str
     origin: str
     license: str | None = None
+    pair: bool = False
 
 
 class BackboneReference(Settings):

@@ -158,6 +158,8 @@ def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_p
     name = document["adapter"]
     code, out, err = call("predict", name, "the cat often", "a plum very", "--json")
     assert [one["label"] for one in json.loads(out)] == ["first", "second"]
+    code, _, err = call("predict", name, "the cat often", "--pair", "a plum very")
+    assert (code, "answers for single texts" in err) == (2, True)
     (tmp_path / "texts.csv").write_text("text,n\nthe dog this,1\na fig some,2\n")
     code, out, err = call("predict", "animals", "--file", "texts.csv", "--json")
     assert [one["label"] for one in json.loads(out)] == ["first", "second"]

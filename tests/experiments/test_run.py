@@ -17,7 +17,7 @@ from experiments.plan import Plan, make_plan
 from experiments.record import Record
 from experiments.run import pending, run
 from experiments.workspace import Workspace
-from tests.streams import write_recipe
+from tests.streams import write_recipe, write_tasks
 from workbench.contracts import Silent
 from workbench.errors import InputError
 from workbench.settings import read
@@ -165,6 +165,23 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     again = [(step.contender.label, step.stage) for step in pending(branch, workspace) if step.seed == 0]
     assert again == [("isolated", 2), ("sequential", 1), ("sequential", 2)]
     assert scores(do(branch, tmp_path / "ws")) == undisturbed
+
+
+def test_a_family_in_a_recipe_is_its_members_in_stream_order(bert: Path, tmp_path: Path) -> None:
+    (write_tasks(tmp_path) / "pair.yaml").write_text(
+        """description: two of a kind
+columns: {text: text, label: label}
+license: CC0-1.0
+family:
+  - {name: pair-b, files: {train: halves-train.csv, validation: halves-validation.csv, test: halves-test.csv}}
+  - {name: pair-a, files: {train: fruits-train.csv, validation: fruits-validation.csv, test: fruits-test.csv}}
+"""
+    )
+    document = read(write_recipe(tmp_path, bert)).set(["tasks=[animals, pair]"])
+    found = make_plan(document, [tmp_path / "tasks"])
+    assert found.recipe.tasks == tuple(task.name for task in found.tasks) == ("animals", "pair-b", "pair-a")
+    with pytest.raises(InputError, match="'pair-a' comes more than once"):
+        make_plan(document.set(["tasks=[pair-a, pair]"]), [tmp_path / "tasks"])
 
 
 def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: Path) -> None:
