@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from experiments.report.html import images, page
+from experiments.report.files import files
 from experiments.report.mlflow_view import run_record
 from experiments.report.summary import summarise
 from workbench.assets import write_whole
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
 
 def write_files(report: Report, folder: Path) -> Path:
     """Write ``report.html``, ``report.json`` and the figures into ``folder``; return the path of the page."""
-    drawn = images(report)
-    document = json.dumps(report.as_json(full=True), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "report.json", document)
-    for name, image in drawn.items():
-        write_whole(folder / f"{name}.png", image)
-    write_whole(folder / "report.html", page(report, drawn))
+    for name, content in files(report).items():
+        write_whole(folder / name, content)
     return folder / "report.html"
 
 

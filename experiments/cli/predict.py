@@ -11,6 +11,7 @@ import typer
 
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, table
+from tasks import formats
 from workbench.errors import InputError
 
 app = typer.Typer()
@@ -20,7 +21,9 @@ app = typer.Typer()
 def predict(
     adapter: Annotated[str, typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it.")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, each in quotes.")] = None,
-    file: Annotated[Path | None, typer.Option(help="One text a line, or CSV, TSV or JSONL with --column.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="One text a line; or CSV, TSV, JSONL, Parquet with --column.")
+    ] = None,
     column: Annotated[str, typer.Option(help="Column of the file that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Second text, or the file's column of it, for pair tasks.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Where its backbone is now, if it was trained by path.")] = None,
@@ -47,17 +50,12 @@ def predict(
 
 
 def _read(path: Path, column: str, pair: str | None) -> list[str | tuple[str, str]]:
-    import pandas as pd
-
-    try:
-        if path.suffix in {".jsonl", ".ndjson"}:
-            frame = pd.read_json(path, lines=True)
-        elif path.suffix in {".csv", ".tsv"}:
-            frame = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
-        else:
+    if path.suffix.lower() not in formats.SUFFIXES:
+        try:
             return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read this file: {error}", where=str(path)) from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read this file: {error}", where=str(path)) from None
+    frame = formats.read(path)
     for name in filter(None, (column, pair)):
         if name not in frame.columns:
             hint = f"Columns: {', '.join(map(str, frame.columns))}. Name one with --column."

@@ -7,17 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from experiments.terminal.options import FOLDERS, Folders
 from experiments.terminal.output import Json, emit, listing, stdout, table
 from tasks import registry
 from tasks.spec import TaskSpec
 
 app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
 
-FOLDERS = "$WORKBENCH_TASKS, else ./tasks"
-Folders = Annotated[
-    list[Path] | None,
-    typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
-]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False)]
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from experiments.report.html import images, page
+from experiments.report.files import files
 from experiments.report.wording import number, with_margin
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
@@ -38,7 +38,7 @@ def run_record(report: Report, key: str | None = None, artifacts: bool = True) -
         tags={NOTE_TAG: note(report), "reference": record.reference, **tags},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
         metrics=tuple(_summary(report)),
-        artifacts=_artifacts(report) if artifacts else {},
+        artifacts={f"report/{name}": content for name, content in files(report).items()} if artifacts else {},
         children=children,
         finished=report.complete,
     )
@@ -118,16 +118,6 @@ def _summary(report: Report) -> Iterator[Point]:
             yield metric_name(one.label, name), value.mean, seeds
             yield metric_name(one.label, f"{name}_low"), value.low, seeds
             yield metric_name(one.label, f"{name}_high"), value.high, seeds
-
-
-def _artifacts(report: Report) -> dict[str, bytes]:
-    drawn = images(report)
-    document = json.dumps(report.as_json(full=True), indent=2, ensure_ascii=False, allow_nan=False)
-    return {
-        "report/report.html": page(report, drawn).encode(),
-        "report/report.json": document.encode(),
-        **{f"report/{name}.png": image for name, image in drawn.items()},
-    }
 
 
 def _escape(text: str) -> str:

@@ -13,9 +13,10 @@ Workspace = Annotated[
         "--workspace", metavar="DIR", help="Where everything is kept [default: $WORKBENCH_HOME, ./.workbench]."
     ),
 ]
+FOLDERS = "$WORKBENCH_TASKS, else ./tasks"
 Folders = Annotated[
     list[Path] | None,
-    typer.Option("--tasks", metavar="DIR", help="Folder of your own task files [default: $WORKBENCH_TASKS, ./tasks]."),
+    typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
 ]
 Assignments = Annotated[
     list[str] | None,
