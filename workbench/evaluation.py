@@ -11,9 +11,12 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from workbench.model import TaskModel
@@ -57,9 +60,27 @@ def predict(
     return run(model, model.kind.encode(rows, tokenizer, max_length), tokenizer)
 
 
-@torch.inference_mode()
 def run(model: TaskModel, encoded: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> NDArray[np.float32]:
     """Return the logits of encoded rows (examples, labels), in their order."""
+    return _batched(lambda inputs: model(**inputs)["logits"], model, encoded, tokenizer)
+
+
+def features(
+    model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> NDArray[np.float32]:
+    """Return the feature vectors of ``rows``, what the head sees: (examples, hidden_size), in their order."""
+    encoded = model.kind.encode(rows, tokenizer, max_length)
+    return _batched(lambda inputs: model.features(**inputs), model, encoded, tokenizer)
+
+
+@torch.inference_mode()
+def _batched(
+    call: Callable[[dict[str, Tensor]], Tensor],
+    model: TaskModel,
+    encoded: list[dict[str, Any]],
+    tokenizer: PreTrainedTokenizerBase,
+) -> NDArray[np.float32]:
+    """Return what ``call`` makes of each row (examples, …); texts of like length share a batch."""
     collate = model.kind.collate(tokenizer)
     device = next(model.parameters()).device
     by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
@@ -68,9 +89,9 @@ def run(model: TaskModel, encoded: list[dict[str, Any]], tokenizer: PreTrainedTo
     for start in range(0, len(by_length), BATCH_SIZE):
         batch = collate([encoded[index] for index in by_length[start : start + BATCH_SIZE]])
         inputs = {name: tensor.to(device) for name, tensor in batch.items() if name != "labels"}
-        parts.append(model(**inputs)["logits"].float().cpu().numpy())
+        parts.append(call(inputs).float().cpu().numpy())
     model.train(training)
-    logits = np.concatenate(parts)
-    restored = np.empty_like(logits)
-    restored[by_length] = logits
+    found = np.concatenate(parts)
+    restored = np.empty_like(found)
+    restored[by_length] = found
     return restored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,7 @@ class TaskModel(nn.Module):
         kind: the task's kind, for the loss.
         pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
         precision: the arithmetic of the body; pooling and head always compute in float32.
+        penalty: added to the loss while the model trains (a regulariser of the method's), where there is one.
     """
 
     accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
@@ -34,6 +36,7 @@ class TaskModel(nn.Module):
         super().__init__()
         self.body, self.head = body, head
         self.kind, self.pooling, self.precision = kind, pooling, precision
+        self.penalty: Callable[[nn.Module], Tensor] | None = None
 
     def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
@@ -52,7 +55,12 @@ class TaskModel(nn.Module):
     def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> dict[str, Tensor]:
         """Return ``logits`` (batch, labels) and, where labels are given, the mean ``loss``."""
         logits = self.head(self.features(**inputs))
-        return {"logits": logits} if labels is None else {"loss": self.kind.loss(logits, labels), "logits": logits}
+        if labels is None:
+            return {"logits": logits}
+        loss = self.kind.loss(logits, labels)
+        if self.training and self.penalty:
+            loss = loss + self.penalty(self.body)
+        return {"loss": loss, "logits": logits}
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Return the parameters that a fit changes, by name."""

@@ -1,0 +1,152 @@
+"""What a composition is: a card in the registry, what it is asked for, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import Field
+
+from fusion import lora
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from fusion.lowrank import Merged, Update
+    from workbench.backbone import Backbone
+    from workbench.contracts import FitRecord, Listener, Task
+    from workbench.model import Precision
+    from workbench.settings import Budget, MethodSettings
+    from workbench.store import StoredAdapter
+
+
+class CompositionSettings(Settings):
+    """Base of every composition's hyper-parameters."""
+
+
+class MergeSettings(CompositionSettings):
+    """What every arithmetic composition takes; what is null is as the method has it."""
+
+    weights: tuple[float, ...] | None = Field(
+        None, description="one for each source, in order; the method's own if null"
+    )
+    rank: int | None = Field(None, ge=1, description="rank of the result")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a composition is asked for.
+
+    Attributes:
+        sources: the adapters to compose, all of one library, all trained on ``backbone``.
+        target: the task that the result is for, drawn to its few examples already; None where there is none.
+        backbone: the frozen model below.
+        precision: the arithmetic of the body.
+        budget: what a fit inside the composition may spend.
+        seed: of every random choice.
+        listener: hears how fits go.
+        label: what to call the work on a screen.
+        scratch: for checkpoints of a fit that takes long.
+    """
+
+    sources: tuple[StoredAdapter, ...]
+    target: Task | None
+    backbone: Backbone
+    precision: Precision
+    budget: Budget
+    seed: int
+    listener: Listener
+    label: str
+    scratch: Path | None = None
+
+    @cached_property
+    def updates(self) -> tuple[Update, ...]:
+        """The weight updates of LoRA sources, in order; raises as :func:`fusion.lora.read`."""
+        return tuple(lora.read(source.folder) for source in self.sources)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a composition gives back: a body that has to be stored, and what is known about it.
+
+    Attributes:
+        body: the backbone with the composed weights on it, as the library of ``method`` attaches them.
+        method: the fine-tuning method that the result is an adapter of (``lora``, ``pfeiffer``, ``adapterfusion``).
+        settings: that method's settings.
+        head: a head that was trained along; None where one is to be fitted on the frozen features.
+        fit: how that training went; None where nothing was trained by gradient.
+        weights: one number for each source, where the method has such.
+        facts: named numbers (``rank``, ``energy_kept``, ``truncation_error``, ``evaluations`` …).
+        details: what needs a picture: (layer or module) → one number for each source.
+    """
+
+    body: nn.Module
+    method: str
+    settings: MethodSettings
+    head: nn.Module | None = None
+    fit: FitRecord | None = None
+    weights: tuple[float, ...] | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A composition method: a card that names its paper, its settings and what it composes.
+
+    Attributes:
+        title: the name in the literature.
+        paper: where it was introduced.
+        settings: the typed hyper-parameters.
+        compose: does it.
+        library: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
+        needs_target: whether it reads examples of the target (labelled, or their texts alone).
+    """
+
+    title: str
+    paper: str
+    settings: type[CompositionSettings]
+    compose: Callable[[Request, Any], Composed]
+    library: str = "peft"
+    needs_target: bool = False
+
+
+class Merge(Protocol):
+    """Arithmetic on weight updates alone: no data, no model."""
+
+    def __call__(self, updates: Sequence[Update], weights: Sequence[float], settings: Any, seed: int) -> Merged:
+        """Return the merged update of ``updates``, ``weights`` one for each."""
+
+
+def uniform(sources: int) -> tuple[float, ...]:
+    """Return 1 / n for each of n sources."""
+    return (1.0 / sources,) * sources
+
+
+def ones(sources: int) -> tuple[float, ...]:
+    """Return 1 for each of n sources."""
+    return (1.0,) * sources
+
+
+def arithmetic(
+    merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones
+) -> Callable[[Request, MergeSettings], Composed]:
+    """Return the ``compose`` of an arithmetic method: ``merge`` on the sources' updates, stored as an ordinary LoRA.
+
+    Args:
+        merge: the arithmetic.
+        weights: number of sources → the weights where the settings give none.
+    """
+
+    def compose(request: Request, settings: MergeSettings) -> Composed:
+        chosen = settings.weights or weights(len(request.sources))
+        merged = merge(request.updates, chosen, settings, request.seed)
+        body, own = lora.attach(request.backbone, merged.update)
+        return Composed(body, "lora", own, weights=chosen, facts=merged.facts)
+
+    return compose

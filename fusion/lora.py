@@ -1,0 +1,136 @@
+"""LoRA as peft stores it ↔ low-rank updates; what is more than a low-rank update is refused by name."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+
+from fusion.lowrank import LowRank, Update
+from workbench.errors import InputError
+from workbench.methods.lora import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from workbench.backbone import Backbone
+
+PREFIX = "base_model.model."
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+
+# Whatever of these a LoRA has is not in B A: leaving it out would change the adapter without a word.
+REFUSED = {
+    "use_dora": "DoRA: its magnitudes are not a low-rank update",
+    "lora_bias": "biases beside the low-rank factors (lora_bias)",
+    "modules_to_save": "modules that were trained whole (modules_to_save)",
+    "trainable_token_indices": "trained token embeddings (trainable_token_indices)",
+    "target_parameters": "updates of bare parameters (target_parameters)",
+    "layer_replication": "replicated layers (layer_replication)",
+    "alora_invocation_tokens": "activation by tokens (aLoRA)",
+    "use_qalora": "pooled inputs (QA-LoRA)",
+    "velora_config": "compressed activations (VeLoRA)",
+    "use_bdlora": "block-diagonal factors (BD-LoRA)",
+    "monteclora_config": "sampled factors (MonteCLoRA)",
+    "kasa_config": "singular values of its own (KaSA)",
+    "fan_in_fan_out": "transposed weights (fan_in_fan_out)",
+}
+MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "eva")  # eva does not, the others subtract from the base
+
+
+def read(folder: Path) -> Update:
+    """Return the weight update of a stored LoRA: ΔW = s B A for every module, s as its config says.
+
+    s is alpha ÷ r, or alpha ÷ √r with rsLoRA; rank and alpha patterns are followed, the rank itself is read from B.
+
+    Raises:
+        InputError: the adapter is no LoRA, or holds something beside low-rank factors; the message names it.
+    """
+    config = _config(folder)
+    tensors = load_file(folder / WEIGHTS)
+    modules: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        module, factor = _parts(name, folder)
+        modules.setdefault(module, {})[factor] = tensor.float()
+    return {
+        module: LowRank(_scaling(config, module, pair["B"].shape[1]) * pair["B"], pair["A"])
+        for module, pair in sorted(modules.items())
+    }
+
+
+def attach(backbone: Backbone, update: Update) -> tuple[nn.Module, Settings]:
+    """Return ``backbone`` with ``update`` on it as an ordinary LoRA (alpha = rank, module by module), and its settings.
+
+    Raises:
+        InputError: ``update`` is empty.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    if not update:
+        raise InputError("there is no module left to adapt")
+    ranks = {module: pair.b.shape[1] for module, pair in update.items()}
+    largest = max(ranks.values())
+    pattern = {re.escape(module): rank for module, rank in ranks.items() if rank != largest}
+    config = LoraConfig(
+        task_type=TaskType.FEATURE_EXTRACTION,
+        r=largest,
+        lora_alpha=largest,
+        target_modules=sorted(update),
+        rank_pattern=pattern,
+        alpha_pattern=pattern,
+    )
+    body: nn.Module = get_peft_model(backbone.load(), config)
+    fill(body, update)
+    return body.eval(), Settings(rank=largest, alpha=largest)
+
+
+@torch.no_grad()
+def fill(body: nn.Module, update: Update) -> None:
+    """Copy ``update`` into the LoRA factors of ``body``, which :func:`attach` made from one of the same shapes."""
+    for module, pair in update.items():
+        layer: Any = body.get_submodule(f"{PREFIX}{module}")
+        layer.lora_B["default"].weight.copy_(pair.b)
+        layer.lora_A["default"].weight.copy_(pair.a)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"no readable adapter config: {error}", where=str(path)) from None
+    if config.get("peft_type") != "LORA":
+        raise InputError(f"this adapter is not a LoRA but {config.get('peft_type')!r}", where=str(folder))
+    reasons = [reason for key, reason in REFUSED.items() if config.get(key)]
+    if config.get("bias", "none") != "none":
+        reasons.append(f"trained biases (bias: {config['bias']})")
+    start = config.get("init_lora_weights")
+    if isinstance(start, str) and start.startswith(MOVES_BASE) and not start.startswith("eva"):
+        reasons.append(f"an initialisation that changes the backbone's own weights (init_lora_weights: {start})")
+    if reasons:
+        hint = "Train it as plain LoRA, or convert it (peft: `path_initial_model_for_weight_conversion`)."
+        raise InputError(f"this LoRA cannot be composed: it has {'; '.join(reasons)}", where=str(folder), hint=hint)
+    return config
+
+
+def _parts(name: str, folder: Path) -> tuple[str, str]:
+    """Return the module and ``A`` or ``B`` of a stored tensor's name."""
+    found = re.fullmatch(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight", name)
+    if not found:
+        raise InputError(f"this LoRA cannot be composed: it holds {name!r}", where=str(folder / WEIGHTS))
+    return found[1], found[2]
+
+
+def _scaling(config: dict[str, Any], module: str, rank: int) -> float:
+    alpha = float(_pattern(config.get("alpha_pattern") or {}, module, config["lora_alpha"]))
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _pattern(patterns: dict[str, float], module: str, default: float) -> float:
+    """Return the first pattern's value that matches the end of ``module``, as peft looks it up."""
+    return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", module)), default)
