@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench import card, processes
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.errors import InputError, IntegrityError
+from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.model import resolve_precision
 from workbench.sampling import draw
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.backbone import Backbone
-    from workbench.contracts import Listener, Task
+    from workbench.contracts import FitRecord, Listener, Task
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.store import AdapterStore
@@ -83,21 +84,37 @@ def learn(
     adaptation = lesson.adaptation
     model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
     record = fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)
-    manifest = Manifest(
-        id=lesson.adapter_id,
+    manifest = describe(lesson.adapter_id, task, adaptation, lesson.budget, lesson.seed, record)
+    return keep(model, adaptation, manifest, store)
+
+
+def describe(
+    adapter_id: str, task: Task, adaptation: Adaptation, budget: Budget, seed: int, record: FitRecord
+) -> Manifest:
+    """Return the manifest of an adapter that has just been made; ``files`` is filled in when it is kept."""
+    return Manifest(
+        id=adapter_id,
         task=_task_reference(task),
         backbone=_backbone_reference(adaptation.backbone),
         method=adaptation.method,
         library=adaptation.card.library,
         settings=adaptation.settings.model_dump(mode="json"),
-        budget=lesson.budget,
+        budget=budget,
         precision=adaptation.precision,
-        seed=lesson.seed,
+        seed=seed,
         fit=record,
-        metrics={f"validation_{model.kind.metric}": record.validation},
+        metrics={f"validation_{KINDS.get(task.kind).metric}": record.validation},
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def keep(model: TaskModel, adaptation: Adaptation, manifest: Manifest, store: AdapterStore) -> StoredAdapter:
+    """Put a model's adapter and head into the store under ``manifest.id``; the model is taken apart for it.
+
+    Raises:
+        IntegrityError: the backbone below has changed although the method says that it does not.
+    """
 
     def write(folder: Path) -> None:
         adaptation.library.save(model.body, folder)

@@ -20,12 +20,14 @@ EVALUATION_SEED = 0
 def draw(task: Task, budget: Budget, seed: int) -> Task:
     """Return ``task`` with its splits cut to ``budget``.
 
-    Training examples depend on ``seed``; validation and test examples never do, so that scores of different seeds,
-    methods and stages are scores on the same examples.
+    Training examples depend on ``seed``; validation and test examples do not, so that scores of different seeds,
+    methods and stages are scores on the same examples. Only where the budget says how many validation examples there
+    are, as few-shot work does, do they belong to what a seed varies.
     """
+    few = budget.validation_examples
     wanted = {
         "train": (budget.train_examples, seed),
-        "validation": (budget.eval_examples, EVALUATION_SEED),
+        "validation": (few, seed) if few else (budget.eval_examples, EVALUATION_SEED),
         "test": (budget.eval_examples, EVALUATION_SEED),
     }
     return replace(task, splits={name: stratified(rows, *wanted[name]) for name, rows in task.splits.items()})

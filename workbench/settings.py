@@ -30,6 +30,9 @@ class Budget(Settings):
 
     train_examples: int | None = Field(None, ge=1, description="training examples, drawn with the seed; all if null")
     eval_examples: int | None = Field(None, ge=1, description="test and validation examples; all if null")
+    validation_examples: int | None = Field(
+        None, ge=1, description="validation examples, drawn with the seed; as eval_examples if null"
+    )
     epochs: int = Field(3, ge=1, description="passes over the training examples")
     batch_size: int = Field(16, ge=1, description="examples in one forward pass")
     gradient_accumulation: int = Field(1, ge=1, description="forward passes in one optimiser step")

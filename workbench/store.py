@@ -45,6 +45,22 @@ class BackboneReference(Settings):
     pooling: Literal["mean", "first", "last"]
 
 
+class CompositionReference(Settings):
+    """How an adapter was made of others: what a reader needs to judge it, and to make it again.
+
+    ``facts`` are named numbers (``rank``, ``energy_kept``, ``truncation_error``, …), ``details`` one number for each
+    source by layer or module; ``head`` says where the head comes from.
+    """
+
+    method: str
+    settings: dict[str, Any]
+    sources: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    facts: dict[str, float]
+    details: dict[str, tuple[float, ...]]
+    head: Literal["fitted on frozen features", "trained along", "the backbone's own"]
+
+
 class Manifest(Settings):
     """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder."""
 
@@ -62,6 +78,7 @@ class Manifest(Settings):
     versions: dict[str, str]
     created: str
     parents: tuple[str, ...] = ()
+    composition: CompositionReference | None = None
     files: dict[str, str] = Field(default_factory=dict)
 
 
