@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import Field
 
 from fusion import lora
+from workbench.errors import InputError
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,13 +31,18 @@ class CompositionSettings(Settings):
     """Base of every composition's hyper-parameters."""
 
 
-class MergeSettings(CompositionSettings):
+class WeightSettings(CompositionSettings):
     """What every arithmetic composition takes; what is null is as the method has it."""
 
     weights: tuple[float, ...] | None = Field(
         None, description="one for each source, in order; the method's own if null"
     )
-    rank: int | None = Field(None, ge=1, description="rank of the result")
+
+
+class MergeSettings(WeightSettings):
+    """``rank``: what is null is as the method has it (all of an exact result, or the largest rank of a source)."""
+
+    rank: int | None = Field(None, ge=1, description="largest rank of the result")
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Composition:
         paper: where it was introduced.
         settings: the typed hyper-parameters.
         compose: does it.
-        library: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
+        libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
     """
 
@@ -112,7 +119,7 @@ class Composition:
     paper: str
     settings: type[CompositionSettings]
     compose: Callable[[Request, Any], Composed]
-    library: str = "peft"
+    libraries: tuple[str, ...] = ("peft",)
     needs_target: bool = False
 
 
@@ -133,18 +140,39 @@ def ones(sources: int) -> tuple[float, ...]:
     return (1.0,) * sources
 
 
+def chosen_weights(
+    given: tuple[float, ...] | None, sources: int, default: Callable[[int], tuple[float, ...]]
+) -> tuple[float, ...]:
+    """Return the weights that were ``given``, one for each source, or the method's own.
+
+    Raises:
+        InputError: their number is not that of the sources, or one is not finite.
+    """
+    if given is None:
+        return default(sources)
+    if len(given) != sources:
+        raise InputError(
+            f"{len(given)} weights for {sources} sources", where="weights", hint="Give one for each source."
+        )
+    if not all(map(math.isfinite, given)):
+        raise InputError(f"weights have to be finite, got {list(given)}", where="weights")
+    return given
+
+
 def arithmetic(
     merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones
-) -> Callable[[Request, MergeSettings], Composed]:
+) -> Callable[[Request, WeightSettings], Composed]:
     """Return the ``compose`` of an arithmetic method: ``merge`` on the sources' updates, stored as an ordinary LoRA.
+
+    It raises InputError as :func:`chosen_weights`, :func:`fusion.lora.read` and ``merge`` do.
 
     Args:
         merge: the arithmetic.
         weights: number of sources → the weights where the settings give none.
     """
 
-    def compose(request: Request, settings: MergeSettings) -> Composed:
-        chosen = settings.weights or weights(len(request.sources))
+    def compose(request: Request, settings: WeightSettings) -> Composed:
+        chosen = chosen_weights(settings.weights, len(request.sources), weights)
         merged = merge(request.updates, chosen, settings, request.seed)
         body, own = lora.attach(request.backbone, merged.update)
         return Composed(body, "lora", own, weights=chosen, facts=merged.facts)

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fusion.lowrank import LowRank, Update
@@ -39,8 +40,10 @@ REFUSED = {
     "monteclora_config": "sampled factors (MonteCLoRA)",
     "kasa_config": "singular values of its own (KaSA)",
     "fan_in_fan_out": "transposed weights (fan_in_fan_out)",
+    "arrow_config": "experts chosen token by token (Arrow)",
+    "megatron_config": "factors split over devices (megatron_config)",
 }
-MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "eva")  # eva does not, the others subtract from the base
+MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")  # initialisations that subtract from the base weights
 
 
 def read(folder: Path) -> Update:
@@ -52,15 +55,12 @@ def read(folder: Path) -> Update:
         InputError: the adapter is no LoRA, or holds something beside low-rank factors; the message names it.
     """
     config = _config(folder)
-    tensors = load_file(folder / WEIGHTS)
+    tensors = _tensors(folder / WEIGHTS)
     modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         module, factor = _parts(name, folder)
         modules.setdefault(module, {})[factor] = tensor.float()
-    return {
-        module: LowRank(_scaling(config, module, pair["B"].shape[1]) * pair["B"], pair["A"])
-        for module, pair in sorted(modules.items())
-    }
+    return {module: _pair(config, module, factors, folder) for module, factors in sorted(modules.items())}
 
 
 def attach(backbone: Backbone, update: Update) -> tuple[nn.Module, Settings]:
@@ -86,7 +86,7 @@ def attach(backbone: Backbone, update: Update) -> tuple[nn.Module, Settings]:
     )
     body: nn.Module = get_peft_model(backbone.load(), config)
     fill(body, update)
-    return body.eval(), Settings(rank=largest, alpha=largest)
+    return body.eval(), Settings(rank=largest, alpha=largest, targets=tuple(sorted(update)))
 
 
 @torch.no_grad()
@@ -110,12 +110,19 @@ def _config(folder: Path) -> dict[str, Any]:
     if config.get("bias", "none") != "none":
         reasons.append(f"trained biases (bias: {config['bias']})")
     start = config.get("init_lora_weights")
-    if isinstance(start, str) and start.startswith(MOVES_BASE) and not start.startswith("eva"):
+    if isinstance(start, str) and start.lower().startswith(MOVES_BASE):
         reasons.append(f"an initialisation that changes the backbone's own weights (init_lora_weights: {start})")
     if reasons:
         hint = "Train it as plain LoRA, or convert it (peft: `path_initial_model_for_weight_conversion`)."
         raise InputError(f"this LoRA cannot be composed: it has {'; '.join(reasons)}", where=str(folder), hint=hint)
     return config
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"no readable adapter weights: {error}", where=str(path)) from None
 
 
 def _parts(name: str, folder: Path) -> tuple[str, str]:
@@ -124,6 +131,14 @@ def _parts(name: str, folder: Path) -> tuple[str, str]:
     if not found:
         raise InputError(f"this LoRA cannot be composed: it holds {name!r}", where=str(folder / WEIGHTS))
     return found[1], found[2]
+
+
+def _pair(config: dict[str, Any], module: str, factors: dict[str, Tensor], folder: Path) -> LowRank:
+    if factors.keys() != {"A", "B"} or factors["A"].shape[0] != factors["B"].shape[1]:
+        raise InputError(f"{module} has no lora_A and lora_B that fit together", where=str(folder / WEIGHTS))
+    if any(factor.dim() != 2 for factor in factors.values()):
+        raise InputError(f"this LoRA cannot be composed: {module} is a convolution", where=str(folder / WEIGHTS))
+    return LowRank(_scaling(config, module, factors["B"].shape[1]) * factors["B"], factors["A"])
 
 
 def _scaling(config: dict[str, Any], module: str, rank: int) -> float:

@@ -1,0 +1,72 @@
+"""Make one adapter of several, and say whether it beats the plain alternatives."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.output import Json, emit, stdout
+
+app = typer.Typer()
+
+
+@app.command()
+def fuse(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The task that the result is for.")],
+    sources: Annotated[
+        str, typer.Option("--from", metavar="ID,ID,…", help="Adapters; or auto:K, the K that suit TARGET best.")
+    ],
+    method: Annotated[str, typer.Option(help="A composition method; see `workbench compositions list`.")] = "average",
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Labelled examples of TARGET, and as many for validation; else all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the examples; seed of every fit.")] = 0,
+    ranking: Annotated[str, typer.Option(help="How auto:K ranks: logme, similarity or trial.")] = "logme",
+    full: Annotated[bool, typer.Option(help="Hold it against full fine-tuning too.")] = True,
+    backbone: Annotated[str | None, typer.Option(help="Where the sources' backbone is now, if it has moved.")] = None,
+    assignments: Assignments = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Compose adapters for TARGET, keep the result, and hold it against the plain alternatives.
+
+    Those are a fresh adapter and full fine-tuning on the same examples, each source alone with a fitted head, a head on
+    frozen features, and the uniform average; what the result keeps of the sources' own tasks stands below. Settings of
+    the method are given by name (--set density=0.3), those of the budget with a prefix (--set budget.epochs=5).
+    """
+    from experiments.api import Workbench
+    from experiments.terminal.progress import progress
+
+    bench = Workbench(workspace, tasks)
+    plan = bench.fusion_plan(
+        target,
+        sources,
+        method,
+        shots,
+        backbone=backbone,
+        seed=seed,
+        ranking=ranking,
+        full=full,
+        assignments=assignments or [],
+    )
+    with progress(target, None) as listener:
+        bench.listener = listener
+        fused = bench.fuse(plan, shlex.join(["workbench", *sys.argv[1:]]))
+    adapter, report = fused.adapter, fused.report
+    if as_json:
+        own = report.as_json()["contestants"][report.record.reference]["standings"][report.overall]
+        metrics = {"test_score": own["score"], "validation": own["validation"]}
+        emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": report.as_json()})
+        return
+    from experiments.composing.text import show
+
+    show(report)
+    where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
+    stdout.print(f"Adapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
+    stdout.print(f"Report:  {bench.workspace.experiment(report.record.experiment) / 'report.html'}")
+    stdout.print(f'Next:    workbench predict {adapter.id}{where} "some text"')

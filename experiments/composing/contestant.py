@@ -1,0 +1,77 @@
+"""Who takes part in a comparison: compositions, and the plain alternatives that they have to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from fusion.methods import COMPOSITIONS
+from workbench.learning import adaptation_of
+from workbench.methods import METHODS
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.backbone import Backbone
+    from workbench.store import StoredAdapter
+
+Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to come to a model for a few-shot target.
+
+    Attributes:
+        label: what tables call it; the same in every cell of a grid.
+        role: ``fresh`` and ``full`` are trained from nothing; ``frozen`` is a head fitted on the bare backbone;
+            ``source`` is one source under a fitted head; ``average`` and ``composition`` are made of all sources.
+        family: the fine-tuning method of the sources; empty where it has none.
+        method: a fine-tuning method for ``fresh`` and ``full``, else a composition method.
+        settings: that method's.
+        sources: what it is made of.
+    """
+
+    label: str
+    role: Role
+    family: str
+    method: str
+    settings: Any = field(default_factory=Settings)
+    sources: tuple[StoredAdapter, ...] = ()
+
+
+def fresh_label(family: str) -> str:
+    """Return what tables call a fresh adapter of this fine-tuning method."""
+    return f"fresh {family}"
+
+
+def common(full: bool) -> list[Contestant]:
+    """Return the alternatives that need no source: a head on frozen features, and full fine-tuning if asked for."""
+    found = [Contestant("frozen features", "frozen", "", "head")]
+    if full:
+        found.append(Contestant("full fine-tuning", "full", "", "full", METHODS.get("full").settings()))  # type: ignore[call-arg]
+    return found
+
+
+def alternatives(sources: Sequence[StoredAdapter], backbone: Backbone) -> list[Contestant]:
+    """Return what a composition of ``sources`` is held against.
+
+    A fresh adapter with the method and settings of the first source, each source alone with a fitted head, and the
+    uniform average.
+    """
+    first = sources[0].manifest
+    family, settings = first.method, adaptation_of(first, backbone).settings
+    singles = [
+        composition(f"{each.manifest.task.name} alone, {family}", "single", {}, (each,), "source") for each in sources
+    ]
+    average = composition(f"average, {family}", "average", {}, sources, "average")
+    return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
+
+
+def composition(
+    label: str, method: str, settings: dict[str, Any], sources: Sequence[StoredAdapter], role: Role = "composition"
+) -> Contestant:
+    """Return the contestant that composes ``sources`` by ``method``."""
+    parsed = COMPOSITIONS.get(method).settings.model_validate(settings)
+    return Contestant(label, role, sources[0].manifest.method, method, parsed, tuple(sources))

@@ -1,0 +1,54 @@
+"""The few-shot problem that every contestant of a comparison gets: the same examples, budget and seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from workbench.sampling import draw
+
+if TYPE_CHECKING:
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.model import Precision
+    from workbench.settings import Budget
+
+EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 960, 4, 20
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """A target with K labelled training examples and as many for validation (as in LM-BFF, Gao et al. 2021).
+
+    Attributes:
+        target: the whole task; its test split is read as far as ``budget.eval_examples`` goes.
+        budget: :func:`few_shot_budget`'s.
+        seed: draws the examples, and is the seed of everything that is fitted on them.
+    """
+
+    target: Task
+    backbone: Backbone
+    precision: Precision
+    budget: Budget
+    seed: int
+
+    @property
+    def shots(self) -> int:
+        """K."""
+        return self.budget.train_examples or len(self.target.splits["train"])
+
+    @cached_property
+    def drawn(self) -> Task:
+        """The target with its few examples."""
+        return draw(self.target, self.budget, self.seed)
+
+
+def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:
+    """Return the settings of a budget for K = ``shots`` examples; what ``budget`` states itself stays.
+
+    Few examples are seen more often: 960 ÷ K times, at least 4 and at most 20 times. That is 20 optimiser steps for
+    K = 16, and 60 for K = 64 and K = 256, in batches of 16.
+    """
+    epochs = min(max(round(EXAMPLES_SEEN / shots), FEWEST_EPOCHS), MOST_EPOCHS)
+    return {"epochs": epochs, **budget, "train_examples": shots, "validation_examples": shots}

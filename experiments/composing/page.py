@@ -1,0 +1,82 @@
+"""The report on a comparison of compositions as files: one self-contained page, one JSON document, the figures."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from experiments.composing.figures import figures
+from experiments.composing.text import difference
+from experiments.composing.verdict import verdict
+from experiments.report import wording
+from experiments.report.figures import DPI, png
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.composing.report import FusionReport
+
+CAPTIONS = {
+    "gains": "Difference in test score over all targets, K and seeds; green lies above the reference, orange below, "
+    "grey cannot be told apart from it.",
+    "scores-by-shots": "Mean over targets and seeds. Dashed: not composed.",
+    "diagnostics": "What was known of the sources before they were composed (first seed). Each pair stands beside what "
+    "chance gives.",
+    "weights": "What each source came to weigh, mean over all fits.",
+    "details": "What each layer gives each source, mean over all fits.",
+}
+
+
+def files(report: FusionReport) -> dict[str, bytes]:
+    """Return the content of each file by its name; ``report.html`` comes last, when all it goes with is there."""
+    drawn = {name: png(figure) for name, figure in figures(report).items()}
+    document = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    return {
+        "report.json": document.encode(),
+        **{f"{name}.png": image for name, image in drawn.items()},
+        "report.html": page(report, drawn).encode(),
+    }
+
+
+def page(report: FusionReport, drawn: Mapping[str, bytes] | None = None) -> str:
+    """Return the page; ``drawn`` are the figures as PNG where they are at hand already."""
+    drawn = {name: png(figure) for name, figure in figures(report).items()} if drawn is None else drawn
+    loader = PackageLoader("experiments", "report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": wording.number, "seconds": wording.seconds, "count": wording.count}
+    environment.filters |= {"megabytes": wording.megabytes, "difference": difference}
+    overall = report.overall
+    rows = [row for row in report.rows if row.standings[overall].score is not None]
+    return environment.get_template("fusion.html").render(
+        report=report,
+        record=report.record,
+        verdict=verdict(report),
+        overall=overall,
+        rows=sorted(rows, key=lambda row: (row.role != "pick", -(row.standings[overall].score or 0))),
+        kept_tasks=list(dict.fromkeys(one.task for one in report.retained)),
+        kept={label: {} for label in dict.fromkeys(one.label for one in report.retained)}
+        | {
+            one.label: {each.task: each for each in report.retained if each.label == one.label}
+            for one in report.retained
+        },
+        pictures=[_picture(name, image) for name, image in drawn.items()],
+        plural=wording.plural,
+    )
+
+
+def _picture(name: str, image: bytes) -> dict[str, object]:
+    kind, _, rest = name.partition("-")
+    caption = CAPTIONS.get(name) or CAPTIONS[kind]
+    (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
+    return {
+        "title": name.replace("-", " ") if name in CAPTIONS else f"{kind}: {rest}",
+        "caption": caption,
+        "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
+        "width": round(pixels * 96 / DPI),
+    }

@@ -1,0 +1,185 @@
+"""A comparison, resolved: names looked up, settings typed, data read; sources may still have to be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.composing.contestant import Contestant, alternatives, common, composition, fresh_label
+from experiments.composing.few_shot import FewShot, few_shot_budget
+from experiments.composing.recipe import FusionRecipe
+from experiments.composing.trial import Trial
+from fusion.methods import COMPOSITIONS
+from tasks import registry
+from tasks.stream import expand
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, open_backbone
+from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.learning import Lesson
+from workbench.methods import METHODS, trained_method
+from workbench.model import resolve_precision
+from workbench.settings import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from workbench.contracts import Task
+    from workbench.settings import Document
+    from workbench.store import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One composition of the comparison: its label, its method and settings, and which sources it takes."""
+
+    label: str
+    method: str
+    settings: dict[str, Any]
+    family: str
+
+
+@dataclass(frozen=True)
+class FusionPlan:
+    """What will be compared.
+
+    Attributes:
+        name: of the experiment.
+        lessons: (seed, fine-tuning method) → the sources' lessons; empty where the sources exist already.
+        stored: sources that exist already, for every seed alike.
+        targets: the tasks that are composed for, whole.
+        budgets: K → the few-shot budget.
+        reference: label of the contestant that gains are measured against.
+        full: whether full fine-tuning takes part.
+    """
+
+    name: str
+    description: str
+    backbone: Backbone
+    entries: tuple[Entry, ...]
+    targets: tuple[Task, ...]
+    budgets: Mapping[int, Budget]
+    seeds: tuple[int, ...]
+    reference: str
+    lessons: Mapping[tuple[int, str], tuple[Lesson, ...]]
+    stored: tuple[StoredAdapter, ...] = ()
+    full: bool = True
+
+    def trials(self, seed: int, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Trial]:
+        """Yield every trial of one seed; the problems of one contestant follow each other, since they share a body."""
+        for contestant in self.contestants(families):
+            for target in self.targets:
+                for budget in self.budgets.values():
+                    precision = resolve_precision(budget.precision)
+                    yield Trial(contestant, FewShot(target, self.backbone, precision, budget, seed))
+
+    def own_trial(self) -> Trial:
+        """Return the trial of the reference: of the fusion itself, in the plan of a single one."""
+        trials = self.trials(self.seeds[0], {self.stored[0].manifest.method: self.stored})
+        return next(one for one in trials if one.contestant.label == self.reference)
+
+    def contestants(self, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Contestant]:
+        """Yield who takes part, alternatives first; ``families`` are the sources by fine-tuning method."""
+        yield from common(self.full)
+        for sources in families.values():
+            yield from alternatives(sources, self.backbone)
+        for entry in self.entries:
+            yield composition(entry.label, entry.method, entry.settings, families[entry.family])
+
+
+def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
+    """Resolve a recipe: read its data, fetch what is missing; train nothing.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        DataError: a task's data do not fit its file.
+    """
+    recipe = document.parse(FusionRecipe)
+    problems: list[Problem] = []
+    methods = dict(_methods(document, recipe, problems))
+    entries = tuple(_entries(document, recipe, methods, problems))
+    sources = list(_specs(document, recipe.sources.tasks, ("sources", "tasks"), task_folders, problems))
+    targets = list(_specs(document, recipe.targets, ("targets",), task_folders, problems))
+    for spec in targets:
+        if spec.name in {source.name for source in sources}:
+            what = f"target {spec.name!r} is a source too: nothing would be new about it"
+            problems.append(Problem(what, document.where("targets")))
+    if problems:
+        raise SettingsError(problems)
+    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    tasks = [registry.load(spec) for spec in sources]
+    precision = resolve_precision(recipe.sources.budget.precision)
+    adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
+    lessons = {
+        (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)
+        for seed in recipe.seeds
+        for name, adaptation in adaptations.items()
+    }
+    return FusionPlan(
+        name=recipe.name,
+        description=recipe.description,
+        backbone=backbone,
+        entries=entries,
+        targets=tuple(registry.load(spec) for spec in targets),
+        budgets=few_shot_budgets(recipe.budget, recipe.shots),
+        seeds=recipe.seeds,
+        reference=fresh_label(next(iter(methods))),
+        lessons=lessons,
+    )
+
+
+def few_shot_budgets(budget: Budget, shots: Sequence[int]) -> dict[int, Budget]:
+    """Return the budget for each K; what ``budget`` states itself stays."""
+    stated = budget.model_dump(include=budget.model_fields_set)
+    return {each: Budget.model_validate(few_shot_budget(stated, each)) for each in shots}
+
+
+def family_of(method: str, families: Mapping[str, str], where: str | None = None) -> str:
+    """Return the first of ``families`` (fine-tuning method → library) whose adapters a composition takes.
+
+    Raises:
+        InputError: it takes none of them.
+    """
+    card = COMPOSITIONS.get(method, where)
+    for family, library in families.items():
+        if library in card.libraries:
+            return family
+    raise InputError(
+        f"{method} composes adapters of {' or '.join(card.libraries)}; there are only {', '.join(families)}",
+        where=where,
+        hint="Name a fine-tuning method of that library under sources.methods.",
+    )
+
+
+def _methods(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    for name, settings in recipe.sources.methods.items():
+        place = ("sources", "methods", name)
+        with collected(problems):
+            yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
+
+
+def _entries(
+    document: Document, recipe: FusionRecipe, methods: Mapping[str, Any], problems: list[Problem]
+) -> Iterator[Entry]:
+    libraries = {name: METHODS.get(name).library for name in methods}
+    for label, entry in recipe.compositions.items():
+        place = ("compositions", label)
+        rest = {name: value for name, value in entry.items() if name != "method"}
+        with collected(problems, document.where(*place)):
+            if "method" not in entry:
+                raise InputError(f"{'.'.join(place)!r} needs method")
+            family = family_of(entry["method"], libraries, document.where(*place, "method"))
+            document.parse_part(place, rest, COMPOSITIONS.get(entry["method"]).settings)
+            yield Entry(label, entry["method"], rest, family)
+
+
+def _specs(
+    document: Document,
+    names: Sequence[str],
+    place: tuple[str, ...],
+    folders: Sequence[Path],
+    problems: list[Problem],
+) -> Iterator[Any]:
+    for index, name in enumerate(names):
+        with collected(problems, document.where(*place, index)):
+            yield from [registry.find(member, folders) for member in expand([name], folders)]

@@ -1,0 +1,86 @@
+"""What is kept of a trial: scores, what it took, what was learned about the sources; per-example outcomes beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from workbench import assets
+from workbench.contracts import FitRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Retained:
+    """What a composition still knows of one source's own task: test scores under that source's own head.
+
+    Attributes:
+        alone: of the source as it is.
+        fused: of the composed body.
+    """
+
+    source: str
+    task: str
+    alone: float
+    fused: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one contestant did on one problem.
+
+    Attributes:
+        score: the task's main metric on the test split, in [0, 1].
+        scores: all of them.
+        examples: size of the test split.
+        fit: what it took, and the validation score.
+        head: where the head comes from.
+        weights, facts, details: as in :class:`fusion.composition.Composed`.
+        retained: one entry for each source whose task is at hand; empty where that was not measured.
+    """
+
+    score: float
+    scores: Mapping[str, float]
+    examples: int
+    fit: FitRecord
+    head: str
+    weights: tuple[float, ...] | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    retained: tuple[Retained, ...] = ()
+
+
+RESULT = TypeAdapter(Result)
+
+
+class Results:
+    """The results below one folder: ``KEY/result.json`` and ``KEY/outcomes.parquet``, whole or not at all."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep results below ``root``; it is made when the first one is saved."""
+        self.root = root
+
+    def get(self, key: str) -> Result | None:
+        """Return the result of the trial with this key, or None."""
+        path = self.root / key / "result.json"
+        return RESULT.validate_json(path.read_bytes()) if path.is_file() else None
+
+    def save(self, key: str, result: Result, outcomes: pd.DataFrame) -> None:
+        """Write a result with its per-example outcomes."""
+        with assets.written_whole(self.root / key) as folder:
+            outcomes.to_parquet(folder / "outcomes.parquet", index=False)
+            (folder / "result.json").write_bytes(RESULT.dump_json(result, indent=2))
+
+    def correct(self, key: str) -> pd.Series:
+        """Return whether each test example was answered right (1.0 or 0.0), by example id, sorted."""
+        import pandas as pd
+
+        frame = pd.read_parquet(self.root / key / "outcomes.parquet", columns=["id", "correct"])
+        return frame.set_index("id")["correct"].astype(float).sort_index()

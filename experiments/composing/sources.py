@@ -1,0 +1,104 @@
+"""Which stored adapters a fuse is made of: those that are named, or the K that suit the target best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fusion.methods import COMPOSITIONS
+from fusion.ranking import RANKINGS, RankingRequest, Score, best_first
+from tasks import registry
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from experiments.composing.few_shot import FewShot
+    from workbench.contracts import Task
+    from workbench.store import AdapterStore, StoredAdapter
+
+AUTO = "auto:"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Sources in the order of composition; ``scores`` says how candidates were ranked, where they were."""
+
+    sources: tuple[StoredAdapter, ...]
+    ranking: str | None = None
+    scores: Mapping[str, Score] | None = None
+
+
+def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
+    """Return the adapters of ``id,id,…``; the beginning of an id is enough.
+
+    Raises:
+        UnknownNameError: no such adapter.
+        IntegrityError: its files have changed.
+    """
+    return tuple(store.verify(name.strip()) for name in given.split(",") if name.strip())
+
+
+def ranked(
+    store: AdapterStore, given: str, method: str, ranking: str, few_shot: FewShot, texts: Mapping[str, Dataset]
+) -> Chosen:
+    """Return the K candidates of ``auto:K`` that suit the target best.
+
+    Raises:
+        InputError: K is no number, or there are fewer candidates.
+    """
+    number = given.removeprefix(AUTO)
+    if not number.isdigit() or int(number) < 1:
+        raise InputError(f"{given!r} names no sources", where="--from", hint="Give ids with commas, or auto:3.")
+    found = candidates(store, method, few_shot)
+    if len(found) < int(number):
+        what = f"there are {len(found)} adapters that {method} could compose for {few_shot.target.name!r}"
+        raise InputError(f"{what}, not {number}", where="--from", hint="Train some: workbench train TASK --method lora")
+    request = RankingRequest(
+        candidates=found,
+        target=few_shot.drawn,
+        backbone=few_shot.backbone,
+        precision=few_shot.precision,
+        max_length=few_shot.budget.max_length,
+        seed=few_shot.seed,
+        texts={each.id: texts[each.id] for each in found if each.id in texts},
+    )
+    scores = RANKINGS.get(ranking).rank(request)
+    best = best_first(scores)[: int(number)]
+    return Chosen(tuple(store.verify(name) for name in best), ranking, scores)
+
+
+def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
+    """Return what ``auto`` chooses from: the newest adapter of each other task on the backbone that was not composed.
+
+    Only adapters of a library that the method composes count, and only those of the target's kind.
+    """
+    libraries = COMPOSITIONS.get(method).libraries
+    found = [store.get(name) for name in store.ids()]
+    fitting = [
+        each
+        for each in sorted(found, key=lambda one: (one.manifest.created, one.id))
+        if each.manifest.library in libraries
+        and each.manifest.composition is None
+        and each.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
+        and each.manifest.task.kind == few_shot.target.kind
+        and each.manifest.task.name != few_shot.target.name
+    ]
+    return tuple({each.manifest.task.name: each for each in fitting}.values())
+
+
+def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Task]:
+    """Return the tasks that ``sources`` were trained on, by name, as far as they are at hand with the same data."""
+    found = {}
+    for source in sources:
+        told = source.manifest.task
+        try:
+            task = registry.load(registry.find(told.name, folders))
+        except InputError:
+            continue
+        if task.fingerprint == told.fingerprint:
+            found[task.name] = task
+    return found

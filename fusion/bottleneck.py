@@ -1,0 +1,66 @@
+"""Bottleneck adapters as the package `adapters` stores them: their weighted average, parameter by parameter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from fusion.composition import Composed
+from workbench.errors import InputError
+from workbench.learning import adaptation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from fusion.composition import Request
+    from workbench.store import StoredAdapter
+
+WEIGHTS, CONFIG = "adapter.safetensors", "adapter_config.json"
+
+
+def average(request: Request, weights: Sequence[float]) -> Composed:
+    """Return the body with Σ wᵢ θᵢ for every parameter of the sources' bottlenecks; nothing is divided by Σ wᵢ.
+
+    Raises:
+        InputError: the sources differ in their configuration or their parameters.
+    """
+    first = request.sources[0]
+    adaptation = adaptation_of(first.manifest, request.backbone)
+    for other in request.sources[1:]:
+        _require_alike(first, other)
+    tensors = [load_file(source.folder / WEIGHTS) for source in request.sources]
+    mean = {name: _combined([each[name] for each in tensors], weights) for name in tensors[0]}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        shutil.copy(first.folder / CONFIG, folder / CONFIG)
+        save_file(mean, folder / WEIGHTS)
+        body = adaptation.library.load(request.backbone.load(), folder, None)
+    return Composed(body.eval(), first.manifest.method, adaptation.settings, weights=tuple(weights))
+
+
+def _combined(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    weighted = [weight * tensor.double() for tensor, weight in zip(tensors, weights, strict=True)]
+    return torch.stack(weighted).sum(dim=0).to(tensors[0].dtype)
+
+
+def _require_alike(first: StoredAdapter, other: StoredAdapter) -> None:
+    one, two = (_config(source) for source in (first, other))
+    differing = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
+    if differing:
+        raise InputError(
+            f"{first.id} and {other.id} differ in {', '.join(differing)}: their parameters do not correspond",
+            hint="Average bottlenecks of one method and one reduction factor.",
+        )
+
+
+def _config(source: StoredAdapter) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))["config"]
+    return config

@@ -1,0 +1,77 @@
+"""Which adapters can be composed with each other at all; everything that stands against it is said at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from fusion import lora
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from workbench.backbone import Backbone
+    from workbench.store import StoredAdapter
+
+
+def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
+    """Make sure that ``sources`` can be composed on ``backbone``.
+
+    They need the backbone's own weights and pooling, one library and one kind of task; bottlenecks also one
+    architecture, while LoRAs may differ in rank, scaling and in the modules that they adapt. Tokenizers are not
+    compared: a manifest holds a digest of weights only.
+
+    Raises:
+        InputError: something stands against it; the message names every reason, source by source.
+    """
+    found = reasons(sources, backbone)
+    if found:
+        lines = "".join(f"\n  {name}: {reason}" for name, each in found.items() for reason in each)
+        raise InputError(f"these adapters cannot be composed on {backbone.name!r}{lines}")
+
+
+def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, tuple[str, ...]]:
+    """Return what stands against each source, by id; ``sources`` stands for all of them. Empty if nothing does."""
+    if not sources:
+        return {"sources": ("there are none; give at least one adapter",)}
+    counts = Counter(source.id for source in sources)
+    found = {source.id: tuple(_against(source, sources[0], backbone)) for source in sources}
+    for name, count in counts.items():
+        if count > 1:
+            found[name] += (f"is given {count} times",)
+    return {name: each for name, each in found.items() if each}
+
+
+def _against(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) -> Iterator[str]:
+    manifest, like = source.manifest, first.manifest
+    if manifest.backbone.fingerprint != backbone.fingerprint:
+        yield f"was trained on other weights ({manifest.backbone.name})"
+    elif manifest.backbone.pooling != backbone.pooling:
+        yield f"pools over {manifest.backbone.pooling}, the backbone over {backbone.pooling}"
+    if manifest.task.kind != like.task.kind:
+        yield f"answers {manifest.task.kind}, {first.id} {like.task.kind}"
+    if manifest.library != like.library:
+        yield f"is of {manifest.library} ({manifest.method}), {first.id} of {like.library} ({like.method})"
+    elif manifest.library == "adapters" and _architecture(source) != _architecture(first):
+        yield f"is {_named(source)}, {first.id} {_named(first)}"
+    if manifest.library == "peft":
+        yield from _unreadable(source)
+
+
+def _architecture(source: StoredAdapter) -> tuple[str, float | None]:
+    """Return what decides where a bottleneck sits and how wide it is."""
+    return source.manifest.method, source.manifest.settings.get("reduction_factor")
+
+
+def _named(source: StoredAdapter) -> str:
+    method, factor = _architecture(source)
+    return f"{method} with reduction factor {factor:g}" if factor else method
+
+
+def _unreadable(source: StoredAdapter) -> Iterator[str]:
+    """Yield why a LoRA cannot be read as low-rank updates, if it cannot."""
+    try:
+        lora.read(source.folder)
+    except InputError as error:
+        yield error.what

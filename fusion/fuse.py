@@ -1,0 +1,182 @@
+"""fuse(): sources and a few examples of a target in, a model for the target out; and its way into the store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fusion.compatibility import require_compatible
+from fusion.heads import fit_head
+from fusion.methods import COMPOSITIONS
+from workbench.adaptation import Adaptation
+from workbench.contracts import FitRecord
+from workbench.errors import InputError
+from workbench.evaluation import evaluate, features
+from workbench.kinds import KINDS
+from workbench.learning import describe, keep, versions
+from workbench.memory import PeakMemory
+from workbench.model import TaskModel
+from workbench.store import CompositionReference, StoredAdapter, key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusion.composition import Composed, CompositionSettings, Request
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.store import AdapterStore
+
+FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A model made of other adapters.
+
+    Attributes:
+        model: body and head, ready to answer for the target.
+        composed: what the composition method gave.
+        composing: seconds that this took.
+        record: what it took and what it reached on the validation split; a head that was fitted in closed form has no
+            epochs and no steps.
+        head: where the head comes from.
+    """
+
+    model: TaskModel
+    composed: Composed
+    record: FitRecord
+    head: str
+    composing: float = 0.0
+
+
+def fuse(name: str, request: Request, settings: CompositionSettings, before: Fused | None = None) -> Fused:
+    """Compose ``request.sources`` by the method ``name`` into a model for ``request.target``.
+
+    A head is trained along where the method trains; else it is a logistic regression on the frozen fused features.
+    Only the target's training and validation splits are read.
+
+    Args:
+        name: of a composition method.
+        request: what is composed for what.
+        settings: the method's.
+        before: what the same method gave of the same sources for another target, to take the body from; of use only
+            where the method does not look at the target.
+
+    Raises:
+        InputError: no target, sources that do not go together, or another library's than the method composes.
+        TrainingError: a fit failed.
+    """
+    require_composable(name, request.sources, request.backbone)
+    began = time.perf_counter()
+    with PeakMemory() as memory:
+        composed = before.composed if before else COMPOSITIONS.get(name).compose(request, settings)
+        composing = before.composing if before else time.perf_counter() - began
+        fitting = time.perf_counter()
+        fused = with_head(composed, request)
+    seconds = composing + time.perf_counter() - fitting
+    record = replace(fused.record, seconds=seconds, peak_memory_mb=memory.peak_mb)
+    return replace(fused, record=record, composing=composing)
+
+
+def body_key(name: str, request: Request, settings: CompositionSettings) -> str | None:
+    """Return what determines the composed body, where that is the same for every target; None where it is not."""
+    if COMPOSITIONS.get(name).needs_target:
+        return None
+    sources = [source.identity for source in request.sources]
+    return key([name, settings.model_dump(mode="json"), sources, request.seed, request.precision])
+
+
+def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
+    """Make sure that the method can compose these sources; raises InputError as :func:`fuse`."""
+    card = COMPOSITIONS.get(name)
+    require_compatible(sources, backbone)
+    library = sources[0].manifest.library
+    if library not in card.libraries:
+        fitting = [each for each in COMPOSITIONS.names() if library in COMPOSITIONS.get(each).libraries]
+        what = f"{name} composes adapters of {' or '.join(card.libraries)}, not of {library} ({sources[0].id})"
+        raise InputError(what, hint=f"For these sources: {', '.join(fitting)}.")
+
+
+def with_head(composed: Composed, request: Request) -> Fused:
+    """Return the model of a composed body, with a head fitted where none was trained along."""
+    target = _target(request)
+    head = composed.head or KINDS.get(target.kind).head(request.backbone, len(target.labels))
+    model = TaskModel(composed.body, head, KINDS.get(target.kind), request.backbone.pooling, request.precision).eval()
+    if composed.fit is not None and (composed.head is not None or not head.state_dict()):
+        return Fused(model, composed, composed.fit, TRAINED if composed.head else OWN)
+    tokenizer, length, rows = request.backbone.tokenizer, request.budget.max_length, target.splits["validation"]
+    if not head.state_dict():
+        found = evaluate(model, rows, len(target.labels), tokenizer, length)
+        likelihood = float(found.outcomes["log_likelihood"].mean())
+        return _closed(model, composed, found.scores[model.kind.metric], likelihood, OWN)
+    train = target.splits["train"]
+    seen, unseen = (features(model, part, tokenizer, length) for part in (train, rows))
+    fitted = fit_head(seen, train["label"][:], unseen, rows["label"][:], len(target.labels))
+    model.head = fitted.head.eval()
+    facts = {"inverse_regularisation": fitted.inverse_regularisation}
+    kept = replace(composed, facts={**composed.facts, **facts})
+    return _closed(model, kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
+
+
+def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:
+    """Return the id of the adapter that this fuse gives: target, method, and the beginning of a key over all of it."""
+    return f"{_target(request).name}-{name}-{fuse_key(name, request, settings)[:8]}"
+
+
+def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
+    """Return the SHA-256 over everything that determines a fuse: equal keys, equal adapters."""
+    return key(
+        {
+            "composition": name,
+            "settings": settings.model_dump(mode="json"),
+            "sources": [source.identity for source in request.sources],
+            "target": _target(request).fingerprint,
+            "backbone": request.backbone.fingerprint,
+            "pooling": request.backbone.pooling,
+            "precision": request.precision,
+            "budget": request.budget.model_dump(mode="json"),
+            "seed": request.seed,
+            "versions": versions(),
+        }
+    )
+
+
+def keep_fused(
+    adapter_id: str, fused: Fused, name: str, request: Request, settings: CompositionSettings, store: AdapterStore
+) -> StoredAdapter:
+    """Put a fused model into the store; its manifest names sources, weights, method, rank and truncation error.
+
+    Raises:
+        IntegrityError: the composition changed the backbone.
+    """
+    composed = fused.composed
+    adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision)
+    manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)
+    reference = CompositionReference(
+        method=name,
+        settings=settings.model_dump(mode="json"),
+        sources=tuple(source.id for source in request.sources),
+        weights=composed.weights,
+        facts=dict(composed.facts),
+        details=dict(composed.details),
+        head=fused.head,
+    )
+    parents = tuple(source.id for source in request.sources)
+    return keep(
+        fused.model, adaptation, manifest.model_copy(update={"composition": reference, "parents": parents}), store
+    )
+
+
+def _target(request: Request) -> Task:
+    if request.target is None:
+        raise InputError("there is no target task to fuse for")
+    return request.target
+
+
+def _closed(model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str) -> Fused:
+    """Return a model that no gradient step was taken for: its record has no epochs."""
+    parameters = sum(each.numel() for each in model.head.parameters()) if head == FITTED else 0
+    record = FitRecord((), 0, validation, 0, 0.0, None, parameters)
+    facts = {**composed.facts, "validation_log_likelihood": likelihood}
+    return Fused(model, replace(composed, facts=facts), record, head)

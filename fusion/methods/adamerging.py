@@ -1,0 +1,99 @@
+"""AdaMerging: weights that make the merged model sure of its answers on the target's texts; labels are not looked at.
+
+min over w of the mean entropy of softmax(head(features)), by Adam. The paper merges models whose heads exist. For a new
+task the head is a logistic regression on the uniform average, fitted on the labelled examples and held fixed while the
+weights move; what is composed then gets a head fitted anew, as every composition does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from fusion import lora
+from fusion.composition import Composed, Composition, CompositionSettings
+from fusion.mixing import Per, mixture
+from fusion.target import model_on, needs_head, required, with_fitted_head
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from fusion.composition import Request
+    from workbench.model import TaskModel
+
+
+class Settings(CompositionSettings):
+    """Layer-wise by default, as the paper's better variant; its weights begin at 0.3, these at the average."""
+
+    per: Per = Field("layer", description="whether modules share weights: all of them, those of a layer, or none")
+    steps: int = Field(50, ge=0, description="steps of Adam, one batch each")
+    learning_rate: float = Field(1e-2, gt=0)
+    rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
+
+
+def compose(request: Request, settings: Settings) -> Composed:
+    """Return the mixture of least entropy as one LoRA; ``details`` holds its weights.
+
+    Raises:
+        InputError: no target, one that is answered in free text, or a source that is no plain LoRA.
+    """
+    if not needs_head(model_on(request, torch.nn.Identity())):
+        kind = required(request).kind
+        raise InputError(f"adamerging makes a model sure among labels, and a {kind} task has none")
+    mixed = mixture(request, settings.per)
+    mixed.weigh(mixed.uniform())
+    model = with_fitted_head(model_on(request, mixed.body), request)
+    weights = mixed.learnable(mixed.uniform())
+    entropies = minimise_entropy(model, weights, request, settings)
+    found = weights.detach()
+    merged = mixed.merged(found, settings.rank)
+    body, own = lora.attach(request.backbone, merged.update)
+    return Composed(
+        body,
+        "lora",
+        own,
+        weights=tuple(found.mean(dim=0).tolist()),
+        facts={**merged.facts, **{f"entropy_{when}": entropies[at] for when, at in (("before", 0), ("after", -1))}},
+        details=mixed.named(found),
+    )
+
+
+def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, settings: Settings) -> list[float]:
+    """Move ``weights`` in place; return the entropy (in nats) of all training texts before and after."""
+    rows, budget = required(request).splits["train"], request.budget
+    encoded = model.kind.questions(rows, request.backbone.tokenizer, budget.max_length)
+    collate, device = model.kind.collate(request.backbone.tokenizer), weights.device
+    generator = torch.Generator().manual_seed(request.seed)
+    optimiser = torch.optim.Adam([weights], lr=settings.learning_rate)
+
+    def entropy(places: list[int]) -> Tensor:
+        batch = {name: each.to(device) for name, each in collate([encoded[place] for place in places]).items()}
+        logs = model(**batch)["logits"].log_softmax(dim=-1)  # (batch, labels)
+        found: Tensor = -(logs.exp() * logs).sum(dim=-1).mean()
+        return found
+
+    def whole() -> float:
+        starts = range(0, len(encoded), budget.batch_size)
+        parts = [list(range(start, min(start + budget.batch_size, len(encoded)))) for start in starts]
+        with torch.no_grad():
+            return sum(entropy(part).item() * len(part) for part in parts) / len(encoded)
+
+    model.eval()
+    before = whole()
+    for _ in range(settings.steps):
+        places = torch.randperm(len(encoded), generator=generator)[: budget.batch_size].tolist()
+        (weights.grad,) = torch.autograd.grad(entropy(places), [weights])
+        optimiser.step()
+    return [before, whole()]
+
+
+COMPOSITION = Composition(
+    title="AdaMerging",
+    paper="Yang et al. 2024, arXiv:2310.02575",
+    settings=Settings,
+    compose=compose,
+    needs_target=True,
+)

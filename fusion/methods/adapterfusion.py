@@ -1,0 +1,101 @@
+"""AdapterFusion: frozen bottleneck adapters under attention that the target's examples teach.
+
+Each layer gets Q, K, V (3 h² + 2 h numbers), so that it can choose the adapter token by token; the sources themselves
+never change. The paper trains with learning rate 5e-5 for up to ten epochs on thousands of examples. With AdamW a
+weight moves by at most about the learning rate in a step, and a few hundred examples are some dozens of steps: at 5e-5
+attention would stay where it began, at the uniform average. Hence the larger default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from fusion.composition import Composed, Composition, CompositionSettings
+from fusion.target import begin, required, train
+from workbench.errors import InputError
+from workbench.evaluation import BATCH_SIZE
+from workbench.libraries.adapterfusion import FUSION, LIBRARY
+from workbench.methods.adapterfusion import Settings as LayerSettings
+from workbench.methods.adapterfusion import configure, penalty
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fusion.composition import Request
+    from workbench.model import TaskModel
+
+
+class Settings(LayerSettings, CompositionSettings):
+    """The fusion layer's own settings."""
+
+
+def compose(request: Request, settings: Settings) -> Composed:
+    """Return the sources under a fusion layer that was trained on the target, its head along.
+
+    ``details`` holds the attention weights on the target's validation texts: for each layer (and place in it, where
+    there are two), the mean over texts and their tokens, one number for each source; ``weights`` is the mean of these.
+
+    Raises:
+        InputError: no target, or sources of different methods.
+        TrainingError: the loss is not a finite number.
+    """
+    required(request)
+    methods = sorted({source.manifest.method for source in request.sources})
+    if len(methods) > 1:
+        hint = "AdapterFusion puts one attention where all its adapters sit: give adapters of one method."
+        raise InputError(f"the sources are of different methods: {', '.join(methods)}", hint=hint)
+    own = LayerSettings.model_validate(settings.model_dump())
+    config = replace(configure(own, request.backbone.config), sources=tuple(each.folder for each in request.sources))
+    torch.manual_seed(request.seed)
+    body = LIBRARY.attach(request.backbone.load(), config)
+    begun = begin(body, request)
+    record = train(begun, request, "adapterfusion", own, penalty(own))
+    attention = attention_weights(begun.model, request)
+    return Composed(
+        body.eval(),
+        "adapterfusion",
+        own,
+        head=begun.model.head,
+        fit=record,
+        weights=tuple(np.mean(list(attention.values()), axis=0).tolist()),
+        facts={"validation_before": begun.epoch.validation},
+        details=attention,
+    )
+
+
+@torch.inference_mode()
+def attention_weights(model: TaskModel, request: Request) -> dict[str, tuple[float, ...]]:
+    """Return what each fusion layer gives each source, on average over the tokens of the validation texts.
+
+    The body runs in float32 here whatever the precision: the package turns the weights into numpy, which has no bf16.
+    """
+    tokenizer, rows = request.backbone.tokenizer, required(request).splits["validation"]
+    encoded = model.kind.encode(rows, tokenizer, request.budget.max_length)
+    collate, device = model.kind.collate(tokenizer), next(model.parameters()).device
+    sums: dict[str, NDArray[np.float64]] = {}
+    tokens = 0.0
+    for start in range(0, len(encoded), BATCH_SIZE):
+        batch = collate(encoded[start : start + BATCH_SIZE])
+        inputs = {name: each.to(device) for name, each in batch.items() if name != "labels"}
+        found = model.body(**inputs, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"][FUSION]
+        mask = batch["attention_mask"].numpy()[:, :, None]  # (batch, tokens, 1)
+        tokens += float(mask.sum())
+        for layer, places in found.items():
+            for place, weights in places.items():  # (batch, tokens, sources)
+                name = f"layer {layer}" if len(places) == 1 else f"layer {layer} {place}"
+                sums[name] = sums.get(name, 0.0) + (weights.astype(np.float64) * mask).sum(axis=(0, 1))
+    return {name: tuple((total / tokens).tolist()) for name, total in sums.items()}
+
+
+COMPOSITION = Composition(
+    title="AdapterFusion",
+    paper="Pfeiffer et al. 2021, arXiv:2005.00247, eq. 1–3",
+    settings=Settings,
+    compose=compose,
+    libraries=("adapters",),
+    needs_target=True,
+)

@@ -1,0 +1,48 @@
+"""average: the weighted mean of updates, exact; of bottlenecks, parameter by parameter.
+
+For LoRA this averages functions of the weights: the mean of ΔW, at its own rank. Bottlenecks are not linear in their
+parameters: two that compute the same in another order of their hidden units average to something else. Means of
+bottlenecks make sense for those that started from the same weights; AdapterSoup (arXiv:2302.07027) does that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusion import bottleneck
+from fusion.composition import Composition, MergeSettings, arithmetic, chosen_weights, uniform
+from fusion.lowrank import weighted_sum
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusion.composition import Composed, Request
+    from fusion.lowrank import Merged, Update
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
+    """Return Σ wᵢ ΔWᵢ, with wᵢ = 1 / n by default; ``rank`` cuts it."""
+    return weighted_sum(updates, weights, settings.rank)
+
+
+def compose(request: Request, settings: MergeSettings) -> Composed:
+    """Return the mean of LoRA updates or of bottleneck parameters, whichever the sources are.
+
+    Raises:
+        InputError: ``rank`` is given for bottlenecks, or as :func:`fusion.bottleneck.average` and ``arithmetic``.
+    """
+    if request.sources[0].manifest.library == "peft":
+        return arithmetic(merge, uniform)(request, settings)
+    if settings.rank:
+        raise InputError("bottlenecks have no rank to cut", where="rank", hint="Leave it out.")
+    return bottleneck.average(request, chosen_weights(settings.weights, len(request.sources), uniform))
+
+
+COMPOSITION = Composition(
+    title="Weighted average",
+    paper="Wortsman et al. 2022, arXiv:2203.05482; of adapters: Chronopoulou et al. 2023, arXiv:2302.07027",
+    settings=MergeSettings,
+    compose=compose,
+    libraries=("peft", "adapters"),
+)

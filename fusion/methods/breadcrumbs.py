@@ -1,0 +1,48 @@
+"""breadcrumbs: drop each module's smallest entries and its outliers, then add up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.dense import Rule, densely
+from fusion.lowrank import LowRank, Merged, Update
+from fusion.pruning import band, trim_tails_, weighted_total
+
+
+class Settings(MergeSettings):
+    """The paper's values; magnitudes between the shares ``lower`` (β) and ``upper`` (γ) stay."""
+
+    lower: float = Field(0.85, ge=0, lt=1, description="β: the share of smallest entries that is dropped")
+    upper: float = Field(0.993, gt=0, le=1, description="γ: what is larger than this share is dropped")
+    scale: float = Field(0.3, allow_inf_nan=False, description="α, a factor on the whole")
+
+    @model_validator(mode="after")
+    def _something_stays(self) -> Self:
+        if self.lower >= self.upper:
+            raise ValueError(f"lower has to be below upper, got {self.lower} and {self.upper}")
+        return self
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return α Σ wᵢ (mᵢ ⊙ ΔWᵢ)."""
+    shares = [settings.scale * weight for weight in weights]
+
+    def rule(pairs: tuple[LowRank, ...]) -> Rule:
+        bands = [band(pair, settings.lower, settings.upper) for pair in pairs]
+        return lambda deltas: weighted_total(
+            (trim_tails_(delta, *kept) for delta, kept in zip(deltas, bands, strict=True)), shares
+        )
+
+    return densely(updates, settings.rank, seed, rule)
+
+
+COMPOSITION = Composition(
+    title="Model Breadcrumbs",
+    paper="Davari & Belilovsky 2024, arXiv:2312.06795, § 3",
+    settings=Settings,
+    compose=arithmetic(merge),
+)

@@ -1,0 +1,40 @@
+"""dare: drop entries of each update at random, rescale the rest, add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.dense import densely
+from fusion.lowrank import Merged, Update
+from fusion.pruning import drop_, weighted_total
+
+
+class Settings(MergeSettings):
+    """The paper searches drop rates from 0.1 to 0.9; rescaling adds noise of p / (1 − p) times the update's energy."""
+
+    drop: float = Field(0.5, ge=0, lt=1, description="p, the share of entries that are dropped")
+    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return λ Σ wᵢ (mᵢ ⊙ ΔWᵢ) / (1 − p), the masks drawn from ``seed``: by module, block of rows, source."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = [settings.scale * weight for weight in weights]
+
+    def rule(deltas: Iterator[Tensor]) -> Tensor:
+        return weighted_total((drop_(delta, settings.drop, generator) for delta in deltas), shares)
+
+    return densely(updates, settings.rank, seed, lambda pairs: rule)
+
+
+COMPOSITION = Composition(
+    title="DARE",
+    paper="Yu et al. 2024, arXiv:2311.03099, § 3",
+    settings=Settings,
+    compose=arithmetic(merge),
+)

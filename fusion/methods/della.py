@@ -1,0 +1,51 @@
+"""della: drop entries at random, small ones more often, rescale, elect signs and average what agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.dense import densely
+from fusion.lowrank import Merged, Update
+from fusion.pruning import drop_by_rank_, elect
+
+
+class Settings(MergeSettings):
+    """Drop rates run from ``drop`` − ``window`` / 2 for a row's largest entry to ``drop`` + ``window`` / 2."""
+
+    drop: float = Field(0.5, gt=0, lt=1, description="p, the mean drop rate")
+    window: float = Field(0.2, ge=0, description="ε, how far drop rates spread around p")
+    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+
+    @model_validator(mode="after")
+    def _rates_are_probabilities(self) -> Self:
+        if not self.window / 2 <= min(self.drop, 1 - self.drop):
+            raise ValueError(f"drop ± window / 2 has to lie within 0 and 1, got {self.drop} ± {self.window / 2}")
+        return self
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return λ times the disjoint mean of wᵢ MagPrune(ΔWᵢ); masks drawn as for dare."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = [settings.scale * weight for weight in weights]
+
+    def rule(deltas: Iterator[Tensor]) -> Tensor:
+        return elect(
+            drop_by_rank_(delta, settings.drop, settings.window, generator).mul_(share)
+            for delta, share in zip(deltas, shares, strict=True)
+        )
+
+    return densely(updates, settings.rank, seed, lambda pairs: rule)
+
+
+COMPOSITION = Composition(
+    title="DELLA",
+    paper="Deep et al. 2024, arXiv:2406.11617, § 3",
+    settings=Settings,
+    compose=arithmetic(merge),
+)

@@ -1,0 +1,133 @@
+"""Fisher merging: entry by entry, a source counts as much as its own predictions hang on that entry.
+
+ΔW = Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, where Fᵢ (out, in) is the diagonal of source i's Fisher information: the mean over the target's
+texts of the squared gradient of log p(y | x), y drawn from source i's own model (its body and its head). The result is
+not low-rank and is cut to the largest source's rank. It costs a forward and a backward pass of the texts for each
+source, and memory for three matrices of each adapted module's size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from fusion import lora
+from fusion.composition import Composed, Composition, CompositionSettings
+from fusion.dense import randomised_svd
+from fusion.lowrank import collect, largest_rank
+from fusion.mixing import Mixture, mixture
+from fusion.target import required
+from workbench.adaptation import HEAD_FILE
+from workbench.kinds import KINDS
+from workbench.learning import adaptation_of
+from workbench.model import TaskModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from torch import Tensor
+
+    from fusion.composition import Request
+    from workbench.store import StoredAdapter
+
+BATCH = 16  # each example's gradient of each module is in memory at once
+FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no source cares, the plain mean is taken
+
+
+class Settings(CompositionSettings):
+    """``examples`` bounds the time; Fisher information is a mean and needs few."""
+
+    examples: int = Field(128, ge=1, description="texts of the target's training split that are read, the first ones")
+    rank: int | None = Field(None, ge=1, description="rank of the result; the largest source's if null")
+
+
+def compose(request: Request, settings: Settings) -> Composed:
+    """Return the Fisher-weighted mean of the sources as one LoRA; the target's labels are not looked at.
+
+    Raises:
+        InputError: no target, or a source that is no plain LoRA.
+    """
+    required(request)
+    mixed = mixture(request)
+    fishers = (fisher(mixed, source, request, settings.examples) for source in range(mixed.sources))
+    merged = fisher_mean(mixed, fishers)
+    rank, generator = settings.rank or largest_rank(request.updates), torch.Generator().manual_seed(request.seed)
+    cut = collect((name, randomised_svd(matrix, rank, generator)) for name, matrix in merged.items())
+    body, own = lora.attach(request.backbone, cut.update)
+    return Composed(body, "lora", own, facts=cut.facts)
+
+
+def fisher_mean(mixed: Mixture, fishers: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return module → Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, (out, in); ``fishers`` are taken one after the other."""
+    above: dict[str, Tensor] = {}
+    below: dict[str, Tensor] = {}
+    for source, each in enumerate(fishers):
+        alone = mixed.weighted(mixed.one(source))
+        for name, found in each.items():
+            weight = found + FLOOR * found.mean() + torch.finfo(found.dtype).tiny
+            delta = alone[name].b @ alone[name].a  # (out, in)
+            above[name] = above[name] + weight * delta if source else weight * delta
+            below[name] = below[name] + weight if source else weight
+    return {name: above[name] / below[name] for name in above}
+
+
+def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict[str, Tensor]:
+    """Return module → mean over texts of (∂ log p(y | x) / ∂W)², (out, in), y drawn with the request's seed.
+
+    One text's gradient of W is Σ_t δ_t x_tᵀ, with x_t what goes into the module at token t and δ_t the gradient of what
+    comes out; texts of a batch do not touch each other, so that one backward pass gives all of them.
+    """
+    mixed.weigh(mixed.one(source))
+    model = _own_model(request.sources[source], mixed.body, request)
+    kind, tokenizer = KINDS.get(required(request).kind), request.backbone.tokenizer
+    rows = required(request).splits["train"]
+    rows = rows.select(range(min(examples, len(rows))))
+    encoded, collate = kind.encode(rows, tokenizer, request.budget.max_length), kind.collate(tokenizer)
+    generator, device = torch.Generator().manual_seed(request.seed), next(model.parameters()).device
+    sums: dict[str, Tensor] = {}
+    passed: dict[
+        str, tuple[Tensor, Tensor]
+    ] = {}  # what went in (batch, tokens, in), what came out (batch, tokens, out)
+
+    def catch(name: str) -> Callable[..., None]:
+        def hook(module: Any, given: tuple[Tensor, ...], out: Tensor) -> None:
+            passed[name] = given[0].detach().float(), out
+
+        return hook
+
+    layers = {name: mixed.body.get_submodule(f"{lora.PREFIX}{name}") for name in mixed.update}
+    hooks = [layer.register_forward_hook(catch(name)) for name, layer in layers.items()]
+    for start in range(0, len(encoded), BATCH):
+        batch = {name: each.to(device) for name, each in collate(encoded[start : start + BATCH]).items()}
+        labels = batch.pop("labels")
+        read, _ = model.kind.read(model, batch, labels)
+        logits = model.head(read)  # (answers, labels)
+        drawn = torch.multinomial(logits.detach().softmax(dim=-1).cpu(), 1, generator=generator).squeeze(1)
+        loss = nn.functional.cross_entropy(logits, drawn.to(device), reduction="sum")
+        gradients = torch.autograd.grad(loss, [out for _, out in passed.values()])
+        for (name, (inputs, _)), gradient in zip(passed.items(), gradients, strict=True):
+            squares = torch.einsum("bto,bti->boi", gradient.float(), inputs).square().sum(dim=0)  # (out, in)
+            sums[name] = sums[name] + squares if name in sums else squares
+    for hook in hooks:
+        hook.remove()
+    return {name: total / len(encoded) for name, total in sums.items()}
+
+
+def _own_model(source: StoredAdapter, body: nn.Module, request: Request) -> TaskModel:
+    manifest = source.manifest
+    adaptation = adaptation_of(manifest, request.backbone)
+    head = adaptation.stored_head(source.folder / HEAD_FILE, manifest.task.kind, len(manifest.task.labels))
+    kind = KINDS.get(manifest.task.kind)
+    return TaskModel(body, head.requires_grad_(False), kind, request.backbone.pooling, request.precision).eval()
+
+
+COMPOSITION = Composition(
+    title="Fisher-weighted average",
+    paper="Matena & Raffel 2022, arXiv:2111.09832",
+    settings=Settings,
+    compose=compose,
+    needs_target=True,
+)

@@ -1,0 +1,40 @@
+"""magnitude: keep each module's largest entries, then add up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.dense import Rule, densely
+from fusion.lowrank import LowRank, Merged, Update
+from fusion.pruning import floor, trim_, weighted_total
+
+
+class Settings(MergeSettings):
+    """The density is that of TIES, whose first step this is."""
+
+    density: float = Field(0.2, gt=0, le=1, description="share of entries that stay")
+    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return λ Σ wᵢ (mᵢ ⊙ ΔWᵢ)."""
+    shares = [settings.scale * weight for weight in weights]
+
+    def rule(pairs: tuple[LowRank, ...]) -> Rule:
+        floors = [floor(pair, settings.density) for pair in pairs]
+        return lambda deltas: weighted_total(
+            (trim_(delta, least) for delta, least in zip(deltas, floors, strict=True)), shares
+        )
+
+    return densely(updates, settings.rank, seed, rule)
+
+
+COMPOSITION = Composition(
+    title="Magnitude pruning",
+    paper="Han et al. 2015, arXiv:1506.02626, § 3",
+    settings=Settings,
+    compose=arithmetic(merge),
+)

@@ -1,0 +1,69 @@
+"""mix: Σ wᵢ ΔWᵢ with weights learned by gradient from the target's examples; the sources' factors are frozen.
+
+A weight for each source, for each layer and source, or for each module and source (aTLAS), all beginning at the uniform
+average. LoRA-Flow's weights also differ from token to token, so that its result is no LoRA; these do not. There are so
+few that some dozens of examples are enough to learn them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from fusion import lora
+from fusion.composition import Composed, Composition, CompositionSettings
+from fusion.mixing import Per, mixture
+from fusion.target import begin, required, train
+
+if TYPE_CHECKING:
+    from fusion.composition import Request
+
+
+class Settings(CompositionSettings):
+    """The learning rate is that of the weights and of the head alike."""
+
+    per: Per = Field("layer", description="whether modules share weights: all of them, those of a layer, or none")
+    learning_rate: float = Field(1e-2, gt=0)
+    rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
+
+
+def compose(request: Request, settings: Settings) -> Composed:
+    """Return the mixture as one LoRA; ``details`` holds the weights of each group of modules, ``weights`` their mean.
+
+    The head is fitted on the uniform average first and then trained along with the weights; where the result is
+    truncated, it is fitted anew.
+
+    Raises:
+        InputError: no target, or a source that is no plain LoRA.
+        TrainingError: the loss is not a finite number.
+    """
+    required(request)
+    mixed = mixture(request, settings.per)
+    weights = mixed.learnable(mixed.uniform())
+    own = mixed.settings.model_copy(update={"learning_rate": settings.learning_rate})
+    begun = begin(mixed.body, request)
+    record = train(begun, request, "lora", own)
+    found = weights.detach()
+    merged = mixed.merged(found, settings.rank)
+    body, stored = lora.attach(request.backbone, merged.update)
+    whole = settings.rank is None
+    return Composed(
+        body,
+        "lora",
+        stored,
+        head=begun.model.head if whole else None,
+        fit=record if whole else None,
+        weights=tuple(found.mean(dim=0).tolist()),
+        facts={**merged.facts, "validation_before": begun.epoch.validation},
+        details=mixed.named(found),
+    )
+
+
+COMPOSITION = Composition(
+    title="Learned mixture of LoRAs",
+    paper="Wang et al. 2024, LoRA-Flow, arXiv:2402.11455; Zhang et al. 2024, aTLAS, arXiv:2407.02880",
+    settings=Settings,
+    compose=compose,
+    needs_target=True,
+)

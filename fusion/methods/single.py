@@ -1,0 +1,35 @@
+"""single: one source as it is, under a new head; the plainest way to reuse an adapter, and the one to beat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fusion.composition import Composed, Composition, CompositionSettings
+from workbench.errors import InputError
+from workbench.learning import adaptation_of, open_adapter
+
+if TYPE_CHECKING:
+    from fusion.composition import Request
+
+
+def compose(request: Request, settings: CompositionSettings) -> Composed:
+    """Return the one source's body.
+
+    Raises:
+        InputError: there are several sources.
+    """
+    if len(request.sources) != 1:
+        names = ", ".join(source.id for source in request.sources)
+        raise InputError(f"single takes one source, got {len(request.sources)}: {names}")
+    source = request.sources[0]
+    body = open_adapter(source, request.backbone).body
+    return Composed(body, source.manifest.method, adaptation_of(source.manifest, request.backbone).settings)
+
+
+COMPOSITION = Composition(
+    title="Single adapter",
+    paper="He et al. 2023, MerA, arXiv:2308.15982: single adapters can beat AdapterFusion",
+    settings=CompositionSettings,
+    compose=compose,
+    libraries=("peft", "adapters", "plain"),
+)

@@ -1,0 +1,50 @@
+"""slerp: go from one update to another along an arc, module by module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fusion.composition import Composition, MergeSettings, arithmetic, uniform
+from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, inner, norm, spectrum, stack
+from workbench.errors import InputError
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSettings, seed: int) -> Merged:
+    """Return (sin((1 − t)Ω) ΔW₁ + sin(tΩ) ΔW₂) / sin Ω, with t = w₂ / (w₁ + w₂) and Ω the angle between the two.
+
+    A linear combination, hence low-rank exactly, at the rank of both together unless ``rank`` is given. Where the two
+    are parallel, opposite, or one is zero, there is no arc, and the combination is (1 − t) ΔW₁ + t ΔW₂. More than two
+    sources are refused, since the result of repeated arcs hangs on their order.
+
+    Raises:
+        InputError: not two sources, or weights that give no t in [0, 1].
+    """
+    if len(updates) != 2:
+        hint = "Arcs of arcs hang on the order; use `average` for more."
+        raise InputError(f"slerp takes two sources, got {len(updates)}", hint=hint)
+    if min(weights) < 0 or not sum(weights):
+        raise InputError(f"slerp needs weights ≥ 0 that are not all zero, got {list(weights)}", where="weights")
+    t = weights[1] / sum(weights)
+
+    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+        return spectrum(stack(pairs, _arc(pairs[0], pairs[1], t)), settings.rank).truncated()
+
+    return by_module(updates, one)
+
+
+def _arc(one: LowRank, other: LowRank, t: float) -> tuple[float, float]:
+    size = norm(one) * norm(other)
+    cosine = inner(one, other) / size if size else 1.0
+    if abs(cosine) > 1 - 1e-6:
+        return 1 - t, t
+    angle = math.acos(cosine)
+    return math.sin((1 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)
+
+
+COMPOSITION = Composition(
+    title="Spherical interpolation",
+    paper="Shoemake 1985, doi:10.1145/325165.325242, § 3.3",
+    settings=MergeSettings,
+    compose=arithmetic(merge, uniform),
+)

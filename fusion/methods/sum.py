@@ -1,0 +1,29 @@
+"""sum: task arithmetic, θ₀ + λ Σ wᵢ ΔWᵢ, exact at its own rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.lowrank import Merged, Update, weighted_sum
+
+
+class Settings(MergeSettings):
+    """The result has the numerical rank of the sum unless ``rank`` is given."""
+
+    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return λ Σ wᵢ ΔWᵢ."""
+    return weighted_sum(updates, [settings.scale * weight for weight in weights], settings.rank)
+
+
+COMPOSITION = Composition(
+    title="Task arithmetic",
+    paper="Ilharco et al. 2023, arXiv:2212.04089, § 2",
+    settings=Settings,
+    compose=arithmetic(merge),
+)

@@ -1,0 +1,41 @@
+"""ties: trim small entries, elect a sign for each entry, average what agrees with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.dense import Rule, densely
+from fusion.lowrank import LowRank, Merged, Update
+from fusion.pruning import floor, floor_across, trimmed_election
+
+
+class Settings(MergeSettings):
+    """``scope``: whether the largest entries are sought in a whole update, as the paper does, or in each module."""
+
+    density: float = Field(0.2, gt=0, le=1, description="share of entries that stay")
+    scope: Literal["global", "module"] = "global"
+    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return λ times the disjoint mean of wᵢ ΔWᵢ, trimmed; the weights count in the election."""
+    shares = [settings.scale * weight for weight in weights]
+    across = [floor_across(update, settings.density) for update in updates] if settings.scope == "global" else None
+
+    def rule(pairs: tuple[LowRank, ...]) -> Rule:
+        floors = across or [floor(pair, settings.density) for pair in pairs]
+        return lambda deltas: trimmed_election(deltas, floors, shares)
+
+    return densely(updates, settings.rank, seed, rule)
+
+
+COMPOSITION = Composition(
+    title="TIES",
+    paper="Yadav et al. 2023, arXiv:2306.01708, § 3",
+    settings=Settings,
+    compose=arithmetic(merge),
+)

@@ -1,0 +1,94 @@
+"""warm-start: a LoRA of its own for the target that begins as a composition of others and then trains on.
+
+The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from fusion import lora
+from fusion.composition import Composed, Composition, CompositionSettings
+from fusion.lowrank import LowRank, collect, spectrum
+from fusion.target import Begun, begin, required, train
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fusion.composition import Request
+    from fusion.lowrank import Merged, Update
+    from workbench.methods.lora import Settings as LoraSettings
+
+
+class Settings(CompositionSettings):
+    """``start``: a composition method, or several, of which the one that validates best before training is taken."""
+
+    start: tuple[str, ...] = Field(("average",), min_length=1)
+    rank: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+def compose(request: Request, settings: Settings) -> Composed:
+    """Return the LoRA after training; the curve of ``fit`` tells after how many steps it reached a score.
+
+    ``facts`` tell the validation score before the first step, and the place of the chosen start among ``start``.
+
+    Raises:
+        InputError: no target, a start that is not registered or gives no LoRA, or a source that is no plain LoRA.
+        TrainingError: the loss is not a finite number.
+    """
+    required(request)
+    starts = [_start(name, request, settings.rank) for name in settings.start]
+    begun, own, merged, weights = max(starts, key=lambda one: _quality(one[0]))
+    chosen = [one[0] for one in starts].index(begun)
+    own = own.model_copy(update={"learning_rate": settings.learning_rate})
+    record = train(begun, request, "lora", own)
+    facts = {**merged.facts, "validation_before": begun.epoch.validation, "start": float(chosen)}
+    model = begun.model
+    return Composed(model.body, "lora", own, head=model.head, fit=record, weights=weights, facts=facts)
+
+
+def _start(name: str, request: Request, rank: int) -> tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]:
+    from fusion.methods import COMPOSITIONS
+
+    card = COMPOSITIONS.get(name, "start")
+    if "peft" not in card.libraries or card.settings is Settings:
+        raise InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
+    composed = card.compose(replace(request, label=f"{request.label} · {name}", scratch=None), card.settings())
+    cut = collect((module, spectrum(pair, rank).truncated()) for module, pair in update_of(composed.body).items())
+    body, own = lora.attach(request.backbone, cut.update)
+    return begin(body, request), own, cut, composed.weights
+
+
+def update_of(body: nn.Module) -> Update:
+    """Return the weight update of a body that carries a LoRA, scaling included."""
+    found = {}
+    for name, module in body.named_modules():
+        layer: Any = module
+        if hasattr(layer, "lora_B"):
+            scaling = layer.scaling["default"]
+            b, a = layer.lora_B["default"].weight.detach(), layer.lora_A["default"].weight.detach()
+            found[name.removeprefix(lora.PREFIX)] = LowRank(scaling * b, a)
+    return found
+
+
+def _quality(begun: Begun) -> tuple[float, float]:
+    return begun.epoch.validation, begun.epoch.validation_log_likelihood
+
+
+COMPOSITION = Composition(
+    title="Warm start",
+    paper="after Vu et al. 2022, SPoT, arXiv:2110.07904: a prompt for a task begins as that of another",
+    settings=Settings,
+    compose=compose,
+    needs_target=True,
+)

@@ -1,0 +1,137 @@
+"""LoRAs side by side in one body, each under weights of its own: the body is built once and weighed as often as needed.
+
+Σ wᵢ bᵢ aᵢ = [w₁b₁ … wₙbₙ] [a₁; …; aₙ] is one LoRA of rank Σ rᵢ whose columns are scaled; nothing is loaded again, and
+what was evaluated is, to the last bit, what is stored.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from fusion import lora
+from fusion.lowrank import LowRank, Merged, Truncated, aligned, collect, norm, spectrum, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fusion.composition import Request
+    from workbench.methods.lora import Settings
+
+Per = Literal["source", "layer", "module"]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Sources in one body. Weights are (groups, sources): modules of one group share a row.
+
+    Attributes:
+        body: the backbone with all factors as one LoRA.
+        settings: of that LoRA.
+        update: the factors side by side, each source with weight 1.
+        owners: module → which source each of its columns belongs to, (Σ rᵢ,).
+        rows: module → its row of the weights.
+        groups: names of the rows.
+        sources: how many there are.
+    """
+
+    body: nn.Module
+    settings: Settings
+    update: Mapping[str, LowRank]
+    owners: Mapping[str, Tensor]
+    rows: Mapping[str, int]
+    groups: tuple[str, ...]
+    sources: int
+
+    def uniform(self) -> Tensor:
+        """Return 1 / sources everywhere, (groups, sources)."""
+        return torch.full((len(self.groups), self.sources), 1 / self.sources)
+
+    def one(self, source: int) -> Tensor:
+        """Return weights that leave one source alone as it is, (groups, sources)."""
+        return torch.eye(self.sources)[source].repeat(len(self.groups), 1)
+
+    def weighted(self, weights: Tensor) -> dict[str, LowRank]:
+        """Return Σ wᵢ ΔWᵢ exactly, of rank Σ rᵢ."""
+        return {
+            name: LowRank(pair.b * weights[self.rows[name]][self.owners[name]], pair.a)
+            for name, pair in self.update.items()
+        }
+
+    def weigh(self, weights: Tensor) -> None:
+        """Put ``weights`` on the sources in the body."""
+        lora.fill(self.body, self.weighted(weights))
+
+    def merged(self, weights: Tensor, rank: int | None) -> Merged:
+        """Return Σ wᵢ ΔWᵢ, exactly, or its best approximation of at most ``rank``; with the facts of the truncation."""
+        found = self.weighted(weights).items()
+        if rank is not None:
+            return collect((name, spectrum(pair, rank).truncated()) for name, pair in found)
+        return collect((name, Truncated(pair, norm(pair) ** 2, 0.0)) for name, pair in found)
+
+    def learnable(self, weights: Tensor) -> nn.Parameter:
+        """Put weights that begin at ``weights`` on the sources and return them: all of the body that is trained."""
+        self.weigh(torch.ones_like(weights))
+        self.body.requires_grad_(False)
+        learned = nn.Parameter(weights.clone())
+        for name, owners in self.owners.items():
+            layer: Any = self.body.get_submodule(f"{lora.PREFIX}{name}")
+            factor = layer.lora_B["default"]
+            parametrize.register_parametrization(factor, "weight", _Columns(learned, self.rows[name], owners))
+        return learned
+
+    def named(self, weights: Tensor) -> dict[str, tuple[float, ...]]:
+        """Return the weights of each group by its name."""
+        return {name: tuple(row.tolist()) for name, row in zip(self.groups, weights, strict=True)}
+
+
+class _Columns(nn.Module):
+    """b (out, Σ rᵢ) → its columns times their sources' weights."""
+
+    def __init__(self, weights: nn.Parameter, row: int, owners: Tensor) -> None:
+        super().__init__()
+        self.weights, self.row, self.owners = weights, row, owners
+
+    def forward(self, b: Tensor) -> Tensor:
+        return b * self.weights[self.row][self.owners.to(b.device)]
+
+
+def mixture(request: Request, per: Per = "source") -> Mixture:
+    """Return the sources of ``request`` in one body, with a row of weights for all modules, each layer or each module.
+
+    Raises:
+        InputError: a source is no plain LoRA, or they belong to different models.
+    """
+    update, owners = side_by_side(request.updates)
+    names = {module: _group(module, per) for module in update}
+    groups = tuple(sorted(set(names.values()), key=_natural))
+    rows = {module: groups.index(name) for module, name in names.items()}
+    body, settings = lora.attach(request.backbone, update)
+    return Mixture(body, settings, update, owners, rows, groups, len(request.sources))
+
+
+def side_by_side(updates: Sequence[Mapping[str, LowRank]]) -> tuple[dict[str, LowRank], dict[str, Tensor]]:
+    """Return the factors of all updates in one, and whose each column of b (row of a) is."""
+    update, owners = {}, {}
+    for module, pairs in aligned(updates):
+        update[module] = stack(pairs, [1.0] * len(pairs))
+        ranks = torch.tensor([pair.rank for pair in pairs])
+        owners[module] = torch.arange(len(pairs)).repeat_interleave(ranks)
+    return update, owners
+
+
+def _group(module: str, per: Per) -> str:
+    if per == "source":
+        return "all"
+    number = re.search(r"\.(\d+)\.", module)
+    return f"layer {number[1]}" if per == "layer" and number else module
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return what sorts ``layer 10`` behind ``layer 2``."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,122 @@
+"""Which of many adapters suits a task with few labelled examples, one way to tell a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.errors import InputError
+from workbench.evaluation import features
+from workbench.learning import open_adapter
+from workbench.registry import Modules
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from fusion.heads import Features
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.model import Precision
+    from workbench.store import StoredAdapter
+
+NOT_FINITE = "its features of the target's texts are not all finite"
+
+
+@dataclass(frozen=True)
+class RankingRequest:
+    """What a ranking is asked for.
+
+    Attributes:
+        candidates: the adapters to rank, all trained on ``backbone``.
+        target: the task that one is wanted for, drawn to its few examples already; its training split alone is read.
+        backbone: the frozen model below.
+        precision: the arithmetic of the body.
+        max_length: where texts are cut, in tokens.
+        seed: of every random choice.
+        texts: rows that a candidate was trained on, by its id, as far as they are at hand.
+    """
+
+    candidates: tuple[StoredAdapter, ...]
+    target: Task
+    backbone: Backbone
+    precision: Precision
+    max_length: int
+    seed: int = 0
+    texts: Mapping[str, Dataset] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> list[int]:
+        """The labels of the target's training examples.
+
+        Raises:
+            InputError: fewer than two labels have examples, or the target has no labels at all.
+        """
+        if not self.target.labels:
+            hint = f"{self.target.name} is answered in words; rank by what needs no labels (similarity)."
+            raise InputError("this ranking compares features with labels", hint=hint)
+        labels: list[int] = self.target.splits["train"]["label"][:]
+        if len(set(labels)) < 2:
+            raise InputError(
+                f"the training examples of {self.target.name} have fewer than two labels",
+                hint="Give at least one example of two labels; the adapters cannot be told apart otherwise.",
+            )
+        return labels
+
+    @cached_property
+    def features(self) -> dict[str, Features]:
+        """What each candidate's body makes of the target's training texts, by id: (examples, hidden_size)."""
+        found = {}
+        for source in self.candidates:
+            model = open_adapter(source, self.backbone)
+            model.precision = self.precision
+            found[source.id] = features(model, self.target.splits["train"], self.backbone.tokenizer, self.max_length)
+        return found
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a candidate suits the target.
+
+    Attributes:
+        value: higher is better, comparable within one ranking only; None where it could not be told.
+        reason: why not.
+    """
+
+    value: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A way to rank: a card that names its paper.
+
+    Attributes:
+        title: the name in the literature.
+        paper: where it was introduced.
+        rank: the score of each candidate, by id.
+    """
+
+    title: str
+    paper: str
+    rank: Callable[[RankingRequest], dict[str, Score]]
+
+
+def score_each(request: RankingRequest, measure: Callable[[Features], float]) -> dict[str, Score]:
+    """Return what ``measure`` makes of each candidate's features on the target's training texts."""
+    return {
+        name: Score(measure(found)) if np.isfinite(found).all() else Score(None, NOT_FINITE)
+        for name, found in request.features.items()
+    }
+
+
+def best_first(scores: Mapping[str, Score]) -> list[str]:
+    """Return the ids with a score, the highest first, then those without; equal ones in their old order."""
+    known = {name: score.value for name, score in scores.items() if score.value is not None}
+    return [*sorted(known, key=lambda name: -known[name]), *(name for name in scores if name not in known)]
+
+
+RANKINGS: Modules[Ranking] = Modules("ranking", __name__, "RANKING")

@@ -1,0 +1,141 @@
+"""route(): texts in, a score for each of several adapters out; what a router knows of an adapter, kept on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, save_file
+
+from fusion.reading import KIND, Reader
+from fusion.routing import ROUTERS, Query
+from workbench.assets import written_whole
+from workbench.errors import InputError
+from workbench.learning import versions
+from workbench.store import key
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from fusion.routing import Part, RouterSettings
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.model import Precision
+    from workbench.store import StoredAdapter
+
+ARRAYS, CARD = "part.safetensors", "part.json"
+
+
+@dataclass(frozen=True)
+class RoutingState:
+    """A router that knows its adapters.
+
+    Attributes:
+        router: its registered name.
+        settings: its hyper-parameters.
+        adapters: the adapters, in the order of the scores' columns.
+        parts: what it knows of each.
+        reader: the frozen backbone.
+    """
+
+    router: str
+    settings: RouterSettings
+    adapters: tuple[StoredAdapter, ...]
+    parts: tuple[Part, ...]
+    reader: Reader
+
+
+def route(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> NDArray[Any]:
+    """Return a score of each adapter for each text, higher is better: (texts, adapters).
+
+    Args:
+        state: the router and its adapters.
+        rows: the texts.
+        truth: for each text the column of the right adapter; only ``oracle`` reads it.
+    """
+    query = Query(rows, state.reader, truth)
+    return ROUTERS.get(state.router).score(state.parts, query, state.settings)
+
+
+def require_routable(router: str, adapters: Sequence[StoredAdapter], backbone: Backbone) -> None:
+    """Make sure that ``router`` can choose among ``adapters``.
+
+    Raises:
+        UnknownNameError: no such router.
+        InputError: no adapters, several of one task, or one that is on another backbone, of a kind or library that the
+            router cannot handle, or whose task has pairs of texts where the others' have single ones.
+    """
+    card = ROUTERS.get(router)
+    if not adapters:
+        raise InputError("there are no adapters to choose from", hint="Train some: workbench train TASK --method lora")
+    complaints = [complaint for each in adapters if (complaint := _complaint(each, backbone, card.libraries))]
+    complaints += [f"{', '.join(ids)} are all for {task}" for task, ids in _by_task(adapters).items() if len(ids) > 1]
+    if len({each.manifest.task.pair for each in adapters}) > 1:
+        pairs = [each.id for each in adapters if each.manifest.task.pair]
+        complaints.append(f"only {', '.join(pairs)} answer for pairs of texts")
+    if complaints:
+        hint = f"{card.title} routes among {KIND} adapters of {' or '.join(card.libraries)}, one for each task."
+        raise InputError(f"router {router} cannot choose among these: {'; '.join(complaints)}", hint=hint)
+
+
+def reader_for(adapters: Sequence[StoredAdapter], backbone: Backbone) -> Reader:
+    """Return how a router reads for these adapters: as many tokens as the longest reads, fp32 where any computes so."""
+    manifests = [each.manifest for each in adapters]
+    precision: Precision = "fp32" if any(each.precision == "fp32" for each in manifests) else "bf16"
+    return Reader(backbone, precision, max(each.budget.max_length for each in manifests))
+
+
+def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, reader: Reader) -> str:
+    """Return the SHA-256 over all that determines what ``router`` knows of ``adapter``."""
+    manifest = adapter.manifest
+    return key(
+        {
+            "router": router,
+            "settings": settings.model_dump(mode="json"),
+            "adapter": adapter.identity,
+            "examples": [manifest.task.fingerprint, manifest.budget.train_examples, manifest.seed],
+            "reader": [reader.backbone.pooling, reader.precision, reader.max_length],
+            "versions": versions(),
+        }
+    )
+
+
+def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, adapter: StoredAdapter) -> None:
+    """Write a part as safetensors, and beside it what it is of."""
+    told = {"router": router, "settings": settings.model_dump(mode="json"), "adapter": adapter.id}
+    with written_whole(folder) as place:
+        save_file({name: tensor.contiguous() for name, tensor in part.items()}, place / ARRAYS)
+        (place / CARD).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+
+def load_part(folder: Path) -> Part | None:
+    """Return what :func:`save_part` wrote; None where there is nothing."""
+    return load_file(folder / ARRAYS) if (folder / CARD).is_file() else None
+
+
+def fit_part(router: str, settings: RouterSettings, adapter: StoredAdapter, task: Task | None, reader: Reader) -> Part:
+    """Return what ``router`` comes to know of ``adapter``, whose task is drawn to the examples it was trained on."""
+    return ROUTERS.get(router).fit(adapter, task, reader, settings)
+
+
+def _complaint(adapter: StoredAdapter, backbone: Backbone, libraries: Sequence[str]) -> str | None:
+    manifest = adapter.manifest
+    if manifest.backbone.fingerprint != backbone.fingerprint:
+        return f"{adapter.id} was trained on {manifest.backbone.name}, not on {backbone.name}"
+    if manifest.task.kind != KIND:
+        return f"{adapter.id} is for {manifest.task.kind}"
+    if manifest.library not in libraries:
+        return f"{adapter.id} is an adapter of {manifest.library} ({manifest.method})"
+    return None
+
+
+def _by_task(adapters: Sequence[StoredAdapter]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in adapters:
+        found.setdefault(each.manifest.task.name, []).append(each.id)
+    return found

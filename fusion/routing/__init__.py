@@ -1,0 +1,74 @@
+"""Routers, one file each: which of several stored adapters answers a text whose task nobody names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from workbench.registry import Modules
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from fusion.reading import Reader
+    from workbench.contracts import Task
+    from workbench.store import StoredAdapter
+
+ANY = ("peft", "adapters", "plain")
+
+
+class RouterSettings(Settings):
+    """Base of every router's hyper-parameters."""
+
+
+Part: TypeAlias = "Mapping[str, Tensor]"  # what a router knows of one adapter
+
+
+@dataclass(frozen=True)
+class Query:
+    """Texts to be routed.
+
+    Attributes:
+        rows: their columns ``id``, ``text``, ``text_pair`` (pairs only); a column ``label`` is not read.
+        reader: the frozen backbone.
+        truth: for each text the place of the right adapter (texts,); None outside an evaluation.
+    """
+
+    rows: Dataset
+    reader: Reader
+    truth: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Router:
+    """A router: a card that names its paper and settings, and how it learns of adapters and scores them.
+
+    What it knows of one adapter hangs on that adapter, its task and the backbone alone: an adapter that comes later
+    changes nothing about those that are there.
+
+    Attributes:
+        title: the name in the literature.
+        paper: where it was introduced.
+        settings: the typed hyper-parameters.
+        fit: what there is to know of one adapter. The task is the adapter's own, drawn to the examples it was trained
+            on; None where the router ``reads_data`` not.
+        score: (texts, adapters), higher is better; one part for each adapter, in order.
+        reads_data: whether ``fit`` reads the training split of the adapter's task.
+        libraries: whose adapters it can route among.
+    """
+
+    title: str
+    paper: str
+    settings: type[RouterSettings]
+    fit: Callable[[StoredAdapter, Task | None, Reader, Any], Part]
+    score: Callable[[Sequence[Part], Query, Any], NDArray[np.floating[Any]]]
+    reads_data: bool = True
+    libraries: tuple[str, ...] = ANY
+
+
+ROUTERS: Modules[Router] = Modules("router", __name__, "ROUTER")

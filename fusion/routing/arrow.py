@@ -1,0 +1,64 @@
+"""arrow: the direction that each LoRA answers to most; its weights alone, no data.
+
+The paper chooses adapters for each token and module. Here one adapter answers a whole text, so the shares that arrow
+would give to the adapters are averaged over the text's tokens and over modules, on the hidden states of the frozen
+backbone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fusion import lora
+from fusion.lowrank import spectrum
+from fusion.reading import by_module
+from fusion.routing import Router, RouterSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from fusion.lowrank import LowRank
+    from fusion.reading import Reader
+    from fusion.routing import Part, Query
+    from workbench.contracts import Task
+    from workbench.store import StoredAdapter
+
+
+def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: RouterSettings) -> Part:
+    """Return module → v (in,), the top right singular vector of its ΔW."""
+    return {module: direction(update) for module, update in lora.read(adapter.folder).items()}
+
+
+def direction(update: LowRank) -> Tensor:
+    """Return the v (in,) of length 1 for which ‖ΔW v‖ is largest, up to its sign; 0 where ΔW is 0."""
+    found = spectrum(update, rank=1).vt  # (1, in), or (0, in)
+    return found.sum(dim=0).float()
+
+
+def score(parts: Sequence[Part], query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:
+    """Return the mean over tokens t and modules m of softmax over adapters of |⟨x_tm, v_m⟩|: (texts, adapters).
+
+    Raises:
+        InputError: the adapters change different modules.
+    """
+    return query.reader.matches(query.rows, by_module(parts), shares)
+
+
+def shares(states: Tensor, vectors: Tensor) -> Tensor:
+    """Return arrow's routing weights (…, adapters) of states (…, in), at temperature 1, for vectors (adapters, in)."""
+    return (states @ vectors.T).abs().softmax(dim=-1)
+
+
+ROUTER = Router(
+    title="Arrow",
+    paper="Ostapenko et al. 2024, arXiv:2405.11157, § 3.2",
+    settings=RouterSettings,
+    fit=fit,
+    score=score,
+    reads_data=False,
+    libraries=("peft",),
+)

@@ -1,0 +1,116 @@
+"""What compositions that look at the target's examples share: a model on it, a head that begins well, a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from fusion.heads import fit_head
+from workbench.adaptation import Adaptation
+from workbench.contracts import Epoch
+from workbench.errors import InputError
+from workbench.evaluation import evaluate, features
+from workbench.kinds import KINDS
+from workbench.model import TaskModel
+from workbench.training import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from fusion.composition import Request
+    from workbench.contracts import FitRecord, Task
+    from workbench.settings import MethodSettings
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A model for the target that was not trained yet.
+
+    Attributes:
+        model: with a fitted head.
+        epoch: its validation score, as epoch 0; there is no training loss yet.
+    """
+
+    model: TaskModel
+    epoch: Epoch
+
+
+def required(request: Request) -> Task:
+    """Return the target; raises InputError where there is none."""
+    if request.target is None:
+        raise InputError("this composition learns from a target task's examples, and there is no target")
+    return request.target
+
+
+def model_on(request: Request, body: nn.Module, head: nn.Module | None = None) -> TaskModel:
+    """Return ``body`` under ``head``, or under the kind's own head, as a model for the target."""
+    task = required(request)
+    kind = KINDS.get(task.kind)
+    own = head or kind.head(request.backbone, len(task.labels))
+    return TaskModel(body, own, kind, request.backbone.pooling, request.precision).eval()
+
+
+def needs_head(model: TaskModel) -> bool:
+    """Return whether the kind's head has to be fitted; a language model answers with the backbone's own."""
+    return bool(model.head.state_dict())
+
+
+def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
+    """Return the model under a head fitted on its frozen features, or as it is where its head is not fitted."""
+    if not needs_head(model):
+        return model
+    task, tokenizer, length = required(request), request.backbone.tokenizer, request.budget.max_length
+    train, validation = task.splits["train"], task.splits["validation"]
+    fitted = fit_head(
+        features(model, train, tokenizer, length),
+        train["label"][:],
+        features(model, validation, tokenizer, length),
+        validation["label"][:],
+        len(task.labels),
+        by="likelihood",
+    )
+    return model_on(request, model.body, fitted.head)
+
+
+def begin(body: nn.Module, request: Request) -> Begun:
+    """Return ``body`` under a fitted head, and how that does on the validation split."""
+    task = required(request)
+    model = with_fitted_head(model_on(request, body), request)
+    rows, tokenizer = task.splits["validation"], request.backbone.tokenizer
+    found = evaluate(model, rows, len(task.labels), tokenizer, request.budget.max_length)
+    likelihood = float(found.outcomes["log_likelihood"].mean())
+    return Begun(model, Epoch(0, float("nan"), found.scores[model.kind.metric], likelihood))
+
+
+def train(
+    begun: Begun,
+    request: Request,
+    method: str,
+    settings: MethodSettings,
+    penalty: Callable[[nn.Module], Tensor] | None = None,
+) -> FitRecord:
+    """Train the head and whatever of the body requires gradients, in place; the weights of the best epoch stay.
+
+    A head that is fitted first keeps the first steps from undoing what the body knows (Kumar et al. 2022,
+    arXiv:2202.10054). The model as it began is epoch 0: it is kept where no later epoch validates better.
+
+    Raises:
+        TrainingError: the loss is not a finite number.
+    """
+    model, start = begun.model, begun.epoch
+    before = {name: parameter.detach().clone() for name, parameter in model.trainable().items()}
+    model.penalty = penalty
+    adaptation = Adaptation(request.backbone, method, settings, request.precision)
+    heard = request.listener, request.label, request.scratch
+    record = fit(model, required(request), adaptation, request.budget, request.seed, *heard)
+    best = record.epochs[record.best_epoch - 1]
+    if (start.validation, start.validation_log_likelihood) < (best.validation, best.validation_log_likelihood):
+        return record
+    with torch.no_grad():
+        for name, parameter in model.trainable().items():
+            parameter.copy_(before[name])
+    return replace(record, best_epoch=0, validation=start.validation)
