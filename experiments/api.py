@@ -8,21 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 
+from experiments.composing.few_shot import FewShot
+from experiments.composing.plan import plan_recipe
+from experiments.composing.publish import FusionPublisher
+from experiments.composing.run import FusionRun
+from experiments.composing.single import parse, plan_single
+from experiments.composing.sources import AUTO, candidates, named, own_tasks, ranked
+from experiments.composing.summary import summarise_fusion
 from experiments.plan import make_plan
 from experiments.publish import Publisher, write_files
 from experiments.recipe import find_recipe
 from experiments.report.summary import summarise
 from experiments.run import pending, run
-from experiments.testing import evaluation_key, majority, test
+from experiments.task_free import answers, known_state, training_task
+from experiments.task_free import candidates as routable
+from experiments.testing import majority, tested
 from experiments.workspace import StoredEvaluation, find_workspace
+from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
 from workbench.errors import InputError
-from workbench.evaluation import predict
 from workbench.learning import Lesson, learn, open_adapter
-from workbench.methods import METHODS
+from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
@@ -30,9 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.composing.plan import FusionPlan
+    from experiments.composing.report import FusionReport
     from experiments.plan import Plan, Step
     from experiments.report.document import Report
-    from workbench.contracts import Listener
+    from experiments.task_free import RoutedPrediction
+    from workbench.contracts import Listener, Task
     from workbench.store import StoredAdapter
 
 
@@ -46,12 +58,29 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class FusedAdapter:
+    """An adapter made of others, and how it stands beside the plain alternatives."""
+
+    adapter: StoredAdapter
+    report: FusionReport
+
+
+@dataclass(frozen=True)
 class Prediction:
-    """What an adapter says about one text; ``confidence`` is the label's probability."""
+    """What an adapter says about one text.
+
+    Attributes:
+        text: what was asked.
+        label: the answer: a label's name, or for a causal-lm task the generated text.
+        confidence: the label's probability; of a text, the geometric mean of its tokens' probabilities.
+    """
 
     text: str
     label: str
     confidence: float
+
+
+DEFAULT_BACKBONE = "minilm"
 
 
 class Workbench:
@@ -97,13 +126,8 @@ class Workbench:
         scratch = self.workspace.scratch(lesson.key)
         adapter = learn(lesson, self.workspace.adapters, self.listener, label, scratch)
         shutil.rmtree(scratch, ignore_errors=True)
-        where = evaluation_key(adapter.identity, lesson.task, lesson.budget)
-        tested = self.workspace.evaluation(where)
-        if tested is None:
-            backbone = lesson.adaptation.backbone
-            found = test(open_adapter(adapter, backbone), lesson.task, backbone, lesson.budget)
-            tested = self.workspace.save_evaluation(where, found)
-        return Trained(adapter, tested, majority(lesson.task, lesson.budget))
+        found = tested(self.workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+        return Trained(adapter, found, majority(lesson.task, lesson.budget))
 
     def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> list[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
@@ -116,15 +140,128 @@ class Workbench:
         manifest = stored.manifest
         if not texts:
             raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts)
+        rows = _rows(texts, manifest.task.max_new_tokens)
         if ("text_pair" in rows.column_names) != manifest.task.pair:
             wanted = "pairs of texts" if manifest.task.pair else "single texts"
             raise InputError(f"{stored.id} answers for {wanted}", hint="--pair gives the second text of a pair.")
         opened = open_backbone(backbone or manifest.backbone.name)
         model = open_adapter(stored, opened)
-        outcomes = model.kind.outcomes(rows, predict(model, rows, opened.tokenizer, manifest.budget.max_length))
-        answers = zip(rows["text"][:], outcomes["prediction"], outcomes["confidence"], strict=True)
-        return [Prediction(text, manifest.task.labels[int(label)], float(sure)) for text, label, sure in answers]
+        answers = model.kind.answers(model, rows, opened.tokenizer, manifest.budget.max_length)
+        said = model.kind.say(answers, manifest.task.labels)
+        return [Prediction(text, answer, sure) for text, (answer, sure) in zip(rows["text"][:], said, strict=True)]
+
+    def route(
+        self,
+        router: str,
+        texts: Sequence[Any],
+        among: Sequence[str] = (),
+        backbone: str | None = None,
+        assignments: Sequence[str] = (),
+    ) -> list[RoutedPrediction]:
+        """Return for each text the answer of the adapter that ``router`` chooses for it.
+
+        Args:
+            router: its name; ``assignments`` are its settings, as ``key=value``.
+            texts: as for :meth:`predict`.
+            among: ids of the adapters to choose from; by default the newest one of each task that fits the texts, the
+                router and the backbone, see :func:`experiments.task_free.candidates`.
+            backbone: where the adapters' backbone is, if not where it was.
+            assignments: settings of the router.
+
+        Raises:
+            UnknownNameError: no such router or adapter.
+            InputError: no texts, no adapters that fit, adapters that do not go together, or a router that needs the
+                data of a task which are not there or have changed.
+        """
+        settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
+        if not texts:
+            raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+        rows = _rows(texts, None)
+        store, pair = self.workspace.adapters, "text_pair" in rows.column_names
+        adapters, opened = routable(store, router, pair, among, backbone)
+
+        def task_of(adapter: StoredAdapter) -> Task:
+            return training_task(adapter, self.task_folders)
+
+        return answers(known_state(router, settings, adapters, opened, self.workspace, task_of, self.listener), rows)
+
+    def fusion_plan(
+        self,
+        target: str,
+        sources: str,
+        method: str,
+        shots: int | None = None,
+        *,
+        backbone: str | None = None,
+        seed: int = 0,
+        ranking: str = "logme",
+        full: bool = True,
+        assignments: Sequence[str] = (),
+    ) -> FusionPlan:
+        """Return what :meth:`fuse` would do.
+
+        Args:
+            target: name of a task.
+            sources: ids with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
+            method: name of a composition method.
+            shots: labelled examples of the target, and as many for validation; all if None.
+            backbone: where the sources' backbone is, if not where it was.
+            seed: draws the examples, and is the seed of everything that is fitted on them.
+            ranking: name of a ranking.
+            full: whether full fine-tuning is among the alternatives.
+            assignments: the method's settings and ``budget.…``, as ``key=value``.
+
+        Raises:
+            InputError: an unknown name or setting, or sources that do not go together.
+        """
+        document = Document({}, "command line").set(assignments)
+        settings, budget = parse(document, method, shots)
+        task = registry.load(registry.find(target, self.task_folders))
+        chosen = () if sources.startswith(AUTO) else named(self.workspace.adapters, sources)
+        opened = open_backbone(backbone or (chosen[0].manifest.backbone.name if chosen else DEFAULT_BACKBONE))
+        opened.require_length(budget.max_length, document.where("budget", "max_length"))
+        few_shot = FewShot(task, opened, resolve_precision(budget.precision), budget, seed)
+        if sources.startswith(AUTO):
+            found = candidates(self.workspace.adapters, method, few_shot)
+            texts = {each.id: own_tasks([each], self.task_folders) for each in found}
+            rows = {name: task.splits["train"] for name, tasks in texts.items() for task in tasks.values()}
+            chosen = ranked(self.workspace.adapters, sources, method, ranking, few_shot, rows).sources
+        return plan_single(few_shot, chosen, method, settings, full)
+
+    def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:
+        """Make the adapter of a :meth:`fusion_plan`, keep it, and hold it against the plain alternatives.
+
+        Raises:
+            TrainingError: a fit failed; what was finished before is kept.
+        """
+        tasks = own_tasks(plan.stored, self.task_folders)
+        work = FusionRun(plan, self.workspace, self.listener, tasks)
+        adapter = work.kept(plan.own_trial())
+        return FusedAdapter(adapter, self._published(work, command))
+
+    def is_comparison(self, recipe: str) -> bool:
+        """Whether a recipe compares compositions (it has ``targets``), rather than learns a stream (``tasks``)."""
+        return "targets" in find_recipe(recipe).data
+
+    def comparison_plan(self, recipe: str, assignments: Sequence[str] = ()) -> FusionPlan:
+        """Return what :meth:`compare` would do; raises as :func:`experiments.composing.plan.plan_recipe`."""
+        return plan_recipe(find_recipe(recipe).set(assignments), self.task_folders)
+
+    def compare(self, plan: FusionPlan, command: str = "") -> FusionReport:
+        """Do whatever of a comparison of compositions is not done yet, and return the report.
+
+        Raises:
+            TrainingError: a fit failed; what was finished before is kept.
+        """
+        tasks = {lesson.task.name: lesson.task for lessons in plan.lessons.values() for lesson in lessons}
+        return self._published(FusionRun(plan, self.workspace, self.listener, tasks), command)
+
+    def _published(self, work: FusionRun, command: str) -> FusionReport:
+        publisher = FusionPublisher(self.workspace, self.listener)
+        work.hear = publisher.seed
+        report = summarise_fusion(work.all(command), self.workspace.trials)
+        publisher.finish(report)
+        return report
 
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
         """Return what :meth:`run` would do; raises as :func:`experiments.plan.make_plan`."""
@@ -147,16 +284,19 @@ class Workbench:
         publisher.finish(report)
         return report
 
-    def report(self, experiment: str) -> Report:
+    def report(self, experiment: str) -> Report | FusionReport:
         """Return the report on an experiment, from what is stored; no model is needed.
 
         Raises:
             UnknownNameError: no such experiment in this workspace.
         """
+        fusion = self.workspace.fusion_record(experiment)
+        if fusion:
+            return summarise_fusion(fusion, self.workspace.trials)
         return summarise(self.workspace.record(experiment))
 
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
-        card = METHODS.get(method)
+        card = trained_method(method)
         own = {name: value for name, value in document.data.items() if name != "budget"}
         wanted = document.data.get("budget", {})
         settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
@@ -167,8 +307,10 @@ class Workbench:
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 
-def _rows(texts: Sequence[Any]) -> Dataset:
-    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))], "label": [0] * len(texts)}
+def _rows(texts: Sequence[Any], max_new_tokens: int | None) -> Dataset:
+    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))]}
+    if max_new_tokens is not None:
+        columns["max_new_tokens"] = [max_new_tokens] * len(texts)
     pairs = [isinstance(text, tuple | list) for text in texts]
     if any(pairs) and not all(pairs):
         raise InputError("some texts are pairs and some are not")

@@ -13,9 +13,9 @@ from tasks.stream import expand
 from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.errors import InputError, Problem, SettingsError, suggest
+from workbench.errors import InputError, Problem, SettingsError, collected, suggest
 from workbench.learning import versions
-from workbench.methods import METHODS
+from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
 from workbench.store import key
 
@@ -110,20 +110,14 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
 
 def _specs(document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]) -> Iterator[TaskSpec]:
     for index, name in enumerate(recipe.tasks):
-        try:
+        with collected(problems, document.where("tasks", index)):
             yield from [registry.find(member, folders) for member in expand([name], folders)]
-        except InputError as error:
-            problems.append(Problem(error.what, error.where or document.where("tasks", index), error.hint))
 
 
 def _contenders(document: Document, recipe: Recipe, problems: list[Problem]) -> Iterator[Contender]:
     for label, entry in recipe.strategies.items():
-        try:
+        with collected(problems):
             yield _contender(document, label, entry)
-        except SettingsError as error:
-            problems += error.problems
-        except InputError as error:
-            problems.append(Problem(error.what, error.where, error.hint))
 
 
 def _contender(document: Document, label: str, entry: dict[str, Any]) -> Contender:
@@ -132,7 +126,7 @@ def _contender(document: Document, label: str, entry: dict[str, Any]) -> Contend
     if missing:
         raise InputError(f"{'.'.join(place)!r} needs {' and '.join(missing)}", where=document.where(*place))
     strategy = STRATEGIES.get(entry["strategy"], document.where(*place, "strategy"))
-    method = METHODS.get(entry["method"], document.where(*place, "method"))
+    method = trained_method(entry["method"], document.where(*place, "method"))
     rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
     own = {name: rest.pop(name) for name in strategy.settings.model_fields if name in rest}
     parts = document.parse_parts((place, own, strategy.settings), (place, rest, method.settings))

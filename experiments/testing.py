@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from workbench.evaluation import Evaluation, evaluate
 from workbench.kinds import KINDS
+from workbench.learning import open_adapter
 from workbench.sampling import draw
 from workbench.store import key
 
 if TYPE_CHECKING:
+    from experiments.workspace import StoredEvaluation, Workspace
     from workbench.backbone import Backbone
     from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.settings import Budget
+    from workbench.store import StoredAdapter
 
 
 def evaluation_key(identity: str, task: Task, budget: Budget) -> str:
@@ -22,12 +25,21 @@ def evaluation_key(identity: str, task: Task, budget: Budget) -> str:
 
 
 def majority(task: Task, budget: Budget) -> float:
-    """Return M[j]: the test score of always answering the training split's most frequent label."""
-    tested = draw(task, budget, seed=0).splits["test"]["label"][:]
-    return KINDS.get(task.kind).majority(task.splits["train"]["label"][:], tested)
+    """Return M[j]: the test score of always giving the training split's most frequent answer."""
+    tested = draw(task, budget, seed=0).splits["test"]
+    return KINDS.get(task.kind).majority(task.splits["train"], tested)
 
 
 def test(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Evaluation:
     """Run ``model`` over the test split of ``task``, as far as ``budget`` allows; the seed plays no part."""
     rows = draw(task, budget, seed=0).splits["test"]
     return evaluate(model, rows, len(task.labels), backbone.tokenizer, budget.max_length)
+
+
+def tested(
+    workspace: Workspace, adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget
+) -> StoredEvaluation:
+    """Return how a stored adapter does on the test split of ``task``; what the workspace knows is not run again."""
+    where = evaluation_key(adapter.identity, task, budget)
+    known = workspace.evaluation(where)
+    return known or workspace.save_evaluation(where, test(open_adapter(adapter, backbone), task, backbone, budget))

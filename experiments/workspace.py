@@ -5,8 +5,11 @@
     adapters/ID/                    the adapter store
     steps/KEY/                      what one step left behind: state/, fit.json; outcome.json once it was evaluated
     fits/KEY/                       checkpoints of a fit that is going on
+    trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
+    routers/KEY/                    what a router knows of one adapter
     experiments/NAME/record.json    which steps make up the experiment, and all that is the same for them
+    experiments/NAME/fusion.json    the same for a comparison of compositions, by its trials
     mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
@@ -27,6 +30,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from experiments.composing.record import FILE as FUSION_FILE
+from experiments.composing.record import FusionRecord, load
+from experiments.composing.result import Results
 from experiments.record import Contender, Record
 from workbench import assets
 from workbench.contracts import FitRecord, StageOutcome
@@ -63,6 +69,11 @@ class Workspace:
         """The adapter store."""
         return AdapterStore(self.root / "adapters")
 
+    @cached_property
+    def trials(self) -> Results:
+        """The results of comparisons of compositions."""
+        return Results(self.root / "trials")
+
     def step(self, key: str) -> Path:
         """Return the folder of a step."""
         return self.root / "steps" / key
@@ -70,6 +81,10 @@ class Workspace:
     def scratch(self, key: str) -> Path:
         """Return where a fit that takes long keeps its checkpoints until it is done."""
         return self.root / "fits" / key
+
+    def router(self, key: str) -> Path:
+        """Return the folder of what a router knows of one adapter."""
+        return self.root / "routers" / key
 
     def fit(self, key: str) -> FitRecord:
         """Return how the fit of a finished step went."""
@@ -99,7 +114,8 @@ class Workspace:
 
     def experiments(self) -> list[str]:
         """Return the names of the experiments that were begun here, sorted."""
-        return sorted(path.parent.name for path in self.root.glob("experiments/*/record.json"))
+        places = [*self.root.glob("experiments/*/record.json"), *self.root.glob(f"experiments/*/{FUSION_FILE}")]
+        return sorted(path.parent.name for path in places)
 
     def experiment(self, name: str) -> Path:
         """Return the folder of an experiment."""
@@ -117,6 +133,10 @@ class Workspace:
         for derived in ("outcomes", "examples"):
             content.pop(derived)
         assets.write_whole(path, json.dumps(content, indent=2))
+
+    def fusion_record(self, name: str) -> FusionRecord | None:
+        """Return a comparison of compositions as far as it has come; None if the experiment is a stream's, or none."""
+        return load(self.experiment(name))
 
     def record(self, name: str) -> Record:
         """Return an experiment as far as it has come.

@@ -1,4 +1,4 @@
-"""Merges that are not low-rank: one module at a time, merged entry by entry, then cut to rank r by random projection."""
+"""Merges that are not low-rank: a module at a time, entry by entry, then cut to rank r by random projection."""
 
 from __future__ import annotations
 

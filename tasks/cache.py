@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.fingerprint import INTEGERS
 from workbench.assets import cache_folder, written_whole
 from workbench.contracts import SPLITS
 
@@ -46,10 +47,10 @@ def cached(key: str, make: Callable[[], Content]) -> Content:
 
 
 def table_of(rows: pd.DataFrame) -> pa.Table:
-    """Return ``rows`` as a table of strings, with ``label`` as an integer."""
+    """Return ``rows`` as a table of strings and, for the names in ``INTEGERS``, integers."""
     import pyarrow as pa
 
-    fields = [(name, pa.int64() if name == "label" else pa.large_string()) for name in rows.columns]
+    fields = [(name, pa.int64() if name in INTEGERS else pa.large_string()) for name in rows.columns]
     return pa.Table.from_pandas(rows, schema=pa.schema(fields), preserve_index=False).replace_schema_metadata()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.contracts import Task
+    from workbench.contracts import Kind, Task
 
 SHOWN = 5
 MEASURED = 20_000
@@ -30,32 +30,40 @@ def check(
 
     Args:
         task: the loaded task.
-        tokenizer: counts tokens, special tokens included; on at most 20,000 rows of a split, evenly spaced.
+        tokenizer: counts tokens as the task's kind reads them, special tokens (and of free answers the chat template
+            and the answer) included; on at most 20,000 rows of a split, evenly spaced.
         max_length: with a tokenizer: count the texts that would be cut.
 
     Returns:
-        ``task``, ``kind``, ``labels``, ``fingerprint``, ``origin``, ``license``; ``splits``: for each split
-        ``examples``, ``label_counts``, ``duplicates`` (rows beyond the first with their text) and, with a tokenizer,
-        ``tokens`` (``p50``, ``p90``, ``p99``, ``max``, ``measured`` rows, ``cut``: share over ``max_length`` or None);
+        ``task``, ``kind``, ``labels``, ``fingerprint``, ``origin``, ``license``, and for free answers ``metric`` and
+        ``max_new_tokens``; ``splits``: for each split ``examples``, ``label_counts`` (empty for free answers),
+        ``duplicates`` (rows beyond the first with their text), for free answers ``answers`` (``distinct``, and the
+        ``most_frequent`` ones with their counts) and, with a tokenizer, ``tokens`` (``p50``, ``p90``, ``p99``, ``max``,
+        ``measured`` rows, ``cut``: share over ``max_length`` or None; for free answers also ``answer_max``, the longest
+        answer, and ``answers_cut``, the share of answers over ``max_new_tokens``);
         ``leakage``: for each pair of splits, written ``a/b``, the ``count`` of rows of b whose text stands in a, and
-        some of their ids; ``conflicts``: the ``count`` of texts that stand with several labels, and some ids;
-        ``majority``: accuracy on test of always giving the most frequent label of train.
+        some of their ids; ``conflicts``: the ``count`` of texts with several labels or answers, and some ids;
+        ``majority``: score on test of always giving the most frequent label or answer of train.
     """
+    from workbench.kinds import KINDS
+
+    kind = KINDS.get(task.kind)
     rows = {split: data.to_pandas() for split, data in task.splits.items()}
     keys = {split: text_keys(frame) for split, frame in rows.items()}
     splits = {split: _split(frame, keys[split], task.labels) for split, frame in rows.items()}
     if tokenizer is not None:
         for split, data in task.splits.items():
-            splits[split]["tokens"] = _tokens(data, tokenizer, max_length)
-    most_frequent = rows["train"]["label"].value_counts().idxmax()
+            splits[split]["tokens"] = _tokens(kind, data, tokenizer, max_length)
+    judged = {} if task.labels else {"metric": task.metric, "max_new_tokens": task.max_new_tokens}
     return {
         "task": task.name,
         "kind": task.kind,
         "labels": list(task.labels),
+        **judged,
         "splits": splits,
         "leakage": {f"{a}/{b}": _shared(keys[a], keys[b], rows[b]) for a, b in combinations(rows, 2)},
         "conflicts": _conflicts(rows, keys),
-        "majority": float((rows["test"]["label"] == most_frequent).mean()),
+        "majority": kind.majority(task.splits["train"], task.splits["test"]),
         "fingerprint": task.fingerprint,
         "origin": task.origin,
         "license": task.license,
@@ -63,12 +71,20 @@ def check(
 
 
 def _split(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -> dict[str, Any]:
-    counts = frame["label"].value_counts().to_dict()
-    return {
+    counts = frame[_target(frame)].value_counts()
+    told = {
         "examples": len(frame),
         "label_counts": {name: int(counts.get(index, 0)) for index, name in enumerate(labels)},
         "duplicates": int(keys.duplicated().sum()),
     }
+    if not labels:
+        frequent = {str(answer): int(count) for answer, count in counts.head(SHOWN).items()}
+        told["answers"] = {"distinct": len(counts), "most_frequent": frequent}
+    return told
+
+
+def _target(frame: pd.DataFrame) -> str:
+    return "label" if "label" in frame else "answer"
 
 
 def _shared(first: pd.Series[str], second: pd.Series[str], rows: pd.DataFrame) -> dict[str, Any]:
@@ -79,21 +95,25 @@ def _shared(first: pd.Series[str], second: pd.Series[str], rows: pd.DataFrame) -
 def _conflicts(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.Series[str]]) -> dict[str, Any]:
     import pandas as pd
 
-    every = pd.concat([frame[["id", "label"]].assign(key=keys[split]) for split, frame in rows.items()])
+    target = _target(rows["train"])
+    every = pd.concat([frame[["id", target]].assign(key=keys[split]) for split, frame in rows.items()])
     repeated = every[every["key"].duplicated(keep=False)]
-    several = repeated.groupby("key")["label"].transform("nunique") > 1
+    several = repeated.groupby("key")[target].transform("nunique") > 1
     found = repeated[several]
     return {"count": int(found["key"].nunique()), "ids": found.sort_values("key")["id"].head(SHOWN).tolist()}
 
 
-def _tokens(data: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> dict[str, Any]:
+def _tokens(kind: Kind, data: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> dict[str, Any]:
     import numpy as np
 
     chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), MEASURED)).astype(int))
-    columns = data.select(chosen)[:]
-    texts = [columns[name] for name in ("text", "text_pair") if name in columns]
-    encoded = tokenizer(*texts, truncation=False, verbose=False, return_attention_mask=False)
-    lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+    rows = data.select(chosen)
+    asked, answered = kind.lengths(rows, tokenizer)
+    lengths = np.array(asked) + np.array(answered)
     told: dict[str, Any] = {f"p{q}": int(np.percentile(lengths, q, method="higher")) for q in PERCENTILES}
-    cut = None if max_length is None else float((lengths > max_length).mean())
-    return {**told, "max": int(lengths.max()), "measured": len(lengths), "cut": cut}
+    told |= {"max": int(lengths.max()), "measured": len(lengths)}
+    if "answer" not in rows.column_names:
+        return {**told, "cut": None if max_length is None else float((lengths > max_length).mean())}
+    limits = np.array(rows["max_new_tokens"][:])
+    cut = None if max_length is None else float((np.array(asked) > max_length - limits).mean())
+    return {**told, "cut": cut, "answer_max": max(answered), "answers_cut": float((np.array(answered) > limits).mean())}

@@ -24,7 +24,7 @@ def cut(
     reach over the end of a split, or is larger than one, stays in train, and so does at least one row of each class.
 
     Args:
-        rows: has ``text``, ``label`` and, for pairs, ``text_pair``.
+        rows: has ``text``, for pairs ``text_pair``, and ``label`` (without one, all are of one class).
         amounts: split → share of the rows (below 1) or number of rows, in the order in which they are taken.
         seed: another seed gives another cut.
         stratified: False cuts without looking at the labels.
@@ -35,7 +35,7 @@ def cut(
     codes, keys = pd.factorize(text_keys(rows))  # rows with equal texts share a code
     order = np.argsort(_digests(keys, seed), kind="stable")
     group_sizes = np.bincount(codes, minlength=len(keys))
-    strata = _first_labels(rows, codes) if stratified else np.zeros(len(keys), dtype=np.int64)
+    strata = _first_labels(rows, codes) if stratified and "label" in rows else np.zeros(len(keys), dtype=np.int64)
     place = np.zeros(len(keys), dtype=np.int64)  # 0 is train
     shares = [amount if amount < 1 else amount / len(rows) for amount in amounts.values()]
     before = 0  # rows in the strata that are done

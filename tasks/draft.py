@@ -16,6 +16,7 @@ from tasks.sources import hub
 from tasks.spec import NAME, NAME_RULE, raw
 from workbench.assets import write_whole
 from workbench.errors import InputError
+from workbench.text_scores import last_number
 
 if TYPE_CHECKING:
     from tasks.sources import Table
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "validation", "valid": "validation", "val": "validation"}
 SPLIT_NAMES |= {"validation": "validation", "eval": "validation", "test": "test", "testing": "test", "data": "data"}
 SAMPLE = 10_000  # rows that a guess looks at, evenly spaced
+SENTENCE_WORDS = 8  # half of the answers have more: sentences
+NUMBER_WORDS = 3  # "about 12 km" is a number, a sum worked out in words is not
 HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
 
 
@@ -34,7 +37,7 @@ class Draft:
         name: the task's name.
         text: the YAML.
         columns: what was guessed or given.
-        label_counts: distinct label → rows of the training data, most frequent first.
+        label_counts: distinct label or answer → rows of the training data, most frequent first.
         examples: three training rows, by raw column.
     """
 
@@ -53,6 +56,7 @@ def draft(
     text: str | None = None,
     text_pair: str | None = None,
     label: str | None = None,
+    answer: str | None = None,
 ) -> Draft:
     """Return a task file for the data at ``origin``.
 
@@ -64,6 +68,7 @@ def draft(
         text: the text column; guessed if None, as are ``text_pair`` and ``label``.
         text_pair: the second text column.
         label: the label column.
+        answer: the column with the right answers, where they are free text; then no second text and no label.
 
     Raises:
         InputError: a name that is not allowed, no such data, or columns that cannot be told.
@@ -77,10 +82,14 @@ def draft(
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
     frame = frame_of(tables[split])
     sample = frame.iloc[:: 1 + len(frame) // SAMPLE]
-    columns = guess_columns(sample, origin, text=text, text_pair=text_pair, label=label)
-    counts = {str(value): int(count) for value, count in frame[columns.label].dropna().map(raw).value_counts().items()}
+    if answer is not None and (label is not None or text_pair is not None):
+        raise InputError("--answer goes without --label and --pair", hint="A task has labels or free answers.")
+    columns = guess_columns(sample, origin, text=text, text_pair=text_pair, label=label, answer=answer)
+    targets = frame[columns.answer or columns.label].dropna().map(raw)
+    counts = {str(value): int(count) for value, count in targets.value_counts().items()}
     lines = [f"# Drafted from {origin}; every line may be changed.", f"description: {name} (say in a line what it is)"]
-    lines += [*source, *_columns(columns), *_labels(counts), *_splits(set(tables))]
+    target = _labels(counts) if columns.answer is None else _judged(list(counts))
+    lines += [*source, *_columns(columns), *target, *_splits(set(tables))]
     lines += ["# license:", "# homepage:"]
     examples = tuple({str(key): value for key, value in row.items()} for row in frame.head(3).to_dict("records"))
     return Draft(name, "\n".join(lines) + "\n", columns, counts, examples)
@@ -149,7 +158,23 @@ def _columns(columns: Guess) -> list[str]:
     lines = ["columns:", f"  text: {_quoted(columns.text)}"]
     if columns.text_pair:
         lines.append(f"  text_pair: {_quoted(columns.text_pair)}")
-    return [*lines, f"  label: {_quoted(columns.label)}"]
+    name, target = ("answer", columns.answer) if columns.answer else ("label", columns.label or "label")
+    return [*lines, f"  {name}: {_quoted(target)}"]
+
+
+def _judged(answers: list[str]) -> list[str]:
+    """Return how free answers are judged: numbers as numbers, sentences by ROUGE-L, what is short as it stands."""
+    words = sorted(len(answer.split()) for answer in answers)
+    if all(last_number(answer) is not None for answer in answers) and words[-1] <= NUMBER_WORDS:
+        metric = "numeric-match"
+    else:
+        metric = "rouge-l" if words[len(words) // 2] > SENTENCE_WORDS else "exact-match"
+    longest = max(len(answer) for answer in answers)
+    return [
+        "kind: causal-lm",
+        f"metric: {metric} # or exact-match, numeric-match (the last number of the text), rouge-l",
+        f"max_new_tokens: {longest // 2 + 4} # of an answer; `workbench tasks check --backbone` counts what is cut",
+    ]
 
 
 def _labels(counts: Mapping[str, int]) -> list[str]:

@@ -12,6 +12,8 @@ from workbench.contracts import SPLITS
 if TYPE_CHECKING:
     import pyarrow as pa
 
+INTEGERS = frozenset({"label", "max_new_tokens"})  # the columns that are not text
+
 
 def fingerprint(kind: str, labels: Sequence[str], tables: Mapping[str, pa.Table]) -> str:
     """Return the SHA-256 over kind, labels and, column by column, every row of every split.
@@ -25,7 +27,7 @@ def fingerprint(kind: str, labels: Sequence[str], tables: Mapping[str, pa.Table]
         table = tables[split]
         for column in table.column_names:
             told.update(f"{split} {column} {table.num_rows}\n".encode())
-            if column == "label":
+            if column in INTEGERS:
                 told.update(table[column].to_numpy().astype("<i8").tobytes())
                 continue
             values = [value.encode() for value in table[column].to_pylist()]

@@ -1,4 +1,4 @@
-"""Which column is the text and which the label: a guess from names and values, to be corrected by a person."""
+"""Which column is the text and which the label or answer: a guess by names and values, for a person to correct."""
 
 from __future__ import annotations
 
@@ -23,46 +23,63 @@ PAIRS = (
     ("text1", "text2"),
     ("text_a", "text_b"),
 )
+ANSWERS = ("answer", "output", "response", "completion", "reply", "solution")
 LABELS = ("label", "labels", "target", "class", "category", "topic", "intent", "sentiment", "coarse_label", "y")
 MOST_LABELS = 200
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The columns of a draft."""
+    """The columns of a draft: ``label`` or, where answers are free text, ``answer`` is None."""
 
     text: str
     text_pair: str | None
-    label: str
+    label: str | None
+    answer: str | None = None
 
 
 def guess_columns(
-    frame: pd.DataFrame, where: str, *, text: str | None = None, text_pair: str | None = None, label: str | None = None
+    frame: pd.DataFrame,
+    where: str,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    answer: str | None = None,
 ) -> Guess:
     """Return which columns of ``frame`` are text, second text and label; what is given is taken as it is.
 
     The label is the column with a usual name, else the one with the fewest distinct values, each seen at least twice
-    on average. The text is the column with the longest strings; two texts only where the names say so.
+    on average. The text is the column with the longest strings; two texts only where the names say so. Where nothing
+    can be a label and a column is called answer, output, response …, answers are free text.
 
     Raises:
         InputError: no such column, or it cannot be told; the message lists the columns with examples.
     """
     columns = [str(name) for name in frame.columns]
-    for flag, name in (("--text", text), ("--pair", text_pair), ("--label", label)):
+    for flag, name in (("--text", text), ("--pair", text_pair), ("--label", label), ("--answer", answer)):
         if name is not None and name not in columns:
             raise InputError(f"no column {name!r} for {flag}", where=where, hint=suggest(name, columns))
     taken = {text, text_pair} - {None}
-    label = label or _label(frame, [name for name in columns if name not in taken])
-    free = [name for name in columns if name not in {*taken, label}]
-    if text is None:
+    if answer is None:
+        label = label or _label(frame, [name for name in columns if name not in taken])
+    if label is None and text_pair is None:
+        answer = answer or next((name for name in columns if name.lower() in ANSWERS and name not in taken), None)
+    free = [name for name in columns if name not in {*taken, label, answer}]
+    if answer is not None:
+        text = text or _longest(frame, free)
+    elif text is None:
         first, second = _pair(free) if text_pair is None else (None, None)
         text, text_pair = (first, second) if first else (_longest(frame, free), text_pair)
-    if text is None or label is None:
-        missing = " and ".join(part for part, name in (("the text", text), ("the label", label)) if name is None)
-        flags = " ".join(flag for flag, name in (("--text C", text), ("--label C", label)) if name is None)
+    if text is None or (label is None and answer is None):
+        told = (("the text", "--text C", text), ("the label", "--label C", label or answer))
+        missing = " and ".join(part for part, _, name in told if name is None)
+        flags = " ".join(flag for _, flag, name in told if name is None)
+        free_text = " (or --answer C, where answers are free text)" if label is None and answer is None else ""
         shown = "\n  ".join(f"{name}: {_example(frame[name])}" for name in columns)
-        raise InputError(f"cannot tell which column is {missing}", where=where, hint=f"Say it: {flags}\n  {shown}")
-    return Guess(text, text_pair, label)
+        hint = f"Say it: {flags}{free_text}\n  {shown}"
+        raise InputError(f"cannot tell which column is {missing}", where=where, hint=hint)
+    return Guess(text, text_pair, label, answer)
 
 
 def _label(frame: pd.DataFrame, columns: list[str]) -> str | None:

@@ -23,7 +23,7 @@ def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]
     """
     import numpy as np
 
-    labels = rows["label"]
+    labels = rows["target"]
     missing = labels.isna() | (labels.map(raw).str.strip() == "")
     where = spec.document.where("columns", "label")
     if missing.any():

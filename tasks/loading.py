@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tasks import cutting, labels, normalise
+from tasks.answers import judged
 from tasks.cache import Content, cached, dataset, table_of
 from tasks.fingerprint import fingerprint
 from tasks.sources import SOURCES
@@ -53,8 +54,7 @@ def _key(spec: TaskSpec, identity: str) -> str:
 def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     chosen, cuts = _plan(spec, tables)
     given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
-    names, named = labels.label_names(spec, given["train"].frame["label"])
-    rows = {split: labels.decode(spec, chosen[split], one.frame, names, named) for split, one in given.items()}
+    names, rows = _decoded(spec, chosen, {split: one.frame for split, one in given.items()})
     if cuts and len(rows["train"]):
         _require_enough(spec, cuts, len(rows["train"]))
         options = spec.file.splits
@@ -65,6 +65,16 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     content = {split: table_of(frame) for split, frame in rows.items()}
     empty = sum(one.empty for one in given.values())
     return Content(names, fingerprint(spec.file.kind, names, content), empty, content)
+
+
+def _decoded(
+    spec: TaskSpec, chosen: Mapping[str, str], frames: Mapping[str, pd.DataFrame]
+) -> tuple[tuple[str, ...], dict[str, pd.DataFrame]]:
+    """Return the label names (none where answers are free) and the rows, with indices for labels, or the metric."""
+    if spec.file.columns.answer:
+        return (), {split: judged(spec, frame) for split, frame in frames.items()}
+    names, named = labels.label_names(spec, frames["train"]["label"])
+    return names, {split: labels.decode(spec, chosen[split], frame, names, named) for split, frame in frames.items()}
 
 
 def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], dict[str, float]]:
@@ -104,6 +114,8 @@ def _require_examples(spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: t
                 where=spec.document.where("splits", split),
                 hint="Check `where`, `labels` and `splits`; a split is cut from train where the source has none.",
             )
+    if not names:
+        return
     counts = {int(index): count for index, count in Counter(rows["train"]["label"]).most_common()}
     if missing := [name for index, name in enumerate(names) if index not in counts]:
         have = ", ".join(f"{names[index]} {count}" for index, count in counts.items())

@@ -1,10 +1,11 @@
-"""Raw columns into ``id, text[, text_pair], label``; every complaint names the line, the column and what exists."""
+"""Raw columns into ``id, text[, text_pair]``, label or answer; complaints name the line, the column, what exists."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.answers import free_answers
 from tasks.labels import raw_labels
 from tasks.spec import TaskSpec, raw
 from workbench.errors import DataError, suggest
@@ -22,7 +23,8 @@ class Rows:
     """One split of the source in the form that every task has.
 
     Attributes:
-        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only) and ``label`` (str, a raw value).
+        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only), and ``label`` (str, a raw value) or, where
+            answers are free text, ``answer`` (str).
         empty: how many rows were dropped for want of a text.
     """
 
@@ -34,12 +36,13 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     """Return the rows of one split of the source, labels still raw.
 
     Raises:
-        DataError: a column that does not exist, holds something else than text, or rows without a label.
+        DataError: a column that does not exist, holds something else than text, or rows without a label or an answer.
     """
     import pandas as pd
 
     columns = spec.file.columns
-    wanted = [*columns.texts, columns.label, *spec.file.where]
+    target = columns.answer or columns.label
+    wanted = [*columns.texts, target, *spec.file.where]
     wanted += [name for name in (columns.text_pair, columns.id) if name]
     _require(spec, split, list(table.columns) if _is_frame(table) else list(table.column_names))
     frame = frame_of(table, list(dict.fromkeys(wanted)))
@@ -50,13 +53,15 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     data["text"] = _joined([_text(spec, split, frame[name], name, "text") for name in columns.texts])
     if columns.text_pair:
         data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
-    data["label"] = frame[columns.label]
+    data["target"] = frame[target]
     rows = pd.DataFrame(data)
     filled = rows["text"].str.strip() != ""
     if columns.text_pair:
         filled &= rows["text_pair"].str.strip() != ""
     kept = rows[filled].reset_index(drop=True)
-    return Rows(kept.assign(label=raw_labels(spec, split, kept)), int((~filled).sum()))
+    decoded = free_answers(spec, split, kept) if columns.answer else raw_labels(spec, split, kept)
+    name = "answer" if columns.answer else "label"
+    return Rows(kept.drop(columns="target").assign(**{name: decoded}), int((~filled).sum()))
 
 
 def _is_frame(table: Table) -> bool:
@@ -79,7 +84,8 @@ def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
 def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:
     columns = spec.file.columns
     wanted = [(("columns", "text"), name) for name in columns.texts]
-    wanted += [(("columns", "label"), columns.label)]
+    part = "answer" if columns.answer else "label"
+    wanted += [(("columns", part), getattr(columns, part))]
     wanted += [(("columns", key), name) for key in ("text_pair", "id") if (name := getattr(columns, key))]
     wanted += [(("where", name), name) for name in spec.file.where]
     for key, name in wanted:

@@ -12,6 +12,18 @@
     license: CC-BY-4.0
     homepage: https://example.org
 
+A task whose answers are free text names a column with the right answers instead of one with labels::
+
+    description: Sums of two numbers.
+    kind: causal-lm
+    files: {data: sums.csv}
+    columns: {text: question, answer: result}
+    metric: numeric-match                    # or exact-match (the default), rouge-l
+    max_new_tokens: 8                        # how long an answer may be, its end token included; 32 if left out
+
+``exact-match``: equal but for case and white space. ``numeric-match``: the last number of the text is the answer's.
+``rouge-l``: F-measure of the longest common subsequence of words.
+
 Splits. ``train``, ``validation`` and ``test`` name a split of the source; ``validation`` and ``test`` may instead be
 a share (0.1) or a number (1000) of rows to cut from train. Left out, a split is the source's split of that name, else
 it is cut from train (validation 0.1, test 0.2 of the rows). A source with a single table calls it ``data``, which is
@@ -20,7 +32,7 @@ cut**, so that a split made here never leaks; they are all kept. Splits that com
 ``workbench tasks check`` counts what they share.
 
 Rows without a text (or without one of a pair) are dropped, and the task's origin says how many. A row without a
-label is an error.
+label or an answer is an error.
 
 A file may declare a ``family``: a list of members, each with a ``name`` that begins with the file's name and a dash,
 and with any other key; a member's keys replace those of the file, inside mappings key by key. The members' order is
@@ -44,6 +56,8 @@ NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 NAME_RULE = "lowercase letters and digits, joined by single hyphens"
 
 Scalar = bool | int | float | str
+Metric = Literal["exact-match", "numeric-match", "rouge-l"]
+METRIC, NEW_TOKENS = "exact-match", 32  # where a file with free answers does not say
 
 
 def raw(value: object) -> str:
@@ -61,12 +75,19 @@ class Columns(Settings):
     text: str | list[str] = Field(description="the text; several columns are joined with a space")
     text_pair: str | None = Field(None, description="the second text, for pairs")
     label: str = "label"
+    answer: str | None = Field(None, description="the right answer in words, for kinds that generate; then no label")
     id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
 
     @property
     def texts(self) -> list[str]:
         """The columns that make the text."""
         return [self.text] if isinstance(self.text, str) else self.text
+
+    @model_validator(mode="after")
+    def _label_or_answer(self) -> Self:
+        if self.answer is not None and {"label", "text_pair"} & self.model_fields_set:
+            raise ValueError("`answer` goes with `text` alone, without `label` or `text_pair`")
+        return self
 
 
 class Splits(Settings):
@@ -102,6 +123,8 @@ class TaskFile(Settings):
     columns: Columns
     labels: list[str] | dict[str, str] | None = None
     other_labels: Literal["refuse", "drop"] = "refuse"
+    metric: Metric | None = None
+    max_new_tokens: int | None = Field(None, ge=1, description="tokens that an answer may take")
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     splits: Splits = Splits()
     license: str | None = None
@@ -135,6 +158,19 @@ class TaskFile(Settings):
         if labels is not None and len(names) < 2:
             raise ValueError("a classification task needs at least two labels")
         return labels
+
+    @model_validator(mode="after")
+    def _keys_fit_the_kind(self) -> Self:
+        free = self.columns.answer is not None
+        if self.kind == "causal-lm" and not free:
+            raise ValueError("a causal-lm task needs `columns.answer`, the column with the right answers")
+        if self.kind == "classification" and free:
+            raise ValueError("`columns.answer` belongs to `kind: causal-lm`; a classification task has a label")
+        other = ("labels", "other_labels") if free else ("metric", "max_new_tokens")
+        if given := [name for name in other if name in self.model_fields_set]:
+            why = "has no labels" if free else "has labels"
+            raise ValueError(f"{' and '.join(given)} mean nothing here: the task {why}")
+        return self
 
 
 @dataclass(frozen=True)

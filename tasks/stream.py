@@ -38,7 +38,7 @@ def split_into_stream(task: Task, classes_per_task: int, seed: int) -> tuple[Tas
     import numpy as np
 
     total = len(task.labels)
-    if classes_per_task < 2 or total % classes_per_task or total == classes_per_task:
+    if classes_per_task < 2 or total % classes_per_task or total <= classes_per_task:
         fitting = [str(size) for size in range(2, total) if total % size == 0]
         raise InputError(
             f"the {total} classes of {task.name!r} cannot be cut into tasks of {classes_per_task}",

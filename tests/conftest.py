@@ -71,7 +71,13 @@ def _folder(folder: Path, model_class: type, config: object) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    names = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "eos_token": "[SEP]",
+    }
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names)
     wrapped.model_input_names = ["input_ids", "attention_mask"]
     wrapped.save_pretrained(folder)
@@ -98,6 +104,23 @@ def task() -> Task:
 def other_task() -> Task:
     """The first half of all nouns against the second: learning it disturbs the first task."""
     return make_task("halves", [*SUBJECTS[:4], *FRUITS[:4]], [*SUBJECTS[4:], *FRUITS[4:]])
+
+
+@pytest.fixture(scope="session")
+def copying() -> Task:
+    """Say the animal that stands in the text: a causal-lm task that two layers can learn."""
+    import random
+
+    generator = random.Random("copying")
+
+    def rows(split: str, count: int) -> Dataset:
+        answers = [generator.choice(SUBJECTS) for _ in range(count)]
+        texts = [f"the {answer} {generator.choice(FILLERS)}" for answer in answers]
+        columns = {"id": [f"{split}-{i}" for i in range(count)], "text": texts, "answer": answers}
+        return Dataset.from_dict({**columns, "metric": ["exact-match"] * count, "max_new_tokens": [4] * count})
+
+    splits = {"train": rows("train", 96), "validation": rows("validation", 16), "test": rows("test", 24)}
+    return Task("copying", "causal-lm", (), splits, "fingerprint of copying", "made in tests", "CC0-1.0")
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 
 from experiments.strategies import STRATEGIES, Context, State
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
@@ -14,8 +18,9 @@ from workbench.backbone import Backbone, fingerprint, open_backbone
 from workbench.contracts import Silent, Task
 from workbench.evaluation import evaluate
 from workbench.kinds import KINDS
+from workbench.kinds.causal_lm import Answer
 from workbench.libraries import LIBRARIES
-from workbench.methods import METHODS
+from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget, MethodSettings
 from workbench.store import AdapterStore
 from workbench.training import fit
@@ -45,7 +50,7 @@ def adaptation_for(method: str, backbone: Backbone, learning_rate: float = 1e-2)
     return Adaptation(backbone, method, settings, "fp32")
 
 
-@pytest.mark.parametrize("method", METHODS.names())
+@pytest.mark.parametrize("method", trained_methods())
 def test_method_learns_and_comes_back_bit_for_bit(
     method: str, any_backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
@@ -93,16 +98,86 @@ def test_method_card_is_complete(method: str) -> None:
     assert card.settings().learning_rate > 0, "every setting has a default that works"
 
 
-@pytest.mark.parametrize("kind", KINDS.names())
-def test_kind_scores_a_perfect_and_a_useless_model(kind: str, task: Task) -> None:
-    import numpy as np
+def logits(rows: Dataset, right: bool) -> Any:
+    sign = 1 if right else -1
+    return np.eye(2, dtype=np.float32)[np.array(rows["label"][:])] * 9 * sign
 
-    entry, rows = KINDS.get(kind), task.splits["test"]
-    labels = np.array(rows["label"][:])
-    perfect = np.eye(2, dtype=np.float32)[labels] * 9
-    assert entry.scores(entry.outcomes(rows, perfect), 2)[entry.metric] == 1.0
-    assert entry.scores(entry.outcomes(rows, -perfect), 2)[entry.metric] == 0.0
-    assert entry.majority([1, 1, 0], [1, 0, 0, 0]) == 0.25
+
+def texts(rows: Dataset, right: bool) -> Any:
+    tokens, likelihoods = np.array([7, 3]), np.array([-0.5, -0.1], dtype=np.float32)
+    return [Answer(answer if right else "nothing", tokens, likelihoods, likelihoods) for answer in rows["answer"][:]]
+
+
+# kind: rows of train and test by their right answers, what a model answers to rows, the labels
+JUDGED: dict[str, tuple[Callable[[list[int]], Dataset], Callable[[Dataset, bool], Any], tuple[str, ...]]] = {
+    "classification": (
+        lambda right: Dataset.from_dict({"id": [str(i) for i in range(len(right))], "label": right}),
+        logits,
+        ("a", "b"),
+    ),
+    "causal-lm": (
+        lambda right: Dataset.from_dict(
+            {"id": [str(i) for i in range(len(right))], "answer": [f"{one} words" for one in right]}
+        ),
+        texts,
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
+    entry, (rows_of, answers, labels) = KINDS.get(kind), JUDGED[kind]
+    rows = rows_of([1, 0, 0, 0])
+    for right in (True, False):
+        outcomes = entry.outcomes(rows, answers(rows, right))
+        assert entry.scores(outcomes, len(labels))[entry.metric] == float(right)
+        assert outcomes["correct"].tolist() == [right] * 4
+        assert {"id", "prediction", "confidence", "log_likelihood"} <= set(outcomes.columns)
+        assert outcomes["confidence"].between(0, 1).all()
+    assert entry.digest(answers(rows, True)) == entry.digest(answers(rows, True))
+    assert entry.digest(answers(rows, True)) != entry.digest(answers(rows_of([0, 1]), True))
+    said = entry.say(answers(rows, True), labels)
+    assert all(isinstance(answer, str) and 0 <= confidence <= 1 for answer, confidence in said)
+    assert entry.majority(rows_of([1, 1, 0]), rows) == 0.25
+    assert "{{ opening }}" in entry.usage
+
+
+@pytest.mark.parametrize("method", [name for name in trained_methods() if name != "head"])
+def test_method_learns_to_answer_and_comes_back_bit_for_bit(
+    method: str, llama: Path, copying: Task, budget: Budget, tmp_path: Path
+) -> None:
+    backbone = open_backbone(str(llama))
+    adaptation = adaptation_for(method, backbone)
+    model = adaptation.fresh("causal-lm", 0, seed=0)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    output = model.head.get_buffer("weight").clone()
+    trainable = set(model.trainable())
+
+    record = fit(model, copying, adaptation, budget, 0, Silent(), "test")
+
+    assert record.epochs[-1].train_loss < record.epochs[0].train_loss
+    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert changed <= trainable
+    assert torch.equal(model.head.get_buffer("weight"), output), "the output layer stays the backbone's own"
+    whole = sum(parameter.numel() for parameter in model.body.parameters())
+    closed_form = whole if METHODS.get(method).trains_backbone else CLOSED_FORM[method, "llama"] - HEAD
+    assert record.trainable_parameters == closed_form
+
+    adaptation.library.save(model.body, tmp_path)
+    save_head(model.head, tmp_path / HEAD_FILE)
+    assert not (tmp_path / HEAD_FILE).exists()
+    head = adaptation.stored_head(tmp_path / HEAD_FILE, "causal-lm", 0)
+    again = adaptation.load(tmp_path, head, "causal-lm")
+    first, second = (
+        evaluate(one, copying.splits["test"], 0, backbone.tokenizer, budget.max_length) for one in (model, again)
+    )
+    assert first.logits_sha256 == second.logits_sha256
+    assert set(again.trainable()) == trainable
+    fresh = evaluate(
+        adaptation.fresh("causal-lm", 0, seed=0), copying.splits["test"], 0, backbone.tokenizer, budget.max_length
+    )
+    assert fresh.logits_sha256 != first.logits_sha256
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.names())

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workbench.backbone import fingerprint
+from workbench.errors import InputError
 from workbench.kinds import KINDS
 from workbench.libraries import LIBRARIES
-from workbench.methods import METHODS
+from workbench.methods import METHODS, trained_method
 from workbench.model import TaskModel
 
 if TYPE_CHECKING:
@@ -48,20 +49,32 @@ class Adaptation:
         return LIBRARIES.get(self.card.library)
 
     def fresh(self, kind: str, labels: int, seed: int) -> TaskModel:
-        """Return a model with new weights drawn from ``seed`` on the pretrained backbone."""
+        """Return a model with new weights drawn from ``seed`` on the pretrained backbone.
+
+        Raises:
+            InputError: the method is made of other adapters, or has nothing to train for this kind of task.
+        """
+        trained_method(self.method)
         torch.manual_seed(seed)
         body = self.library.attach(self.backbone.load(), self._config)
-        return self._model(body, self.fresh_head(kind, labels, seed), kind)
+        model = self._model(body, self.fresh_head(kind, labels, seed), kind)
+        if not model.trainable():
+            hint = (
+                "Its head is the backbone's own output layer, which stays as it is. Use another method, such as lora."
+            )
+            raise InputError(f"{self.method} has nothing to train for a {kind} task", hint=hint)
+        return model
 
     def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:
         """Return a new head; the same ``seed`` gives the same head whatever the method is."""
         torch.manual_seed(seed)
-        return KINDS.get(kind).head(self.backbone.config.hidden_size, labels)
+        return KINDS.get(kind).head(self.backbone, labels)
 
     def stored_head(self, path: Path, kind: str, labels: int) -> nn.Module:
-        """Return the head that :func:`save_head` wrote to ``path``."""
+        """Return the head that :func:`save_head` wrote to ``path``, or the backbone's own where the kind uses that."""
         head = self.fresh_head(kind, labels, seed=0)
-        head.load_state_dict(load_file(path))
+        if head.state_dict():
+            head.load_state_dict(load_file(path))
         return head
 
     def load(self, folder: Path, head: nn.Module, kind: str) -> TaskModel:
@@ -82,5 +95,6 @@ class Adaptation:
 
 
 def save_head(head: nn.Module, path: Path) -> None:
-    """Write a head's parameters (``weight``, ``bias``) as safetensors."""
-    save_file({name: tensor.detach().contiguous() for name, tensor in head.state_dict().items()}, path)
+    """Write a head's parameters (``weight``, ``bias``) as safetensors; a head of the backbone's own has none."""
+    if state := head.state_dict():
+        save_file({name: tensor.detach().contiguous() for name, tensor in state.items()}, path)

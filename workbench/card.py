@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
+
+from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
     from workbench.store import Manifest
@@ -20,13 +22,20 @@ OPENING = {
     "peft": "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)",
     "adapters": "import adapters\n\nadapters.init(body)\n"
     'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)',
+    "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
+    "for source in sorted(Path(folder).glob('source-*')):\n"
+    "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"
+    "body.load_adapter_fusion(f'{folder}/fusion', set_active=True, use_safetensors=True)\n"
+    "for name, layer in body.named_modules():\n"
+    "    if name.endswith('adapter_fusion_layer.fusion'):  # bf16 is slow on tensors that are not contiguous\n"
+    "        layer.register_forward_pre_hook(lambda layer, given: tuple(each.contiguous() for each in given))",
     "plain": "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
     "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)",
 }
 TEMPLATE = """\
 # {{ id }}
 
-{{ method }} adapter for the task **{{ task.name }}** ({{ task.kind }}: {{ task.labels | join(", ") }}) on
+{{ method }} adapter for the task **{{ task.name }}** ({{ kind }}) on
 `{{ backbone.hub_id or backbone.name }}`; validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
 
@@ -40,25 +49,7 @@ TEMPLATE = """\
 (of pairs of strings, where the task has pairs).
 
 ```python
-import torch
-from safetensors.torch import load_file
-from transformers import AutoModel, AutoTokenizer
-
-body = AutoModel.from_pretrained(backbone, dtype=torch.float32)
-{{ opening }}
-body.eval()
-head = load_file(f"{folder}/head.safetensors")
-tokenizer = AutoTokenizer.from_pretrained(backbone)
-tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-batch = tokenizer(texts, truncation=True, max_length={{ budget.max_length }}, padding=True, return_tensors="pt")
-with torch.inference_mode():
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
-        states = body(**batch).last_hidden_state.float()
-    {{ pooling }}
-    logits = torch.nn.functional.linear(features, head["weight"], head["bias"])
-labels = {{ task.labels | list }}
-print([labels[index] for index in logits.argmax(dim=1)])
-```
+{{ usage }}```
 """
 
 
@@ -66,10 +57,17 @@ def render(manifest: Manifest) -> str:
     """Return the README of an adapter, with a program that opens it using only its own library."""
     values = {name: getattr(manifest, name) for name in type(manifest).model_fields}
     trained_with = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    labels = ", ".join(manifest.task.labels)
     extra = {
+        "kind": f"{manifest.task.kind}: {labels}" if labels else manifest.task.kind,
         "trained_with": trained_with,
         "opening": OPENING[manifest.library],
         "pooling": POOLING[manifest.backbone.pooling],
     }
-    page: str = jinja2.Template(TEMPLATE, keep_trailing_newline=True).render(**values, **extra)
+    usage = _filled(KINDS.get(manifest.task.kind).usage, {**values, **extra})
+    return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def _filled(template: str, values: dict[str, Any]) -> str:
+    page: str = jinja2.Template(template, keep_trailing_newline=True).render(**values)
     return page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
-    from numpy.typing import NDArray
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from workbench.backbone import Backbone
+    from workbench.model import TaskModel
     from workbench.settings import MethodSettings
 
 SPLITS = ("train", "validation", "test")
@@ -27,9 +28,11 @@ class Task:
     Attributes:
         name: the registered name.
         kind: the name of a task kind (``classification``).
-        labels: label names; a label in the data is an index into them.
+        labels: label names; a label in the data is an index into them. Empty where answers are free text.
         splits: ``train``, ``validation`` and ``test``. Each has the columns ``id`` (str, unique in the task), ``text``
-            (str), ``text_pair`` (str, pairs only) and ``label`` (int).
+            (str), ``text_pair`` (str, pairs only) and ``label`` (int). Where answers are free text there is, instead of
+            a label, ``answer`` (str), ``metric`` (str: how an answer is judged) and ``max_new_tokens`` (int: how long
+            one may be); they stand in each row, so that rows of several tasks can be mixed.
         fingerprint: SHA-256 over kind, labels and every row.
         origin: where the data come from, for people.
         license: the licence of the data, where known.
@@ -48,32 +51,75 @@ class Task:
         """Whether each example is a pair of texts."""
         return "text_pair" in self.splits["train"].column_names
 
+    @property
+    def metric(self) -> str | None:
+        """How free answers are judged (``exact-match``, ``numeric-match`` or ``rouge-l``); None with labels."""
+        rows = self.splits["train"]
+        return str(rows["metric"][0]) if "metric" in rows.column_names else None
+
+    @property
+    def max_new_tokens(self) -> int | None:
+        """How many tokens a free answer may take; None with labels."""
+        rows = self.splits["train"]
+        return int(rows["max_new_tokens"][0]) if "max_new_tokens" in rows.column_names else None
+
 
 class Kind(Protocol):
-    """What differs between kinds of task: columns, head, collator, decoding, metric."""
+    """What differs between kinds of task: columns, head, what it reads, loss, how an answer is made and judged.
+
+    Attributes:
+        metric: the name of the main score, an entry of what :meth:`scores` returns.
+        usage: a Jinja template of the program in an adapter's README that answers without this package; see
+            :mod:`workbench.card` for the names that it may use.
+    """
 
     metric: str
+    usage: str
 
-    def head(self, hidden_size: int, task_labels: int) -> nn.Module:
-        """Return a fresh head: features (batch, hidden_size) → logits (batch, task_labels)."""
+    def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
+        """Return a fresh head: what :meth:`read` gives (…, hidden_size) → logits.
+
+        A head without a state (an empty ``state_dict``) is part of the backbone: not trained and not stored.
+        """
+
+    def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """Return ``rows`` as unpadded model inputs (``input_ids``, …) without their answers, one dictionary a row."""
+
+    def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+        """Return how many tokens each question and each answer takes where nothing is cut (0 for a label)."""
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """Return ``rows`` as unpadded model inputs (``input_ids``, …, ``labels``), one dictionary a row."""
+        """Return ``rows`` as unpadded training examples (``input_ids``, …, ``labels``), one dictionary a row."""
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """Return a function that pads a list of encoded rows to one batch."""
+        """Return a function that pads a list of encoded rows, with labels or without, to one batch."""
+
+    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return what the head sees of a batch (a feature vector a text, or token states), and the labels for it."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean loss of a batch, a scalar."""
+        """Return the mean loss of what :meth:`read` gave, a scalar."""
 
-    def outcomes(self, rows: Dataset, logits: NDArray[Any]) -> pd.DataFrame:
-        """Return one row per example: id, label, prediction, correct, confidence, log_likelihood."""
+    def answers(self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
+        """Return what ``model`` answers to each row, in their order (logits, or generated text)."""
+
+    def digest(self, answers: Any) -> str:
+        """Return the SHA-256 of all the numbers that ``answers`` hang on: equal digests, equal to the last bit."""
+
+    def outcomes(self, rows: Dataset, answers: Any) -> pd.DataFrame:
+        """Return one row per example: id, prediction, correct, confidence, log_likelihood, and what the kind adds.
+
+        ``log_likelihood`` is that of the right answer. Where ``correct`` is not the whole score, ``score`` tells it.
+        """
 
     def scores(self, outcomes: pd.DataFrame, task_labels: int) -> dict[str, float]:
         """Return named scores in [0, 1]; ``metric`` names the main one."""
 
-    def majority(self, train_labels: Iterable[int], test_labels: Iterable[int]) -> float:
-        """Return the test score of always answering the training split's most frequent label."""
+    def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float]]:
+        """Return each answer in words, and the model's confidence in it, in [0, 1]."""
+
+    def majority(self, train: Dataset, test: Dataset) -> float:
+        """Return the test score of always giving the training split's most frequent answer."""
 
 
 class Library(Protocol):
@@ -103,6 +149,7 @@ class Method:
         settings: the typed hyper-parameters.
         configure: settings and the backbone's config → the library's configuration object.
         trains_backbone: whether the backbone's own weights change.
+        composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
 
     title: str
@@ -111,6 +158,7 @@ class Method:
     settings: type[MethodSettings]
     configure: Callable[[Any, PretrainedConfig], Any]
     trains_backbone: bool = False
+    composed: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -99,6 +100,17 @@ class TrainingError(WorkError):
 
 class TrackingError(WorkError):
     """The tracking server does not answer."""
+
+
+@contextmanager
+def collected(problems: list[Problem], where: str | None = None) -> Iterator[None]:
+    """Add what is wrong inside the block to ``problems`` and go on after it; ``where`` is for errors without a place."""
+    try:
+        yield
+    except SettingsError as error:
+        problems += error.problems
+    except InputError as error:
+        problems.append(Problem(error.what, error.where or where, error.hint))
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+
+from workbench.batching import BATCH_SIZE, in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from workbench.model import TaskModel
 
-BATCH_SIZE = 64
+__all__ = ["BATCH_SIZE", "Evaluation", "evaluate", "features", "predict", "run"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,11 @@ class Evaluation:
     """What a model does on one split.
 
     Attributes:
-        outcomes: one row per example, in the split's order: id, label, prediction, correct, confidence, log_likelihood.
+        outcomes: one row per example, in the split's order: id, prediction, correct, confidence, log_likelihood, and
+            what else the task's kind tells (``label``; or ``answer`` and scores).
         scores: named scores in [0, 1].
-        logits_sha256: digest of the logits' bytes: two evaluations agree bit for bit if and only if it is the same.
+        logits_sha256: digest of what the answers hang on: of a classification every logit, of generated text its
+            tokens and all token likelihoods. Two evaluations agree bit for bit if and only if it is the same.
         seconds: wall time.
     """
 
@@ -46,18 +48,17 @@ def evaluate(
 ) -> Evaluation:
     """Run ``model`` over ``rows`` and score it. Batches depend on the rows alone, so that logits can be compared."""
     began = time.perf_counter()
-    logits = predict(model, rows, tokenizer, max_length)
-    outcomes = model.kind.outcomes(rows, logits)
+    answers = model.kind.answers(model, rows, tokenizer, max_length)
+    outcomes = model.kind.outcomes(rows, answers)
     scores = model.kind.scores(outcomes, labels)
-    digest = hashlib.sha256(logits.tobytes()).hexdigest()
-    return Evaluation(outcomes, scores, digest, time.perf_counter() - began)
+    return Evaluation(outcomes, scores, model.kind.digest(answers), time.perf_counter() - began)
 
 
 def predict(
     model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> NDArray[np.float32]:
-    """Return the logits of ``rows`` (examples, labels), in their order; texts of like length share a batch."""
-    return run(model, model.kind.encode(rows, tokenizer, max_length), tokenizer)
+    """Return the logits of ``rows`` (examples, labels), in their order; for kinds whose answers are labels."""
+    return run(model, model.kind.questions(rows, tokenizer, max_length), tokenizer)
 
 
 def run(model: TaskModel, encoded: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> NDArray[np.float32]:
@@ -68,30 +69,22 @@ def run(model: TaskModel, encoded: list[dict[str, Any]], tokenizer: PreTrainedTo
 def features(
     model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> NDArray[np.float32]:
-    """Return the feature vectors of ``rows``, what the head sees: (examples, hidden_size), in their order."""
-    encoded = model.kind.encode(rows, tokenizer, max_length)
+    """Return the pooled feature vectors of ``rows``, answers left out: (examples, hidden_size), in their order."""
+    encoded = model.kind.questions(rows, tokenizer, max_length)
     return _batched(lambda inputs: model.features(**inputs), model, encoded, tokenizer)
 
 
-@torch.inference_mode()
 def _batched(
     call: Callable[[dict[str, Tensor]], Tensor],
     model: TaskModel,
     encoded: list[dict[str, Any]],
     tokenizer: PreTrainedTokenizerBase,
 ) -> NDArray[np.float32]:
-    """Return what ``call`` makes of each row (examples, …); texts of like length share a batch."""
-    collate = model.kind.collate(tokenizer)
-    device = next(model.parameters()).device
-    by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
-    training, parts = model.training, []
-    model.eval()
-    for start in range(0, len(by_length), BATCH_SIZE):
-        batch = collate([encoded[index] for index in by_length[start : start + BATCH_SIZE]])
-        inputs = {name: tensor.to(device) for name, tensor in batch.items() if name != "labels"}
-        parts.append(call(inputs).float().cpu().numpy())
-    model.train(training)
-    found = np.concatenate(parts)
-    restored = np.empty_like(found)
-    restored[by_length] = found
-    return restored
+    """Return what ``call`` makes of each row (examples, …)."""
+
+    def without_labels(_: list[int], batch: dict[str, Tensor]) -> NDArray[np.float32]:
+        batch.pop("labels", None)
+        found: NDArray[np.float32] = call(batch).float().cpu().numpy()
+        return found
+
+    return np.stack(in_batches(without_labels, model, encoded, model.kind.collate(tokenizer)))

@@ -1,4 +1,4 @@
-"""A task's model: the adapted backbone, pooling, and the task's head."""
+"""A task's model: the adapted backbone, what the task's kind reads off it, and the head."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Precision = Literal["fp32", "bf16"]
 
 
 class TaskModel(nn.Module):
-    """Token states → one feature vector a text → logits.
+    """Token states → what the kind reads off them (a feature vector a text, or each token's state) → logits.
 
     Attributes:
         body: the backbone with a method's weights on it.
-        head: features (batch, hidden_size) → logits (batch, labels).
-        kind: the task's kind, for the loss.
+        head: what the kind reads (…, hidden_size) → logits (…, labels).
+        kind: the task's kind: what is read, the loss, how an answer is made.
         pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
         precision: the arithmetic of the body; pooling and head always compute in float32.
         penalty: added to the loss while the model trains (a regulariser of the method's), where there is one.
@@ -38,12 +38,15 @@ class TaskModel(nn.Module):
         self.kind, self.pooling, self.precision = kind, pooling, precision
         self.penalty: Callable[[nn.Module], Tensor] | None = None
 
+    def states(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+        """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size)."""
+        with self.autocast(attention_mask.device.type):
+            found: Tensor = self.body(attention_mask=attention_mask, **inputs).last_hidden_state
+        return found.float()
+
     def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
-        with self._autocast(attention_mask.device.type):
-            states: Tensor = self.body(
-                attention_mask=attention_mask, **inputs
-            ).last_hidden_state.float()  # (batch, tokens, h)
+        states = self.states(attention_mask, **inputs)  # (batch, tokens, h)
         if self.pooling == "mean":
             mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
             return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
@@ -53,8 +56,9 @@ class TaskModel(nn.Module):
         return states[torch.arange(len(states), device=states.device), chosen]
 
     def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> dict[str, Tensor]:
-        """Return ``logits`` (batch, labels) and, where labels are given, the mean ``loss``."""
-        logits = self.head(self.features(**inputs))
+        """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``."""
+        read, labels = self.kind.read(self, inputs, labels)
+        logits = self.head(read)
         if labels is None:
             return {"logits": logits}
         loss = self.kind.loss(logits, labels)
@@ -66,7 +70,8 @@ class TaskModel(nn.Module):
         """Return the parameters that a fit changes, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
-    def _autocast(self, device: str) -> AbstractContextManager[Any]:
+    def autocast(self, device: str) -> AbstractContextManager[Any]:
+        """Return the context in which the body computes in this model's precision."""
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
 

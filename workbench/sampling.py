@@ -36,12 +36,14 @@ def draw(task: Task, budget: Budget, seed: int) -> Task:
 def stratified(rows: Dataset, size: int | None, seed: int) -> Dataset:
     """Return ``size`` of ``rows`` in their old order, each label with its share (largest remainder), at least one each.
 
+    Rows without labels are drawn as if they all had the same one.
+
     All rows come back if there are no more than ``size``, or if ``size`` is None. Only where there are more labels than
     ``size`` do more rows come back: one for each label.
     """
     if size is None or len(rows) <= size:
         return rows
-    labels = np.asarray(rows["label"][:])
+    labels = np.asarray(rows["label"][:]) if "label" in rows.column_names else np.zeros(len(rows), dtype=np.int64)
     values, counts = np.unique(labels, return_counts=True)
     generator = np.random.default_rng(seed)
     picked = [

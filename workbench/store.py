@@ -34,6 +34,8 @@ class TaskReference(Settings):
     origin: str
     license: str | None = None
     pair: bool = False
+    metric: str | None = None
+    max_new_tokens: int | None = None
 
 
 class BackboneReference(Settings):

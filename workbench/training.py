@@ -16,6 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 from workbench import processes
 from workbench.best_epoch import BestEpoch
 from workbench.contracts import FitRecord
+from workbench.errors import InputError
 from workbench.memory import PeakMemory
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ def fit(
     at the ends of epochs; the same call finds them there, goes on, and comes to the same weights.
 
     Raises:
+        InputError: classes are to be balanced, and the task has none.
         TrainingError: the loss is not a finite number.
     """
+    if budget.balanced and not task.labels:
+        raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)

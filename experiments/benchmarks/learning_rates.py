@@ -28,6 +28,11 @@ GRIDS = {
     "pfeiffer": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
     "houlsby": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
 }
+FEW_SHOT_GRIDS = {
+    "full": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
+    "lora": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
+    "pfeiffer": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
+}
 
 
 def main(
@@ -36,19 +41,24 @@ def main(
     tasks: Annotated[str, typer.Option(help="Tasks, with commas; not only those of the recipe.")] = TASKS,
     methods: Annotated[str, typer.Option(help="Methods, with commas.")] = ",".join(GRIDS),
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100,101",
+    shots: Annotated[
+        int | None, typer.Option(help="So few training examples, seen as often as `fuse` sees them.")
+    ] = None,
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
-    plan = plan_for(recipe, tasks.split(","), methods.split(","))
+    grids = FEW_SHOT_GRIDS if shots else GRIDS
+    plan = plan_for(recipe, tasks.split(","), methods.split(","), shots)
     precision = resolve_precision(plan.recipe.budget.precision)
     points = [
         Point(method, task.name, int(seed), precision, rate)
         for seed in seeds.split(",")
         for method in methods.split(",")
-        for rate in GRIDS[method]
+        for rate in grids[method]
         for task in plan.tasks
     ]
     command = (
         f"python -m experiments.benchmarks.learning_rates {recipe} --tasks {tasks} --methods {methods} --seeds {seeds}"
+        + (f" --shots {shots}" if shots else "")
     )
     document = measure(plan, points, out, command, summarise)
     typer.echo(json.dumps({name: document[name] for name in ("means", "chosen")}, indent=1))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from experiments.composing.few_shot import few_shot_budget
 from experiments.plan import Plan, make_plan
 from experiments.provenance import provenance
 from experiments.recipe import find_recipe
@@ -33,11 +34,17 @@ TASKS = "bbc-news,election-tweets,20news-3,reuters-r8"
 Scores = dict[Point, float]
 
 
-def plan_for(recipe: str, tasks: Iterable[str], methods: Iterable[str]) -> Plan:
-    """Return a plan with a recipe's backbone and budget, each of ``methods`` isolated on each of ``tasks``."""
+def plan_for(recipe: str, tasks: Iterable[str], methods: Iterable[str], shots: int | None = None) -> Plan:
+    """Return a plan with a recipe's backbone and budget, each of ``methods`` isolated on each of ``tasks``.
+
+    With ``shots`` the budget is that of few-shot work, but for the validation split, which stays the recipe's.
+    """
     names = list(methods)
     strategies = {name: {"strategy": "isolated", "method": name} for name in names}
-    changes = {"strategies": strategies, "reference": names[0], "tasks": list(tasks)}
+    changes: dict[str, Any] = {"strategies": strategies, "reference": names[0], "tasks": list(tasks)}
+    if shots:
+        few = few_shot_budget({}, shots)
+        changes |= {f"budget.{name}": few[name] for name in ("epochs", "train_examples")}
     return make_plan(find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items()))
 
 

@@ -63,6 +63,9 @@ def new(
     text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Text column; guessed if left out.")] = None,
     pair: Annotated[str | None, typer.Option(metavar="COLUMN", help="Second text column, for pairs.")] = None,
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Label column; guessed if left out.")] = None,
+    answer: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with the right answers, where they are free text.")
+    ] = None,
     tasks: Annotated[
         Path | None,
         typer.Option("--tasks", metavar="DIR", help="Folder to write to.", show_default=FOLDERS),
@@ -73,20 +76,27 @@ def new(
     from tasks.draft import draft, write
 
     folder = registry.writable_folder(tasks)
-    made = draft(name, origin, folder, text=text, text_pair=pair, label=label)
+    made = draft(name, origin, folder, text=text, text_pair=pair, label=label, answer=answer)
     path = write(made, folder, force=force)
     stdout.print(f"Wrote {path}:\n\n{made.text}", markup=False)
-    columns = [column for column in (made.columns.text, made.columns.text_pair, made.columns.label) if column]
+    guessed = made.columns
+    columns = [name for name in (guessed.text, guessed.text_pair, guessed.label, guessed.answer) if name]
     table(columns, [[str(row[column])[:80] for column in columns] for row in made.examples])
-    table(["label", "rows"], list(made.label_counts.items())[:20], title="\nLabels")
+    what = "answer" if guessed.answer else "label"
+    table([what, "rows"], list(made.label_counts.items())[:20], title=f"\n{what.capitalize()}s")
     flag = f" --tasks {tasks}" if tasks else ""
+    backbone = " --backbone smollm2" if guessed.answer else ""
     stdout.print(
-        f"\nNext: workbench tasks check {name}{flag}\n      workbench train {name} --method lora{flag}", markup=False
+        f"\nNext: workbench tasks check {name}{flag}\n      workbench train {name} --method lora{backbone}{flag}",
+        markup=False,
     )
 
 
 def _told(spec: TaskSpec) -> dict[str, Any]:
-    file = spec.file.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+    unused: dict[str, Any] = {"name": True}
+    if spec.file.columns.answer:
+        unused |= {"columns": {"label"}, "other_labels": True}
+    file = spec.file.model_dump(mode="json", exclude=unused, exclude_none=True)
     source = spec.source_settings.model_dump(mode="json", exclude_none=True)
     return {"name": spec.name, **file, spec.source: source, "path": spec.document.origin}
 
@@ -98,21 +108,19 @@ def _plain(value: Any) -> str:
 
 
 def _print_check(found: dict[str, Any], max_length: int) -> None:
-    splits = found["splits"]
+    splits, target = found["splits"], "label" if found["labels"] else "answer"
     stdout.print(f"{found['task']} ({found['kind']}), from {found['origin']}", markup=False)
     table(
         ["split", "examples", "duplicates"],
         [[name, one["examples"], one["duplicates"]] for name, one in splits.items()],
     )
-    by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in found["labels"]]
-    table(["label", *splits], by_label)
+    if found["labels"]:
+        by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in found["labels"]]
+        table(["label", *splits], by_label)
+    else:
+        _print_answers(found)
     if any("tokens" in split for split in splits.values()):
-        rows = [
-            [name, *(split["tokens"][key] for key in ("p50", "p90", "p99", "max"))] for name, split in splits.items()
-        ]
-        cut = [f"{split['tokens']['cut']:.1%}" for split in splits.values()]
-        columns = ["tokens", "p50", "p90", "p99", "max", f"over {max_length}"]
-        table(columns, [[*row, share] for row, share in zip(rows, cut, strict=True)])
+        _print_tokens(splits, max_length)
     for pair, shared in found["leakage"].items():
         if shared["count"]:
             first, second = pair.split("/")
@@ -120,5 +128,25 @@ def _print_check(found: dict[str, Any], max_length: int) -> None:
             stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids}, …)", markup=False)
     if found["conflicts"]["count"]:
         ids = ", ".join(found["conflicts"]["ids"])
-        stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several labels ({ids}, …)", markup=False)
-    stdout.print(f"Always answering train's most frequent label scores {found['majority']:.1%} on test.")
+        stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several {target}s ({ids}, …)", markup=False)
+    stdout.print(f"Always answering train's most frequent {target} scores {found['majority']:.1%} on test.")
+
+
+def _print_answers(found: dict[str, Any]) -> None:
+    stdout.print(f"Answers of up to {found['max_new_tokens']} tokens, scored by {found['metric']}.", markup=False)
+    rows = []
+    for name, split in found["splits"].items():
+        frequent = ", ".join(f"{answer!r} {count}" for answer, count in split["answers"]["most_frequent"].items())
+        rows.append([name, split["answers"]["distinct"], frequent])
+    table(["split", "distinct answers", "most frequent"], rows)
+
+
+def _print_tokens(splits: dict[str, Any], max_length: int) -> None:
+    wanted = {"p50": "p50", "p90": "p90", "p99": "p99", "max": "max", "cut": f"over {max_length}"}
+    if "answer_max" in splits["train"]["tokens"]:
+        wanted |= {"cut": "prompts cut", "answer_max": "longest answer", "answers_cut": "answers cut"}
+    rows = [
+        [name, *(f"{value:.1%}" if isinstance(value := split["tokens"][key], float) else value for key in wanted)]
+        for name, split in splits.items()
+    ]
+    table(["tokens", *wanted.values()], rows)

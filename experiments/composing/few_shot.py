@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.model import Precision
     from workbench.settings import Budget
 
-EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 960, 4, 20
+EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 640, 3, 20
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class FewShot:
 def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:
     """Return the settings of a budget for K = ``shots`` examples; what ``budget`` states itself stays.
 
-    Few examples are seen more often: 960 ÷ K times, at least 4 and at most 20 times. That is 20 optimiser steps for
-    K = 16, and 60 for K = 64 and K = 256, in batches of 16.
+    Few examples are seen more often: 640 ÷ K times, at least 3 and at most 20 times. That is 20 optimiser steps for
+    K = 16, 40 for K = 64 and 48 for K = 256, in batches of 16.
     """
     epochs = min(max(round(EXAMPLES_SEEN / shots), FEWEST_EPOCHS), MOST_EPOCHS)
     return {"epochs": epochs, **budget, "train_examples": shots, "validation_examples": shots}

@@ -97,7 +97,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     recipe = document.parse(FusionRecipe)
     problems: list[Problem] = []
     methods = dict(_methods(document, recipe, problems))
-    entries = tuple(_entries(document, recipe, methods, problems))
+    entries = tuple(_entries(document, recipe, problems))
     sources = list(_specs(document, recipe.sources.tasks, ("sources", "tasks"), task_folders, problems))
     targets = list(_specs(document, recipe.targets, ("targets",), task_folders, problems))
     for spec in targets:
@@ -158,10 +158,9 @@ def _methods(document: Document, recipe: FusionRecipe, problems: list[Problem]) 
             yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
 
 
-def _entries(
-    document: Document, recipe: FusionRecipe, methods: Mapping[str, Any], problems: list[Problem]
-) -> Iterator[Entry]:
-    libraries = {name: METHODS.get(name).library for name in methods}
+def _entries(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> Iterator[Entry]:
+    known = [name for name in recipe.sources.methods if name in METHODS.names()]
+    libraries = {name: METHODS.get(name).library for name in known}
     for label, entry in recipe.compositions.items():
         place = ("compositions", label)
         rest = {name: value for name, value in entry.items() if name != "method"}

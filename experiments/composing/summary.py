@@ -46,7 +46,7 @@ class _Summary:
         ]
         for label, (_, roles) in PICKS.items():
             picked, chosen = self._picked(roles)
-            if len(chosen) > 1:
+            if chosen:
                 rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
         return FusionReport(
             record=self.record,
@@ -125,8 +125,13 @@ class _Summary:
         return paired_bootstrap(first, second)
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
-        """Return in each place the result with the best validation (score, then likelihood), and how often whose."""
+        """Return in each place the result with the best validation (score, then likelihood), and how often whose.
+
+        Nothing where there is no choice.
+        """
         labels = [party.label for party in self.record.parties if party.role in roles and party.label in self.taken]
+        if len(labels) < 2:
+            return {}, {}
         places = sorted({place for label in labels for place in self.taken[label]})
         chosen = {
             place: max(

@@ -112,7 +112,7 @@ def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: 
             mark = MARKS[status] if status else ""
             axes.text(column + 0.46, stage - 0.2, mark, ha="right", va="center", color=ink, size=5.5)
     axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(len(tasks) + 0.5, first - 0.5), aspect="auto")
-    axes.set_xticks(range(len(tasks)), [_short(task, 20) for task in tasks])
+    axes.set_xticks(range(len(tasks)), [short(task, 20) for task in tasks])
     axes.tick_params(axis="x", rotation=35, labelsize=7.5)
     for label in axes.get_xticklabels():
         label.set(ha="right", rotation_mode="anchor")
@@ -120,7 +120,7 @@ def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: 
     axes.set_yticks(stages, ["before" if stage == 0 else str(stage) for stage in stages])
     axes.tick_params(length=0)
     axes.set_ylabel("after stage")
-    axes.set_title(_short(strategy.label), weight="bold")
+    axes.set_title(short(strategy.label), weight="bold")
     for spine in axes.spines.values():
         spine.set_visible(False)
 
@@ -139,7 +139,7 @@ def forgetting_curves(report: Report) -> Figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for column, (axes, task) in enumerate(zip(grid.ravel(), tasks, strict=False)):
             _curve(axes, report, column)
-            axes.set_title(_short(task), weight="bold", size=9)
+            axes.set_title(short(task), weight="bold", size=9)
         for place in range(len(tasks), rows * columns):
             grid.ravel()[place].set_axis_off()
             grid.ravel()[place - columns].tick_params(labelbottom=True)
@@ -161,7 +161,7 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
         low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
         axes.fill_between(stages, low, high, where=measured, color=colour, alpha=0.18, linewidth=0)
         style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
-        axes.plot(stages[measured], mean[measured], label=_short(strategy.label), **style)
+        axes.plot(stages[measured], mean[measured], label=short(strategy.label), **style)
     majority = report.record.majority[column]
     if math.isfinite(majority):
         axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)
@@ -198,7 +198,7 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
             )
             style: dict[str, Any] = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
             at = ([100 * (lost.mean or 0.0)], [100 * (learned.mean or 0.0)])
-            axes.plot(*at, markersize=7, linestyle="none", label=_short(strategy.label), **style)
+            axes.plot(*at, markersize=7, linestyle="none", label=short(strategy.label), **style)
         axes.margins(0.15)
         axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
         axes.grid(color="#ececec", linewidth=0.8)
@@ -211,6 +211,6 @@ def _half(low: float | None, high: float | None) -> float | None:
     return None if low is None or high is None else 50 * (high - low)
 
 
-def _short(name: str, width: int = 28) -> str:
+def short(name: str, width: int = 28) -> str:
     """Return ``name`` in at most ``width`` characters; what is left out is left out of its middle."""
     return name if len(name) <= width else f"{name[: width // 2]}…{name[-(width - width // 2 - 1) :]}"

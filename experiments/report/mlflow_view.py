@@ -55,14 +55,14 @@ def experiment_key(report: Report) -> str:
 def note(report: Report) -> str:
     """Return the run's description in Markdown: the verdict and a table."""
     lines = [
-        _escape(report.verdict),
+        escape(report.verdict),
         "",
         "| strategy | " + " | ".join(name.replace("_", " ") for name in NOTE_COLUMNS) + " |",
         "| --- |" + " ---: |" * len(NOTE_COLUMNS),
     ]
     for one in report.strategies:
         cells = " | ".join(with_margin(one.metrics[name]) for name in NOTE_COLUMNS)
-        lines.append(f"| {_escape(one.label)} | {cells} |")
+        lines.append(f"| {escape(one.label)} | {cells} |")
     lines += ["", "Percent and points, ± half the 95 % interval over seeds. The page is under Artifacts, `report/`."]
     majority = ", ".join(number(score) for score in report.record.majority)
     return "\n".join([*lines, f"Majority class, in the order of the stream: {majority}."])
@@ -120,7 +120,7 @@ def _summary(report: Report) -> Iterator[Point]:
             yield metric_name(one.label, f"{name}_high"), value.high, seeds
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Return user-given text so that Markdown shows it as it is."""
     for sign in "\\|*_`<[":
         text = text.replace(sign, f"\\{sign}")

@@ -21,7 +21,7 @@ def test_every_task_file_is_complete(name: str) -> None:
     assert file.description.endswith((".", ")"))
     assert "\n" not in file.description
     assert file.license or file.homepage
-    assert file.labels is not None
+    assert (file.labels is not None) != (file.columns.answer is not None)
     assert spec.origin.startswith(spec.source)
 
 

@@ -19,7 +19,7 @@ from workbench.contracts import FitRecord, Silent, Task
 from workbench.errors import InputError, IntegrityError, TrainingError
 from workbench.evaluation import evaluate
 from workbench.learning import Lesson, adaptation_of, learn, open_adapter
-from workbench.methods import METHODS
+from workbench.methods import METHODS, trained_methods
 from workbench.model import TaskModel
 from workbench.settings import Budget
 from workbench.store import AdapterStore
@@ -105,7 +105,7 @@ def test_an_adapter_that_has_changed_is_not_taken_from_the_store(
     assert len(fits) == 1, "it is not silently trained again either"
 
 
-@pytest.mark.parametrize("method", METHODS.names())
+@pytest.mark.parametrize("method", trained_methods())
 def test_an_opened_adapter_answers_as_it_did_when_it_was_trained(
     backbone: Backbone, task: Task, store: AdapterStore, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -155,7 +155,7 @@ def spoil_one_weight(model: TaskModel) -> None:
         frozen.view(torch.int32)[0, 0] ^= 1
 
 
-@pytest.mark.parametrize("method", [one for one in METHODS.names() if not METHODS.get(one).trains_backbone])
+@pytest.mark.parametrize("method", [one for one in trained_methods() if not METHODS.get(one).trains_backbone])
 def test_a_method_that_touches_the_backbone_leaves_no_adapter(
     backbone: Backbone, task: Task, store: AdapterStore, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -25,7 +25,7 @@ from workbench.backbone import open_backbone
 from workbench.contracts import Silent, Task
 from workbench.evaluation import run
 from workbench.learning import Lesson, learn, open_adapter
-from workbench.methods import METHODS
+from workbench.methods import METHODS, trained_methods
 from workbench.model import Precision
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
@@ -39,7 +39,7 @@ TEXTS = [  # longest first, so that evaluation's batch has the same rows in the 
     "fig",
 ]
 CASES: list[tuple[str, str, Precision]] = [
-    *((method, "bert", "fp32") for method in METHODS.names()),
+    *((method, "bert", "fp32") for method in trained_methods()),
     ("lora", "llama", "fp32"),
     ("pfeiffer", "llama", "fp32"),
     ("head", "llama", "fp32"),
@@ -183,7 +183,7 @@ def test_the_readme_s_program_imports_its_own_library_only(processes: dict[str, 
 
 
 def test_every_method_was_tried(stored: dict[tuple[str, str, Precision], Stored]) -> None:
-    assert {method for method, architecture, _ in stored if architecture == "bert"} == set(METHODS.names())
+    assert {method for method, architecture, _ in stored if architecture == "bert"} == set(trained_methods())
     assert len({one.adapter.id for one in stored.values()}) == len(CASES)
     assert {one.adapter.manifest.backbone.pooling for one in stored.values()} == {"mean", "first", "last"}
 

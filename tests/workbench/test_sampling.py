@@ -85,6 +85,14 @@ def test_no_size_takes_all() -> None:
     assert stratified(rows, None, 0)["id"][:] == rows["id"][:]
 
 
+def test_rows_without_labels_are_drawn_too() -> None:
+    rows = rows_of([20, 20]).remove_columns("label")
+    drawn = stratified(rows, 7, seed=3)["id"][:]
+    assert len(set(drawn)) == 7
+    assert drawn == [name for name in rows["id"][:] if name in set(drawn)], "in the old order"
+    assert drawn == stratified(rows, 7, seed=3)["id"][:] != stratified(rows, 7, seed=4)["id"][:]
+
+
 def test_seeds_draw_different_examples_and_each_row_can_be_drawn() -> None:
     rows = rows_of([20, 20])
     drawn = [frozenset(stratified(rows, 10, seed)["id"][:]) for seed in range(30)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from torch import nn
+
+from workbench.batching import in_batches
+from workbench.kinds._programs import CLASSIFICATION
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -15,21 +19,34 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+    from workbench.backbone import Backbone
+    from workbench.model import TaskModel
+
 
 class Classification:
     """A linear layer on the text's feature vector, trained with cross-entropy, scored by accuracy."""
 
     metric = "accuracy"
+    usage = CLASSIFICATION
 
-    def head(self, hidden_size: int, task_labels: int) -> nn.Module:
+    def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
         """Return a linear layer (hidden_size → task_labels)."""
-        return nn.Linear(hidden_size, task_labels)
+        return nn.Linear(backbone.config.hidden_size, task_labels)
+
+    def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
+        """Tokenise, cutting what is longer than ``max_length`` tokens (of a pair, the longer text first)."""
+        columns = tokenizer(*_texts(rows), truncation=True, max_length=max_length)
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+        """Count the tokens of each text or pair, special tokens included."""
+        ids = tokenizer(*_texts(rows), truncation=False, verbose=False, return_attention_mask=False)["input_ids"]
+        return [len(each) for each in ids], [0] * len(ids)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """Tokenise, cutting what is longer than ``max_length`` tokens (of a pair, the longer text first)."""
-        texts = [rows["text"][:], rows["text_pair"][:]] if "text_pair" in rows.column_names else [rows["text"][:]]
-        columns = {**tokenizer(*texts, truncation=True, max_length=max_length), "labels": rows["label"][:]}
-        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        """Return the questions, each with its label."""
+        questions = self.questions(rows, tokenizer, max_length)
+        return [{**row, "labels": label} for row, label in zip(questions, rows["label"][:], strict=True)]
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad to the longest text of the batch."""
@@ -38,16 +55,33 @@ class Classification:
         collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]] = DataCollatorWithPadding(tokenizer)
         return collator
 
+    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the texts' feature vectors (batch, hidden_size), and the labels (batch,) as they are."""
+        return model.features(**inputs), labels
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy: logits (batch, labels), labels (batch,)."""
         return nn.functional.cross_entropy(logits, labels)
 
-    def outcomes(self, rows: Dataset, logits: NDArray[np.float32]) -> pd.DataFrame:
-        """Return one row per example, in the order of ``rows``; logits are (examples, labels)."""
-        shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-        log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        labels, each = np.asarray(rows["label"][:]), np.arange(len(logits))
-        predictions = logits.argmax(axis=1)
+    def answers(
+        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> NDArray[np.float32]:
+        """Return the logits (examples, labels)."""
+
+        def call(_: list[int], batch: dict[str, Tensor]) -> NDArray[np.float32]:
+            logits: NDArray[np.float32] = model(**batch)["logits"].float().cpu().numpy()
+            return logits
+
+        return np.stack(in_batches(call, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer)))
+
+    def digest(self, answers: NDArray[np.float32]) -> str:
+        """Return the SHA-256 of the logits' bytes."""
+        return hashlib.sha256(answers.tobytes()).hexdigest()
+
+    def outcomes(self, rows: Dataset, answers: NDArray[np.float32]) -> pd.DataFrame:
+        """Return one row per example, in the order of ``rows``; answers are logits (examples, labels)."""
+        log_probabilities, predictions = _log_softmax(answers), answers.argmax(axis=1)
+        labels, each = np.asarray(rows["label"][:]), np.arange(len(answers))
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
@@ -67,10 +101,25 @@ class Classification:
         macro = f1_score(truth, predicted, labels=range(task_labels), average="macro", zero_division=0)
         return {"accuracy": float(outcomes["correct"].mean()), "macro_f1": float(macro)}
 
-    def majority(self, train_labels: Iterable[int], test_labels: Iterable[int]) -> float:
+    def say(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[tuple[str, float]]:
+        """Return each text's most likely label, and its probability."""
+        probabilities = np.exp(_log_softmax(answers))
+        return [(labels[row.argmax()], float(row.max())) for row in probabilities]
+
+    def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the accuracy of always answering the most frequent training label."""
-        answer = np.bincount(np.asarray(list(train_labels))).argmax()
-        return float(np.mean(np.asarray(list(test_labels)) == answer))
+        answer = np.bincount(np.asarray(train["label"][:])).argmax()
+        return float(np.mean(np.asarray(test["label"][:]) == answer))
+
+
+def _texts(rows: Dataset) -> list[list[str]]:
+    return [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found
 
 
 KIND = Classification()

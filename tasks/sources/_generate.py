@@ -1,0 +1,59 @@
+"""Runs one generator of reasoning-gym in a process of its own: a request as JSON on stdin, problems as JSON on stdout.
+
+The package's ``__init__`` imports every generator and with them ten more packages, one of which has to be compiled.
+One generator needs its own module alone, so the packages above it are put in place without running them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+UNKNOWN, REFUSED = 3, 4  # exit codes: no such generator; it cannot be imported, or not with this configuration
+
+
+def main() -> None:
+    """Write a list of [question, answer] for the request ``{root, dataset, config}``."""
+    request = json.load(sys.stdin)
+    root, dataset = Path(request["root"]), request["dataset"]
+    modules = generators(root)
+    if dataset not in modules:
+        sys.stderr.write(json.dumps(sorted(modules)))
+        sys.exit(UNKNOWN)
+    try:
+        problems = create(root, dataset, modules[dataset], request["config"])
+        told = [[problem["question"], str(problem["answer"])] for problem in problems]
+    except (ImportError, AssertionError, TypeError, ValueError) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}")
+        sys.exit(REFUSED)
+    json.dump(told, sys.stdout)
+
+
+def generators(root: Path) -> dict[str, str]:
+    """Return the name and the module of every generator below ``root``, by what its source says."""
+    found = {}
+    for path in sorted((root / "reasoning_gym").glob("*/**/*.py")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("DATASET_NAME = "):
+                found[line.split('"')[1]] = ".".join(path.relative_to(root).with_suffix("").parts)
+    return found
+
+
+def create(root: Path, dataset: str, module: str, config: dict[str, Any]) -> Any:
+    """Return the generator ``dataset``, which ``module`` registers, with its configuration."""
+    sys.path.insert(0, str(root))
+    parts = module.split(".")[:-1]
+    for depth in range(1, len(parts) + 1):
+        package = ModuleType(".".join(parts[:depth]))
+        package.__path__ = [str(root.joinpath(*parts[:depth]))]
+        sys.modules[package.__name__] = package
+    importlib.import_module(module)
+    return importlib.import_module("reasoning_gym.factory").create_dataset(dataset, **config)
+
+
+if __name__ == "__main__":
+    main()

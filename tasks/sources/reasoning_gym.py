@@ -1,0 +1,96 @@
+"""Problems with checkable answers, made by a generator of reasoning-gym (https://github.com/open-thought/reasoning-gym).
+
+The library is one pure Python wheel, fetched once and checked against its digest like every other wheel. It is the one
+wheel whose code runs: the generator that a task names, in a process of its own with a fixed hash seed, so that a seed
+gives the same problems everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from tasks.sources import Source
+from tasks.sources._generate import UNKNOWN
+from workbench.assets import wheel_member
+from workbench.errors import DataError, InputError, suggest
+from workbench.settings import Settings
+from workbench.store import key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGE = "reasoning-gym==0.1.25"
+MEMBER = "reasoning_gym"
+SHA256 = "fdab082c3424738929ef1efe9c106ea7b8657a8dec69ad6fb7939b62bc4d4b77"
+PROGRAM = Path(__file__).with_name("_generate.py")
+
+
+class ReasoningGymSettings(Settings):
+    """Which generator, and what it is given."""
+
+    dataset: str = Field(pattern=r"^[a-z0-9_]+$", description="the generator's name, for example chain_sum")
+    size: int = Field(1000, ge=1, le=100_000, description="problems that are made; one that comes twice is kept once")
+    seed: int = Field(0, ge=0)
+    config: dict[str, Any] = Field(default_factory=dict, description="the generator's own settings")
+
+    @field_validator("config")
+    @classmethod
+    def _seed_and_size_stand_above(cls, config: dict[str, Any]) -> dict[str, Any]:
+        if twice := sorted({"seed", "size"} & config.keys()):
+            raise ValueError(f"{' and '.join(twice)} stand beside `config`, not in it")
+        return config
+
+
+def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame]:
+    """Return one table with the columns question and answer.
+
+    Raises:
+        InputError: no such generator.
+        DataError: the generator refuses its configuration, or needs a package that is not here.
+        AssetError: the wheel cannot be fetched, or is not the promised one.
+    """
+    import pandas as pd
+
+    where = f"reasoning-gym {settings.dataset}"
+    root = wheel_member(PACKAGE, MEMBER, SHA256).parent
+    config = {**settings.config, "seed": settings.seed, "size": settings.size}
+    done = subprocess.run(
+        [sys.executable, "-P", str(PROGRAM)],
+        input=json.dumps({"root": str(root), "dataset": settings.dataset, "config": config}),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+        check=False,
+    )
+    if done.returncode == UNKNOWN:
+        hint = suggest(settings.dataset, json.loads(done.stderr))
+        raise InputError(f"{PACKAGE} has no generator {settings.dataset!r}", where=where, hint=hint)
+    if done.returncode:
+        raise DataError(
+            f"it made no problems: {done.stderr.strip().splitlines()[-1]}",
+            where=where,
+            hint="Correct `config`; a generator that needs a further package works once that is installed.",
+        )
+    frame = pd.DataFrame(json.loads(done.stdout), columns=["question", "answer"])
+    return {"data": frame.drop_duplicates("question", ignore_index=True)}
+
+
+def origin(settings: ReasoningGymSettings) -> str:
+    """Return the generator's name and the library's version."""
+    return f"{settings.dataset} ({PACKAGE})"
+
+
+def identity(settings: ReasoningGymSettings, folder: Path) -> str:
+    """Return a digest of the library and of all that the generator is given."""
+    return key([SHA256, settings.model_dump(mode="json")])
+
+
+SOURCE = Source(ReasoningGymSettings, read, origin, identity)

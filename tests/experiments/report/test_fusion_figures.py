@@ -1,0 +1,88 @@
+"""Figures of a composition: valid images that show every name and value."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+
+from experiments.report.figures import png
+from experiments.report.fusion_figures import attention_map, diagnostics_map, weight_bars
+from fusion.diagnostics import diagnose
+from fusion.lowrank import LowRank
+
+
+def texts(figure: Figure) -> list[str]:
+    image = imread(io.BytesIO(png(figure)))  # raises where it is no PNG; drawing fills the tick labels in
+    assert np.ptp(image) > 0.5
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
+    return [text.get_text() for text in found if text.get_text()]
+
+
+def document(sources: int) -> dict[str, object]:
+    generator = torch.Generator().manual_seed(0)
+    common = torch.randn(16, 1, generator=generator)
+    updates = [
+        {
+            "m": LowRank(
+                torch.cat([common, torch.randn(16, 1, generator=generator)], 1), torch.randn(2, 12, generator=generator)
+            )
+        }
+        for _ in range(sources)
+    ]
+    return diagnose([f"source-{place}" for place in range(sources)], updates, permutations=39).as_json()
+
+
+def test_every_pair_stands_beside_its_chance() -> None:
+    found = document(3)
+    figure = diagnostics_map(found)
+    assert figure is not None
+    shown = texts(figure)
+    for name in ("source-0", "source-1", "source-2", "cosine of ΔW", "sign conflict", "overlap of what they write"):
+        assert name in shown
+    overlap = found["pairs"]["left_overlap"]  # type: ignore[index]
+    value, p, low, high = (overlap[part][2][1] for part in ("value", "p", "low", "high"))
+    assert p <= 0.05  # they share what they write
+    assert f"{value:.2f}*" in shown
+    assert f"{low:.2f} … {high:.2f}".replace("-", "−") in shown
+    assert sum(text.rstrip("*") == f"{overlap['value'][0][0]:.2f}" for text in shown) == 0  # no diagonal
+
+
+def test_many_sources_leave_the_ranges_out() -> None:
+    figure = diagnostics_map(document(8))
+    assert figure is not None
+    assert not any(" … " in text for text in texts(figure))
+
+
+def test_what_is_not_defined_is_hatched() -> None:
+    found = document(2)
+    found["pairs"]["cosine"] = {part: [[None] * 2] * 2 for part in ("value", "mean", "low", "high", "p")}  # type: ignore[index]
+    figure = diagnostics_map(found)
+    assert figure is not None
+    assert png(figure)
+    assert [patch.get_hatch() for patch in figure.axes[0].patches] == ["////"]
+
+
+def test_one_source_has_no_pairs() -> None:
+    assert diagnostics_map(document(1)) is None
+
+
+def test_bars_show_what_is_taken_away() -> None:
+    figure = weight_bars({"first": 0.5, "second": -0.25, "a-very-long-name-of-an-adapter-that-goes-on": 1.0})
+    shown = texts(figure)
+    assert {"first", "second", "0.500", "−0.250", "1.000", "weight"} <= set(shown)
+    assert any("…" in text for text in shown)
+    first, second, third = (bar.get_facecolor() for bar in figure.axes[0].patches)
+    assert first == third != second
+
+
+def test_attention_shows_layers_and_sources() -> None:
+    figure = attention_map({"layer 1": (0.25, 0.75), "layer 2": (0.5, 0.5)}, ["first", "second"])
+    assert {"layer 1", "layer 2", "first", "second", "0.25", "0.75", "0.50"} <= set(texts(figure))
+    with pytest.raises(ValueError, match="zip"):
+        attention_map({"layer 1": (0.25, 0.5, 0.25)}, ["first", "second"])

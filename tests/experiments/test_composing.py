@@ -1,0 +1,271 @@
+"""Comparisons of compositions on tiny tasks: resumable, honest about what wins, and the same in every view."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.api import Workbench
+from experiments.composing.few_shot import few_shot_budget
+from experiments.composing.mlflow_view import run_record
+from experiments.composing.page import page
+from experiments.composing.run import FusionRun
+from experiments.composing.verdict import verdict
+from fusion.methods import COMPOSITIONS
+from tests.streams import write_tasks
+from workbench.errors import InputError, SettingsError
+
+RECIPE = """name: tiny-fusion
+description: made in tests
+backbone: {backbone}
+sources:
+  tasks: [animals, halves]
+  methods: {{lora: {{learning_rate: 0.02}}, pfeiffer: {{learning_rate: 0.02}}}}
+  budget: {{epochs: 10, batch_size: 8, max_length: 16, precision: fp32}}
+targets: [fruits]
+shots: [8, 16]
+seeds: [0]
+budget: {{epochs: 2, batch_size: 8, max_length: 16, precision: fp32}}
+compositions:
+  sum: {{method: sum, weights: [0.5, 0.5]}}
+  ties: {{method: ties, density: 0.5}}
+  mixed: {{method: adapterfusion}}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
+    """A folder with three tasks, a recipe over them, and a workspace in which it has been run."""
+    folder = tmp_path_factory.mktemp("composing")
+    write_tasks(folder)
+    (folder / "tiny.yaml").write_text(RECIPE.format(backbone=bert), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bench(place: Path) -> Workbench:
+    """A workbench on that folder."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
+    return Workbench(place / "space", [place / "tasks"])
+
+
+@pytest.fixture(scope="module")
+def report(bench: Workbench, place: Path):
+    return bench.compare(bench.comparison_plan(str(place / "tiny.yaml")), "test")
+
+
+def test_every_contestant_has_a_result_on_every_problem(report) -> None:
+    labels = {row.label for row in report.rows}
+    assert {"fresh lora", "fresh pfeiffer", "full fine-tuning", "frozen features", "sum", "ties", "mixed"} <= labels
+    assert {"animals alone, lora", "halves alone, pfeiffer", "average, lora", "average, pfeiffer"} <= labels
+    assert report.complete
+    assert all(0 <= row.standings[shots].score <= 1 for row in report.rows for shots in ("8", "16", "all"))
+
+
+def test_gains_are_differences_from_the_reference(report, bench: Workbench) -> None:
+    results = bench.workspace.trials
+    scores = {(cell.label, cell.shots): results.get(cell.key).score for cell in report.record.cells}
+    by_hand = np.mean([scores["sum", shots] - scores["fresh lora", shots] for shots in (8, 16)])
+    assert report.row("sum").standings["all"].gain.seeds.mean == pytest.approx(by_hand)
+    assert report.row("sum").standings["all"].gain.examples.mean == pytest.approx(by_hand)
+    assert report.row("fresh lora").standings["all"].gain.seeds.mean == 0
+
+
+def test_the_equally_weighted_sum_is_the_average(report) -> None:
+    ours, theirs = (report.row(label).standings["all"] for label in ("sum", "average, lora"))
+    assert ours.score == pytest.approx(theirs.score, abs=1 / 24)  # rounding may turn one test example of 24
+
+
+def test_what_validation_picks_is_the_best_on_validation(report) -> None:
+    picked = report.row("best composition").standings["8"].validation
+    assert picked == max(row.standings["8"].validation for row in report.rows if row.role in ("average", "composition"))
+
+
+def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
+    kept = {(one.label, one.task): one for one in report.retained}
+    assert {task for _, task in kept} == {"animals", "halves"}
+    assert kept["sum", "animals"].alone > 0.6, "the source knows its own task"
+    assert kept["mixed", "halves"].measurements == 1
+
+
+def test_a_second_run_does_nothing_again(report, bench: Workbench, place: Path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a trial was run again")
+
+    monkeypatch.setattr(FusionRun, "fused", refuse)
+    again = bench.compare(bench.comparison_plan(str(place / "tiny.yaml")), "test")
+    assert again.as_json()["contestants"] == report.as_json()["contestants"]
+
+
+def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -> None:
+    import shutil
+
+    lost = report.record.cells[-1].key
+    shutil.rmtree(bench.workspace.trials.root / lost)
+    again = bench.compare(bench.comparison_plan(str(place / "tiny.yaml")), "test")
+    for label, one in report.as_json()["contestants"].items():
+        for shots, standing in one["standings"].items():
+            assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
+
+
+def test_all_views_tell_the_same(report, bench: Workbench) -> None:
+    folder = bench.workspace.experiment("tiny-fusion")
+    document = json.loads((folder / "report.json").read_text())
+    told = json.loads(json.dumps(bench.report("tiny-fusion").as_json()))
+    assert document["contestants"].keys() == told["contestants"].keys()
+    assert document == told
+    html = page(report, {})
+    assert "fusion report" in html
+    assert "<script" not in html
+    assert all(row.label in html for row in report.rows)
+    assert (folder / "gains.png").read_bytes().startswith(b"\x89PNG")
+    record = run_record(report, artifacts=False)
+    assert record.finished
+    assert len(record.children) == len(report.rows)
+    assert ("score/ties", report.row("ties").standings["8"].score, 8) in record.metrics
+
+
+def test_an_unfinished_comparison_is_called_that(report) -> None:
+    part = replace(report, record=replace(report.record, cells=report.record.cells[:3]))
+    assert verdict(part).startswith("Not finished: 3 of ")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("compositions.sum.method=summ", "Did you mean sum"),
+        ("compositions.ties.densty=1", "unknown key 'compositions.ties.densty'"),
+        ("targets=[animals]", "is a source too"),
+        ("budget.train_examples=5", "given by 'shots'"),
+        ("sources.methods.lora.rnk=4", "unknown key 'sources.methods.lora.rnk'"),
+        ("sources.tasks=[animals, halfs]", "there is no task called 'halfs'"),
+        ("sources.methods={lora: {}}", "adapterfusion composes adapters of adapters"),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
+    bench: Workbench, place: Path, change: str, said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        bench.comparison_plan(str(place / "tiny.yaml"), [change])
+    assert said in str(caught.value)
+
+
+def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, place: Path) -> None:
+    changes = ["compositions.sum.method=summ", "targets=[nothing]", "sources.methods.lora.rnk=4"]
+    with pytest.raises(SettingsError) as caught:
+        bench.comparison_plan(str(place / "tiny.yaml"), changes)
+    assert len(caught.value.problems) == 3
+
+
+@pytest.fixture(scope="module")
+def sources(report, bench: Workbench) -> str:
+    return ",".join(one["adapter"] for one in report.record.sources if one["method"] == "lora")
+
+
+@pytest.fixture(scope="module")
+def fused(bench: Workbench, sources: str):
+    few = ["budget.epochs=2", "budget.batch_size=8", "budget.max_length=16", "budget.precision=fp32"]
+    return bench.fuse(bench.fusion_plan("fruits", sources, "ties", 8, assignments=[*few, "density=0.5"]))
+
+
+class TestOneFuse:
+    def test_the_result_is_an_ordinary_lora_that_says_what_it_is_made_of(self, fused, sources: str) -> None:
+        manifest = fused.adapter.manifest
+        assert manifest.composition.method == "ties"
+        assert list(manifest.parents) == list(manifest.composition.sources) == sources.split(",")
+        assert manifest.composition.settings["density"] == 0.5
+        assert {"rank", "energy_kept", "truncation_error"} <= set(manifest.composition.facts)
+        config = json.loads((fused.adapter.folder / "adapter_config.json").read_text())
+        assert config["peft_type"] == "LORA"
+
+    def test_it_answers_as_it_was_measured(self, fused, bench: Workbench) -> None:
+        report = fused.report
+        own = report.row("ties").standings["8"].score
+        task = report.record.targets[0]
+        from experiments.testing import test
+        from tasks import registry
+        from workbench.backbone import open_backbone
+        from workbench.learning import open_adapter
+
+        backbone = open_backbone(report.record.backbone)
+        whole = registry.load(registry.find(task, bench.task_folders))
+        model = open_adapter(fused.adapter, backbone)
+        again = test(model, whole, backbone, fused.adapter.manifest.budget)
+        assert again.scores["accuracy"] == pytest.approx(own)
+
+    def test_the_verdict_names_the_alternatives(self, fused) -> None:
+        said = verdict(fused.report)
+        assert "a fresh adapter" in said
+        assert "the source that validation picks" in said
+        assert "the uniform average" in said
+        beaten = "does not beat" not in said
+        fresh, own = (fused.report.row(label).standings["8"].score for label in ("fresh lora", "ties"))
+        assert not beaten or own > fresh
+
+    def test_sources_can_be_chosen_by_themselves(self, bench: Workbench, report) -> None:
+        few = ["budget.max_length=16", "budget.precision=fp32"]
+        backbone = report.record.backbone
+        plan = bench.fusion_plan("fruits", "auto:1", "single", 16, backbone=backbone, assignments=few)
+        assert plan.stored[0].manifest.task.name in ("animals", "halves")
+
+    @pytest.mark.parametrize(
+        ("given", "method", "said"),
+        [
+            ("nothing", "ties", "there is no adapter called 'nothing'"),
+            ("auto:9", "ties", "there are 2 adapters that ties could compose"),
+            ("auto:x", "ties", "names no sources"),
+            ("{sources}", "adapterfusion", "adapterfusion composes adapters of adapters, not of peft"),
+            ("{sources}", "tie", "Did you mean ties"),
+            ("{sources}", "single", "single takes one source"),
+            ("", "ties", "there are none"),
+        ],
+    )
+    def test_mistakes_are_named(
+        self, bench: Workbench, report, sources: str, given: str, method: str, said: str
+    ) -> None:
+        few = ["budget.max_length=16", "budget.precision=fp32"]
+        with pytest.raises(InputError) as caught:
+            plan = bench.fusion_plan(
+                "fruits", given.format(sources=sources), method, 8, backbone=report.record.backbone, assignments=few
+            )
+            bench.fuse(plan)
+        assert said in str(caught.value)
+
+    def test_from_the_command_line(self, sources: str, bench: Workbench, place: Path) -> None:
+        arguments = ["fuse", "fruits", "--from", sources, "--method", "average", "--shots", "8", "--no-full", "--json"]
+        settings = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
+        flags = [part for one in settings for part in ("--set", one)]
+        where = ["--workspace", str(bench.workspace.root), "--tasks", str(place / "tasks")]
+        done = subprocess.run(
+            [sys.executable, "-c", "from experiments.cli import main; main()", *arguments, *flags, *where],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert found["adapter"].startswith("fruits-average-")
+        assert "full fine-tuning" not in found["evidence"]["contestants"]
+
+
+def test_few_examples_are_seen_more_often() -> None:
+    epochs = {shots: few_shot_budget({}, shots)["epochs"] for shots in (1, 16, 64, 256, 4000)}
+    assert epochs == {1: 20, 16: 20, 64: 10, 256: 3, 4000: 3}
+    assert few_shot_budget({"epochs": 3}, 16)["epochs"] == 3
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS.names())
+def test_every_composition_has_a_card(name: str) -> None:
+    card = COMPOSITIONS.get(name)
+    assert COMPOSITIONS.describe(name)
+    assert card.title
+    assert card.paper
+    assert card.libraries

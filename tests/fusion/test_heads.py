@@ -1,0 +1,94 @@
+"""Heads on frozen features, beside scikit-learn's own logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from fusion.heads import ABSENT, GRID, FittedHead, fit_head
+from workbench.errors import InputError, TrainingError
+
+
+def blobs(labels: int, size: int, seed: int = 0, spread: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian classes on features of very different scale and offset; the centres do not depend on the seed."""
+    centres = np.random.default_rng(99).normal(size=(labels, 12))
+    generator = np.random.default_rng(seed)
+    answers = np.arange(size) % labels
+    features = centres[answers] + spread * generator.normal(size=(size, 12))
+    return (features * np.geomspace(0.1, 10, 12) + np.linspace(-3, 3, 12)).astype(np.float32), answers
+
+
+def probabilities(found: FittedHead, features: np.ndarray) -> np.ndarray:
+    return found.head(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
+
+
+def reference(c: float, features: np.ndarray, answers: np.ndarray) -> LogisticRegression:
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+    return model.fit(features.astype(np.float64), answers)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 5])
+def test_layer_gives_the_probabilities_of_scikit_learn(labels: int) -> None:
+    train, validation = blobs(labels, 60), blobs(labels, 40, seed=1)
+    found = fit_head(*train, *validation, labels)
+    expected = reference(found.inverse_regularisation, *train).predict_proba(validation[0].astype(np.float64))
+    assert np.abs(probabilities(found, validation[0]) - expected).max() < 1e-5
+
+
+def test_strength_is_the_best_on_the_validation_split() -> None:
+    train, validation = blobs(3, 30), blobs(3, 200, seed=1)
+    found = fit_head(*train, *validation, 3)
+    models = {c: reference(c, *train) for c in GRID}
+    wide = validation[0].astype(np.float64)
+    accuracy = {c: model.score(wide, validation[1]) for c, model in models.items()}
+    assert len(set(accuracy.values())) > 1  # else there was nothing to choose
+    assert accuracy[found.inverse_regularisation] == max(accuracy.values()) == found.validation
+    rows = models[found.inverse_regularisation].predict_log_proba(wide)[np.arange(200), validation[1]]
+    assert found.validation_log_likelihood == pytest.approx(rows.mean(), abs=1e-4)
+
+
+def test_of_equal_accuracies_the_likelihood_decides() -> None:
+    train, validation = blobs(2, 40, spread=0.1), blobs(2, 40, seed=1, spread=0.1)
+    found = fit_head(*train, *validation, 2)
+    assert found.validation == 1.0  # many strengths separate these; the weakest is the surest
+    assert found.inverse_regularisation == GRID[-1]
+
+
+def test_of_equal_fits_the_strongest_regularisation_is_kept() -> None:
+    constant = np.ones((8, 3), dtype=np.float32)
+    answers = [0, 1] * 4
+    assert fit_head(constant, answers, constant, answers, 2).inverse_regularisation == GRID[0]
+
+
+@pytest.mark.parametrize("present", [[1], [0, 3], [0, 2, 3]])
+def test_labels_without_examples_are_there_and_never_the_answer(present: list[int]) -> None:
+    features, answers = blobs(4, 80)
+    some = np.isin(answers, present)
+    found = fit_head(features[some], answers[some], features, answers, 4)
+    assert found.head.weight.shape == (4, 12)
+    absent = [label for label in range(4) if label not in present]
+    assert (found.head.weight[absent] == 0).all()
+    assert (found.head.bias[absent] == ABSENT).all()
+    far = 1000 * np.random.default_rng(0).normal(size=(500, 12)).astype(np.float32)
+    assert set(probabilities(found, far).argmax(axis=1)) <= set(present)
+    assert found.validation <= some.mean()
+    if len(present) > 1:
+        expected = reference(found.inverse_regularisation, features[some], answers[some])
+        wide = features[some].astype(np.float64)
+        assert np.abs(probabilities(found, features[some])[:, present] - expected.predict_proba(wide)).max() < 1e-5
+
+
+def test_what_cannot_be_fitted_is_refused() -> None:
+    features, answers = blobs(2, 10)
+    with pytest.raises(InputError, match="validation split has no examples"):
+        fit_head(features, answers, features[:0], answers[:0], 2)
+    with pytest.raises(InputError, match="labels 0 to 1, the task 1 of them"):
+        fit_head(features, answers, features, answers, 1)
+    broken = features.copy()
+    broken[3, 3] = np.nan
+    with pytest.raises(TrainingError, match="training split are not all finite"):
+        fit_head(broken, answers, features, answers, 2)

@@ -1,0 +1,472 @@
+"""Compositions that learn from a target's examples: their formulas, and what may change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+import fusion.methods.lorahub as lorahub
+import fusion.target
+from fusion import heads
+from fusion.composition import Request
+from fusion.lowrank import weighted_sum
+from fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
+from fusion.mixing import Mixture, mixture
+from fusion.target import begin, model_on, train
+from tests.fusion_sources import BUDGET, TASKS, hidden, logits, request_for, train_sources
+from workbench.adaptation import HEAD_FILE
+from workbench.backbone import Backbone, open_backbone
+from workbench.contracts import Epoch, Task
+from workbench.errors import InputError, UnknownNameError
+from workbench.learning import open_adapter
+from workbench.methods.lora import Settings as LoraSettings
+from workbench.store import StoredAdapter
+
+LEARNED = ("adapterfusion", "lorahub", "mix", "regmean", "fisher", "adamerging", "warm-start")
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
+    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
+
+
+@pytest.fixture(scope="module")
+def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
+    return request_for(sources, task, backbone)
+
+
+@pytest.fixture
+def mixed(request_: Request) -> Mixture:
+    return mixture(request_, "layer")
+
+
+@pytest.fixture(scope="module")
+def average(request_: Request) -> torch.Tensor:
+    """States under the exact average of the sources: ΔW built dense, in float64, and added to the weights."""
+    return with_dense(request_, [1 / 3] * 3)
+
+
+def with_dense(request: Request, weights: list[float]) -> torch.Tensor:
+    return hidden(dense_body(request, weights))
+
+
+def dense_body(request: Request, weights: list[float]) -> torch.nn.Module:
+    body = request.backbone.load()
+    with torch.no_grad():
+        for weight, update in zip(weights, request.updates, strict=True):
+            for name, pair in update.items():
+                module: Any = body.get_submodule(name)
+                module.weight += (weight * pair.b.double() @ pair.a.double()).float()
+    return body
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_without_a_target_nothing_is_learned(name: str, request_: Request) -> None:
+    card = COMPOSITIONS.get(name)
+    assert card.needs_target
+    with pytest.raises(InputError, match="there is no target"):
+        card.compose(replace(request_, target=None), card.settings())
+
+
+def test_sources_side_by_side_are_their_weighted_sum(mixed: Mixture, request_: Request) -> None:
+    assert mixed.groups == ("layer 0", "layer 1")
+    assert {name: mixed.groups[row] for name, row in mixed.rows.items()} == {
+        f"encoder.layer.{n}.attention.self.{part}": f"layer {n}" for n in (0, 1) for part in ("query", "value")
+    }
+    assert all(owners.tolist() == [0] * 4 + [1] * 4 + [2] * 4 for owners in mixed.owners.values())
+    for weights in ([1.0, 0.0, 0.0], [0.5, -1.5, 2.0]):
+        mixed.weigh(torch.tensor([weights, weights]))
+        torch.testing.assert_close(hidden(mixed.body), with_dense(request_, weights), **CLOSE)
+    mixed.weigh(mixed.one(1))
+    alone = open_adapter(request_.sources[1], request_.backbone).body
+    torch.testing.assert_close(hidden(mixed.body), hidden(alone), **CLOSE)
+
+
+def test_truncation_and_its_facts_are_those_of_the_weighted_sum(mixed: Mixture, request_: Request) -> None:
+    weights = torch.tensor([[0.2, 0.3, 0.5]] * 2)
+    for rank in (3, None):
+        found, wanted = mixed.merged(weights, rank), weighted_sum(request_.updates, [0.2, 0.3, 0.5], rank)
+        assert found.facts["truncation_error"] == pytest.approx(wanted.facts["truncation_error"], abs=1e-6)
+        for name, pair in wanted.update.items():
+            torch.testing.assert_close(found.update[name].b @ found.update[name].a, pair.b @ pair.a, **CLOSE)
+    assert mixed.merged(weights, None).facts == {"rank": 12.0, "energy_kept": 1.0, "truncation_error": 0.0}
+
+
+@pytest.mark.parametrize("per", ["source", "layer", "module"])
+def test_mix_with_equal_weights_is_the_exact_average(per: str, request_: Request, average: torch.Tensor) -> None:
+    composed = mix.COMPOSITION.compose(request_, mix.Settings(per=per, learning_rate=1e-12))  # type: ignore[arg-type]
+    assert composed.weights == pytest.approx([1 / 3] * 3)
+    torch.testing.assert_close(hidden(composed.body), average, **CLOSE)
+
+
+def test_mix_trains_the_weights_and_the_head_alone(request_: Request) -> None:
+    composed = mix.COMPOSITION.compose(request_, mix.Settings(per="layer", learning_rate=0.05))
+    assert composed.fit is not None
+    assert composed.fit.trainable_parameters == 2 * 3 + 2 * 32 + 2  # layers × sources, and the head
+    assert set(composed.details) == {"layer 0", "layer 1"}
+    moved = np.array(list(composed.details.values()))
+    assert composed.weights == pytest.approx(moved.mean(axis=0))
+    mixed = mixture(request_, "layer")
+    mixed.weigh(torch.tensor(moved, dtype=torch.float32))
+    assert torch.equal(hidden(composed.body), hidden(mixed.body)), "the sources' factors are as they were"
+
+
+def test_the_weights_gradient_is_that_of_finite_differences(request_: Request) -> None:
+    mixed = mixture(request_, "layer")
+    model = begin(mixed.body, request_).model
+    weights = mixed.learnable(torch.tensor([[0.3, 0.4, 0.2], [0.5, 0.1, 0.6]]))
+    assert [name for name, _ in mixed.body.named_parameters() if _.requires_grad] == [
+        next(name for name, each in mixed.body.named_parameters() if each is weights)
+    ]
+    model.double()
+    ids = torch.arange(36).reshape(4, 9) % 20 + 5
+    model.autocast = lambda device: torch.autocast(device, enabled=False)  # type: ignore[method-assign]
+
+    def loss() -> torch.Tensor:
+        states = mixed.body(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        return torch.nn.functional.cross_entropy(model.head(states.mean(dim=1)), torch.tensor([0, 1, 0, 1]))
+
+    model.eval()
+    (gradient,) = torch.autograd.grad(loss(), [weights])
+    for place in ((0, 0), (1, 2)):
+        with torch.no_grad():
+            weights[place] += 1e-5
+            above = loss()
+            weights[place] -= 2e-5
+            below = loss()
+            weights[place] += 1e-5
+        assert gradient[place].item() == pytest.approx(((above - below) / 2e-5).item(), rel=1e-4)
+
+
+def test_mix_prefers_the_source_that_knows_the_task(request_: Request) -> None:
+    """The target is the first source's own task; the third source learned what contradicts it."""
+    asked = replace(request_, target=TASKS[0], budget=BUDGET.model_copy(update={"epochs": 6}))
+    composed = mix.COMPOSITION.compose(asked, mix.Settings(per="source", learning_rate=0.02))
+    assert composed.weights is not None
+    assert composed.weights[0] > 1 / 3 > composed.weights[2]
+    assert composed.fit is not None
+    assert composed.fit.best_epoch > 0
+
+
+def test_training_that_does_harm_is_not_kept(request_: Request) -> None:
+    mixed = mixture(request_)
+    mixed.weigh(mixed.uniform())
+    begun = begin(mixed.body, request_)
+    begun = replace(begun, epoch=Epoch(0, float("nan"), 2.0, 0.0))  # better than any epoch can be
+    before = logits(begun.model)
+    record = train(begun, request_, "lora", LoraSettings(learning_rate=0.05))
+    assert record.best_epoch == 0
+    assert record.validation == 2.0
+    assert len(record.epochs) == 2, "the curve is told all the same"
+    assert torch.equal(logits(begun.model), before)
+
+
+def test_lorahub_with_equal_weights_is_the_exact_average(
+    request_: Request, average: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lorahub, "search", lambda cost, *rest: [(np.full(3, 1 / 3), cost(np.full(3, 1 / 3)))])
+    composed = lorahub.COMPOSITION.compose(request_, lorahub.Settings())
+    torch.testing.assert_close(hidden(composed.body), average, **CLOSE)
+    model = begin(composed.body, request_).model
+    loss = lorahub.target_loss(model, request_)
+    assert composed.facts["cost"] == pytest.approx(loss + 0.05, abs=1e-6), "Σ |wᵢ| is 1"
+
+
+def test_lorahub_searches_within_bounds_and_budget() -> None:
+    wanted = np.array([0.4, -0.7, 3.0])  # the last one lies outside
+
+    def cost(weights: Any) -> float:
+        return float(np.square(weights - wanted).sum())
+
+    np.random.seed(7)
+    before = np.random.get_state()[1].copy()  # type: ignore[union-attr,index]
+    tried = lorahub.search(cost, 3, lorahub.Settings(evaluations=200), seed=0)
+    assert (np.random.get_state()[1] == before).all(), "numpy's global generator is left alone"  # type: ignore[index]
+    assert len(tried) == 200
+    assert not tried[0][0].any()
+    assert max(np.abs(weights).max() for weights, _ in tried) <= 1.5
+    best = min(tried, key=lambda one: one[1])[0]
+    assert best == pytest.approx([0.4, -0.7, 1.5], abs=0.05)
+    again = lorahub.search(cost, 3, lorahub.Settings(evaluations=200), seed=0)
+    assert all(np.array_equal(one[0], two[0]) for one, two in zip(tried, again, strict=True))
+    assert not np.array_equal(lorahub.search(cost, 3, lorahub.Settings(), seed=1)[1][0], tried[1][0])
+    assert [len(lorahub.search(cost, 3, lorahub.Settings(evaluations=n), 0)) for n in (1, 5)] == [1, 5]
+
+
+def test_lorahub_takes_the_cheapest_of_all_it_tried(request_: Request) -> None:
+    composed = lorahub.COMPOSITION.compose(request_, lorahub.Settings(evaluations=12, regularization=0.0))
+    assert composed.facts["evaluations"] == 12
+    assert composed.facts["cost"] <= composed.facts["cost_of_zero"]
+    assert lorahub.target_loss(model_on(request_, composed.body), request_) == pytest.approx(composed.facts["cost"])
+    cut = lorahub.COMPOSITION.compose(request_, lorahub.Settings(evaluations=3, regularization=0.0, rank=2))
+    assert cut.facts["rank"] <= 2
+
+
+def test_held_out_loss_is_scikit_learn_s_cross_validation() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import PredefinedSplit, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    generator = np.random.default_rng(0)
+    features = generator.standard_normal((40, 6)).astype(np.float32)
+    answers = (features[:, 0] + generator.standard_normal(40) > 0).astype(np.int64)
+    folds = np.empty(40, dtype=int)
+    for label in (0, 1):
+        folds[answers == label] = np.arange((answers == label).sum()) % 5
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=lorahub.STRENGTH, max_iter=1000))
+    scores = cross_val_score(model, features.astype(float), answers, cv=PredefinedSplit(folds), scoring="neg_log_loss")
+    sizes = np.bincount(folds)
+    wanted = -(scores * sizes).sum() / sizes.sum()
+    assert lorahub.held_out_loss(features, answers, 2) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_with_one_example_of_a_label_nothing_is_held_out() -> None:
+    features = np.random.default_rng(0).standard_normal((5, 6))
+    answers = np.array([0, 0, 0, 0, 1])
+    weight, bias = heads.fit(features, answers, 2, lorahub.STRENGTH)
+    wanted = -heads.score(weight, bias, features, answers)[0]
+    assert lorahub.held_out_loss(features.astype(np.float32), answers, 2) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_language_model_s_loss_is_that_of_its_answers(llama: Any, request_: Request) -> None:
+    """Beside it, transformers' own loss of the same batch."""
+    from transformers import AutoModelForCausalLM
+
+    backbone, count = open_backbone(str(llama)), 5
+    columns = {
+        "id": [str(n) for n in range(count)],
+        "text": ["the cat", "a dog very", "plum", "quite some fig", "one cow"],
+        "answer": ["dog", "cat bird", "apple pear", "peach", "this that one"],
+        "metric": ["exact-match"] * count,
+        "max_new_tokens": [6] * count,
+    }
+    rows = Dataset.from_dict(columns)
+    target = Task("words", "causal-lm", (), {"train": rows, "validation": rows, "test": rows}, "x", "made in tests")
+    asked = replace(request_, backbone=backbone, target=target)
+    model = model_on(asked, backbone.load())
+    assert not fusion.target.needs_head(model)
+    batch = model.kind.collate(backbone.tokenizer)(model.kind.encode(rows, backbone.tokenizer, 16))
+    with torch.no_grad():
+        wanted = AutoModelForCausalLM.from_pretrained(llama).eval()(**batch).loss.item()
+    assert lorahub.target_loss(model, asked) == pytest.approx(wanted, rel=1e-5)
+    with pytest.raises(InputError, match="a causal-lm task has none"):
+        adamerging.COMPOSITION.compose(asked, adamerging.Settings())
+
+
+def test_regmean_is_its_formula_in_dense_float64(mixed: Mixture, request_: Request) -> None:
+    torch.manual_seed(0)
+    inputs = [{name: torch.randn(50, 32).double() for name in mixed.update} for _ in range(3)]
+    grams = [{name: x.T @ x for name, x in each.items()} for each in inputs]
+    found = regmean.regression_mean(mixed, grams)
+    for name, pair in found.items():
+        # the paper's form: W is (in, out) there
+        above = sum(
+            each[name] @ (update[name].b.double() @ update[name].a.double()).T
+            for each, update in zip(grams, request_.updates, strict=True)
+        )
+        wanted = torch.linalg.solve(sum(each[name] for each in grams), above).T
+        assert pair.rank == 12
+        torch.testing.assert_close(pair.b.double() @ pair.a.double(), wanted, rtol=1e-4, atol=1e-6)
+        # and no other update is nearer to the sources' outputs
+        generator = torch.Generator().manual_seed(0)
+
+        def distance(delta: torch.Tensor, name: str = name) -> float:
+            parts = zip(inputs, request_.updates, strict=True)
+            return sum(
+                (x[name] @ (delta - update[name].b.double() @ update[name].a.double()).T).square().sum().item()
+                for x, update in parts
+            )
+
+        for _ in range(3):
+            step = 0.01 * torch.randn(wanted.shape, generator=generator, dtype=torch.float64)
+            assert distance(wanted) < distance(wanted + step)
+
+
+def test_regmean_of_equal_inputs_is_the_average(mixed: Mixture, request_: Request) -> None:
+    x = torch.randn(50, 32).double()
+    found = regmean.regression_mean(mixed, [dict.fromkeys(mixed.update, x.T @ x)] * 3)
+    wanted = weighted_sum(request_.updates, [1 / 3] * 3).update
+    for name, pair in found.items():
+        torch.testing.assert_close(pair.b @ pair.a, wanted[name].b @ wanted[name].a, **CLOSE)
+
+
+def test_regmean_s_inputs_are_those_of_each_source_without_padding(request_: Request) -> None:
+    """One text at a time, on the source as it is stored, with hooks of our own."""
+    assert request_.target is not None
+    rows = request_.target.splits["train"].select(range(7))
+    texts = ["cat", "the cat a quite", "plum this", "some really often very fig", "dog", "one", "a pear"]
+    rows = rows.remove_columns("text").add_column("text", texts)
+    asked = replace(request_, target=replace(request_.target, splits={**request_.target.splits, "train": rows}))
+    mixed = mixture(asked)
+    found = regmean.input_grams(mixed, 1, asked)
+    body: Any = open_adapter(asked.sources[1], asked.backbone).body.eval()
+    wanted = dict.fromkeys(found, torch.zeros(32, 32).double())
+
+    def add(name: str) -> Any:
+        def hook(module: Any, given: Any) -> None:
+            wanted[name] = wanted[name] + given[0][0].double().T @ given[0][0].double()
+
+        return hook
+
+    for name in found:
+        body.get_submodule(f"base_model.model.{name}").register_forward_pre_hook(add(name))
+    with torch.no_grad():
+        for text in texts:
+            body(**asked.backbone.tokenizer(text, return_tensors="pt"))
+    for name, gram in found.items():
+        torch.testing.assert_close(gram, wanted[name], rtol=1e-4, atol=1e-4)
+    shrunk = regmean.shrunk(found, 0.9)[name]
+    torch.testing.assert_close(shrunk.diagonal(), found[name].diagonal())
+    assert shrunk[0, 1] == pytest.approx(0.9 * found[name][0, 1].item())
+
+
+def test_regmean_composes_what_its_formula_gives(request_: Request) -> None:
+    composed = regmean.COMPOSITION.compose(request_, regmean.Settings())
+    mixed = mixture(request_)
+    grams = [regmean.shrunk(regmean.input_grams(mixed, source, request_), 0.9) for source in range(3)]
+    body = request_.backbone.load()
+    with torch.no_grad():
+        for name, pair in regmean.regression_mean(mixed, grams).items():
+            body.get_submodule(name).weight += pair.b @ pair.a  # type: ignore[operator]
+    torch.testing.assert_close(hidden(composed.body), hidden(body), **CLOSE)
+
+
+def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
+    """By hand: ΔW added to the weights, one text at a time, autograd on the weights themselves."""
+    assert request_.target is not None
+    found = fisher.fisher(mixture(request_), 2, request_, examples=6)
+    source = request_.sources[2]
+    body = dense_body(request_, [0.0, 0.0, 1.0]).requires_grad_(False).eval()
+    head = open_adapter(source, request_.backbone).head
+    assert (source.folder / HEAD_FILE).is_file()
+    weights = {name: body.get_submodule(name).weight.requires_grad_() for name in found}  # type: ignore[operator]
+    texts = request_.target.splits["train"]["text"][:6]
+    batches = [request_.backbone.tokenizer(text, return_tensors="pt") for text in texts]
+    each = [head(body(**batch).last_hidden_state.mean(dim=1)) for batch in batches]
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(torch.cat(each).softmax(-1), 1, generator=generator)
+    sums = dict.fromkeys(found, torch.zeros(32, 32))
+    for one, label in zip(each, drawn, strict=True):
+        gradients = torch.autograd.grad(one.log_softmax(-1)[0, label.item()], list(weights.values()))
+        for name, gradient in zip(weights, gradients, strict=True):
+            sums[name] = sums[name] + gradient.square()
+    for name, information in found.items():
+        assert information.max() > 0
+        torch.testing.assert_close(information, sums[name] / 6, rtol=1e-3, atol=1e-7)
+
+
+def test_fisher_mean_is_its_formula(mixed: Mixture, request_: Request) -> None:
+    torch.manual_seed(0)
+    fishers = [{name: torch.rand(32, 32) for name in mixed.update} for _ in range(3)]
+    for name, found in fisher.fisher_mean(mixed, fishers).items():
+        deltas = [update[name].b @ update[name].a for update in request_.updates]
+        above = sum(each[name] * delta for each, delta in zip(fishers, deltas, strict=True))
+        torch.testing.assert_close(found, above / sum(each[name] for each in fishers), rtol=1e-4, atol=1e-4)
+    equal = fisher.fisher_mean(mixed, [fishers[0]] * 3)
+    nothing = fisher.fisher_mean(mixed, [{name: torch.zeros(32, 32) for name in mixed.update}] * 3)
+    for name, pair in weighted_sum(request_.updates, [1 / 3] * 3).update.items():
+        torch.testing.assert_close(equal[name], pair.b @ pair.a, **CLOSE)
+        torch.testing.assert_close(nothing[name], pair.b @ pair.a, **CLOSE)
+
+
+def test_fisher_at_full_rank_is_the_fisher_mean(request_: Request) -> None:
+    composed = fisher.COMPOSITION.compose(request_, fisher.Settings(rank=32, examples=8))
+    assert composed.facts["truncation_error"] < 1e-3
+    mixed = mixture(request_)
+    fishers = [fisher.fisher(mixed, source, request_, 8) for source in range(3)]
+    body = request_.backbone.load()
+    with torch.no_grad():
+        for name, delta in fisher.fisher_mean(mixed, fishers).items():
+            body.get_submodule(name).weight += delta  # type: ignore[operator]
+    torch.testing.assert_close(hidden(composed.body), hidden(body), rtol=1e-3, atol=1e-4)
+    assert fisher.COMPOSITION.compose(request_, fisher.Settings(examples=8)).facts["rank"] == 4
+
+
+def test_adamerging_without_steps_is_the_exact_average(request_: Request, average: torch.Tensor) -> None:
+    composed = adamerging.COMPOSITION.compose(request_, adamerging.Settings(steps=0))
+    torch.testing.assert_close(hidden(composed.body), average, **CLOSE)
+    assert composed.facts["entropy_before"] == composed.facts["entropy_after"]
+
+
+def test_adamerging_lowers_the_entropy_and_moves_the_weights_alone(request_: Request) -> None:
+    settings = adamerging.Settings(steps=20, learning_rate=0.02)
+    composed = adamerging.COMPOSITION.compose(replace(request_, target=TASKS[0]), settings)
+    assert composed.facts["entropy_after"] < 0.9 * composed.facts["entropy_before"]
+    mixed = mixture(request_, "layer")
+    mixed.weigh(torch.tensor(list(composed.details.values())))
+    assert torch.equal(hidden(composed.body), hidden(mixed.body))
+
+
+def test_adamerging_tells_the_entropy_of_all_texts(request_: Request) -> None:
+    mixed = mixture(request_)
+    mixed.weigh(mixed.uniform())
+    model = begin(mixed.body, request_).model
+    assert request_.target is not None
+    rows = request_.target.splits["train"]
+    found = torch.tensor(model.kind.answers(model, rows, request_.backbone.tokenizer, 16))
+    wanted = torch.distributions.Categorical(logits=found).entropy().mean().item()
+    told = adamerging.minimise_entropy(model, mixed.learnable(mixed.uniform()), request_, adamerging.Settings(steps=0))
+    assert told == pytest.approx([wanted, wanted], rel=1e-4)
+
+
+def test_warm_start_begins_as_the_composition(
+    request_: Request, average: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    real = fusion.target.fit
+
+    def spy(model: Any, *rest: Any) -> Any:
+        seen.append((hidden(model.body), logits(model)))
+        return real(model, *rest)
+
+    monkeypatch.setattr(fusion.target, "fit", spy)
+    composed = warm_start.COMPOSITION.compose(request_, warm_start.Settings(rank=12))
+    torch.testing.assert_close(seen[0][0], average, **CLOSE)
+    plain = COMPOSITIONS.get("average")
+    wanted = begin(plain.compose(request_, plain.settings()).body, request_).model
+    torch.testing.assert_close(seen[0][1], logits(wanted), rtol=1e-3, atol=1e-3)
+    assert composed.fit is not None
+    assert composed.fit.steps == BUDGET.updates(64), "as many as a fresh adapter gets"
+    assert len(composed.fit.epochs) == BUDGET.epochs
+
+    small = warm_start.COMPOSITION.compose(request_, warm_start.Settings(rank=2))
+    cut = weighted_sum(request_.updates, [1 / 3] * 3, 2)
+    body = request_.backbone.load()
+    with torch.no_grad():
+        for name, pair in cut.update.items():
+            body.get_submodule(name).weight += pair.b @ pair.a  # type: ignore[operator]
+    torch.testing.assert_close(seen[1][0], hidden(body), **CLOSE)
+    assert small.facts["truncation_error"] == pytest.approx(cut.facts["truncation_error"], abs=1e-6)
+    # layers × modules × (A and B of rank 2), and the head: a fresh adapter of that rank
+    assert small.fit is not None
+    assert small.fit.trainable_parameters == 2 * 2 * 2 * (32 + 32) + 2 * 32 + 2
+
+
+def test_warm_start_takes_the_start_that_validates_best(request_: Request) -> None:
+    """Rank 12 keeps both starts whole; whichever comes first, the better one is taken."""
+    quality = {}
+    for name in ("sum", "average"):
+        card = COMPOSITIONS.get(name)
+        epoch = begin(card.compose(request_, card.settings()).body, request_).epoch
+        quality[name] = epoch.validation, epoch.validation_log_likelihood
+    assert quality["sum"] != quality["average"]
+    better = max(quality, key=lambda name: quality[name])
+    for names in (("sum", "average"), ("average", "sum")):
+        composed = warm_start.COMPOSITION.compose(request_, warm_start.Settings(start=names, rank=12))
+        assert names[int(composed.facts["start"])] == better
+        assert composed.facts["validation_before"] == quality[better][0]
+
+
+def test_warm_start_refuses_what_is_no_start(request_: Request) -> None:
+    with pytest.raises(UnknownNameError, match="averag"):
+        warm_start.COMPOSITION.compose(request_, warm_start.Settings(start="averag"))
+    for name in ("adapterfusion", "warm-start"):
+        with pytest.raises(InputError, match=f"{name} gives no LoRA to start from"):
+            warm_start.COMPOSITION.compose(request_, warm_start.Settings(start=name))

@@ -1,0 +1,412 @@
+"""Every arithmetic method, held to a dense float64 reference with torch's full singular value decomposition."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from torch import Tensor
+
+from fusion.composition import chosen_weights, uniform
+from fusion.lowrank import LowRank, Merged, Update, largest_rank
+from fusion.methods import COMPOSITIONS
+from fusion.pruning import elect, floor, floor_across
+from tests.updates import SHAPES, Lora, cut, dense, loras, modules, parts, weighted_loras
+from workbench.errors import InputError
+
+Drawn = tuple[list[Lora], list[float]]
+EXAMPLES = settings(max_examples=25, deadline=None)
+
+
+def merge(method: str, drawn: Drawn, seed: int = 0, **given_settings: Any) -> Merged:
+    own = COMPOSITIONS.get(method).settings(**given_settings)
+    module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
+    found: Merged = module.merge([source.read() for source in drawn[0]], drawn[1], own, seed)
+    return found
+
+
+def weighted(drawn: Drawn, module: str) -> list[Tensor]:
+    return [weight * part for part, weight in zip(parts(drawn[0], module), drawn[1], strict=True)]
+
+
+def scale_of(drawn: Drawn, module: str) -> float:
+    return sum(float(part.norm()) for part in weighted(drawn, module))
+
+
+def assert_is(merged: Merged, drawn: Drawn, reference: Callable[[str], Tensor], epsilon: float = 2e-6) -> None:
+    found = dense(merged.update)
+    assert sorted(found) == modules(drawn[0])
+    for module, delta in found.items():
+        assert (delta - reference(module)).norm() <= epsilon * scale_of(drawn, module), module
+
+
+# ------------------------------------------------------------------------------------------------ linear methods
+
+
+@given(weighted_loras(), st.sampled_from([1.0, 0.25, -2.0]))
+@EXAMPLES
+def test_sum_and_negate_are_opposite_multiples_of_the_dense_sum(drawn: Drawn, scale: float) -> None:
+    wider = (drawn[0], [scale * weight for weight in drawn[1]])
+    assert_is(merge("sum", drawn, scale=scale), wider, lambda module: sum(weighted(wider, module)))
+    assert_is(merge("negate", drawn, scale=scale), wider, lambda module: -sum(weighted(wider, module)))
+
+
+@given(weighted_loras())
+@EXAMPLES
+def test_cat_and_average_are_the_dense_sum(drawn: Drawn) -> None:
+    stacked = merge("cat", drawn)
+    assert_is(stacked, drawn, lambda module: sum(weighted(drawn, module)))
+    for module, pair in stacked.update.items():
+        assert pair.rank == sum(source.read()[module].rank for source in drawn[0] if module in source.read())
+    assert_is(merge("average", drawn), drawn, lambda module: sum(weighted(drawn, module)))
+
+
+@given(weighted_loras())
+@EXAMPLES
+def test_svd_has_the_largest_rank_of_a_source_and_the_error_of_the_best(drawn: Drawn) -> None:
+    merged = merge("svd", drawn)
+    rank = largest_rank([source.read() for source in drawn[0]])
+    assert largest_rank([merged.update]) <= rank
+    for module, delta in dense(merged.update).items():
+        whole = sum(weighted(drawn, module))
+        best = (whole - cut(whole, rank)).norm()
+        assert (whole - delta).norm() <= best * (1 + 1e-9) + 2e-6 * scale_of(drawn, module)
+
+
+@given(loras())
+@EXAMPLES
+def test_half_of_an_update_and_half_of_its_twin_is_the_update(source: Lora) -> None:
+    twin = Lora(source.config, {name: -tensor for name, tensor in source.tensors.items()})
+    drawn = ([source, twin], [0.5, 0.5])
+    for method in ("sum", "cat", "svd", "average", "slerp"):
+        assert_is(merge(method, drawn), drawn, lambda module: source.dense()[module])
+
+
+@given(weighted_loras(fewest=2, most=2), st.floats(0, 1))
+@EXAMPLES
+def test_slerp_is_the_dense_arc(drawn: Drawn, t: float) -> None:
+    sources, drawn = drawn[0], (drawn[0], [1 - t, t])
+
+    def arc(module: str) -> Tensor:
+        one, two = parts(sources, module)
+        if not one.norm() or not two.norm():
+            return (1 - t) * one + t * two
+        angle = math.acos(float((one * two).sum() / (one.norm() * two.norm())))
+        return (math.sin((1 - t) * angle) * one + math.sin(t * angle) * two) / math.sin(angle)
+
+    found = dense(merge("slerp", drawn).update)
+    for module, delta in found.items():
+        assert (delta - arc(module)).norm() <= 1e-5 * sum(part.norm() for part in parts(sources, module))
+
+
+def test_slerp_keeps_the_norm_where_the_mean_shrinks() -> None:
+    # two orthogonal updates of norm 1: half-way the mean has norm √½, the arc 1
+    drawn = [{"m": LowRank(torch.eye(4)[:, [i]], torch.eye(4)[[i]])} for i in range(2)]
+    own = COMPOSITIONS.get("slerp").settings()
+    module = importlib.import_module("fusion.methods.slerp")
+    assert dense(module.merge(drawn, uniform(2), own, 0).update)["m"].norm() == pytest.approx(1.0)
+
+
+@given(weighted_loras())
+@EXAMPLES
+def test_linear_merging_in_a_shared_basis_is_the_plain_mean(drawn: Drawn) -> None:
+    for method in ("knots", "core-space"):
+        merged = merge(method, drawn, inner="mean")
+        assert_is(merged, drawn, lambda module: sum(weighted(drawn, module)) / len(drawn[0]), 5e-6)
+
+
+# ------------------------------------------------------------------------------------------------ spectra
+
+
+@given(weighted_loras(), st.sampled_from([None, 2]))
+@EXAMPLES
+def test_iso_c_flattens_the_non_zero_spectrum(drawn: Drawn, rank: int | None) -> None:
+    merged = merge("iso-c", drawn, rank=rank)
+    for module, delta in dense(merged.update).items():
+        u, values, vt = torch.linalg.svd(sum(weighted(drawn, module)), full_matrices=False)
+        count = min(int((values > 1e-5 * values[0]).sum()), rank or len(values))
+        assume(values[count - 1] > 1e-3 * values[0])  # below that, float32 factors do not fix the vectors
+        assume(rank is None or count == len(values) or values[count - 1] - values[count] > 1e-2 * values[0])
+        wanted = values[:count].mean() * u[:, :count] @ vt[:count]
+        assert (delta - wanted).norm() <= 1e-4 * wanted.norm()
+
+
+@given(weighted_loras(), st.booleans())
+@EXAMPLES
+def test_tsv_is_procrustes_on_the_sources_singular_vectors(drawn: Drawn, short: bool) -> None:
+    count = len(drawn[0])
+    merged = merge("tsv", drawn, rank=2 * count if short else None)
+    for module, delta in dense(merged.update).items():
+        us, values, vs = [], [], []
+        for part, weight in zip(parts(drawn[0], module), drawn[1], strict=True):
+            u, s, vt = torch.linalg.svd(part, full_matrices=False)
+            kept = min(int((s > 1e-6 * s[0]).sum()), 2 if short else len(s))
+            us, values, vs = [*us, u[:, :kept]], [*values, weight * s[:kept]], [*vs, vt[:kept].T]
+        assume(min(torch.linalg.cond(torch.cat(us, 1)), 1e9) < 100 > torch.linalg.cond(torch.cat(vs, 1)))
+        wanted = polar(torch.cat(us, 1)) @ torch.diag(torch.cat(values)) @ polar(torch.cat(vs, 1)).T
+        assert (delta - wanted).norm() <= 1e-4 * wanted.norm() + 1e-6
+
+
+def polar(columns: Tensor) -> Tensor:
+    p, _, qt = torch.linalg.svd(columns, full_matrices=False)
+    return p @ qt
+
+
+def test_tsv_of_one_task_twice_is_that_task() -> None:
+    update: Update = {"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))}
+    own = COMPOSITIONS.get("tsv").settings()
+    merged = importlib.import_module("fusion.methods.tsv").merge([update, update], [1.0, 1.0], own, 0)
+    torch.testing.assert_close(dense(merged.update)["m"], dense(update)["m"], rtol=1e-4, atol=1e-5)
+
+
+@given(weighted_loras(fewest=2), st.sampled_from([0.2, 0.5, 1.0]))
+@EXAMPLES
+def test_knots_is_ties_on_the_joint_right_singular_vectors(drawn: Drawn, density: float) -> None:
+    merged = merge("knots", drawn, density=density, scale=0.5)
+    for module, delta in dense(merged.update).items():
+        found = parts(drawn[0], module)
+        u, values, vt = torch.linalg.svd(torch.cat(found, dim=1), full_matrices=False)
+        solid = values > 1e-5 * values[0]
+        assume(min_gap(values[solid]) > 1e-3)  # else the vectors are not determined
+        aligned = clean(vt[solid]).split(found[0].shape[1], dim=1)
+        chosen = reference_ties(aligned, drawn[1], [kth(part, density) for part in aligned])
+        wanted = 0.5 * (u[:, solid] * values[solid]) @ chosen
+        assert (delta - wanted).norm() <= 1e-3 * wanted.norm()
+
+
+@given(weighted_loras(fewest=2), st.sampled_from([0.2, 0.5, 1.0]))
+@EXAMPLES
+def test_core_space_is_ties_in_the_bases_of_all_factors(drawn: Drawn, density: float) -> None:
+    merged = merge("core-space", drawn, density=density)
+    for module, delta in dense(merged.update).items():
+        found = parts(drawn[0], module)
+        halves = [torch.linalg.svd(part, full_matrices=False) for part in found]
+        u, left, _ = torch.linalg.svd(torch.cat([u * s.sqrt() for u, s, _ in halves], 1), full_matrices=False)
+        v, right, _ = torch.linalg.svd(torch.cat([vt.T * s.sqrt() for _, s, vt in halves], 1), full_matrices=False)
+        u, left, v, right = (
+            u[:, left > 1e-5 * left[0]],
+            left[left > 1e-5 * left[0]],
+            v[:, right > 1e-5 * right[0]],
+            right[right > 1e-5 * right[0]],
+        )
+        assume(min(min_gap(left), min_gap(right)) > 1e-3)
+        cores = [clean(u.T @ part @ v) for part in found]
+        wanted = u @ reference_ties(cores, drawn[1], [kth(core, density) for core in cores]) @ v.T
+        assert (delta - wanted).norm() <= 1e-3 * wanted.norm() + 1e-5
+
+
+def clean(matrix: Tensor) -> Tensor:
+    """Return what is rounding of zero as zero: a source that does not adapt a module has no vote in it."""
+    return torch.where(matrix.abs() > 1e-12, matrix, 0.0)
+
+
+def min_gap(values: Tensor) -> float:
+    """The smallest distance of neighbouring singular values, the last one's to zero included, relative to the first."""
+    return float((values - torch.cat([values[1:], values.new_zeros(1)])).min() / values[0])
+
+
+def test_core_space_does_not_hang_on_how_an_update_was_split() -> None:
+    torch.manual_seed(0)
+    one, two = ({"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))} for _ in range(2))
+    mixing = torch.randn(3, 3)
+    mixed = {"m": LowRank(two["m"].b @ mixing, torch.linalg.inv(mixing) @ two["m"].a)}
+    own, run = COMPOSITIONS.get("core-space").settings(), importlib.import_module("fusion.methods.core_space").merge
+    first, second = (dense(run([one, other], [1.0, 1.0], own, 0).update)["m"] for other in (two, mixed))
+    torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------ entry by entry
+
+
+def kth(matrix: Tensor, density: float) -> float:
+    return float(matrix.abs().flatten().sort(descending=True).values[max(1, round(density * matrix.numel())) - 1])
+
+
+def reference_elect(deltas: Sequence[Tensor]) -> Tensor:
+    stacked = torch.stack(list(deltas))
+    agrees = (stacked.sign() == stacked.sum(0).sign()) & (stacked != 0)
+    return (stacked * agrees).sum(0) / agrees.sum(0).clamp(min=1)
+
+
+def reference_ties(found: Sequence[Tensor], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
+    trimmed = [
+        weight * torch.where(part.abs() >= least, part, 0.0)
+        for part, weight, least in zip(found, weights, floors, strict=True)
+    ]
+    return reference_elect(trimmed)
+
+
+def assert_cut(merged: Merged, drawn: Drawn, reference: Callable[[str], Tensor], slack: float) -> None:
+    """Hold a merge to the best approximation of the reference: its error at most 0.1 % above, plus rounding."""
+    rank = largest_rank([source.read() for source in drawn[0]])
+    for module, delta in dense(merged.update).items():
+        whole = reference(module)
+        best = (whole - cut(whole, rank)).norm()
+        assert (whole - delta).norm() <= 1.001 * best + slack * scale_of(drawn, module), module
+
+
+@given(weighted_loras(), st.sampled_from([0.2, 0.5, 1.0]), st.sampled_from(["global", "module"]))
+@EXAMPLES
+def test_ties_is_the_dense_ties(drawn: Drawn, density: float, scope: str) -> None:
+    across = [
+        kth(torch.cat([part.flatten() for part in source.dense().values()])[None], density) for source in drawn[0]
+    ]
+
+    def reference(module: str) -> Tensor:
+        found = parts(drawn[0], module)
+        floors = across if scope == "global" else [kth(part, density) for part in found]
+        # float32 sources: what stands exactly at the floor must not fall below it by rounding
+        return 0.5 * reference_ties(found, drawn[1], [least * (1 - 1e-6) for least in floors])
+
+    assert_cut(merge("ties", drawn, density=density, scope=scope, scale=0.5), drawn, reference, 1e-5)
+
+
+def masks(drawn: Drawn, seed: int) -> dict[str, list[Tensor]]:
+    """The uniform numbers behind the masks: module by module, source by source."""
+    generator = torch.Generator().manual_seed(seed)
+    return {module: [torch.rand(SHAPES[module], generator=generator) for _ in drawn[0]] for module in modules(drawn[0])}
+
+
+@given(weighted_loras(), st.sampled_from([0.0, 0.3, 0.9]), st.integers(0, 2**32))
+@EXAMPLES
+def test_dare_is_the_dense_dare_under_the_same_masks(drawn: Drawn, rate: float, seed: int) -> None:
+    noise = masks(drawn, seed)
+
+    def dropped(module: str) -> list[Tensor]:
+        return [
+            part * (each >= rate) / (1 - rate)
+            for part, each in zip(weighted(drawn, module), noise[module], strict=True)
+        ]
+
+    slack = 1e-5 / (1 - rate)
+    assert_cut(merge("dare", drawn, seed, drop=rate), drawn, lambda module: sum(dropped(module)), slack)
+    assert_cut(
+        merge("dare-ties", drawn, seed, drop=rate), drawn, lambda module: reference_elect(dropped(module)), slack
+    )
+
+
+@given(weighted_loras(), st.integers(0, 2**32))
+@EXAMPLES
+def test_della_is_the_dense_della_under_the_same_masks(drawn: Drawn, seed: int) -> None:
+    noise = masks(drawn, seed)
+
+    def reference(module: str) -> Tensor:
+        kept = []
+        for part, weight, each in zip(parts(drawn[0], module), drawn[1], noise[module], strict=True):
+            columns = part.shape[1]
+            larger = (part.abs()[:, None, :] > part.abs()[:, :, None]).sum(2)  # how many of its row are larger
+            rates = 0.6 - 0.3 / 2 + 0.3 * larger / columns
+            kept.append(weight * part * (each >= rates) / (1 - rates))
+        return reference_elect(kept)
+
+    assert_cut(merge("della", drawn, seed, drop=0.6, window=0.3), drawn, reference, 1e-4)
+
+
+@given(weighted_loras())
+@EXAMPLES
+def test_magnitude_and_breadcrumbs_are_the_dense_ones(drawn: Drawn) -> None:
+    def largest(module: str) -> Tensor:
+        return sum(
+            weight * torch.where(part.abs() >= kth(part, 0.3) * (1 - 1e-6), part, 0.0)
+            for part, weight in zip(parts(drawn[0], module), drawn[1], strict=True)
+        )
+
+    def middle(module: str) -> Tensor:
+        total = torch.zeros(SHAPES[module], dtype=torch.float64)
+        for part, weight in zip(parts(drawn[0], module), drawn[1], strict=True):
+            order = part.abs().flatten().argsort()
+            kept = order[int(0.5 * len(order)) : int(0.9 * len(order))]
+            mask = torch.zeros(len(order), dtype=torch.float64).index_fill_(0, kept, 1.0).view_as(part)
+            total += 0.3 * weight * part * mask
+        return total
+
+    assert_cut(merge("magnitude", drawn, density=0.3), drawn, largest, 1e-5)
+    assert_cut(merge("breadcrumbs", drawn, lower=0.5, upper=0.9), drawn, middle, 1e-5)
+
+
+def test_signs_are_elected_after_weighting() -> None:
+    # by hand: weights (1, −3) turn the second entry around; its −3 · 1 outvotes the 2
+    assert elect([torch.tensor([2.0, 0.0]), -3 * torch.tensor([1.0, 1.0])]).tolist() == [-3.0, -3.0]
+    # 1 and 3 agree, −2 does not: their mean; a tie elects nobody
+    assert elect(torch.tensor([[1.0, 1.0], [3.0, -1.0], [-2.0, 0.0]])).tolist() == [2.0, 0.0]
+
+
+@given(st.floats(0.001, 1.0), st.integers(0, 2**32))
+@EXAMPLES
+def test_the_floor_across_modules_is_the_one_of_all_entries_sorted(density: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    update = {
+        str(size): LowRank(torch.randn(size, 2, generator=generator), torch.randn(2, 9, generator=generator))
+        for size in (3, 7, 9000)  # the last has more entries than a block
+    }
+    entries = torch.cat([(pair.b @ pair.a).flatten() for pair in update.values()])
+    assert floor_across(update, density) == pytest.approx(kth(entries[None], density), rel=1e-7)
+    for pair in update.values():
+        assert floor(pair, density) == pytest.approx(kth(pair.b @ pair.a, density), rel=1e-6)
+
+
+def test_random_merges_follow_the_seed_and_leave_the_global_generator_alone() -> None:
+    update: Update = {"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))}
+    for method in ("dare", "dare-ties", "della"):
+        own = COMPOSITIONS.get(method).settings()
+        run = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}").merge
+        state = torch.get_rng_state()
+        one, same, other = (dense(run([update], [1.0], own, seed).update)["m"] for seed in (0, 0, 1))
+        assert torch.equal(one, same)
+        assert not torch.equal(one, other)
+        assert torch.equal(state, torch.get_rng_state())
+
+
+# ------------------------------------------------------------------------------------------------ what is refused
+
+
+def test_weights_have_to_fit_the_sources() -> None:
+    assert chosen_weights(None, 4, uniform) == (0.25,) * 4
+    with pytest.raises(InputError, match="2 weights for 3 sources"):
+        chosen_weights((1.0, 2.0), 3, uniform)
+    with pytest.raises(InputError, match="finite"):
+        chosen_weights((1.0, math.nan), 2, uniform)
+
+
+def test_what_has_no_meaning_is_refused() -> None:
+    update: Update = {"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))}
+    slerp, tsv = (importlib.import_module(f"fusion.methods.{name}") for name in ("slerp", "tsv"))
+    with pytest.raises(InputError, match="slerp takes two sources, got 3"):
+        slerp.merge([update] * 3, [1.0] * 3, slerp.COMPOSITION.settings(), 0)
+    with pytest.raises(InputError, match="weights ≥ 0"):
+        slerp.merge([update] * 2, [1.0, -1.0], slerp.COMPOSITION.settings(), 0)
+    with pytest.raises(InputError, match="rank 1 leaves no direction for each of 2 sources"):
+        tsv.merge([update] * 2, [1.0, 1.0], tsv.COMPOSITION.settings(rank=1), 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong"),
+    [
+        ("svd", {"rank": 0}),
+        ("cat", {"rank": 4}),
+        ("ties", {"density": 0}),
+        ("ties", {"scope": "layer"}),
+        ("dare", {"drop": 1}),
+        ("della", {"drop": 0.9, "window": 0.4}),
+        ("breadcrumbs", {"lower": 0.9, "upper": 0.5}),
+        ("sum", {"scale": float("inf")}),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(method: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        COMPOSITIONS.get(method).settings(**wrong)
+
+
+def test_a_weight_too_few_is_refused_before_anything_is_loaded(tmp_path: Any) -> None:
+    sources = tuple(SimpleNamespace(folder=tmp_path / str(i)) for i in range(3))
+    card = COMPOSITIONS.get("sum")
+    with pytest.raises(InputError, match="2 weights for 3 sources"):
+        card.compose(SimpleNamespace(sources=sources), card.settings(weights=(1.0, 1.0)))

@@ -1,0 +1,58 @@
+"""Small adapters to compose, trained in an instant, and requests for compositions of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fusion.composition import Request
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.contracts import Silent, Task
+from workbench.learning import Lesson, learn
+from workbench.methods import METHODS
+from workbench.model import TaskModel
+from workbench.settings import Budget
+from workbench.store import AdapterStore, StoredAdapter
+
+BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")
+TASKS = [
+    make_task("first-source", SUBJECTS[:4], FRUITS[:4]),
+    make_task("second-source", SUBJECTS[4:], FRUITS[4:]),
+    make_task("third-source", [*SUBJECTS[:4], *FRUITS[:4]], [*SUBJECTS[4:], *FRUITS[4:]]),
+]
+
+
+def train_sources(backbone: Backbone, root: Path, method: str, **settings: Any) -> tuple[StoredAdapter, ...]:
+    """Train one adapter of ``method`` on each of three little tasks."""
+    chosen = METHODS.get(method).settings(**{"learning_rate": 2e-2, **settings})
+    adaptation, store = Adaptation(backbone, method, chosen, "fp32"), AdapterStore(root)
+    return tuple(learn(Lesson(task, adaptation, BUDGET, 0), store, Silent(), "source") for task in TASKS)
+
+
+def request_for(
+    sources: tuple[StoredAdapter, ...], target: Task | None, backbone: Backbone, budget: Budget = BUDGET, seed: int = 0
+) -> Request:
+    """Return a request in fp32 that nobody listens to."""
+    return Request(sources, target, backbone, "fp32", budget, seed, Silent(), "test")
+
+
+def hidden(body: torch.nn.Module) -> torch.Tensor:
+    """Return the states (4, 9, h) that ``body`` makes of a fixed batch."""
+    body.eval()
+    ids = torch.arange(36).reshape(4, 9) % 20 + 5
+    with torch.no_grad():
+        states: torch.Tensor = body(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    return states
+
+
+def logits(model: TaskModel) -> torch.Tensor:
+    """Return the logits (4, labels) of a fixed batch."""
+    model.eval()
+    ids = torch.arange(36).reshape(4, 9) % 20 + 5
+    with torch.no_grad():
+        found: torch.Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids))["logits"]
+    return found

@@ -1,0 +1,59 @@
+"""Running a model over encoded rows: texts of like length share a batch, results come back in the rows' order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from torch import Tensor
+
+    from workbench.model import TaskModel
+
+BATCH_SIZE = 64
+IGNORED = -100  # a label that torch's cross-entropy passes over
+
+
+@torch.inference_mode()
+def in_batches(
+    call: Callable[[list[int], dict[str, Tensor]], Iterable[Any]],
+    model: TaskModel,
+    encoded: list[dict[str, Any]],
+    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]],
+) -> list[Any]:
+    """Return one result for each encoded row, in the rows' order; batches depend on the rows alone.
+
+    Args:
+        call: the places of a batch's rows in ``encoded``, and the batch on the model's device → one result a row.
+        model: is in evaluation mode while it runs, and left in the mode that it was in.
+        encoded: unpadded model inputs.
+        collate: pads a list of rows to one batch.
+    """
+    device = next(model.parameters()).device
+    by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
+    training, found = model.training, [None] * len(encoded)
+    model.eval()
+    for start in range(0, len(by_length), BATCH_SIZE):
+        places = by_length[start : start + BATCH_SIZE]
+        batch = {name: tensor.to(device) for name, tensor in collate([encoded[place] for place in places]).items()}
+        for place, result in zip(places, call(places, batch), strict=True):
+            found[place] = result
+    model.train(training)
+    return found
+
+
+def padded(rows: list[dict[str, Any]], pad: int, side: str) -> dict[str, Tensor]:
+    """Return encoded rows of token ids as one batch (rows, tokens), filled up with ``pad`` on the ``side`` given.
+
+    ``attention_mask`` is filled up with 0, and ``labels`` (of each token, where there are any) with :data:`IGNORED`.
+    """
+    fillers = {"input_ids": pad, "attention_mask": 0, "labels": IGNORED}
+    return {
+        name: pad_sequence([torch.tensor(row[name]) for row in rows], True, filler, side)
+        for name, filler in fillers.items()
+        if name in rows[0]
+    }

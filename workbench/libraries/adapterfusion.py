@@ -1,0 +1,117 @@
+"""adapterfusion: several bottleneck adapters of the package ``adapters`` under one AdapterFusion layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+FUSION = "fusion"  # the fusion layer's name, and its folder's
+WIDTH = 3  # digits of a source's number, so that the folders' order is the sources' order
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """What is fused, and how the fusion layer is trained.
+
+    Attributes:
+        dropout: on the attention scores, while training.
+        sources: folders of stored adapters, in order; only a fusion that begins needs them.
+    """
+
+    dropout: float
+    sources: tuple[Path, ...] = ()
+
+
+class AdapterFusion:
+    """The sources lie in folders ``source-000``, ``source-001``, … and the fusion layer in ``fusion``.
+
+    Names are numbers, never the sources' ids: the package cannot have a dot in one, and takes part of a name for the
+    whole. It reads a dropout of 0.0 as "not given" and takes the model's own, so that is set by hand; and what it hands
+    its layer lies in memory in an order that makes torch's bf16 product a hundred times slower, so that is put right.
+    """
+
+    def attach(self, body: Any, config: FusionConfig) -> nn.Module:
+        """Return the body with the sources of ``config``, frozen, below a fresh fusion layer."""
+        _prepare(body)
+        names = [name_of(index) for index in range(len(config.sources))]
+        for name, folder in zip(names, config.sources, strict=True):
+            body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
+        body.add_adapter_fusion(names, "dynamic", name=FUSION)
+        return _trainable(body, config)
+
+    def save(self, body: Any, folder: Path) -> None:
+        """Write each source and the fusion layer into folders of their own."""
+        for name in _sources(body):
+            body.save_adapter(str(folder / name), name, with_head=False, use_safetensors=True)
+        body.save_adapter_fusion(str(folder / FUSION), FUSION, use_safetensors=True)
+
+    def load(self, body: Any, folder: Path, config: FusionConfig) -> nn.Module:
+        """Return the body with the stored sources and fusion layer; only the latter is trainable."""
+        _prepare(body)
+        for source in sorted(folder.glob("source-*")):
+            body.load_adapter(str(source), load_as=source.name, with_head=False, use_safetensors=True)
+        body.load_adapter_fusion(str(folder / FUSION), load_as=FUSION, use_safetensors=True)
+        return _trainable(body, config)
+
+    def detach(self, body: Any) -> nn.Module:
+        """Return the body without fusion layer and sources."""
+        names = _sources(body)
+        body.delete_adapter_fusion(FUSION)
+        for name in names:
+            body.delete_adapter(name)
+        body.set_active_adapters(None)
+        model: nn.Module = body
+        return model
+
+
+def name_of(index: int) -> str:
+    """Return the name of the source with this number, from 0."""
+    return f"source-{index:0{WIDTH}d}"
+
+
+def value_matrices(body: nn.Module) -> Iterator[Tensor]:
+    """Yield the value matrix V (hidden_size, hidden_size) of each fusion layer of ``body``."""
+    for name, parameter in body.named_parameters():
+        if name.endswith(f"adapter_fusion_layer.{FUSION}.value.weight"):
+            yield parameter
+
+
+def _sources(body: Any) -> list[str]:
+    _, names = body.adapters_config.get_fusion(FUSION)
+    return list(names)
+
+
+def _trainable(body: Any, config: FusionConfig) -> nn.Module:
+    from adapters.composition import Fuse
+
+    body.train_adapter_fusion(Fuse(*_sources(body), name=FUSION))
+    for name, module in body.named_modules():
+        if name.endswith(f"adapter_fusion_layer.{FUSION}"):
+            module.dropout.p = config.dropout
+            module.register_forward_pre_hook(_contiguous)
+    model: nn.Module = body
+    return model
+
+
+def _contiguous(layer: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    query, key, _, residual = given  # (batch, tokens, h), (batch, tokens, sources, h), the same, (batch, tokens, h)
+    said = key.contiguous()
+    return query, said, said, residual
+
+
+def _prepare(body: Any) -> None:
+    import adapters
+
+    if not hasattr(body, "adapters_config"):
+        adapters.init(body)
+
+
+LIBRARY = AdapterFusion()

@@ -1,0 +1,57 @@
+"""AdapterFusion: attention, learned for the target, over what several frozen bottleneck adapters say in each layer.
+
+With h the layer's state (h,), a_n what adapter n adds to it, and one Q, K, V (h × h) a layer:
+s = softmax(hᵀQ · K a_n over n), o = Σ_n s_n V a_n (eq. 1–3). V begins at the identity and is held near it by the
+penalty λ ‖I − V‖².
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from workbench.contracts import Method
+from workbench.libraries.adapterfusion import FusionConfig, value_matrices
+from workbench.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig
+
+
+class Settings(MethodSettings):
+    """How the fusion layer is trained; what it fuses are the adapters that ``workbench fuse`` is given."""
+
+    learning_rate: float = 5e-4
+    regularization: float = Field(0.01, ge=0, description="λ of the penalty λ ‖I − V‖²")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the attention scores, while training")
+
+
+def configure(settings: Settings, config: PretrainedConfig) -> FusionConfig:
+    """Return the library's configuration, without any sources yet."""
+    return FusionConfig(settings.dropout)
+
+
+def penalty(settings: Settings) -> Callable[[nn.Module], Tensor]:
+    """Return body → λ Σ ‖I − V‖², summed over all fusion layers."""
+
+    def of(body: nn.Module) -> Tensor:
+        matrices = list(value_matrices(body))
+        identity = torch.eye(len(matrices[0]), device=matrices[0].device)  # (h, h)
+        return settings.regularization * torch.stack([(identity - each).pow(2).sum() for each in matrices]).sum()
+
+    return of
+
+
+METHOD = Method(
+    title="AdapterFusion",
+    paper="Pfeiffer et al. 2021, arXiv:2005.00247, eq. 1–3",
+    library="adapterfusion",
+    settings=Settings,
+    configure=configure,
+    composed=True,
+)
