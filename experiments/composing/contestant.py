@@ -11,7 +11,7 @@ from workbench.methods import METHODS
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from workbench.backbone import Backbone
     from workbench.store import StoredAdapter
@@ -46,22 +46,23 @@ def fresh_label(family: str) -> str:
     return f"fresh {family}"
 
 
-def common(full: bool) -> list[Contestant]:
-    """Return the alternatives that need no source: a head on frozen features, and full fine-tuning if asked for."""
+def common(full: dict[str, Any] | None) -> list[Contestant]:
+    """Return the alternatives that need no source: a head on frozen features, and full fine-tuning with settings."""
     found = [Contestant("frozen features", "frozen", "", "head")]
-    if full:
-        found.append(Contestant("full fine-tuning", "full", "", "full", METHODS.get("full").settings()))  # type: ignore[call-arg]
+    if full is not None:
+        settings = METHODS.get("full").settings.model_validate(full)
+        found.append(Contestant("full fine-tuning", "full", "", "full", settings))
     return found
 
 
-def alternatives(sources: Sequence[StoredAdapter], backbone: Backbone) -> list[Contestant]:
+def alternatives(sources: Sequence[StoredAdapter], backbone: Backbone, fresh: Mapping[str, Any]) -> list[Contestant]:
     """Return what a composition of ``sources`` is held against.
 
-    A fresh adapter with the method and settings of the first source, each source alone with a fitted head, and the
-    uniform average.
+    A fresh adapter with the method and settings of the first source (but for those in ``fresh``), each source alone
+    with a fitted head, and the uniform average.
     """
     first = sources[0].manifest
-    family, settings = first.method, adaptation_of(first, backbone).settings
+    family, settings = first.method, adaptation_of(first, backbone).settings.model_copy(update=dict(fresh))
     singles = [
         composition(f"{each.manifest.task.name} alone, {family}", "single", {}, (each,), "source") for each in sources
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from experiments.composing.contestant import Contestant, alternatives, common, composition, fresh_label
@@ -14,7 +14,7 @@ from tasks import registry
 from tasks.stream import expand
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.learning import Lesson
 from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
@@ -51,6 +51,7 @@ class FusionPlan:
         budgets: K → the few-shot budget.
         reference: label of the contestant that gains are measured against.
         full: whether full fine-tuning takes part.
+        fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
     """
 
     name: str
@@ -64,6 +65,7 @@ class FusionPlan:
     lessons: Mapping[tuple[int, str], tuple[Lesson, ...]]
     stored: tuple[StoredAdapter, ...] = ()
     full: bool = True
+    fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def trials(self, seed: int, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Trial]:
         """Yield every trial of one seed; the problems of one contestant follow each other, since they share a body."""
@@ -80,9 +82,9 @@ class FusionPlan:
 
     def contestants(self, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Contestant]:
         """Yield who takes part, alternatives first; ``families`` are the sources by fine-tuning method."""
-        yield from common(self.full)
-        for sources in families.values():
-            yield from alternatives(sources, self.backbone)
+        yield from common(self.fresh.get("full", {}) if self.full else None)
+        for family, sources in families.items():
+            yield from alternatives(sources, self.backbone, self.fresh.get(family, {}))
         for entry in self.entries:
             yield composition(entry.label, entry.method, entry.settings, families[entry.family])
 
@@ -97,6 +99,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     recipe = document.parse(FusionRecipe)
     problems: list[Problem] = []
     methods = dict(_methods(document, recipe, problems))
+    _check_fresh(document, recipe, problems)
     entries = tuple(_entries(document, recipe, problems))
     sources = list(_specs(document, recipe.sources.tasks, ("sources", "tasks"), task_folders, problems))
     targets = list(_specs(document, recipe.targets, ("targets",), task_folders, problems))
@@ -125,6 +128,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
         seeds=recipe.seeds,
         reference=fresh_label(next(iter(methods))),
         lessons=lessons,
+        fresh=recipe.fresh,
     )
 
 
@@ -156,6 +160,17 @@ def _methods(document: Document, recipe: FusionRecipe, problems: list[Problem]) 
         place = ("sources", "methods", name)
         with collected(problems):
             yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
+
+
+def _check_fresh(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> None:
+    for name, settings in recipe.fresh.items():
+        place = ("fresh", name)
+        with collected(problems):
+            if name not in (*recipe.sources.methods, "full"):
+                raise UnknownNameError(
+                    "method in 'fresh'", name, [*recipe.sources.methods, "full"], document.where(*place)
+                )
+            document.parse_part(place, settings, METHODS.get(name).settings)
 
 
 def _entries(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> Iterator[Entry]:

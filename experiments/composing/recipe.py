@@ -28,6 +28,9 @@ class FusionRecipe(Settings):
     shots: tuple[int, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     budget: Budget = Budget()
+    fresh: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="fine-tuning method → what its few-shot fits from nothing have otherwise"
+    )
     compositions: dict[str, dict[str, Any]] = Field(min_length=1, description="label → method and its settings")
 
     @field_validator("targets", "shots", "seeds")
