@@ -130,6 +130,9 @@ def _contender(document: Document, label: str, entry: dict[str, Any]) -> Contend
     rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
     own = {name: rest.pop(name) for name in strategy.settings.model_fields if name in rest}
     parts = document.parse_parts((place, own, strategy.settings), (place, rest, method.settings))
+    objection = strategy.objection(parts[0], entry["method"])
+    if objection:
+        raise InputError(objection, where=document.where(*place))
     settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
     return Contender(label, entry["strategy"], entry["method"], settings)
 

@@ -87,7 +87,9 @@ class Bench:
         """What the strategy may use."""
         adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
         store, scratch = self.workspace.adapters, self.workspace.scratch(self.step.key)
-        return Context(adaptation, budget, self.step.seed, store, self.listener, self.step.label, scratch)
+        strategy, given = STRATEGIES.get(self.step.contender.strategy).settings, self.step.contender.settings
+        own = strategy.model_validate({name: given[name] for name in strategy.model_fields})
+        return Context(own, adaptation, budget, self.step.seed, store, self.listener, self.step.label, scratch)
 
     @property
     def before(self) -> State:

@@ -186,7 +186,7 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
 ) -> None:
     entry = STRATEGIES.get(strategy)
     adaptation, budget = adaptation_for("lora", backbone, 2e-2), budget.model_copy(update={"epochs": 10})
-    context = Context(adaptation, budget, 0, AdapterStore(tmp_path / "adapters"), Silent(), "test")
+    context = Context(entry.settings(), adaptation, budget, 0, AdapterStore(tmp_path / "adapters"), Silent(), "test")
     state = State(None, "start")
     for stage, each in enumerate((task, other_task), start=1):
         folder = tmp_path / str(stage)

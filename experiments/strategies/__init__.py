@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.registry import Modules
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may use: method on backbone, budget, seed, store, a listener, and room for checkpoints."""
+    """What a strategy may use: its settings, method on backbone, budget, seed, store, listener, checkpoints."""
 
+    settings: Any
     adaptation: Adaptation
     budget: Budget
     seed: int
@@ -54,6 +55,9 @@ class Strategy(Protocol):
 
     settings: type[SettingsModel]
     disposable: tuple[str, ...]
+
+    def objection(self, settings: Any, method: str) -> str | None:
+        """Return why the settings cannot go with a fine-tuning method, or None."""
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Learn ``task``, coming from ``state``, and write the next state into the empty ``folder``."""

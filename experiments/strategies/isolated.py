@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
+from fusion.composition import Request
+from fusion.fuse import fuse, fused_id, keep_fused
+from fusion.methods.warm_start import Settings as WarmStart
 from workbench.learning import Lesson, learn, open_adapter
+from workbench.sampling import draw
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +23,15 @@ if TYPE_CHECKING:
     from workbench.store import StoredAdapter
 
 FILE = "adapters.json"
+WARM_START = "warm-start"
+
+
+class IsolatedSettings(Settings):
+    """How the adapter of a task begins."""
+
+    init: Literal["fresh", "fused"] = Field(
+        "fresh", description="fused: as the average of the adapters learned before, from which it trains on (LoRA only)"
+    )
 
 
 class Isolated:
@@ -25,14 +40,22 @@ class Isolated:
     With ``method: full`` each task has its own copy of the whole model.
     """
 
-    settings = Settings
+    settings = IsolatedSettings
     disposable = ()
+
+    def objection(self, settings: IsolatedSettings, method: str) -> str | None:
+        """Only LoRAs can begin as a composition."""
+        return f"init: fused needs method lora, not {method}" if settings.init == "fused" and method != "lora" else None
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Train an adapter for ``task``, or take it from the store, and add its id to the list."""
-        lesson = Lesson(task, context.adaptation, context.budget, context.seed)
-        stored = learn(lesson, context.store, context.listener, context.label, context.scratch)
-        adapters = {**_adapters(state), task.name: stored.id}
+        earlier = _adapters(state)
+        if context.settings.init == "fused" and earlier:
+            stored = _warm_started(task, context, tuple(context.store.verify(name) for name in earlier.values()))
+        else:
+            lesson = Lesson(task, context.adaptation, context.budget, context.seed)
+            stored = learn(lesson, context.store, context.listener, context.label, context.scratch)
+        adapters = {**earlier, task.name: stored.id}
         (folder / FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
         return stored.manifest.fit
 
@@ -50,6 +73,29 @@ class Isolated:
 
     def _stored(self, state: State, task: Task, context: Context) -> StoredAdapter:
         return context.store.verify(_adapters(state)[task.name])
+
+
+def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ...]) -> StoredAdapter:
+    """Return a LoRA that began as the average of ``sources`` and was trained like any other."""
+    adaptation = context.adaptation
+    request = Request(
+        sources=sources,
+        target=draw(task, context.budget, context.seed),
+        backbone=adaptation.backbone,
+        precision=adaptation.precision,
+        budget=context.budget,
+        seed=context.seed,
+        listener=context.listener,
+        label=context.label,
+        scratch=context.scratch,
+    )
+    wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
+    settings = WarmStart.model_validate(wanted)
+    name = fused_id(WARM_START, request, settings)
+    if name in context.store.ids():
+        return context.store.verify(name)
+    fused = fuse(WARM_START, request, settings)
+    return keep_fused(name, fused, WARM_START, request, settings, context.store)
 
 
 def _adapters(state: State) -> dict[str, str]:

@@ -24,6 +24,10 @@ class Sequential:
     settings = Settings
     disposable = ("body",)
 
+    def objection(self, settings: Settings, method: str) -> str | None:
+        """Any method will do."""
+        return None
+
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights, with a fresh head for ``task``."""
         adaptation, labels = context.adaptation, len(task.labels)
