@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 
-from experiments.composing.few_shot import FewShot
 from experiments.composing.plan import plan_recipe
 from experiments.composing.publish import FusionPublisher
 from experiments.composing.run import FusionRun
-from experiments.composing.single import parse, plan_single
-from experiments.composing.sources import AUTO, candidates, named, own_tasks, ranked
+from experiments.composing.single import Wanted, plan_fuse
+from experiments.composing.sources import own_tasks
 from experiments.composing.summary import summarise_fusion
 from experiments.plan import make_plan
 from experiments.publish import Publisher, write_files
 from experiments.recipe import find_recipe
 from experiments.report.summary import summarise
 from experiments.run import pending, run
-from experiments.task_free import answers, known_state, training_task
-from experiments.task_free import candidates as routable
+from experiments.task_free import answers, candidates, known_state, training_task
 from experiments.testing import majority, tested
 from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
@@ -78,9 +76,6 @@ class Prediction:
     text: str
     label: str
     confidence: float
-
-
-DEFAULT_BACKBONE = "minilm"
 
 
 class Workbench:
@@ -178,7 +173,7 @@ class Workbench:
             raise InputError("there is nothing to predict", hint="Give texts, or --file.")
         rows = _rows(texts, None)
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
-        adapters, opened = routable(store, router, pair, among, backbone)
+        adapters, opened = candidates(store, router, pair, among, backbone)
 
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
@@ -186,47 +181,21 @@ class Workbench:
         return answers(known_state(router, settings, adapters, opened, self.workspace, task_of, self.listener), rows)
 
     def fusion_plan(
-        self,
-        target: str,
-        sources: str,
-        method: str,
-        shots: int | None = None,
-        *,
-        backbone: str | None = None,
-        seed: int = 0,
-        ranking: str = "logme",
-        full: bool = True,
-        assignments: Sequence[str] = (),
+        self, target: str, sources: str, method: str, shots: int | None = None, **options: Any
     ) -> FusionPlan:
         """Return what :meth:`fuse` would do.
 
         Args:
             target: name of a task.
-            sources: ids with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
+            sources: ids with commas, or ``auto:K`` for the K adapters that a ranking puts first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None.
-            backbone: where the sources' backbone is, if not where it was.
-            seed: draws the examples, and is the seed of everything that is fitted on them.
-            ranking: name of a ranking.
-            full: whether full fine-tuning is among the alternatives.
-            assignments: the method's settings and ``budget.…``, as ``key=value``.
+            options: the other fields of :class:`experiments.composing.single.Wanted`.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        document = Document({}, "command line").set(assignments)
-        settings, budget = parse(document, method, shots)
-        task = registry.load(registry.find(target, self.task_folders))
-        chosen = () if sources.startswith(AUTO) else named(self.workspace.adapters, sources)
-        opened = open_backbone(backbone or (chosen[0].manifest.backbone.name if chosen else DEFAULT_BACKBONE))
-        opened.require_length(budget.max_length, document.where("budget", "max_length"))
-        few_shot = FewShot(task, opened, resolve_precision(budget.precision), budget, seed)
-        if sources.startswith(AUTO):
-            found = candidates(self.workspace.adapters, method, few_shot)
-            texts = {each.id: own_tasks([each], self.task_folders) for each in found}
-            rows = {name: task.splits["train"] for name, tasks in texts.items() for task in tasks.values()}
-            chosen = ranked(self.workspace.adapters, sources, method, ranking, few_shot, rows).sources
-        return plan_single(few_shot, chosen, method, settings, full)
+        return plan_fuse(Wanted(target, sources, method, shots, **options), self.workspace, self.task_folders)
 
     def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:
         """Make the adapter of a :meth:`fusion_plan`, keep it, and hold it against the plain alternatives.

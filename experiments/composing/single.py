@@ -2,50 +2,106 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from experiments.composing.contestant import composition
 from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.plan import Entry, FusionPlan
+from experiments.composing.sources import AUTO, candidates, named, own_tasks, ranked
 from experiments.composing.trial import Trial
 from fusion.fuse import fused_id, require_composable
 from fusion.methods import COMPOSITIONS
+from fusion.ranking import RANKINGS
+from tasks import registry
+from workbench.backbone import open_backbone
 from workbench.contracts import Silent
-from workbench.settings import Budget
+from workbench.model import resolve_precision
+from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from pathlib import Path
 
-    from workbench.settings import Document
+    from datasets import Dataset
+
+    from experiments.workspace import Workspace
     from workbench.store import StoredAdapter
 
+DEFAULT_BACKBONE = "minilm"
 
-def parse(document: Document, method: str, shots: int | None) -> tuple[dict[str, Any], Budget]:
-    """Return a method's settings, and the budget for K = ``shots`` examples (None: all), from ``key=value`` settings.
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody asks to be fused.
+
+    Attributes:
+        target: name of a task.
+        sources: ids with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
+        method: name of a composition method.
+        shots: labelled examples of the target, and as many for validation; all if None.
+        backbone: where the sources' backbone is, if not where it was.
+        seed: draws the examples, and is the seed of everything that is fitted on them.
+        ranking: name of a ranking.
+        full: whether full fine-tuning is among the alternatives.
+        assignments: the method's settings and ``budget.…``, as ``key=value``.
+    """
+
+    target: str
+    sources: str
+    method: str
+    shots: int | None = None
+    backbone: str | None = None
+    seed: int = 0
+    ranking: str = "logme"
+    full: bool = True
+    assignments: Sequence[str] = ()
+
+
+def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path]) -> FusionPlan:
+    """Return the plan of one fuse; nothing is trained for it, but ``auto:K`` looks at the candidates' features.
 
     Raises:
-        UnknownNameError: no such method.
-        SettingsError: settings that do not fit.
+        InputError: an unknown name or setting, or sources that do not go together, or that the method does not compose.
     """
+    document = Document({}, "command line").set(wanted.assignments)
+    settings, budget = _parsed(document, wanted)
+    RANKINGS.get(wanted.ranking, "--ranking")
+    target = registry.load(registry.find(wanted.target, folders))
+    automatic = wanted.sources.startswith(AUTO)
+    sources = () if automatic else named(workspace.adapters, wanted.sources)
+    known = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
+    backbone = open_backbone(wanted.backbone or known)
+    backbone.require_length(budget.max_length, document.where("budget", "max_length"))
+    few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
+    if automatic:
+        rows = _texts(candidates(workspace.adapters, wanted.method, few_shot), folders)
+        sources = ranked(workspace.adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, rows)
+    require_composable(wanted.method, sources, backbone)
+    return _plan(wanted, few_shot, sources, settings)
+
+
+def _parsed(document: Document, wanted: Wanted) -> tuple[dict[str, Any], Budget]:
+    """Return the method's settings, and the budget for K examples."""
     own = {name: value for name, value in document.data.items() if name != "budget"}
-    wanted = document.data.get("budget", {})
-    if shots is not None and isinstance(wanted, dict):
-        wanted = few_shot_budget(wanted, shots)
-    parts = ((), own, COMPOSITIONS.get(method).settings), (("budget",), wanted, Budget)
-    _, budget = document.parse_parts(*parts)
-    return own, budget
+    budget = document.data.get("budget", {})
+    if wanted.shots is not None and isinstance(budget, dict):
+        budget = few_shot_budget(budget, wanted.shots)
+    parts = ((), own, COMPOSITIONS.get(wanted.method, "--method").settings), (("budget",), budget, Budget)
+    _, parsed = document.parse_parts(*parts)
+    return own, parsed
 
 
-def plan_single(
-    few_shot: FewShot, sources: Sequence[StoredAdapter], method: str, settings: dict[str, Any], full: bool
+def _texts(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Dataset]:
+    """Return the training rows of the sources whose tasks are at hand, by adapter id."""
+    tasks = {each.id: own_tasks([each], folders) for each in sources}
+    return {name: task.splits["train"] for name, found in tasks.items() for task in found.values()}
+
+
+def _plan(
+    wanted: Wanted, few_shot: FewShot, sources: tuple[StoredAdapter, ...], settings: dict[str, Any]
 ) -> FusionPlan:
-    """Return the plan of one fuse.
-
-    Raises:
-        InputError: sources that do not go together, or that the method does not compose.
-    """
-    require_composable(method, sources, few_shot.backbone)
+    method = wanted.method
     trial = Trial(composition(method, method, settings, sources), few_shot)
     adapter = fused_id(method, trial.request(Silent()), trial.contestant.settings)
     return FusionPlan(
@@ -58,6 +114,6 @@ def plan_single(
         seeds=(few_shot.seed,),
         reference=method,
         lessons={},
-        stored=tuple(sources),
-        full=full,
+        stored=sources,
+        full=wanted.full,
     )

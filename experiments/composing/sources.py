@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fusion.methods import COMPOSITIONS
-from fusion.ranking import RANKINGS, RankingRequest, Score, best_first
+from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks import registry
 from workbench.errors import InputError
 
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
 AUTO = "auto:"
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Sources in the order of composition; ``scores`` says how candidates were ranked, where they were."""
-
-    sources: tuple[StoredAdapter, ...]
-    ranking: str | None = None
-    scores: Mapping[str, Score] | None = None
-
-
 def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
     """Return the adapters of ``id,id,…``; the beginning of an id is enough.
 
@@ -44,7 +34,7 @@ def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
 
 def ranked(
     store: AdapterStore, given: str, method: str, ranking: str, few_shot: FewShot, texts: Mapping[str, Dataset]
-) -> Chosen:
+) -> tuple[StoredAdapter, ...]:
     """Return the K candidates of ``auto:K`` that suit the target best.
 
     Raises:
@@ -68,7 +58,7 @@ def ranked(
     )
     scores = RANKINGS.get(ranking).rank(request)
     best = best_first(scores)[: int(number)]
-    return Chosen(tuple(store.verify(name) for name in best), ranking, scores)
+    return tuple(store.verify(name) for name in best)
 
 
 def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:

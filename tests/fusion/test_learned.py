@@ -405,14 +405,13 @@ def test_adamerging_lowers_the_entropy_and_moves_the_weights_alone(request_: Req
 
 
 def test_adamerging_tells_the_entropy_of_all_texts(request_: Request) -> None:
-    mixed = mixture(request_)
+    asked = replace(request_, target=TASKS[0])
+    mixed = mixture(asked)
     mixed.weigh(mixed.uniform())
-    model = begin(mixed.body, request_).model
-    assert request_.target is not None
-    rows = request_.target.splits["train"]
-    found = torch.tensor(model.kind.answers(model, rows, request_.backbone.tokenizer, 16))
+    model = begin(mixed.body, asked).model
+    found = torch.tensor(model.kind.answers(model, TASKS[0].splits["train"], request_.backbone.tokenizer, 16))
     wanted = torch.distributions.Categorical(logits=found).entropy().mean().item()
-    told = adamerging.minimise_entropy(model, mixed.learnable(mixed.uniform()), request_, adamerging.Settings(steps=0))
+    told = adamerging.minimise_entropy(model, mixed.learnable(mixed.uniform()), asked, adamerging.Settings(steps=0))
     assert told == pytest.approx([wanted, wanted], rel=1e-4)
 
 
