@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -104,7 +105,8 @@ class FusionRun:
         """Return a trial's model; a body that the trial before had too is not composed again."""
         shared = trial.body_key
         before = self._last[1] if self._last and shared and self._last[0] == shared else None
-        self._last = None  # two backbones at a time are enough
+        self._last = None
+        gc.collect()  # a body holds itself; left to its own pace, Python keeps dozens of backbones
         scratch = self.workspace.scratch(trial.key)
         self.listener.say(trial.label)
         fused = trial.fused(self.listener, scratch, before)
