@@ -146,9 +146,8 @@ class _Summary:
     def _validation(self, key: str) -> tuple[float, float]:
         result = self.known[key]
         fit = result.fit
-        if fit.epochs:
-            return fit.validation, fit.epochs[fit.best_epoch - 1].validation_log_likelihood
-        return fit.validation, result.facts.get("validation_log_likelihood", -np.inf)
+        best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
+        return fit.validation, best[0] if best else result.facts.get("validation_log_likelihood", -np.inf)
 
     def _retained(self) -> Iterable[Kept]:
         for label, taken in self.taken.items():

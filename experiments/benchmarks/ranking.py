@@ -1,0 +1,149 @@
+"""Which ranking of sources predicts best how well each will do?
+
+    python -m experiments.benchmarks.ranking fuse-new-task --out FILE.json
+
+Reads a comparison of compositions that has been run in a workspace. For every problem (target, K, seed) each ranking
+scores the sources from the K training examples alone, and is held against what each source, under a fitted head,
+then scored on the test split: by Spearman's rank correlation, and by what its first choice costs against the best
+source (regret). Means over problems, with the t interval over seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from experiments.composing.few_shot import FewShot
+from experiments.composing.sources import own_tasks
+from experiments.provenance import provenance
+from experiments.workspace import find_workspace
+from fusion.ranking import RANKINGS, RankingRequest
+from tasks import registry
+from workbench.assets import write_whole
+from workbench.backbone import open_backbone
+from workbench.errors import InputError
+from workbench.forgetting import interval
+from workbench.model import resolve_precision
+from workbench.settings import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from experiments.composing.record import FusionRecord
+    from experiments.workspace import Workspace
+    from fusion.ranking import Score
+    from workbench.store import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One ranking on one problem; ``correlation`` is None where it gives all sources the same score."""
+
+    ranking: str
+    target: str
+    shots: int
+    seed: int
+    correlation: float | None
+    regret: float
+
+
+def main(
+    experiment: Annotated[str, typer.Argument(help="A comparison of compositions in the workspace.")],
+    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
+    workspace: Annotated[Path | None, typer.Option(help="The workspace [default: as for every command].")] = None,
+    family: Annotated[str, typer.Option(help="Fine-tuning method of the sources.")] = "lora",
+) -> None:
+    """Judge every ranking, and print means."""
+    place = find_workspace(workspace)
+    record = place.fusion_record(experiment)
+    if record is None:
+        raise InputError(f"there is no comparison of compositions called {experiment!r}", where=str(place.root))
+    found = list(judge(record, place, family))
+    command = f"python -m experiments.benchmarks.ranking {experiment} --family {family}"
+    document = {
+        "provenance": provenance(command),
+        "summary": summarise(found),
+        "problems": [one.__dict__ for one in found],
+    }
+    write_whole(out, json.dumps(document, indent=1))
+    typer.echo(json.dumps(document["summary"], indent=1))
+
+
+def judge(record: FusionRecord, place: Workspace, family: str) -> Iterator[Judged]:
+    """Yield every ranking on every problem whose single sources have all been tested."""
+    backbone = open_backbone(record.backbone)
+    tasks = {name: registry.load(registry.find(name, registry.user_folders(None))) for name in record.targets}
+    for seed in record.seeds:
+        own = [one for one in record.sources if one["seed"] == seed and one["method"] == family]
+        sources = tuple(place.adapters.get(str(one["adapter"])) for one in own)
+        rows = {each.id: task.splits["train"] for each in sources for task in own_tasks([each], ()).values()}
+        for target in record.targets:
+            for shots in record.shots:
+                truth = _alone(record, place, sources, (target, shots, seed))
+                if truth is None:
+                    continue
+                budget = Budget.model_validate(record.budgets[str(shots)])
+                few_shot = FewShot(tasks[target], backbone, resolve_precision(budget.precision), budget, seed)
+                request = RankingRequest(
+                    sources, few_shot.drawn, backbone, few_shot.precision, budget.max_length, seed, rows
+                )
+                for name in RANKINGS.names():
+                    scores = RANKINGS.get(name).rank(request)
+                    yield Judged(name, target, shots, seed, *compare(scores, truth))
+
+
+def compare(scores: Mapping[str, Score], truth: Mapping[str, float]) -> tuple[float | None, float]:
+    """Return Spearman's correlation of scores and truth, and what the first choice costs against the best source.
+
+    A source without a score comes last.
+    """
+    from scipy.stats import spearmanr
+
+    names = list(truth)
+    given = [-np.inf if scores[name].value is None else scores[name].value for name in names]
+    ranks = np.argsort(np.argsort(np.asarray(given, dtype=float)))
+    told = len(set(given)) > 1 and len(set(truth.values())) > 1
+    correlation = float(spearmanr(ranks, [truth[name] for name in names]).statistic) if told else None
+    first = names[int(np.argmax(np.asarray(given, dtype=float)))]
+    return correlation, max(truth.values()) - truth[first]
+
+
+def summarise(found: list[Judged]) -> dict[str, Any]:
+    """Return mean correlation and mean regret of each ranking, over problems, with t intervals over seeds."""
+    summary: dict[str, Any] = {}
+    for name in dict.fromkeys(one.ranking for one in found):
+        here = [one for one in found if one.ranking == name]
+        seeds = sorted({one.seed for one in here})
+        by_seed = [[one for one in here if one.seed == seed] for seed in seeds]
+        correlations = [[one.correlation for one in each if one.correlation is not None] for each in by_seed]
+        summary[name] = {
+            "correlation": interval(fmean(each) if each else None for each in correlations).as_json(),
+            "regret": interval(fmean(one.regret for one in each) for each in by_seed).as_json(),
+            "problems": len(here),
+        }
+    return summary
+
+
+def _alone(
+    record: FusionRecord, place: Workspace, sources: tuple[StoredAdapter, ...], problem: tuple[str, int, int]
+) -> dict[str, float] | None:
+    """Return each source's own test score on a problem, by adapter id; None while one is missing."""
+    keys = {(cell.label, cell.target, cell.shots, cell.seed): cell.key for cell in record.cells}
+    found = {}
+    for source in sources:
+        label = f"{source.manifest.task.name} alone, {source.manifest.method}"
+        result = place.trials.get(keys.get((label, *problem), ""))
+        if result is None:
+            return None
+        found[source.id] = result.score
+    return found
+
+
+if __name__ == "__main__":
+    typer.run(main)
