@@ -104,7 +104,7 @@ class TrackingError(WorkError):
 
 @contextmanager
 def collected(problems: list[Problem], where: str | None = None) -> Iterator[None]:
-    """Add what is wrong inside the block to ``problems`` and go on after it; ``where`` is for errors without a place."""
+    """Add what is wrong inside the block to ``problems`` and go on after it; ``where`` is for errors without one."""
     try:
         yield
     except SettingsError as error:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place
-PICKS = {
-    "best composition": ("the composition that validation picks", ("average", "composition")),
-    "best source": ("the single source that validation picks", ("source",)),
+PICKS = {  # what validation picks in each place, among contestants of these roles
+    "best composition": ("average", "composition"),
+    "best source": ("source",),
 }
 
 
@@ -44,7 +44,7 @@ class _Summary:
             for party in self.record.parties
             if party.label in self.taken
         ]
-        for label, (_, roles) in PICKS.items():
+        for label, roles in () if self.record.single else PICKS.items():
             picked, chosen = self._picked(roles)
             if chosen:
                 rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
@@ -163,10 +163,13 @@ class _Summary:
             shares = [
                 _share(self.known[taken[place]], self.known[reference[place]])
                 for place in taken
-                if place in reference and self.known[taken[place]].fit.epochs and label != self.record.reference
+                if place in reference and label != self.record.reference and self._both_trained(taken, reference, place)
             ]
             if shares:
                 yield Speed(label, tuple(shares))
+
+    def _both_trained(self, ours: Taken, theirs: Taken, place: Place) -> bool:
+        return all(self.known[taken[place]].fit.steps for taken in (ours, theirs))
 
     def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
         """Return the mean over places of what needs a picture: the weights, and details by layer."""

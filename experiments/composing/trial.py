@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fusion.composition import Composed, Request
 from fusion.fuse import TRAINED, Fused, body_key, fuse, fuse_key, with_head
@@ -56,8 +57,9 @@ class Trial:
         if contestant.role in ("fresh", "full"):
             return self._trained(request)
         if contestant.role == "frozen":
-            bare: Any = METHODS.get("head").settings
-            return with_head(Composed(self.problem.backbone.load(), "head", bare()), request)
+            began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
+            found = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
+            return replace(found, record=replace(found.record, seconds=time.perf_counter() - began))
         return fuse(contestant.method, request, contestant.settings, before)
 
     def request(self, listener: Listener, scratch: Path | None = None) -> Request:
@@ -82,7 +84,7 @@ class Trial:
             return Lesson(problem.target, self._adaptation, problem.budget, problem.seed).key
         if contestant.role == "frozen":
             place = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
-            return key(["frozen", *place, problem.budget.model_dump(mode="json"), problem.seed])
+            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed])
         return fuse_key(contestant.method, self.request(Silent()), contestant.settings)
 
     @property
