@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
     from experiments.composing.report import FusionReport
 
+TITLES = {
+    "gains": "Gains",
+    "scores-by-shots": "Scores by number of examples",
+    "diagnostics": "Before composing",
+    "weights": "Weights of",
+    "details": "Layer by layer:",
+}
 CAPTIONS = {
     "gains": "Difference in test score over all targets, K and seeds; green lies above the reference, orange below, "
     "grey cannot be told apart from it.",
@@ -72,11 +79,11 @@ def page(report: FusionReport, drawn: Mapping[str, bytes] | None = None) -> str:
 
 def _picture(name: str, image: bytes) -> dict[str, object]:
     kind, _, rest = name.partition("-")
-    caption = CAPTIONS.get(name) or CAPTIONS[kind]
+    known = name if name in CAPTIONS else kind
     (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
     return {
-        "title": name.replace("-", " ") if name in CAPTIONS else f"{kind}: {rest}",
-        "caption": caption,
+        "title": TITLES[known] if known in (name, "diagnostics") else f"{TITLES[known]} {rest}",
+        "caption": CAPTIONS[known],
         "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
         "width": round(pixels * 96 / DPI),
     }
