@@ -1,0 +1,251 @@
+"""How fast, how exact and how frugal is merging LoRAs here, beside peft's ``add_weighted_adapter``, in one run?
+
+    python -m experiments.benchmarks.merging --out FILE.json
+
+Sources are random LoRAs on a BERT of the given size, on all six matrices of each layer (72 at the default), and on
+single matrices of the sizes of a 7B model. The peer is timed once, this project as the median of five runs; what is
+timed on both sides starts from factors in memory and ends with factors in memory. Errors are against the optimum in
+float64 by a full singular value decomposition. Each result is a ratio beside the bar that it has to reach; on a machine
+that does other work too, the ratio of processor times with OMP_NUM_THREADS=1 (``cpu_ratio``) is the steadier one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import psutil
+import torch
+import typer
+from torch import Tensor, nn
+
+from experiments.provenance import provenance
+from fusion.composition import ones, uniform
+from fusion.dense import blocks
+from fusion.lowrank import LowRank, Merged, Update, weighted_sum
+from fusion.methods import dare_ties, knots, ties
+from workbench.assets import write_whole
+from workbench.memory import MB, PeakMemory
+
+TARGETS = [
+    "query",
+    "key",
+    "value",
+    "intermediate.dense",
+    "output.dense",
+]  # the last are two: attention's and the layer's
+DENSITY = 0.5
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
+    sources: Annotated[int, typer.Option(help="How many LoRAs are merged.")] = 8,
+    rank: Annotated[int, typer.Option(help="Rank of each, and of the result.")] = 16,
+    layers: Annotated[int, typer.Option(help="Layers of the BERT.")] = 12,
+    hidden: Annotated[int, typer.Option(help="Its hidden size; the intermediate size is four times that.")] = 768,
+    modules: Annotated[str, typer.Option(help="Single matrices, OUTxIN, with commas.")] = "4096x4096,11008x4096",
+) -> None:
+    """Measure, write the results, and print them."""
+    shapes = [tuple(map(int, each.split("x"))) for each in modules.split(",")]
+    options = f"--sources {sources} --rank {rank} --layers {layers} --hidden {hidden} --modules {modules}"
+    place = provenance(f"python -m experiments.benchmarks.merging {options}")
+    load = f"{os.getloadavg()[0]:.1f} processes were waiting for the cores when it began"
+    bert = _peft(_bert(layers, hidden), TARGETS, sources, rank)
+    updates = _updates(bert, sources)
+    results = [_svd("svd, BERT", bert, updates, rank, {"ratio": 50.0, "memory_mb": 50.0, "error": 1e-5})]
+    results += [_elected(name, bert, updates, rank) for name in ("ties", "dare-ties")]
+    results += [_aligned(updates)]
+    for rows, columns in shapes:
+        single = _peft(nn.Sequential(nn.Linear(columns, rows, bias=False)), ["0"], sources, rank)
+        bars = {"ratio": 1000.0, "error": 1e-5}
+        results.append(_svd(f"svd, {rows}×{columns}", single, _updates(single, sources), rank, bars))
+    document = {"provenance": {**place, "threads": str(torch.get_num_threads()), "load": load}, "results": results}
+    write_whole(out, json.dumps(document, indent=1, ensure_ascii=False))
+    typer.echo(json.dumps(results, indent=1, ensure_ascii=False))
+
+
+def _bert(layers: int, hidden: int) -> nn.Module:
+    from transformers import BertConfig, BertModel
+
+    size = {"hidden_size": hidden, "num_hidden_layers": layers, "intermediate_size": 4 * hidden}
+    model: nn.Module = BertModel(BertConfig(vocab_size=100, num_attention_heads=4, **size))
+    return model
+
+
+def _peft(base: nn.Module, targets: list[str], sources: int, rank: int) -> Any:
+    """Return ``base`` with random LoRAs, called ``source0`` and so on."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, init_lora_weights=False)
+    model = get_peft_model(base, config, adapter_name="source0")
+    for number in range(1, sources):
+        model.add_adapter(f"source{number}", config)
+    return model
+
+
+def _updates(model: Any, sources: int) -> list[Update]:
+    return [_update(model, f"source{number}") for number in range(sources)]
+
+
+def _update(model: Any, adapter: str) -> Update:
+    return {
+        name: LowRank(
+            layer.scaling[adapter] * layer.lora_B[adapter].weight.detach(),
+            layer.lora_A[adapter].weight.detach().clone(),
+        )
+        for name, layer in model.named_modules()
+        if adapter in getattr(layer, "lora_A", {})
+    }
+
+
+def _svd(name: str, model: Any, updates: list[Update], rank: int, bars: dict[str, float]) -> dict[str, Any]:
+    """The best approximation of the mean, against ``combination_type="svd"``."""
+    weights = uniform(len(updates))
+    peer = _peer(model, weights, combination_type="svd", svd_rank=rank)
+    measured, merged = _own(lambda: weighted_sum(updates, weights, rank))
+    squares = [_distances(updates, weights, rank, merged, module) for module in merged.update]
+    error = math.sqrt(sum(each for each, _ in squares) / sum(each for _, each in squares))
+    found = {**measured, "error": error}
+    return _result(name, f"{len(merged.update)} matrices", peer, found, bars)
+
+
+def _distances(
+    updates: list[Update], weights: Sequence[float], rank: int, merged: Merged, module: str
+) -> tuple[float, float]:
+    """Return ‖found − optimum‖² and ‖optimum‖² for one module, in float64."""
+    whole = sum(w * _dense(update[module]).double() for update, w in zip(updates, weights, strict=True))
+    u, values, vt = torch.linalg.svd(torch.as_tensor(whole), full_matrices=False)
+    best = (u[:, :rank] * values[:rank]) @ vt[:rank]
+    pair = merged.update[module].to(torch.float64)
+    return float((pair.b @ pair.a - best).square().sum()), float(best.square().sum())
+
+
+def _elected(name: str, model: Any, updates: list[Update], rank: int) -> dict[str, Any]:
+    """TIES and DARE-TIES cut to a rank, both trimming module by module as peft does."""
+    weights = ones(len(updates))
+    peer = _peer(model, weights, combination_type=f"{name.replace('-', '_')}_svd", svd_rank=rank, density=DENSITY)
+    if name == "ties":
+        own: Any = ties.Settings(rank=rank, density=DENSITY, scope="module")
+        run: Callable[[list[Update]], Merged] = lambda given: ties.merge(given, weights, own, 0)  # noqa: E731
+    else:
+        own = dare_ties.Settings(rank=rank, drop=1 - DENSITY)
+        run = lambda given: dare_ties.merge(given, weights, own, 0)  # noqa: E731
+    measured, _ = _own(lambda: run(updates), repeats=1)
+    first = {pair.shape: module for module, pair in updates[0].items()}  # one module of each shape is checked
+    excess = max(
+        _excess(name, run, [{module: update[module]} for update in updates], rank) for module in first.values()
+    )
+    found = {**measured, "excess_error": excess}
+    bars = {"ratio": 5.0, "excess_error": 1e-3}
+    return _result(f"{name}, BERT", f"{len(updates[0])} matrices", peer, found, bars)
+
+
+def _excess(name: str, run: Callable[[list[Update]], Merged], updates: list[Update], rank: int) -> float:
+    """Return how much larger the truncation error is than that of the full decomposition, relative to it."""
+    (module,) = updates[0]
+    deltas = torch.stack([_dense(update[module]) for update in updates])
+    if name == "ties":
+        floors = _floors(deltas)
+        deltas = deltas * (deltas.abs() >= floors[:, None, None])
+    else:
+        generator = torch.Generator().manual_seed(0)
+        for block in blocks(updates[0][module]):  # the masks are drawn by block of rows, then by source
+            for delta in deltas[:, block]:
+                delta.mul_((torch.rand(delta.shape, generator=generator) >= 1 - DENSITY) / DENSITY)
+    agrees = (deltas.sign() == deltas.sum(0).sign()) & (deltas != 0)
+    whole = ((deltas * agrees).sum(0) / agrees.sum(0).clamp(min=1)).double()
+    best = float(torch.linalg.svdvals(whole)[rank:].norm())
+    pair = run(updates).update[module].to(torch.float64)
+    return float((whole - pair.b @ pair.a).norm()) / best - 1
+
+
+def _floors(deltas: Tensor) -> Tensor:
+    return torch.stack([each.abs().flatten().kthvalue(int((1 - DENSITY) * each.numel()) + 1).values for each in deltas])
+
+
+def _aligned(updates: list[Update]) -> dict[str, Any]:
+    """KnOTS' joint decomposition of one module, against the dense one."""
+    module = next(iter(updates[0]))
+    pairs = [update[module] for update in updates]
+    wide = torch.cat([_dense(pair) for pair in pairs], dim=1)
+    peer = _timed(lambda: torch.linalg.svd(wide, full_matrices=False))
+    measured, (left, _) = _own(lambda: knots.align(pairs))
+    values = torch.linalg.svdvals(torch.cat([_dense(pair.to(torch.float64)) for pair in pairs], dim=1))
+    error = float((left.norm(dim=0) - values[: left.shape[1]]).abs().max() / values[0])
+    found = {**measured, "error": error}
+    return _result(
+        "knots alignment", "one matrix, torch.linalg.svd as the peer", peer, found, {"ratio": 100.0, "error": 1e-5}
+    )
+
+
+def _dense(pair: LowRank) -> Tensor:
+    return pair.b @ pair.a
+
+
+def _peer(model: Any, weights: Sequence[float], **options: Any) -> dict[str, float]:
+    names = [f"source{number}" for number in range(len(weights))]
+    torch.manual_seed(0)
+    found = _timed(lambda: model.add_weighted_adapter(names, list(weights), "merged", **options))
+    model.delete_adapter("merged")
+    return found
+
+
+def _timed(work: Callable[[], Any]) -> dict[str, float]:
+    """Run the peer's ``work`` once."""
+    before, began, cpu = _resident(), time.perf_counter(), time.process_time()
+    with PeakMemory() as memory:
+        work()
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    peak = memory.peak_mb or math.nan
+    return {"peer_seconds": seconds, "peer_cpu_seconds": cpu, "peer_memory_mb": peak - before}
+
+
+def _own(work: Callable[[], Any], repeats: int = 5) -> tuple[dict[str, float], Any]:
+    """Run this project's ``work`` once for its memory, without what it returns, and ``repeats`` times for its time."""
+    before = _resident()
+    with PeakMemory() as memory:
+        result = work()
+    peak = memory.peak_mb or math.nan
+    walls, cpus = [], []
+    for _ in range(repeats):
+        began, cpu = time.perf_counter(), time.process_time()
+        work()
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - cpu)
+    kept = sum(t.nbytes for p in result.update.values() for t in (p.b, p.a)) if isinstance(result, Merged) else 0
+    measured = {"seconds": median(walls), "cpu_seconds": median(cpus), "memory_mb": peak - before - kept / MB}
+    return measured, result
+
+
+def _resident() -> float:
+    """Return the resident memory in MB, after memory that was freed before has gone back to the system (glibc)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    return float(psutil.Process().memory_info().rss) / MB
+
+
+def _result(
+    name: str, what: str, peer: dict[str, float], found: dict[str, float], bars: dict[str, float]
+) -> dict[str, Any]:
+    ratios = {
+        "ratio": peer["peer_seconds"] / found["seconds"],
+        "cpu_ratio": peer["peer_cpu_seconds"] / found["cpu_seconds"],
+    }
+    measured = {**ratios, **peer, **found}
+    reached = {key: measured[key] >= bar if key == "ratio" else measured[key] <= bar for key, bar in bars.items()}
+    return {"name": name, "what": what, **measured, "bars": bars, "reached": reached}
+
+
+if __name__ == "__main__":
+    typer.run(main)
