@@ -1,0 +1,98 @@
+"""fuse(): a model for the target, and its way into the store and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fusion.fuse import FITTED, OWN, TRAINED, fuse, fused_id, keep_fused
+from fusion.methods import COMPOSITIONS
+from tests.fusion_sources import BUDGET, request_for, train_sources
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, open_backbone
+from workbench.contracts import Silent, Task
+from workbench.errors import InputError
+from workbench.evaluation import evaluate
+from workbench.learning import Lesson, learn, open_adapter
+from workbench.methods import METHODS
+from workbench.store import AdapterStore, StoredAdapter
+
+
+@pytest.fixture(scope="module")
+def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
+    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=2)
+
+
+@pytest.mark.parametrize(("method", "head"), [("average", FITTED), ("ties", FITTED), ("warm-start", TRAINED)])
+def test_what_is_stored_answers_as_what_was_made(
+    method: str, head: str, sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, tmp_path: Path
+) -> None:
+    request, settings = request_for(sources, task, backbone), COMPOSITIONS.get(method).settings()
+    fused = fuse(method, request, settings)
+    assert fused.head == head
+    assert fused.record.trainable_parameters > 0
+    before = evaluate(fused.model, task.splits["test"], 2, backbone.tokenizer, 16)
+    name = fused_id(method, request, settings)
+    stored = keep_fused(name, fused, method, request, settings, AdapterStore(tmp_path))
+    after = evaluate(open_adapter(stored, backbone), task.splits["test"], 2, backbone.tokenizer, 16)
+    assert after.logits_sha256 == before.logits_sha256
+    told = stored.manifest.composition
+    assert told is not None
+    assert (told.method, told.head) == (method, head)
+    assert told.sources == tuple(each.id for each in sources) == stored.manifest.parents
+    assert stored.manifest.library == "peft"
+
+
+def test_a_language_model_answers_with_its_own_head(llama: Path, copying: Task, tmp_path: Path) -> None:
+    backbone, store = open_backbone(str(llama)), AdapterStore(tmp_path)
+    settings = METHODS.get("lora").settings(learning_rate=0.02, rank=2)
+    adaptation = Adaptation(backbone, "lora", settings, "fp32")
+    lessons = [Lesson(copying, adaptation, BUDGET, seed) for seed in (0, 1)]
+    sources = tuple(learn(lesson, store, Silent(), "test") for lesson in lessons)
+    request, wanted = request_for(sources, copying, backbone), COMPOSITIONS.get("average").settings()
+    fused = fuse("average", request, wanted)
+    assert fused.head == OWN
+    assert fused.record.trainable_parameters == 0
+    before = evaluate(fused.model, copying.splits["test"], 0, backbone.tokenizer, 16)
+    stored = keep_fused("copying-average", fused, "average", request, wanted, store)
+    after = evaluate(open_adapter(stored, backbone), copying.splits["test"], 0, backbone.tokenizer, 16)
+    assert after.logits_sha256 == before.logits_sha256
+
+
+def test_a_body_can_serve_another_target(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, other_task: Task
+) -> None:
+    settings = COMPOSITIONS.get("sum").settings()
+    first = fuse("sum", request_for(sources, task, backbone), settings)
+    request = request_for(sources, other_task, backbone)
+    shared, alone = fuse("sum", request, settings, before=first), fuse("sum", request, settings)
+    assert shared.model.body is first.model.body
+    rows = other_task.splits["test"]
+    digests = {evaluate(each.model, rows, 2, backbone.tokenizer, 16).logits_sha256 for each in (shared, alone)}
+    assert len(digests) == 1
+
+
+def test_every_ingredient_changes_the_id(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, other_task: Task
+) -> None:
+    request, settings = request_for(sources, task, backbone), COMPOSITIONS.get("ties").settings
+    ids = {
+        fused_id("ties", request, settings()),
+        fused_id("ties", request, settings(density=0.5)),
+        fused_id("ties", replace(request, seed=1), settings()),
+        fused_id("ties", replace(request, sources=sources[::-1]), settings()),
+        fused_id("ties", replace(request, budget=BUDGET.model_copy(update={"epochs": 5})), settings()),
+        fused_id("ties", replace(request, target=other_task), settings()),
+        fused_id("svd", request, COMPOSITIONS.get("svd").settings()),
+    }
+    assert len(ids) == 7
+
+
+def test_no_target_and_no_sources_are_named(sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task) -> None:
+    settings = COMPOSITIONS.get("sum").settings()
+    with pytest.raises(InputError, match="no target"):
+        fuse("sum", replace(request_for(sources, task, backbone), target=None), settings)
+    with pytest.raises(InputError, match="there are none"):
+        fuse("sum", request_for((), task, backbone), settings)
