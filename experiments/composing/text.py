@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.composing.verdict import verdict
 from experiments.report.comparison import SAME, reading
-from experiments.report.wording import count, number, plural, seconds
+from experiments.report.wording import number, plural
 from experiments.terminal.output import stdout, table
 
 if TYPE_CHECKING:
@@ -38,12 +38,10 @@ def _scores(report: FusionReport) -> None:
     record, overall = report.record, report.overall
     rows = [row for row in report.rows if row.standings[overall].score is not None]
     ordered = sorted(rows, key=lambda row: (row.role != "pick", -(row.standings[overall].score or 0)))
-    columns = [*(f"K = {shots}" for shots in record.shots), *(["all"] if len(record.shots) > 1 else [])]
-    table(
-        ["", *columns, f"minus {record.reference}", "trained", "time"],
-        [_line(row, report) for row in ordered],
-        title="Test score, percent, mean over targets and seeds",
-    )
+    columns = [*map(str, record.shots), *(["all"] if len(record.shots) > 1 else [])]
+    title = "Test score by K, percent, mean over targets and seeds"
+    lines = [_line(row, report) for row in ordered]
+    table(["", *columns, f"minus {record.reference}"], lines, title=title)
     stdout.print(
         f"▲ higher  ▼ lower  {MARKS[SAME]} not distinguishable: the 95 % interval over test examples holds 0\n"
     )
@@ -53,13 +51,7 @@ def _line(row: Row, report: FusionReport) -> list[object]:
     last = row.standings[report.overall]
     scores = [number(one.score) for one in row.standings.values()]
     own = row.label == report.record.reference
-    return [
-        row.label,
-        *scores,
-        "" if own else difference(last.gain),
-        count(last.trainable_parameters),
-        seconds(last.seconds),
-    ]
+    return [row.label, *scores, "" if own else difference(last.gain)]
 
 
 def difference(gain: Difference | None) -> str:
