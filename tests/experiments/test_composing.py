@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -52,7 +51,6 @@ def place(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
 @pytest.fixture(scope="module")
 def bench(place: Path) -> Workbench:
     """A workbench on that folder."""
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
     return Workbench(place / "space", [place / "tasks"])
 
 
