@@ -1,8 +1,12 @@
-"""The rule by which learning rates are chosen."""
+"""The rules by which measurements choose and judge."""
 
 from __future__ import annotations
 
+import pytest
+
+from experiments.benchmarks import ranking, unlearning
 from experiments.benchmarks.learning_rates import choose
+from fusion.ranking import Score
 
 PLACES = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
@@ -22,3 +26,26 @@ def test_of_rates_that_teach_alike_the_smallest_is_taken() -> None:
 
 def test_a_small_gap_that_is_always_there_counts() -> None:
     assert choose(grid(r1=[0.89, 0.89, 0.89, 0.89], r2=[0.9, 0.9, 0.9, 0.9])) == 2.0
+
+
+def test_forgetting_spares_the_others_first() -> None:
+    scores = {
+        0.0: {"gone": 0.9, "kept": 0.9},
+        0.5: {"gone": 0.7, "kept": 0.895},
+        1.0: {"gone": 0.55, "kept": 0.89},
+        2.0: {"gone": 0.5, "kept": 0.6},
+    }
+    assert unlearning.pick(scores, "gone", chance=0.5) == 1.0, "at 2 the task is gone, and so is the other one"
+    turned = {**scores, 1.0: {"gone": 0.1, "kept": 0.9}}
+    assert unlearning.pick(turned, "gone", chance=0.5) == 0.5, "a turned sign is knowledge too"
+
+
+def test_a_ranking_is_judged_by_order_and_by_its_first_choice() -> None:
+    truth = {"a": 0.9, "b": 0.8, "c": 0.7}
+    right = {name: Score(value) for name, value in zip(truth, (3.0, 2.0, 1.0), strict=True)}
+    wrong = {name: Score(value) for name, value in zip(truth, (1.0, 2.0, 3.0), strict=True)}
+    assert ranking.compare(right, truth) == (pytest.approx(1.0), 0.0)
+    assert ranking.compare(wrong, truth) == (pytest.approx(-1.0), pytest.approx(0.2))
+    unknown = {**right, "a": Score(None, "its task is not at hand")}
+    assert ranking.compare(unknown, truth)[1] == pytest.approx(0.1), "what has no score comes last"
+    assert ranking.compare(dict.fromkeys(truth, Score(1.0)), truth)[0] is None
