@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from datasets import Dataset
 
 from experiments.composing.plan import plan_recipe
-from experiments.composing.publish import FusionPublisher
 from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.composing.summary import summarise_fusion
 from experiments.plan import make_plan
-from experiments.publish import Publisher, write_files
+from experiments.publish import Publisher
 from experiments.recipe import find_recipe
 from experiments.report.summary import summarise
 from experiments.run import pending, run
 from experiments.task_free import answers, candidates, known_state, training_task
 from experiments.testing import majority, tested
+from experiments.views import fusion_view, stream_view
 from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
 from tasks import registry
@@ -226,10 +226,10 @@ class Workbench:
         return self._published(FusionRun(plan, self.workspace, self.listener, tasks), command)
 
     def _published(self, work: FusionRun, command: str) -> FusionReport:
-        publisher = FusionPublisher(self.workspace, self.listener)
-        work.hear = publisher.seed
-        report = summarise_fusion(work.all(command), self.workspace.trials)
-        publisher.finish(report)
+        publisher, trials = Publisher(self.workspace, self.listener), self.workspace.trials
+        work.hear = lambda record: publisher.update(fusion_view(summarise_fusion(record, trials)))
+        report = summarise_fusion(work.all(command), trials)
+        publisher.finish(fusion_view(report))
         return report
 
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
@@ -247,10 +247,15 @@ class Workbench:
             TrainingError: a fit failed; what was finished before is kept.
         """
         publisher = Publisher(self.workspace, self.listener)
-        record = run(plan, self.workspace, self.listener, command, publisher.stage)
+        record = run(
+            plan,
+            self.workspace,
+            self.listener,
+            command,
+            lambda found: publisher.update(stream_view(summarise(found))),
+        )
         report = summarise(record)
-        write_files(report, self.workspace.experiment(record.experiment))
-        publisher.finish(report)
+        publisher.finish(stream_view(report))
         return report
 
     def report(self, experiment: str) -> Report | FusionReport:

@@ -1,31 +1,18 @@
-"""Showing a report elsewhere: as files in the workspace, and as runs in MLflow."""
+"""Showing a run elsewhere while it goes on and when it ends: as files in the workspace, and as runs in MLflow."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.report.files import files
-from experiments.report.mlflow_view import run_record
-from experiments.report.summary import summarise
 from workbench.assets import write_whole
 from workbench.errors import TrackingError
 from workbench.processes import is_first
 from workbench.tracking import Tracker, tracking_uri
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from experiments.record import Record
-    from experiments.report.document import Report
+    from experiments.views import View
     from experiments.workspace import Workspace
     from workbench.contracts import Listener
-
-
-def write_files(report: Report, folder: Path) -> Path:
-    """Write ``report.html``, ``report.json`` and the figures into ``folder``; return the path of the page."""
-    for name, content in files(report).items():
-        write_whole(folder / name, content)
-    return folder / "report.html"
 
 
 class Publisher:
@@ -33,25 +20,27 @@ class Publisher:
 
     def __init__(self, workspace: Workspace, listener: Listener) -> None:
         """Publish to the tracking server of ``workspace``; ``listener`` hears of trouble, once."""
+        self.workspace, self.listener = workspace, listener
         self.tracker = Tracker(tracking_uri(workspace.root))
-        self.listener = listener
         self.trouble: TrackingError | None = None
 
-    def stage(self, record: Record) -> None:
-        """Log the metrics of a stage that has just finished."""
+    def update(self, view: View) -> None:
+        """Log what is known by now, without pictures."""
         if self.trouble is None and is_first():
-            self._try(summarise(record), artifacts=False)
+            self._try(view, artifacts=False)
 
-    def finish(self, report: Report) -> bool:
-        """Log everything, pictures included; return whether it arrived."""
+    def finish(self, view: View) -> bool:
+        """Write the page, the figures and the document; log everything, and return whether it arrived."""
         known, self.trouble = self.trouble, None
         if is_first():
-            self._try(report, artifacts=True, silently=known is not None)
+            for name, content in view.files().items():
+                write_whole(self.workspace.experiment(view.experiment) / name, content)
+            self._try(view, artifacts=True, silently=known is not None)
         return self.trouble is None
 
-    def _try(self, report: Report, artifacts: bool, silently: bool = False) -> None:
+    def _try(self, view: View, artifacts: bool, silently: bool = False) -> None:
         try:
-            self.tracker.sync(report.record.experiment, run_record(report, artifacts=artifacts))
+            self.tracker.sync(view.tracked, view.run(artifacts))
         except TrackingError as error:
             self.trouble = error
             if not silently:
