@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from fusion.compatibility import require_compatible
 from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
+from fusion.target import model_on, needs_head
 from workbench.adaptation import Adaptation
 from workbench.contracts import FitRecord
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, features
-from workbench.kinds import KINDS
 from workbench.learning import describe, keep, versions
 from workbench.memory import PeakMemory
-from workbench.model import TaskModel
 from workbench.store import CompositionReference, StoredAdapter, key
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from fusion.composition import Composed, CompositionSettings, Request
     from workbench.backbone import Backbone
     from workbench.contracts import Task
+    from workbench.model import TaskModel
     from workbench.store import AdapterStore
 
 FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"
@@ -101,12 +101,11 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
 def with_head(composed: Composed, request: Request) -> Fused:
     """Return the model of a composed body, with a head fitted where none was trained along."""
     target = _target(request)
-    head = composed.head or KINDS.get(target.kind).head(request.backbone, len(target.labels))
-    model = TaskModel(composed.body, head, KINDS.get(target.kind), request.backbone.pooling, request.precision).eval()
-    if composed.fit is not None and (composed.head is not None or not head.state_dict()):
+    model = model_on(request, composed.body, composed.head)
+    if composed.fit is not None and (composed.head is not None or not needs_head(model)):
         return Fused(model, composed, composed.fit, TRAINED if composed.head else OWN)
     tokenizer, length, rows = request.backbone.tokenizer, request.budget.max_length, target.splits["validation"]
-    if not head.state_dict():
+    if not needs_head(model):
         found = evaluate(model, rows, len(target.labels), tokenizer, length)
         likelihood = float(found.outcomes["log_likelihood"].mean())
         return _closed(model, composed, found.scores[model.kind.metric], likelihood, OWN)
