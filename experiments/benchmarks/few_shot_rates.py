@@ -1,0 +1,123 @@
+"""Which learning rate does each contestant that trains need, when there are few examples?
+
+    python -m experiments.benchmarks.few_shot_rates fuse-new-task --out FILE.json
+
+Takes the sources and the budget of a comparison of compositions, and tasks that it does not ask about. Whoever trains
+on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets the same number of learning rates;
+what is chosen is the smallest rate whose validation score is within one standard error of the best, paired over
+tasks and seeds (:func:`experiments.benchmarks.learning_rates.choose`). The validation split is the budget's, not K
+examples: here a learning rate is chosen for good, not an epoch in a few-shot problem.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any
+
+import typer
+
+from experiments.benchmarks.learning_rates import choose
+from experiments.composing.plan import FusionPlan, plan_recipe
+from experiments.composing.run import FusionRun
+from experiments.provenance import provenance
+from experiments.recipe import find_recipe
+from experiments.terminal.progress import progress
+from experiments.workspace import find_workspace
+from workbench.assets import write_whole
+
+RATES = {
+    "full fine-tuning": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
+    "fresh lora": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
+    "fresh pfeiffer": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
+    "warm-start": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
+    "mix": (2e-3, 5e-3, 1e-2, 2e-2, 5e-2),
+    "adapterfusion": (1e-4, 2e-4, 5e-4, 1e-3, 2e-3),
+}
+TARGETS = "20news-2,20news-4,20news-6"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One fit, and the validation score of its best epoch."""
+
+    contestant: str
+    learning_rate: float
+    target: str
+    seed: int
+    validation: float
+    seconds: float
+
+
+def main(
+    recipe: Annotated[str, typer.Argument(help="Name or path of a comparison's recipe.")],
+    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
+    workspace: Annotated[Path | None, typer.Option(help="The workspace [default: as for every command].")] = None,
+    targets: Annotated[str, typer.Option(help="Tasks, with commas; none of the recipe's.")] = TARGETS,
+    shots: Annotated[int, typer.Option(help="K.")] = 64,
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
+) -> None:
+    """Measure, and print the mean validation scores and the choice that follows from them."""
+    command = (
+        f"python -m experiments.benchmarks.few_shot_rates {recipe} --targets {targets} --shots {shots} --seeds {seeds}"
+    )
+    points: list[Point] = []
+    with progress("rates", None) as listener:
+        for rung in range(len(RATES["mix"])):
+            plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
+            points += _measured(FusionRun(plan, find_workspace(workspace), listener), rung)
+    document = {
+        "provenance": provenance(command),
+        "budget": next(iter(plan.budgets.values())).model_dump(mode="json"),
+        **summarise(points),
+        "points": [asdict(point) for point in points],
+    }
+    write_whole(out, json.dumps(document, indent=1))
+    typer.echo(json.dumps({name: document[name] for name in ("means", "chosen")}, indent=1))
+
+
+def summarise(points: list[Point]) -> dict[str, Any]:
+    """Return the mean validation score by contestant and learning rate, and the rate that is chosen for each."""
+    grids: dict[str, dict[float, dict[tuple[str, int], float]]] = {}
+    for point in points:
+        by_rate = grids.setdefault(point.contestant, {}).setdefault(point.learning_rate, {})
+        by_rate[point.target, point.seed] = point.validation
+    means = {
+        label: {f"{rate:g}": round(fmean(places.values()), 4) for rate, places in rates.items()}
+        for label, rates in grids.items()
+    }
+    return {"means": means, "chosen": {label: choose(rates) for label, rates in grids.items()}}
+
+
+def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: int) -> FusionPlan:
+    """Return the recipe's plan for other targets, with the ``rung``-th learning rate for every contestant."""
+    fresh = {label.removeprefix("fresh "): rates[rung] for label, rates in RATES.items() if label.startswith("fresh ")}
+    fresh["full"] = RATES["full fine-tuning"][rung]
+    composed = {label: rates[rung] for label, rates in RATES.items() if label in ("warm-start", "mix", "adapterfusion")}
+    changes = {
+        "targets": targets,
+        "shots": [shots],
+        "seeds": seeds,
+        "fresh": {name: {"learning_rate": rate} for name, rate in fresh.items()},
+        "compositions": {label: {"method": label, "learning_rate": rate} for label, rate in composed.items()},
+    }
+    plan = plan_recipe(find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items()))
+    budgets = {each: budget.model_copy(update={"validation_examples": None}) for each, budget in plan.budgets.items()}
+    return replace(plan, budgets=budgets)
+
+
+def _measured(work: FusionRun, rung: int) -> Iterator[Point]:
+    for seed in work.plan.seeds:
+        for trial in work.plan.trials(seed, work.families(seed)):
+            label = trial.contestant.label
+            if label in RATES:
+                fit = work.result(trial).fit
+                target = trial.problem.target.name
+                yield Point(label, RATES[label][rung], target, seed, fit.validation, round(fit.seconds, 2))
+
+
+if __name__ == "__main__":
+    typer.run(main)
