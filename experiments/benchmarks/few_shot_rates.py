@@ -3,8 +3,8 @@
     python -m experiments.benchmarks.few_shot_rates fuse-new-task --out FILE.json
 
 Takes the sources and the budget of a comparison of compositions, and tasks that it does not ask about. Whoever trains
-on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets the same number of learning rates;
-what is chosen is the smallest rate whose validation score is within one standard error of the best, paired over
+on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets equally many learning rates; what
+is chosen is the smallest rate whose validation score is within one standard error of the best, paired over
 tasks and seeds (:func:`experiments.benchmarks.learning_rates.choose`). The validation split is the budget's, not K
 examples: here a learning rate is chosen for good, not an epoch in a few-shot problem.
 """
