@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contender:
-    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings."""
+    """One entry under ``strategies`` in a recipe: how the stream is learned, by which method, with which settings.
+
+    Attributes:
+        frontier: the label of the entry that this is another learning rate of, for the frontier of stability and
+            plasticity; None for an entry of its own.
+    """
 
     label: str
     strategy: str
     method: str
     settings: Mapping[str, Any]
+    frontier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,16 @@ class Record:
         test_sizes: examples in each task's test split, in the order of ``tasks``.
         majority: M[j], the majority-class score of each task, in the order of ``tasks``.
         seeds: the recipe's seeds.
+        orders: the orders that the stream is learned in; the first one is ``tasks``. Each seed with each order is one
+            replication.
+        scenario: what is known when a task is answered: ``task-incremental``, ``domain-incremental`` or
+            ``class-incremental``.
         contenders: in the recipe's order.
         reference: the label that forgetting is measured against.
         budget: the resolved budget, the same for all contenders.
         outcomes: every finished stage; stages may be missing while a run goes on.
         provenance: command, date, versions, git state, machine: strings for people.
-        examples: (label, seed, stage, task) → parquet file of per-example outcomes (columns id, label, prediction,
+        examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label, prediction,
             correct, confidence, log_likelihood).
     """
 
@@ -48,9 +58,11 @@ class Record:
     test_sizes: tuple[int, ...]
     majority: tuple[float, ...]
     seeds: tuple[int, ...]
+    orders: tuple[tuple[str, ...], ...]
+    scenario: str
     contenders: tuple[Contender, ...]
     reference: str
     budget: Mapping[str, Any]
     outcomes: tuple[StageOutcome, ...]
     provenance: Mapping[str, str]
-    examples: Mapping[tuple[str, int, int, str], Path]
+    examples: Mapping[tuple[str, int, int, int, str], Path]

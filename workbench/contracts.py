@@ -242,7 +242,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What is known after one stage of one strategy with one seed."""
+    """What is known after one stage of one strategy in one replication.
+
+    Attributes:
+        seed: of the replication.
+        order: of the replication: which order of the stream, 0 the recipe's own.
+        task: the task learned at this stage.
+        validation: its score on the validation split.
+        probes: probe → quantity → value; a quantity of one task's model is called ``TASK/quantity``.
+        probe_seconds: what the probes took.
+    """
 
     strategy: str
     seed: int
@@ -252,6 +261,8 @@ class StageOutcome:
     cost: Cost
     validation: float
     probes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    order: int = 0
+    probe_seconds: float = 0.0
 
 
 class Listener(Protocol):

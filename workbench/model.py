@@ -46,7 +46,10 @@ class TaskModel(nn.Module):
 
     def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""
-        states = self.states(attention_mask, **inputs)  # (batch, tokens, h)
+        return self.pool(self.states(attention_mask, **inputs), attention_mask)
+
+    def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return one vector for each text: (batch, tokens, hidden_size) → (batch, hidden_size)."""
         if self.pooling == "mean":
             mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
             return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)

@@ -1,0 +1,77 @@
+"""What a model has become, one file a probe: measured after a stage, on data that were fixed before stage 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from workbench.hidden import Hidden, hidden_states
+from workbench.registry import Modules
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.model import TaskModel
+
+
+@dataclass(frozen=True)
+class ProbeContext:
+    """What a probe may read beside the model.
+
+    Attributes:
+        task: the task that the model answers for; its ``train`` and ``validation`` splits are the probe's examples,
+            few and the same at every stage and for every strategy. The test split is not among them.
+        backbone: the pretrained model.
+        max_length: tokens; longer texts are cut.
+        model: what is measured.
+        learned: hidden states as they were right after the task was learned; None at that stage itself.
+        outcomes: the model's answers to the task's test split, one row per example (``id``, ``prediction``,
+            ``correct``, ``confidence``), as they are stored.
+        outcomes_learned: the same right after the task was learned; None at that stage itself.
+        text: general text that no task uses; empty where there is none.
+        seed: of whatever a probe draws.
+    """
+
+    task: Task
+    backbone: Backbone
+    max_length: int
+    model: TaskModel
+    learned: Hidden | None
+    outcomes: pd.DataFrame
+    outcomes_learned: pd.DataFrame | None
+    text: tuple[str, ...]
+    seed: int
+
+    @cached_property
+    def hidden(self) -> Hidden:
+        """The model's hidden states on the probe's examples; one forward pass for all probes together."""
+        return hidden_states(self.model, self.task, self.backbone.tokenizer, self.max_length)
+
+
+class Probe(Protocol):
+    """A measurement of a model.
+
+    Attributes:
+        scope: ``task`` where a value belongs to one task's model, and every task learned so far is measured; ``model``
+            where it is about the weights, and the model of the task learned last is measured.
+        reads_hidden: whether it looks at hidden states.
+    """
+
+    scope: Literal["task", "model"]
+    reads_hidden: bool
+
+    def objection(self, backbone: Backbone, kind: str) -> str | None:
+        """Return why this cannot be measured on a backbone for a kind of task, or None."""
+
+    def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
+        """Return finite numbers by quantity; what cannot be told is left out, never 0.
+
+        A quantity of a layer is called ``layer-0`` (the embeddings) … ``layer-L`` (the last).
+        """
+
+
+PROBES: Modules[Probe] = Modules("probe", __name__, "PROBE")
