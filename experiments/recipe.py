@@ -22,13 +22,21 @@ class Recipe(Settings):
     backbone: str
     tasks: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    scenario: Literal["task-incremental"] = "task-incremental"
+    orders: int = Field(1, ge=1, description="orders of the stream: the one above, and seeded permutations of it")
+    scenario: str = Field("task-incremental", description="what is known when a task is answered")
     budget: Budget = Budget()
     strategies: dict[str, dict[str, Any]] = Field(min_length=1)
+    frontier: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict, description="entry of 'strategies' → further learning rates that it is run with"
+    )
     reference: str
+    probes: tuple[str, ...] = ()
+    probe_examples: int = Field(128, ge=8, description="of each task's training and validation split, for probes")
+    probe_text: str | None = Field(None, description="a task that is not in the stream; its texts are general text")
+    evaluate_every: int = Field(1, ge=1, description="earlier tasks are tested after each so many stages, and the last")
     keep_states: Literal["all", "last"] = "all"
 
-    @field_validator("tasks", "seeds")
+    @field_validator("tasks", "seeds", "probes")
     @classmethod
     def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         twice = sorted({str(value) for value in values if values.count(value) > 1})

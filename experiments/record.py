@@ -48,8 +48,8 @@ class Record:
         budget: the resolved budget, the same for all contenders.
         outcomes: every finished stage; stages may be missing while a run goes on.
         provenance: command, date, versions, git state, machine: strings for people.
-        examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label, prediction,
-            correct, confidence, log_likelihood).
+        examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label,
+            prediction, correct, confidence, log_likelihood).
     """
 
     experiment: str

@@ -6,16 +6,15 @@ that goes to another task's adapter is wrong whatever that one says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Dataset
 
 from experiments.testing import test
 from fusion.route import route
-from workbench.contracts import SPLITS, Task
+from tasks.union import starts, union
 from workbench.errors import InputError
 from workbench.learning import open_adapter
 from workbench.sampling import draw
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from fusion.route import RoutingState
     from workbench.backbone import Backbone
+    from workbench.contracts import Task
     from workbench.settings import Budget
     from workbench.store import StoredAdapter
 
@@ -96,45 +96,21 @@ def joint_task(tasks: Sequence[Task], budget: Budget, seed: int) -> Task:
     budget of :data:`ALL` examples.
 
     Raises:
-        InputError: some tasks have pairs of texts and some have not, or one has no labels.
+        InputError: the tasks are of several kinds, or one has no labels.
     """
-    if len({task.pair for task in tasks}) > 1 or not all(task.labels for task in tasks):
-        raise InputError("these tasks cannot be learned jointly: their texts or labels are of different kinds")
-    drawn = [draw(task, budget, seed) for task in tasks]
-    starts = _starts(tasks)
-    return Task(
-        name=f"joint-{len(tasks)}-tasks",
-        kind=tasks[0].kind,
-        labels=tuple(f"{task.name}: {label}" for task in tasks for label in task.labels),
-        splits={split: _together(drawn, split, starts) for split in SPLITS},
-        fingerprint=key([[task.fingerprint for task in tasks], budget.model_dump(mode="json"), seed]),
-        origin=f"made of {', '.join(task.name for task in tasks)}",
-    )
+    if not all(task.labels for task in tasks):
+        raise InputError("these tasks cannot be learned jointly: one has no labels")
+    joint = union([draw(task, budget, seed) for task in tasks], f"joint-{len(tasks)}-tasks")
+    return replace(joint, fingerprint=key([joint.fingerprint, budget.model_dump(mode="json"), seed]))
 
 
 def joint_outcome(adapter: StoredAdapter, joint: Task, tasks: Sequence[Task], backbone: Backbone) -> TaskFree:
     """Return how a model that learned ``joint``, made of ``tasks``, does on its test split: one head for all labels."""
     outcomes = test(open_adapter(adapter, backbone), joint, backbone, adapter.manifest.budget).outcomes
-    starts = np.array(_starts(tasks))
+    places = np.array(starts(tasks))
     predicted, true = (
-        np.searchsorted(starts, outcomes[name].to_numpy(), side="right") - 1 for name in ("prediction", "label")
+        np.searchsorted(places, outcomes[name].to_numpy(), side="right") - 1 for name in ("prediction", "label")
     )
     correct = outcomes["correct"].to_numpy()
-    places = [true == place for place in range(len(tasks))]
-    return TaskFree(tuple(predicted[each] for each in places), tuple(correct[each] for each in places))
-
-
-def _starts(tasks: Sequence[Task]) -> list[int]:
-    """Return for each task the joint label of its first label."""
-    return [int(start) for start in np.cumsum([0, *(len(task.labels) for task in tasks[:-1])])]
-
-
-def _together(tasks: Sequence[Task], split: str, starts: Sequence[int]) -> Dataset:
-    columns: dict[str, list[Any]] = {}
-    for task, start in zip(tasks, starts, strict=True):
-        rows = task.splits[split]
-        columns.setdefault("id", []).extend(f"{task.name}/{each}" for each in rows["id"][:])
-        columns.setdefault("label", []).extend(start + label for label in rows["label"][:])
-        for name in ("text", "text_pair") if task.pair else ("text",):
-            columns.setdefault(name, []).extend(rows[name][:])
-    return Dataset.from_dict(columns)
+    own = [true == place for place in range(len(tasks))]
+    return TaskFree(tuple(predicted[each] for each in own), tuple(correct[each] for each in own))

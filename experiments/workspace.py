@@ -7,6 +7,7 @@
     fits/KEY/                       checkpoints of a fit that is going on
     trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
+    probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
     routers/KEY/                    what a router knows of one adapter
     experiments/NAME/record.json    which steps make up the experiment, and all that is the same for them
     experiments/NAME/fusion.json    the same for a comparison of compositions, by its trials
@@ -86,6 +87,10 @@ class Workspace:
         """Return the folder of what a router knows of one adapter."""
         return self.root / "routers" / key
 
+    def probe(self, key: str) -> Path:
+        """Return the folder of a probe's measurement."""
+        return self.root / "probes" / key
+
     def fit(self, key: str) -> FitRecord:
         """Return how the fit of a finished step went."""
         return FIT.validate_json((self.step(key) / "fit.json").read_bytes())
@@ -103,6 +108,10 @@ class Workspace:
         """Return a stored evaluation, or None."""
         path = self.root / "evaluations" / key / "evaluation.json"
         return StoredEvaluation(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+    def outcomes(self, key: str) -> Path:
+        """Return the file of a stored evaluation's per-example outcomes."""
+        return self.root / "evaluations" / key / "outcomes.parquet"
 
     def save_evaluation(self, key: str, found: Evaluation) -> StoredEvaluation:
         """Store an evaluation with its per-example outcomes."""
@@ -153,6 +162,8 @@ class Workspace:
             raise IntegrityError(f"not readable: {error}", where=str(path)) from None
         outcomes = [outcome for step in content.pop("steps") if (outcome := self._relabelled(step))]
         contenders = tuple(Contender(**one) for one in content.pop("contenders"))
+        content.setdefault("scenario", "task-incremental")  # a record of before there were others, or several orders
+        content["orders"] = tuple(tuple(order) for order in content.get("orders", [content["tasks"]]))
         fields: dict[str, Any] = {
             field: tuple(value) if isinstance(value, list) else value for field, value in content.items()
         }
@@ -164,15 +175,14 @@ class Workspace:
         )
 
     def _relabelled(self, step: dict[str, Any]) -> StageOutcome | None:
-        """Return a step's outcome under the label that this experiment gives it."""
+        """Return a step's outcome under the label and the order that this experiment gives it."""
         outcome = self.outcome(step["key"], step["outcome"])
-        return OUTCOME.validate_python({**asdict(outcome), "strategy": step["label"]}) if outcome else None
+        own = {"strategy": step["label"], "order": step.get("order", 0)}
+        return OUTCOME.validate_python({**asdict(outcome), **own}) if outcome else None
 
-    def _examples(self, outcomes: list[StageOutcome]) -> dict[tuple[str, int, int, str], Path]:
+    def _examples(self, outcomes: list[StageOutcome]) -> dict[tuple[str, int, int, int, str], Path]:
         return {
-            (outcome.strategy, outcome.seed, outcome.stage, cell.task): (
-                self.root / "evaluations" / cell.evaluation / "outcomes.parquet"
-            )
+            (outcome.strategy, outcome.seed, outcome.order, outcome.stage, cell.task): self.outcomes(cell.evaluation)
             for outcome in outcomes
             for cell in outcome.cells
         }

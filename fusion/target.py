@@ -17,12 +17,11 @@ from workbench.model import TaskModel
 from workbench.training import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor, nn
+    from torch import nn
 
     from fusion.composition import Request
     from workbench.contracts import FitRecord, Task
+    from workbench.model import Penalty
     from workbench.settings import MethodSettings
 
 
@@ -91,7 +90,7 @@ def train(
     request: Request,
     method: str,
     settings: MethodSettings,
-    penalty: Callable[[nn.Module], Tensor] | None = None,
+    penalty: Penalty | None = None,
 ) -> FitRecord:
     """Train the head and whatever of the body requires gradients, in place; the weights of the best epoch stay.
 

@@ -183,6 +183,8 @@ class FitRecord:
         seconds: wall time, validation included.
         peak_memory_mb: highest memory of the process (or the device) in this time, in MB; None where not measurable.
         trainable_parameters: how many numbers the optimiser changed, head included.
+        chosen: hyper-parameters that were chosen on validation data, by name; what that took is counted above.
+        trials: how many fits were made to choose them, this one included.
     """
 
     epochs: tuple[Epoch, ...]
@@ -192,6 +194,8 @@ class FitRecord:
     seconds: float
     peak_memory_mb: float | None
     trainable_parameters: int
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    trials: int = 1
 
 
 CellStatus = Literal["measured", "verified", "carried"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16"]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a penalty may look at.
+
+    Attributes:
+        model: in training.
+        read: what the head sees, as the kind reads it.
+        remembered: logits that the rows brought with them (batch, logits), NaN where a row has none; None without any.
+    """
+
+    model: TaskModel
+    read: Tensor
+    remembered: Tensor | None
+
+
+Penalty = Callable[[Batch], Tensor]
+
+
 class TaskModel(nn.Module):
     """Token states → what the kind reads off them (a feature vector a text, or each token's state) → logits.
 
@@ -26,7 +45,8 @@ class TaskModel(nn.Module):
         kind: the task's kind: what is read, the loss, how an answer is made.
         pooling: ``mean`` over tokens, ``first`` token or ``last`` token.
         precision: the arithmetic of the body; pooling and head always compute in float32.
-        penalty: added to the loss while the model trains (a regulariser of the method's), where there is one.
+        penalty: added to the loss while the model trains, where there is one: a method's regulariser, or what keeps a
+            stream's earlier tasks.
     """
 
     accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
@@ -36,7 +56,7 @@ class TaskModel(nn.Module):
         super().__init__()
         self.body, self.head = body, head
         self.kind, self.pooling, self.precision = kind, pooling, precision
-        self.penalty: Callable[[nn.Module], Tensor] | None = None
+        self.penalty: Penalty | None = None
 
     def states(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size)."""
@@ -58,15 +78,24 @@ class TaskModel(nn.Module):
         chosen = (weight * attention_mask).argmax(dim=1)  # (batch,), right whichever side is padded
         return states[torch.arange(len(states), device=states.device), chosen]
 
-    def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> dict[str, Tensor]:
-        """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``."""
+    def forward(
+        self,
+        labels: Tensor | None = None,
+        group: Tensor | None = None,
+        remembered: Tensor | None = None,
+        **inputs: Tensor,
+    ) -> dict[str, Tensor]:
+        """Return ``logits`` (batch, labels; or as the kind reads) and, where labels are given, the mean ``loss``.
+
+        ``group`` (batch,) says which of several heads answers a row (:class:`workbench.heads.Heads`).
+        """
         read, labels = self.kind.read(self, inputs, labels)
-        logits = self.head(read)
+        logits = self.head(read) if group is None else self.head(read, group)
         if labels is None:
             return {"logits": logits}
         loss = self.kind.loss(logits, labels)
         if self.training and self.penalty:
-            loss = loss + self.penalty(self.body)
+            loss = loss + self.penalty(Batch(self, read, remembered))
         return {"loss": loss, "logits": logits}
 
     def trainable(self) -> dict[str, nn.Parameter]:

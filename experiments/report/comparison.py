@@ -1,18 +1,18 @@
-"""One strategy beside the reference: differences paired over seeds, and over test examples."""
+"""One strategy beside another: differences paired over replications, and over test examples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.report.examples import paired_outcomes
-from workbench.forgetting import Interval, interval, paired_bootstrap
+from experiments.report.replications import over_replications
+from workbench.forgetting import Interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.record import Record
-    from experiments.report.document import SeedReport
+    from experiments.report.document import ReplicationReport
+    from experiments.report.examples import FinalOutcomes
 
 COMPARED = ("average_accuracy", "learning_accuracy", "forgetting")
 SAME = "not distinguishable"
@@ -23,7 +23,7 @@ class Difference:
     """Strategy − reference in one metric.
 
     Attributes:
-        seeds: 95 % t interval of the differences at equal seeds: what another training would change.
+        seeds: 95 % t interval of the differences at equal seeds and orders: what another training would change.
         examples: 95 % bootstrap interval over test examples: what another test split would change. None where it
             does not apply: outcomes missing, or a score that is not a mean over examples.
     """
@@ -65,16 +65,19 @@ def reading(difference: Interval) -> str:
     return "higher" if difference.mean > 0 else "lower"
 
 
-def compare(record: Record, label: str, against: str, reports: Mapping[str, Sequence[SeedReport]]) -> Comparison:
-    """Return the differences of ``label`` − ``against`` at the seeds that both have finished."""
+def compare(
+    outcomes: FinalOutcomes, label: str, against: str, reports: Mapping[str, Sequence[ReplicationReport]]
+) -> Comparison:
+    """Return the differences of ``label`` − ``against`` in the replications that both have finished."""
     pairs = [*zip(reports[label], reports[against], strict=True)]
+    seeds = [ours.seed for ours, _ in pairs]
     differences = {}
     for name in COMPARED:
-        gaps = interval(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
+        gaps = over_replications((_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs), seeds)
         differences[name] = Difference(gaps)
-    outcomes = paired_outcomes(record, label, against, pairs)
-    if outcomes:
-        bootstrap = paired_bootstrap(*outcomes)
+    both = outcomes.paired(label, against, pairs)
+    if both:
+        bootstrap = paired_bootstrap(*both)
         differences["average_accuracy"] = Difference(differences["average_accuracy"].seeds, bootstrap)
     return Comparison(against, differences)
 

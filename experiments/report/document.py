@@ -14,21 +14,58 @@ if TYPE_CHECKING:
     from experiments.record import Contender, Record
     from experiments.report.comparison import Comparison
     from experiments.report.cost import CostSummary, ProbeSeries
+    from experiments.report.frontier import Frontier
     from experiments.report.matrix import Grid, Statuses
+    from experiments.report.pairs import Pair
     from workbench.contracts import StageOutcome
     from workbench.forgetting import Interval
 
 
 @dataclass(frozen=True)
-class SeedReport:
-    """One strategy with one seed: stages finished, R (T + 1, T), how each cell came about, metrics by name."""
+class ReplicationReport:
+    """One strategy with one seed in one order of the stream.
+
+    Attributes:
+        seed: the seed.
+        order: which of the record's orders; 0 is the recipe's own.
+        tasks: the stream as it was learned here, which is the order of the columns of R.
+        finished: how many stages.
+        matrix: R (T + 1, T).
+        statuses: how each cell came about.
+        metrics: by name; None where not defined.
+        outcomes: what was recorded, in the order of the stages.
+    """
 
     seed: int
+    order: int
+    tasks: tuple[str, ...]
     finished: int
     matrix: Grid
     statuses: Statuses
     metrics: Mapping[str, float | None]
     outcomes: tuple[StageOutcome, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last stage has finished; a strategy that learns all tasks at once has no other."""
+        return any(outcome.stage == len(self.tasks) for outcome in self.outcomes)
+
+    @property
+    def planned(self) -> int:
+        """How many stages there will be, as far as can be told before the last."""
+        return self.finished if self.complete else len(self.tasks)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of ``seeds`` in ``report --json --full``."""
+        return {
+            "seed": self.seed,
+            "order": self.order,
+            "tasks": list(self.tasks),
+            "matrix": self.matrix,
+            "statuses": self.statuses,
+            "metrics": dict(self.metrics),
+            "finished": self.finished,
+        }
 
 
 @dataclass(frozen=True)
@@ -37,12 +74,12 @@ class StrategyReport:
 
     Attributes:
         contender: label, strategy, method and settings, as the recipe has them.
-        seeds: one report a seed, in the recipe's order.
-        matrix: R (T + 1, T), mean over seeds; None where not measured.
-        statuses: how each cell came about, the weakest over seeds.
-        cells: how many cells of all seeds were measured, verified and carried.
-        metrics: mean and 95 % interval over seeds, by name.
-        cost: mean over seeds.
+        replications: one report each, all orders of the first seed first.
+        matrix: R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured.
+        statuses: how each of those cells came about, the weakest over seeds.
+        cells: how many cells of all replications were measured, verified and carried.
+        metrics: mean and 95 % interval over replications, by name.
+        cost: mean over replications.
         probes: by probe and quantity.
         single: label of the contender that S[j] comes from.
         joint: label of the contender that J[j] comes from.
@@ -50,7 +87,7 @@ class StrategyReport:
     """
 
     contender: Contender
-    seeds: tuple[SeedReport, ...]
+    replications: tuple[ReplicationReport, ...]
     matrix: Grid
     statuses: Statuses
     cells: Mapping[str, int]
@@ -67,9 +104,19 @@ class StrategyReport:
         return self.contender.label
 
     @property
+    def own_order(self) -> tuple[ReplicationReport, ...]:
+        """The replications in the recipe's own order, one a seed."""
+        return tuple(one for one in self.replications if one.order == 0)
+
+    @property
     def finished(self) -> int:
-        """Finished stages, all seeds together."""
-        return sum(seed.finished for seed in self.seeds)
+        """Finished stages, all replications together."""
+        return sum(one.finished for one in self.replications)
+
+    @property
+    def planned(self) -> int:
+        """Stages of the recipe, all replications together."""
+        return sum(one.planned for one in self.replications)
 
     def as_json(self, full: bool) -> dict[str, Any]:
         """Return the entry of ``strategies`` in ``report --json``."""
@@ -85,40 +132,42 @@ class StrategyReport:
                 for probe, quantities in self.probes.items()
             },
             "cells": dict(self.cells),
-            "stages": {"finished": self.finished, "planned": len(self.seeds) * len(self.matrix[0])},
+            "stages": {"finished": self.finished, "planned": self.planned},
             "baselines": {"single": self.single, "joint": self.joint},
             "comparison": self.comparison.as_json() if self.comparison else None,
         }
         if full:
-            document["seeds"] = [
-                {
-                    "seed": seed.seed,
-                    "matrix": seed.matrix,
-                    "statuses": seed.statuses,
-                    "metrics": dict(seed.metrics),
-                    "finished": seed.finished,
-                }
-                for seed in self.seeds
-            ]
+            document["seeds"] = [one.as_json() for one in self.replications]
         return document
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole report; see :class:`experiments.record.Record` for what the shared fields mean."""
+    """A whole report; see :class:`experiments.record.Record` for what the shared fields mean.
+
+    Attributes:
+        record: what it is made of.
+        strategies: the recipe's own entries.
+        others: the same entries at other learning rates, which are points of the frontier and nothing else.
+        pairs: every two of ``strategies``.
+        frontier: by label of ``strategies``, where it was learned at other rates too.
+        verdict: two sentences.
+    """
 
     record: Record
     strategies: tuple[StrategyReport, ...]
+    others: tuple[StrategyReport, ...]
+    pairs: tuple[Pair, ...]
+    frontier: Mapping[str, Frontier]
     verdict: str
 
     @property
     def complete(self) -> bool:
-        """Whether every stage of every strategy and seed has finished."""
-        planned = len(self.record.tasks) * len(self.record.seeds)
-        return all(strategy.finished == planned for strategy in self.strategies)
+        """Whether every replication has finished, those of the frontier included."""
+        return all(each.complete for one in (*self.strategies, *self.others) for each in one.replications)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
-        """Return the document of ``report --json``; ``full`` adds each seed's own matrix and metrics.
+        """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.
 
         Numbers are finite or null, scores are in [0, 1]; ``json.dumps(…, allow_nan=False)`` takes it as it is.
         """
@@ -130,11 +179,15 @@ class Report:
             "test_sizes": list(record.test_sizes),
             "majority": [score if math.isfinite(score) else None for score in record.majority],
             "seeds": list(record.seeds),
+            "orders": [list(order) for order in record.orders],
+            "scenario": record.scenario,
             "reference": record.reference,
             "budget": dict(record.budget),
             "complete": self.complete,
             "verdict": self.verdict,
             "strategies": {strategy.label: strategy.as_json(full) for strategy in self.strategies},
+            "pairs": [pair.as_json() for pair in self.pairs],
+            "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},
             "provenance": dict(record.provenance),
         }

@@ -13,33 +13,65 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.record import Record
-    from experiments.report.document import SeedReport
+    from experiments.report.document import ReplicationReport
     from workbench.forgetting import Array
 
 
-def paired_outcomes(
-    record: Record, label: str, against: str, pairs: Sequence[tuple[SeedReport, SeedReport]]
-) -> tuple[list[Array], list[Array]] | None:
-    """Return for each task two arrays (n_j,): each example's share of correct answers over the common seeds.
+class FinalOutcomes:
+    """The outcomes of a record as they stand after the last stage; each file is read once."""
 
-    None where an outcome file is missing, the two strategies were not tested on the same examples, or a task's score
-    is not the mean of ``correct`` (a bootstrap of accuracy would then say nothing about the score).
-    """
-    finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
-    first, second = [], []
-    for task in record.tasks if finished else ():
-        found = [
-            (_final(record, label, ours, task), _final(record, against, theirs, task)) for ours, theirs in finished
-        ]
-        both = _over_seeds(found)
-        if both is None:
-            return None
-        first.append(both[0])
-        second.append(both[1])
-    return (first, second) if first else None
+    def __init__(self, record: Record) -> None:
+        """Read nothing yet."""
+        self.record = record
+        self._read: dict[tuple[str, int, int, str], pd.Series | None] = {}
+
+    def paired(
+        self, label: str, against: str, pairs: Sequence[tuple[ReplicationReport, ReplicationReport]]
+    ) -> tuple[list[Array], list[Array]] | None:
+        """Return for each task two arrays (n_j,): each example's share of correct answers over common replications.
+
+        None where an outcome file is missing, the two strategies were not tested on the same examples, or a task's
+        score is not the mean of ``correct`` (a bootstrap of accuracy would then say nothing about the score).
+        """
+        finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
+        first, second = [], []
+        for task in self.record.tasks if finished else ():
+            found = [(self._final(label, ours, task), self._final(against, theirs, task)) for ours, theirs in finished]
+            both = _over_replications(found)
+            if both is None:
+                return None
+            first.append(both[0])
+            second.append(both[1])
+        return (first, second) if first else None
+
+    def _final(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
+        key = (label, report.seed, report.order, task)
+        if key not in self._read:
+            self._read[key] = _correct(self._file(label, report, task), report, task)
+        return self._read[key]
+
+    def _file(self, label: str, report: ReplicationReport, task: str) -> Path | None:
+        """Return the outcomes of the last stage, or those that its verified or carried score was taken from."""
+        column = report.tasks.index(task)
+        for stage in range(len(report.tasks), -1, -1):
+            path = self.record.examples.get((label, report.seed, report.order, stage, task))
+            if path is not None or report.statuses[stage][column] not in ("verified", "carried"):
+                return path
+        return None
 
 
-def _over_seeds(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
+def _correct(path: Path | None, report: ReplicationReport, task: str) -> pd.Series | None:
+    """Return ``correct`` by example id."""
+    if path is None or not path.exists():
+        return None
+    import pandas as pd
+
+    correct = pd.read_parquet(path, columns=["id", "correct"]).set_index("id")["correct"].astype(float).sort_index()
+    score = report.matrix[-1][report.tasks.index(task)]
+    return correct if score is not None and np.isclose(correct.mean(), score, rtol=0, atol=1e-6) else None
+
+
+def _over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
     import pandas as pd
 
     ours, theirs = [], []
@@ -51,25 +83,3 @@ def _over_seeds(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> t
     columns = pd.DataFrame({"ours": pd.concat(ours), "theirs": pd.concat(theirs)})
     means = columns.groupby(level=0).mean()
     return means["ours"].to_numpy(dtype=float), means["theirs"].to_numpy(dtype=float)
-
-
-def _final(record: Record, label: str, report: SeedReport, task: str) -> pd.Series | None:
-    """Return ``correct`` by example id as it stands after the last stage."""
-    path = _file(record, label, report, task)
-    if path is None or not path.exists():
-        return None
-    import pandas as pd
-
-    correct = pd.read_parquet(path, columns=["id", "correct"]).set_index("id")["correct"].astype(float).sort_index()
-    score = report.matrix[-1][record.tasks.index(task)]
-    return correct if score is not None and np.isclose(correct.mean(), score, rtol=0, atol=1e-6) else None
-
-
-def _file(record: Record, label: str, report: SeedReport, task: str) -> Path | None:
-    """Return the outcomes of the last stage, or those that its verified or carried score was taken from."""
-    column = record.tasks.index(task)
-    for stage in range(len(record.tasks), -1, -1):
-        path = record.examples.get((label, report.seed, stage, task))
-        if path is not None or report.statuses[stage][column] not in ("verified", "carried"):
-            return path
-    return None

@@ -1,4 +1,4 @@
-"""Figures of a report: accuracy matrices, forgetting curves, and the trade between learning and forgetting.
+"""How figures look, and the figures that every report has: matrices, curves, learning against forgetting.
 
 Every function returns a matplotlib figure that no global state knows of; :func:`png` turns it into bytes that are the
 same whenever the report is. Colours are safe for the colour-blind (cividis; Okabe & Ito, 2008).
@@ -21,11 +21,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from experiments.report.wording import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.axes import Axes
 
     from experiments.report.document import Report, StrategyReport
+    from workbench.forgetting import Interval
 
 DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
 INK, FAINT = "#333333", "#9a9a9a"
@@ -57,18 +58,11 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def figures(report: Report) -> Mapping[str, Figure]:
-    """Return every figure that the report has data for, by name."""
-    measured = any(value is not None for one in report.strategies for row in one.matrix for value in row)
-    drawn = {"accuracy-matrices": accuracy_matrices(report), "forgetting-curves": forgetting_curves(report)}
-    trade = learning_versus_forgetting(report)
-    if trade is not None:
-        drawn["learning-versus-forgetting"] = trade
-    return drawn if measured else {}
-
-
 def accuracy_matrices(report: Report) -> Figure:
-    """Return R of every strategy as heat maps on one colour scale: rows are stages, columns are tasks."""
+    """Return R of every strategy as heat maps on one colour scale: rows are stages, columns are tasks.
+
+    Mean over seeds in the recipe's own order.
+    """
     tasks, shown = report.record.tasks, report.strategies
     columns = min(len(shown), 3 if len(tasks) <= 5 else 2)
     rows = math.ceil(len(shown) / columns)
@@ -126,7 +120,10 @@ def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: 
 
 
 def forgetting_curves(report: Report) -> Figure:
-    """Return each task's score over the stages, one line a strategy, the range of its seeds shaded."""
+    """Return each task's score over the stages, one line a strategy, the range of its seeds shaded.
+
+    In the recipe's own order.
+    """
     tasks = report.record.tasks
     rows = math.ceil(len(tasks) / (2 if len(tasks) == 4 else 3 if len(tasks) <= 6 else 4))
     columns = math.ceil(len(tasks) / rows)
@@ -155,7 +152,7 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
     stages = np.arange(len(report.record.tasks) + 1)
     for place, strategy in enumerate(report.strategies):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-        seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.seeds], dtype=float) * 100
+        seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
         mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
         measured = np.isfinite(mean)
         low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
@@ -189,8 +186,8 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
             axes.errorbar(
                 100 * (lost.mean or 0.0),
                 100 * (learned.mean or 0.0),
-                xerr=_half(lost.low, lost.high),
-                yerr=_half(learned.low, learned.high),
+                xerr=half_width(lost),
+                yerr=half_width(learned),
                 color=COLOURS[place % len(COLOURS)],
                 capsize=3,
                 linewidth=1.3,
@@ -207,8 +204,9 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
     return figure
 
 
-def _half(low: float | None, high: float | None) -> float | None:
-    return None if low is None or high is None else 50 * (high - low)
+def half_width(value: Interval) -> float | None:
+    """Return half of an interval of shares in points, None where it has no bounds."""
+    return None if value.low is None or value.high is None else 50 * (value.high - value.low)
 
 
 def short(name: str, width: int = 28) -> str:

@@ -12,8 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.report import wording
 from experiments.report.comparison import SAME, reading
-from experiments.report.figures import DPI, figures, png
-from experiments.report.verdict import headline, versus
+from experiments.report.figures import DPI, png
+from experiments.report.gallery import EXHIBITS, alternative, caption, figures
+from experiments.report.probing import summaries
+from experiments.report.sentences import frontier_sentences, other_verdicts, spurious_sentences
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -21,26 +23,15 @@ if TYPE_CHECKING:
 
     from experiments.report.document import Report
 
-TITLES = {
-    "accuracy-matrices": "Accuracy matrices",
-    "forgetting-curves": "Each task through the stream",
-    "learning-versus-forgetting": "Learning against forgetting",
-}
-CAPTIONS = {
-    "accuracy-matrices": "R[i, j] in percent, mean over seeds: the score on task j's test split (column) after stage i "
-    "(row). All strategies share one colour scale. Hatched cells were not measured.",
-    "forgetting-curves": "The score of each task after every stage: mean over seeds, the range of the seeds shaded. "
-    "Dashed: the stage that learns the task. Dotted: the majority class.",
-    "learning-versus-forgetting": "Top left is best: learned well and kept. Bars are 95 % intervals over seeds.",
-}
-# what low forgetting may hide stands beside it: how well tasks were learned at all, macro and micro
-MAIN = ("average_accuracy", "average_accuracy_micro", "learning_accuracy", "forgetting", "intransigence")
+# what low forgetting may hide stands beside it: how well tasks were learned at all
+MAIN = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
 
 
 @dataclass(frozen=True)
 class Picture:
     """One figure of the page: a data URI, its width in CSS pixels, and what stands around it."""
 
+    name: str
     title: str
     caption: str
     alt: str
@@ -64,49 +55,30 @@ def page(report: Report, drawn: Mapping[str, bytes] | None = None) -> str:
     )
     plain = {"number": wording.number, "bounds": wording.bounds, "seconds": wording.seconds}
     environment.filters |= {**plain, "megabytes": wording.megabytes, "count": wording.count, "reading": reading}
+    environment.filters |= {"probability": wording.probability}
+    record = report.record
+    pictures = [_picture(report, name, image) for name, image in (images(report) if drawn is None else drawn).items()]
+    found = {one.label: summaries(one, record.tasks) for one in report.strategies}
     return environment.get_template("page.html").render(
         report=report,
-        record=report.record,
+        record=record,
+        replicated=wording.replicated(len(record.seeds), len(record.orders)),
         metrics=METRICS,
-        main_metrics=[metric for metric in METRICS if metric.name in MAIN],
+        main_metrics=[metric for name in MAIN for metric in METRICS if metric.name == name],
         further_metrics=[metric for metric in METRICS if metric.name not in MAIN],
         same=SAME,
-        others=_others(report),
-        pictures=[_picture(report, name, image) for name, image in (drawn or images(report)).items()],
-        probes=_probes(report),
-        planned=len(report.record.tasks) * len(report.record.seeds),
+        others=other_verdicts(report),
+        pictures=pictures,
+        frontier_sentences=frontier_sentences(report),
+        probes=found,
+        probe_columns=sorted({key for summary in found.values() for key in summary}),
+        spurious=spurious_sentences(report),
         plural=wording.plural,
     )
-
-
-def _others(report: Report) -> list[str]:
-    """Return the sentences on every strategy but the reference and the one that the verdict is about."""
-    first = headline(report.record, report.strategies)
-    reference = next((one for one in report.strategies if one.label == report.record.reference), None)
-    rest = [one for one in report.strategies if one.comparison is not None and one is not first]
-    return [versus(report.record, one, reference) for one in rest] if reference else []
 
 
 def _picture(report: Report, name: str, image: bytes) -> Picture:
     source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
     (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
-    return Picture(TITLES[name], CAPTIONS[name], alt_text(report, name), source, round(pixels * 96 / DPI))
-
-
-def alt_text(report: Report, name: str) -> str:
-    """Return what a figure shows, for whoever cannot see it."""
-    shown = {
-        "accuracy-matrices": ("Average accuracy after the last stage", "average_accuracy", "%"),
-        "forgetting-curves": ("Mean drop of earlier tasks by the end", "forgetting", "points"),
-        "learning-versus-forgetting": ("Learning accuracy", "learning_accuracy", "%"),
-    }
-    what, metric, unit = shown[name]
-    values = [(one.label, one.metrics[metric].mean) for one in report.strategies]
-    said = ", ".join(f"{label} {wording.number(value)} {unit}" for label, value in values if value is not None)
-    return f"{TITLES[name]}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."
-
-
-def _probes(report: Report) -> list[tuple[str, str]]:
-    """Return every (probe, quantity) that any strategy has, in the order in which they come."""
-    found = [(probe, name) for one in report.strategies for probe, names in one.probes.items() for name in names]
-    return list(dict.fromkeys(found))
+    width = round(pixels * 96 / DPI)
+    return Picture(name, EXHIBITS[name].title, caption(report, name), alternative(report, name), source, width)

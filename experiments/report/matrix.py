@@ -1,4 +1,4 @@
-"""The accuracy matrix R of one strategy and seed, read from a record."""
+"""The accuracy matrix R of one strategy in one replication, read from a record."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ Grid: TypeAlias = tuple[tuple[float | None, ...], ...]
 Statuses: TypeAlias = tuple[tuple[CellStatus | None, ...], ...]
 
 
-def finished_stages(record: Record, label: str, seed: int) -> list[StageOutcome]:
-    """Return what was recorded for one contender and seed, in the order of the stages."""
-    found = (outcome for outcome in record.outcomes if (outcome.strategy, outcome.seed) == (label, seed))
+def finished_stages(record: Record, label: str, seed: int, order: int) -> list[StageOutcome]:
+    """Return what was recorded for one contender and replication, in the order of the stages."""
+    key = (label, seed, order)
+    found = (outcome for outcome in record.outcomes if (outcome.strategy, outcome.seed, outcome.order) == key)
     return sorted(found, key=lambda outcome: outcome.stage)
 
 
-def accuracy_matrix(record: Record, outcomes: Iterable[StageOutcome]) -> Array:
-    """Return R (T + 1, T), rows stage 0..T, NaN where a cell was not measured."""
-    matrix = np.full((len(record.tasks) + 1, len(record.tasks)), np.nan)
+def accuracy_matrix(tasks: Sequence[str], outcomes: Iterable[StageOutcome]) -> Array:
+    """Return R (T + 1, T), rows stage 0..T, columns in the order of ``tasks``, NaN where a cell was not measured."""
+    matrix = np.full((len(tasks) + 1, len(tasks)), np.nan)
     for cell in _cells(outcomes):
-        matrix[cell.stage, record.tasks.index(cell.task)] = cell.score
+        matrix[cell.stage, tasks.index(cell.task)] = cell.score
     return matrix
 
 
-def statuses(record: Record, outcomes: Iterable[StageOutcome]) -> Statuses:
+def statuses(tasks: Sequence[str], outcomes: Iterable[StageOutcome]) -> Statuses:
     """Return how each cell of R came about, rows stage 0..T, None where it was not measured."""
     known = {(cell.stage, cell.task): cell.status for cell in _cells(outcomes)}
-    return tuple(tuple(known.get((stage, task)) for task in record.tasks) for stage in range(len(record.tasks) + 1))
+    return tuple(tuple(known.get((stage, task)) for task in tasks) for stage in range(len(tasks) + 1))
 
 
 def count_statuses(grids: Iterable[Statuses]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The report as MLflow runs: one parent for the experiment, one child for each strategy and seed."""
+"""The report as MLflow runs: one parent for the experiment, one child for each strategy and replication."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.report.document import Report, SeedReport, StrategyReport
+    from experiments.report.document import ReplicationReport, Report, StrategyReport
 
 Point = tuple[str, float | None, int]
 NOTE_COLUMNS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
@@ -31,7 +31,7 @@ def run_record(report: Report, key: str | None = None, artifacts: bool = True) -
     key = key or experiment_key(report)
     record = report.record
     tags = _tags(report)
-    children = tuple(_child(report, one, seed, f"{key}/{one.label}/{seed.seed}") for one, seed in _started(report))
+    children = tuple(_child(report, one, each, key) for one, each in _started(report))
     return RunRecord(
         key=key,
         name=record.experiment,
@@ -45,10 +45,11 @@ def run_record(report: Report, key: str | None = None, artifacts: bool = True) -
 
 
 def experiment_key(report: Report) -> str:
-    """Return the SHA-256 of what determines the numbers: backbone, tasks, seeds, contenders, budget."""
+    """Return the SHA-256 of what determines the numbers: backbone, orders, scenario, seeds, contenders, budget."""
     record = report.record
     contenders = [(one.label, one.strategy, one.method, dict(one.settings)) for one in record.contenders]
-    parts = [record.experiment, record.backbone, record.tasks, record.seeds, contenders, dict(record.budget)]
+    stream = [record.orders, record.scenario, record.seeds]
+    parts = [record.experiment, record.backbone, *stream, contenders, dict(record.budget)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -63,46 +64,54 @@ def note(report: Report) -> str:
     for one in report.strategies:
         cells = " | ".join(with_margin(one.metrics[name]) for name in NOTE_COLUMNS)
         lines.append(f"| {escape(one.label)} | {cells} |")
-    lines += ["", "Percent and points, ± half the 95 % interval over seeds. The page is under Artifacts, `report/`."]
+    lines += [
+        "",
+        "Percent and points, ± half the 95 % interval over replications. The page is under Artifacts, `report/`.",
+    ]
     majority = ", ".join(number(score) for score in report.record.majority)
     return "\n".join([*lines, f"Majority class, in the order of the stream: {majority}."])
 
 
 def _tags(report: Report) -> dict[str, str]:
     record = report.record
-    told = {name: value for name, value in record.provenance.items() if name in ("git", "scenario", "command")}
-    return {"recipe": record.experiment, "backbone": record.backbone, "scenario": "task-incremental", **told}
+    told = {name: value for name, value in record.provenance.items() if name in ("git", "command")}
+    return {"recipe": record.experiment, "backbone": record.backbone, "scenario": record.scenario, **told}
 
 
-def _started(report: Report) -> list[tuple[StrategyReport, SeedReport]]:
-    return [(one, seed) for one in report.strategies for seed in one.seeds if seed.outcomes]
+def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
+    """Return what to log as runs of their own; the points of the frontier are among them."""
+    everything = (*report.strategies, *report.others)
+    return [(one, each) for one in everything for each in one.replications if each.outcomes]
 
 
-def _child(report: Report, strategy: StrategyReport, seed: SeedReport, key: str) -> RunRecord:
-    contender = strategy.contender
-    stages = len(report.record.tasks)
-    own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed.seed)}
+def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str) -> RunRecord:
+    contender, seed, order = strategy.contender, replication.seed, replication.order
+    stages = len(replication.tasks)
+    own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
+    of = {"frontier": contender.frontier} if contender.frontier else {}
+    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(report.record.orders) > 1 else {}
     return RunRecord(
-        key=key,
-        name=f"{contender.label}, seed {seed.seed}",
-        tags={**_tags(report), **own},
+        key=f"{parent}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
+        name=f"{contender.label}, seed {seed}" + (f", order {order}" if ordered else ""),
+        tags={**_tags(report), **own, **of},
         params={
             "strategy": contender.strategy,
             "method": contender.method,
-            "seed": str(seed.seed),
+            "seed": str(seed),
+            **ordered,
             **{metric_name(name): str(value) for name, value in contender.settings.items()},
         },
-        metrics=(*_stages(seed, report.record.tasks), *((name, value, stages) for name, value in seed.metrics.items())),
-        finished=seed.finished == stages,
+        metrics=(*_stages(replication), *((name, value, stages) for name, value in replication.metrics.items())),
+        finished=replication.complete,
     )
 
 
-def _stages(seed: SeedReport, tasks: tuple[str, ...]) -> Iterator[Point]:
+def _stages(replication: ReplicationReport) -> Iterator[Point]:
     """Yield what is known at each stage: scores, probes and what the training took."""
-    for stage, row in enumerate(seed.matrix):
-        for task, score in zip(tasks, row, strict=True):
+    for stage, row in enumerate(replication.matrix):
+        for task, score in zip(replication.tasks, row, strict=True):
             yield metric_name("accuracy", task), score, stage
-    for outcome in seed.outcomes:
+    for outcome in replication.outcomes:
         for probe, quantities in outcome.probes.items():
             for quantity, value in quantities.items():
                 yield metric_name("probe", probe, quantity), value, outcome.stage
@@ -111,13 +120,13 @@ def _stages(seed: SeedReport, tasks: tuple[str, ...]) -> Iterator[Point]:
 
 
 def _summary(report: Report) -> Iterator[Point]:
-    """Yield mean, low and high of every metric; the step is the number of seeds that they cover."""
+    """Yield mean, low and high of every metric; the step is the number of replications that they cover."""
     for one in report.strategies:
         for name, value in one.metrics.items():
-            seeds = sum(each is not None for each in value.values)
-            yield metric_name(one.label, name), value.mean, seeds
-            yield metric_name(one.label, f"{name}_low"), value.low, seeds
-            yield metric_name(one.label, f"{name}_high"), value.high, seeds
+            covered = sum(each is not None for each in value.values)
+            yield metric_name(one.label, name), value.mean, covered
+            yield metric_name(one.label, f"{name}_low"), value.low, covered
+            yield metric_name(one.label, f"{name}_high"), value.high, covered
 
 
 def escape(text: str) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 from experiments.report.baselines import joint_baseline, single_task_baseline
 from experiments.report.comparison import compare
 from experiments.report.cost import probe_series, total_cost
-from experiments.report.document import Report, SeedReport, StrategyReport
+from experiments.report.document import ReplicationReport, Report, StrategyReport
+from experiments.report.examples import FinalOutcomes
+from experiments.report.frontier import frontiers
 from experiments.report.matrix import (
     accuracy_matrix,
     count_statuses,
@@ -19,8 +21,10 @@ from experiments.report.matrix import (
     shared_statuses,
     statuses,
 )
+from experiments.report.pairs import all_pairs
+from experiments.report.replications import over_replications, replications
 from experiments.report.verdict import verdict
-from workbench.forgetting import METRICS, Stream, interval, metrics
+from workbench.forgetting import METRICS, Stream, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,65 +32,75 @@ if TYPE_CHECKING:
     from experiments.record import Contender, Record
     from workbench.forgetting import Array
 
+    Matrices = Mapping[tuple[str, int, int], Array]
+    Replications = Mapping[str, tuple[ReplicationReport, ...]]
+
 __all__ = ["Report", "summarise"]
 
 
 def summarise(record: Record) -> Report:
     """Return the report on whatever of ``record`` is there; an unfinished stream stays unscored."""
     matrices = {
-        (contender.label, seed): accuracy_matrix(record, finished_stages(record, contender.label, seed))
+        (contender.label, seed, order): accuracy_matrix(
+            record.orders[order], finished_stages(record, contender.label, seed, order)
+        )
         for contender in record.contenders
-        for seed in record.seeds
+        for seed, order in replications(record)
     }
-    seeds = {
-        contender.label: tuple(_seed_report(record, contender, seed, matrices) for seed in record.seeds)
+    reports = {
+        contender.label: tuple(
+            _replication(record, contender, seed, order, matrices) for seed, order in replications(record)
+        )
         for contender in record.contenders
     }
-    strategies = tuple(_strategy_report(record, contender, seeds, matrices) for contender in record.contenders)
-    return Report(record, strategies, verdict(record, strategies))
+    outcomes = FinalOutcomes(record)
+    everything = [_strategy(outcomes, contender, reports, matrices) for contender in record.contenders]
+    strategies = tuple(one for one in everything if one.contender.frontier is None)
+    others = tuple(one for one in everything if one.contender.frontier is not None)
+    pairs = all_pairs(outcomes, [one.label for one in strategies], reports)
+    return Report(record, strategies, others, pairs, frontiers(strategies, others), verdict(record, strategies))
 
 
-def _seed_report(
-    record: Record, contender: Contender, seed: int, matrices: Mapping[tuple[str, int], Array]
-) -> SeedReport:
+def _replication(record: Record, contender: Contender, seed: int, order: int, matrices: Matrices) -> ReplicationReport:
     single, joint = single_task_baseline(record, contender), joint_baseline(record, contender)
-    matrix = matrices[contender.label, seed]
+    matrix, tasks = matrices[contender.label, seed, order], record.orders[order]
+    columns = [record.tasks.index(task) for task in tasks]  # what the record has in the recipe's order
     stream = Stream(
         matrix,
-        np.array(record.test_sizes, dtype=float),
-        np.array(record.majority, dtype=float),
-        single=np.diagonal(matrices[single, seed], offset=-1) if single else None,
-        joint=matrices[joint, seed][-1] if joint else None,
+        np.array(record.test_sizes, dtype=float)[columns],
+        np.array(record.majority, dtype=float)[columns],
+        single=np.diagonal(matrices[single, seed, order], offset=-1) if single else None,
+        joint=matrices[joint, seed, order][-1] if joint else None,
     )
-    outcomes = finished_stages(record, contender.label, seed)
-    return SeedReport(
+    outcomes = finished_stages(record, contender.label, seed, order)
+    return ReplicationReport(
         seed,
+        order,
+        tasks,
         sum(outcome.stage > 0 for outcome in outcomes),
         grid(matrix),
-        statuses(record, outcomes),
+        statuses(tasks, outcomes),
         metrics(stream),
         tuple(outcomes),
     )
 
 
-def _strategy_report(
-    record: Record,
-    contender: Contender,
-    reports: Mapping[str, tuple[SeedReport, ...]],
-    matrices: Mapping[tuple[str, int], Array],
+def _strategy(
+    outcomes: FinalOutcomes, contender: Contender, reports: Replications, matrices: Matrices
 ) -> StrategyReport:
-    seeds = reports[contender.label]
-    compared = record.reference in reports and contender.label != record.reference
+    record, own = outcomes.record, reports[contender.label]
+    seeds = [one.seed for one in own]
+    compared = record.reference in reports and contender.label != record.reference and contender.frontier is None
     return StrategyReport(
         contender,
-        seeds,
-        mean_grid([matrices[contender.label, seed] for seed in record.seeds]),
-        shared_statuses([seed.statuses for seed in seeds]),
-        count_statuses(seed.statuses for seed in seeds),
-        {metric.name: interval(seed.metrics[metric.name] for seed in seeds) for metric in METRICS},
-        total_cost([seed.outcomes for seed in seeds]),
-        probe_series([seed.outcomes for seed in seeds], len(record.tasks)),
+        own,
+        mean_grid([matrices[contender.label, seed, 0] for seed in record.seeds]),
+        shared_statuses([one.statuses for one in own if one.order == 0]),
+        count_statuses(one.statuses for one in own),
+        {metric.name: over_replications((one.metrics[metric.name] for one in own), seeds) for metric in METRICS},
+        total_cost([one.outcomes for one in own]),
+        probe_series(own, len(record.tasks)),
         single_task_baseline(record, contender),
         joint_baseline(record, contender),
-        compare(record, contender.label, record.reference, reports) if compared else None,
+        compare(outcomes, contender.label, record.reference, reports) if compared else None,
     )

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.report.comparison import reading
-from experiments.report.wording import count, megabytes, number, plural, seconds, with_margin
+from experiments.report.wording import DASH, count, megabytes, number, plural, replicated, seconds, with_margin
 from experiments.terminal import output
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ COLUMNS = {
     "average_accuracy": "average",
     "learning_accuracy": "learned",
     "forgetting": "forgot",
+    "backward_transfer": "backward",
     "intransigence": "intrans.",
 }
 
@@ -39,7 +40,8 @@ def show(report: Report, console: Console | None = None) -> None:
             console.print(part, soft_wrap=False, width=min(console.width, 100))
 
     record = report.record
-    facts = f"{plural(len(record.tasks), 'task')}, {plural(len(record.seeds), 'seed')}, backbone {record.backbone}"
+    repeated = replicated(len(record.seeds), len(record.orders))
+    facts = f"{plural(len(record.tasks), 'task')}, {repeated}, backbone {record.backbone}"
     say(Text.assemble((record.experiment, "bold"), f"  {facts}"), "", Text(report.verdict))
     say("", _scores(report))
     if any(one.comparison for one in report.strategies):
@@ -47,8 +49,8 @@ def show(report: Report, console: Console | None = None) -> None:
         say(Text("▲ higher  ▼ lower  = not distinguishable: the 95 % interval holds 0", "dim"))
     say("", *_matrices(report), _cost(report))
     if not report.complete:
-        planned = len(record.tasks) * len(record.seeds)
-        progress = ", ".join(f"{one.label} {one.finished}/{planned}" for one in report.strategies)
+        everything = (*report.strategies, *report.others)
+        progress = ", ".join(f"{one.label} {one.finished}/{one.planned}" for one in everything)
         say("", Text(f"Not finished: {progress} stages.", "yellow"))
 
 
@@ -61,7 +63,8 @@ def _table(title: str, first: str, columns: Sequence[str]) -> Table:
 
 
 def _scores(report: Report) -> Table:
-    with_interval = ", ± half the 95 % interval over seeds" if len(report.record.seeds) > 1 else ", one seed"
+    repeated = replicated(len(report.record.seeds), len(report.record.orders))
+    with_interval = f", {repeated}" if repeated == "1 seed" else f", ± half the 95 % interval, {repeated}"
     table = _table(f"Percent and points{with_interval}", "strategy", [*COLUMNS.values()])
     for one in report.strategies:
         table.add_row(Text(one.label), *(with_margin(one.metrics[name]) for name in COLUMNS))
@@ -84,7 +87,8 @@ def _matrices(report: Report) -> list[RenderableType]:
     names = [Text(f"{place} {task}", "dim") for place, task in enumerate(report.record.tasks, start=1)]
     scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
     lowest = min(scores, default=0.0)
-    title = Text("Score of each task (column) after each stage (row), percent", "bold")
+    own = ", the recipe's order" if len(report.record.orders) > 1 else ""
+    title = Text(f"Score of each task (column) after each stage (row), percent{own}", "bold")
     blocks = [Group(Text(one.label), _matrix(one, lowest), "") for one in report.strategies]
     return [title, Columns(names, padding=(0, 2)), "", Columns(blocks, padding=(0, 3))]
 
@@ -109,13 +113,14 @@ def _heat(value: float | None, lowest: float) -> str:
 
 
 def _cost(report: Report) -> Table:
-    table = _table("Cost, mean over seeds", "strategy", ["training", "memory", "trainable", "stored"])
+    table = _table("Cost of a stream, mean", "strategy", ["training", "measuring", "memory", "trainable", "stored"])
     for one in report.strategies:
         cost = one.cost
         stored = None if cost.stored_bytes is None else cost.stored_bytes / 1e6
         table.add_row(
             Text(one.label),
             seconds(cost.train_seconds),
+            DASH if cost.measuring is None else f"{100 * cost.measuring:.0f} %",
             megabytes(cost.peak_memory_mb),
             count(cost.trainable_parameters),
             megabytes(stored),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.report.comparison import SAME, reading
-from experiments.report.wording import bounds, number, plural
+from experiments.report.wording import bounds, number, plural, replicated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,8 @@ def versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> s
     differences = {name: difference.seeds for name, difference in ours.comparison.differences.items()}
     paired = sum(value is not None for value in differences["average_accuracy"].values)
     if not paired:
-        return _unfinished(record, ours, reference)
-    basis = f"{plural(len(record.tasks), 'task')}, {_seeds(paired, len(record.seeds))}"
+        return _unfinished(ours, reference)
+    basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
     return f"{_forgetting(record, ours, reference, differences['forgetting'], basis)} {_learning(ours, reference)}"
 
 
@@ -85,13 +85,17 @@ def _gap(gap: Interval, below: str, above: str) -> str:
     return f"{size} points {direction}, 95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}"
 
 
-def _seeds(paired: int, planned: int) -> str:
+def _replications(record: Record, paired: int) -> str:
+    planned = len(record.seeds) * len(record.orders)
+    if paired == planned and planned > 1:
+        return replicated(len(record.seeds), len(record.orders))
+    noun = "seed" if len(record.orders) == 1 else "replication"
     if paired == 1:
-        return "one seed, so no interval" if planned == 1 else f"one of {planned} seeds so far, so no interval"
-    return plural(planned, "seed") if paired == planned else f"{paired} of {planned} seeds so far"
+        return f"one {noun}, so no interval" if planned == 1 else f"one of {planned} {noun}s so far, so no interval"
+    return f"{paired} of {planned} {noun}s so far"
 
 
-def _unfinished(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
-    planned = len(record.tasks) * len(record.seeds)
-    progress = f"{ours.label} has finished {ours.finished} of {planned} stages, {reference.label} {reference.finished}"
-    return f"No verdict yet: {progress}. Forgetting is told only once both have learned the whole stream with a seed."
+def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:
+    progress = f"{ours.label} has finished {ours.finished} of {ours.planned} stages, {reference.label} "
+    told = "Forgetting is told only once both have learned the whole stream with a seed."
+    return f"No verdict yet: {progress}{reference.finished}. {told}"

@@ -71,3 +71,15 @@ def count(value: float | None) -> str:
 def plural(number: int, noun: str) -> str:
     """Return ``1 seed``, ``3 seeds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def replicated(seeds: int, orders: int) -> str:
+    """Return what was repeated: ``3 seeds``, ``2 seeds × 5 orders``."""
+    return plural(seeds, "seed") if orders == 1 else f"{plural(seeds, 'seed')} × {orders} orders"
+
+
+def probability(value: float | None) -> str:
+    """Return a p value: ``p = 0.034``, ``p < 0.001``."""
+    if value is None:
+        return DASH
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

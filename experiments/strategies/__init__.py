@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from workbench.registry import Modules
+from workbench.sampling import draw
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.scenarios import Scenario
     from workbench.adaptation import Adaptation
     from workbench.contracts import FitRecord, Listener, Task
     from workbench.model import TaskModel
@@ -19,7 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may use: its settings, method on backbone, budget, seed, store, listener, checkpoints."""
+    """What a strategy may use at a stage.
+
+    Attributes:
+        settings: the strategy's own.
+        adaptation: the method on the backbone.
+        budget: of one task.
+        seed: draws the examples, and is the seed of everything that is trained on them.
+        store: where isolated adapters are kept.
+        listener: hears how it goes.
+        label: what to call the stage on a screen.
+        scenario: how the tasks are posed.
+        tasks: those learned so far in their order, whole, the one of this stage last. Only joint training may learn
+            from the others' training examples; a strategy that wants some of them later has to keep them.
+        scratch: for checkpoints of a fit that takes long.
+    """
 
     settings: Any
     adaptation: Adaptation
@@ -28,7 +47,23 @@ class Context:
     store: AdapterStore
     listener: Listener
     label: str
+    scenario: Scenario
+    tasks: tuple[Task, ...]
     scratch: Path | None = None
+
+    @cached_property
+    def posed(self) -> tuple[Task, ...]:
+        """The tasks learned so far as the scenario poses them now, whole."""
+        return self.scenario.posed(self.tasks)
+
+    @cached_property
+    def drawn(self) -> tuple[Task, ...]:
+        """The same, each with the budget's share of its examples."""
+        return tuple(draw(task, self.budget, self.seed) for task in self.posed)
+
+    def asked(self, task: Task) -> Task:
+        """Return one of the tasks learned so far as it is posed now."""
+        return next(posed for posed in self.posed if posed.name == task.name)
 
 
 @dataclass(frozen=True)
@@ -51,13 +86,15 @@ class Strategy(Protocol):
         settings: the strategy's own hyper-parameters.
         disposable: names inside a state's folder that later stages and reports can do without; ``keep_states: last``
             drops them, and they are learned anew should another stream go on from there.
+        stages: ``each`` where tasks come one after the other; ``last`` where all are learned at once, at the end.
     """
 
     settings: type[SettingsModel]
     disposable: tuple[str, ...]
+    stages: Literal["each", "last"]
 
-    def objection(self, settings: Any, method: str) -> str | None:
-        """Return why the settings cannot go with a fine-tuning method, or None."""
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """Return why this cannot be done with a fine-tuning method, tasks of these kinds, a scenario; or None."""
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Learn ``task``, coming from ``state``, and write the next state into the empty ``folder``."""

@@ -15,8 +15,10 @@ from workbench.sampling import draw
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from workbench.contracts import FitRecord, Task
     from workbench.model import TaskModel
@@ -42,8 +44,11 @@ class Isolated:
 
     settings = IsolatedSettings
     disposable = ()
+    stages: Literal["each", "last"] = "each"
 
-    def objection(self, settings: IsolatedSettings, method: str) -> str | None:
+    def objection(
+        self, settings: IsolatedSettings, method: str, kinds: Sequence[str], scenario: Scenario
+    ) -> str | None:
         """Only LoRAs can begin as a composition."""
         return f"init: fused needs method lora, not {method}" if settings.init == "fused" and method != "lora" else None
 

@@ -53,7 +53,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     torch.manual_seed(request.seed)
     body = LIBRARY.attach(request.backbone.load(), config)
     begun = begin(body, request)
-    record = train(begun, request, "adapterfusion", own, penalty(own))
+    record = train(begun, request, "adapterfusion", own, penalty(own, body))
     attention = attention_weights(begun.model, request)
     return Composed(
         body.eval(),

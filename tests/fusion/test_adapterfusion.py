@@ -57,7 +57,7 @@ def test_the_value_matrix_begins_at_the_identity_and_the_penalty_at_nothing(fres
     for matrix in matrices:
         torch.testing.assert_close(matrix.detach(), torch.eye(32), rtol=0, atol=2e-6)
     # the paper's start: ones on the diagonal and 1e-6 beside it, so 0.01 · 2 layers · (32² − 32) · 1e-12
-    assert penalty(Settings())(fresh).item() == pytest.approx(0.01 * 2 * (32**2 - 32) * 1e-12, rel=1e-3)
+    assert penalty(Settings(), fresh)(None).item() == pytest.approx(0.01 * 2 * (32**2 - 32) * 1e-12, rel=1e-3)
 
 
 def test_the_penalty_is_what_the_package_s_own_trainer_adds(fresh: torch.nn.Module) -> None:
@@ -66,7 +66,7 @@ def test_the_penalty_is_what_the_package_s_own_trainer_adds(fresh: torch.nn.Modu
         for matrix in value_matrices(fresh):
             matrix.add_(torch.randn_like(matrix))
     wanted = sum(0.01 * (torch.eye(32) - matrix).square().sum() for matrix in value_matrices(fresh))
-    found = penalty(Settings(regularization=0.01))(fresh)
+    found = penalty(Settings(regularization=0.01), fresh)(None)
     torch.testing.assert_close(found, wanted)
     torch.testing.assert_close(found, fresh.get_fusion_regularization_loss())
     found.backward()

@@ -25,7 +25,7 @@ def plain(stream: Stream) -> dict[str, float | None]:
     best = {j: max(R[i, j] for i in range(j, T)) for j in range(1, T)}
 
     def mean(values: list[float]) -> float | None:
-        return sum(values) / len(values) if values else None
+        return sum(values) / len(values) if values and not any(map(math.isnan, values)) else None
 
     gained = all(best[j] - M[j - 1] > 0 for j in best)
     S, J = stream.single, stream.joint  # noqa: N806
@@ -55,9 +55,34 @@ def streams(draw: st.DrawFn) -> Stream:
     )
 
 
+def random_stream(seed: int) -> Stream:
+    """T = 1..12; every second one without the cells above the diagonal, where a task has no head yet."""
+    random = np.random.default_rng(seed)
+    tasks = int(random.integers(1, 13))
+    matrix = random.random((tasks + 1, tasks))
+    if seed % 2:
+        matrix[np.arange(tasks + 1)[:, None] <= np.arange(tasks)] = NAN  # R[i, j] for i < j, columns from task 1
+    row = random.random((3, tasks))
+    return Stream(matrix, random.integers(1, 5000, tasks).astype(float), 0.3 * row[0], row[1], row[2])
+
+
+def test_every_metric_agrees_with_the_plain_loops_on_1000_random_matrices() -> None:
+    defined = dict.fromkeys((metric.name for metric in METRICS), 0)
+    for seed in range(1000):
+        stream = random_stream(seed)
+        agrees(stream)
+        for name, value in metrics(stream).items():
+            defined[name] += value is not None
+    assert min(defined.values()) > 300, "each of them was compared often enough"
+
+
 @settings(max_examples=150, deadline=None)
 @given(streams())
 def test_every_metric_agrees_with_the_plain_loops(stream: Stream) -> None:
+    agrees(stream)
+
+
+def agrees(stream: Stream) -> None:
     expected = plain(stream)
     for name, value in metrics(stream).items():
         if expected[name] is None:
@@ -96,6 +121,32 @@ def test_an_example_worked_by_hand() -> None:
         "intransigence": (0.05 + 0.05 + 0.2) / 3,
     }
     assert metrics(stream) == pytest.approx(expected, abs=1e-12)
+
+
+def test_transfer_as_gradient_episodic_memory_defines_it() -> None:
+    """Lopez-Paz & Ranzato (2017), equations 2 to 4, T = 3: R after each task, and b̄ at initialisation, by hand."""
+    R = [[0.90, 0.30, 0.20], [0.80, 0.85, 0.40], [0.75, 0.80, 0.95]]  # noqa: N806 - the paper's symbols
+    b = [0.10, 0.25, 0.30]
+    found = metrics(Stream(np.array([b, *R]), np.ones(3), np.zeros(3)))
+    assert found["average_accuracy"] == pytest.approx(2.50 / 3, abs=1e-12)  # (0.75 + 0.80 + 0.95) / 3
+    assert found["backward_transfer"] == pytest.approx(-0.10, abs=1e-12)  # ((0.75 − 0.90) + (0.80 − 0.85)) / 2
+    assert found["forward_transfer"] == pytest.approx(0.075, abs=1e-12)  # ((0.30 − 0.25) + (0.40 − 0.30)) / 2
+
+
+def test_forgetting_and_intransigence_as_riemannian_walk_defines_them() -> None:
+    """Chaudhry et al. (2018), equation 3 and definition 3, k = 4: a[l][j] accuracy on task j after task l, by hand."""
+    a = [
+        [0.95, NAN, NAN, NAN],
+        [0.90, 0.80, NAN, NAN],
+        [0.97, 0.70, 0.60, NAN],
+        [0.85, 0.75, 0.62, 0.90],
+    ]
+    joint = np.array([0.96, 0.88, 0.66, 0.90])  # a*, a reference model trained on the data of all tasks so far
+    found = metrics(Stream(np.array([[NAN] * 4, *a]), np.ones(4), np.zeros(4), joint=joint))
+    # f = max over l < k of a[l][j] − a[k][j]: 0.97 − 0.85, 0.80 − 0.75, 0.60 − 0.62
+    assert found["forgetting"] == pytest.approx((0.12 + 0.05 - 0.02) / 3, abs=1e-12)
+    # I_k = a*_k − a[k][k]: 0.01, 0.08, 0.06, 0.00
+    assert found["intransigence"] == pytest.approx(0.15 / 4, abs=1e-12)
 
 
 def test_the_maximum_is_taken_since_the_task_was_learned_and_before_the_last_stage() -> None:

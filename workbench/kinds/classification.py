@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 class Classification:
-    """A linear layer on the text's feature vector, trained with cross-entropy, scored by accuracy."""
+    """A linear layer on the text's feature vector, trained with cross-entropy, scored by accuracy.
+
+    Rows of a union of tasks have a ``group``, the head that answers them; rows that are rehearsed may have
+    ``remembered`` logits.
+    """
 
     metric = "accuracy"
     usage = CLASSIFICATION
@@ -35,18 +39,24 @@ class Classification:
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Tokenise, cutting what is longer than ``max_length`` tokens (of a pair, the longer text first)."""
-        columns = tokenizer(*_texts(rows), truncation=True, max_length=max_length)
+        columns = dict(_tokenised(rows, lambda *texts: tokenizer(*texts, truncation=True, max_length=max_length)))
+        if "group" in rows.column_names:
+            columns["group"] = rows["group"][:]
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text or pair, special tokens included."""
-        ids = tokenizer(*_texts(rows), truncation=False, verbose=False, return_attention_mask=False)["input_ids"]
+        found = _tokenised(rows, lambda *texts: tokenizer(*texts, truncation=False, verbose=False))
+        ids = found["input_ids"]
         return [len(each) for each in ids], [0] * len(ids)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
-        """Return the questions, each with its label."""
+        """Return the questions, each with its label, and with the logits that it is to be held to where it has some."""
+        columns = {"label": "labels", "remembered": "remembered"}
+        given = {key: rows[name][:] for name, key in columns.items() if name in rows.column_names}
+        answers = [dict(zip(given, values, strict=True)) for values in zip(*given.values(), strict=True)]
         questions = self.questions(rows, tokenizer, max_length)
-        return [{**row, "labels": label} for row, label in zip(questions, rows["label"][:], strict=True)]
+        return [{**row, **answer} for row, answer in zip(questions, answers, strict=True)]
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad to the longest text of the batch."""
@@ -112,8 +122,14 @@ class Classification:
         return float(np.mean(np.asarray(test["label"][:]) == answer))
 
 
-def _texts(rows: Dataset) -> list[list[str]]:
-    return [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
+def _tokenised(rows: Dataset, tokenize: Callable[..., Any]) -> Mapping[str, list[Any]]:
+    """Return what ``tokenize`` makes of the texts, by column; in a union of tasks only some rows may be pairs."""
+    texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
+    if all(None not in column for column in texts):
+        found: Mapping[str, list[Any]] = tokenize(*texts)
+        return found
+    each = [tokenize(*(text for text in row if text is not None)) for row in zip(*texts, strict=True)]
+    return {name: [row[name] for row in each] for name in each[0]}
 
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ penalty λ ‖I − V‖².
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field
@@ -36,10 +36,10 @@ def configure(settings: Settings, config: PretrainedConfig) -> FusionConfig:
     return FusionConfig(settings.dropout)
 
 
-def penalty(settings: Settings) -> Callable[[nn.Module], Tensor]:
-    """Return body → λ Σ ‖I − V‖², summed over all fusion layers."""
+def penalty(settings: Settings, body: nn.Module) -> Callable[[Any], Tensor]:
+    """Return what tells λ Σ ‖I − V‖² of ``body`` as it is when it is called, summed over all fusion layers."""
 
-    def of(body: nn.Module) -> Tensor:
+    def of(_: Any) -> Tensor:
         matrices = list(value_matrices(body))
         identity = torch.eye(len(matrices[0]), device=matrices[0].device)  # (h, h)
         return settings.regularization * torch.stack([(identity - each).pow(2).sum() for each in matrices]).sum()

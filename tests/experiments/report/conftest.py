@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ CONTENDERS = (
 def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
     """Return a whole record whose scores are the means of the outcomes that it writes into ``folder``."""
     outcomes: list[StageOutcome] = []
-    examples: dict[tuple[str, int, int, str], Path] = {}
+    examples: dict[tuple[str, int, int, int, str], Path] = {}
     for contender in CONTENDERS:
         for seed in seeds:
             found, files = _stream(folder, contender, seed)
@@ -56,6 +56,8 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
         test_sizes=SIZES,
         majority=MAJORITY,
         seeds=seeds,
+        orders=(TASKS,),
+        scenario="task-incremental",
         contenders=CONTENDERS,
         reference="full-sequential",
         budget={"train_examples": 400, "eval_examples": 400, "epochs": 3, "batch_size": 16, "max_length": 96},
@@ -73,7 +75,7 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
 
 def _stream(
     folder: Path, contender: Contender, seed: int
-) -> tuple[list[StageOutcome], dict[tuple[str, int, int, str], Path]]:
+) -> tuple[list[StageOutcome], dict[tuple[str, int, int, int, str], Path]]:
     drop, gain, trainable, stored = SHAPES[contender.label]
     random = np.random.default_rng([seed, *contender.label.encode()])
     outcomes, examples = [], {}
@@ -98,7 +100,7 @@ def _stream(
             path = folder / f"{contender.label}-{seed}-{stage}-{task}.parquet"
             ids = [f"{task}/{number}" for number in range(SIZES[column])]
             pd.DataFrame({"id": ids, "correct": correct}).to_parquet(path)
-            examples[contender.label, seed, stage, task] = path
+            examples[contender.label, seed, 0, stage, task] = path
         cost = Cost(38.0 + random.random() * 4, 1240.0, trainable, 90_800_000 + stored * stage)
         cka = {"drift": 0.0 if contender.strategy == "isolated" else 0.08 * stage + 0.01 * random.random()}
         probes = {"cka": cka, "linear": {"accuracy": 0.9 - drop * stage / 8}}
@@ -132,3 +134,89 @@ def half_way(record: Record) -> Record:
         if outcome.seed == 0 and (outcome.strategy == first or (outcome.strategy == second and outcome.stage <= 2))
     )
     return replace(record, outcomes=kept)
+
+
+BASE = {"a": 0.9, "b": 0.8, "c": 0.7}
+ORDERS = (("a", "b", "c"), ("c", "a", "b"))
+RATES = {"sequential": 2e-5, "sequential-1e-05": 1e-5, "sequential-1e-04": 1e-4, "replay": 2e-5, "replay-1e-04": 1e-4}
+REPLICATED = (
+    Contender("isolated", "isolated", "lora", {"rank": 8, "learning_rate": 1e-3}),
+    Contender("sequential", "sequential", "full", {"learning_rate": 2e-5}),
+    Contender("sequential-1e-05", "sequential", "full", {"learning_rate": 1e-5}, "sequential"),
+    Contender("sequential-1e-04", "sequential", "full", {"learning_rate": 1e-4}, "sequential"),
+    Contender("replay", "replay", "full", {"memory": 50, "learning_rate": 2e-5}),
+    Contender("replay-1e-04", "replay", "full", {"memory": 50, "learning_rate": 1e-4}, "replay"),
+)
+VALIDATION = {"sequential": 0.91, "sequential-1e-05": 0.85, "sequential-1e-04": 0.93, "replay": 0.9}
+
+
+def score(label: str, seed: int, order: int, age: int, task: str) -> float:
+    """Sequential loses 10 points a stage (20 in the other order), replay 2 (4 with seed 1), isolated nothing."""
+    family = label.split("-")[0]
+    drop = {"isolated": 0.0, "sequential": 0.1 * (1 + order), "replay": 0.02 * (1 + seed)}[family]
+    pace, gain = {1e-5: (0.5, -0.05), 2e-5: (1.0, 0.0), 1e-4: (1.5, 0.01)}[RATES.get(label, 2e-5)]
+    return round(BASE[task] + 0.01 * seed + gain - drop * pace * age, 6)
+
+
+def probe_values(label: str, seed: int, order: int, stage: int) -> dict[str, dict[str, float]]:
+    pace = {"isolated": 0.0, "sequential": 1.0}.get(label, 0.5)
+    found: dict[str, dict[str, float]] = {name: {} for name in ("linear", "cka", "knn", "head-refit", "agreement")}
+    for age, task in enumerate(reversed(ORDERS[order][:stage])):
+        for layer in range(3):
+            found["linear"][f"{task}/layer-{layer}"] = 0.9 - 0.02 * layer * age * pace - 0.01 * seed
+            found["cka"][f"{task}/layer-{layer}"] = 1 - 0.1 * layer * age * pace - 0.02 * seed * layer
+        found["knn"] |= {f"{task}/knn": 0.8 - 0.01 * age, f"{task}/prototype": 0.7}
+        head = score(label, seed, order, age, task)
+        found["head-refit"] |= {f"{task}/head": head, f"{task}/refitted": head - 0.05 + 0.06 * age * pace}
+        if age:
+            found["agreement"][f"{task}/changed"] = 0.1 * age * pace
+    drift = {f"layer-{layer}/relative-norm": 0.01 * layer * stage * (pace + 0.1) for layer in range(3)}
+    found["weight-drift"] = {**drift, "layer-1/effective-rank": 5.0, "relative-norm": 0.02 * stage}
+    found["intruder"] = {"layer-1": 1.0 * stage * pace, "layer-2": 2.0 * stage * pace + seed, "total": 3.0}
+    found["general-loss"] = {"loss": 2.5 + 0.1 * stage * pace, "increase": 0.1 * stage * pace}
+    return found
+
+
+def stages(folder: Path, label: str, seed: int, order: int) -> tuple[list[StageOutcome], dict[Any, Path]]:
+    outcomes, examples = [], {}
+    for stage, task in enumerate(ORDERS[order], start=1):
+        cells = []
+        for age, old in enumerate(reversed(ORDERS[order][:stage])):
+            right = score(label, seed, order, age, old)
+            cells.append(Cell(old, stage, right, 1000, "measured", 1.0))
+            path = folder / f"{label}-{seed}-{order}-{stage}-{old}.parquet"
+            pd.DataFrame({"id": range(1000), "correct": np.arange(1000) < round(1000 * right)}).to_parquet(path)
+            examples[label, seed, order, stage, old] = path
+        probes = {} if "1e-" in label else probe_values(label, seed, order, stage)
+        cost = Cost(10.0, 512.0, 148_000 if label == "isolated" else 22_700_000, 90_000_000)
+        validation = VALIDATION.get(label, 0.8) if stage == 1 else 0.99
+        outcomes.append(StageOutcome(label, seed, stage, task, tuple(cells), cost, validation, probes, order, 3.0))
+    return outcomes, examples
+
+
+@pytest.fixture(scope="session")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """Three strategies, two of them at other learning rates too, with two seeds in two orders."""
+    folder = tmp_path_factory.mktemp("replicated")
+    parts = [stages(folder, one.label, seed, order) for one in REPLICATED for seed in (0, 1) for order in (0, 1)]
+    return Record(
+        experiment="replicated",
+        backbone="minilm",
+        tasks=ORDERS[0],
+        test_sizes=(1000, 1000, 1000),
+        majority=(0.2, 0.3, 0.1),
+        seeds=(0, 1),
+        orders=ORDERS,
+        scenario="domain-incremental",
+        contenders=REPLICATED,
+        reference="sequential",
+        budget={"train_examples": 400, "epochs": 3},
+        outcomes=tuple(outcome for outcomes, _ in parts for outcome in outcomes),
+        provenance={"command": "workbench run replicated"},
+        examples={key: path for _, examples in parts for key, path in examples.items()},
+    )
+
+
+@pytest.fixture(scope="session")
+def replicated_report(replicated: Record) -> Report:
+    return summarise(replicated)

@@ -95,7 +95,7 @@ def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -
 
 
 def test_no_bootstrap_where_outcomes_are_missing_or_do_not_make_the_score(record: Record, tmp_path: Path) -> None:
-    key = ("full-replay", 1, 4, "20news-3")
+    key = ("full-replay", 1, 0, 4, "20news-3")
     other = tmp_path / "other.parquet"
     pd.DataFrame({"id": ["20news-3/0"], "correct": [True]}).to_parquet(other)
     without = {place: path for place, path in record.examples.items() if place != key}
@@ -147,6 +147,16 @@ def test_what_has_not_finished_is_not_scored(half_way: Record) -> None:
     assert second["stages"] == {"finished": 2, "planned": 12}
     assert third["cost"]["train_seconds"] is None
     assert report.verdict.startswith("No verdict yet: lora-isolated has finished 4 of 12 stages, full-sequential 2.")
+
+
+def test_a_strategy_with_one_stage_has_finished_after_it(record: Record) -> None:
+    kept = tuple(one for one in record.outcomes if one.strategy != "full-joint" or one.stage == 4)
+    report = summarise(replace(record, outcomes=kept))
+    assert report.complete
+    assert report.as_json()["strategies"]["full-joint"]["stages"] == {"finished": 3, "planned": 3}
+    assert report.as_json()["strategies"]["full-joint"]["metrics"]["average_accuracy"]["mean"] is not None
+    without = tuple(one for one in kept if (one.strategy, one.seed) != ("full-joint", 2))
+    assert not summarise(replace(record, outcomes=without)).complete
 
 
 def test_unknown_peak_memory_and_majority_are_null(record: Record) -> None:

@@ -46,8 +46,8 @@ def test_one_seed_has_no_interval(one_seed: Record) -> None:
 def test_one_task_has_no_forgetting(record: Record) -> None:
     first = tuple(one for one in record.outcomes if one.stage == 1 and one.cells)
     short = replace(
-        record, tasks=record.tasks[:1], test_sizes=(400,), majority=(0.2,), outcomes=first, examples={},
-        contenders=record.contenders[:2],
+        record, tasks=record.tasks[:1], orders=(record.tasks[:1],), test_sizes=(400,), majority=(0.2,), outcomes=first,
+        examples={}, contenders=record.contenders[:2],
     )  # fmt: skip
     assert summarise(short).verdict.startswith("Forgetting is not defined for a stream of one task")
 

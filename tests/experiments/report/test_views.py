@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from experiments.report import html
-from experiments.report.figures import figures, png
+from experiments.report.figures import png
+from experiments.report.gallery import figures
 from experiments.report.mlflow_view import run_record
 from experiments.report.summary import summarise
 from experiments.report.text import show
@@ -42,6 +43,7 @@ def nasty(record: Record) -> Report:
         replace(
             record,
             tasks=(NASTY, *record.tasks[1:]),
+            orders=((NASTY, *record.tasks[1:]),),
             contenders=(replace(record.contenders[0], label=NASTY), *record.contenders[1:]),
             outcomes=tuple(
                 replace(
@@ -171,8 +173,8 @@ def test_runs_follow_the_layout(report: Report) -> None:
     assert {"full-replay/forgetting_low", "full-replay/forgetting_high"} <= set(parent)
     child = next(one for one in record.children if one.name == "full-sequential, seed 1")
     points = {(name, step): value for name, value, step in child.metrics}
-    assert points["accuracy/bbc-news", 3] == report.strategies[1].seeds[1].matrix[3][0]
-    assert points["forgetting", 4] == report.strategies[1].seeds[1].metrics["forgetting"]
+    assert points["accuracy/bbc-news", 3] == report.strategies[1].replications[1].matrix[3][0]
+    assert points["forgetting", 4] == report.strategies[1].replications[1].metrics["forgetting"]
     assert ("probe/cka/drift", 2) in points
     assert child.tags["strategy"] == "sequential"
     assert {"recipe", "method", "backbone", "seed", "scenario", "git"} <= set(child.tags)

@@ -1,0 +1,162 @@
+"""Probes in a stream: what is measured after a stage, and what of it is known already."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from safetensors.numpy import load_file, save_file
+
+from workbench import assets
+from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.hidden import Hidden
+from workbench.probes import PROBES, ProbeContext
+from workbench.sampling import stratified
+from workbench.store import key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from experiments.recipe import Recipe
+    from experiments.workspace import Workspace
+    from workbench.backbone import Backbone
+    from workbench.contracts import Task
+    from workbench.model import TaskModel
+    from workbench.settings import Document
+
+HIDDEN = "hidden.safetensors"
+DRAW = 0  # the examples of probes are the same for every seed
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One task's model after a stage, opened when somebody looks.
+
+    Attributes:
+        task: posed, whole.
+        identity: what determines the model.
+        learned: the same right after the task was learned; equal to ``identity`` where nothing has changed since.
+        outcomes: the model's stored answers to the test split.
+        outcomes_learned: the same right after the task was learned.
+        open: opens the model.
+    """
+
+    task: Task
+    identity: str
+    learned: str
+    outcomes: Callable[[], pd.DataFrame]
+    outcomes_learned: Callable[[], pd.DataFrame]
+    open: Callable[[], TaskModel]
+
+    @cached_property
+    def model(self) -> TaskModel:
+        """The model."""
+        return self.open()
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is the model that the task was left with when it was learned."""
+        return self.identity == self.learned
+
+
+@dataclass
+class Probing:
+    """The probes of a recipe after one stage.
+
+    Attributes:
+        found: probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``.
+        seconds: what that took.
+    """
+
+    recipe: Recipe
+    backbone: Backbone
+    workspace: Workspace
+    text: tuple[str, ...]
+    found: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def look(self, subject: Subject, newest: bool) -> None:
+        """Measure one of the tasks learned so far; what was measured of its model before is not measured again."""
+        began = time.perf_counter()
+        for name, values in self._of(subject, newest).items():
+            whole = PROBES.get(name).scope == "model"
+            own = values if whole else {f"{subject.task.name}/{each}": value for each, value in values.items()}
+            if own:
+                self.found.setdefault(name, {}).update(own)
+        self.seconds += time.perf_counter() - began
+
+    def _of(self, subject: Subject, newest: bool) -> dict[str, Mapping[str, float]]:
+        names = [name for name in self.recipe.probes if newest or PROBES.get(name).scope == "task"]
+        if not names:
+            return {}
+        known = self.workspace.probe(self._key(subject, names)) / "values.json"
+        if known.is_file():
+            values: dict[str, Mapping[str, float]] = json.loads(known.read_text(encoding="utf-8"))
+            return values
+        context = self._context(subject)
+        found = {name: PROBES.get(name).measure(subject.model, context) for name in names}
+        assets.write_whole(known, json.dumps({name: dict(values) for name, values in found.items()}, indent=1))
+        return found
+
+    def _context(self, subject: Subject) -> ProbeContext:
+        size = self.recipe.probe_examples
+        splits = {name: stratified(subject.task.splits[name], size, DRAW) for name in ("train", "validation")}
+        context = ProbeContext(
+            task=replace(subject.task, splits=splits),
+            backbone=self.backbone,
+            max_length=self.recipe.budget.max_length,
+            model=subject.model,
+            learned=None if subject.unchanged else self._learned(subject),
+            outcomes=subject.outcomes(),
+            outcomes_learned=None if subject.unchanged else subject.outcomes_learned(),
+            text=self.text,
+            seed=DRAW,
+        )
+        if subject.unchanged and any(PROBES.get(name).reads_hidden for name in self.recipe.probes):
+            place = self._hidden(subject)
+            if not place.is_dir():
+                with assets.written_whole(place) as folder:
+                    save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
+        return context
+
+    def _learned(self, subject: Subject) -> Hidden | None:
+        path = self._hidden(subject) / HIDDEN
+        return Hidden(**load_file(path)) if path.is_file() else None
+
+    def _hidden(self, subject: Subject) -> Path:
+        """Return where the hidden states stand that a task's model had when the task was learned."""
+        return self.workspace.probe(key(["hidden", subject.learned, *self._data(subject)]))
+
+    def _key(self, subject: Subject, names: Sequence[str]) -> str:
+        text = list(self.text) if "general-loss" in names else []
+        return key(["probes", list(names), subject.identity, subject.learned, text, *self._data(subject)])
+
+    def _data(self, subject: Subject) -> list[Any]:
+        return [subject.task.fingerprint, self.recipe.probe_examples, self.recipe.budget.max_length]
+
+
+def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, kinds: Sequence[str]) -> None:
+    """Raise SettingsError where a probe of the recipe is unknown, or cannot be measured on this stream."""
+    problems: list[Problem] = []
+    for index, name in enumerate(recipe.probes):
+        where = document.where("probes", index)
+        with collected(problems, where):
+            for kind in kinds:
+                if objection := PROBES.get(name, where).objection(backbone, kind):
+                    raise InputError(f"probe {name} cannot be measured here: {objection}", where=where)
+            if name == "general-loss" and recipe.probe_text is None:
+                raise InputError("probe general-loss needs text: name a task under 'probe_text'", where=where)
+    if problems:
+        raise SettingsError(problems)
+
+
+def general_text(task: Task, size: int) -> tuple[str, ...]:
+    """Return texts of a task's test split, ``size`` of them."""
+    return tuple(stratified(task.splits["test"], size, DRAW)["text"][:])

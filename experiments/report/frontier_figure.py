@@ -1,0 +1,71 @@
+"""The frontier of stability and plasticity as a figure: what a learning rate buys, and what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from experiments.report.figures import COLOURS, FAINT, INK, MARKERS, STYLE, half_width, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from experiments.report.document import Report
+    from experiments.report.frontier import Frontier, Point
+
+HALO = [withStroke(linewidth=2, foreground="white")]
+
+
+def frontier_figure(report: Report) -> Figure | None:
+    """Return learning accuracy over forgetting, a line through the learning rates of each strategy; None without any.
+
+    Filled: the rate of the recipe's own entry. Ringed: the rate that single-task validation picks.
+    """
+    drawn = {label: frontier for label, frontier in report.frontier.items() if any(map(_at, frontier.points))}
+    if not drawn:
+        return None
+    places = {one.label: place for place, one in enumerate(report.strategies)}
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.6), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        for label, frontier in drawn.items():
+            _line(axes, label, frontier, places[label])
+        axes.margins(0.15)
+        axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
+        axes.grid(color="#ececec", linewidth=0.8)
+        axes.set_axisbelow(True)
+        handles, _ = axes.get_legend_handles_labels()
+        ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
+        handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))
+        figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    shown = [(point, at) for point in frontier.points if (at := _at(point))]
+    axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
+    axes.plot([], [], color=colour, marker=marker, markersize=6, label=short(label))
+    for rank, (point, (x, y)) in enumerate(shown):
+        error: dict[str, Any] = {
+            "xerr": half_width(point.metrics["forgetting"]),
+            "yerr": half_width(point.metrics["learning_accuracy"]),
+        }
+        axes.errorbar(x, y, color=colour, capsize=2, linewidth=0.7, alpha=0.6, fmt="none", **error)
+        face = colour if point.chosen else "white"
+        axes.plot(x, y, marker=marker, markersize=6.5, color=colour, markerfacecolor=face, zorder=3)
+        if frontier.picked is point:
+            axes.plot(x, y, marker="o", markersize=14, markerfacecolor="none", markeredgecolor=INK, zorder=4)
+        offset = (7, 6 if rank % 2 else -11)  # neighbours on different sides of the line
+        look: dict[str, Any] = {"size": 7.5, "color": colour, "zorder": 5, "path_effects": HALO}
+        axes.annotate(f"{point.learning_rate:g}", (x, y), offset, textcoords="offset points", **look)
+
+
+def _at(point: Point) -> tuple[float, float] | None:
+    lost, learned = point.metrics["forgetting"].mean, point.metrics["learning_accuracy"].mean
+    return None if lost is None or learned is None else (100 * lost, 100 * learned)

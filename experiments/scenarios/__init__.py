@@ -1,0 +1,33 @@
+"""What is known when a task is answered (van de Ven & Tolias 2019, arXiv:1904.07734), one file a scenario."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from workbench.registry import Modules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.contracts import Task
+
+
+class Scenario(Protocol):
+    """How the tasks of a stream are posed.
+
+    Attributes:
+        knows_task: whether a model is told which task a text belongs to.
+        shares_head: whether one head answers for all tasks; else each has its own.
+    """
+
+    knows_task: bool
+    shares_head: bool
+
+    def objection(self, tasks: Sequence[Task]) -> str | None:
+        """Return why a stream of these tasks cannot be posed like this, or None."""
+
+    def posed(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """Return the tasks learned so far as they are asked now; one more task may change what the others ask."""
+
+
+SCENARIOS: Modules[Scenario] = Modules("scenario", __name__, "SCENARIO")

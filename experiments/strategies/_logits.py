@@ -1,0 +1,58 @@
+"""Logits that rows bring with them: all heads side by side, NaN where there is nothing to be held to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.union import starts
+from workbench.evaluation import features
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from experiments.strategies._shared import Stage
+
+COLUMN = "remembered"
+
+
+def with_logits(rows: Dataset, logits: NDArray[np.float32]) -> Dataset:
+    """Return ``rows`` with their logits (rows, labels) in a column of lists."""
+    kept = rows.remove_columns(COLUMN) if COLUMN in rows.column_names else rows
+    return kept.add_column(COLUMN, logits.astype(np.float32).tolist())
+
+
+def nothing(rows: int, stage: Stage) -> NDArray[np.float32]:
+    """Return NaN for each label of all tasks learned so far: (rows, all labels)."""
+    return np.full((rows, columns(stage)), np.nan, dtype=np.float32)
+
+
+def columns(stage: Stage) -> int:
+    """Return how many logits a row has: those of all tasks learned so far, the stage's own last."""
+    posed = stage.context.posed
+    return len(posed[-1].labels) if stage.context.scenario.shares_head else sum(len(task.labels) for task in posed)
+
+
+def places(stage: Stage, task: int) -> slice:
+    """Return where the logits of an earlier task's head stand; of a shared head, all labels known before this stage."""
+    context = stage.context
+    if context.scenario.shares_head:
+        known = context.scenario.posed(context.tasks[:-1])[-1]
+        return slice(0, len(known.labels))
+    start = starts(context.posed)[task]
+    return slice(start, start + len(context.posed[task].labels))
+
+
+def answers(stage: Stage, rows: Dataset, head: nn.Module) -> NDArray[np.float32]:
+    """Return what ``head`` says of ``rows`` on the body as it is: (rows, labels of the head)."""
+    import torch
+
+    context = stage.context
+    found = features(stage.model, rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
+    device = next(head.parameters()).device
+    with torch.inference_mode():
+        logits: NDArray[np.float32] = head(torch.from_numpy(found).to(device)).cpu().numpy()
+    return logits

@@ -1,0 +1,80 @@
+"""A memory of examples: which ones are kept, and what is kept of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+FILE = "memory.parquet"
+TASK = "task"  # column with the name of the task that a remembered row is of
+Policy = Literal["balanced", "reservoir"]
+
+
+def recall(folder: Path | None) -> Dataset | None:
+    """Return the memory of a state, rows of all tasks with their tasks' names; None where there is none yet."""
+    path = folder / FILE if folder else None
+    return Dataset.from_parquet(str(path), keep_in_memory=True) if path and path.is_file() else None
+
+
+def by_task(memory: Dataset | None) -> dict[str, Dataset]:
+    """Return the remembered rows of each task, without the column that names it."""
+    if memory is None:
+        return {}
+    names = np.asarray(memory[TASK][:])
+    rows = memory.remove_columns(TASK)
+    return {str(name): rows.select(np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())}
+
+
+def remember(
+    memory: Dataset | None, rows: Dataset, task: str, size: int, policy: Policy, before: int, seed: int
+) -> Dataset:
+    """Return the memory after the rows of one more task have gone by.
+
+    Args:
+        memory: as it was.
+        rows: the training rows of the task, with their own labels.
+        task: its name.
+        size: how many rows the memory may hold.
+        policy: ``reservoir`` (Vitter 1985, algorithm R): each row that ever went by is in it with the same probability;
+            ``balanced``: each label of each task has the same share of it (Prabhu et al. 2020, greedy balancing).
+        before: how many rows went by before these.
+        seed: of the draws.
+    """
+    rows = rows.add_column(TASK, [task] * len(rows))
+    everything = concatenate_datasets([memory, rows]) if memory is not None else rows
+    old = len(memory) if memory is not None else 0
+    generator = np.random.default_rng([seed, before])
+    if policy == "reservoir":
+        return everything.select(_reservoir(old, len(rows), size, before, generator))
+    labels = everything["label"][:] if "label" in everything.column_names else [0] * len(everything)
+    return everything.select(_balanced(list(zip(everything[TASK][:], labels, strict=True)), size, generator))
+
+
+def _reservoir(old: int, new: int, size: int, before: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    slots = list(range(old))
+    for place in range(new):
+        seen = before + place
+        if len(slots) < size:
+            slots.append(old + place)
+        elif (slot := int(generator.integers(seen + 1))) < size:
+            slots[slot] = old + place
+    return np.array(slots, dtype=np.int64)
+
+
+def _balanced(labels: Sequence[tuple[str, int]], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return places of ``size`` rows: one from each class in turn, classes with the fewest rows running out first."""
+    places: Mapping[tuple[str, int], list[int]] = {label: [] for label in dict.fromkeys(labels)}
+    for place in generator.permutation(len(labels)):
+        places[labels[place]].append(int(place))
+    depth = max((len(each) for each in places.values()), default=0)
+    in_turn = [each[round_] for round_ in range(depth) for each in places.values() if round_ < len(each)]
+    return np.sort(np.array(in_turn[:size], dtype=np.int64))

@@ -1,0 +1,249 @@
+"""One body that learns task after task, and the places where a remedy against forgetting comes in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tasks.union import pooled, union
+from workbench.adaptation import save_head
+from workbench.evaluation import evaluate
+from workbench.heads import Heads
+from workbench.model import TaskModel
+from workbench.settings import Settings
+from workbench.training import fit
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies import Context, State
+    from workbench.contracts import FitRecord, Task
+    from workbench.model import Penalty
+
+SHARED_HEAD = "all"
+
+
+class RemedySettings(Settings):
+    """A remedy whose strength is chosen: with several given, each is tried at every stage from the same start.
+
+    The one under which the tasks learned so far score best on their validation splits, on average, is kept.
+    """
+
+    strength: float | tuple[float, ...] = 1.0
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """All of them."""
+        return self.strength if isinstance(self.strength, tuple) else (self.strength,)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One task on its way into the shared weights.
+
+    Attributes:
+        state: what was there before.
+        context: the stage's surroundings.
+        model: the weights, first as they were, then as they become.
+    """
+
+    state: State
+    context: Context
+    model: TaskModel
+
+    @property
+    def task(self) -> Task:
+        """The task to be learned, drawn and posed."""
+        return self.context.drawn[-1]
+
+    @property
+    def earlier(self) -> tuple[Task, ...]:
+        """The tasks learned before, drawn and posed; their training examples are not to be looked at."""
+        return self.context.drawn[:-1]
+
+    @cached_property
+    def heads(self) -> dict[str, nn.Module]:
+        """The heads that the model holds, by the name that they are stored under."""
+        names = [head_name(self.context, task) for task in self.context.posed]
+        if isinstance(self.model.head, Heads):
+            return dict(zip(names, self.model.head.each, strict=True))
+        return {names[-1]: self.model.head}
+
+
+class SharedWeights:
+    """Its state is the shared weights (``body``) and the heads of all tasks so far (``heads``).
+
+    A remedy may add rows to what is learned (:meth:`lesson`), a penalty to the loss (:meth:`penalty`), and files to
+    the state (:meth:`remember`).
+
+    Attributes:
+        rehearses: whether the heads of earlier tasks are trained along.
+    """
+
+    settings: type[Settings] = Settings
+    disposable: tuple[str, ...] = ("body",)
+    stages: Literal["each", "last"] = "each"
+    rehearses = False
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """Any method and any tasks will do, unless the remedy says otherwise."""
+        return None
+
+    def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
+        """Go on training the shared weights on ``task``, once for each strength of the remedy; keep the best."""
+        strengths = context.settings.strengths if isinstance(context.settings, RemedySettings) else (None,)
+        stage, record = self._tried(state, context, strengths[0])
+        trials, seconds, best = len(strengths), record.seconds, self._standing(stage) if len(strengths) > 1 else 0.0
+        for strength in strengths[1:]:
+            other, told = self._tried(state, context, strength)
+            seconds, standing = seconds + told.seconds, self._standing(other)
+            if standing > best:
+                stage, record, best = other, told, standing
+        (folder / "body").mkdir()
+        self.save(stage, folder / "body")
+        (folder / "heads").mkdir()
+        if state.folder:
+            shutil.copytree(state.folder / "heads", folder / "heads", dirs_exist_ok=True)
+        for name, head in stage.heads.items():
+            save_head(head, _file(folder, name))
+        self.remember(stage, folder)
+        return replace(record, seconds=seconds, trials=trials)
+
+    def lesson(self, stage: Stage) -> Task:
+        """Return what the stage learns from: the task's own examples, and earlier ones where the remedy keeps some."""
+        task, own, earlier = stage.task, self.own_rows(stage), self.rehearsed(stage)
+        if not isinstance(stage.model.head, Heads) and not earlier:
+            return replace(task, splits={**task.splits, "train": own})
+        train = {**earlier, task.name: own}
+        return mixed(stage.context, train, {task.name: task.splits["validation"]}, stage.model)
+
+    def own_rows(self, stage: Stage) -> Dataset:
+        """Return the task's own training rows."""
+        return stage.task.splits["train"]
+
+    def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
+        """Return training rows of earlier tasks that are learned again, posed as now, by task name."""
+        return {}
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
+        """Return what is added to the loss."""
+        return None
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """Write into the new state's ``folder`` what later stages need to keep this task."""
+
+    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
+        """Return the weights as they were left, under ``head``."""
+        task, adaptation = context.posed[-1], context.adaptation
+        if state.folder is None:
+            model = adaptation.fresh(task.kind, len(task.labels), context.seed)
+            model.head = head
+            return model
+        return adaptation.load(state.folder / "body", head, task.kind)
+
+    def save(self, stage: Stage, folder: Path) -> None:
+        """Write the shared weights."""
+        stage.context.adaptation.library.save(stage.model.body, folder)
+
+    def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
+        """Put the task's head on the shared weights as they are now."""
+        folder, asked = existing(state), context.asked(task)
+        head = context.adaptation.stored_head(_file(folder, head_name(context, task)), task.kind, len(asked.labels))
+        return context.adaptation.load(folder / "body", head, task.kind)
+
+    def identity(self, state: State, task: Task, context: Context) -> str:
+        """The state itself: every stage changes the shared weights."""
+        return f"{state.key} {task.name}"
+
+    def kept(self, state: State, context: Context) -> list[Path]:
+        """The state's folder."""
+        return [existing(state)]
+
+    def _tried(self, state: State, context: Context, strength: float | None) -> tuple[Stage, FitRecord]:
+        model = self.begin(context, state, self._head(context, state))
+        stage = Stage(state, context, model)
+        lesson = self.lesson(stage)
+        model.penalty = None if strength is None else self.penalty(stage, strength)
+        scratch = context.scratch / f"strength-{strength:g}" if context.scratch and strength else context.scratch
+        heard = context.listener, context.label, scratch
+        record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
+        model.penalty = None
+        return stage, record if strength is None else replace(record, chosen={"strength": strength})
+
+    def _head(self, context: Context, state: State) -> nn.Module:
+        """Return the head to learn with: the shared one, the task's own, or those of all tasks so far."""
+        if len(context.posed) == 1 or context.scenario.shares_head or not self.rehearses:
+            return head_for(context, state, context.posed[-1])
+        heads = [head_for(context, state, task) for task in context.posed]
+        return Heads(heads) if heads[-1].state_dict() else heads[-1]
+
+    def _standing(self, stage: Stage) -> float:
+        """Return the mean validation score of the tasks learned so far."""
+        context, model = stage.context, stage.model
+        scores = []
+        for task in context.drawn:
+            head = stage.heads.get(head_name(context, task)) or head_for(context, stage.state, task)
+            asked = TaskModel(model.body, head, model.kind, model.pooling, model.precision)
+            backbone, length = context.adaptation.backbone, context.budget.max_length
+            found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
+            scores.append(found.scores[model.kind.metric])
+        return sum(scores) / len(scores)
+
+
+def head_name(context: Context, task: Task) -> str:
+    """Return the name that a task's head is stored under."""
+    return SHARED_HEAD if context.scenario.shares_head else task.name
+
+
+def head_for(context: Context, state: State, task: Task) -> nn.Module:
+    """Return a posed task's head: as it was stored, with new rows for new labels; or a fresh one."""
+    head = context.adaptation.fresh_head(task.kind, len(task.labels), context.seed)
+    path = _file(state.folder, head_name(context, task)) if state.folder else None
+    if path and path.is_file():
+        with torch.no_grad():
+            for name, stored in load_file(path).items():
+                head.get_parameter(name)[: len(stored)] = stored
+    return head
+
+
+def mixed(context: Context, train: Mapping[str, Dataset], validation: Mapping[str, Dataset], model: TaskModel) -> Task:
+    """Return rows of several of the tasks learned so far as one task that ``model``'s head, or heads, answer.
+
+    Args:
+        context: of the stage.
+        train: rows to learn from by task name.
+        validation: rows to pick the epoch on, by task name.
+        model: what will learn them.
+    """
+    parts = [
+        replace(
+            task,
+            splits={
+                name: rows.get(task.name, task.splits[name].select([]))
+                for name, rows in (("train", train), ("validation", validation))
+            },
+        )
+        for task in context.drawn
+    ]
+    name = context.posed[-1].name
+    return union(parts, name, grouped=True) if isinstance(model.head, Heads) else pooled(parts, name)
+
+
+def existing(state: State) -> Path:
+    """Return the folder of a state in which something has been learned."""
+    if state.folder is None:
+        raise ValueError("nothing has been learned yet")
+    return state.folder
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / "heads" / f"{name}.safetensors"

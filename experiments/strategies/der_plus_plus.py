@@ -1,0 +1,83 @@
+"""der-plus-plus: replay whose remembered examples also bring the logits that they once had, and are held to them.
+
+Loss + α mean (ẑ − z)² over the remembered rows of a batch, α the strength, z the logits of the row's own head right
+after its task was learned (dark experience replay++: Buzzega et al. 2020, arXiv:2004.07211, eq. 6). There, logits are
+taken on the way, and two batches are drawn from the memory; here, one serves both terms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from experiments.strategies import _logits
+from experiments.strategies._shared import RemedySettings
+from experiments.strategies.replay import Replay, ReplaySettings, one_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from datasets import Dataset
+    from torch import Tensor
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies._shared import Stage
+    from workbench.model import Batch, Penalty
+
+
+class DerSettings(RemedySettings, ReplaySettings):
+    """``strength`` is α."""
+
+    strength: float | tuple[float, ...] = 0.5
+
+
+class DerPlusPlus(Replay):
+    """Its state is that of replay; the memory has a column of logits more."""
+
+    settings = DerSettings
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """Logits are compared, which takes heads with labels."""
+        return one_kind(kinds, "classification")
+
+    def own_rows(self, stage: Stage) -> Dataset:
+        """Return the task's rows; they have nothing to be held to."""
+        rows = stage.task.splits["train"]
+        return rows if stage.state.folder is None else _logits.with_logits(rows, _logits.nothing(len(rows), stage))
+
+    def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
+        """Return the memory, the logits of each row at the place of its own head."""
+        names = [task.name for task in stage.context.posed]
+        return {name: self._placed(rows, stage, names.index(name)) for name, rows in super().rehearsed(stage).items()}
+
+    def worth_keeping(self, stage: Stage) -> Dataset:
+        """Return the task's rows with the logits that they have now."""
+        rows = stage.task.splits["train"]
+        *_, head = stage.heads.values()
+        return _logits.with_logits(rows, _logits.answers(stage, rows, head))
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
+        """Return α times the mean squared distance of logits; nothing at the first stage."""
+        if stage.state.folder is None:
+            return None
+        return lambda batch: strength * _distance(batch)
+
+    def _placed(self, rows: Dataset, stage: Stage, task: int) -> Dataset:
+        logits, shared = _logits.nothing(len(rows), stage), stage.context.scenario.shares_head
+        start = 0 if shared else _logits.places(stage, task).start
+        for row, known in zip(logits, rows[_logits.COLUMN][:], strict=True):
+            row[start : start + len(known)] = np.array(known, dtype=np.float32)
+        return _logits.with_logits(rows, logits)
+
+
+def _distance(batch: Batch) -> Tensor:
+    assert batch.remembered is not None
+    held = ~torch.isnan(batch.remembered)
+    gaps = (batch.model.head(batch.read)[held] - batch.remembered[held]).square()
+    distance: Tensor = gaps.sum() / max(int(held.sum()), 1)
+    return distance
+
+
+STRATEGY = DerPlusPlus()

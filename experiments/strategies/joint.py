@@ -1,0 +1,40 @@
+"""joint: all tasks are learned at once, when the last one is there: what no stream can expect to beat.
+
+It starts from the pretrained weights and takes as many passes over each task's examples as a stream does. Nothing is
+tested before the last stage, so that only the last row of R is there (multi-task learning: Caruana 1997).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments.strategies._shared import SharedWeights, mixed
+from experiments.strategies.replay import one_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies._shared import Stage
+    from workbench.contracts import Task
+
+
+class Joint(SharedWeights):
+    """Its one state is the shared weights and the heads of all tasks."""
+
+    stages: Literal["each", "last"] = "last"
+    rehearses = True
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """Rows of all tasks are mixed in a batch, which takes tasks of one kind."""
+        return one_kind(kinds)
+
+    def lesson(self, stage: Stage) -> Task:
+        """Return the examples of all tasks; the epoch is picked on all their validation splits."""
+        train, validation = (
+            {task.name: task.splits[name] for task in stage.context.drawn} for name in ("train", "validation")
+        )
+        return mixed(stage.context, train, validation, stage.model)
+
+
+STRATEGY = Joint()

@@ -1,0 +1,37 @@
+"""l2-to-start: sequential, with a penalty on the squared distance from the weights before the first task (L2-SP).
+
+Loss + λ ‖θ − θ₀‖², λ the strength. θ₀ are the pretrained weights, or, with an adapter method, the adapter's own as they
+were drawn from the seed; nothing has to be kept for it (Li et al. 2018, arXiv:1802.01483, eq. 4).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.strategies._shared import RemedySettings, SharedWeights
+from experiments.strategies._weights import body_weights, distance
+
+if TYPE_CHECKING:
+    from experiments.strategies._shared import Stage
+    from workbench.model import Penalty
+
+
+class L2Settings(RemedySettings):
+    """``strength`` is λ."""
+
+    strength: float | tuple[float, ...] = 0.01
+
+
+class L2ToStart(SharedWeights):
+    """Its state is that of sequential."""
+
+    settings = L2Settings
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
+        """Return λ ‖θ − θ₀‖²."""
+        context, task = stage.context, stage.task
+        start = body_weights(context.adaptation.fresh(task.kind, len(task.labels), context.seed).body)
+        return lambda batch: strength * distance(batch.model.body, start)
+
+
+STRATEGY = L2ToStart()

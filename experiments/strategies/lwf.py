@@ -1,0 +1,74 @@
+"""lwf: sequential, and on the new task's texts the earlier heads go on saying what they said before it (distillation).
+
+Loss + λ Σₜ −softmax(zᵗ/2) · log softmax(ẑᵗ/2), zᵗ the logits of earlier task t's head on the model of the stage before,
+ẑᵗ those on the model as it is, λ the strength, the heads trained along (learning without forgetting: Li & Hoiem 2016,
+arXiv:1606.09282, eq. 2–3, temperature 2). No example is kept: the teacher speaks once, before training begins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from experiments.strategies import _logits
+from experiments.strategies._shared import RemedySettings, SharedWeights, head_for
+from experiments.strategies.replay import one_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets import Dataset
+    from torch import Tensor
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies._shared import Stage
+    from workbench.model import Batch, Penalty
+
+TEMPERATURE = 2.0
+
+
+class Lwf(SharedWeights):
+    """Its state is that of sequential."""
+
+    settings = RemedySettings
+    rehearses = True
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """The heads' logits are distilled, which takes heads with labels."""
+        return one_kind(kinds, "classification")
+
+    def own_rows(self, stage: Stage) -> Dataset:
+        """Return the task's rows with what the model says of them, under the earlier heads, before it learns."""
+        rows = stage.task.splits["train"]
+        if stage.state.folder is None:
+            return rows
+        logits = _logits.nothing(len(rows), stage)
+        for place in range(1 if stage.context.scenario.shares_head else len(stage.earlier)):
+            where = _logits.places(stage, place)
+            head = head_for(stage.context, stage.state, stage.context.posed[place])
+            logits[:, where] = _logits.answers(stage, rows, head)[:, : where.stop - where.start]
+        return _logits.with_logits(rows, logits)
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
+        """Return λ times the distillation loss; nothing at the first stage."""
+        if stage.state.folder is None:
+            return None
+        earlier = 1 if stage.context.scenario.shares_head else len(stage.earlier)
+        groups = [_logits.places(stage, place) for place in range(earlier)]
+
+        def of(batch: Batch) -> Tensor:
+            assert batch.remembered is not None
+            logits = batch.model.head(batch.read)
+            return strength * torch.stack([distilled(logits[:, g], batch.remembered[:, g]) for g in groups]).sum()
+
+        return of
+
+
+def distilled(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Return the cross-entropy of softened answers, mean over rows: both (rows, labels)."""
+    wanted, said = (teacher / TEMPERATURE).softmax(dim=-1), (logits / TEMPERATURE).log_softmax(dim=-1)
+    return -(wanted * said).sum(dim=-1).mean()
+
+
+STRATEGY = Lwf()

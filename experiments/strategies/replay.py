@@ -1,0 +1,73 @@
+"""replay: sequential, and examples of earlier tasks from a small memory are learned again beside the new ones.
+
+Every remembered example is seen once an epoch, as the new ones are, in mixed batches, under its own task's head, which
+is trained along (experience replay: Chaudhry et al. 2019, arXiv:1902.10486, with one memory for all tasks).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from experiments.strategies import _memory
+from experiments.strategies._memory import Policy
+from experiments.strategies._shared import SharedWeights
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies._shared import Stage
+
+
+class ReplaySettings(Settings):
+    """What is remembered."""
+
+    memory: int = Field(200, ge=1, description="examples that are kept, of all tasks together")
+    policy: Policy = Field("balanced", description="equally many of each label, or a uniform sample (reservoir)")
+
+
+class Replay(SharedWeights):
+    """Its state is that of sequential, and the memory (``memory.parquet``)."""
+
+    settings: type[Settings] = ReplaySettings
+    disposable = ("body", _memory.FILE)
+    rehearses = True
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """Rows are mixed in a batch, which takes tasks of one kind."""
+        return one_kind(kinds)
+
+    def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
+        """Return the memory."""
+        return _memory.by_task(_memory.recall(stage.state.folder))
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """Let the task's training examples go by the memory."""
+        context, settings, rows = stage.context, stage.context.settings, self.worth_keeping(stage)
+        before = sum(len(task.splits["train"]) for task in stage.earlier)
+        memory, name = _memory.recall(stage.state.folder), stage.task.name
+        kept = _memory.remember(memory, rows, name, settings.memory, settings.policy, before, context.seed)
+        kept.to_parquet(str(folder / _memory.FILE))
+
+    def worth_keeping(self, stage: Stage) -> Dataset:
+        """Return the task's training rows as they may be remembered."""
+        return stage.task.splits["train"]
+
+
+def one_kind(kinds: Sequence[str], *possible: str) -> str | None:
+    """Return why tasks of these kinds cannot share a batch, or are not among the ``possible`` ones; or None."""
+    found = sorted(set(kinds))
+    if len(found) > 1:
+        return f"needs tasks of one kind, not {' and '.join(found)}"
+    if possible and found and found[0] not in possible:
+        return f"needs tasks of kind {' or '.join(possible)}, not {found[0]}"
+    return None
+
+
+STRATEGY = Replay()

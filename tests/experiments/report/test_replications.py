@@ -1,0 +1,202 @@
+"""Seeds and orders as replications, every two strategies compared, and the frontier of learning rates.
+
+Expected values follow by hand from ``score`` in conftest.py: sequential training loses 10 points of every earlier task
+a stage in the recipe's order (a, b, c) and 20 in the other (c, a, b), replay 2 with seed 0 and 4 with seed 1.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.report import html
+from experiments.report.comparison import Difference
+from experiments.report.mlflow_view import experiment_key, run_record
+from experiments.report.pairs import Contrast, holm, paired_t_test
+from experiments.report.replications import independent, over_replications
+from experiments.report.summary import summarise
+from workbench.forgetting import interval
+
+if TYPE_CHECKING:
+    from experiments.record import Record
+    from experiments.report.document import Report
+
+
+def values(report: Report, label: str, metric: str) -> list[float]:
+    return report.as_json()["strategies"][label]["metrics"][metric]["values"]
+
+
+def test_every_seed_with_every_order_is_one_replication(replicated_report: Report) -> None:
+    # (0.2 + 0.1) / 2 in the first order, (0.4 + 0.2) / 2 in the second
+    assert values(replicated_report, "sequential", "forgetting") == pytest.approx([0.15, 0.3, 0.15, 0.3])
+    assert values(replicated_report, "replay", "forgetting") == pytest.approx([0.03, 0.03, 0.06, 0.06])
+    assert values(replicated_report, "sequential", "average_accuracy") == pytest.approx([0.7, 0.6, 0.71, 0.61])
+    assert values(replicated_report, "sequential", "transfer_gain") == [None] * 4
+
+
+def test_a_replication_has_its_tasks_in_the_order_in_which_it_learned_them(replicated_report: Report) -> None:
+    seeds = replicated_report.as_json(full=True)["strategies"]["sequential"]["seeds"]
+    assert [(one["seed"], one["order"]) for one in seeds] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert seeds[1]["tasks"] == ["c", "a", "b"]
+    assert seeds[1]["matrix"][3] == pytest.approx((0.3, 0.7, 0.8))
+    # best 0.7 and 0.9 less the majority classes of c (0.1) and a (0.2)
+    assert seeds[1]["metrics"]["relative_forgetting"] == pytest.approx((0.4 / 0.6 + 0.2 / 0.7) / 2)
+
+
+def test_test_sizes_follow_the_order(replicated: Record) -> None:
+    sized = summarise(replace(replicated, test_sizes=(100, 200, 700)))
+    found = sized.strategies[1].replications[1].metrics["average_accuracy_micro"]
+    assert found == pytest.approx((700 * 0.3 + 100 * 0.7 + 200 * 0.8) / 1000)
+
+
+def test_the_mean_matrix_is_that_of_the_recipes_own_order(replicated_report: Report) -> None:
+    matrix = replicated_report.as_json()["strategies"]["sequential"]["matrix"]
+    assert matrix[3] == pytest.approx((0.705, 0.705, 0.705))
+    assert matrix[1][1:] == (None, None)
+
+
+def test_what_an_order_does_not_change_is_no_further_replication(replicated_report: Report) -> None:
+    isolated = replicated_report.as_json()["strategies"]["isolated"]["metrics"]["average_accuracy"]
+    assert isolated["values"] == pytest.approx([0.8, 0.8, 0.81, 0.81])
+    low, high = stats.t.interval(0.95, 1, 0.805, stats.sem([0.8, 0.81]))
+    assert (isolated["low"], isolated["high"]) == pytest.approx((low, high))
+    assert independent((0.1, 0.1), [0, 0]) == (0.1,)
+    assert independent((0.1, 0.2, 0.3, 0.3), [0, 0, 1, 1]) == (0.1, 0.2, 0.3, 0.3)
+    assert independent((None, 0.1, 0.1), [0, 0, 1]) == (0.1, 0.1)
+    one_seed = over_replications((0.1, 0.1), [0, 0])
+    assert (one_seed.mean, one_seed.low, one_seed.values) == (0.1, None, (0.1, 0.1))
+    assert over_replications((0.1, None, 0.3), [0, 1, 2]) == interval([0.1, None, 0.3])
+
+
+def test_baselines_are_of_the_same_seed_and_order(replicated: Record) -> None:
+    lora = replace(replicated.contenders[1], method="lora")
+    report = summarise(replace(replicated, contenders=(replicated.contenders[0], lora, *replicated.contenders[2:])))
+    assert values(report, "sequential", "transfer_gain") == pytest.approx([0.0] * 4, abs=1e-12)
+    # R[j, j] of one order against S[j] of another would not vanish task by task
+    drop = replace(
+        replicated,
+        contenders=(replicated.contenders[0], lora),
+        outcomes=tuple(one for one in replicated.outcomes if (one.strategy, one.order) != ("isolated", 1)),
+    )
+    assert values(summarise(drop), "sequential", "transfer_gain")[1::2] == [None, None]
+
+
+def test_another_learning_rate_is_no_row(replicated: Record, replicated_report: Report) -> None:
+    document = json.loads(json.dumps(replicated_report.as_json(full=True), allow_nan=False))
+    assert [*document["strategies"]] == ["isolated", "sequential", "replay"]
+    assert [(pair["first"], pair["second"]) for pair in document["pairs"]] == [
+        ("isolated", "sequential"), ("isolated", "replay"), ("sequential", "replay"),
+    ]  # fmt: skip
+    assert document["orders"] == [["a", "b", "c"], ["c", "a", "b"]]
+    assert document["scenario"] == "domain-incremental"
+    assert "1e-" not in replicated_report.verdict
+    assert "(3 tasks, 2 seeds × 2 orders)" in replicated_report.verdict
+    assert replicated_report.complete
+    missing = tuple(one for one in replicated.outcomes if one.strategy != "replay-1e-04" or one.stage < 3)
+    assert not summarise(replace(replicated, outcomes=missing)).complete
+
+
+def test_pairs_are_tested_over_replications_and_adjusted(replicated_report: Report) -> None:
+    pairs = replicated_report.as_json()["pairs"]
+    # isolated repeats itself in the other order, but the gap to what does not is measured in each
+    chances = [
+        stats.ttest_rel(values(replicated_report, one, "forgetting"), values(replicated_report, other, "forgetting"))
+        for one, other in (("isolated", "sequential"), ("sequential", "replay"))
+    ]
+    found = {(pair["first"], pair["second"]): pair["forgetting"] for pair in pairs}
+    assert found["isolated", "sequential"]["p"] == pytest.approx(chances[0].pvalue)
+    assert found["sequential", "replay"]["p"] == pytest.approx(chances[1].pvalue)
+    # −0.03 and −0.06 once each: t = −0.045 / 0.015 with one degree of freedom
+    assert found["isolated", "replay"]["p"] == pytest.approx(2 * stats.t.cdf(-3, 1))
+    assert [pair["forgetting"]["p_holm"] for pair in pairs] == holm([pair["forgetting"]["p"] for pair in pairs])
+    assert found["isolated", "sequential"]["reading"] == "lower"
+    assert found["isolated", "replay"]["reading"] == "not distinguishable"
+    assert {pair["average_accuracy"]["bootstrap"]["reading"] for pair in pairs} == {"higher", "lower"}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "p", "adjusted", "word"),
+    [
+        ([-0.10, -0.12, -0.14], 0.009, 0.02, "lower"),
+        ([0.10, 0.12, 0.14], 0.009, 0.06, "not distinguishable"),  # alone, its interval leaves out 0
+        ([0.1], None, None, "no interval"),
+        ([None], None, None, "not measured"),
+    ],
+)
+def test_a_pair_is_read_by_its_adjusted_p(
+    gaps: list[float | None], p: float | None, adjusted: float | None, word: str
+) -> None:
+    assert Contrast(Difference(interval(gaps)), p, adjusted).reading == word
+
+
+def test_holm_and_the_t_test() -> None:
+    # by hand: 4 · 0.005, 3 · 0.01, 2 · 0.03, and 1 · 0.04 may not be below the one before it
+    assert holm([0.01, 0.04, None, 0.03, 0.005]) == pytest.approx([0.03, 0.06, None, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    gaps = np.random.default_rng(0).normal(0.1, 0.2, 7)
+    assert paired_t_test(tuple(gaps)) == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
+    assert paired_t_test((0.2, None)) is None
+    assert paired_t_test((0.0, 0.0)) == 1.0
+    assert paired_t_test((0.2, 0.2)) == 0.0
+
+
+def test_the_frontier_holds_every_rate_and_what_validation_says(replicated_report: Report) -> None:
+    frontier = replicated_report.as_json()["frontier"]
+    assert [*frontier] == ["sequential", "replay"]
+    points = frontier["sequential"]
+    assert [point["learning_rate"] for point in points] == [1e-5, 2e-5, 1e-4]
+    assert [point["chosen"] for point in points] == [False, True, False]
+    assert [point["single_task_validation"] for point in points] == pytest.approx([0.85, 0.91, 0.93])
+    assert [point["forgetting"]["mean"] for point in points] == pytest.approx([0.1125, 0.225, 0.3375])
+    assert {"label", "learning_accuracy", "average_accuracy"} <= set(points[0])
+
+
+def test_the_page_says_which_rate_validation_picks(replicated: Record, replicated_report: Report) -> None:
+    page = html.page(replicated_report, {**html.images(replicated_report)}).replace("\u00a0", " ").replace("&#39;", "'")
+    assert (
+        "sequential: single-task validation picks learning rate 0.0001 (93.0 %), but all tables and the verdict are "
+        "drawn from the recipe's own rate 2e-05 (91.0 %)."
+    ) in page
+    assert "replay: single-task validation picks learning rate 2e-05 (90.0 %), which is the rate" in page
+    assert "the recipe's own order of the stream; the tables count all 2 orders" in page
+    waiting = replace(replicated, outcomes=tuple(one for one in replicated.outcomes if one.strategy != "replay-1e-04"))
+    assert "replay: single-task validation cannot pick a learning rate yet" in html.page(summarise(waiting))
+
+
+def test_rates_are_compared_in_the_replications_that_all_have_begun(replicated: Record) -> None:
+    worse = tuple(
+        replace(one, validation=0.1) if one.seed == 1 else one
+        for one in replicated.outcomes
+        if (one.strategy, one.seed) != ("sequential-1e-05", 1)
+    )
+    points = summarise(replace(replicated, outcomes=worse)).frontier["sequential"].points
+    assert [point.validation for point in points] == pytest.approx([0.85, 0.91, 0.93])
+
+
+def test_runs_of_all_replications_are_logged(replicated: Record, replicated_report: Report) -> None:
+    run = run_record(replicated_report, artifacts=False)
+    names = [child.name for child in run.children]
+    assert len(names) == len({child.key for child in run.children}) == 24
+    child = run.children[names.index("sequential, seed 1, order 1")]
+    points = {(name, step): value for name, value, step in child.metrics}
+    assert points["accuracy/c", 3] == pytest.approx(0.31)
+    assert child.params["tasks"] == "c, a, b"
+    assert child.tags["scenario"] == run.tags["scenario"] == "domain-incremental"
+    assert run.children[names.index("replay-1e-04, seed 0, order 0")].tags["frontier"] == "replay"
+    assert not any(name.startswith("replay-1e-04") for name, _, _ in run.metrics)
+    fewer = replace(replicated, orders=replicated.orders[:1])
+    assert experiment_key(summarise(fewer)) != experiment_key(replicated_report)
+
+
+def test_the_share_of_time_that_measuring_took(replicated_report: Report) -> None:
+    cost = replicated_report.strategies[1].cost
+    # 3 stages of 10 s training and 3 s probes; 1 + 2 + 3 cells of 1 s
+    assert (cost.train_seconds, cost.evaluate_seconds, cost.probe_seconds) == (30.0, 6.0, 9.0)
+    assert cost.measuring == pytest.approx(15 / 45)
+    assert replicated_report.as_json()["strategies"]["replay"]["cost"]["probe_seconds"] == 9.0
+    assert "33 %" in html.page(replicated_report, {})
