@@ -1,0 +1,43 @@
+"""What the probes' tests share: a context around a model, with what a stage would hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from workbench.backbone import Backbone
+from workbench.contracts import Task
+from workbench.evaluation import evaluate
+from workbench.model import TaskModel
+from workbench.probes import ProbeContext
+
+
+@pytest.fixture
+def context_of() -> Callable[..., ProbeContext]:
+    def make(model: TaskModel, task: Task, backbone: Backbone, **changes: Any) -> ProbeContext:
+        context = ProbeContext(
+            task=task,
+            backbone=backbone,
+            max_length=16,
+            model=model,
+            learned=None,
+            outcomes=pd.DataFrame(),
+            outcomes_learned=None,
+            text=("the cat very often a dog", "apple pear some quite lemon"),
+            seed=0,
+        )
+        return replace(context, **changes)
+
+    return make
+
+
+@pytest.fixture
+def outcomes_of() -> Callable[..., pd.DataFrame]:
+    def make(model: TaskModel, task: Task, backbone: Backbone) -> pd.DataFrame:
+        return evaluate(model, task.splits["test"], len(task.labels), backbone.tokenizer, 16).outcomes
+
+    return make

@@ -1,0 +1,93 @@
+"""The output layer that a backbone was pretrained with, causal or masked, over the states of any body."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.errors import InputError
+from workbench.generation import output_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workbench.backbone import Backbone
+
+TRIED = [[1, 2, 3]]  # token ids
+
+
+def is_causal(backbone: Backbone) -> bool:
+    """Return whether the checkpoint says that it is a causal language model."""
+    return any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in backbone.config.architectures or [])
+
+
+def language_head(backbone: Backbone) -> nn.Module:
+    """Return the map from token states (…, tokens, hidden_size) to logits (…, tokens, vocabulary), in float32.
+
+    Raises:
+        InputError: the checkpoint holds no such layer (a sentence encoder's seldom does).
+    """
+    return output_layer(backbone) if is_causal(backbone) else _masked_head(backbone)
+
+
+class MaskedHead(nn.Module):
+    """A masked language model whose transformer hands on the states that it is given, so that its head is left."""
+
+    def __init__(self, lm: Any) -> None:
+        """Take over ``lm``; its transformer is dropped."""
+        super().__init__()
+        setattr(lm, lm.base_model_prefix, _HandOn())
+        self.lm = lm
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return logits (tokens, vocabulary) of states (tokens, hidden_size)."""
+        logits: Tensor = self.lm(input_ids=states.unsqueeze(0)).logits[0]
+        return logits
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+class _HandOn(nn.Module):
+    def forward(self, input_ids: Tensor, *_: Any, **__: Any) -> Any:
+        from transformers.modeling_outputs import BaseModelOutput
+
+        return BaseModelOutput(last_hidden_state=input_ids)
+
+
+def _masked_head(backbone: Backbone) -> MaskedHead:
+    from transformers import AutoModelForMaskedLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if backbone.config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or backbone.tokenizer.mask_token_id is None:
+        raise InputError(f"{backbone.name!r} is neither a causal nor a masked language model")
+    with torch.random.fork_rng(devices=[]), _silence():  # what is missing is drawn, with advice to train it
+        lm, told = AutoModelForMaskedLM.from_pretrained(
+            backbone.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
+    own = sorted(name for name in told["missing_keys"] if not name.startswith(f"{lm.base_model_prefix}."))
+    if own:
+        raise InputError(
+            f"the weights of {backbone.name!r} lack the output layer of its pretraining ({own[0]}, …)",
+            where=str(backbone.folder),
+        )
+    ids = torch.tensor(TRIED)
+    with torch.inference_mode():
+        wanted = lm.eval()(input_ids=ids).logits[0]
+        states = lm.base_model(input_ids=ids)[0][0]
+        head = MaskedHead(lm).eval()
+        if not torch.allclose(head(states), wanted, rtol=1e-4, atol=1e-4):
+            raise InputError(f"{backbone.name!r} computes its logits otherwise than from its last states alone")
+    return head

@@ -1,0 +1,140 @@
+"""How a model's weight matrices differ from the pretrained ones: ΔW by layer, as low-rank factors where it is that."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from workbench.backbone import Backbone
+
+BLOCK = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
+EMBEDDING = re.compile(r"(?:^|\.)(?:\w*embed\w*|wte|wpe)\.")
+WRAPPED = "base_model.model."  # what peft puts before the names of the model that it wraps
+
+
+@dataclass(frozen=True)
+class Change:
+    """One weight matrix that is not what it was; in float32 on the processor, outputs in rows.
+
+    Attributes:
+        name: of the parameter in the backbone.
+        layer: k of the kth transformer block (from 1), which puts out the hidden states ``layer-k``; 0 of the
+            embeddings; None of a matrix outside both.
+        weight: W, pretrained (out, in).
+        dense: ΔW (out, in), without what the factors give; None where they give all of it.
+        factors: B (out, rank) and A (rank, in) of a low-rank update B A, scaling inside B; None where there is none.
+    """
+
+    name: str
+    layer: int | None
+    weight: Tensor
+    dense: Tensor | None
+    factors: tuple[Tensor, Tensor] | None
+
+    @cached_property
+    def delta(self) -> Tensor:
+        """ΔW as one matrix (out, in)."""
+        if self.factors is None:
+            return torch.zeros_like(self.weight) if self.dense is None else self.dense
+        product: Tensor = self.factors[0] @ self.factors[1]
+        return product if self.dense is None else self.dense + product
+
+    @cached_property
+    def singular_values(self) -> Tensor:
+        """Those of ΔW, descending, in float64: (rank,) from the factors alone, else (min(out, in),).
+
+        Of B A = Q_B (R_B R_Aᵀ) Q_Aᵀ they are those of the core R_B R_Aᵀ (rank × rank). Of a dense matrix they are the
+        roots of the eigenvalues of its smaller Gram matrix, several times as fast as an SVD; in float64 that tells
+        values down to 1e-8 of the largest, less than what float32 weights hold.
+        """
+        if self.dense is None and self.factors is not None:
+            left, right = (torch.linalg.qr(each.double(), mode="r").R for each in (self.factors[0], self.factors[1].T))
+            values: Tensor = torch.linalg.svdvals(left @ right.T)
+        else:
+            values = torch.linalg.eigvalsh(smaller_gram(self.delta)).flip(0).clamp(min=0).sqrt()
+        return values
+
+
+def smaller_gram(matrix: Tensor) -> Tensor:
+    """Return M Mᵀ or MᵀM of a matrix (out, in), whichever is smaller, in float64."""
+    exact = matrix.double()
+    return exact @ exact.T if exact.shape[0] <= exact.shape[1] else exact.T @ exact
+
+
+def layer_of(name: str) -> int | None:
+    """Return the layer that a backbone's parameter belongs to, as :attr:`Change.layer` counts them.
+
+    Blocks are told by ``layer.3.``, ``layers.3.``, ``h.3.`` or ``blocks.3.`` in the name, as transformers calls them.
+    """
+    if found := BLOCK.search(name):
+        return int(found[1]) + 1
+    return 0 if EMBEDDING.search(name) else None
+
+
+def layers(changes: Iterable[Change]) -> dict[int, list[Change]]:
+    """Return the changes of each layer that has any, in the layers' order; what has no layer is left out."""
+    found: defaultdict[int, list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.layer is not None:
+            found[change.layer].append(change)
+    return dict(sorted(found.items()))
+
+
+@torch.no_grad()
+def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
+    """Yield every weight matrix of ``backbone`` (linear layers and embeddings) that is another one in ``body``.
+
+    What a method trains in place and what peft merges into a matrix is a change of it. What stands beside the
+    backbone's matrices, as a bottleneck adapter does, changes none. ``body`` is left as it is.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    now = {name.removeprefix(WRAPPED): module for name, module in body.named_modules()}
+    for name, module in backbone.load().named_modules():
+        if not isinstance(module, nn.Linear | nn.Embedding | Conv1D) or name not in now:
+            continue
+        current, factors = now[name], None
+        if hasattr(current, "get_base_layer"):  # a layer of peft's
+            current, factors = _unwrapped(current)
+        before, after = (_matrix(each, isinstance(module, Conv1D)) for each in (module, current))
+        change = Change(
+            name=f"{name}.weight",
+            layer=layer_of(f"{name}.weight"),
+            weight=before,
+            dense=None if torch.equal(before, after) else after - before,
+            factors=factors,
+        )
+        if change.delta.any():
+            yield change
+
+
+def _matrix(module: Any, transposed: bool) -> Tensor:
+    weight: Tensor = module.weight.detach().float().cpu()
+    return weight.T.contiguous() if transposed else weight
+
+
+def _unwrapped(layer: Any) -> tuple[Any, tuple[Tensor, Tensor] | None]:
+    """Return a matrix's module and the low-rank update beside it; what is not plain LoRA is merged into a copy."""
+    from peft.tuners.lora import Linear
+
+    base, active = layer.get_base_layer(), layer.active_adapters
+    if layer.merged or layer.disable_adapters:
+        return base, None
+    if type(layer) is Linear and not layer.lora_variant:
+        own = [name for name in active if name in layer.lora_A]
+        b = [layer.scaling[name] * layer.lora_B[name].weight for name in own]
+        a = [layer.lora_A[name].weight for name in own]
+        return base, (torch.cat(b, dim=1).float().cpu(), torch.cat(a).float().cpu()) if own else None
+    merged = copy.deepcopy(layer)
+    merged.merge()
+    return merged.get_base_layer(), None

@@ -1,0 +1,52 @@
+"""agreement: how many test answers differ from those given right after learning, and whether for better or worse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workbench.backbone import Backbone
+    from workbench.model import TaskModel
+    from workbench.probes import Probe, ProbeContext
+
+READ = ["id", "prediction", "correct"]
+
+
+class Agreement:
+    """Shares of the test examples, joined by id: churn (Milani Fard et al. 2016, NeurIPS 29) between two stages.
+
+    ``changed``: another answer than then; ``lost``: it was right and is wrong; ``gained``: it was wrong and is right;
+    ``wrong-to-wrong``: another wrong answer. With labels the last three add up to the first; what is missing where
+    answers are free text are right answers in other words. An accuracy changes by gained − lost.
+    """
+
+    scope: Literal["task", "model"] = "task"
+    reads_hidden = False
+
+    def objection(self, backbone: Backbone, kind: str) -> str | None:
+        """Return None: every model answers."""
+        return None
+
+    def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
+        """Return the four shares, in [0, 1]; nothing at the stage at which the task was learned."""
+        if context.outcomes_learned is None:
+            return {}
+        both = context.outcomes_learned[READ].merge(
+            context.outcomes[READ], on="id", suffixes=("_then", "_now"), validate="one_to_one"
+        )
+        if both.empty:
+            return {}
+        changed = both["prediction_then"] != both["prediction_now"]
+        was, still = both["correct_then"].astype(bool), both["correct_now"].astype(bool)
+        shares = {
+            "changed": changed,
+            "lost": was & ~still,
+            "gained": ~was & still,
+            "wrong-to-wrong": changed & ~was & ~still,
+        }
+        return {name: float(each.mean()) for name, each in shares.items()}
+
+
+PROBE: Probe = Agreement()

@@ -1,0 +1,58 @@
+"""calibration: how far the model's confidence is from how often it is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from workbench.backbone import Backbone
+    from workbench.model import TaskModel
+    from workbench.probes import Probe, ProbeContext
+
+BINS = 15
+
+
+class Calibration:
+    """Expected calibration error of the answers to the test split (Guo et al. 2017, arXiv:1706.04599, eq. 3).
+
+        ECE = Σ_m |B_m| ÷ n · |accuracy(B_m) − confidence(B_m)|,   B_m: confidence in ((m − 1) ÷ 15, m ÷ 15]
+
+    ``overconfidence`` = mean confidence − accuracy keeps the sign; its size is at most the ECE. An answer without a
+    confidence (generated text of no token) is left out of both.
+    """
+
+    scope: Literal["task", "model"] = "task"
+    reads_hidden = False
+
+    def objection(self, backbone: Backbone, kind: str) -> str | None:
+        """Return None: every answer has a confidence."""
+        return None
+
+    def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
+        """Return ``ece``, in [0, 1], and ``overconfidence``, in [−1, 1]."""
+        confidence = context.outcomes["confidence"].to_numpy(dtype=np.float64)
+        correct = context.outcomes["correct"].to_numpy(dtype=np.float64)
+        told = np.isfinite(confidence)
+        if not told.any():
+            return {}
+        confidence, correct = confidence[told], correct[told]
+        return {
+            "ece": calibration_error(confidence, correct),
+            "overconfidence": float(confidence.mean() - correct.mean()),
+        }
+
+
+def calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) -> float:
+    """Return the ECE over 15 bins of equal width; both (n,), ``confidence`` in [0, 1] and ``correct`` 0 or 1."""
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, weights=correct - confidence, minlength=BINS)  # |B_m| · (accuracy − confidence)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+PROBE: Probe = Calibration()

@@ -1,0 +1,128 @@
+"""general-loss: how well the body still models general text that no task uses, beside what the bare backbone does."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from workbench.batching import IGNORED, in_batches, padded
+from workbench.errors import InputError
+from workbench.generation import OutputLayer
+from workbench.kinds import KINDS
+from workbench.model import TaskModel
+from workbench.probes._language import is_causal, language_head
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from workbench.backbone import Backbone
+    from workbench.model import Precision
+    from workbench.probes import Probe, ProbeContext
+
+MASKED_SHARE = 0.15
+KIND = "classification"  # of a model that answers no task: any
+
+
+class GeneralLoss:
+    """Mean cross-entropy per token, in nats, of the adapted body under the output layer of the backbone's pretraining.
+
+    A causal language model tells each token but the first from those before it. A masked one tells a seeded 15 % of
+    each text's tokens, all of them replaced by the mask token, from the rest (Devlin et al. 2019, arXiv:1810.04805, who
+    leave a fifth in place or replace it at random). The same tokens are told at every stage. ``increase`` is the loss
+    less that of the bare backbone on the same tokens in the same precision: above 0, general knowledge went. The task's
+    head takes no part.
+    """
+
+    scope: Literal["task", "model"] = "model"
+    reads_hidden = False
+
+    def objection(self, backbone: Backbone, kind: str) -> str | None:
+        """Return why the backbone cannot tell tokens, or None."""
+        return _objection(backbone)
+
+    def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
+        """Return ``loss`` and ``increase``; nothing where the text has no token to tell.
+
+        Raises:
+            InputError: the backbone has no output layer of its pretraining.
+        """
+        backbone, device = context.backbone, next(model.parameters()).device
+        told = encoded(backbone, context.text, context.max_length, context.seed)
+        if not any(label != IGNORED for row in told for label in row["labels"]):
+            return {}
+        head = model.head if isinstance(model.head, OutputLayer) else language_head(backbone).to(device)
+        loss = mean_loss(model, head, told, backbone.tokenizer.pad_token_id)
+        bare = _bare_loss(backbone, context.text, context.max_length, context.seed, model.precision, str(device))
+        return {"loss": loss, "increase": loss - bare}
+
+
+def encoded(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: int) -> list[dict[str, Any]]:
+    """Return model inputs, one a text; ``labels`` has at each place the token to be told by its state, or −100."""
+    if not text:
+        return []
+    columns = backbone.tokenizer(list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True)
+    pairs = list(zip(columns["input_ids"], columns["special_tokens_mask"], strict=True))
+    if is_causal(backbone):
+        return [_row(ids, [*ids[1:], IGNORED]) for ids, _ in pairs if ids]
+    generator = torch.Generator().manual_seed(seed)
+    return [_masked(ids, special, backbone.tokenizer.mask_token_id, generator) for ids, special in pairs if ids]
+
+
+def mean_loss(model: TaskModel, head: nn.Module, rows: list[dict[str, Any]], pad: int) -> float:
+    """Return the mean cross-entropy over all tokens that ``rows`` want told, in nats."""
+
+    def call(_: list[int], batch: dict[str, Tensor]) -> list[tuple[float, int]]:
+        wanted, found = batch.pop("labels"), []
+        for states, labels in zip(model.states(**batch), wanted, strict=True):  # one at a time: a vocabulary is large
+            told = labels != IGNORED
+            loss = nn.functional.cross_entropy(head(states[told]), labels[told], reduction="sum")
+            found.append((float(loss), int(told.sum())))
+        return found
+
+    each = in_batches(call, model, rows, lambda batch: padded(batch, pad, "right"))
+    loss, count = (sum(column) for column in zip(*each, strict=True))
+    return float(loss / count)
+
+
+@lru_cache(maxsize=8)
+def _bare_loss(
+    backbone: Backbone,
+    text: tuple[str, ...],
+    max_length: int,
+    seed: int,
+    precision: Precision,
+    device: str,
+) -> float:
+    """Return what :func:`mean_loss` is without any method's weights; the same at every stage."""
+    head = language_head(backbone)
+    bare = TaskModel(backbone.load(), head, KINDS.get(KIND), backbone.pooling, precision).eval().to(device)
+    return mean_loss(bare, head, encoded(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
+
+
+@lru_cache(maxsize=8)
+def _objection(backbone: Backbone) -> str | None:
+    try:
+        language_head(backbone)
+    except InputError as error:
+        return error.what
+    return None
+
+
+def _masked(ids: list[int], special: list[int], mask: int, generator: torch.Generator) -> dict[str, Any]:
+    places = [place for place, is_special in enumerate(special) if not is_special]
+    count = min(len(places), max(1, round(MASKED_SHARE * len(places))))
+    hidden = {places[index] for index in torch.randperm(len(places), generator=generator)[:count].tolist()}
+    shown = [mask if place in hidden else token for place, token in enumerate(ids)]
+    return _row(shown, [token if place in hidden else IGNORED for place, token in enumerate(ids)])
+
+
+def _row(ids: list[int], labels: list[int]) -> dict[str, Any]:
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+
+
+PROBE: Probe = GeneralLoss()
