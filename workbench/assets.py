@@ -74,14 +74,17 @@ def write_whole(target: Path, content: str | bytes) -> None:
         raise
 
 
-def remove_whole(folder: Path) -> None:
-    """Delete a folder, if it is there, so that no reader ever sees a part of it."""
-    grave = _beside(folder)
+def remove_whole(target: Path) -> None:
+    """Delete a folder or a file, if it is there, so that no reader ever sees a part of it."""
+    grave = _beside(target)
     try:
-        folder.rename(grave)
+        target.rename(grave)
     except FileNotFoundError:
         return
-    shutil.rmtree(grave)
+    if grave.is_dir():
+        shutil.rmtree(grave)
+    else:
+        grave.unlink()
 
 
 def _beside(target: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import pyarrow.parquet as pq
 from datasets import Dataset, concatenate_datasets
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ Policy = Literal["balanced", "reservoir"]
 def recall(folder: Path | None) -> Dataset | None:
     """Return the memory of a state, rows of all tasks with their tasks' names; None where there is none yet."""
     path = folder / FILE if folder else None
-    return Dataset.from_parquet(str(path), keep_in_memory=True) if path and path.is_file() else None
+    # not Dataset.from_parquet: that leaves a copy of every memory in the user's cache
+    return Dataset(pq.read_table(path)) if path and path.is_file() else None
 
 
 def by_task(memory: Dataset | None) -> dict[str, Dataset]:
@@ -71,8 +73,12 @@ def _reservoir(old: int, new: int, size: int, before: int, generator: np.random.
 
 
 def _balanced(labels: Sequence[tuple[str, int]], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return places of ``size`` rows: one from each class in turn, classes with the fewest rows running out first."""
-    places: Mapping[tuple[str, int], list[int]] = {label: [] for label in dict.fromkeys(labels)}
+    """Return places of ``size`` rows: one from each class in turn, classes with the fewest rows running out first.
+
+    The classes take their turns in a drawn order, so that what is left over is not always the earliest tasks'.
+    """
+    classes = list(dict.fromkeys(labels))
+    places: Mapping[tuple[str, int], list[int]] = {classes[turn]: [] for turn in generator.permutation(len(classes))}
     for place in generator.permutation(len(labels)):
         places[labels[place]].append(int(place))
     depth = max((len(each) for each in places.values()), default=0)

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
+from pydantic import Field, NonNegativeFloat
 from safetensors.torch import load_file
 from torch import nn
 
@@ -17,6 +18,7 @@ from tasks.union import pooled, union
 from workbench.adaptation import save_head
 from workbench.evaluation import evaluate
 from workbench.heads import Heads
+from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.settings import Settings
 from workbench.training import fit
@@ -30,15 +32,17 @@ if TYPE_CHECKING:
     from workbench.model import Penalty
 
 SHARED_HEAD = "all"
+Strength = NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
 
 
 class RemedySettings(Settings):
     """A remedy whose strength is chosen: with several given, each is tried at every stage from the same start.
 
-    The one under which the tasks learned so far score best on their validation splits, on average, is kept.
+    The one under which the tasks learned so far score best on their validation splits, on average, is kept. A stage
+    whose loss the remedy adds nothing to is learned once.
     """
 
-    strength: float | tuple[float, ...] = 1.0
+    strength: Strength = 1.0
 
     @property
     def strengths(self) -> tuple[float, ...]:
@@ -102,8 +106,9 @@ class SharedWeights:
         """Go on training the shared weights on ``task``, once for each strength of the remedy; keep the best."""
         strengths = context.settings.strengths if isinstance(context.settings, RemedySettings) else (None,)
         stage, record = self._tried(state, context, strengths[0])
-        trials, seconds, best = len(strengths), record.seconds, self._standing(stage) if len(strengths) > 1 else 0.0
-        for strength in strengths[1:]:
+        others = strengths[1:] if record.chosen else ()
+        seconds, best = record.seconds, self._standing(stage) if others else 0.0
+        for strength in others:
             other, told = self._tried(state, context, strength)
             seconds, standing = seconds + told.seconds, self._standing(other)
             if standing > best:
@@ -116,7 +121,7 @@ class SharedWeights:
         for name, head in stage.heads.items():
             save_head(head, _file(folder, name))
         self.remember(stage, folder)
-        return replace(record, seconds=seconds, trials=trials)
+        return replace(record, seconds=seconds, trials=1 + len(others))
 
     def lesson(self, stage: Stage) -> Task:
         """Return what the stage learns from: the task's own examples, and earlier ones where the remedy keeps some."""
@@ -173,11 +178,11 @@ class SharedWeights:
         stage = Stage(state, context, model)
         lesson = self.lesson(stage)
         model.penalty = None if strength is None else self.penalty(stage, strength)
-        scratch = context.scratch / f"strength-{strength:g}" if context.scratch and strength else context.scratch
+        scratch = context.scratch if strength is None or not context.scratch else context.scratch / f"{strength!r}"
         heard = context.listener, context.label, scratch
         record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
-        model.penalty = None
-        return stage, record if strength is None else replace(record, chosen={"strength": strength})
+        chosen, model.penalty = {"strength": strength} if strength is not None and model.penalty else {}, None
+        return stage, replace(record, chosen=chosen)
 
     def _head(self, context: Context, state: State) -> nn.Module:
         """Return the head to learn with: the shared one, the task's own, or those of all tasks so far."""
@@ -189,13 +194,14 @@ class SharedWeights:
     def _standing(self, stage: Stage) -> float:
         """Return the mean validation score of the tasks learned so far."""
         context, model = stage.context, stage.model
-        scores = []
+        device, scores = next(model.parameters()).device, []
         for task in context.drawn:
-            head = stage.heads.get(head_name(context, task)) or head_for(context, stage.state, task)
-            asked = TaskModel(model.body, head, model.kind, model.pooling, model.precision)
+            head, kind = stage.heads.get(head_name(context, task)), KINDS.get(task.kind)
+            head = head or head_for(context, stage.state, task).to(device)
+            asked = TaskModel(model.body, head, kind, model.pooling, model.precision)
             backbone, length = context.adaptation.backbone, context.budget.max_length
             found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
-            scores.append(found.scores[model.kind.metric])
+            scores.append(found.scores[kind.metric])
         return sum(scores) / len(scores)
 
 

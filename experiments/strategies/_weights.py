@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
 
@@ -17,11 +15,19 @@ def body_weights(body: nn.Module) -> dict[str, Tensor]:
     return {name: each.detach().clone() for name, each in body.named_parameters() if each.requires_grad}
 
 
-def distance(body: nn.Module, start: Mapping[str, Tensor], importance: Mapping[str, Tensor] | None = None) -> Tensor:
-    """Return Σ Fₖ (θₖ − θ*ₖ)² over all trained numbers k of ``body``, Fₖ = 1 without ``importance``; a scalar."""
+def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Tensor] | None = None) -> Tensor:
+    """Return Σ Fₖ (θₖ − θ*ₖ)² over all trained numbers k of ``body``, Fₖ = 1 without ``importance``; a scalar.
+
+    ``start`` and ``importance`` are moved to where ``body`` is, once: a fit may take it to another device.
+    """
     parts = []
     for name, each in body.named_parameters():
         if each.requires_grad:
-            square = (each - start[name]).square()
-            parts.append((square if importance is None else importance[name] * square).sum())
+            square = (each - _beside(each, start, name)).square()
+            parts.append((square if importance is None else _beside(each, importance, name) * square).sum())
     return torch.stack(parts).sum()
+
+
+def _beside(parameter: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:
+    tensors[name] = tensors[name].to(parameter.device)
+    return tensors[name]

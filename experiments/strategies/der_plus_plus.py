@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from experiments.strategies import _logits
-from experiments.strategies._shared import RemedySettings
+from experiments.strategies._shared import RemedySettings, Strength
 from experiments.strategies.replay import Replay, ReplaySettings, one_kind
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class DerSettings(RemedySettings, ReplaySettings):
     """``strength`` is α."""
 
-    strength: float | tuple[float, ...] = 0.5
+    strength: Strength = 0.5
 
 
 class DerPlusPlus(Replay):

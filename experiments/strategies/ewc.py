@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._shared import RemedySettings, SharedWeights
+from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ FILE = "fisher.safetensors"
 class EwcSettings(RemedySettings):
     """``strength`` is λ."""
 
-    strength: float | tuple[float, ...] = 1000.0
+    strength: Strength = 1000.0
     decay: float = Field(1.0, ge=0, le=1, description="γ: what is left of the earlier tasks' Fisher information")
     examples: int = Field(100, ge=1, description="training examples that the Fisher information is a mean over")
 
@@ -49,8 +49,7 @@ class Ewc(SharedWeights):
         """Return λ/2 Σ F (θ − θ*)²; nothing at the first stage."""
         if stage.state.folder is None:
             return None
-        device = next(stage.model.parameters()).device
-        importance, start = load_file(stage.state.folder / FILE, device=str(device)), body_weights(stage.model.body)
+        importance, start = load_file(stage.state.folder / FILE), body_weights(stage.model.body)
         return lambda batch: strength / 2 * distance(batch.model.body, start, importance)
 
     def remember(self, stage: Stage, folder: Path) -> None:

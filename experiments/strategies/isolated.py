@@ -49,7 +49,9 @@ class Isolated:
     def objection(
         self, settings: IsolatedSettings, method: str, kinds: Sequence[str], scenario: Scenario
     ) -> str | None:
-        """Only LoRAs can begin as a composition."""
+        """Somebody has to name the task whose adapter answers; only LoRAs can begin as a composition."""
+        if not scenario.knows_task:
+            return "each task's own adapter answers, which takes a scenario that names the task (task-incremental)"
         return f"init: fused needs method lora, not {method}" if settings.init == "fused" and method != "lora" else None
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:

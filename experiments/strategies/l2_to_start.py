@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.strategies._shared import RemedySettings, SharedWeights
+from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class L2Settings(RemedySettings):
     """``strength`` is λ."""
 
-    strength: float | tuple[float, ...] = 0.01
+    strength: Strength = 0.01
 
 
 class L2ToStart(SharedWeights):
