@@ -178,7 +178,9 @@ class Workbench:
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
 
-        return answers(known_state(router, settings, adapters, opened, self.workspace, task_of, self.listener), rows)
+        return answers(
+            known_state(router, settings, adapters, opened, self.workspace.router, task_of, self.listener), rows
+        )
 
     def fusion_plan(
         self, target: str, sources: str, method: str, shots: int | None = None, **options: Any

@@ -16,7 +16,7 @@ from experiments.provenance import provenance
 from experiments.record import Record
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
-from experiments.testing import evaluation_key, majority, test
+from experiments.testing import evaluation_key, majority
 from workbench import assets
 from workbench.contracts import Cell, Cost, StageOutcome
 from workbench.kinds import KINDS
@@ -112,6 +112,7 @@ class Bench:
             scenario=SCENARIOS.get(self.plan.recipe.scenario),
             tasks=self.step.tasks,
             scratch=scratch,
+            router_folder=self.workspace.router,
         )
 
     @property
@@ -244,8 +245,9 @@ class Answering:
         return evaluation_key(self.identity, self.asked, self.bench.plan.recipe.budget)
 
     def tested(self) -> Evaluation:
-        """Run the model over the test split."""
-        return test(self.model, self.asked, self.bench.plan.backbone, self.bench.plan.recipe.budget)
+        """Answer the test split."""
+        bench = self.bench
+        return bench.strategy.tested(bench.after, self.task, bench.context, lambda: self.model)
 
     def subject(self, cell: Cell) -> Subject:
         """Return what probes look at; ``cell`` is the task's test after this step."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.workspace import Workspace
     from fusion.routing import RouterSettings
     from workbench.backbone import Backbone
     from workbench.contracts import Listener, Task
@@ -90,17 +89,18 @@ def known_state(
     settings: RouterSettings,
     adapters: Sequence[StoredAdapter],
     backbone: Backbone,
-    workspace: Workspace,
+    place_of: Callable[[str], Path],
     task_of: Callable[[StoredAdapter], Task],
     listener: Listener,
 ) -> RoutingState:
-    """Return a router that knows ``adapters``; what it learned of one before is read from the workspace.
+    """Return a router that knows ``adapters``; what it learned of one before is read from where ``place_of`` says.
 
-    ``task_of`` gives the examples that an adapter was trained on; it is asked only for what is not known yet.
+    ``place_of`` gives the folder of a key (:meth:`experiments.workspace.Workspace.router`). ``task_of`` gives the
+    examples that an adapter was trained on; it is asked only for what is not known yet.
     """
     card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
     for adapter in adapters:
-        place = workspace.router(part_key(router, settings, adapter, reader))
+        place = place_of(part_key(router, settings, adapter, reader))
         part = load_part(place)
         if part is None:
             if card.reads_data:

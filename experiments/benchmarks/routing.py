@@ -121,7 +121,7 @@ class Round:
             return by_name[adapter.manifest.task.name]
 
         began = time.perf_counter()
-        state = known_state(name, settings, adapters, plan.backbone, self.workspace, task_of, self.listener)
+        state = known_state(name, settings, adapters, plan.backbone, self.workspace.router, task_of, self.listener)
         known = time.perf_counter()
         outcome = routed(state, plan.tasks, own, plan.recipe.budget)
         texts = sum(len(each) for each in outcome.chosen)

@@ -11,11 +11,12 @@ from workbench.registry import Modules
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.scenarios import Scenario
     from workbench.adaptation import Adaptation
     from workbench.contracts import FitRecord, Listener, Task
+    from workbench.evaluation import Evaluation
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.settings import Settings as SettingsModel
@@ -32,6 +33,7 @@ class Context:
         budget: of one task.
         seed: draws the examples, and is the seed of everything that is trained on them.
         store: where isolated adapters are kept.
+        router_folder: key → where it is kept what a router knows of one of them.
         listener: hears how it goes.
         label: what to call the stage on a screen.
         scenario: how the tasks are posed.
@@ -50,6 +52,7 @@ class Context:
     scenario: Scenario
     tasks: tuple[Task, ...]
     scratch: Path | None = None
+    router_folder: Callable[[str], Path] | None = None
 
     @cached_property
     def posed(self) -> tuple[Task, ...]:
@@ -100,7 +103,13 @@ class Strategy(Protocol):
         """Learn ``task``, coming from ``state``, and write the next state into the empty ``folder``."""
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
-        """Return the model that answers for ``task`` in ``state``."""
+        """Return the model that was taught ``task``, as it is in ``state``."""
+
+    def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
+        """Return what is answered to the test split of ``task`` in ``state``.
+
+        ``model`` gives what :meth:`model_for` gives, opened once for all who ask; a router may have others answer too.
+        """
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """Return what determines that model: as long as it stays the same, so does every answer."""

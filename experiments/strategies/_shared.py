@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import Field, NonNegativeFloat
 from safetensors.torch import load_file
 from torch import nn
 
+from experiments.testing import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
 from workbench.evaluation import evaluate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from workbench.contracts import FitRecord, Task
+    from workbench.evaluation import Evaluation
     from workbench.model import Penalty
 
 SHARED_HEAD = "all"
@@ -165,6 +167,10 @@ class SharedWeights:
         head = context.adaptation.stored_head(_file(folder, head_name(context, task)), task.kind, len(asked.labels))
         return context.adaptation.load(folder / "body", head, task.kind)
 
+    def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
+        """Run the model over the test split."""
+        return test(model(), context.asked(task), context.adaptation.backbone, context.budget)
+
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The state itself: every stage changes the shared weights."""
         return f"{state.key} {task.name}"
@@ -178,7 +184,9 @@ class SharedWeights:
         stage = Stage(state, context, model)
         lesson = self.lesson(stage)
         model.penalty = None if strength is None else self.penalty(stage, strength)
-        scratch = context.scratch if strength is None or not context.scratch else context.scratch / f"{strength!r}"
+        scratch = (
+            context.scratch if strength is None or not context.scratch else context.scratch / f"strength-{strength!r}"
+        )
         heard = context.listener, context.label, scratch
         record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
         chosen, model.penalty = {"strength": strength} if strength is not None and model.penalty else {}, None

@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from experiments.strategies._routed import known_folders, routed_test, routing_objection
+from experiments.testing import test
 from fusion.composition import Request
 from fusion.fuse import fuse, fused_id, keep_fused
 from fusion.methods.warm_start import Settings as WarmStart
 from workbench.learning import Lesson, learn, open_adapter
 from workbench.sampling import draw
 from workbench.settings import Settings
+from workbench.store import key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from workbench.contracts import FitRecord, Task
+    from workbench.evaluation import Evaluation
     from workbench.model import TaskModel
     from workbench.store import StoredAdapter
 
@@ -29,11 +33,12 @@ WARM_START = "warm-start"
 
 
 class IsolatedSettings(Settings):
-    """How the adapter of a task begins."""
+    """How the adapter of a task begins, and how it is found again where nobody names the task."""
 
     init: Literal["fresh", "fused"] = Field(
         "fresh", description="fused: as the average of the adapters learned before, from which it trains on (LoRA only)"
     )
+    router: str | None = Field(None, description="finds the adapter where nobody names the task: prototype, …")
 
 
 class Isolated:
@@ -49,10 +54,12 @@ class Isolated:
     def objection(
         self, settings: IsolatedSettings, method: str, kinds: Sequence[str], scenario: Scenario
     ) -> str | None:
-        """Somebody has to name the task whose adapter answers; only LoRAs can begin as a composition."""
-        if not scenario.knows_task:
-            return "each task's own adapter answers, which takes a scenario that names the task (task-incremental)"
-        return f"init: fused needs method lora, not {method}" if settings.init == "fused" and method != "lora" else None
+        """Only LoRAs can begin as a composition; a router is needed where nobody names the task, and only there."""
+        if settings.init == "fused" and method != "lora":
+            return f"init: fused needs method lora, not {method}"
+        if scenario.knows_task:
+            return "each task is named in this scenario: leave 'router' out" if settings.router else None
+        return routing_objection(settings.router, method, kinds)
 
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Train an adapter for ``task``, or take it from the store, and add its id to the list."""
@@ -70,13 +77,27 @@ class Isolated:
         """Open the task's own adapter."""
         return open_adapter(self._stored(state, task, context), context.adaptation.backbone)
 
+    def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
+        """Let the task's own adapter answer, or, where nobody names the task, those that the router chooses."""
+        if context.settings.router:
+            return routed_test(context, self._all(state, context), task)
+        return test(model(), context.asked(task), context.adaptation.backbone, context.budget)
+
     def identity(self, state: State, task: Task, context: Context) -> str:
-        """The adapter's own identity: its files, the backbone below, the arithmetic."""
-        return self._stored(state, task, context).identity
+        """The adapter's own identity (its files, the backbone, the arithmetic); with a router, that of all of them."""
+        own = self._stored(state, task, context).identity
+        if not context.settings.router:
+            return own
+        return key([own, context.settings.router, [each.identity for each in self._all(state, context)]])
 
     def kept(self, state: State, context: Context) -> list[Path]:
-        """The adapters' folders."""
-        return [context.store.get(adapter).folder for adapter in _adapters(state).values()]
+        """The adapters' folders, and what the router knows of them."""
+        stored = self._all(state, context)
+        return [each.folder for each in stored] + (known_folders(context, stored) if context.settings.router else [])
+
+    def _all(self, state: State, context: Context) -> list[StoredAdapter]:
+        """Return the adapters of all tasks learned so far, in their order."""
+        return [context.store.verify(name) for name in _adapters(state).values()]
 
     def _stored(self, state: State, task: Task, context: Context) -> StoredAdapter:
         return context.store.verify(_adapters(state)[task.name])

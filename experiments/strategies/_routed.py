@@ -1,0 +1,97 @@
+"""Isolated adapters where nobody names the task: a router chooses one for each text, and that one answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.task_free import known_state
+from fusion.reading import KIND
+from fusion.route import part_key, reader_for, require_routable, route
+from fusion.routing import ROUTERS
+from tasks.union import starts
+from workbench.evaluation import Evaluation, predict
+from workbench.kinds import KINDS
+from workbench.learning import open_adapter
+from workbench.methods import METHODS
+from workbench.sampling import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from experiments.strategies import Context
+    from fusion.route import RoutingState
+    from workbench.contracts import Task
+    from workbench.store import StoredAdapter
+
+EVALUATION_ONLY = "oracle"
+
+
+def routing_objection(router: str | None, method: str, kinds: Sequence[str]) -> str | None:
+    """Return why adapters of ``method`` cannot be found by ``router``, or None."""
+    usable = [name for name in ROUTERS.names() if name != EVALUATION_ONLY]
+    if router not in usable:
+        given = f"there is no router {router!r}" if router else "nobody names the task in this scenario"
+        return f"{given}: set 'router' to one of {', '.join(usable)}"
+    library = METHODS.get(method).library
+    if library not in ROUTERS.get(router).libraries:
+        return f"router {router} does not know adapters of {library} ({method})"
+    others = sorted(set(kinds) - {KIND})
+    return f"a router finds adapters of kind {KIND}, not {', '.join(others)}" if others else None
+
+
+def routed_test(context: Context, adapters: Sequence[StoredAdapter], task: Task) -> Evaluation:
+    """Return what the adapters answer to the test split of ``task``, each text given to the one that the router picks.
+
+    Raises:
+        InputError: the adapters cannot be routed among.
+    """
+    began = time.perf_counter()
+    asked, kind = context.asked(task), KINDS.get(task.kind)
+    rows = draw(asked, context.budget, seed=0).splits["test"]
+    logits = _logits(_state(context, adapters), rows, context, len(asked.labels))
+    outcomes = kind.outcomes(rows, logits)
+    scores = kind.scores(outcomes, len(asked.labels))
+    return Evaluation(outcomes, scores, kind.digest(logits), time.perf_counter() - began)
+
+
+def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[Path]:
+    """Return where it is kept what the router knows of the adapters."""
+    router, reader = context.settings.router, reader_for(adapters, context.adaptation.backbone)
+    settings = ROUTERS.get(router).settings()
+    assert context.router_folder is not None
+    folders = [context.router_folder(part_key(router, settings, adapter, reader)) for adapter in adapters]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
+    router, backbone = context.settings.router, context.adaptation.backbone
+    require_routable(router, adapters, backbone)
+    by_name = {task.name: task for task in context.tasks}
+
+    def task_of(adapter: StoredAdapter) -> Task:
+        return draw(by_name[adapter.manifest.task.name], context.budget, context.seed)
+
+    assert context.router_folder is not None
+    folder, listener = context.router_folder, context.listener
+    return known_state(router, ROUTERS.get(router).settings(), adapters, backbone, folder, task_of, listener)
+
+
+def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:
+    """Return logits over all labels known by now (rows, labels); −∞ where the chosen adapter has none."""
+    chosen, backbone = route(state, rows).argmax(axis=1), state.reader.backbone
+    together = labels == len(context.tasks[0].labels)  # all tasks have the same labels; else they stand side by side
+    found = np.full((len(rows), labels), -np.inf, dtype=np.float32)
+    for column in np.unique(chosen):
+        places = np.flatnonzero(chosen == column)
+        model = open_adapter(state.adapters[column], backbone)
+        said = predict(model, rows.select(places), backbone.tokenizer, context.budget.max_length)
+        start = 0 if together else starts(context.tasks)[column]
+        found[places, start : start + said.shape[1]] = said
+    return found
