@@ -40,7 +40,8 @@ class Subject:
     """One task's model after a stage, opened when somebody looks.
 
     Attributes:
-        task: posed, whole.
+        task: whole, with the labels that the model's head has.
+        texts: what identifies the task's texts, whatever labels it is posed with.
         identity: what determines the model.
         learned: the same right after the task was learned; equal to ``identity`` where nothing has changed since.
         outcomes: the model's stored answers to the test split.
@@ -49,6 +50,7 @@ class Subject:
     """
 
     task: Task
+    texts: str
     identity: str
     learned: str
     outcomes: Callable[[], pd.DataFrame]
@@ -136,10 +138,11 @@ class Probing:
 
     def _key(self, subject: Subject, names: Sequence[str]) -> str:
         text = list(self.text) if "general-loss" in names else []
-        return key(["probes", list(names), subject.identity, subject.learned, text, *self._data(subject)])
+        posed = [subject.task.fingerprint, subject.identity, subject.learned]
+        return key(["probes", list(names), *posed, text, *self._data(subject)])
 
     def _data(self, subject: Subject) -> list[Any]:
-        return [subject.task.fingerprint, self.recipe.probe_examples, self.recipe.budget.max_length]
+        return [subject.texts, self.recipe.probe_examples, self.recipe.budget.max_length]
 
 
 def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, kinds: Sequence[str]) -> None:

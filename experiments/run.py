@@ -254,7 +254,8 @@ class Answering:
         bench = self.bench
         learned = Answering(replace(bench, step=bench.plan.learned(bench.step, self.task)), self.task)
         return Subject(
-            task=self.asked,
+            task=bench.strategy.taught(self.task, bench.context),
+            texts=self.task.fingerprint,
             identity=self.identity,
             learned=learned.identity,
             outcomes=lambda: pd.read_parquet(bench.workspace.outcomes(cell.evaluation)),

@@ -105,6 +105,9 @@ class Strategy(Protocol):
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Return the model that was taught ``task``, as it is in ``state``."""
 
+    def taught(self, task: Task, context: Context) -> Task:
+        """Return ``task``, whole, with the labels that the head of its model has."""
+
     def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
         """Return what is answered to the test split of ``task`` in ``state``.
 

@@ -167,6 +167,10 @@ class SharedWeights:
         head = context.adaptation.stored_head(_file(folder, head_name(context, task)), task.kind, len(asked.labels))
         return context.adaptation.load(folder / "body", head, task.kind)
 
+    def taught(self, task: Task, context: Context) -> Task:
+        """Return the task as it is posed now."""
+        return context.asked(task)
+
     def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
         """Run the model over the test split."""
         return test(model(), context.asked(task), context.adaptation.backbone, context.budget)

@@ -77,6 +77,10 @@ class Isolated:
         """Open the task's own adapter."""
         return open_adapter(self._stored(state, task, context), context.adaptation.backbone)
 
+    def taught(self, task: Task, context: Context) -> Task:
+        """Return the task as it is: its adapter knows of no other."""
+        return task
+
     def tested(self, state: State, task: Task, context: Context, model: Callable[[], TaskModel]) -> Evaluation:
         """Let the task's own adapter answer, or, where nobody names the task, those that the router chooses."""
         if context.settings.router:
