@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
 from workbench.errors import InputError
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.learning import Lesson, open_adapter
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
@@ -118,9 +117,7 @@ class Workbench:
             TrainingError: the fit failed; nothing was stored.
         """
         label = f"{lesson.task.name} · {lesson.adaptation.method}"
-        scratch = self.workspace.scratch(lesson.key)
-        adapter = learn(lesson, self.workspace.adapters, self.listener, label, scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
+        adapter = self.workspace.learned(lesson, self.listener, label)
         found = tested(self.workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         return Trained(adapter, found, majority(lesson.task, lesson.budget))
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -42,7 +43,10 @@ from workbench.processes import is_first
 from workbench.store import AdapterStore
 
 if TYPE_CHECKING:
+    from workbench.contracts import Listener
     from workbench.evaluation import Evaluation
+    from workbench.learning import Lesson
+    from workbench.store import StoredAdapter
 
 OUTCOME = TypeAdapter(StageOutcome)
 FIT = TypeAdapter(FitRecord)
@@ -82,6 +86,19 @@ class Workspace:
     def scratch(self, key: str) -> Path:
         """Return where a fit that takes long keeps its checkpoints until it is done."""
         return self.root / "fits" / key
+
+    def learned(self, lesson: Lesson, listener: Listener, label: str) -> StoredAdapter:
+        """Return a lesson's adapter from the store, trained if it is not there yet; its checkpoints are cleared away.
+
+        Raises:
+            TrainingError: the fit failed; nothing was stored.
+        """
+        from workbench.learning import learn  # torch and all: who reads a report does not need it
+
+        scratch = self.scratch(lesson.key)
+        stored = learn(lesson, self.adapters, listener, label, scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return stored
 
     def router(self, key: str) -> Path:
         """Return the folder of what a router knows of one adapter."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusion.compatibility import require_compatible
-from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
-from fusion.target import model_on, needs_head
+from fusion.target import fitted_head, model_on, needs_head
 from workbench.adaptation import Adaptation
 from workbench.contracts import FitRecord
 from workbench.errors import InputError
-from workbench.evaluation import evaluate, features
+from workbench.evaluation import evaluate
 from workbench.learning import describe, keep, versions
 from workbench.memory import PeakMemory
 from workbench.store import CompositionReference, StoredAdapter, key
@@ -109,9 +108,7 @@ def with_head(composed: Composed, request: Request) -> Fused:
         found = evaluate(model, rows, len(target.labels), tokenizer, length)
         likelihood = float(found.outcomes["log_likelihood"].mean())
         return _closed(model, composed, found.scores[model.kind.metric], likelihood, OWN)
-    train = target.splits["train"]
-    seen, unseen = (features(model, part, tokenizer, length) for part in (train, rows))
-    fitted = fit_head(seen, train["label"][:], unseen, rows["label"][:], len(target.labels))
+    fitted = fitted_head(model, request)
     model.head = fitted.head.eval()
     facts = {"inverse_regularisation": fitted.inverse_regularisation}
     kept = replace(composed, facts={**composed.facts, **facts})

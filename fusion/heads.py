@@ -23,6 +23,9 @@ ABSENT = -30.0  # logit of a label without examples; the others' sum is 0, so th
 STEPS = 1000
 
 
+Criterion = Literal["accuracy", "likelihood"]
+
+
 @dataclass(frozen=True)
 class FittedHead:
     """A head, and how it was chosen.
@@ -46,7 +49,7 @@ def fit_head(
     validation_features: Features,
     validation_labels: Sequence[int],
     labels: int,
-    by: Literal["accuracy", "likelihood"] = "accuracy",
+    by: Criterion = "accuracy",
 ) -> FittedHead:
     """Return the multinomial logistic regression that does best on the validation split.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from fusion.composition import Request
+    from fusion.heads import Criterion, FittedHead
     from workbench.contracts import FitRecord, Task
     from workbench.model import Penalty
     from workbench.settings import MethodSettings
@@ -58,21 +59,19 @@ def needs_head(model: TaskModel) -> bool:
     return bool(model.head.state_dict())
 
 
+def fitted_head(model: TaskModel, request: Request, by: Criterion = "accuracy") -> FittedHead:
+    """Return a head for the target, fitted on the model's frozen features; ``by`` picks its strength."""
+    task, tokenizer, length = required(request), request.backbone.tokenizer, request.budget.max_length
+    splits = [task.splits[name] for name in ("train", "validation")]
+    (seen, known), (unseen, held) = ((features(model, rows, tokenizer, length), rows["label"][:]) for rows in splits)
+    return fit_head(seen, known, unseen, held, len(task.labels), by)
+
+
 def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
     """Return the model under a head fitted on its frozen features, or as it is where its head is not fitted."""
     if not needs_head(model):
         return model
-    task, tokenizer, length = required(request), request.backbone.tokenizer, request.budget.max_length
-    train, validation = task.splits["train"], task.splits["validation"]
-    fitted = fit_head(
-        features(model, train, tokenizer, length),
-        train["label"][:],
-        features(model, validation, tokenizer, length),
-        validation["label"][:],
-        len(task.labels),
-        by="likelihood",
-    )
-    return model_on(request, model.body, fitted.head)
+    return model_on(request, model.body, fitted_head(model, request, "likelihood").head)
 
 
 def begin(body: nn.Module, request: Request) -> Begun:

@@ -31,7 +31,7 @@ from experiments.provenance import provenance
 from fusion.composition import ones, uniform
 from fusion.dense import blocks
 from fusion.lowrank import LowRank, Merged, Update, weighted_sum
-from fusion.methods import dare_ties, knots, ties
+from fusion.methods import dare, dare_ties, knots, ties
 from workbench.assets import write_whole
 from workbench.memory import MB, PeakMemory
 
@@ -137,7 +137,7 @@ def _elected(name: str, model: Any, updates: list[Update], rank: int) -> dict[st
         own: Any = ties.Settings(rank=rank, density=DENSITY, scope="module")
         run: Callable[[list[Update]], Merged] = lambda given: ties.merge(given, weights, own, 0)  # noqa: E731
     else:
-        own = dare_ties.Settings(rank=rank, drop=1 - DENSITY)
+        own = dare.Settings(rank=rank, drop=1 - DENSITY)
         run = lambda given: dare_ties.merge(given, weights, own, 0)  # noqa: E731
     measured, _ = _own(lambda: run(updates), repeats=1)
     first = {pair.shape: module for module, pair in updates[0].items()}  # one module of each shape is checked

@@ -17,7 +17,6 @@ from fusion.compatibility import require_compatible
 from fusion.diagnostics import diagnose
 from fusion.fuse import fused_id, keep_fused
 from fusion.lora import read
-from workbench.learning import learn
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
@@ -62,10 +61,13 @@ class FusionRun:
                 families = self.families(seed)
                 record = with_sources(record, self.plan, seed, families)
                 for trial in self.plan.trials(seed, families):
+                    known = self.workspace.trials.get(trial.key) is not None
                     self.result(trial)
                     record = replace(record, cells=(*record.cells, _cell(trial)))
-                    if is_first():
+                    if is_first() and not known:
                         record.save(self.workspace.experiment(self.plan.name))
+                if is_first():
+                    record.save(self.workspace.experiment(self.plan.name))
                 self.hear(record)
         return record
 
@@ -132,11 +134,8 @@ class FusionRun:
         return result
 
     def _source(self, lesson: Lesson) -> StoredAdapter:
-        scratch = self.workspace.scratch(lesson.key)
         label = f"{lesson.task.name} · {lesson.adaptation.method} · seed {lesson.seed}"
-        stored = learn(lesson, self.workspace.adapters, self.listener, label, scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
-        return stored
+        return self.workspace.learned(lesson, self.listener, label)
 
     def _retains(self, trial: Trial) -> bool:
         """Whether to test on the sources' tasks: compositions, once a seed, on the first target with most examples."""

@@ -1,24 +1,20 @@
-"""dare-ties: drop entries at random and rescale, then elect signs and average what agrees."""
+"""dare-ties: drop entries at random and rescale, then elect signs and average what agrees.
+
+The settings are those of dare: random dropping stands in the place of trimming.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.composition import Composition, arithmetic
 from fusion.dense import densely
 from fusion.lowrank import Merged, Update
+from fusion.methods.dare import Settings
 from fusion.pruning import drop_, elect
-
-
-class Settings(MergeSettings):
-    """As for dare; random dropping stands in the place of trimming."""
-
-    drop: float = Field(0.5, ge=0, lt=1, description="p, the share of entries that are dropped")
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

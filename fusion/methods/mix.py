@@ -24,7 +24,7 @@ class Settings(CompositionSettings):
     """The learning rate is that of the weights and of the head alike."""
 
     per: Per = Field("layer", description="whether modules share weights: all of them, those of a layer, or none")
-    learning_rate: float = Field(1e-2, gt=0)
+    learning_rate: float = Field(5e-3, gt=0)
     rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
 
 

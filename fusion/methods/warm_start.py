@@ -29,7 +29,7 @@ class Settings(CompositionSettings):
 
     start: tuple[str, ...] = Field(("average",), min_length=1)
     rank: int = Field(8, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(5e-3, gt=0)
 
     @field_validator("start", mode="before")
     @classmethod

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Settings(MethodSettings):
     """How the fusion layer is trained; what it fuses are the adapters that ``workbench fuse`` is given."""
 
-    learning_rate: float = 5e-4
+    learning_rate: float = 2e-3
     regularization: float = Field(0.01, ge=0, description="λ of the penalty λ ‖I − V‖²")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the attention scores, while training")
 
