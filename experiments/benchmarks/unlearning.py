@@ -1,19 +1,27 @@
 """Does subtracting a task's update remove the task, and nothing else?
 
     python -m experiments.benchmarks.unlearning quickstart --out FILE.json
+    python -m experiments.benchmarks.unlearning reasoning-3 --start joint --learning-rate 0.002 --out FILE.json
 
-For every task of a list, a LoRA is trained with the recipe's budget. Heads for all tasks are logistic regressions on
-the features of the bare backbone, and stay as they are. Then θ₀ − λ ΔW is formed by the composition ``negate`` for each
-λ of a grid, with ΔW of one task. λ is picked on validation: of those under which the other tasks lose at most
-one point on average, the one whose forgotten task comes nearest to chance (or below it: an answer that is wrong more
-often than chance is knowledge with its sign turned, so the distance counts on both sides). Test scores at that λ are
-reported for the forgotten task and for all others.
+For every task of a list, a LoRA is trained with the recipe's budget. What it is subtracted from is the bare backbone,
+or a LoRA that learned all tasks at once (``--start joint``). Heads for all tasks, where the kind has any, are logistic
+regressions on the features of what is started from, and stay as they are. Then ΔW of one task is taken away λ times,
+by the composition ``negate``, for each λ of a grid. λ is picked on validation: of those under which the other tasks
+lose at most one point on average, the one whose forgotten task comes nearest to chance (or below it: an answer that is
+wrong more often than chance is knowledge with its sign turned, so the distance counts on both sides). Chance is the
+score of the most frequent label; of free answers, what the bare backbone scores. Test scores at that λ are reported
+for the forgotten task and for all others.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,30 +30,31 @@ import typer
 
 from experiments.benchmarks.single_task import plan_for
 from experiments.provenance import provenance
+from experiments.recipe import find_recipe
+from experiments.routing import ALL
 from experiments.testing import majority
 from experiments.workspace import Workspace
 from fusion.composition import Request
 from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
+from tasks.union import pooled, union
 from workbench.assets import write_whole
 from workbench.contracts import Silent
 from workbench.evaluation import evaluate, features
 from workbench.kinds import KINDS
-from workbench.learning import Lesson, learn
+from workbench.learning import Lesson
 from workbench.model import TaskModel
-from workbench.sampling import draw
+from workbench.sampling import EVALUATION_SEED, draw, stratified
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import nn
 
     from experiments.plan import Plan
     from workbench.contracts import Task
+    from workbench.settings import Budget
     from workbench.store import StoredAdapter
 
-TASKS = "bbc-news,election-tweets,20news-3,20news-4"
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+STRENGTHS = "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3"
 SPARED = 0.01  # what the other tasks may lose on validation, on average
 
 
@@ -54,8 +63,9 @@ class Forgotten:
     """Test scores before and after one task was subtracted with strength λ.
 
     Attributes:
-        chance: score of always answering the most frequent label.
+        chance: what somebody scores who does not know the task.
         others: task → (before, after).
+        curve: strength → task → validation score.
     """
 
     task: str
@@ -73,17 +83,37 @@ class Forgotten:
         return max(before - after for before, after in self.others.values())
 
 
+class Start(StrEnum):
+    """What a task is subtracted from."""
+
+    BACKBONE = "backbone"
+    JOINT = "joint"
+
+
 def main(
-    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe, for its backbone and budget.")],
+    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe, for its backbone, tasks and budget.")],
     out: Annotated[Path, typer.Option(help="JSON file for the results.")],
     workspace: Annotated[Path, typer.Option(help="Where the adapters are kept.")] = Path(".workbench"),
-    tasks: Annotated[str, typer.Option(help="Tasks, with commas; each is forgotten once.")] = TASKS,
+    tasks: Annotated[str | None, typer.Option(help="Tasks, with commas; each is forgotten once.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "0,1,2",
+    start: Annotated[Start, typer.Option(help="What a task is subtracted from.")] = Start.BACKBONE,
+    strengths: Annotated[str, typer.Option(help="λ, with commas.")] = STRENGTHS,
+    learning_rate: Annotated[float | None, typer.Option(help="Of the LoRAs [default: the method's].")] = None,
+    validation_examples: Annotated[int | None, typer.Option(help="To pick λ on [default: the budget's].")] = None,
+    test_examples: Annotated[int | None, typer.Option(help="Of each task [default: the budget's].")] = None,
 ) -> None:
     """Measure, and print what was forgotten and what was kept."""
-    plan = plan_for(recipe, tasks.split(","), ["lora"])
-    found = [one for seed in seeds.split(",") for one in forget_each(plan, int(seed), Workspace(workspace.absolute()))]
-    command = f"python -m experiments.benchmarks.unlearning {recipe} --tasks {tasks} --seeds {seeds}"
+    plan = plan_for(recipe, tasks.split(",") if tasks else find_recipe(recipe).data["tasks"], ["lora"])
+    grid = [0.0, *(float(each) for each in strengths.split(","))]
+    place = Workspace(workspace.absolute())
+    found = [
+        one
+        for seed in seeds.split(",")
+        for one in Unlearning(
+            plan, int(seed), place, start, learning_rate, {"validation": validation_examples, "test": test_examples}
+        ).each(grid)
+    ]
+    command = shlex.join(["python", "-m", "experiments.benchmarks.unlearning", *sys.argv[1:]])
     document = {
         "provenance": provenance(command),
         "budget": plan.recipe.budget.model_dump(mode="json"),
@@ -112,24 +142,109 @@ def summarise(found: list[Forgotten]) -> dict[str, dict[str, float]]:
     }
 
 
-def forget_each(plan: Plan, seed: int, workspace: Workspace) -> list[Forgotten]:
-    """Return what becomes of all tasks when each of them is subtracted in turn."""
-    budget = plan.recipe.budget
-    drawn = [draw(task, budget, seed) for task in plan.tasks]
-    bare = plan.backbone.load()
-    models = {task.name: _on_frozen_features(plan, bare, task) for task in drawn}
-    found = []
-    for task in plan.tasks:
-        lesson = Lesson(task, plan.adaptation(plan.contenders[0]), budget, seed)
-        source = learn(lesson, workspace.adapters, Silent(), task.name, workspace.scratch(lesson.key))
-        curve = {strength: _scores(plan, _body(plan, source, strength), models, drawn) for strength in STRENGTHS}
-        chance = majority(task, budget)
-        picked = pick({each: curve[each]["validation"] for each in STRENGTHS}, task.name, chance)
-        before, after = curve[0.0]["test"], curve[picked]["test"]
-        others = {name: (before[name], after[name]) for name in models if name != task.name}
-        told = {f"{each:g}": curve[each]["test"] for each in STRENGTHS}
-        found.append(Forgotten(task.name, seed, picked, before[task.name], after[task.name], chance, others, told))
-    return found
+@dataclass(frozen=True)
+class Unlearning:
+    """All tasks of a plan, forgotten one at a time, with one seed."""
+
+    plan: Plan
+    seed: int
+    workspace: Workspace
+    start: Start
+    learning_rate: float | None
+    examples: Mapping[str, int | None]
+
+    def each(self, strengths: Sequence[float]) -> Iterator[Forgotten]:
+        """Yield what becomes of all tasks when each of them is subtracted in turn; ``strengths`` begin with 0."""
+        before = self._scores(0.0, None, "test")
+        untouched = self._scores(0.0, None, "validation")
+        for task in self.plan.tasks:
+            source = self._learned(task, self.plan.recipe.budget)
+            further = {each: self._scores(each, source, "validation") for each in strengths[1:]}
+            curve = {0.0: untouched, **further}
+            chance = self._chance[task.name]
+            picked = pick(curve, task.name, chance)
+            after = self._scores(picked, source, "test")
+            others = {name: (before[name], after[name]) for name in before if name != task.name}
+            told = {f"{strength:g}": scores for strength, scores in curve.items()}
+            gone = before[task.name], after[task.name]
+            yield Forgotten(task.name, self.seed, picked, *gone, chance, others, told)
+
+    @cached_property
+    def _chance(self) -> dict[str, float]:
+        if all(task.labels for task in self.plan.tasks):
+            return {task.name: majority(task, self.plan.recipe.budget) for task in self.plan.tasks}
+        return self._scored(self.plan.backbone.load(), "test")
+
+    @cached_property
+    def _drawn(self) -> list[Task]:
+        """The tasks to learn from, with as many validation and test examples as are asked for."""
+        return [self._to_test(draw(task, self.plan.recipe.budget, self.seed), task) for task in self.plan.tasks]
+
+    def _to_test(self, drawn: Task, whole: Task) -> Task:
+        splits = dict(drawn.splits)
+        for name, size in self.examples.items():
+            if size:
+                splits[name] = stratified(whole.splits[name], size, EVALUATION_SEED)
+        return replace(drawn, splits=splits)
+
+    @cached_property
+    def _joint(self) -> StoredAdapter:
+        """A LoRA that learned all tasks at once, under one head where they have labels."""
+        drawn = [draw(task, self.plan.recipe.budget, self.seed) for task in self.plan.tasks]
+        together = union if drawn[0].labels else pooled
+        return self._learned(together(drawn, f"joint-{len(drawn)}"), self.plan.recipe.budget.model_copy(update=ALL))
+
+    @cached_property
+    def _heads(self) -> dict[str, nn.Module]:
+        """Each task's head: fitted on the features of what is started from, or the backbone's own."""
+        body = self._body(0.0, None)
+        return {task.name: self._head(body, task) for task in self._drawn}
+
+    def _learned(self, task: Task, budget: Budget) -> StoredAdapter:
+        adaptation = self.plan.adaptation(self.plan.contenders[0])
+        if self.learning_rate:
+            settings = adaptation.settings.model_copy(update={"learning_rate": self.learning_rate})
+            adaptation = replace(adaptation, settings=settings)
+        return self.workspace.learned(Lesson(task, adaptation, budget, self.seed), Silent(), task.name)
+
+    def _body(self, strength: float, source: StoredAdapter | None) -> nn.Module:
+        kept = (self._joint,) if self.start is Start.JOINT else ()
+        subtracted = (source,) if source and strength else ()
+        if not kept and not subtracted:
+            return self.plan.backbone.load()
+        card, sources = COMPOSITIONS.get("negate"), (*kept, *subtracted)
+        wanted = {"scale": strength, "minuend": "first" if kept else "backbone"}
+        heard = self.plan.recipe.budget, self.seed, Silent(), sources[-1].id
+        request = Request(sources, None, self.plan.backbone, self._precision, *heard)
+        return card.compose(request, card.settings.model_validate(wanted)).body
+
+    def _scores(self, strength: float, source: StoredAdapter | None, split: str) -> dict[str, float]:
+        return self._scored(self._body(strength, source), split)
+
+    def _scored(self, body: nn.Module, split: str) -> dict[str, float]:
+        found, length = {}, self.plan.recipe.budget.max_length
+        for task in self._drawn:
+            model = self._model(body, self._heads[task.name], task)
+            tokenizer = self.plan.backbone.tokenizer
+            scores = evaluate(model, task.splits[split], len(task.labels), tokenizer, length).scores
+            found[task.name] = scores[model.kind.metric]
+        return found
+
+    def _head(self, body: nn.Module, task: Task) -> nn.Module:
+        plan = self.plan
+        head = KINDS.get(task.kind).head(plan.backbone, len(task.labels))
+        if not head.state_dict():
+            return head
+        model, parts = self._model(body, head, task), [task.splits[name] for name in ("train", "validation")]
+        seen, unseen = (features(model, rows, plan.backbone.tokenizer, plan.recipe.budget.max_length) for rows in parts)
+        return fit_head(seen, parts[0]["label"][:], unseen, parts[1]["label"][:], len(task.labels)).head
+
+    def _model(self, body: nn.Module, head: nn.Module, task: Task) -> TaskModel:
+        return TaskModel(body, head, KINDS.get(task.kind), self.plan.backbone.pooling, self._precision).eval()
+
+    @property
+    def _precision(self) -> Any:
+        return self.plan.adaptation(self.plan.contenders[0]).precision
 
 
 def pick(scores: Mapping[float, Mapping[str, float]], task: str, chance: float) -> float:
@@ -141,41 +256,6 @@ def pick(scores: Mapping[float, Mapping[str, float]], task: str, chance: float) 
         if fmean(scores[0.0][name] - each[name] for name in others) <= SPARED
     ]
     return min(spared, key=lambda strength: (abs(scores[strength][task] - chance), strength))
-
-
-def _on_frozen_features(plan: Plan, body: nn.Module, task: Task) -> TaskModel:
-    kind, backbone = KINDS.get(task.kind), plan.backbone
-    model = TaskModel(body, kind.head(backbone, len(task.labels)), kind, backbone.pooling, _precision(plan)).eval()
-    parts = [task.splits[name] for name in ("train", "validation")]
-    seen, unseen = (features(model, rows, backbone.tokenizer, plan.recipe.budget.max_length) for rows in parts)
-    model.head = fit_head(seen, parts[0]["label"][:], unseen, parts[1]["label"][:], len(task.labels)).head.eval()
-    return model
-
-
-def _body(plan: Plan, source: StoredAdapter, strength: float) -> nn.Module:
-    if not strength:
-        return plan.backbone.load()
-    request = Request((source,), None, plan.backbone, _precision(plan), plan.recipe.budget, 0, Silent(), source.id)
-    card = COMPOSITIONS.get("negate")
-    return card.compose(request, card.settings.model_validate({"scale": strength})).body
-
-
-def _scores(
-    plan: Plan, body: nn.Module, models: Mapping[str, TaskModel], tasks: list[Task]
-) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {"validation": {}, "test": {}}
-    for task in tasks:
-        fitted = models[task.name]
-        model = TaskModel(body, fitted.head, fitted.kind, fitted.pooling, fitted.precision).eval()
-        for split in found:
-            rows, length = task.splits[split], plan.recipe.budget.max_length
-            scores: dict[str, Any] = evaluate(model, rows, len(task.labels), plan.backbone.tokenizer, length).scores
-            found[split][task.name] = scores[model.kind.metric]
-    return found
-
-
-def _precision(plan: Plan) -> Any:
-    return plan.adaptation(plan.contenders[0]).precision
 
 
 if __name__ == "__main__":
