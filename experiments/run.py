@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from experiments.probing import Probing, Subject
+from experiments.bench import Bench, is_learned, outcome_file
 from experiments.provenance import provenance
 from experiments.record import Record
-from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
-from experiments.testing import evaluation_key, majority
-from workbench import assets
-from workbench.contracts import Cell, Cost, StageOutcome
-from workbench.kinds import KINDS
+from experiments.testing import majority
 from workbench.sampling import draw
-from workbench.store import key, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from experiments.plan import Plan, Step
-    from experiments.strategies import Strategy
     from experiments.workspace import Workspace
-    from workbench.contracts import CellStatus, Listener, Task
-    from workbench.evaluation import Evaluation
-    from workbench.model import TaskModel
+    from workbench.contracts import Listener
 
 
 def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, after: Callable[[Record], None]) -> Record:
@@ -60,208 +44,6 @@ def pending(plan: Plan, workspace: Workspace) -> list[Step]:
             waiting.append(step)
             needed.add(step.before or "")
     return waiting[::-1]
-
-
-def is_learned(step: Step, workspace: Workspace) -> bool:
-    """Return whether the state after ``step`` is there with all its parts."""
-    folder = workspace.step(step.key) / "state"
-    parts = STRATEGIES.get(step.contender.strategy).disposable
-    return folder.exists() and all((folder / name).exists() for name in parts)
-
-
-def outcome_file(plan: Plan, step: Step) -> str:
-    """Return the name of a step's outcome, which tells what was measured.
-
-    At the end of a stream kept answers are verified; probes and the schedule of tests are the recipe's own.
-    """
-    recipe = plan.recipe
-    final = "-final" if step.stage == len(plan.tasks) else ""
-    probes = [recipe.probes, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
-    own = key([*probes, recipe.evaluate_every])[:8] if probes or recipe.evaluate_every > 1 else ""
-    return f"outcome{final}{'-' if own else ''}{own}.json"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One step on the bench: what is to be learned, and everything that takes part."""
-
-    plan: Plan
-    step: Step
-    workspace: Workspace
-    listener: Listener
-
-    @property
-    def strategy(self) -> Strategy:
-        """The way the stream is learned."""
-        return STRATEGIES.get(self.step.contender.strategy)
-
-    @cached_property
-    def context(self) -> Context:
-        """What the strategy may use."""
-        adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
-        store, scratch = self.workspace.adapters, self.workspace.scratch(self.step.key)
-        strategy, given = STRATEGIES.get(self.step.contender.strategy).settings, self.step.contender.settings
-        return Context(
-            settings=strategy.model_validate({name: given[name] for name in strategy.model_fields}),
-            adaptation=adaptation,
-            budget=budget,
-            seed=self.step.seed,
-            store=store,
-            listener=self.listener,
-            label=self.step.label,
-            scenario=SCENARIOS.get(self.plan.recipe.scenario),
-            tasks=self.step.tasks,
-            scratch=scratch,
-            router_folder=self.workspace.router,
-        )
-
-    @property
-    def before(self) -> State:
-        """The state that the step starts from."""
-        before = self.step.before
-        return State(self.workspace.step(before) / "state" if before else None, before or "")
-
-    @property
-    def after(self) -> State:
-        """The state that the step leaves."""
-        return State(self.workspace.step(self.step.key) / "state", self.step.key)
-
-    def work(self) -> None:
-        """Learn the step's task, test the tasks learned so far, probe, and write the outcome down."""
-        self.learn()
-        probing = Probing(self.plan.recipe, self.plan.backbone, self.workspace, self.plan.text)
-        cells = []
-        for task in self.step.tasks:  # one model at a time
-            answering = Answering(self, task)
-            if self._is_due(answering):
-                cells.append(self.cell(answering))
-                probing.look(answering.subject(cells[-1]), newest=task is self.step.task)
-        fit = self.workspace.fit(self.step.key)
-        cost = Cost(
-            train_seconds=fit.seconds,
-            peak_memory_mb=fit.peak_memory_mb,
-            trainable_parameters=fit.trainable_parameters,
-            stored_bytes=sum(size(path) for path in self.strategy.kept(self.after, self.context)),
-        )
-        outcome = StageOutcome(
-            strategy=self.step.contender.label,
-            seed=self.step.seed,
-            order=self.step.order,
-            stage=self.step.stage,
-            task=self.step.task.name,
-            cells=tuple(cells),
-            cost=cost,
-            validation=fit.validation,
-            probes=probing.found,
-            probe_seconds=probing.seconds,
-        )
-        self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
-        if self.plan.recipe.keep_states == "last" and self.before.folder:
-            for name in self.strategy.disposable:
-                assets.remove_whole(self.before.folder / name)
-
-    def learn(self) -> None:
-        """Learn the step's task if that has not been done, or if what was learned was dropped since."""
-        folder = self.workspace.step(self.step.key)
-        if not is_learned(self.step, self.workspace):
-            if self.step.before:
-                replace(self, step=self.plan.previous(self.step)).learn()
-            with assets.written_whole(folder) as place:
-                (place / "state").mkdir()
-                fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
-                (place / "fit.json").write_text(json.dumps(asdict(fit), indent=2), encoding="utf-8")
-                for name in self.strategy.disposable if folder.exists() else ():
-                    (place / "state" / name).rename(folder / "state" / name)
-            shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
-
-    def cell(self, answering: Answering) -> Cell:
-        """Return R[stage, task].
-
-        A model that is the same as after the stage before is not run again: its score is carried over, and at the end
-        of the stream all its logits are recomputed from what is stored and compared bit for bit.
-        """
-        began = time.perf_counter()
-        task, kept = answering.task, answering.kept
-        evaluation = answering.evaluation
-        stored = self.workspace.evaluation(evaluation)
-        status: CellStatus = "carried" if kept else "measured"
-        if stored is None:
-            stored, status = self.workspace.save_evaluation(evaluation, answering.tested()), "measured"
-        elif kept and self._is_last:
-            found = answering.tested()
-            status = "verified"
-            if found.logits_sha256 != stored.logits_sha256:
-                self.listener.say(f"{self.step.label}: the kept model of {task.name!r} no longer gives the same logits")
-                evaluation, status = key([evaluation, self.step.key]), "measured"
-                stored = self.workspace.save_evaluation(evaluation, found)
-        score = stored.scores[KINDS.get(task.kind).metric]
-        seconds = time.perf_counter() - began
-        return Cell(task.name, self.step.stage, score, stored.examples, status, seconds, evaluation)
-
-    @property
-    def _is_last(self) -> bool:
-        return self.step.stage == len(self.plan.tasks)
-
-    def _is_due(self, answering: Answering) -> bool:
-        """Return whether a task is tested: the newest one always, and whatever costs nothing."""
-        scheduled = self.step.stage % self.plan.recipe.evaluate_every == 0 or self._is_last
-        return scheduled or answering.kept or answering.task is self.step.task
-
-
-@dataclass(frozen=True)
-class Answering:
-    """One of the tasks learned so far, and the model that answers for it after a step."""
-
-    bench: Bench
-    task: Task
-
-    @cached_property
-    def asked(self) -> Task:
-        """The task as the scenario poses it now."""
-        return self.bench.context.asked(self.task)
-
-    @cached_property
-    def identity(self) -> str:
-        """What determines the model."""
-        return self.bench.strategy.identity(self.bench.after, self.task, self.bench.context)
-
-    @cached_property
-    def model(self) -> TaskModel:
-        """The model, opened from what is stored."""
-        return self.bench.strategy.model_for(self.bench.after, self.task, self.bench.context)
-
-    @property
-    def kept(self) -> bool:
-        """Whether it is the model of the stage before, and the question is the same."""
-        bench = self.bench
-        if self.task is bench.step.task or not bench.step.before:
-            return False
-        before = Answering(replace(bench, step=bench.plan.previous(bench.step)), self.task)
-        return (before.identity, before.asked.fingerprint) == (self.identity, self.asked.fingerprint)
-
-    @property
-    def evaluation(self) -> str:
-        """Key of its test."""
-        return evaluation_key(self.identity, self.asked, self.bench.plan.recipe.budget)
-
-    def tested(self) -> Evaluation:
-        """Answer the test split."""
-        bench = self.bench
-        return bench.strategy.tested(bench.after, self.task, bench.context, lambda: self.model)
-
-    def subject(self, cell: Cell) -> Subject:
-        """Return what probes look at; ``cell`` is the task's test after this step."""
-        bench = self.bench
-        learned = Answering(replace(bench, step=bench.plan.learned(bench.step, self.task)), self.task)
-        return Subject(
-            task=bench.strategy.taught(self.task, bench.context),
-            texts=self.task.fingerprint,
-            identity=self.identity,
-            learned=learned.identity,
-            outcomes=lambda: pd.read_parquet(bench.workspace.outcomes(cell.evaluation)),
-            outcomes_learned=lambda: pd.read_parquet(bench.workspace.outcomes(learned.evaluation)),
-            open=lambda: self.model,
-        )
 
 
 def _reference(plan: Plan, step: Step) -> dict[str, Any]:

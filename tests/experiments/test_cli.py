@@ -289,7 +289,7 @@ def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.Mon
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.run.test", interrupt)
+    monkeypatch.setattr("experiments.workspace.Workspace.save_evaluation", interrupt)
     code, _, err = call("run", str(recipe))
     assert code == 130
     assert "the same command goes on" in err
