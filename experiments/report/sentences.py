@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from experiments.report.frontier import Frontier
 
 
+FORGET_NOTHING = ("isolated", "joint")
+
+
 def other_verdicts(report: Report) -> list[str]:
     """Return the sentences on every strategy but the reference and the one that the verdict is about."""
     first = headline(report.record, report.strategies)
@@ -22,8 +25,25 @@ def other_verdicts(report: Report) -> list[str]:
 
 
 def frontier_sentences(report: Report) -> list[str]:
-    """Return, for each strategy with several learning rates, which one single-task validation picks."""
-    return [f"{label}: {_picked(frontier)}" for label, frontier in report.frontier.items()]
+    """Return which learning rate single-task validation picks for each strategy that was run with several.
+
+    Strategies that forget, and were run at one rate only, are named: what is said of them holds at that rate.
+    """
+    sentences = [f"{label}: {_picked(frontier)}" for label, frontier in report.frontier.items()]
+    alone = {
+        one.label: one.contender.settings["learning_rate"]
+        for one in report.strategies
+        if one.label not in report.frontier
+        and one.contender.strategy not in FORGET_NOTHING
+        and "learning_rate" in one.contender.settings
+    }
+    if alone:
+        told = ", ".join(f"{label} ({rate:g})" for label, rate in alone.items())
+        sentences.append(
+            f"Run at one learning rate only: {told}. How much is forgotten hangs on it; "
+            "'frontier' in a recipe adds others."
+        )
+    return sentences
 
 
 def _picked(frontier: Frontier) -> str:
