@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.report.comparison import reading
-from experiments.report.figures import COLOURS, FAINT, MARKERS, STYLE, short
+from experiments.report.figures import COLOURS, FAINT, STYLE, look, short
 from experiments.report.fusion_figures import attention_map, diagnostics_map, weight_bars
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
         for index, row in enumerate([*plain, *ranked[:3]]):
             style = "--" if row.role in ("fresh", "full", "frozen") else "-"
             scores = [100 * (row.standings[key].score or float("nan")) for key in keys]
-            colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+            colour, marker = look(index)
             axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=row.label)
         axes.set_xticks(range(len(keys)), keys)
         axes.set_xlabel("labelled examples of the target (K)")

@@ -51,6 +51,12 @@ STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot 
 }
 
 
+def look(place: int) -> tuple[str, str]:
+    """Return colour and marker of the line at ``place``; beyond eight, colours come again with other markers."""
+    turn = place // len(COLOURS)
+    return COLOURS[place % len(COLOURS)], MARKERS[(place + 3 * turn) % len(MARKERS)]
+
+
 def png(figure: Figure) -> bytes:
     """Return the figure as PNG without date or version in it."""
     buffer = io.BytesIO()
@@ -151,7 +157,7 @@ def forgetting_curves(report: Report) -> Figure:
 def _curve(axes: Axes, report: Report, column: int) -> None:
     stages = np.arange(len(report.record.tasks) + 1)
     for place, strategy in enumerate(report.strategies):
-        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        colour, marker = look(place)
         seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
         mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
         measured = np.isfinite(mean)
@@ -188,12 +194,12 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
                 100 * (learned.mean or 0.0),
                 xerr=half_width(lost),
                 yerr=half_width(learned),
-                color=COLOURS[place % len(COLOURS)],
+                color=look(place)[0],
                 capsize=3,
                 linewidth=1.3,
                 fmt="none",
             )
-            style: dict[str, Any] = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+            style: dict[str, Any] = dict(zip(("color", "marker"), look(place), strict=True))
             at = ([100 * (lost.mean or 0.0)], [100 * (learned.mean or 0.0)])
             axes.plot(*at, markersize=7, linestyle="none", label=short(strategy.label), **style)
         axes.margins(0.15)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from experiments.report.figures import COLOURS, FAINT, INK, MARKERS, STYLE, half_width, short
+from experiments.report.figures import FAINT, INK, STYLE, half_width, look, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def frontier_figure(report: Report) -> Figure | None:
 
 
 def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
-    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    colour, marker = look(place)
     shown = [(point, at) for point in frontier.points if (at := _at(point))]
     axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
     axes.plot([], [], color=colour, marker=marker, markersize=6, label=short(label))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from experiments.report.figures import COLOURS, FAINT, MARKERS, STYLE, short
+from experiments.report.figures import FAINT, STYLE, look, short
 from experiments.report.probing import PANELS, profiles
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def _line(axes: Axes, line: Mapping[int, Interval], place: int) -> None:
     bounds = {layer: (one.low, one.high) for layer, one in line.items() if one.low is not None and one.high is not None}
     if bounds:
         low, high = zip(*bounds.values(), strict=True)
-        axes.fill_between([*bounds], low, high, color=COLOURS[place % len(COLOURS)], alpha=0.15, linewidth=0)
+        axes.fill_between([*bounds], low, high, color=look(place)[0], alpha=0.15, linewidth=0)
     axes.plot([*line], [one.mean for one in line.values() if one.mean is not None], **_style(place))
 
 
 def _style(place: int) -> dict[str, Any]:
-    look = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
-    return {**look, "markersize": 4, "linewidth": 1.5}
+    colour, marker = look(place)
+    return {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}

@@ -27,6 +27,12 @@ def recall(folder: Path | None) -> Dataset | None:
     return Dataset(pq.read_table(path)) if path and path.is_file() else None
 
 
+def save(memory: Dataset, folder: Path) -> None:
+    """Write the memory into a state's folder."""
+    # not Dataset.to_parquet: that draws a progress bar into whatever is on the screen
+    pq.write_table(memory.with_format("arrow")[:], folder / FILE)
+
+
 def by_task(memory: Dataset | None) -> dict[str, Dataset]:
     """Return the remembered rows of each task, without the column that names it."""
     if memory is None:

@@ -53,7 +53,7 @@ class Replay(SharedWeights):
         before = sum(len(task.splits["train"]) for task in stage.earlier)
         memory, name = _memory.recall(stage.state.folder), stage.task.name
         kept = _memory.remember(memory, rows, name, settings.memory, settings.policy, before, context.seed)
-        kept.to_parquet(str(folder / _memory.FILE))
+        _memory.save(kept, folder)
 
     def worth_keeping(self, stage: Stage) -> Dataset:
         """Return the task's training rows as they may be remembered."""
