@@ -62,8 +62,8 @@ def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
         if frontier.picked is point:
             axes.plot(x, y, marker="o", markersize=14, markerfacecolor="none", markeredgecolor=INK, zorder=4)
         offset = (7, 6 if rank % 2 else -11)  # neighbours on different sides of the line
-        look: dict[str, Any] = {"size": 7.5, "color": colour, "zorder": 5, "path_effects": HALO}
-        axes.annotate(f"{point.learning_rate:g}", (x, y), offset, textcoords="offset points", **look)
+        text: dict[str, Any] = {"size": 7.5, "color": colour, "zorder": 5, "path_effects": HALO}
+        axes.annotate(f"{point.learning_rate:g}", (x, y), offset, textcoords="offset points", **text)
 
 
 def _at(point: Point) -> tuple[float, float] | None:
