@@ -121,6 +121,8 @@ class Bench:
             validation=fit.validation,
             probes=probing.found,
             probe_seconds=probing.seconds,
+            chosen=fit.chosen,
+            trials=fit.trials,
         )
         self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
         if self.plan.recipe.keep_states == "last" and self.before.folder:

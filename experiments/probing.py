@@ -96,16 +96,14 @@ class Probing:
 
     def _of(self, subject: Subject, newest: bool) -> dict[str, Mapping[str, float]]:
         names = [name for name in self.recipe.probes if newest or PROBES.get(name).scope == "task"]
-        if not names:
-            return {}
-        known = self.workspace.probe(self._key(subject, names)) / "values.json"
-        if known.is_file():
-            values: dict[str, Mapping[str, float]] = json.loads(known.read_text(encoding="utf-8"))
-            return values
-        context = self._context(subject)
-        found = {name: PROBES.get(name).measure(subject.model, context) for name in names}
-        assets.write_whole(known, json.dumps({name: dict(values) for name, values in found.items()}, indent=1))
-        return found
+        files = {name: self.workspace.probe(self._key(subject, name)) / "values.json" for name in names}
+        missing = [name for name in names if not files[name].is_file()]
+        context = self._context(subject) if missing else None
+        for name in missing:
+            assert context is not None
+            found = dict(PROBES.get(name).measure(subject.model, context))
+            assets.write_whole(files[name], json.dumps(found, indent=1))
+        return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in files.items()}
 
     def _context(self, subject: Subject) -> ProbeContext:
         size = self.recipe.probe_examples
@@ -136,10 +134,9 @@ class Probing:
         """Return where the hidden states stand that a task's model had when the task was learned."""
         return self.workspace.probe(key(["hidden", subject.learned, *self._data(subject)]))
 
-    def _key(self, subject: Subject, names: Sequence[str]) -> str:
-        text = list(self.text) if "general-loss" in names else []
+    def _key(self, subject: Subject, name: str) -> str:
         posed = [subject.task.fingerprint, subject.identity, subject.learned]
-        return key(["probes", list(names), *posed, text, *self._data(subject)])
+        return key(["probe", name, *posed, list(self.text), *self._data(subject)])
 
     def _data(self, subject: Subject) -> list[Any]:
         return [subject.texts, self.recipe.probe_examples, self.recipe.budget.max_length]

@@ -255,6 +255,8 @@ class StageOutcome:
         validation: its score on the validation split.
         probes: probe → quantity → value; a quantity of one task's model is called ``TASK/quantity``.
         probe_seconds: what the probes took.
+        chosen: hyper-parameters that the strategy chose at this stage, by name.
+        trials: from how many fits.
     """
 
     strategy: str
@@ -267,6 +269,8 @@ class StageOutcome:
     probes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     order: int = 0
     probe_seconds: float = 0.0
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    trials: int = 1
 
 
 class Listener(Protocol):

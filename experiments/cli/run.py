@@ -31,8 +31,8 @@ def run(
 ) -> None:
     """Run RECIPE, or go on with it where it was stopped.
 
-    Shipped: quickstart (a stream of tasks), fuse-new-task (a comparison of compositions). What is finished, in this run
-    or another, is not done again.
+    Shipped: quickstart, 20news-10, reasoning-3 (streams of tasks), fuse-new-task (a comparison of compositions).
+    What is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
     from experiments.terminal.progress import progress

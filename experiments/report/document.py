@@ -65,6 +65,7 @@ class ReplicationReport:
             "statuses": self.statuses,
             "metrics": dict(self.metrics),
             "finished": self.finished,
+            "chosen": [dict(outcome.chosen) for outcome in self.outcomes],
         }
 
 
@@ -102,6 +103,13 @@ class StrategyReport:
     def label(self) -> str:
         """The name that the recipe gives it."""
         return self.contender.label
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What was chosen on validation at each stage of the first replication, by hyper-parameter, in words."""
+        outcomes = self.replications[0].outcomes if self.replications else ()
+        names = dict.fromkeys(name for outcome in outcomes if outcome.trials > 1 for name in outcome.chosen)
+        return {name: ", ".join(f"{one.chosen[name]:g}" for one in outcomes if name in one.chosen) for name in names}
 
     @property
     def own_order(self) -> tuple[ReplicationReport, ...]:
