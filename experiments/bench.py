@@ -140,6 +140,7 @@ class Bench:
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
                 (place / "fit.json").write_text(json.dumps(asdict(fit), indent=2), encoding="utf-8")
                 for name in self.strategy.disposable if folder.exists() else ():
+                    assets.remove_whole(folder / "state" / name)  # a part that came back before the process was killed
                     (place / "state" / name).rename(folder / "state" / name)
             shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
 

@@ -43,7 +43,7 @@ def pending(plan: Plan, workspace: Workspace) -> list[Step]:
         if (not tested or step.key in needed) and not is_learned(step, workspace):
             waiting.append(step)
             needed.add(step.before or "")
-    return waiting[::-1]
+    return list({step.key: step for step in waiting[::-1]}.values())  # orders that begin alike share their steps
 
 
 def _reference(plan: Plan, step: Step) -> dict[str, Any]:

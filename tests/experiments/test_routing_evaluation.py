@@ -64,7 +64,7 @@ def test_an_answer_counts_where_task_and_label_are_right(backbone: Backbone, wor
     adapters = [learned(task, backbone, workspace) for task in TASKS]
     own = own_answers(adapters, TASKS, backbone, BUDGET)
     settings = ROUTERS.get("oracle").settings()
-    state = known_state("oracle", settings, adapters, backbone, workspace, lambda _: TASKS[0], Silent())
+    state = known_state("oracle", settings, adapters, backbone, workspace.router, lambda _: TASKS[0], Silent())
 
     told = routed(state, TASKS, own, BUDGET)
     assert told.routing_accuracy == 1.0
@@ -83,7 +83,7 @@ def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, work
         return by_id[adapter.id]
 
     def state() -> RoutingState:
-        return known_state("mahalanobis", settings, adapters, backbone, workspace, task_of, Silent())
+        return known_state("mahalanobis", settings, adapters, backbone, workspace.router, task_of, Silent())
 
     found = routed(state(), TASKS, own, BUDGET)
     assert found.routing_accuracy > 0.7

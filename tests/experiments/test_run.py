@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import experiments.strategies.sequential
+import experiments.strategies._shared
 import workbench.learning
 from experiments.plan import Plan, make_plan
 from experiments.record import Record
@@ -80,8 +80,9 @@ def test_second_run_trains_and_tests_nothing(plan: Plan, tmp_path: Path, monkeyp
         raise AssertionError("something was done twice")
 
     monkeypatch.setattr(workbench.learning, "fit", never)
-    monkeypatch.setattr(experiments.strategies.sequential, "fit", never)
-    monkeypatch.setattr("experiments.run.test", never)
+    monkeypatch.setattr(experiments.strategies._shared, "fit", never)
+    for module in ("_shared", "isolated"):
+        monkeypatch.setattr(f"experiments.strategies.{module}.test", never)
     assert scores(do(plan, tmp_path / "ws")) == scores(first)
 
 
@@ -97,7 +98,7 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"keep_states": keep}))
     undisturbed = scores(do(plan, tmp_path / "undisturbed"))
     fits: list[str] = []
-    for module in (workbench.learning, experiments.strategies.sequential):
+    for module in (workbench.learning, experiments.strategies._shared):
         original = module.fit
         monkeypatch.setattr(module, "fit", lambda *a, _f=original: fits.append(a[-1]) or _f(*a))
     real = Path.rename, Path.replace

@@ -1,0 +1,135 @@
+"""o-lora: orthogonal LoRAs side by side, and the sum that is stored."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.strategies import STRATEGIES
+from experiments.strategies.o_lora import NOW, PAST, OLora, overlap, summed
+from fusion import lora
+from fusion.lowrank import Update
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.stages import START, adapted, at, context_for, opened, walk
+from workbench.backbone import Backbone
+from workbench.contracts import Task
+from workbench.evaluation import predict
+from workbench.model import Batch
+from workbench.settings import Budget
+
+RANK = 2
+
+
+@pytest.fixture
+def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
+    return task, other_task, make_task("fruits", FRUITS, SUBJECTS)
+
+
+def cosine(update: Update) -> float:
+    """Σ ‖A_past A_nowᵀ‖² ÷ Σ ‖A_past‖² ‖A_now‖² over modules, of the last pair against all before it."""
+    above = below = 0.0
+    for pair in update.values():
+        past, now = pair.a[:-RANK], pair.a[-RANK:]
+        above += float((past @ now.T).square().sum())
+        below += float(past.square().sum() * now.square().sum())
+    return above / below
+
+
+def dense_sum(body: Any) -> dict[str, torch.Tensor]:
+    """s B A of both LoRAs of each module, added up."""
+    layers = {name: module for name, module in body.named_modules() if hasattr(module, "lora_B")}
+    return {
+        name.removeprefix(lora.PREFIX): sum(
+            layer.scaling[each] * layer.lora_B[each].weight.detach() @ layer.lora_A[each].weight.detach()
+            for each in (PAST, NOW)
+        )
+        for name, layer in layers.items()
+    }
+
+
+def test_strength_makes_the_inputs_orthogonal(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    strategy, found = STRATEGIES.get("o-lora"), {}
+    for strength in (0.0, 10.0):
+        settings, folder = strategy.settings(strength=strength), tmp_path / str(strength)
+        context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], folder, settings)
+        *_, state = walk(strategy, context, folder)
+        assert state.folder
+        found[strength] = cosine(lora.read(state.folder / "body"))
+    assert found[10.0] < found[0.0] / 20
+
+
+def test_stored_sum_is_past_plus_now_and_keeps_the_past(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = STRATEGIES.get("o-lora")
+    adaptation = adapted("lora", backbone, rank=RANK, alpha=6)  # s = 3: rounding would show
+    context = context_for(adaptation, budget, tasks, tmp_path, strategy.settings())
+    save, seen = OLora.save, []
+
+    def noted(self: OLora, stage: Any, folder: Path) -> None:
+        rows = stage.task.splits["validation"]
+        logits = predict(stage.model, rows, backbone.tokenizer, budget.max_length)
+        seen.append((logits, dense_sum(stage.model.body) if stage.state.folder else {}))
+        save(self, stage, folder)
+
+    monkeypatch.setattr(OLora, "save", noted)
+    states = walk(strategy, context, tmp_path)
+    updates = [lora.read(state.folder / "body") for state in states if state.folder]
+    for stage, (state, update, (logits, dense)) in enumerate(zip(states, updates, seen, strict=True), start=1):
+        assert {pair.rank for pair in update.values()} == {stage * RANK}
+        model = strategy.model_for(state, tasks[stage - 1], at(context, stage))
+        rows = tasks[stage - 1].splits["validation"]
+        np.testing.assert_allclose(
+            predict(model, rows, backbone.tokenizer, budget.max_length), logits, rtol=1e-4, atol=1e-5
+        )
+        for name, whole in dense.items():
+            torch.testing.assert_close(update[name].b @ update[name].a, whole, rtol=1e-5, atol=1e-7)
+        assert not dense or dense.keys() == update.keys()
+    for before, after in pairwise(updates):
+        for name, pair in before.items():
+            assert torch.equal(after[name].a[: pair.rank], pair.a)
+            assert torch.equal(after[name].b[:, : pair.rank], pair.b)
+
+
+def test_new_pair_alone_is_trained_and_begins_elsewhere(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    strategy, budget = STRATEGIES.get("o-lora"), budget.model_copy(update={"epochs": 1})
+    context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks, tmp_path, strategy.settings())
+    states = walk(strategy, at(context, 2), tmp_path)
+    began: list[torch.Tensor] = []
+    for stage, state in enumerate([START, *states], start=1):
+        model = opened(strategy, at(context, stage), state).model
+        trained = {name for name in model.trainable() if name.startswith("body.")}
+        assert trained
+        assert all(f".{NOW}." in name for name in trained)
+        assert len(trained) == 2 * 4, "A and B of query and value in two layers"
+        layer = next(module for module in model.body.modules() if hasattr(module, "lora_B"))
+        began.append(layer.lora_A[NOW].weight.detach().clone())
+        assert not layer.lora_B[NOW].weight.any(), "the sum is at first what it was"
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.allclose(began[one], began[other])
+
+
+def test_overlap_is_the_squared_frobenius_norm(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    strategy, budget = STRATEGIES.get("o-lora"), budget.model_copy(update={"epochs": 1})
+    context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], tmp_path, strategy.settings())
+    assert strategy.penalty(opened(strategy, at(context, 1), START), 1.0) is None
+    (state,) = walk(strategy, at(context, 1), tmp_path)
+    stage = opened(strategy, context, state)
+    found = overlap(Batch(stage.model, torch.zeros(1), None)).item()
+    expected = sum(
+        float((pair.a[:RANK].double() @ pair.a[RANK:].double().T).square().sum())
+        for pair in summed(stage.model.body).values()
+    )
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert expected > 0

@@ -1,0 +1,106 @@
+"""What a plan makes of orders, of a frontier and of strategies that learn all at once; which cells are tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.plan import Plan, make_plan
+from experiments.report.summary import summarise
+from experiments.run import pending, run
+from experiments.strategies import STRATEGIES
+from experiments.workspace import Workspace
+from tests.streams import write_recipe
+from workbench.contracts import Silent
+from workbench.settings import read
+
+NAMES = ("animals", "halves", "fruits")
+
+
+def planned(bert: Path, folder: Path, *changes: str) -> Plan:
+    return make_plan(read(write_recipe(folder, bert)).set(["seeds=[0]", *changes]), [folder / "tasks"])
+
+
+def orders(plan: Plan) -> list[tuple[str, ...]]:
+    return [tuple(task.name for task in order) for order in plan.orders]
+
+
+def test_orders_are_seeded_permutations_and_the_first_is_the_recipes(bert: Path, tmp_path: Path) -> None:
+    found = orders(planned(bert, tmp_path, "orders=4"))
+    assert found[0] == NAMES
+    assert len(set(found)) == 4
+    assert {tuple(sorted(order)) for order in found} == {tuple(sorted(NAMES))}
+    assert found == orders(planned(bert, tmp_path, "orders=4"))
+    assert found[:2] == orders(planned(bert, tmp_path, "orders=2")), "more orders leave the first ones as they are"
+    assert len(orders(planned(bert, tmp_path, "orders=50"))) == 6, "three tasks have no more"
+
+
+def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
+    plan = planned(bert, tmp_path, "orders=6")
+    for label in ("isolated", "sequential"):
+        own = [step for step in plan.steps if step.contender.label == label]
+        keys = {tuple(task.name for task in step.tasks): set() for step in own}
+        for step in own:
+            keys[tuple(task.name for task in step.tasks)].add(step.key)
+        assert len(own) == 6 * 3
+        assert all(len(each) == 1 for each in keys.values()), "equal beginnings, equal keys"
+        assert len(set.union(*keys.values())) == len(keys) == 3 + 6 + 6
+        for step in own:
+            assert (step.before is None) == (step.stage == 1)
+            if step.before:
+                assert plan.previous(step).tasks == step.tasks[:-1]
+            first = plan.learned(step, step.tasks[0])
+            assert (first.order, first.stage) == (step.order, 1)
+
+
+def test_all_at_once_is_one_step_from_the_pretrained_weights(bert: Path, tmp_path: Path) -> None:
+    change = "strategies.joint={strategy: joint, method: full, learning_rate: 0.003}"
+    plan = planned(bert, tmp_path, "orders=2", "seeds=[0, 1]", change)
+    own = [step for step in plan.steps if step.contender.label == "joint"]
+    assert STRATEGIES.get("joint").stages == "last"
+    assert [(step.seed, step.order, step.stage, step.before) for step in own] == [
+        (seed, order, 3, None) for seed in (0, 1) for order in (0, 1)
+    ]
+    sequential = [step for step in plan.steps if step.contender.label == "sequential" and step.seed == step.order == 0]
+    assert plan.updates(own[0]) == sum(plan.updates(step) for step in sequential), "as many passes as the stream"
+
+
+def test_last_row_alone_is_there_where_all_is_learned_at_once(bert: Path, tmp_path: Path) -> None:
+    change = "strategies={joint: {strategy: joint, method: full, learning_rate: 0.003}}"
+    plan = planned(bert, tmp_path, change, "reference=joint", "budget.epochs=1")
+    report = summarise(run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None))
+    matrix = report.strategies[0].matrix
+    assert [[score is not None for score in row] for row in matrix[1:]] == [[False] * 3, [False] * 3, [True] * 3]
+
+
+def test_frontier_is_the_entry_at_other_rates(bert: Path, tmp_path: Path) -> None:
+    plan = planned(bert, tmp_path, "frontier={sequential: [0.001, 0.003, 0.01]}")
+    own, *others = [one for one in plan.contenders if one.strategy == "sequential"]
+    assert own.frontier is None
+    assert [one.label for one in others] == ["sequential @ 0.001", "sequential @ 0.01"], "its own rate is there already"
+    for one in others:
+        assert one.frontier == "sequential"
+        assert {**one.settings, "learning_rate": own.settings["learning_rate"]} == own.settings
+    steps = {one.label: {step.key for step in plan.steps if step.contender == one} for one in (own, *others)}
+    assert len(set.union(*steps.values())) == 9
+
+
+@pytest.mark.parametrize(("every", "second"), [(1, [0, 1]), (2, [0, 1]), (3, [1])])
+def test_earlier_tasks_are_tested_as_often_as_the_recipe_says(
+    every: int, second: list[int], bert: Path, tmp_path: Path
+) -> None:
+    change = "strategies={one: {strategy: sequential, method: full, learning_rate: 0.003}}"
+    plan = planned(bert, tmp_path, change, "reference=one", "budget.epochs=1", f"evaluate_every={every}")
+    record = run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None)
+    cells = {one.stage: [NAMES.index(cell.task) for cell in one.cells] for one in record.outcomes}
+    assert cells == {1: [0], 2: second, 3: [0, 1, 2]}
+
+
+def test_steps_that_orders_share_are_planned_once(bert: Path, tmp_path: Path) -> None:
+    entry = "tried: {strategy: sequential, method: full}"
+    plan = planned(bert, tmp_path, "orders=6", f"strategies={{{entry}}}", "reference=tried")
+    waiting = [step.key for step in pending(plan, Workspace(tmp_path / "space"))]
+    assert len(plan.steps) == 6 * 3
+    assert sorted(waiting) == sorted({step.key for step in plan.steps})
+    assert len(waiting) == 3 + 6 + 6, "three first tasks, six pairs, six orders"

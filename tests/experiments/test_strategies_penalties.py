@@ -1,0 +1,130 @@
+"""What ewc and l2-to-start add to the loss, against closed forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from experiments.strategies import STRATEGIES, State
+from experiments.strategies._shared import Stage
+from experiments.strategies._weights import body_weights, distance
+from experiments.strategies.ewc import FILE, fisher
+from tests.stages import START, adapted, at, context_for, opened
+from workbench.backbone import Backbone
+from workbench.contracts import Task
+from workbench.kinds import KINDS
+from workbench.model import Batch, TaskModel
+from workbench.settings import Budget
+
+WIDTH = 5
+
+
+class Linear(nn.Module):
+    """A body whose only trained weights are one matrix W: a token's state is W e, e its frozen embedding."""
+
+    def __init__(self, words: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("embeddings", torch.randn(words, 4, generator=generator))
+        self.weight = nn.Parameter(torch.randn(WIDTH, 4, generator=generator))
+
+    def forward(self, input_ids: Tensor, **_: Tensor) -> Any:
+        return SimpleNamespace(last_hidden_state=self.get_buffer("embeddings")[input_ids] @ self.weight.T)
+
+
+@pytest.fixture
+def softmax_regression(backbone: Backbone, task: Task, budget: Budget, tmp_path: Path) -> Stage:
+    """A stage whose model is softmax regression on mean embeddings, seen through a fixed head."""
+    settings = STRATEGIES.get("ewc").settings(examples=1000, decay=0.5)
+    context = context_for(adapted("full", backbone), budget, (task,), tmp_path, settings)
+    torch.manual_seed(1)
+    body, head = Linear(len(backbone.tokenizer)), nn.Linear(WIDTH, 2)
+    return Stage(START, context, TaskModel(body, head, KINDS.get("classification"), "mean", "fp32").eval())
+
+
+def closed_form(stage: Stage) -> Tensor:
+    """mean over x of Σ_y p_y (Vᵀ(e_y − p))² ⊗ x̄², for log p_y = log softmax(V W x̄ + c)_y."""
+    body, head, tokenizer = stage.model.body, stage.model.head, stage.context.adaptation.backbone.tokenizer
+    sums = torch.zeros(WIDTH, 4)
+    rows = stage.task.splits["train"]["text"][:]
+    with torch.no_grad():
+        for text in rows:
+            mean = body.get_buffer("embeddings")[tokenizer(text)["input_ids"]].mean(dim=0)  # (4,)
+            p = head(body.get_parameter("weight") @ mean).softmax(dim=-1)  # (2,)
+            for label in range(2):
+                towards = torch.eye(2)[label] - p
+                pulled = head.get_parameter("weight").T @ towards  # (WIDTH,)
+                sums += p[label] * torch.outer(pulled, mean).square()
+    return sums / len(rows)
+
+
+def test_fisher_information_is_that_of_softmax_regression(softmax_regression: Stage) -> None:
+    found = fisher(softmax_regression, examples=1000)
+    assert set(found) == {"weight"}
+    torch.testing.assert_close(found["weight"], closed_form(softmax_regression))
+    some = fisher(softmax_regression, examples=8)
+    assert not torch.allclose(some["weight"], found["weight"]), "a mean over fewer examples"
+
+
+def test_fisher_information_is_summed_online(softmax_regression: Stage, tmp_path: Path) -> None:
+    """F ← γ F + Fₜ, γ = 1/2 here."""
+    strategy, old = STRATEGIES.get("ewc"), torch.rand(WIDTH, 4)
+    for name in ("before", "after", "first"):
+        (tmp_path / name).mkdir()
+    save_file({"weight": old}, tmp_path / "before" / FILE)
+    later = Stage(State(tmp_path / "before", "one"), softmax_regression.context, softmax_regression.model)
+    strategy.remember(softmax_regression, tmp_path / "first")
+    strategy.remember(later, tmp_path / "after")
+    own = closed_form(softmax_regression)
+    torch.testing.assert_close(load_file(tmp_path / "first" / FILE)["weight"], own)
+    torch.testing.assert_close(load_file(tmp_path / "after" / FILE)["weight"], 0.5 * old + own)
+
+
+def test_ewc_penalty_is_the_weighted_square(softmax_regression: Stage, tmp_path: Path) -> None:
+    strategy, importance, moved = STRATEGIES.get("ewc"), torch.rand(WIDTH, 4), torch.randn(WIDTH, 4)
+    assert strategy.penalty(softmax_regression, 3.0) is None, "nothing at the first stage"
+    save_file({"weight": importance}, tmp_path / FILE)
+    model = softmax_regression.model
+    penalty = strategy.penalty(Stage(State(tmp_path, "one"), softmax_regression.context, model), 3.0)
+    batch = Batch(model, torch.zeros(1), None)
+    assert penalty(batch) == 0
+    with torch.no_grad():
+        model.body.get_parameter("weight").add_(moved)
+        model.head.get_parameter("weight").add_(1.0)  # heads are not held
+    torch.testing.assert_close(penalty(batch), 3.0 / 2 * (importance * moved.square()).sum())
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_l2_penalty_is_the_distance_from_before_the_first_task(
+    method: str, backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    strategy, adaptation = STRATEGIES.get("l2-to-start"), adapted(method, backbone)
+    context = context_for(adaptation, budget, (task, other_task), tmp_path)
+    first = opened(strategy, at(context, 1), START)
+    penalty, batch = strategy.penalty(first, 0.1), Batch(first.model, torch.zeros(1), None)
+    assert penalty(batch) == 0
+    with torch.no_grad():
+        for parameter in first.model.body.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.01)
+    count = sum(each.numel() for each in body_weights(first.model.body).values())
+    expected = torch.tensor(0.1 * count * 0.01**2)
+    torch.testing.assert_close(penalty(batch), expected, rtol=1e-3, atol=0)
+    adaptation.library.save(first.model.body, tmp_path / "state" / "body")
+    second = opened(strategy, context, State(tmp_path / "state", "one"))
+    again = strategy.penalty(second, 0.1)(Batch(second.model, torch.zeros(1), None))
+    torch.testing.assert_close(again, expected, rtol=1e-3, atol=0, msg="the second stage is held to the same start")
+
+
+def test_distance_follows_the_weights_to_another_device() -> None:
+    """A fit may move the model after its penalty was made; the device ``meta`` stands for a GPU."""
+    body = nn.Linear(2, 2)
+    start, importance = body_weights(body), body_weights(body)
+    assert distance(body.to("meta"), start, importance).device.type == "meta"
+    assert {each.device.type for each in (*start.values(), *importance.values())} == {"meta"}

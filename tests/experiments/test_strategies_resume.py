@@ -1,0 +1,143 @@
+"""Every strategy, stopped in the middle of every fit and let go on: the same numbers and the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workbench.best_epoch
+from experiments.plan import make_plan
+from experiments.run import run
+from experiments.workspace import Workspace
+from tests.experiments.test_strategies import ENTRIES
+from tests.streams import write_recipe
+from workbench.assets import digest
+from workbench.contracts import Silent
+from workbench.settings import read
+
+
+class Stop(BaseException):
+    """Not an Exception, like KeyboardInterrupt: nothing may swallow it."""
+
+
+class Stopper(Silent):
+    """Stops each fit once, in its second epoch."""
+
+    def __init__(self) -> None:
+        self.stopped: set[str] = set()
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        def advance(step: int, epoch: float, loss: float) -> None:
+            if label not in self.stopped and epoch > 1.2:
+                self.stopped.add(label)
+                raise Stop
+
+        yield advance
+
+
+@pytest.mark.parametrize(("keep", "names"), [("all", list(ENTRIES)), ("last", ["ewc", "der-plus-plus"])])
+def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
+    keep: str, names: list[str], bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbench.best_epoch, "CHECKPOINT_SECONDS", 0.0)  # else no fit here is long enough for one
+    entries = ", ".join(f"{name}: {ENTRIES[name]}" for name in names)
+    changes = [
+        "tasks=[animals, halves]",
+        "seeds=[0]",
+        "budget.epochs=2",
+        "budget.train_examples=24",
+        f"strategies={{{entries}}}",
+    ]
+    changes += [f"reference={names[0]}", f"keep_states={keep}"]
+    plan = make_plan(read(write_recipe(tmp_path, bert)).set(changes), [tmp_path / "tasks"])
+
+    def all_there_is(root: Path, listener: Any) -> tuple[list[Any], dict[str, str]]:
+        record = run(plan, Workspace(root), listener, "test", lambda _: None)
+        numbers = [
+            (one.strategy, one.stage, one.validation, [(cell.task, cell.score, cell.evaluation) for cell in one.cells])
+            for one in record.outcomes
+        ]
+        steps = [step.key for step in plan.steps]
+        states = {key: digest(root / "steps" / key / "state") for key in steps}
+        kept = {file.parent.name: file.read_bytes() for file in root.glob("evaluations/*/outcomes.parquet")}
+        return [numbers, kept], states
+
+    undisturbed = all_there_is(tmp_path / "undisturbed", Silent())
+    stopper, lives = Stopper(), 0
+    while True:
+        try:
+            found = all_there_is(tmp_path / "stopped", stopper)
+            break
+        except Stop:
+            lives += 1
+            assert lives < 100
+    assert lives == len(stopper.stopped) == len(plan.steps) == 2 * len(names) - ("joint" in names)
+    assert found == undisturbed
+    assert not list((tmp_path / "stopped" / "fits").glob("*/*")), "no checkpoint is left behind"
+    if keep == "last":
+        dropped = {"memory.parquet", "fisher.safetensors", "body"}
+        left = {
+            path.name
+            for step in plan.steps
+            if step.stage == 1
+            for path in (tmp_path / "stopped" / "steps" / step.key / "state").iterdir()
+        }
+        assert not left & dropped
+
+
+def test_stream_with_several_dropped_parts_is_taken_up_again(bert: Path, tmp_path: Path) -> None:
+    """A stream that goes on from a state without its body and its memory learns them anew, to the same numbers."""
+    entries = ", ".join(f"{name}: {ENTRIES[name]}" for name in ("ewc", "der-plus-plus"))
+    changes = [
+        "seeds=[0]",
+        "budget.epochs=1",
+        "budget.train_examples=24",
+        f"strategies={{{entries}}}",
+        "reference=ewc",
+        "keep_states=last",
+    ]
+    document = read(write_recipe(tmp_path, bert)).set(changes)
+    first = make_plan(document.set(["tasks=[animals, halves]"]), [tmp_path / "tasks"])
+    branch = make_plan(document.set(["tasks=[animals, fruits]", "name=branch"]), [tmp_path / "tasks"])
+
+    def scores(plan: Any, root: Path) -> list[Any]:
+        record = run(plan, Workspace(root), Silent(), "test", lambda _: None)
+        return [[(cell.task, cell.score) for cell in one.cells] for one in record.outcomes]
+
+    undisturbed = scores(branch, tmp_path / "undisturbed")
+    scores(first, tmp_path / "space")
+    assert scores(branch, tmp_path / "space") == undisturbed
+
+
+def test_parts_that_come_back_may_be_interrupted_between_two_of_them(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ["seeds=[0]", "budget.epochs=1", f"strategies={{ewc: {ENTRIES['ewc']}}}", "reference=ewc"]
+    document = read(write_recipe(tmp_path, bert)).set([*changes, "keep_states=last"])
+    one, other = (
+        make_plan(document.set([f"tasks=[animals, {second}]", f"name={second}"]), [tmp_path / "tasks"])
+        for second in ("halves", "fruits")
+    )
+
+    def go(plan: Any) -> Any:
+        return run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None)
+
+    go(one)  # drops the parts of its first stage, which the other stream shares
+    rename = Path.rename
+
+    def stop_after_the_body(self: Path, target: Path) -> Path:
+        moved = rename(self, target)
+        if self.name == Path(target).name == "body":
+            monkeypatch.setattr(Path, "rename", rename)
+            raise Stop
+        return moved
+
+    monkeypatch.setattr(Path, "rename", stop_after_the_body)
+    with pytest.raises(Stop):
+        go(other)
+    assert [outcome.stage for outcome in go(other).outcomes] == [1, 2]
