@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from workbench.errors import InputError, UnknownNameError
 from workbench.registry import Documents
-from workbench.settings import Budget, Document, Settings, read
+from workbench.settings import Budget, Document, Settings, read, unique
 
 RECIPES = Documents("recipe", [Path(__file__).parent / "recipes"])
 
@@ -36,13 +36,7 @@ class Recipe(Settings):
     evaluate_every: int = Field(1, ge=1, description="earlier tasks are tested after each so many stages, and the last")
     keep_states: Literal["all", "last"] = "all"
 
-    @field_validator("tasks", "seeds", "probes")
-    @classmethod
-    def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        twice = sorted({str(value) for value in values if values.count(value) > 1})
-        if twice:
-            raise ValueError(f"named more than once: {', '.join(twice)}")
-        return values
+    _unique = field_validator("tasks", "seeds", "probes")(unique)
 
 
 def find_recipe(name: str) -> Document:

@@ -25,6 +25,14 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
+def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return ``values``; for a field whose entries have to differ. Raises ValueError where one comes twice."""
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"named more than once: {', '.join(twice)}")
+    return values
+
+
 class Budget(Settings):
     """What one fit may spend; the same for every strategy of a recipe."""
 

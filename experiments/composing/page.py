@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from typing import TYPE_CHECKING
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from experiments.composing.figures import figures
 from experiments.composing.text import difference
 from experiments.composing.verdict import verdict
-from experiments.report import wording
-from experiments.report.figures import DPI, png
+from experiments.report.figures import png
+from experiments.report.pages import Picture, environment, picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,15 +48,11 @@ def files(report: FusionReport) -> dict[str, bytes]:
 def page(report: FusionReport, drawn: Mapping[str, bytes] | None = None) -> str:
     """Return the page; ``drawn`` are the figures as PNG where they are at hand already."""
     drawn = {name: png(figure) for name, figure in figures(report).items()} if drawn is None else drawn
-    loader = PackageLoader("experiments", "report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": wording.number, "seconds": wording.seconds, "count": wording.count}
-    environment.filters |= {"megabytes": wording.megabytes, "difference": difference}
+    templates = environment()
+    templates.filters["difference"] = difference
     overall = report.overall
     rows = [row for row in report.rows if row.standings[overall].score is not None]
-    return environment.get_template("fusion.html").render(
+    return templates.get_template("fusion.html").render(
         report=report,
         record=report.record,
         verdict=verdict(report),
@@ -73,17 +65,11 @@ def page(report: FusionReport, drawn: Mapping[str, bytes] | None = None) -> str:
             for one in report.retained
         },
         pictures=[_picture(name, image) for name, image in drawn.items()],
-        plural=wording.plural,
     )
 
 
-def _picture(name: str, image: bytes) -> dict[str, object]:
+def _picture(name: str, image: bytes) -> Picture:
     kind, _, rest = name.partition("-")
     known = name if name in CAPTIONS else kind
-    (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
-    return {
-        "title": TITLES[known] if known in (name, "diagnostics") else f"{TITLES[known]} {rest}",
-        "caption": CAPTIONS[known],
-        "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
-        "width": round(pixels * 96 / DPI),
-    }
+    title = TITLES[known] if known in (name, "diagnostics") else f"{TITLES[known]} {rest}"
+    return picture(name, image, title, CAPTIONS[known], title)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from workbench.settings import Budget, Settings
+from workbench.settings import Budget, Settings, unique
 
 
 class Sources(Settings):
@@ -33,13 +33,7 @@ class FusionRecipe(Settings):
     )
     compositions: dict[str, dict[str, Any]] = Field(min_length=1, description="label → method and its settings")
 
-    @field_validator("targets", "shots", "seeds")
-    @classmethod
-    def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        twice = sorted({str(value) for value in values if values.count(value) > 1})
-        if twice:
-            raise ValueError(f"named more than once: {', '.join(twice)}")
-        return values
+    _unique = field_validator("targets", "shots", "seeds")(unique)
 
     @field_validator("budget")
     @classmethod

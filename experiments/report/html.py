@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import struct
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.report import wording
 from experiments.report.comparison import SAME, reading
-from experiments.report.figures import DPI, png
+from experiments.report.figures import png
 from experiments.report.gallery import EXHIBITS, alternative, caption, figures
+from experiments.report.pages import Picture, environment, picture
 from experiments.report.probing import summaries
 from experiments.report.sentences import frontier_sentences, other_verdicts, spurious_sentences
 from workbench.forgetting import METRICS
@@ -27,18 +22,6 @@ if TYPE_CHECKING:
 MAIN = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One figure of the page: a data URI, its width in CSS pixels, and what stands around it."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    source: str
-    width: int
-
-
 def images(report: Report) -> dict[str, bytes]:
     """Return every figure of the report as PNG, by name."""
     return {name: png(figure) for name, figure in figures(report).items()}
@@ -46,20 +29,12 @@ def images(report: Report) -> dict[str, bytes]:
 
 def page(report: Report, drawn: Mapping[str, bytes] | None = None) -> str:
     """Return the page; ``drawn`` are the images of :func:`images` where they are at hand already."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    plain = {"number": wording.number, "bounds": wording.bounds, "seconds": wording.seconds}
-    environment.filters |= {**plain, "megabytes": wording.megabytes, "count": wording.count, "reading": reading}
-    environment.filters |= {"probability": wording.probability}
+    templates = environment()
+    templates.filters["reading"] = reading
     record = report.record
     pictures = [_picture(report, name, image) for name, image in (images(report) if drawn is None else drawn).items()]
     found = {one.label: summaries(one, record.tasks) for one in report.strategies}
-    return environment.get_template("page.html").render(
+    return templates.get_template("page.html").render(
         report=report,
         record=record,
         replicated=wording.replicated(len(record.seeds), len(record.orders)),
@@ -73,12 +48,8 @@ def page(report: Report, drawn: Mapping[str, bytes] | None = None) -> str:
         probes=found,
         probe_columns=sorted({key for summary in found.values() for key in summary}),
         spurious=spurious_sentences(report),
-        plural=wording.plural,
     )
 
 
 def _picture(report: Report, name: str, image: bytes) -> Picture:
-    source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
-    (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
-    width = round(pixels * 96 / DPI)
-    return Picture(name, EXHIBITS[name].title, caption(report, name), alternative(report, name), source, width)
+    return picture(name, image, EXHIBITS[name].title, caption(report, name), alternative(report, name))
