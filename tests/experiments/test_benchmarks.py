@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.benchmarks import ranking, unlearning
+from experiments.benchmarks import few_shot_rates, ranking, unlearning
 from experiments.benchmarks.learning_rates import choose
 from fusion.ranking import Score
 
@@ -49,3 +49,21 @@ def test_a_ranking_is_judged_by_order_and_by_its_first_choice() -> None:
     unknown = {**right, "a": Score(None, "its task is not at hand")}
     assert ranking.compare(unknown, truth)[1] == pytest.approx(0.1), "what has no score comes last"
     assert ranking.compare(dict.fromkeys(truth, Score(1.0)), truth)[0] is None
+
+
+def test_few_shot_rates_are_chosen_for_each_contestant_by_the_rule_of_the_defaults() -> None:
+    def point(contestant: str, rate: float, seed: int, score: float) -> few_shot_rates.Point:
+        return few_shot_rates.Point(contestant, rate, "target", seed, score, seconds=1.0)
+
+    clear = [point("mix", 0.01, seed, 0.9 + 0.01 * seed) for seed in (0, 1, 2)]
+    worse = [point("mix", 0.002, seed, 0.7 + 0.01 * seed) for seed in (0, 1, 2)]
+    alike = [
+        point("warm-start", rate, seed, 0.8 + rate * (-1) ** seed) for rate in (0.001, 0.005) for seed in (0, 1, 2)
+    ]
+    found = few_shot_rates.summarise([*clear, *worse, *alike])
+    assert found["chosen"] == {"mix": 0.01, "warm-start": 0.001}, "of rates that teach alike, the smallest"
+    assert found["means"]["mix"] == {"0.01": 0.91, "0.002": 0.71}
+
+
+def test_few_shot_rates_give_everybody_as_many_tries() -> None:
+    assert len({len(rates) for rates in few_shot_rates.RATES.values()}) == 1
