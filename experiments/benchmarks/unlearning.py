@@ -4,7 +4,8 @@
     python -m experiments.benchmarks.unlearning reasoning-3 --start joint --learning-rate 0.002 --out FILE.json
 
 For every task of a list, a LoRA is trained with the recipe's budget. What it is subtracted from is the bare backbone,
-or a LoRA that learned all tasks at once (``--start joint``). Heads for all tasks, where the kind has any, are logistic
+a LoRA that learned all tasks at once (``--start joint``), or the sum of the tasks' own (``--start sum``, each with
+``--weight``: then λ = weight takes out exactly what was put in). Heads for all tasks, where the kind has any, are logistic
 regressions on the features of what is started from, and stay as they are. Then ΔW of one task is taken away λ times,
 by the composition ``negate``, for each λ of a grid. λ is picked on validation: of those under which the other tasks
 lose at most one point on average, the one whose forgotten task comes nearest to chance (or below it: an answer that is
@@ -88,6 +89,7 @@ class Start(StrEnum):
 
     BACKBONE = "backbone"
     JOINT = "joint"
+    SUM = "sum"
 
 
 def main(
@@ -97,6 +99,7 @@ def main(
     tasks: Annotated[str | None, typer.Option(help="Tasks, with commas; each is forgotten once.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "0,1,2",
     start: Annotated[Start, typer.Option(help="What a task is subtracted from.")] = Start.BACKBONE,
+    weight: Annotated[float, typer.Option(help="Of each task's LoRA in the sum that is started from.")] = 1.0,
     strengths: Annotated[str, typer.Option(help="λ, with commas.")] = STRENGTHS,
     learning_rate: Annotated[float | None, typer.Option(help="Of the LoRAs [default: the method's].")] = None,
     validation_examples: Annotated[int | None, typer.Option(help="To pick λ on [default: the budget's].")] = None,
@@ -110,7 +113,13 @@ def main(
         one
         for seed in seeds.split(",")
         for one in Unlearning(
-            plan, int(seed), place, start, learning_rate, {"validation": validation_examples, "test": test_examples}
+            plan,
+            int(seed),
+            place,
+            start,
+            weight,
+            learning_rate,
+            {"validation": validation_examples, "test": test_examples},
         ).each(grid)
     ]
     command = shlex.join(["python", "-m", "experiments.benchmarks.unlearning", *sys.argv[1:]])
@@ -150,6 +159,7 @@ class Unlearning:
     seed: int
     workspace: Workspace
     start: Start
+    weight: float
     learning_rate: float | None
     examples: Mapping[str, int | None]
 
@@ -195,6 +205,11 @@ class Unlearning:
         return self._learned(together(drawn, f"joint-{len(drawn)}"), self.plan.recipe.budget.model_copy(update=ALL))
 
     @cached_property
+    def _singles(self) -> tuple[StoredAdapter, ...]:
+        """Each task's own LoRA."""
+        return tuple(self._learned(task, self.plan.recipe.budget) for task in self.plan.tasks)
+
+    @cached_property
     def _heads(self) -> dict[str, nn.Module]:
         """Each task's head: fitted on the features of what is started from, or the backbone's own."""
         body = self._body(0.0, None)
@@ -208,13 +223,18 @@ class Unlearning:
         return self.workspace.learned(Lesson(task, adaptation, budget, self.seed), Silent(), task.name)
 
     def _body(self, strength: float, source: StoredAdapter | None) -> nn.Module:
-        kept = (self._joint,) if self.start is Start.JOINT else ()
         subtracted = (source,) if source and strength else ()
+        if self.start is Start.SUM:
+            weights = [self.weight] * len(self._singles) + [-strength] * len(subtracted)
+            return self._composed("sum", (*self._singles, *subtracted), {"weights": weights})
+        kept = (self._joint,) if self.start is Start.JOINT else ()
         if not kept and not subtracted:
             return self.plan.backbone.load()
-        card, sources = COMPOSITIONS.get("negate"), (*kept, *subtracted)
-        wanted = {"scale": strength, "minuend": "first" if kept else "backbone"}
-        heard = self.plan.recipe.budget, self.seed, Silent(), sources[-1].id
+        minuend = "first" if kept else "backbone"
+        return self._composed("negate", (*kept, *subtracted), {"scale": strength, "minuend": minuend})
+
+    def _composed(self, name: str, sources: tuple[StoredAdapter, ...], wanted: dict[str, Any]) -> nn.Module:
+        card, heard = COMPOSITIONS.get(name), (self.plan.recipe.budget, self.seed, Silent(), sources[-1].id)
         request = Request(sources, None, self.plan.backbone, self._precision, *heard)
         return card.compose(request, card.settings.model_validate(wanted)).body
 
