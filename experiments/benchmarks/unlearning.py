@@ -5,12 +5,12 @@
 
 For every task of a list, a LoRA is trained with the recipe's budget. What it is subtracted from is the bare backbone,
 a LoRA that learned all tasks at once (``--start joint``), or the sum of the tasks' own (``--start sum``, each with
-``--weight``: then λ = weight takes out exactly what was put in). Heads for all tasks, where the kind has any, are logistic
-regressions on the features of what is started from, and stay as they are. Then ΔW of one task is taken away λ times,
-by the composition ``negate``, for each λ of a grid. λ is picked on validation: of those under which the other tasks
-lose at most one point on average, the one whose forgotten task comes nearest to chance (or below it: an answer that is
-wrong more often than chance is knowledge with its sign turned, so the distance counts on both sides). Chance is the
-score of the most frequent label; of free answers, what the bare backbone scores. Test scores at that λ are reported
+``--weight``: then λ = weight takes out exactly what was put in). Heads for all tasks, where the kind has any, are
+logistic regressions on the features of what is started from, and stay as they are. Then ΔW of one task is taken away λ
+times, by the composition ``negate``, for each λ of a grid. λ is picked on validation: of those under which the other
+tasks lose at most one point on average, the one whose forgotten task comes nearest to chance (or below it: an answer
+that is wrong more often than chance is knowledge with its sign turned, so the distance counts on both sides). Chance is
+the score of the most frequent label; of free answers, what the bare backbone scores. Test scores at that λ are reported
 for the forgotten task and for all others.
 """
 

@@ -106,13 +106,20 @@ def test_joint_training_gets_the_same_examples_under_labels_of_their_own() -> No
     assert joint.fingerprint != joint_task(TASKS, BUDGET, seed=4).fingerprint
 
 
-def test_tasks_with_pairs_and_without_cannot_be_joined() -> None:
+def test_tasks_with_pairs_and_without_are_joined_row_by_row() -> None:
     def paired(rows: Dataset) -> Dataset:
         return rows.add_column("text_pair", rows["text"][:])
 
     pairs = replace(TASKS[1], splits={split: paired(rows) for split, rows in TASKS[1].splits.items()})
+    joint = joint_task((TASKS[0], pairs), BUDGET, 0)
+    single, pair = (draw(task, BUDGET, 0).splits["train"] for task in (TASKS[0], pairs))
+    assert joint.splits["train"]["text_pair"][:] == [None] * len(single) + pair["text"][:]
+
+
+def test_tasks_without_labels_cannot_be_joined() -> None:
+    free = replace(TASKS[1], labels=())
     with pytest.raises(InputError, match="cannot be learned jointly"):
-        joint_task((TASKS[0], pairs), BUDGET, 0)
+        joint_task((TASKS[0], free), BUDGET, 0)
 
 
 def test_a_joint_model_is_taken_at_its_word(backbone: Backbone, workspace: Workspace) -> None:
