@@ -59,6 +59,15 @@ def test_sum_and_negate_are_opposite_multiples_of_the_dense_sum(drawn: Drawn, sc
     assert_is(merge("negate", drawn, scale=scale), wider, lambda module: -sum(weighted(wider, module)))
 
 
+@given(weighted_loras(), st.sampled_from([1.0, 0.25]))
+@EXAMPLES
+def test_negate_can_subtract_from_the_first_source_as_it_is(drawn: Drawn, scale: float) -> None:
+    sources, (_, *others) = drawn
+    signed = (sources, [1.0, *(-scale * weight for weight in others)])
+    merged = merge("negate", drawn, scale=scale, minuend="first")
+    assert_is(merged, signed, lambda module: sum(weighted(signed, module)))
+
+
 @given(weighted_loras())
 @EXAMPLES
 def test_cat_and_average_are_the_dense_sum(drawn: Drawn) -> None:
