@@ -102,7 +102,8 @@ class Bench:
             answering = Answering(self, task)
             if self._is_due(answering):
                 cells.append(self.cell(answering))
-                probing.look(answering.subject(cells[-1]), newest=task is self.step.task)
+                if self.plan.recipe.probes:
+                    probing.look(answering.subject(cells[-1]), newest=task is self.step.task)
         fit = self.workspace.fit(self.step.key)
         cost = Cost(
             train_seconds=fit.seconds,
@@ -200,7 +201,7 @@ class Answering:
         """The model, opened from what is stored."""
         return self.bench.strategy.model_for(self.bench.after, self.task, self.bench.context)
 
-    @property
+    @cached_property
     def kept(self) -> bool:
         """Whether it is the model of the stage before, and the question is the same."""
         bench = self.bench

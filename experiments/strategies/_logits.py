@@ -10,6 +10,8 @@ from tasks.union import starts
 from workbench.evaluation import features
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import nn
@@ -46,13 +48,13 @@ def places(stage: Stage, task: int) -> slice:
     return slice(start, start + len(context.posed[task].labels))
 
 
-def answers(stage: Stage, rows: Dataset, head: nn.Module) -> NDArray[np.float32]:
-    """Return what ``head`` says of ``rows`` on the body as it is: (rows, labels of the head)."""
+def answers(stage: Stage, rows: Dataset, heads: Sequence[nn.Module]) -> list[NDArray[np.float32]]:
+    """Return what each head says of ``rows`` on the body as it is, (rows, labels of the head); the body runs once."""
     import torch
 
     context = stage.context
-    found = features(stage.model, rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
-    device = next(head.parameters()).device
+    found = torch.from_numpy(
+        features(stage.model, rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
+    )
     with torch.inference_mode():
-        logits: NDArray[np.float32] = head(torch.from_numpy(found).to(device)).cpu().numpy()
-    return logits
+        return [head(found.to(next(head.parameters()).device)).cpu().numpy() for head in heads]

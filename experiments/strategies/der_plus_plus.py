@@ -56,7 +56,8 @@ class DerPlusPlus(Replay):
         """Return the task's rows with the logits that they have now."""
         rows = stage.task.splits["train"]
         *_, head = stage.heads.values()
-        return _logits.with_logits(rows, _logits.answers(stage, rows, head))
+        (logits,) = _logits.answers(stage, rows, [head])
+        return _logits.with_logits(rows, logits)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty | None:
         """Return α times the mean squared distance of logits; nothing at the first stage."""

@@ -44,18 +44,17 @@ class Lwf(SharedWeights):
         if stage.state.folder is None:
             return rows
         logits = _logits.nothing(len(rows), stage)
-        for place in range(1 if stage.context.scenario.shares_head else len(stage.earlier)):
-            where = _logits.places(stage, place)
-            head = head_for(stage.context, stage.state, stage.context.posed[place])
-            logits[:, where] = _logits.answers(stage, rows, head)[:, : where.stop - where.start]
+        groups, posed = _groups(stage), stage.context.posed
+        heads = [head_for(stage.context, stage.state, task) for task in posed[: len(groups)]]
+        for where, said in zip(groups, _logits.answers(stage, rows, heads), strict=True):
+            logits[:, where] = said[:, : where.stop - where.start]
         return _logits.with_logits(rows, logits)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty | None:
         """Return λ times the distillation loss; nothing at the first stage."""
         if stage.state.folder is None:
             return None
-        earlier = 1 if stage.context.scenario.shares_head else len(stage.earlier)
-        groups = [_logits.places(stage, place) for place in range(earlier)]
+        groups = _groups(stage)
 
         def of(batch: Batch) -> Tensor:
             assert batch.remembered is not None
@@ -63,6 +62,12 @@ class Lwf(SharedWeights):
             return strength * torch.stack([distilled(logits[:, g], batch.remembered[:, g]) for g in groups]).sum()
 
         return of
+
+
+def _groups(stage: Stage) -> list[slice]:
+    """Return where each earlier head's logits stand; of a shared head, one group."""
+    heads = 1 if stage.context.scenario.shares_head else len(stage.earlier)
+    return [_logits.places(stage, place) for place in range(heads)]
 
 
 def distilled(logits: Tensor, teacher: Tensor) -> Tensor:
