@@ -17,8 +17,6 @@ for the forgotten task and for all others.
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -122,7 +120,22 @@ def main(
             {"validation": validation_examples, "test": test_examples},
         ).each(grid)
     ]
-    command = shlex.join(["python", "-m", "experiments.benchmarks.unlearning", *sys.argv[1:]])
+    told = {
+        "tasks": tasks,
+        "seeds": seeds,
+        "start": start.value,
+        "weight": weight,
+        "strengths": strengths,
+        "learning-rate": learning_rate,
+        "validation-examples": validation_examples,
+        "test-examples": test_examples,
+    }
+    command = " ".join(
+        [
+            f"python -m experiments.benchmarks.unlearning {recipe}",
+            *(f"--{name} {value}" for name, value in told.items() if value is not None),
+        ]
+    )
     document = {
         "provenance": provenance(command),
         "budget": plan.recipe.budget.model_dump(mode="json"),
