@@ -277,6 +277,7 @@ class Workbench:
         opened = open_backbone(backbone)
         opened.require_length(budget.max_length, document.where("budget", "max_length"))
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
+        adaptation.require_possible(spec.file.kind)
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 

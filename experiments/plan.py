@@ -142,12 +142,24 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     recipe = recipe.model_copy(update={"tasks": tuple(names)})
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     require_measurable(document, recipe, backbone, kinds)
+    _require_possible(document, Plan(recipe, backbone, (), contenders), kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     resolved = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
     return replace(resolved, steps=tuple(_steps(resolved)))
+
+
+def _require_possible(document: Document, plan: Plan, kinds: Sequence[str]) -> None:
+    problems: list[Problem] = []
+    for contender in plan.contenders:
+        for kind in kinds:
+            with collected(problems):
+                where = document.where("strategies", contender.label, "method")
+                plan.adaptation(contender).require_possible(kind, where)
+    if problems:
+        raise SettingsError(problems)
 
 
 def _specs(document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]) -> Iterator[TaskSpec]:

@@ -60,7 +60,29 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _folder(tmp_path_factory.mktemp("llama"), LlamaForCausalLM, config)
 
 
-def _folder(folder: Path, model_class: type, config: object) -> Path:
+@pytest.fixture(scope="session")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A T5 of 2 + 2 layers × 32 with a tokenizer, as a folder."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    config = T5Config(
+        vocab_size=len(WORDS) + 5,
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        pad_token_id=0,
+        eos_token_id=3,
+        decoder_start_token_id=0,
+        initializer_factor=1.0,
+        dropout_rate=0.0,
+    )
+    inputs = {"model_input_names": ["input_ids", "attention_mask"]}
+    return _folder(tmp_path_factory.mktemp("t5"), T5ForConditionalGeneration, config, **inputs)
+
+
+def _folder(folder: Path, model_class: type, config: object, **tokenizer_settings: object) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -78,8 +100,7 @@ def _folder(folder: Path, model_class: type, config: object) -> Path:
         "sep_token": "[SEP]",
         "eos_token": "[SEP]",
     }
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names)
-    wrapped.model_input_names = ["input_ids", "attention_mask"]
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names, **tokenizer_settings)
     wrapped.save_pretrained(folder)
     torch.manual_seed(0)
     model_class(config).save_pretrained(folder)

@@ -10,10 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workbench.backbone import fingerprint
-from workbench.errors import InputError
 from workbench.kinds import KINDS
 from workbench.libraries import LIBRARIES
-from workbench.methods import METHODS, trained_method
+from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import TaskModel
 
 if TYPE_CHECKING:
@@ -52,18 +51,17 @@ class Adaptation:
         """Return a model with new weights drawn from ``seed`` on the pretrained backbone.
 
         Raises:
-            InputError: the method is made of other adapters, or has nothing to train for this kind of task.
+            InputError: the method is made of other adapters, or cannot work on this backbone for this kind of task.
         """
         trained_method(self.method)
+        self.require_possible(kind)
         torch.manual_seed(seed)
         body = self.library.attach(self.backbone.load(), self._config)
-        model = self._model(body, self.fresh_head(kind, labels, seed), kind)
-        if not model.trainable():
-            hint = (
-                "Its head is the backbone's own output layer, which stays as it is. Use another method, such as lora."
-            )
-            raise InputError(f"{self.method} has nothing to train for a {kind} task", hint=hint)
-        return model
+        return self._model(body, self.fresh_head(kind, labels, seed), kind)
+
+    def require_possible(self, kind: str, where: str | None = None) -> None:
+        """Raise InputError where the method cannot work on this backbone for this kind of task."""
+        require_possible(self.method, self.settings, self.backbone.config, kind, where)
 
     def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:
         """Return a new head; the same ``seed`` gives the same head whatever the method is."""

@@ -209,7 +209,7 @@ def _pooling(folder: Path) -> Pooling:
             return named[0]
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     causal = any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])
-    return "last" if causal else "mean"
+    return "last" if causal or config.get("is_encoder_decoder") else "mean"
 
 
 def _converted(gguf: Path) -> Path:

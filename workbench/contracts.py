@@ -148,6 +148,8 @@ class Method:
         library: a name in the registry of libraries (``plain``, ``peft``, ``adapters``).
         settings: the typed hyper-parameters.
         configure: settings and the backbone's config → the library's configuration object.
+        objection: settings, the backbone's config and the name of a task's kind → why the method cannot work there, in
+            a few words; None where it can. It reads the config alone, so that it can speak before weights are fetched.
         trains_backbone: whether the backbone's own weights change.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
@@ -157,6 +159,7 @@ class Method:
     library: str
     settings: type[MethodSettings]
     configure: Callable[[Any, PretrainedConfig], Any]
+    objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
     trains_backbone: bool = False
     composed: bool = False
 

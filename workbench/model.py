@@ -59,7 +59,14 @@ class TaskModel(nn.Module):
         self.penalty: Penalty | None = None
 
     def states(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
-        """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size)."""
+        """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size).
+
+        An encoder-decoder reads the text with both halves (Lewis et al. 2020, arXiv:1910.13461, fig. 3): the states are
+        the decoder's, which is given the text one place later, or the ``decoder_input_ids`` among ``inputs``.
+        """
+        config: Any = getattr(self.body, "config", None)
+        if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" not in inputs:
+            inputs["decoder_input_ids"] = shifted(inputs["input_ids"], config.decoder_start_token_id)
         with self.autocast(attention_mask.device.type):
             found: Tensor = self.body(attention_mask=attention_mask, **inputs).last_hidden_state
         return found.float()
@@ -105,6 +112,11 @@ class TaskModel(nn.Module):
     def autocast(self, device: str) -> AbstractContextManager[Any]:
         """Return the context in which the body computes in this model's precision."""
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def shifted(ids: Tensor, start: int) -> Tensor:
+    """Return what a decoder reads to say ``ids`` (batch, tokens): the same one place later, after ``start``."""
+    return torch.cat([torch.full_like(ids[:, :1], start), ids[:, :-1]], dim=1)
 
 
 @cache

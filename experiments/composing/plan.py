@@ -110,9 +110,12 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     if problems:
         raise SettingsError(problems)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
-    tasks = [registry.load(spec) for spec in sources]
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
+    for name, adaptation in adaptations.items():
+        for kind in {spec.file.kind: None for spec in (*sources, *targets)}:
+            adaptation.require_possible(kind, document.where("sources", "methods", name))
+    tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)
         for seed in recipe.seeds

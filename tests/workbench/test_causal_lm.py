@@ -270,7 +270,7 @@ def test_tasks_of_one_kind_can_be_mixed(plain: Backbone, copying: Task) -> None:
 
 
 def test_what_cannot_be_done_is_said(plain: Backbone, bert: Path, copying: Task) -> None:
-    with pytest.raises(InputError, match="head has nothing to train for a causal-lm task"):
+    with pytest.raises(InputError, match="head cannot adapt a llama for causal-lm"):
         adapted(plain, "head").fresh("causal-lm", 0, seed=0)
     with pytest.raises(InputError, match=r"\(BertModel\) is not a causal language model"):
         adapted(open_backbone(str(bert))).fresh("causal-lm", 0, seed=0)

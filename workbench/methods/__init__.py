@@ -1,8 +1,17 @@
 """Fine-tuning methods, one file each: a card that names the paper, and the few lines that configure the library."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from workbench.contracts import Method
 from workbench.errors import InputError
 from workbench.registry import Modules
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from workbench.settings import MethodSettings
 
 METHODS: Modules[Method] = Modules("method", __name__, "METHOD")
 
@@ -24,3 +33,23 @@ def trained_method(name: str, where: str | None = None) -> Method:
         hint = f"Use `workbench fuse TARGET --from ID,ID,… --method {name}`."
         raise InputError(f"{name} is made of other adapters, it cannot be trained from nothing", where=where, hint=hint)
     return card
+
+
+def require_possible(
+    name: str, settings: MethodSettings, config: PretrainedConfig, kind: str, where: str | None = None
+) -> None:
+    """Make sure that a method can work on a backbone, for a kind of task; only the backbone's config is read.
+
+    Raises:
+        InputError: it cannot; the message says why, and which methods can.
+    """
+    if objection := METHODS.get(name).objection(settings, config, kind):
+        possible = [other for other in trained_methods() if _has_no_objection(other, config, kind)]
+        what = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"
+        raise InputError(what, where=where, hint=f"These can: {', '.join(possible)}.")
+
+
+def _has_no_objection(name: str, config: PretrainedConfig, kind: str) -> bool:
+    card = METHODS.get(name)
+    defaults: Any = card.settings
+    return card.objection(defaults(), config, kind) is None
