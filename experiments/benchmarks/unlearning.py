@@ -236,15 +236,15 @@ class Unlearning:
         return self.workspace.learned(Lesson(task, adaptation, budget, self.seed), Silent(), task.name)
 
     def _body(self, strength: float, source: StoredAdapter | None) -> nn.Module:
-        subtracted = (source,) if source and strength else ()
-        if self.start is Start.SUM:
-            weights = [self.weight] * len(self._singles) + [-strength] * len(subtracted)
-            return self._composed("sum", (*self._singles, *subtracted), {"weights": weights})
-        kept = (self._joint,) if self.start is Start.JOINT else ()
-        if not kept and not subtracted:
-            return self.plan.backbone.load()
-        minuend = "first" if kept else "backbone"
-        return self._composed("negate", (*kept, *subtracted), {"scale": strength, "minuend": minuend})
+        """Return what is started from less ``strength`` times the source's update."""
+        kept: tuple[StoredAdapter, ...] = ()
+        if self.start is not Start.BACKBONE:
+            kept = self._singles if self.start is Start.SUM else (self._joint,)
+        weights = [self.weight if self.start is Start.SUM else 1.0] * len(kept)
+        if source is None or not strength:
+            return self._composed("sum", kept, {"weights": weights}) if kept else self.plan.backbone.load()
+        wanted = {"scale": strength, "kept": len(kept), "weights": [*weights, 1.0]}
+        return self._composed("negate", (*kept, source), wanted)
 
     def _composed(self, name: str, sources: tuple[StoredAdapter, ...], wanted: dict[str, Any]) -> nn.Module:
         card, heard = COMPOSITIONS.get(name), (self.plan.recipe.budget, self.seed, Silent(), sources[-1].id)

@@ -1,30 +1,35 @@
-"""negate: forgetting by subtraction, θ₀ − λ Σ wᵢ ΔWᵢ; or from an adapter of several tasks, θ₀ + ΔW₁ − λ Σ wᵢ ΔWᵢ."""
+"""negate: forgetting by subtraction, θ₀ − λ Σ wᵢ ΔWᵢ; or from a sum of adapters, θ₀ + Σᵢ≤ₘ wᵢ ΔWᵢ − λ Σᵢ>ₘ wᵢ ΔWᵢ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import Field
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import Merged, Update, weighted_sum
+from workbench.errors import InputError
 
 
 class Settings(MergeSettings):
     """The result has the numerical rank of the sum unless ``rank`` is given."""
 
     scale: float = Field(1.0, allow_inf_nan=False, description="λ, how far to go against the sources")
-    minuend: Literal["backbone", "first"] = Field(
-        "backbone", description="what they are subtracted from: the bare backbone, or the first source as it is"
-    )
+    kept: int = Field(0, ge=0, description="m: so many of the first sources stay, and the others are subtracted")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return −λ Σ wᵢ ΔWᵢ, or ΔW₁ minus that of the others; the weight of what is not subtracted plays no part."""
-    shares = [-settings.scale * weight for weight in weights]
-    if settings.minuend == "first":
-        shares[0] = 1.0
+    """Return Σᵢ≤ₘ wᵢ ΔWᵢ − λ Σᵢ>ₘ wᵢ ΔWᵢ.
+
+    Raises:
+        InputError: all sources are kept, so that nothing is subtracted.
+    """
+    kept = settings.kept
+    if kept >= len(updates):
+        raise InputError(
+            f"kept={kept} of {len(updates)} sources leaves none to subtract", hint="Name what is subtracted last."
+        )
+    shares = [*weights[:kept], *(-settings.scale * weight for weight in weights[kept:])]
     return weighted_sum(updates, shares, settings.rank)
 
 

@@ -59,13 +59,21 @@ def test_sum_and_negate_are_opposite_multiples_of_the_dense_sum(drawn: Drawn, sc
     assert_is(merge("negate", drawn, scale=scale), wider, lambda module: -sum(weighted(wider, module)))
 
 
-@given(weighted_loras(), st.sampled_from([1.0, 0.25]))
+@given(weighted_loras(), st.sampled_from([1.0, 0.25]), st.data())
 @EXAMPLES
-def test_negate_can_subtract_from_the_first_source_as_it_is(drawn: Drawn, scale: float) -> None:
-    sources, (_, *others) = drawn
-    signed = (sources, [1.0, *(-scale * weight for weight in others)])
-    merged = merge("negate", drawn, scale=scale, minuend="first")
+def test_negate_can_subtract_from_the_sum_of_the_first_sources(drawn: Drawn, scale: float, data: st.DataObject) -> None:
+    sources, weights = drawn
+    kept = data.draw(st.integers(0, len(sources) - 1))
+    signed = (sources, [*weights[:kept], *(-scale * weight for weight in weights[kept:])])
+    merged = merge("negate", drawn, scale=scale, kept=kept)
     assert_is(merged, signed, lambda module: sum(weighted(signed, module)))
+
+
+@given(weighted_loras())
+@EXAMPLES
+def test_negate_has_to_subtract_something(drawn: Drawn) -> None:
+    with pytest.raises(InputError, match="leaves none to subtract"):
+        merge("negate", drawn, kept=len(drawn[0]))
 
 
 @given(weighted_loras())
