@@ -5,6 +5,7 @@ The composition is cut to the rank of a fresh adapter, so that both have the sam
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 
 
 class Settings(CompositionSettings):
-    """``start``: a composition method, or several, of which the one that validates best before training is taken."""
+    """``start``: a composition method, or several, of which the one that validates best before training is taken.
+
+    ``part``: share of the budget's epochs that are trained, rounded down, at least one. A fresh adapter takes them all,
+    so a small part asks whether the start saves steps.
+    """
 
     start: tuple[str, ...] = Field(("average",), min_length=1)
     rank: int = Field(8, ge=1)
     learning_rate: float = Field(5e-3, gt=0)
+    part: float = Field(1.0, gt=0, le=1)
 
     @field_validator("start", mode="before")
     @classmethod
@@ -47,6 +53,8 @@ def compose(request: Request, settings: Settings) -> Composed:
         TrainingError: the loss is not a finite number.
     """
     required(request)
+    epochs = max(1, math.floor(settings.part * request.budget.epochs))
+    request = replace(request, budget=request.budget.model_copy(update={"epochs": epochs}))
     starts = [_start(name, request, settings.rank) for name in settings.start]
     begun, own, merged, weights = max(starts, key=lambda one: _quality(one[0]))
     chosen = [one[0] for one in starts].index(begun)

@@ -448,6 +448,15 @@ def test_warm_start_begins_as_the_composition(
     assert small.fit.trainable_parameters == 2 * 2 * 2 * (32 + 32) + 2 * 32 + 2
 
 
+def test_warm_start_can_train_for_a_part_of_the_epochs(request_: Request) -> None:
+    asked = replace(request_, budget=BUDGET.model_copy(update={"epochs": 5}))
+    for part, epochs in ((0.5, 2), (0.01, 1)):
+        fit = warm_start.COMPOSITION.compose(asked, warm_start.Settings(part=part)).fit
+        assert fit is not None
+        assert len(fit.epochs) == epochs
+        assert fit.steps == epochs * BUDGET.updates(64) // BUDGET.epochs
+
+
 def test_warm_start_takes_the_start_that_validates_best(request_: Request) -> None:
     """Rank 12 keeps both starts whole; whichever comes first, the better one is taken."""
     quality = {}
