@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +138,14 @@ class Library(Protocol):
         """Return the bare backbone again; a method that trains the backbone itself returns it as trained."""
 
 
+@runtime_checkable
+class Merges(Protocol):
+    """A library that can write an update into the backbone's weights, where the method is of that sort."""
+
+    def merge(self, body: nn.Module) -> nn.Module | None:
+        """Return the bare backbone with the update in its weights; None where the method's update is no such thing."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A fine-tuning method: a card that names its paper, its settings, and the library that does the work.
@@ -245,6 +253,42 @@ class Cost:
     peak_memory_mb: float | None
     trainable_parameters: int
     stored_bytes: int
+
+
+@dataclass(frozen=True)
+class MeasuredCost:
+    """What an adaptation takes to train and to answer, measured in this process and nothing else counted.
+
+    Attributes:
+        device: what it was measured on (``cpu``, ``cuda``).
+        repetitions: of every timing; the median of them is told.
+        tokens: in the batch that was trained on, padding not counted.
+        before_mb: memory of the process (or the device) with the model in it, before the first step, in MB.
+        peak_mb: the highest during the steps; None, as all that is not told, where nothing is trained.
+        forward_seconds_per_token: of a training step.
+        backward_seconds_per_token: of a training step.
+        update_seconds: what clipping and the optimiser take, a step.
+        inference_ms: the adapted model's forward pass, milliseconds an example.
+        bare_inference_ms: the same of the pretrained backbone alone.
+        merged_inference_ms: the same with the update written into the backbone's weights; None where that cannot be.
+    """
+
+    device: str
+    repetitions: int
+    tokens: int
+    before_mb: float | None
+    peak_mb: float | None
+    forward_seconds_per_token: float | None
+    backward_seconds_per_token: float | None
+    update_seconds: float | None
+    inference_ms: float
+    bare_inference_ms: float
+    merged_inference_ms: float | None
+
+    @property
+    def step_mb(self) -> float | None:
+        """What a training step needs beyond the model itself, in MB."""
+        return None if self.peak_mb is None or self.before_mb is None else self.peak_mb - self.before_mb
 
 
 @dataclass(frozen=True)

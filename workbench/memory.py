@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -17,17 +20,21 @@ class PeakMemory:
     high-water mark Linux lets a process reset (proc(5), ``clear_refs``).
 
     Attributes:
-        peak_mb: after the context, the peak in MB (10⁶ bytes), or None where the system does not tell.
+        before_mb: what was in use when the context was entered, in MB (10⁶ bytes); None where the system does not tell.
+        peak_mb: after the context, the peak in MB, or None where the system does not tell.
     """
 
+    before_mb: float | None = None
     peak_mb: float | None = None
 
     def __enter__(self) -> Self:
         """Forget earlier peaks."""
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
+            self.before_mb = torch.cuda.memory_allocated() / MB
         else:
             self._resettable = _reset_high_water_mark()
+            self.before_mb = _high_water_mark() if self._resettable else None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -36,6 +43,16 @@ class PeakMemory:
             self.peak_mb = torch.cuda.max_memory_allocated() / MB
         elif self._resettable:
             self.peak_mb = _high_water_mark()
+
+
+def release() -> None:
+    """Give memory that nothing refers to any more back to the system, so that a measurement does not count it.
+
+    The C library keeps freed blocks for later; glibc can be asked for them (malloc_trim(3)), others are left alone.
+    """
+    gc.collect()
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)
 
 
 def _reset_high_water_mark() -> bool:

@@ -58,15 +58,8 @@ def fit(
         listener.fit(label, budget.updates(len(encoded))) as advance,
     ):
         keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None)
-        trainer = _Trainer(
-            model=model,
-            args=_arguments(str(scratch or elsewhere), adaptation, budget, seed),
-            train_dataset=encoded,
-            data_collator=model.kind.collate(tokenizer),
-            callbacks=[keeper],
-        )
-        trainer.balanced = budget.balanced
-        trainer.remove_callback(PrinterCallback)
+        trainer = trainer_of(model, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
+        trainer.add_callback(keeper)
         trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
         keeper.restore()
     return FitRecord(
@@ -78,6 +71,21 @@ def fit(
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
     )
+
+
+def trainer_of(
+    model: TaskModel, adaptation: Adaptation, budget: Budget, seed: int, folder: Path, encoded: list[dict[str, Any]]
+) -> Trainer:
+    """Return the Trainer of a fit on ``encoded`` rows, writing to ``folder``; it puts ``model`` on the device."""
+    trainer = _Trainer(
+        model=model,
+        args=_arguments(str(folder), adaptation, budget, seed),
+        train_dataset=encoded,
+        data_collator=model.kind.collate(adaptation.backbone.tokenizer),
+    )
+    trainer.balanced = budget.balanced
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:

@@ -39,5 +39,9 @@ class Peft:
         bare: nn.Module = body.unload()
         return bare
 
+    def merge(self, body: Any) -> nn.Module | None:
+        """Return the bare body with W + ΔW for each W; None for prompts, which are no update of weights."""
+        return body.merge_and_unload() if hasattr(body, "merge_and_unload") else None
+
 
 LIBRARY = Peft()

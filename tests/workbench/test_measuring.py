@@ -1,0 +1,67 @@
+"""What is measured of an adaptation, on tiny models: the parts add up and nothing is left behind."""
+
+from __future__ import annotations
+
+import ctypes
+
+import pytest
+import torch
+
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, fingerprint
+from workbench.contracts import Task
+from workbench.measuring import REPETITIONS, measure
+from workbench.memory import PeakMemory, release
+from workbench.methods import METHODS
+from workbench.settings import Budget
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def adaptation(backbone: Backbone, request: pytest.FixtureRequest) -> Adaptation:
+    return Adaptation(backbone, request.param, METHODS.get(request.param).settings(), "fp32")
+
+
+@pytest.mark.parametrize("adaptation", ["full", "head", "lora", "pfeiffer"], indirect=True)
+def test_every_part_of_a_step_is_timed_and_only_an_update_of_weights_is_merged(
+    adaptation: Adaptation, task: Task, budget: Budget
+) -> None:
+    before = torch.get_rng_state()
+
+    cost = measure(adaptation, task, budget)
+
+    assert torch.equal(torch.get_rng_state(), before), "the caller's generator is left alone"
+    assert cost.tokens == budget.batch_size * 5, "three words and two special tokens"
+    assert cost.repetitions == REPETITIONS
+    assert cost.forward_seconds_per_token is not None and cost.forward_seconds_per_token > 0
+    assert cost.backward_seconds_per_token is not None and cost.backward_seconds_per_token > 0
+    assert cost.update_seconds is not None and cost.update_seconds > 0
+    assert min(cost.inference_ms, cost.bare_inference_ms) > 0
+    assert (cost.merged_inference_ms is not None) == (adaptation.method == "lora")
+    fresh = adaptation.backbone.load()
+    assert fingerprint(fresh.named_parameters()) == adaptation.backbone.fingerprint
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
+def test_peak_counts_from_what_was_there_before() -> None:
+    with PeakMemory() as memory:
+        block = torch.ones(40 * MB // 4)
+        del block
+    if memory.before_mb is None or memory.peak_mb is None:
+        pytest.skip("this system does not tell")
+    assert 38 < memory.peak_mb - memory.before_mb < 60
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+def test_released_memory_no_longer_counts() -> None:
+    many = [torch.ones(1000) for _ in range(10_000)]  # 40 MB in blocks that the C library keeps for later
+    with PeakMemory() as full:
+        pass
+    del many
+    release()
+    with PeakMemory() as after:
+        pass
+    if full.before_mb is None or after.before_mb is None:
+        pytest.skip("this system does not tell")
+    assert full.before_mb - after.before_mb > 30

@@ -1,0 +1,164 @@
+"""What an adaptation costs, measured: memory of the training step alone, time per token, time per answer.
+
+How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping) on one batch of the task's
+longest training texts, so that the memory is the highest that a fit meets. Before it the model's weights are touched
+and what other work left behind is given back, so that the difference to the peak is the step's own. The first step is
+a warm-up (the optimiser's states come into being at its end) and counts for memory only. Each timing is the median
+of several repetitions; the forward passes of the adapted model and the bare backbone are timed in turns, so that
+whatever else the machine does falls on both alike.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.contracts import MeasuredCost, Merges
+from workbench.memory import PeakMemory, release
+from workbench.model import TaskModel
+from workbench.training import trainer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from datasets import Dataset
+    from torch import Tensor, nn
+
+    from workbench.adaptation import Adaptation
+    from workbench.contracts import Task
+    from workbench.settings import Budget
+
+WARM_UP, REPETITIONS = 1, 5
+READ = ("input_ids", "attention_mask", "token_type_ids")  # of a batch, by the body
+CANDIDATES = 16  # the longest texts are looked for among so many batches
+
+Batch = dict[str, "Tensor"]
+
+
+def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
+    """Measure ``adaptation`` on batches of ``task``, as ``budget`` makes them; nothing is kept of what was trained.
+
+    Raises:
+        InputError: the method cannot work on this backbone for this kind of task.
+    """
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+        model = adaptation.fresh(task.kind, len(task.labels), seed=0)
+        rows = _longest(model, task, adaptation, budget)
+        trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
+        device = trainer.args.device
+        batch = _on(device, trainer.data_collator(rows))
+        step = _step(model, trainer, batch) if model.trainable() else _NOTHING
+        tokens = int(batch["attention_mask"].sum())
+        texts = _on(device, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
+        bare = _with_body(model, adaptation.backbone.load().to(device))
+        own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
+        merged = _merged(model, adaptation, texts)
+        examples = len(texts["input_ids"])
+    return MeasuredCost(
+        device=device.type,
+        repetitions=REPETITIONS,
+        tokens=tokens,
+        before_mb=step["before_mb"],
+        peak_mb=step["peak_mb"],
+        forward_seconds_per_token=_share(step["forward"], tokens),
+        backward_seconds_per_token=_share(step["backward"], tokens),
+        update_seconds=step["update"],
+        inference_ms=1000 * own / examples,
+        bare_inference_ms=1000 * plain / examples,
+        merged_inference_ms=None if merged is None else 1000 * merged / examples,
+    )
+
+
+_NOTHING: Mapping[str, float | None] = dict.fromkeys(("before_mb", "peak_mb", "forward", "backward", "update"))
+
+
+def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | None]:
+    """Return memory in MB and the median seconds of a step's parts."""
+    optimizer = trainer.create_optimizer()
+    _answer(model, batch)  # a file's weights come into memory when they are touched
+    model.train()
+    release()
+    seconds: dict[str, list[float]] = {"forward": [], "backward": [], "update": []}
+    with PeakMemory() as memory:
+        for _ in range(WARM_UP + REPETITIONS):
+            began = _now()
+            loss = model(**batch)["loss"]
+            forwarded = _now()
+            loss.backward()
+            backwarded = _now()
+            torch.nn.utils.clip_grad_norm_(model.trainable().values(), trainer.args.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            del loss
+            for name, taken in zip(
+                seconds, (forwarded - began, backwarded - forwarded, _now() - backwarded), strict=True
+            ):
+                seconds[name].append(taken)
+    model.eval()
+    medians = {name: median(values[WARM_UP:]) for name, values in seconds.items()}
+    return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **medians}
+
+
+def _longest(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
+    """Return one batch of encoded training rows: the longest of the first few batches."""
+    rows = task.splits["train"]
+    rows = rows.select(range(min(len(rows), CANDIDATES * budget.batch_size)))
+    encoded = model.kind.encode(rows, adaptation.backbone.tokenizer, budget.max_length)
+    return sorted(encoded, key=lambda row: -len(row["input_ids"]))[: budget.batch_size]
+
+
+def _questions(model: TaskModel, rows: Dataset, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
+    """Return the first rows, as many as a batch has, without their answers."""
+    rows = rows.select(range(min(len(rows), budget.batch_size)))
+    return model.kind.questions(rows, adaptation.backbone.tokenizer, budget.max_length)
+
+
+def _merged(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:
+    """Return the seconds of a forward pass after the update was written into the weights, where that can be."""
+    body = adaptation.library.merge(model.body) if isinstance(adaptation.library, Merges) else None
+    if body is None:
+        return None
+    merged = _with_body(model, body)
+    (seconds,) = _in_turns(lambda: _answer(merged, texts))
+    return seconds
+
+
+def _with_body(model: TaskModel, body: nn.Module) -> TaskModel:
+    return TaskModel(body, model.head, model.kind, model.pooling, model.precision)
+
+
+@torch.inference_mode()
+def _answer(model: TaskModel, texts: Batch) -> None:
+    model.eval()
+    model.states(**{name: each for name, each in texts.items() if name in READ})
+
+
+def _in_turns(*works: Callable[[], None]) -> list[float]:
+    """Return the median seconds of each of ``works``, which take turns."""
+    seconds: list[list[float]] = [[] for _ in works]
+    for _ in range(WARM_UP + REPETITIONS):
+        for work, taken in zip(works, seconds, strict=True):
+            began = _now()
+            work()
+            taken.append(_now() - began)
+    return [median(taken[WARM_UP:]) for taken in seconds]
+
+
+def _on(device: torch.device, batch: Batch) -> Batch:
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def _now() -> float:
+    """Return the time when all that the device was given is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _share(seconds: float | None, tokens: int) -> float | None:
+    return None if seconds is None else seconds / tokens
