@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fusion.reading import KIND
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
 from fusion.routing import ROUTERS
 from tasks import registry
+from workbench import serving
 from workbench.backbone import open_backbone
 from workbench.errors import InputError
-from workbench.learning import open_adapter
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
@@ -133,18 +131,13 @@ def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
 def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
     """Return for each text the answer of the adapter that scores highest."""
     scores = route(state, rows)  # (texts, adapters)
-    chosen = scores.argmax(axis=1)
-    found: dict[int, RoutedPrediction] = {}
-    for column in np.unique(chosen):
-        places = np.flatnonzero(chosen == column)
-        adapter, part = state.adapters[column], rows.select(places)
-        manifest, backbone = adapter.manifest, state.reader.backbone
-        model = open_adapter(adapter, backbone)
-        said = model.kind.answers(model, part, backbone.tokenizer, manifest.budget.max_length)
-        for place, (label, sure) in zip(places.tolist(), model.kind.say(said, manifest.task.labels), strict=True):
-            score = float(scores[place, column])
-            found[place] = RoutedPrediction(rows["text"][place], label, sure, adapter.id, manifest.task.name, score)
-    return [found[place] for place in range(len(rows))]
+    chosen = [state.adapters[column] for column in scores.argmax(axis=1)]
+    said = serving.answers(state.adapters, state.reader.backbone, rows, [each.id for each in chosen])
+    told = zip(rows["text"][:], said, chosen, scores.max(axis=1).tolist(), strict=True)
+    return [
+        RoutedPrediction(text, label, sure, adapter.id, adapter.manifest.task.name, score)
+        for text, (label, sure), adapter, score in told
+    ]
 
 
 def _suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:

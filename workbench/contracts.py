@@ -146,6 +146,26 @@ class Merges(Protocol):
         """Return the bare backbone with the update in its weights; None where the method's update is no such thing."""
 
 
+@runtime_checkable
+class Hosts(Protocol):
+    """A library that can keep several stored adapters on one backbone, and switch between them."""
+
+    def host(self, body: nn.Module, folder: Path, name: str) -> nn.Module:
+        """Return the body, bare or hosting already, with the adapter stored in ``folder`` on it, frozen and named."""
+
+    def switch(self, body: nn.Module, name: str) -> None:
+        """Let the adapter hosted as ``name`` answer, and no other."""
+
+    def mixes(self, body: nn.Module) -> bool:
+        """Return whether the rows of one batch can be of different adapters."""
+
+    def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
+        """Let each row of the next batch be answered by its own adapter; rows of one adapter follow each other.
+
+        Returns what the forward pass has to be given beside the batch.
+        """
+
+
 @dataclass(frozen=True)
 class Method:
     """A fine-tuning method: a card that names its paper, its settings, and the library that does the work.

@@ -20,6 +20,8 @@ from workbench.training import fit
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from workbench.backbone import Backbone
     from workbench.contracts import FitRecord, Listener, Task
     from workbench.model import TaskModel
@@ -132,15 +134,26 @@ def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     Raises:
         InputError: the adapter belongs to another backbone.
     """
-    manifest = stored.manifest
-    if manifest.backbone.fingerprint != backbone.fingerprint:
+    require_backbone(stored, backbone)
+    head = open_head(stored, backbone)
+    return adaptation_of(stored.manifest, backbone).load(stored.folder, head, stored.manifest.task.kind)
+
+
+def open_head(stored: StoredAdapter, backbone: Backbone) -> nn.Module:
+    """Return a stored adapter's head alone."""
+    task = stored.manifest.task
+    adaptation = adaptation_of(stored.manifest, backbone)
+    return adaptation.stored_head(stored.folder / HEAD_FILE, task.kind, len(task.labels)).eval()
+
+
+def require_backbone(stored: StoredAdapter, backbone: Backbone) -> None:
+    """Raise InputError where a stored adapter does not belong to ``backbone``."""
+    reference = stored.manifest.backbone
+    if reference.fingerprint != backbone.fingerprint:
         raise InputError(
-            f"adapter {stored.id} was trained on {manifest.backbone.name!r}, not on {backbone.name!r}",
+            f"adapter {stored.id} was trained on {reference.name!r}, not on {backbone.name!r}",
             hint="Their weights have different fingerprints; give the backbone that it was trained on.",
         )
-    adaptation, kind = adaptation_of(manifest, backbone), manifest.task.kind
-    head = adaptation.stored_head(stored.folder / HEAD_FILE, kind, len(manifest.task.labels))
-    return adaptation.load(stored.folder, head, kind)
 
 
 def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:

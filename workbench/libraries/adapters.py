@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,35 @@ class Adapters:
         body.train_adapter(NAME)
         model: nn.Module = body
         return model
+
+    def host(self, body: Any, folder: Path, name: str) -> nn.Module:
+        """Return the body with one more adapter."""
+        _prepare(body)
+        body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
+        model: nn.Module = body
+        return model
+
+    def switch(self, body: Any, name: str) -> None:
+        """Make one hosted adapter the active one."""
+        body.set_active_adapters(name)
+
+    def mixes(self, body: Any) -> bool:
+        """Return whether all are bottlenecks without an invertible part, which the package splits batches for."""
+        from adapters import BnConfig
+
+        configs = [body.adapters_config.get(name) for name in body.adapters_config.adapters]
+        return all(isinstance(config, BnConfig) and not config.inv_adapter for config in configs)
+
+    def mix(self, body: Any, names: Sequence[str]) -> Mapping[str, Any]:
+        """Split the batch by runs of equal names; the forward pass needs nothing beside it."""
+        from adapters.composition import BatchSplit
+
+        runs = [(name, len(list(rows))) for name, rows in groupby(names)]
+        if len(runs) == 1:
+            self.switch(body, names[0])
+        else:
+            body.set_active_adapters(BatchSplit(*(name for name, _ in runs), batch_sizes=[size for _, size in runs]))
+        return {}
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without the adapter."""

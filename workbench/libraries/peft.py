@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,31 @@ class Peft:
 
         model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
         return model
+
+    def host(self, body: Any, folder: Path, name: str) -> nn.Module:
+        """Return the wrapped body with one more adapter; all of them have to be of one method."""
+        from peft import PeftModel
+
+        model: nn.Module = body
+        if isinstance(body, PeftModel):
+            body.load_adapter(str(folder), name)
+        else:
+            model = PeftModel.from_pretrained(body, folder, name)
+        return model
+
+    def switch(self, body: Any, name: str) -> None:
+        """Make one hosted adapter the active one."""
+        body.set_adapter(name, inference_mode=True)
+
+    def mixes(self, body: Any) -> bool:
+        """Return whether all are LoRAs; of these, DoRA's magnitudes are not applied row by row."""
+        from peft import PeftType
+
+        return all(config.peft_type == PeftType.LORA and not config.use_dora for config in body.peft_config.values())
+
+    def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
+        """Return ``adapter_names``, which peft's forward pass takes."""
+        return {"adapter_names": list(names)}
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body; the update is dropped, not merged."""

@@ -1,0 +1,147 @@
+"""Many adapters on one backbone answer as each does alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset, concatenate_datasets
+
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.contracts import Hosts, Silent, Task
+from workbench.errors import InputError
+from workbench.evaluation import predict
+from workbench.learning import Lesson, learn, open_adapter
+from workbench.libraries import LIBRARIES
+from workbench.methods import METHODS
+from workbench.serving import Serving, answers
+from workbench.settings import Budget
+from workbench.store import AdapterStore, StoredAdapter
+
+BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")
+THREE = Task(
+    "three",
+    "classification",
+    ("first", "second", "third"),
+    {
+        split: rows.map(lambda row: {"label": len(row["text"]) % 3})
+        for split, rows in make_task("three", SUBJECTS, FRUITS).splits.items()
+    },
+    "fingerprint of three",
+    "made in tests",
+)
+TASKS = (make_task("animals", SUBJECTS, FRUITS), make_task("halves", SUBJECTS[:4], SUBJECTS[4:]), THREE)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> AdapterStore:
+    return AdapterStore(tmp_path_factory.mktemp("serving"))
+
+
+def trained(
+    method: str, backbone: Backbone, store: AdapterStore, tasks: tuple[Task, ...] = TASKS
+) -> list[StoredAdapter]:
+    """Return an adapter for each task; of LoRAs each has another rank."""
+    found = []
+    for index, task in enumerate(tasks):
+        own = {"rank": 2 + 2 * index} if method == "lora" else {}
+        settings = METHODS.get(method).settings(learning_rate=2e-2, **own)
+        lesson = Lesson(task, Adaptation(backbone, method, settings, "fp32"), BUDGET, 0)
+        found.append(learn(lesson, store, Silent(), task.name))
+    return found
+
+
+def mixed_rows(adapters: list[StoredAdapter]) -> tuple[Dataset, list[str]]:
+    """Return texts of all tasks in disorder, and whose they are."""
+    rows = concatenate_datasets([task.splits["test"].select_columns(["id", "text"]) for task in TASKS])
+    owners = [each.id for each, task in zip(adapters, TASKS, strict=True) for _ in range(len(task.splits["test"]))]
+    order = np.random.default_rng(0).permutation(len(rows))
+    return rows.select(order), [owners[place] for place in order]
+
+
+def alone(
+    adapters: list[StoredAdapter], backbone: Backbone, rows: Dataset, owners: list[str]
+) -> list[tuple[str, float]]:
+    """Return what a model of its own answers to each row."""
+    by_id = {each.id: (open_adapter(each, backbone), each.manifest.task.labels) for each in adapters}
+    found = []
+    for index, owner in enumerate(owners):
+        model, labels = by_id[owner]
+        logits = model.kind.answers(model, rows.select([index]), backbone.tokenizer, BUDGET.max_length)
+        found += model.kind.say(logits, labels)
+    return found
+
+
+@pytest.mark.parametrize("method", ["lora", "pfeiffer", "houlsby"])
+def test_rows_of_one_batch_are_answered_by_their_own_adapters(
+    method: str, backbone: Backbone, store: AdapterStore
+) -> None:
+    adapters = trained(method, backbone, store)
+    serving = Serving(adapters, backbone)
+    rows, owners = mixed_rows(adapters)
+    passes = []
+    serving.body.register_forward_hook(lambda *_: passes.append(1))
+    found, wanted = serving.answers(rows, owners), alone(adapters, backbone, rows, owners)
+    assert serving.mixes
+    assert len(passes) == 2, "72 rows of three adapters are two batches of 64 and 8, not one for each adapter"
+    assert [label for label, _ in found] == [label for label, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure in found], [sure for _, sure in wanted], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "pfeiffer"])
+def test_switching_gives_the_logits_of_the_adapter_alone_bit_for_bit(
+    method: str, backbone: Backbone, store: AdapterStore
+) -> None:
+    adapters = trained(method, backbone, store)
+    serving = Serving(adapters, backbone)
+    rows = TASKS[0].splits["test"]
+    wanted = {
+        each.id: predict(open_adapter(each, backbone), rows, backbone.tokenizer, BUDGET.max_length) for each in adapters
+    }
+    for each in (*adapters, adapters[0], adapters[2]):
+        found = predict(serving.switch(each.id), rows, backbone.tokenizer, BUDGET.max_length)
+        assert np.array_equal(found, wanted[each.id])
+
+
+def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: AdapterStore) -> None:
+    adapters = [
+        *trained("lora", backbone, store, TASKS[:1]),
+        *trained("pfeiffer", backbone, store, TASKS[1:2]),
+        *trained("head", backbone, store, TASKS[2:]),
+    ]
+    assert not isinstance(LIBRARIES.get("plain"), Hosts), "head has to be opened by itself"
+    rows, owners = mixed_rows(adapters)
+    found, wanted = answers(adapters, backbone, rows, owners), alone(adapters, backbone, rows, owners)
+    assert [label for label, _ in found] == [label for label, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure in found], [sure for _, sure in wanted], atol=1e-5)
+
+
+def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store: AdapterStore) -> None:
+    from workbench.backbone import open_backbone
+
+    opened = open_backbone(str(llama))
+    other = Task("other", "causal-lm", (), copying.splits, "another fingerprint", "made in tests")
+    adapters = trained("lora", opened, store, (copying, other))
+    serving = Serving(adapters, opened)
+    rows = copying.splits["test"].select(range(6))
+    owners = [adapters[index % 2].id for index in range(6)]
+    assert not serving.mixes
+    found, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
+    assert [text for text, _ in found] == [text for text, _ in wanted]
+
+
+def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:
+    from workbench.backbone import open_backbone
+
+    (lora,), (pfeiffer,) = (trained(method, backbone, store, TASKS[:1]) for method in ("lora", "pfeiffer"))
+    with pytest.raises(InputError, match="one method and precision, not adapters pfeiffer fp32; peft lora fp32"):
+        Serving([lora, pfeiffer], backbone)
+    with pytest.raises(InputError, match="not none"):
+        Serving([], backbone)
+    with pytest.raises(InputError, match="plain keeps one adapter at a time, so head cannot be switched"):
+        Serving(trained("head", backbone, store, TASKS[:1]), backbone)
+    with pytest.raises(InputError, match="was trained on"):
+        Serving([lora], open_backbone(str(llama)))
