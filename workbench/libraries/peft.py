@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from torch import nn
-
-# bitsandbytes, which peft imports, recommends a package that fetches and runs code from the hub
-logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
 
 class Peft:
