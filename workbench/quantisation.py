@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from torch import Tensor, nn
     from transformers import BitsAndBytesConfig
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
 KEPT = ["pooler"]  # often not in a checkpoint; named here since transformers would else keep the last module, whatever
+
+SCALES = ("weight.", "SCB")  # what a packed layer's state holds beside its weight and bias
 
 
 def packing(quantization: Quantization) -> BitsAndBytesConfig:
@@ -59,9 +61,15 @@ def keep_as_packed(body: nn.Module) -> nn.Module:
     return body
 
 
-def parameters(body: nn.Module) -> Iterable[tuple[str, Tensor]]:
-    """Return the named numbers that ``body`` consists of: its parameters and, of packed ones, the scales as well."""
-    return body.state_dict().items() if getattr(body, "is_quantized", False) else body.named_parameters()
+def parameters(body: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the named numbers that ``body`` consists of: its parameters and, of packed ones, the scales as well."""
+    yield from body.named_parameters()
+    if getattr(body, "is_quantized", False):
+        from bitsandbytes.nn import Linear4bit, Linear8bitLt
+
+        for name, module in body.named_modules():
+            state = module.state_dict() if isinstance(module, Linear4bit | Linear8bitLt) else {}
+            yield from ((f"{name}.{key}", each) for key, each in state.items() if key.startswith(SCALES))
 
 
 def _in_float32(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
