@@ -1,12 +1,12 @@
 """What an adaptation costs, measured: memory of the training step alone, time per token, time per answer.
 
 How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping) on one batch of the task's
-longest training texts, so that the memory is the highest that a fit meets. Memory is that of two steps (the optimiser's
-states come into being at the end of the first), less what the process held before them: the model's weights have been
-touched by then, and the C library is told to give freed blocks back at once, so that neither what was there before nor
-what it keeps for later is counted. The steps after these are timed, with the C library as it always is. Each timing is
-the median of several repetitions after a warm-up; the forward passes of the adapted model and the bare backbone take
-turns, so that whatever else the machine does falls on both alike.
+longest training texts, so that the memory is the highest that a fit meets. A first step brings weights and library code
+into memory; then the optimiser's states are dropped. Memory is the peak of the two steps after it (the states come
+into being at the end of the first), less what the process held before them; the C library is told to give freed blocks
+back at once, so that neither what was there before nor what it keeps for later is counted. The steps after these are
+timed, with the C library as it always is. Each timing is the median of several repetitions after a warm-up; the forward
+passes of the adapted model and of the bare backbone take turns, so that what else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ _NOTHING: Mapping[str, float | None] = dict.fromkeys(("before_mb", "peak_mb", "f
 def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | None]:
     """Return memory in MB and the median seconds of a step's parts."""
     optimizer = trainer.create_optimizer()
-    _answer(model, batch)  # a file's weights come into memory when they are touched
     model.train()
+    _timed_step(model, optimizer, batch, trainer.args.max_grad_norm)
+    optimizer.state.clear()
     with freed_at_once(), PeakMemory() as memory:
         for _ in range(WARM_UP + 1):
             _timed_step(model, optimizer, batch, trainer.args.max_grad_norm)
@@ -122,7 +123,9 @@ def _questions(model: TaskModel, rows: Dataset, adaptation: Adaptation, budget: 
 
 def _merged(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:
     """Return the seconds of a forward pass after the update was written into the weights, where that can be."""
-    body = adaptation.library.merge(model.body) if isinstance(adaptation.library, Merges) else None
+    if adaptation.backbone.quantization or not isinstance(adaptation.library, Merges):
+        return None  # merging into few bits would round the update away
+    body = adaptation.library.merge(model.body)
     if body is None:
         return None
     merged = _with_body(model, body)
