@@ -172,6 +172,35 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
     return Backbone(name, folder, _pooling(folder), hub_id)
 
 
+def read_config(name: str, where: str | None = None) -> PretrainedConfig:
+    """Return the config of a model by name, hub id, folder or ``config.json``; its weights need not be there.
+
+    Raises:
+        InputError: no config there, or one of an architecture that transformers does not know.
+        UnknownNameError: none of the four.
+        UnsafeConfigError: the config asks for foreign code.
+        AssetError: the file cannot be fetched.
+    """
+    from transformers import AutoConfig
+
+    path = Path(name)
+    if name in BACKBONES.names():
+        return open_backbone(name, where).config
+    if not path.exists():
+        if "/" not in name or name.startswith(("/", ".")):
+            raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+        hub_id, _, revision = name.partition("@")
+        path = assets.hub_folder(hub_id, revision or None, ["config.json"])
+    file = path / "config.json" if path.is_dir() else path
+    content = _read_json(file)
+    _refuse_foreign_code(file)
+    try:
+        return AutoConfig.for_model(**content)
+    except (TypeError, ValueError):
+        what = f"transformers knows no model of the type {content.get('model_type')!r}"
+        raise InputError(what, where=str(file)) from None
+
+
 def check_config(folder: Path) -> None:
     """Refuse a folder that would make transformers fetch, unpickle or run what is not its own.
 
@@ -194,14 +223,18 @@ def check_config(folder: Path) -> None:
         raise InputError("there are no safetensors weights here", where=str(folder), hint=hint)
     tokenizer = folder / "tokenizer_config.json"
     for path in [folder / "config.json", *([tokenizer] if tokenizer.exists() else [])]:
-        for key, value in _walk(_read_json(path)):
-            attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
-            if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
-                raise UnsafeConfigError(
-                    f"{key}: {value!r} would load code from elsewhere",
-                    where=str(path),
-                    hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
-                )
+        _refuse_foreign_code(path)
+
+
+def _refuse_foreign_code(path: Path) -> None:
+    for key, value in _walk(_read_json(path)):
+        attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
+        if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
+            raise UnsafeConfigError(
+                f"{key}: {value!r} would load code from elsewhere",
+                where=str(path),
+                hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
+            )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -19,10 +19,13 @@ activations   for each layer through which gradients pass, bytes a token, after 
               inputs       e · in_features for each matrix that is trained: all of them in full fine-tuning, only A and
                            B of LoRA. In 32 bits, matrices that read the same tensor keep it once
 
+                           (LLM.int8() keeps what each of its matrices reads, trained or not.)
+
               A frozen backbone keeps no inputs of its own matrices: that is what adapters save. Where nothing in the
               body is trained (head), nothing is kept at all.
 logits        3 · 4 · vocabulary for each token that is learned to be said (logits, their softmax, the gradient)
-working       of the layer at work: max(4 (3 a s + 4 h), 4 (2 f + 2 h)) t; fused: without the scores
+working       of the layer at work: max(4 (3 a s + 4 h), 4 (2 f + 2 h)) t; fused: without the scores;
+              of a quantised backbone the largest matrix as well, unpacked to 32 bits
 
 The peak is weights + optimiser + max(activations + casts + logits + working, gradients): activations are freed as
 gradients come to be, so both are never there in full. There is no gradient checkpointing. The model holds where tensors
@@ -40,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from workbench.errors import InputError
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS
 from workbench.quantisation import KEPT
@@ -54,6 +58,7 @@ MB = 1e6
 BITS: dict[Quantization | None, float] = {None: 32, "nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
 STATES: dict[Optimizer, float] = {"adamw": 8, "adamw-8bit": 2 + 2 * 4 / 256, "paged-adamw-8bit": 2 + 2 * 4 / 256}
 LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/cost.md)
+ADDED = ("lora_A", "lora_B", "adapters")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
 SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|wi_0|wi_1|[qkv])\b")
 
@@ -76,7 +81,17 @@ class Shape:
 
 
 def shape_of(config: Any) -> Shape:
-    """Return the shape of a BERT-, LLaMA- or T5-like model; a decoder that reads an encoder attends twice a layer."""
+    """Return the shape of a BERT-, LLaMA- or T5-like model; a decoder that reads an encoder attends twice a layer.
+
+    Raises:
+        InputError: the config does not tell it.
+    """
+    missing = [
+        name for name in ("hidden_size", "num_attention_heads", "num_hidden_layers") if not hasattr(config, name)
+    ]
+    if missing:
+        what = f"the config of a {config.model_type} does not tell {', '.join(missing)}"
+        raise InputError(what, hint="The cost model is for BERT-, LLaMA- and T5-like transformers.")
     heads = config.num_attention_heads
     encoders, decoders = config.num_hidden_layers, getattr(config, "num_decoder_layers", None) or 0
     decoders = decoders if getattr(config, "is_encoder_decoder", False) else 0
@@ -168,7 +183,7 @@ class Workload:
             activations=tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained)),
             casts=2.0 * self._linear * depth / shape.layers if self._number == 2 else 0,
             logits=3.0 * 4 * self.said * shape.vocabulary,
-            working=tokens * self._working(shape),
+            working=tokens * self._working(shape) + self._unpacked,
         )
 
     @cached_property
@@ -186,13 +201,17 @@ class Workload:
         return [(name, each) for name, each in self._body.named_parameters() if each.requires_grad]
 
     @cached_property
-    def _linear(self) -> int:
-        """Weights of the backbone's linear layers: those that are packed, or cast."""
-        return sum(
-            module.weight.numel()
+    def _matrices(self) -> list[nn.Linear]:
+        """The backbone's linear layers: those that are packed, or cast."""
+        return [
+            module
             for name, module in self._body.named_modules()
-            if isinstance(module, nn.Linear) and not any(part in name.split(".") for part in (*KEPT, *_OWN))
-        )
+            if isinstance(module, nn.Linear) and not {*KEPT, *ADDED} & set(name.split("."))
+        ]
+
+    @property
+    def _linear(self) -> int:
+        return sum(module.weight.numel() for module in self._matrices)
 
     def _weights(self) -> float:
         total = sum(parameter.numel() for parameter in self._body.parameters())
@@ -215,11 +234,16 @@ class Workload:
 
     def _inputs(self, trained: list[tuple[str, nn.Parameter]]) -> float:
         """Return the bytes a token that matrices in the layers keep of what they read."""
-        matrices = {name: p for name, p in trained if p.ndim == 2 and LAYER.search(name)}
+        reading = self._body.named_parameters() if self.quantization == "int8" and trained else trained
+        matrices = {name: p for name, p in reading if p.ndim == 2 and LAYER.search(name)}
         if self.precision == "bf16":
             return sum(2.0 * p.shape[1] for p in matrices.values())
         once = {(SAME_INPUT.sub("*", name), p.shape[1]) for name, p in matrices.items()}
         return sum(4.0 * width for _, width in once)
+
+    @property
+    def _unpacked(self) -> float:
+        return 4.0 * max(module.weight.numel() for module in self._matrices) if self.quantization else 0
 
     def _working(self, shape: Shape) -> float:
         scores = 3 * shape.heads * self.length if shape.maps else 0
@@ -228,6 +252,3 @@ class Workload:
     @property
     def _number(self) -> int:
         return 2 if self.precision == "bf16" and not self.quantization else 4
-
-
-_OWN = ("lora_A", "lora_B", "adapters")  # modules that a method has added

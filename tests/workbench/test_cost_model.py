@@ -146,6 +146,12 @@ def test_the_peak_is_predicted_in_the_shape_of_minilm(minilm_shape: Backbone, me
     compare(adapted(minilm_shape, method, "bf16"), 8, 64)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_the_peak_on_a_quantised_backbone_is_predicted(deep_bert: Backbone, quantization: Any) -> None:
+    compare(adapted(deep_bert.quantized(quantization), "lora", "fp32"), 8, 64)
+
+
 def compare(adaptation: Adaptation, batch_size: int, length: int) -> None:
     cost = measure(adaptation, long_texts(), Budget(batch_size=batch_size, max_length=length))
     if cost.step_mb is None:
