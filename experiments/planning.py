@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from workbench.backbone import read_config
@@ -14,7 +12,7 @@ from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.plan import Plan, Step
     from experiments.record import Contender
@@ -47,25 +45,31 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     return _workload(config, method, settings, budget, ANSWER if speaks else 0)
 
 
-@dataclass(frozen=True)
-class PredictedMemory:
-    """The memory of a plan's steps; a strategy's own needs (a second model, a memory) are not counted."""
+def predicted_memory(plan: Plan) -> Callable[[Step], float | None]:
+    """Return what tells the predicted peak of a step's training in MB, or None where its architecture is not known.
 
-    plan: Plan
+    A strategy's own needs (a second model, a memory of old examples) are not counted.
+    """
+    known: dict[tuple[str, int], float | None] = {}
 
-    def of(self, step: Step) -> float | None:
-        """Return the predicted peak in MB; None where the cost model does not know the architecture."""
-        return self._peak(step.contender, step.task.max_new_tokens or 0)
+    def tell(step: Step) -> float | None:
+        answer = step.task.max_new_tokens or 0
+        place = step.contender.label, answer
+        if place not in known:
+            known[place] = _peak_mb(plan, step.contender, answer)
+        return known[place]
 
-    @cache  # noqa: B019 # lives as long as one printout
-    def _peak(self, contender: Contender, answer: int) -> float | None:
-        adaptation, budget = self.plan.adaptation(contender), self.plan.recipe.budget
-        budget = budget.model_copy(update={"quantization": adaptation.backbone.quantization})
-        try:
-            work = _workload(adaptation.backbone.config, contender.method, adaptation.settings, budget, answer)
-            return round(work.predict().peak / MB, 1)
-        except InputError:
-            return None
+    return tell
+
+
+def _peak_mb(plan: Plan, contender: Contender, answer: int) -> float | None:
+    adaptation, budget = plan.adaptation(contender), plan.recipe.budget
+    budget = budget.model_copy(update={"quantization": adaptation.backbone.quantization})
+    try:
+        work = _workload(adaptation.backbone.config, contender.method, adaptation.settings, budget, answer)
+        return round(work.predict().peak / MB, 1)
+    except InputError:
+        return None
 
 
 def _workload(config: Any, method: str, settings: Any, budget: Budget, answer: int) -> Workload:

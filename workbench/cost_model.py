@@ -168,10 +168,14 @@ class Workload:
     said: int = 0
 
     def predict(self) -> Prediction:
-        """Return what the step takes."""
-        trained = list(self._trained)
-        count = sum(parameter.numel() for _, parameter in trained)
+        """Return what the step takes.
+
+        Raises:
+            InputError: the config is not that of a transformer whose shape is known.
+        """
         shape, tokens = shape_of(self.config), self.batch_size * self.length
+        trained = self._trained
+        count = sum(parameter.numel() for _, parameter in trained)
         depth = self._depth(shape, [name for name, _ in trained])
         output = 4 * shape.vocabulary * shape.hidden if self.said else 0
         return Prediction(

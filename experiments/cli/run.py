@@ -113,9 +113,9 @@ def _farewell(bench: Workbench, name: str, where: str) -> None:
 
 
 def _print_plan(plan: Plan, bench: Workbench, as_json: bool) -> None:
-    from experiments.planning import PredictedMemory
+    from experiments.planning import predicted_memory
 
-    memory = PredictedMemory(plan)
+    memory = predicted_memory(plan)
     waiting = {step.key for step in bench.pending(plan)}
     steps = [
         {
@@ -124,7 +124,7 @@ def _print_plan(plan: Plan, bench: Workbench, as_json: bool) -> None:
             "stage": step.stage,
             "task": step.task.name,
             "optimiser_steps": plan.updates(step),
-            "predicted_memory_mb": memory.of(step),
+            "predicted_memory_mb": memory(step),
             "done": step.key not in waiting,
         }
         for step in plan.steps
