@@ -31,6 +31,7 @@ from workbench.learning import Lesson, open_adapter
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
+from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -274,10 +275,11 @@ class Workbench:
         wanted = document.data.get("budget", {})
         settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
         spec = registry.find(task, self.task_folders)
-        opened = open_backbone(backbone)
+        opened = open_backbone(backbone).quantized(budget.quantization, document.where("budget", "quantization"))
         opened.require_length(budget.max_length, document.where("budget", "max_length"))
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         adaptation.require_possible(spec.file.kind)
+        require_optimizer(settings.optimizer, document.where("optimizer"))
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 

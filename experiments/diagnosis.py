@@ -10,11 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from workbench.assets import cache_folder
-from workbench.errors import TrackingError
+from workbench.errors import InputError, TrackingError
+from workbench.quantisation import keep_as_packed
 from workbench.tracking import Tracker, tracking_uri
+from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
+    from workbench.settings import Quantization
 
 PACKAGES = (
     "torch",
@@ -46,7 +49,7 @@ class Finding:
 
 def diagnose(workspace: Workspace) -> list[Finding]:
     """Try everything; a failure is a finding, never an exception."""
-    return [*_packages(), *_device(), _quantisation(), _cache(), _room(workspace), _tracking(workspace)]
+    return [*_packages(), *_device(), *_quantisation(), _cache(), _room(workspace), _tracking(workspace)]
 
 
 def _packages() -> Iterator[Finding]:
@@ -69,16 +72,48 @@ def _device() -> Iterator[Finding]:
     yield Finding("bfloat16", fast, False, f"precision auto means {resolve_precision('auto')} here")
 
 
-def _quantisation() -> Finding:
-    def quantise() -> str:
-        import torch
-        from bitsandbytes import functional
+def _quantisation() -> Iterator[Finding]:
+    yield _attempt("nf4 backbones", lambda: _gradient("nf4"), needed=False)
+    yield _attempt("int8 backbones", lambda: _gradient("int8"), needed=False)
+    yield _attempt("8-bit AdamW", _eight_bit_step, needed=False)
+    yield _attempt("paged AdamW", _paged, needed=False)
 
-        packed, state = functional.quantize_4bit(torch.ones(64, 64), quant_type="nf4", compress_statistics=True)
-        error = (functional.dequantize_4bit(packed, state) - 1).abs().max().item()
-        return f"bitsandbytes packs and unpacks a matrix (largest error {error:.2g})"
 
-    return _attempt("4-bit quantisation", quantise, needed=False)
+def _gradient(quantization: Quantization) -> str:
+    """Multiply by a packed matrix there and back."""
+    import torch
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
+
+    whole = torch.nn.Linear(64, 64)
+    layer = (
+        Linear4bit(64, 64, quant_type="nf4") if quantization == "nf4" else Linear8bitLt(64, 64, has_fp16_weights=False)
+    )
+    layer.load_state_dict(whole.state_dict())
+    keep_as_packed(layer.to("cuda" if torch.cuda.is_available() else "cpu"))
+    given = torch.ones(2, 64, device=layer.weight.device, requires_grad=True)
+    layer(given).sum().backward()
+    wanted = whole.weight.detach().sum(dim=0)
+    error = (given.grad[0].cpu() - wanted).detach().norm() / wanted.norm() if given.grad is not None else torch.inf
+    return f"budget.quantization={quantization} works; a gradient through a packed matrix is off by {float(error):.1%}"
+
+
+def _eight_bit_step() -> str:
+    import torch
+    from bitsandbytes.optim import AdamW8bit
+
+    weight = torch.nn.Parameter(torch.zeros(64, 64, device="cuda" if torch.cuda.is_available() else "cpu"))
+    weight.grad = torch.ones_like(weight)
+    AdamW8bit([weight], lr=0.5).step()
+    if not torch.allclose(
+        weight, torch.full_like(weight, -0.5), rtol=0.01
+    ):  # a first step of Adam is the learning rate
+        raise InputError("a step went astray")
+    return "optimizer=adamw-8bit works"
+
+
+def _paged() -> str:
+    require_optimizer("paged-adamw-8bit")
+    return "optimizer=paged-adamw-8bit works"
 
 
 def _cache() -> Finding:
@@ -112,4 +147,5 @@ def _attempt(name: str, work: Callable[[], str], needed: bool) -> Finding:
     try:
         return Finding(name, True, needed, work())
     except Exception as error:  # whatever a library raises here is the finding
-        return Finding(name, False, needed, f"{type(error).__name__}: {error}")
+        told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return Finding(name, False, needed, told)

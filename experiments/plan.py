@@ -22,6 +22,7 @@ from workbench.learning import versions
 from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
 from workbench.store import key
+from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,6 +140,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     if problems:
         raise SettingsError(problems)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone = backbone.quantized(recipe.budget.quantization, document.where("budget", "quantization"))
     recipe = recipe.model_copy(update={"tasks": tuple(names)})
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     require_measurable(document, recipe, backbone, kinds)
@@ -158,6 +160,9 @@ def _require_possible(document: Document, plan: Plan, kinds: Sequence[str]) -> N
             with collected(problems):
                 where = document.where("strategies", contender.label, "method")
                 plan.adaptation(contender).require_possible(kind, where)
+        with collected(problems):
+            optimizer = plan.adaptation(contender).settings.optimizer
+            require_optimizer(optimizer, document.where("strategies", contender.label, "optimizer"))
     if problems:
         raise SettingsError(problems)
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from workbench import quantisation
 from workbench.backbone import fingerprint
+from workbench.errors import InputError
 from workbench.kinds import KINDS
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
@@ -61,6 +63,10 @@ class Adaptation:
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
         """Raise InputError where the method cannot work on this backbone for this kind of task."""
+        if self.card.trains_backbone and self.backbone.quantization:
+            hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
+            what = f"{self.method} trains the backbone's own weights, which {self.backbone.quantization} keeps packed"
+            raise InputError(what, where=where, hint=hint)
         require_possible(self.method, self.settings, self.backbone.config, kind, where)
 
     def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:
@@ -82,13 +88,15 @@ class Adaptation:
     def backbone_is_intact(self, model: TaskModel) -> bool:
         """Take the method's weights off ``model`` and compare the rest with the pretrained weights, byte for byte."""
         bare = self.library.detach(model.body)
-        return fingerprint(bare.named_parameters()) == self.backbone.fingerprint
+        return fingerprint(quantisation.parameters(bare)) == self.backbone.fingerprint
 
     @cached_property
     def _config(self) -> Any:
         return self.card.configure(self.settings, self.backbone.config)
 
     def _model(self, body: nn.Module, head: nn.Module, kind: str) -> TaskModel:
+        if self.backbone.quantization:
+            quantisation.keep_as_packed(body)
         return TaskModel(body, head, KINDS.get(kind), self.backbone.pooling, self.precision).eval()
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -133,8 +133,11 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
     return target
 
 
-def hub_folder(repository: str, revision: str | None = None) -> Path:
-    """Return the local snapshot of a model repository on the Hugging Face hub.
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+
+def hub_folder(repository: str, revision: str | None = None, wanted: Sequence[str] = MODEL_FILES) -> Path:
+    """Return the local snapshot of a model repository on the Hugging Face hub; only ``wanted`` files are fetched.
 
     Raises:
         AssetError: the repository or revision does not exist, or the hub cannot be reached and nothing is cached.
@@ -142,9 +145,8 @@ def hub_folder(repository: str, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(wanted)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise AssetError(
             f"cannot fetch {repository!r} from the hub: {str(error).splitlines()[0]}",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench import assets
+from workbench import assets, quantisation
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 from workbench.registry import Documents
-from workbench.settings import Settings, read
+from workbench.settings import Quantization, Settings, read
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,16 +49,32 @@ class Backbone:
     """A pretrained transformer on this machine.
 
     Attributes:
-        name: as it was asked for: a registered name, a hub id or a path.
+        name: as it was asked for: a registered name, a hub id or a path; ``:nf4`` or ``:int8`` after it is the
+            quantisation.
         folder: ``config.json``, safetensors weights and tokenizer files.
         pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
         hub_id: the same model on the hub, for model cards; empty when unknown.
+        quantization: in how many bits its linear layers are kept; None where they are as they were trained.
     """
 
     name: str
     folder: Path
     pooling: Pooling
     hub_id: str = ""
+    quantization: Quantization | None = None
+
+    def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
+        """Return the same backbone in so many bits; None leaves it as it is.
+
+        Raises:
+            InputError: its name says something else.
+        """
+        if quantization in (None, self.quantization):
+            return self
+        if self.quantization:
+            hint = "Say it once: in the backbone's name, or as budget.quantization."
+            raise InputError(f"{self.name!r} is not {quantization}", where=where, hint=hint)
+        return replace(self, name=f"{self.name}:{quantization}", quantization=quantization)
 
     @cached_property
     def config(self) -> PretrainedConfig:
@@ -79,22 +95,26 @@ class Backbone:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor."""
-        return fingerprint(self.load().named_parameters())
+        """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor, as it is kept."""
+        return fingerprint(quantisation.parameters(self.load()))
 
     def load(self) -> nn.Module:
-        """Return a fresh copy of the transformer without any head, in float32, in evaluation mode.
+        """Return a fresh copy of the transformer without any head, in evaluation mode.
 
+        It is in float32; of a quantised one, what is not packed.
         Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). Weights that the checkpoint lacks (often
         a pooler) are drawn from a fixed seed, so that every copy is the same; the caller's generator is left alone.
         """
         import torch
         from transformers import AutoModel
 
+        options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
+        if self.quantization:
+            options |= {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            body: nn.Module = AutoModel.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
-        return body.eval()
+            body: nn.Module = AutoModel.from_pretrained(self.folder, **options)
+        return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
 
     def require_length(self, tokens: int, where: str | None = None) -> None:
         """Make sure that texts of ``tokens`` tokens fit the model.
@@ -111,7 +131,7 @@ class Backbone:
             )
 
 
-def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
+def fingerprint(parameters: Iterable[tuple[str, Any]]) -> str:
     """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given."""
     total = hashlib.sha256()
     for name, tensor in parameters:
@@ -123,12 +143,18 @@ def fingerprint(parameters: Iterator[tuple[str, Any]]) -> str:
 def open_backbone(name: str, where: str | None = None) -> Backbone:
     """Return the backbone ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
 
+    ``:nf4`` or ``:int8`` after any of them keeps its linear layers in so many bits (:mod:`workbench.quantisation`).
+
     Raises:
         UnknownNameError: none of the three.
         InputError: a folder that holds no model.
         UnsafeConfigError: the model's config asks for foreign code.
         AssetError: the bytes cannot be fetched.
     """
+    plain, _, bits = name.rpartition(":")
+    for quantization in get_args(Quantization):
+        if bits == quantization:
+            return open_backbone(plain, where).quantized(quantization)
     if name in BACKBONES.names():
         card = read(BACKBONES.path(name)).parse(BackboneCard)
         member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
@@ -144,6 +170,35 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         raise UnknownNameError("backbone", name, BACKBONES.names(), where)
     check_config(folder)
     return Backbone(name, folder, _pooling(folder), hub_id)
+
+
+def read_config(name: str, where: str | None = None) -> PretrainedConfig:
+    """Return the config of a model by name, hub id, folder or ``config.json``; its weights need not be there.
+
+    Raises:
+        InputError: no config there, or one of an architecture that transformers does not know.
+        UnknownNameError: none of the four.
+        UnsafeConfigError: the config asks for foreign code.
+        AssetError: the file cannot be fetched.
+    """
+    from transformers import AutoConfig
+
+    path = Path(name)
+    if name in BACKBONES.names():
+        return open_backbone(name, where).config
+    if not path.exists():
+        if "/" not in name or name.startswith(("/", ".")):
+            raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+        hub_id, _, revision = name.partition("@")
+        path = assets.hub_folder(hub_id, revision or None, ["config.json"])
+    file = path / "config.json" if path.is_dir() else path
+    content = _read_json(file)
+    _refuse_foreign_code(file)
+    try:
+        return AutoConfig.for_model(**content)
+    except (TypeError, ValueError):
+        what = f"transformers knows no model of the type {content.get('model_type')!r}"
+        raise InputError(what, where=str(file)) from None
 
 
 def check_config(folder: Path) -> None:
@@ -168,14 +223,18 @@ def check_config(folder: Path) -> None:
         raise InputError("there are no safetensors weights here", where=str(folder), hint=hint)
     tokenizer = folder / "tokenizer_config.json"
     for path in [folder / "config.json", *([tokenizer] if tokenizer.exists() else [])]:
-        for key, value in _walk(_read_json(path)):
-            attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
-            if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
-                raise UnsafeConfigError(
-                    f"{key}: {value!r} would load code from elsewhere",
-                    where=str(path),
-                    hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
-                )
+        _refuse_foreign_code(path)
+
+
+def _refuse_foreign_code(path: Path) -> None:
+    for key, value in _walk(_read_json(path)):
+        attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
+        if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
+            raise UnsafeConfigError(
+                f"{key}: {value!r} would load code from elsewhere",
+                where=str(path),
+                hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
+            )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

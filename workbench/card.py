@@ -32,11 +32,17 @@ OPENING = {
     "plain": "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
     "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)",
 }
+PACKED = {
+    None: "",
+    "nf4": ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",\n'
+    "    bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=['pooler'])",
+    "int8": ", quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=['pooler'])",
+}
 TEMPLATE = """\
 # {{ id }}
 
 {{ method }} adapter for the task **{{ task.name }}** ({{ kind }}) on
-`{{ backbone.hub_id or backbone.name }}`; validation score {{ "%.4f" | format(fit.validation) }} after epoch
+`{{ backbone.hub_id or backbone.name }}`{{ bits }}; validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
 
 - Data: {{ task.origin }}{{ " (" ~ task.license ~ ")" if task.license else "" }}
@@ -62,6 +68,8 @@ def render(manifest: Manifest) -> str:
         "kind": f"{manifest.task.kind}: {labels}" if labels else manifest.task.kind,
         "trained_with": trained_with,
         "opening": OPENING[manifest.library],
+        "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
+        "packed": PACKED[manifest.backbone.quantization],
         "pooling": POOLING[manifest.backbone.pooling],
     }
     usage = _filled(KINDS.get(manifest.task.kind).usage, {**values, **extra})

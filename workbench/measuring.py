@@ -1,11 +1,12 @@
 """What an adaptation costs, measured: memory of the training step alone, time per token, time per answer.
 
 How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping) on one batch of the task's
-longest training texts, so that the memory is the highest that a fit meets. Before it the model's weights are touched
-and what other work left behind is given back, so that the difference to the peak is the step's own. The first step is
-a warm-up (the optimiser's states come into being at its end) and counts for memory only. Each timing is the median
-of several repetitions; the forward passes of the adapted model and the bare backbone are timed in turns, so that
-whatever else the machine does falls on both alike.
+longest training texts, so that the memory is the highest that a fit meets. A first step brings weights and library code
+into memory; then the optimiser's states are dropped. Memory is the peak of the two steps after it (the states come
+into being at the end of the first), less what the process held before them; the C library is told to give freed blocks
+back at once, so that neither what was there before nor what it keeps for later is counted. The steps after these are
+timed, with the C library as it always is. Each timing is the median of several repetitions after a warm-up; the forward
+passes of the adapted model and of the bare backbone take turns, so that what else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.contracts import MeasuredCost, Merges
-from workbench.memory import PeakMemory, release
+from workbench.memory import PeakMemory, freed_at_once
 from workbench.model import TaskModel
 from workbench.training import trainer_of
 
@@ -55,7 +56,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         step = _step(model, trainer, batch) if model.trainable() else _NOTHING
         tokens = int(batch["attention_mask"].sum())
         texts = _on(device, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
-        bare = _with_body(model, adaptation.backbone.load().to(device))
+        bare = _with_body(model, adaptation.backbone.load()).to(device)
         own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
         merged = _merged(model, adaptation, texts)
         examples = len(texts["input_ids"])
@@ -80,28 +81,30 @@ _NOTHING: Mapping[str, float | None] = dict.fromkeys(("before_mb", "peak_mb", "f
 def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | None]:
     """Return memory in MB and the median seconds of a step's parts."""
     optimizer = trainer.create_optimizer()
-    _answer(model, batch)  # a file's weights come into memory when they are touched
     model.train()
-    release()
-    seconds: dict[str, list[float]] = {"forward": [], "backward": [], "update": []}
-    with PeakMemory() as memory:
-        for _ in range(WARM_UP + REPETITIONS):
-            began = _now()
-            loss = model(**batch)["loss"]
-            forwarded = _now()
-            loss.backward()
-            backwarded = _now()
-            torch.nn.utils.clip_grad_norm_(model.trainable().values(), trainer.args.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            del loss
-            for name, taken in zip(
-                seconds, (forwarded - began, backwarded - forwarded, _now() - backwarded), strict=True
-            ):
-                seconds[name].append(taken)
+    _timed_step(model, optimizer, batch, trainer.args.max_grad_norm)
+    optimizer.state.clear()
+    with freed_at_once(), PeakMemory() as memory:
+        for _ in range(WARM_UP + 1):
+            _timed_step(model, optimizer, batch, trainer.args.max_grad_norm)
+    taken = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
     model.eval()
-    medians = {name: median(values[WARM_UP:]) for name, values in seconds.items()}
-    return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **medians}
+    parts = zip(("forward", "backward", "update"), zip(*taken[WARM_UP:], strict=True), strict=True)
+    seconds = {name: median(values) for name, values in parts}
+    return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **seconds}
+
+
+def _timed_step(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> tuple[float, float, float]:
+    """Make one step and return the seconds of its forward pass, its backward pass, and the optimiser's work."""
+    began = _now()
+    loss = model(**batch)["loss"]
+    forwarded = _now()
+    loss.backward()
+    backwarded = _now()
+    torch.nn.utils.clip_grad_norm_(model.trainable().values(), largest_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return forwarded - began, backwarded - forwarded, _now() - backwarded
 
 
 def _longest(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> list[dict[str, Any]]:
@@ -120,7 +123,9 @@ def _questions(model: TaskModel, rows: Dataset, adaptation: Adaptation, budget: 
 
 def _merged(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | None:
     """Return the seconds of a forward pass after the update was written into the weights, where that can be."""
-    body = adaptation.library.merge(model.body) if isinstance(adaptation.library, Merges) else None
+    if adaptation.backbone.quantization or not isinstance(adaptation.library, Merges):
+        return None  # merging into few bits would round the update away
+    body = adaptation.library.merge(model.body)
     if body is None:
         return None
     merged = _with_body(model, body)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -45,14 +47,36 @@ class PeakMemory:
             self.peak_mb = _high_water_mark()
 
 
-def release() -> None:
-    """Give memory that nothing refers to any more back to the system, so that a measurement does not count it.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+SMALLEST_MMAP, LARGEST_MMAP = 128 * 1024, 32 * 1024 * 1024  # bytes: where glibc's own threshold begins and ends
 
-    The C library keeps freed blocks for later; glibc can be asked for them (malloc_trim(3)), others are left alone.
+
+@contextmanager
+def freed_at_once() -> Iterator[None]:
+    """Let glibc give every freed block of 128 KiB or more back to the system at once; other C libraries are left alone.
+
+    By default it keeps most of them for later, and of a training step's peak a fifth to a third is such left-overs. The
+    threshold for that adapts itself until it is set; after the block it stands where it ends up in any process that
+    has freed a large tensor.
     """
+    _glibc("mallopt", M_MMAP_THRESHOLD, SMALLEST_MMAP)
+    release()
+    try:
+        yield
+    finally:
+        _glibc("mallopt", M_MMAP_THRESHOLD, LARGEST_MMAP)
+        _glibc("mallopt", M_TRIM_THRESHOLD, 2 * LARGEST_MMAP)
+
+
+def release() -> None:
+    """Give memory that nothing refers to any more back to the system, as far as the C library does that on request."""
     gc.collect()
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
-        library.malloc_trim(0)
+    _glibc("malloc_trim", 0)
+
+
+def _glibc(function: str, *arguments: int) -> None:
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), function):
+        getattr(library, function)(*arguments)
 
 
 def _reset_high_water_mark() -> bool:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from workbench.errors import InputError, Problem, SettingsError, suggest
 
 Key = tuple[str | int, ...]
+Quantization = Literal["nf4", "int8"]
+Optimizer = Literal["adamw", "adamw-8bit", "paged-adamw-8bit"]
 
 
 class Settings(BaseModel):
@@ -48,6 +50,11 @@ class Budget(Settings):
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     balanced: bool = Field(False, description="draw training examples so that each class comes equally often")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor has it")
+    quantization: Quantization | None = Field(
+        None,
+        description="keep the backbone's linear layers in so many bits",
+        exclude_if=lambda chosen: chosen is None,  # keys of what was trained before this was there stay as they are
+    )
 
     def updates(self, examples: int) -> int:
         """Return the optimiser steps that a fit on a split of ``examples`` takes, unless patience ends it."""
@@ -61,6 +68,11 @@ class MethodSettings(Settings):
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(0.0, ge=0)
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps in which the learning rate rises")
+    optimizer: Optimizer = Field(
+        "adamw",
+        description="8 bits: of AdamW's two moments (Dettmers et al. 2022, arXiv:2110.02861)",
+        exclude_if=lambda chosen: chosen == "adamw",
+    )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from workbench import assets
 from workbench.contracts import FitRecord
 from workbench.errors import InputError, IntegrityError, UnknownNameError
-from workbench.settings import Budget, Settings
+from workbench.settings import Budget, Quantization, Settings
 
 MANIFEST = "manifest.json"
 
@@ -45,6 +45,7 @@ class BackboneReference(Settings):
     hub_id: str
     fingerprint: str
     pooling: Literal["mean", "first", "last"]
+    quantization: Quantization | None = None
 
 
 class CompositionReference(Settings):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
     from workbench.contracts import Listener, Task
     from workbench.model import TaskModel
-    from workbench.settings import Budget
+    from workbench.settings import Budget, Optimizer
 
 
 def fit(
@@ -43,11 +43,12 @@ def fit(
     at the ends of epochs; the same call finds them there, goes on, and comes to the same weights.
 
     Raises:
-        InputError: classes are to be balanced, and the task has none.
+        InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
         TrainingError: the loss is not a finite number.
     """
     if budget.balanced and not task.labels:
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
+    require_optimizer(adaptation.settings.optimizer)
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
@@ -71,6 +72,24 @@ def fit(
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
     )
+
+
+OPTIMIZERS: dict[Optimizer, str] = {  # as transformers calls them
+    "adamw": "adamw_torch_fused",
+    "adamw-8bit": "adamw_bnb_8bit",
+    "paged-adamw-8bit": "paged_adamw_8bit",
+}
+
+
+def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:
+    """Make sure that an optimiser does here what its name says.
+
+    Raises:
+        InputError: it does not.
+    """
+    if optimizer.startswith("paged") and not torch.cuda.is_available():
+        what = f"{optimizer} moves its states between a GPU's memory and the processor's, and there is no GPU here"
+        raise InputError(what, where=where, hint="Take adamw-8bit: its states are as small, and it works here.")
 
 
 def trainer_of(
@@ -99,6 +118,7 @@ def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_ratio=settings.warmup,
+        optim=OPTIMIZERS[settings.optimizer],
         group_by_length=not budget.balanced,
         remove_unused_columns=False,
         logging_strategy="steps",

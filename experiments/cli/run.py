@@ -113,6 +113,9 @@ def _farewell(bench: Workbench, name: str, where: str) -> None:
 
 
 def _print_plan(plan: Plan, bench: Workbench, as_json: bool) -> None:
+    from experiments.planning import predicted_memory
+
+    memory = predicted_memory(plan)
     waiting = {step.key for step in bench.pending(plan)}
     steps = [
         {
@@ -121,6 +124,7 @@ def _print_plan(plan: Plan, bench: Workbench, as_json: bool) -> None:
             "stage": step.stage,
             "task": step.task.name,
             "optimiser_steps": plan.updates(step),
+            "predicted_memory_mb": memory(step),
             "done": step.key not in waiting,
         }
         for step in plan.steps
@@ -131,6 +135,7 @@ def _print_plan(plan: Plan, bench: Workbench, as_json: bool) -> None:
     table([*steps[0]], [["yes" if v is True else "no" if v is False else v for v in step.values()] for step in steps])
     updates = sum(plan.updates(step) for step in plan.steps if step.key in waiting)
     stdout.print(f"\n{len(waiting)} of {len(steps)} steps to train, {updates:,} optimiser steps. Nothing was trained.")
+    stdout.print("Memory: of a plain training step at full length, model included; see docs/cost.md.")
 
 
 def _relative(path: Path) -> Path:

@@ -110,6 +110,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     if problems:
         raise SettingsError(problems)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone = backbone.quantized(recipe.sources.budget.quantization, document.where("sources", "budget"))
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
     for name, adaptation in adaptations.items():

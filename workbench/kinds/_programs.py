@@ -3,9 +3,9 @@
 CLASSIFICATION = """\
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
 
-body = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 {{ opening }}
 body.eval()
 head = load_file(f"{folder}/head.safetensors")
@@ -24,9 +24,9 @@ print([labels[index] for index in logits.argmax(dim=1)])
 CAUSAL_LM = """\
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
 
-body = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 {{ opening }}
 lm = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
 setattr(lm, lm.base_model_prefix, body)  # the output layer stays the backbone's own

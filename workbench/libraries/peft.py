@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
-
-# bitsandbytes, which peft imports, recommends a package that fetches and runs code from the hub
-logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
 
 class Peft:

@@ -1,0 +1,109 @@
+"""Full fine-tuning, LoRA and QLoRA side by side: score, memory of a training step, time.
+
+    python -m experiments.benchmarks.quantised compare --out docs/results/quantised.json
+
+One language model learns one task in several ways, each in a process of its own, since what a process once held is
+not all given back. The memory is that of a step at the budget's full length (see :mod:`workbench.measuring`), beside
+what the cost model predicts for it. Finished ways in the file are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from experiments.api import Workbench
+from experiments.provenance import provenance
+from workbench.assets import write_whole
+from workbench.cost_model import MB, Workload
+from workbench.measuring import measure
+from workbench.store import size
+
+FULL, LORA = {"learning_rate": 5e-5}, {"learning_rate": 2e-3}  # LoRA's is that of the recipe reasoning-3
+# way → method, further settings
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "full": ("full", FULL),
+    "full, 8-bit AdamW": ("full", {**FULL, "optimizer": "adamw-8bit"}),
+    "lora": ("lora", LORA),
+    "lora on int8": ("lora", {**LORA, "budget": {"quantization": "int8"}}),
+    "qlora (nf4)": ("lora", {**LORA, "budget": {"quantization": "nf4"}}),
+}
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    out: Annotated[Path, typer.Option(help="JSON file for the results; finished ways in it are kept.")],
+    task: Annotated[str, typer.Option(help="Name of a task.")] = "reasoning-gym-word-reversal",
+    backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "smollm2",
+    budget: Annotated[str, typer.Option(help="Budget of every way, as JSON.")] = json.dumps(
+        {"train_examples": 300, "eval_examples": 60, "validation_examples": 24, "batch_size": 8, "max_length": 192}
+    ),
+    ways: Annotated[str, typer.Option(help="Which of them, with semicolons.")] = ";".join(WAYS),
+) -> None:
+    """Train and measure every way in a process of its own, and print the table as JSON."""
+    options = ["--task", task, "--backbone", backbone, "--budget", budget]
+    command = (
+        f"python -m experiments.benchmarks.quantised compare --task {task} --backbone {backbone} --budget '{budget}'"
+    )
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["ways"] if out.is_file() else {}
+    for way in ways.split(";"):
+        if way not in found:
+            child = [sys.executable, "-m", "experiments.benchmarks.quantised", "one", way, *options]
+            found[way] = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        write_whole(out, json.dumps({"provenance": provenance(command), "ways": found}, indent=1))
+    typer.echo(json.dumps(found, indent=1))
+
+
+@app.command()
+def one(
+    way: str,
+    task: Annotated[str, typer.Option()],
+    backbone: Annotated[str, typer.Option()],
+    budget: Annotated[str, typer.Option()],
+) -> None:
+    """Measure and train one way, and print what was found."""
+    method, settings = WAYS[way]
+    given = {**settings, "budget": {**json.loads(budget), **settings.get("budget", {})}}
+    with tempfile.TemporaryDirectory() as place:
+        bench = Workbench(Path(place))
+        lesson = bench.lesson(task, method, backbone, **given)
+        adaptation, spent = lesson.adaptation, lesson.budget
+        cost = measure(adaptation, lesson.task, spent)
+        trained = bench.train(lesson)
+        fit = trained.adapter.manifest.fit
+        answer = min(lesson.task.max_new_tokens or 0, spent.max_length)
+        work = Workload(
+            adaptation.backbone.config,
+            method,
+            adaptation.settings,
+            adaptation.precision,
+            spent.batch_size,
+            spent.max_length,
+            adaptation.backbone.quantization,
+            spent.batch_size * answer,
+        )
+        predicted = work.predict()
+        result = {
+            "test": trained.test.scores,
+            "validation": fit.validation,
+            "majority": trained.majority,
+            "seconds": round(fit.seconds, 1),
+            "measured": {**asdict(cost), "step_mb": cost.step_mb},
+            "predicted": predicted.as_json(),
+            "backbone_mb": round(predicted.weights / MB, 1),
+            "trainable_parameters": fit.trainable_parameters,
+            "stored_bytes": size(trained.adapter.folder),
+        }
+    typer.echo(json.dumps(result))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,50 @@
+"""Say what memory a method needs on a model, from the model's config alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from experiments.terminal.options import Assignments
+from experiments.terminal.output import Json, emit, stdout, table
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    model_config: Annotated[
+        str, typer.Option(metavar="MODEL", help="config.json, folder, hub id, or registered name.")
+    ],
+    method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
+    quantization: Annotated[str | None, typer.Option(help="nf4 or int8.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Texts in one forward pass.")] = 16,
+    max_length: Annotated[int, typer.Option(help="Tokens of each.")] = 128,
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: what this machine would take.")] = "auto",
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Predict the memory of one training step, part by part; nothing is downloaded but the config.
+
+    Settings of the method are given by name: --set rank=16, --set optimizer=adamw-8bit.
+    """
+    from experiments.planning import workload
+    from workbench.cost_model import LEFT_OVER
+
+    budget = {"batch_size": batch_size, "max_length": max_length, "precision": precision}
+    given = [f"budget.{name}={value}" for name, value in budget.items()]
+    given += [f"budget.quantization={quantization}"] if quantization else []
+    work = workload(model_config, method, [*given, *(assignments or [])])
+    found = work.predict().as_json()
+    if as_json:
+        shape = {"batch_size": work.batch_size, "max_length": work.length, "precision": work.precision}
+        emit({"model": model_config, "method": method, "quantization": work.quantization, **shape, **found})
+        return
+    parts = {name.removesuffix("_mb"): value for name, value in found.items() if name.endswith("_mb")}
+    table(["part", "MB"], [(name, f"{value:,.1f}".rjust(12)) for name, value in parts.items()])
+    stdout.print(
+        f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, without a head's."
+    )
+    stdout.print("Peak: weights + optimizer + the larger of activations + casts + logits + working, and of gradients.")
+    stdout.print(f"On a processor, freed blocks add about {LEFT_OVER:.0%} of the step. Formulas: docs/cost.md")

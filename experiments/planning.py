@@ -1,0 +1,85 @@
+"""What memory training will take, before anything is loaded: of one method on one model, and of each step of a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.backbone import read_config
+from workbench.cost_model import MB, Workload
+from workbench.errors import InputError
+from workbench.methods import require_possible, trained_method
+from workbench.model import resolve_precision
+from workbench.settings import Budget, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.plan import Plan, Step
+    from experiments.record import Contender
+
+ANSWER = 32  # tokens of an answer, where no task says
+
+
+def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
+    """Return the training step that ``assignments`` (a method's settings, and ``budget.…``) describe.
+
+    A causal language model is taken to answer in words, any other model to have a head.
+
+    Args:
+        model: a registered backbone, a hub id, a folder or a ``config.json``.
+        method: name of a method.
+        assignments: as ``--set`` takes them.
+
+    Raises:
+        InputError: an unknown name or setting, or a method that cannot work on the model.
+    """
+    card, document = trained_method(method), Document({}, "command line").set(assignments)
+    own = {name: value for name, value in document.data.items() if name != "budget"}
+    wanted = document.data.get("budget", {})
+    settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
+    config = read_config(model, "--model-config")
+    speaks = any(name.endswith("ForCausalLM") for name in config.architectures or [])
+    require_possible(method, settings, config, "causal-lm" if speaks else "classification")
+    if budget.quantization and card.trains_backbone:
+        raise InputError(f"{method} trains the backbone's own weights, which {budget.quantization} keeps packed")
+    return _workload(config, method, settings, budget, ANSWER if speaks else 0)
+
+
+def predicted_memory(plan: Plan) -> Callable[[Step], float | None]:
+    """Return what tells the predicted peak of a step's training in MB, or None where its architecture is not known.
+
+    A strategy's own needs (a second model, a memory of old examples) are not counted.
+    """
+    known: dict[tuple[str, int], float | None] = {}
+
+    def tell(step: Step) -> float | None:
+        answer = step.task.max_new_tokens or 0
+        place = step.contender.label, answer
+        if place not in known:
+            known[place] = _peak_mb(plan, step.contender, answer)
+        return known[place]
+
+    return tell
+
+
+def _peak_mb(plan: Plan, contender: Contender, answer: int) -> float | None:
+    adaptation, budget = plan.adaptation(contender), plan.recipe.budget
+    budget = budget.model_copy(update={"quantization": adaptation.backbone.quantization})
+    try:
+        work = _workload(adaptation.backbone.config, contender.method, adaptation.settings, budget, answer)
+        return round(work.predict().peak / MB, 1)
+    except InputError:
+        return None
+
+
+def _workload(config: Any, method: str, settings: Any, budget: Budget, answer: int) -> Workload:
+    return Workload(
+        config=config,
+        method=method,
+        settings=settings,
+        precision=resolve_precision(budget.precision),
+        batch_size=budget.batch_size,
+        length=budget.max_length,
+        quantization=budget.quantization,
+        said=budget.batch_size * min(answer, budget.max_length),
+    )

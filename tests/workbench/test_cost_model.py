@@ -1,0 +1,193 @@
+"""The cost model, held against what torch keeps and against what a step is measured to take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, T5Config
+
+from tests.conftest import WORDS, _folder
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, open_backbone
+from workbench.contracts import Task
+from workbench.cost_model import MB, Workload, shape_of
+from workbench.measuring import measure
+from workbench.methods import METHODS
+from workbench.settings import Budget
+
+LLAMA_65B = LlamaConfig(
+    vocab_size=32000,
+    hidden_size=8192,
+    num_hidden_layers=80,
+    num_attention_heads=64,
+    intermediate_size=22016,
+)
+
+
+@pytest.fixture(scope="session")
+def deep_bert(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A BERT of 4 layers × 256, with dropout."""
+    config = BertConfig(
+        vocab_size=8000, hidden_size=256, num_hidden_layers=4, num_attention_heads=8, intermediate_size=1024
+    )
+    return open_backbone(str(_folder(tmp_path_factory.mktemp("deep"), BertModel, config)))
+
+
+@pytest.fixture(scope="session")
+def wide_llama(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A LLaMA of 3 layers × 192, whose heads share keys."""
+    config = LlamaConfig(
+        vocab_size=len(WORDS) + 5,
+        hidden_size=192,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        intermediate_size=512,
+        pad_token_id=0,
+    )
+    return open_backbone(str(_folder(tmp_path_factory.mktemp("wide"), LlamaForCausalLM, config)))
+
+
+@pytest.fixture(scope="session")
+def minilm_shape(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """Random weights in the shape of MiniLM."""
+    config = BertConfig(
+        vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
+    )
+    return open_backbone(str(_folder(tmp_path_factory.mktemp("minilm"), BertModel, config)))
+
+
+def adapted(backbone: Backbone, method: str, precision: Any) -> Adaptation:
+    return Adaptation(backbone, method, METHODS.get(method).settings(), precision)
+
+
+def workload(adaptation: Adaptation, batch_size: int, length: int) -> Workload:
+    backbone = adaptation.backbone
+    return Workload(
+        backbone.config,
+        adaptation.method,
+        adaptation.settings,
+        adaptation.precision,
+        batch_size,
+        length,
+        backbone.quantization,
+    )
+
+
+def kept_by_autograd(adaptation: Adaptation, batch_size: int, length: int) -> int:
+    """Return the bytes that autograd keeps from a forward pass, the model's own tensors left out."""
+    model = adaptation.fresh("classification", 2, seed=0).train()
+    own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
+    kept: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    ids = torch.randint(5, 20, (batch_size, length))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(labels=torch.zeros(batch_size, dtype=torch.long), input_ids=ids, attention_mask=torch.ones_like(ids))
+    storages = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in kept}
+    return sum(size for place, size in storages.items() if place not in own)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("backbone", ["deep_bert", "wide_llama"])
+def test_activations_are_what_autograd_keeps(
+    backbone: str, method: str, precision: str, request: pytest.FixtureRequest
+) -> None:
+    adaptation = adapted(request.getfixturevalue(backbone), method, precision)
+    found = workload(adaptation, 4, 64).predict()
+    assert found.activations + found.casts == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.08)
+
+
+def test_frozen_features_keep_nothing(deep_bert: Backbone) -> None:
+    adaptation = adapted(deep_bert, "head", "fp32")
+    found = workload(adaptation, 4, 64).predict()
+    assert (found.activations, found.gradients, found.optimizer) == (0, 0, 0)
+    assert kept_by_autograd(adaptation, 4, 64) < 5000, "the head's own input"
+
+
+def test_an_encoder_decoder_keeps_maps_of_scores_for_three_attentions(t5: Path) -> None:
+    adaptation = adapted(open_backbone(str(t5)), "lora", "fp32")
+    found = workload(adaptation, 4, 64).predict()
+    assert found.activations == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.2)
+    assert shape_of(T5Config(num_layers=3, num_decoder_layers=2)).attentions == 3 + 2 * 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
+@pytest.mark.parametrize(
+    ("method", "batch_size", "length", "precision"),
+    [
+        ("full", 8, 32, "fp32"),
+        ("full", 8, 128, "fp32"),
+        ("full", 16, 64, "bf16"),
+        ("lora", 8, 32, "fp32"),
+        ("lora", 8, 128, "fp32"),
+        ("lora", 16, 64, "bf16"),
+        ("head", 8, 128, "fp32"),
+        ("head", 32, 64, "fp32"),
+    ],
+)
+def test_the_peak_of_a_step_is_predicted_within_a_fifth(
+    deep_bert: Backbone, method: str, precision: str, batch_size: int, length: int
+) -> None:
+    compare(adapted(deep_bert, method, precision), batch_size, length)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
+@pytest.mark.parametrize("method", ["full", "lora", "head"])
+def test_the_peak_is_predicted_in_the_shape_of_minilm(minilm_shape: Backbone, method: str) -> None:
+    compare(adapted(minilm_shape, method, "bf16"), 8, 64)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_the_peak_on_a_quantised_backbone_is_predicted(deep_bert: Backbone, quantization: Any) -> None:
+    compare(adapted(deep_bert.quantized(quantization), "lora", "fp32"), 8, 64)
+
+
+def compare(adaptation: Adaptation, batch_size: int, length: int) -> None:
+    cost = measure(adaptation, long_texts(), Budget(batch_size=batch_size, max_length=length))
+    if cost.step_mb is None:
+        pytest.skip("this system does not tell")
+    found = workload(adaptation, batch_size, length).predict()
+    assert found.peak / MB == pytest.approx(found.weights / MB + cost.step_mb, rel=0.2)
+
+
+def long_texts() -> Task:
+    """Texts that fill every batch to its full length."""
+    rows = Dataset.from_dict(
+        {"id": [str(i) for i in range(32)], "text": [" ".join(WORDS * 8)] * 32, "label": [i % 2 for i in range(32)]}
+    )
+    splits = dict.fromkeys(("train", "validation", "test"), rows)
+    return Task("long", "classification", ("a", "b"), splits, "fingerprint of long", "made in tests")
+
+
+def test_4_127_bits_a_weight_and_eight_bit_moments(wide_llama: Backbone) -> None:
+    def parts(method: str, quantization: Any = None, **settings: Any) -> Any:
+        chosen = METHODS.get(method).settings(**settings)
+        return Workload(wide_llama.config, method, chosen, "fp32", 1, 8, quantization).predict()
+
+    linear = 3 * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512)
+    whole = linear + (len(WORDS) + 5) * 192 + (2 * 3 + 1) * 192
+    assert parts("full").weights == 4 * whole
+    lora = 3 * 8 * (2 * 192 + 192 + 64)
+    assert parts("lora", "nf4").weights == pytest.approx(4 * (whole - linear + lora) + linear * 4.127 / 8, rel=1e-4)
+    assert parts("full").optimizer == 8 * whole
+    assert parts("full", optimizer="adamw-8bit").optimizer == pytest.approx(2 * whole, rel=0.02)
+
+
+def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes() -> None:
+    """Dettmers et al. 2023, § 1, say so of QLoRA; here without gradient checkpointing: one text of 128 tokens."""
+    settings = METHODS.get("lora").settings(rank=64)
+    found = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, "nf4", said=128).predict()
+    assert found.parameters - found.trainable == pytest.approx(65e9, rel=0.01)
+    assert found.peak < 48e9
+    assert Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, None, said=128).predict().peak > 48e9
+    assert Workload(LLAMA_65B, "full", METHODS.get("full").settings(), "bf16", 1, 128).predict().peak > 780e9

@@ -1,0 +1,258 @@
+"""What memory a training step will take, from the model's config alone: nothing is loaded.
+
+With P parameters, of which T are trained, t tokens in a batch (batch × length, padding included), hidden size h, inner
+size f, key-value width k, a attention heads, length s, and e bytes a number (4, or 2 inside a bf16 autocast region):
+
+weights       4 P bytes; of a quantised backbone the linear layers take 4.127 bits (nf4) or 8 bits (int8) a weight
+gradients     4 T
+optimiser     8 T (two moments of AdamW in 32 bits); 2.03 T in 8 bits (a byte each, and a 32-bit scale for each 256)
+casts         2 bytes for each weight of a linear layer that is not packed, in bf16: kept from forward to backward pass
+activations   for each layer through which gradients pass, bytes a token, after Korthikanti et al. 2022
+              (arXiv:2205.05198, § 4.1), who count full fine-tuning in 16 bits, with dropout, as 34 h + 5 a s:
+
+              attention    fused: e (2 h + 2 k) + 4 a. Not fused (dropout on the scores, or T5's positions): 12 h, and
+                           4 a s for each map of scores, 3 with dropout (scores, mask, both multiplied), 1 without
+              norms        2 · 4 h (what they read, in 32 bits); RMSNorm whose gain is trained keeps as much again
+              dropout      2 · e h, where there is some
+              activation   e f; gated: 3 e f (gate, its activation, what it multiplies); its product e f if that is read
+                           by a matrix that is trained
+              inputs       e · in_features for each matrix that is trained: all of them in full fine-tuning, only A and
+                           B of LoRA. In 32 bits, matrices that read the same tensor keep it once
+
+                           (LLM.int8() keeps what each of its matrices reads, trained or not.)
+
+              A frozen backbone keeps no inputs of its own matrices: that is what adapters save. Where nothing in the
+              body is trained (head), nothing is kept at all.
+logits        3 · 4 · vocabulary for each token that is learned to be said (logits, their softmax, the gradient)
+working       of the layer at work: max(4 (3 a s + 4 h), 4 (2 f + 2 h)) t; fused: without the scores;
+              of a quantised backbone the largest matrix as well, unpacked to 32 bits
+
+The peak is weights + optimiser + max(activations + casts + logits + working, gradients): activations are freed as
+gradients come to be, so both are never there in full. There is no gradient checkpointing. The model holds where tensors
+dominate, not for models of a few hundred kilobytes; what the C library keeps of freed blocks comes on top on a
+processor (:data:`LEFT_OVER`). Fused attention kernels of a GPU keep no scores, so there it is an upper bound.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from workbench.errors import InputError
+from workbench.libraries import LIBRARIES
+from workbench.methods import METHODS
+from workbench.quantisation import KEPT
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from workbench.model import Precision
+    from workbench.settings import MethodSettings, Optimizer, Quantization
+
+MB = 1e6
+BITS: dict[Quantization | None, float] = {None: 32, "nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
+STATES: dict[Optimizer, float] = {"adamw": 8, "adamw-8bit": 2 + 2 * 4 / 256, "paged-adamw-8bit": 2 + 2 * 4 / 256}
+LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/cost.md)
+ADDED = ("lora_A", "lora_B", "adapters")  # modules that a method has put there
+LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
+SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|wi_0|wi_1|[qkv])\b")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the formulas read off a config: names as in the module's docstring."""
+
+    hidden: int
+    inner: int
+    key_value: int
+    heads: int
+    layers: int
+    attentions: int
+    vocabulary: int
+    gated: bool
+    rms: bool
+    dropout: bool
+    maps: int
+
+
+def shape_of(config: Any) -> Shape:
+    """Return the shape of a BERT-, LLaMA- or T5-like model; a decoder that reads an encoder attends twice a layer.
+
+    Raises:
+        InputError: the config does not tell it.
+    """
+    missing = [
+        name for name in ("hidden_size", "num_attention_heads", "num_hidden_layers") if not hasattr(config, name)
+    ]
+    if missing:
+        what = f"the config of a {config.model_type} does not tell {', '.join(missing)}"
+        raise InputError(what, hint="The cost model is for BERT-, LLaMA- and T5-like transformers.")
+    heads = config.num_attention_heads
+    encoders, decoders = config.num_hidden_layers, getattr(config, "num_decoder_layers", None) or 0
+    decoders = decoders if getattr(config, "is_encoder_decoder", False) else 0
+    width = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or config.hidden_size // heads
+    dropout = max(getattr(config, name, 0) or 0 for name in ("hidden_dropout_prob", "dropout_rate", "dropout"))
+    on_scores = max(getattr(config, name, 0) or 0 for name in ("attention_probs_dropout_prob", "attention_dropout"))
+    maps = 3 if on_scores > 0 or (decoders and dropout > 0) else 1 if decoders else 0
+    return Shape(
+        hidden=config.hidden_size,
+        inner=getattr(config, "intermediate_size", None) or getattr(config, "d_ff", None) or 4 * config.hidden_size,
+        key_value=(getattr(config, "num_key_value_heads", None) or heads) * width,
+        heads=heads,
+        layers=encoders + decoders,
+        attentions=encoders + 2 * decoders,
+        vocabulary=config.vocab_size,
+        gated=bool(getattr(config, "is_gated_act", hasattr(config, "rms_norm_eps"))),
+        rms=hasattr(config, "rms_norm_eps") or decoders > 0,
+        dropout=dropout > 0,
+        maps=maps,
+    )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Bytes of each part of a training step; see the module's docstring.
+
+    Attributes:
+        parameters: of the body, the method's own included.
+        trainable: how many of them are trained; the head's are not counted.
+    """
+
+    parameters: int
+    trainable: int
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+    casts: float
+    logits: float
+    working: float
+
+    @property
+    def step(self) -> float:
+        """What a step takes beyond the weights, at its highest."""
+        return self.optimizer + max(self.activations + self.casts + self.logits + self.working, self.gradients)
+
+    @property
+    def peak(self) -> float:
+        """Weights and step."""
+        return self.weights + self.step
+
+    def as_json(self) -> dict[str, float]:
+        """Return counts, and every part in MB (10⁶ bytes)."""
+        parts = ("weights", "gradients", "optimizer", "activations", "casts", "logits", "working", "step", "peak")
+        counts = {"parameters": self.parameters, "trainable_parameters": self.trainable}
+        return {**counts, **{f"{name}_mb": round(getattr(self, name) / MB, 1) for name in parts}}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One training step: of which method on which model, and on how many tokens.
+
+    Attributes:
+        said: tokens of the batch that are learned to be said; 0 where there is a head of labels.
+    """
+
+    config: PretrainedConfig
+    method: str
+    settings: MethodSettings
+    precision: Precision
+    batch_size: int
+    length: int
+    quantization: Quantization | None = None
+    said: int = 0
+
+    def predict(self) -> Prediction:
+        """Return what the step takes.
+
+        Raises:
+            InputError: the config is not that of a transformer whose shape is known.
+        """
+        shape, tokens = shape_of(self.config), self.batch_size * self.length
+        trained = self._trained
+        count = sum(parameter.numel() for _, parameter in trained)
+        depth = self._depth(shape, [name for name, _ in trained])
+        output = 4 * shape.vocabulary * shape.hidden if self.said else 0
+        return Prediction(
+            parameters=sum(parameter.numel() for parameter in self._body.parameters()),
+            trainable=count,
+            weights=self._weights() + output,
+            gradients=4.0 * count,
+            optimizer=STATES[self.settings.optimizer] * count,
+            activations=tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained)),
+            casts=2.0 * self._linear * depth / shape.layers if self._number == 2 else 0,
+            logits=3.0 * 4 * self.said * shape.vocabulary,
+            working=tokens * self._working(shape) + self._unpacked,
+        )
+
+    @cached_property
+    def _body(self) -> nn.Module:
+        """The adapted body without any memory behind it."""
+        from transformers import AutoModel
+
+        card = METHODS.get(self.method)
+        with torch.device("meta"):
+            body: nn.Module = AutoModel.from_config(self.config)
+            return LIBRARIES.get(card.library).attach(body, card.configure(self.settings, self.config))
+
+    @property
+    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, each) for name, each in self._body.named_parameters() if each.requires_grad]
+
+    @cached_property
+    def _matrices(self) -> list[nn.Linear]:
+        """The backbone's linear layers: those that are packed, or cast."""
+        return [
+            module
+            for name, module in self._body.named_modules()
+            if isinstance(module, nn.Linear) and not {*KEPT, *ADDED} & set(name.split("."))
+        ]
+
+    @property
+    def _linear(self) -> int:
+        return sum(module.weight.numel() for module in self._matrices)
+
+    def _weights(self) -> float:
+        total = sum(parameter.numel() for parameter in self._body.parameters())
+        return 4.0 * (total - self._linear) + BITS[self.quantization] / 8 * self._linear
+
+    def _depth(self, shape: Shape, names: list[str]) -> int:
+        """Return through how many layers gradients pass: those above the lowest weight that is trained."""
+        found = [LAYER.search(name) for name in names if "pooler" not in name]
+        if not found:
+            return 0
+        return shape.layers - min(int(each[1]) if each else 0 for each in found)
+
+    def _kept_a_layer(self, shape: Shape) -> float:
+        h, f, e = shape.hidden, shape.inner, self._number
+        fused = e * (2 * h + 2 * shape.key_value) + 4 * shape.heads
+        attention = 12 * h + 4 * shape.maps * shape.heads * self.length if shape.maps else fused
+        norms = 8 * h * (2 if shape.rms and METHODS.get(self.method).trains_backbone else 1)
+        dropout = 2 * e * h if shape.dropout else 0
+        return attention * shape.attentions / shape.layers + norms + dropout + (3 if shape.gated else 1) * e * f
+
+    def _inputs(self, trained: list[tuple[str, nn.Parameter]]) -> float:
+        """Return the bytes a token that matrices in the layers keep of what they read."""
+        reading = self._body.named_parameters() if self.quantization == "int8" and trained else trained
+        matrices = {name: p for name, p in reading if p.ndim == 2 and LAYER.search(name)}
+        if self.precision == "bf16":
+            return sum(2.0 * p.shape[1] for p in matrices.values())
+        once = {(SAME_INPUT.sub("*", name), p.shape[1]) for name, p in matrices.items()}
+        return sum(4.0 * width for _, width in once)
+
+    @property
+    def _unpacked(self) -> float:
+        return 4.0 * max(module.weight.numel() for module in self._matrices) if self.quantization else 0
+
+    def _working(self, shape: Shape) -> float:
+        scores = 3 * shape.heads * self.length if shape.maps else 0
+        return 4.0 * max(scores + 4 * shape.hidden, 2 * shape.inner + 2 * shape.hidden)
+
+    @property
+    def _number(self) -> int:
+        return 2 if self.precision == "bf16" and not self.quantization else 4
