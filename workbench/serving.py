@@ -20,6 +20,7 @@ from workbench.kinds import KINDS
 from workbench.learning import open_adapter, open_head, require_backbone
 from workbench.libraries import LIBRARIES
 from workbench.model import TaskModel
+from workbench.quantisation import keep_as_packed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,7 +66,7 @@ class Serving:
         for each in adapters:
             require_backbone(each, backbone)
             body = hosting.host(body, each.folder, self._names[each.id])
-        self.body, self.backbone = body.eval(), backbone
+        self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
         self._heads = {each.id: open_head(each, backbone) for each in adapters}
 
     @property
