@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from datasets import Dataset
 
-from experiments.composing.plan import plan_recipe
+from experiments.comparing.plan import ComparisonPlan, plan_comparison
+from experiments.comparing.run import ComparisonRun, updates
+from experiments.comparing.run import pending as untaught
+from experiments.composing.plan import FusionPlan, plan_recipe
 from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
-from experiments.composing.summary import summarise_fusion
-from experiments.plan import make_plan
+from experiments.plan import Plan, make_plan
 from experiments.publish import Publisher
 from experiments.recipe import find_recipe
-from experiments.report.summary import summarise
 from experiments.run import pending, run
 from experiments.task_free import answers, candidates, known_state, training_task
 from experiments.testing import majority, tested
-from experiments.views import fusion_view, stream_view
+from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
 from tasks import registry
@@ -34,16 +35,19 @@ from workbench.settings import Budget, Document
 from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.composing.plan import FusionPlan
+    from experiments.comparing.report import ComparisonReport
     from experiments.composing.report import FusionReport
-    from experiments.plan import Plan, Step
+    from experiments.plan import Step
     from experiments.report.document import Report
     from experiments.task_free import RoutedPrediction
+    from experiments.views import AnyRecord, AnyReport
     from workbench.contracts import Listener, Task
     from workbench.store import StoredAdapter
+
+AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
 
 @dataclass(frozen=True)
@@ -203,71 +207,94 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
-        tasks = own_tasks(plan.stored, self.task_folders)
-        work = FusionRun(plan, self.workspace, self.listener, tasks)
-        adapter = work.kept(plan.own_trial())
-        return FusedAdapter(adapter, self._published(work, command))
+        adapter = self._fusion(plan).kept(plan.own_trial())
+        return FusedAdapter(adapter, self.run(plan, command))
 
-    def is_comparison(self, recipe: str) -> bool:
-        """Whether a recipe compares compositions (it has ``targets``), rather than learns a stream (``tasks``)."""
-        return "targets" in find_recipe(recipe).data
+    def plan(self, recipe: str, assignments: Sequence[str] = ()) -> AnyPlan:
+        """Return what :meth:`run` would do for a recipe of any kind.
 
-    def comparison_plan(self, recipe: str, assignments: Sequence[str] = ()) -> FusionPlan:
-        """Return what :meth:`compare` would do; raises as :func:`experiments.composing.plan.plan_recipe`."""
-        return plan_recipe(find_recipe(recipe).set(assignments), self.task_folders)
-
-    def compare(self, plan: FusionPlan, command: str = "") -> FusionReport:
-        """Do whatever of a comparison of compositions is not done yet, and return the report.
+        A recipe with ``methods`` compares methods, one with ``targets`` compositions; any other learns a stream.
 
         Raises:
-            TrainingError: a fit failed; what was finished before is kept.
+            SettingsError: all that is wrong with the recipe, in one message.
+            DataError: a task's data do not fit its file.
         """
-        tasks = {lesson.task.name: lesson.task for lessons in plan.lessons.values() for lesson in lessons}
-        return self._published(FusionRun(plan, self.workspace, self.listener, tasks), command)
+        document = find_recipe(recipe).set(assignments)
+        if "methods" in document.data:
+            return plan_comparison(document, self.task_folders)
+        if "targets" in document.data:
+            return plan_recipe(document, self.task_folders)
+        return make_plan(document, self.task_folders)
 
-    def _published(self, work: FusionRun, command: str) -> FusionReport:
-        publisher, trials = Publisher(self.workspace, self.listener), self.workspace.trials
-        work.hear = lambda record: publisher.update(fusion_view(summarise_fusion(record, trials)))
-        report = summarise_fusion(work.all(command), trials)
-        publisher.finish(fusion_view(report))
-        return report
+    def comparison_plan(
+        self, task: str, methods: Sequence[str], assignments: Sequence[str] = (), **others: Any
+    ) -> ComparisonPlan:
+        """Return what :meth:`run` would do to compare methods on one task; raises as :meth:`plan`.
 
-    def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
-        """Return what :meth:`run` would do; raises as :func:`experiments.plan.make_plan`."""
-        return make_plan(find_recipe(recipe).set(assignments), self.task_folders)
+        Args:
+            task: its name.
+            methods: their names, at their default settings.
+            assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
+            others: the other fields of :class:`experiments.comparing.recipe.ComparisonRecipe`.
+        """
+        about: dict[str, Any] = {"name": f"compare-{task}".lower(), "backbone": "minilm", "tasks": [task]}
+        recipe = {**about, "methods": {name: {} for name in methods}, **others}
+        return plan_comparison(Document(recipe, "command line").set(assignments), self.task_folders)
 
     def pending(self, plan: Plan) -> list[Step]:
         """Return the steps of ``plan`` that still have to be trained."""
         return pending(plan, self.workspace)
 
-    def run(self, plan: Plan, command: str = "") -> Report:
+    def updates(self, plan: AnyPlan) -> int | None:
+        """Return how many optimiser steps :meth:`run` will take; None where that cannot be told before."""
+        if isinstance(plan, Plan):
+            return sum(plan.updates(step) for step in self.pending(plan))
+        if isinstance(plan, ComparisonPlan):
+            places = [(label, task) for label in plan.adaptations for task in plan.tasks]
+            return sum(updates(lesson) for place in places for lesson in untaught(plan, self.workspace, *place))
+        return None
+
+    @overload
+    def run(self, plan: Plan, command: str = "") -> Report: ...
+    @overload
+    def run(self, plan: FusionPlan, command: str = "") -> FusionReport: ...
+    @overload
+    def run(self, plan: ComparisonPlan, command: str = "") -> ComparisonReport: ...
+
+    def run(self, plan: AnyPlan, command: str = "") -> AnyReport:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
 
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
         publisher = Publisher(self.workspace, self.listener)
-        record = run(
-            plan,
-            self.workspace,
-            self.listener,
-            command,
-            lambda found: publisher.update(stream_view(summarise(found))),
-        )
-        report = summarise(record)
-        publisher.finish(stream_view(report))
+
+        def hear(record: AnyRecord) -> None:
+            publisher.update(view(report_on(record, self.workspace)))
+
+        report = report_on(self._done(plan, command, hear), self.workspace)
+        publisher.finish(view(report))
         return report
 
-    def report(self, experiment: str) -> Report | FusionReport:
+    def report(self, experiment: str) -> AnyReport:
         """Return the report on an experiment, from what is stored; no model is needed.
 
         Raises:
             UnknownNameError: no such experiment in this workspace.
         """
-        fusion = self.workspace.fusion_record(experiment)
-        if fusion:
-            return summarise_fusion(fusion, self.workspace.trials)
-        return summarise(self.workspace.record(experiment))
+        return report_of(self.workspace, experiment)
+
+    def _done(self, plan: AnyPlan, command: str, hear: Callable[[AnyRecord], None]) -> AnyRecord:
+        if isinstance(plan, ComparisonPlan):
+            return ComparisonRun(plan, self.workspace, self.listener, hear).all(command)
+        if isinstance(plan, FusionPlan):
+            return self._fusion(plan, hear).all(command)
+        return run(plan, self.workspace, self.listener, command, hear)
+
+    def _fusion(self, plan: FusionPlan, hear: Callable[[AnyRecord], None] = lambda record: None) -> FusionRun:
+        lessons = {lesson.task.name: lesson.task for each in plan.lessons.values() for lesson in each}
+        tasks = own_tasks(plan.stored, self.task_folders) if plan.stored else lessons
+        return FusionRun(plan, self.workspace, self.listener, tasks, hear)
 
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
         card = trained_method(method)

@@ -90,6 +90,11 @@ class Plan:
     steps: tuple[Step, ...] = ()
     text: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.recipe.name
+
     def previous(self, step: Step) -> Step:
         """Return the step that ``step`` starts from."""
         return next(one for one in self.steps if one.key == step.before)

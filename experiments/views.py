@@ -1,16 +1,24 @@
-"""Every way in which an experiment is shown, the same for a stream of tasks and for a comparison of compositions."""
+"""Every way in which an experiment is shown: a stream of tasks, a comparison of compositions, one of methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from experiments.comparing.record import ComparisonRecord
+from experiments.comparing.report import ComparisonReport
+from experiments.composing.record import FusionRecord
+from experiments.composing.report import FusionReport
+from experiments.record import Record
+from experiments.report.document import Report
 
 if TYPE_CHECKING:
-    from experiments.composing.report import FusionReport
-    from experiments.report.document import Report
     from experiments.workspace import Workspace
     from workbench.tracking import RunRecord
+
+AnyRecord: TypeAlias = Record | FusionRecord | ComparisonRecord
+AnyReport: TypeAlias = Report | FusionReport | ComparisonReport
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,35 @@ def view_of(workspace: Workspace, experiment: str) -> View:
     Raises:
         UnknownNameError: no such experiment in this workspace.
     """
-    fusion = workspace.fusion_record(experiment)
-    if fusion is None:
-        from experiments.report.summary import summarise
+    return view(report_of(workspace, experiment))
 
-        return stream_view(summarise(workspace.record(experiment)))
-    from experiments.composing.summary import summarise_fusion
 
-    return fusion_view(summarise_fusion(fusion, workspace.trials))
+def report_of(workspace: Workspace, experiment: str) -> AnyReport:
+    """Return the report on an experiment of any kind; raises as :func:`view_of`."""
+    found = workspace.comparison_record(experiment) or workspace.fusion_record(experiment)
+    return report_on(found or workspace.record(experiment), workspace)
+
+
+def report_on(record: AnyRecord, workspace: Workspace) -> AnyReport:
+    """Return the report on what an experiment has measured so far."""
+    if isinstance(record, ComparisonRecord):
+        from experiments.comparing.summary import summarise_comparison
+
+        return summarise_comparison(record, workspace.outcomes)
+    if isinstance(record, FusionRecord):
+        from experiments.composing.summary import summarise_fusion
+
+        return summarise_fusion(record, workspace.trials)
+    from experiments.report.summary import summarise
+
+    return summarise(record)
+
+
+def view(report: AnyReport) -> View:
+    """Return the view of a report of any kind."""
+    if isinstance(report, ComparisonReport):
+        return comparison_view(report)
+    return fusion_view(report) if isinstance(report, FusionReport) else stream_view(report)
 
 
 def stream_view(report: Report) -> View:
@@ -84,5 +113,22 @@ def fusion_view(report: FusionReport) -> View:
         page=lambda: page.page(report),
         run=lambda artifacts: mlflow_view.run_record(report, artifacts),
         document=lambda full: report.as_json(),
+        show=lambda: text.show(report),
+    )
+
+
+def comparison_view(report: ComparisonReport) -> View:
+    """Return the view of a report on methods."""
+    from experiments.comparing import mlflow_view, page, text
+
+    record = report.record
+    return View(
+        experiment=record.experiment,
+        tracked=record.experiment,
+        description=f"methods on {', '.join(record.tasks)}, on {record.backbone}",
+        files=lambda: page.files(report),
+        page=lambda: page.page(report),
+        run=lambda artifacts: mlflow_view.run_record(report, artifacts),
+        document=report.as_json,
         show=lambda: text.show(report),
     )

@@ -5,12 +5,15 @@
     adapters/ID/                    the adapter store
     steps/KEY/                      what one step left behind: state/, fit.json; outcome.json once it was evaluated
     fits/KEY/                       checkpoints of a fit that is going on
+    attempts/KEY.json               one learning rate that was tried, by validation
+    costs/KEY.json                  what a training step and the answers of one method take
     trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
     routers/KEY/                    what a router knows of one adapter
     experiments/NAME/record.json    which steps make up the experiment, and all that is the same for them
     experiments/NAME/fusion.json    the same for a comparison of compositions, by its trials
+    experiments/NAME/comparison.json  a comparison of methods, with all numbers of its report
     mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
@@ -32,12 +35,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from experiments.comparing.notes import Notes
+from experiments.comparing.record import FILE as COMPARISON_FILE
+from experiments.comparing.record import ComparisonRecord
+from experiments.comparing.record import load as load_comparison
+from experiments.comparing.tuning import Attempt
 from experiments.composing.record import FILE as FUSION_FILE
 from experiments.composing.record import FusionRecord, load
 from experiments.composing.result import Results
 from experiments.record import Contender, Record
 from workbench import assets
-from workbench.contracts import FitRecord, StageOutcome
+from workbench.contracts import FitRecord, MeasuredCost, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.processes import is_first
 from workbench.store import AdapterStore
@@ -78,6 +86,16 @@ class Workspace:
     def trials(self) -> Results:
         """The results of comparisons of compositions."""
         return Results(self.root / "trials")
+
+    @cached_property
+    def attempts(self) -> Notes[Attempt]:
+        """The learning rates that comparisons of methods have tried, by the key of the lesson."""
+        return Notes(self.root / "attempts", Attempt)
+
+    @cached_property
+    def costs(self) -> Notes[MeasuredCost]:
+        """What methods were measured to take."""
+        return Notes(self.root / "costs", MeasuredCost)
 
     def step(self, key: str) -> Path:
         """Return the folder of a step."""
@@ -140,8 +158,8 @@ class Workspace:
 
     def experiments(self) -> list[str]:
         """Return the names of the experiments that were begun here, sorted."""
-        places = [*self.root.glob("experiments/*/record.json"), *self.root.glob(f"experiments/*/{FUSION_FILE}")]
-        return sorted(path.parent.name for path in places)
+        files = ("record.json", FUSION_FILE, COMPARISON_FILE)
+        return sorted({path.parent.name for file in files for path in self.root.glob(f"experiments/*/{file}")})
 
     def experiment(self, name: str) -> Path:
         """Return the folder of an experiment."""
@@ -161,8 +179,12 @@ class Workspace:
         assets.write_whole(path, json.dumps(content, indent=2))
 
     def fusion_record(self, name: str) -> FusionRecord | None:
-        """Return a comparison of compositions as far as it has come; None if the experiment is a stream's, or none."""
+        """Return a comparison of compositions as far as it has come; None if the experiment is another kind's."""
         return load(self.experiment(name))
+
+    def comparison_record(self, name: str) -> ComparisonRecord | None:
+        """Return a comparison of methods as far as it has come; None if the experiment is another kind's."""
+        return load_comparison(self.experiment(name))
 
     def record(self, name: str) -> Record:
         """Return an experiment as far as it has come.

@@ -82,12 +82,20 @@ def learn(
     """
     if lesson.adapter_id in store.ids():
         return store.verify(lesson.adapter_id)
-    task = draw(lesson.task, lesson.budget, lesson.seed)
-    adaptation = lesson.adaptation
+    model, record = teach(lesson, listener, label, scratch)
+    manifest = describe(lesson.adapter_id, lesson.task, lesson.adaptation, lesson.budget, lesson.seed, record)
+    return keep(model, lesson.adaptation, manifest, store)
+
+
+def teach(lesson: Lesson, listener: Listener, label: str, scratch: Path | None = None) -> tuple[TaskModel, FitRecord]:
+    """Return the model that ``lesson`` gives, and how the fit went; nothing is stored.
+
+    Raises:
+        TrainingError: the fit failed.
+    """
+    task, adaptation = draw(lesson.task, lesson.budget, lesson.seed), lesson.adaptation
     model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
-    record = fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)
-    manifest = describe(lesson.adapter_id, task, adaptation, lesson.budget, lesson.seed, record)
-    return keep(model, adaptation, manifest, store)
+    return model, fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)
 
 
 def describe(

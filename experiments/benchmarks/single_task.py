@@ -14,9 +14,8 @@ from experiments.provenance import provenance
 from experiments.recipe import find_recipe
 from workbench.assets import write_whole
 from workbench.contracts import Silent
+from workbench.learning import Lesson, teach
 from workbench.model import Precision, resolve_precision
-from workbench.sampling import draw
-from workbench.training import fit
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,5 @@ def _fitted(plan: Plan, point: Point) -> dict[str, float]:
     if point.learning_rate is not None:
         settings = adaptation.settings.model_copy(update={"learning_rate": point.learning_rate})
         adaptation = replace(adaptation, settings=settings)
-    model, budget = adaptation.fresh(task.kind, len(task.labels), point.seed), plan.recipe.budget
-    record = fit(model, draw(task, budget, point.seed), adaptation, budget, point.seed, Silent(), task.name)
+    _, record = teach(Lesson(task, adaptation, plan.recipe.budget, point.seed), Silent(), task.name)
     return {"validation": record.validation, "seconds": round(record.seconds, 2)}

@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command()
 def report(
     experiment: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="Left out: list them.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="With --json: each seed's own matrix and metrics.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="With --json: what each seed gave.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page.")] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
     workspace: Workspace = None,

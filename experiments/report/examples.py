@@ -37,7 +37,7 @@ class FinalOutcomes:
         first, second = [], []
         for task in self.record.tasks if finished else ():
             found = [(self._final(label, ours, task), self._final(against, theirs, task)) for ours, theirs in finished]
-            both = _over_replications(found)
+            both = over_replications(found)
             if both is None:
                 return None
             first.append(both[0])
@@ -47,7 +47,8 @@ class FinalOutcomes:
     def _final(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
         key = (label, report.seed, report.order, task)
         if key not in self._read:
-            self._read[key] = _correct(self._file(label, report, task), report, task)
+            score = report.matrix[-1][report.tasks.index(task)]
+            self._read[key] = correct_by_example(self._file(label, report, task), score)
         return self._read[key]
 
     def _file(self, label: str, report: ReplicationReport, task: str) -> Path | None:
@@ -60,18 +61,21 @@ class FinalOutcomes:
         return None
 
 
-def _correct(path: Path | None, report: ReplicationReport, task: str) -> pd.Series | None:
-    """Return ``correct`` by example id."""
+def correct_by_example(path: Path | None, score: float | None) -> pd.Series | None:
+    """Return ``correct`` by example id; None where the file is missing, or where its mean is not the ``score``."""
     if path is None or not path.exists():
         return None
     import pandas as pd
 
     correct = pd.read_parquet(path, columns=["id", "correct"]).set_index("id")["correct"].astype(float).sort_index()
-    score = report.matrix[-1][report.tasks.index(task)]
     return correct if score is not None and np.isclose(correct.mean(), score, rtol=0, atol=1e-6) else None
 
 
-def _over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
+def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
+    """Return each example's share of correct answers in both columns of ``pairs``, two arrays (n,).
+
+    None where an entry is missing, or a pair does not speak of the same examples.
+    """
     import pandas as pd
 
     ours, theirs = [], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -41,3 +42,12 @@ def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:
         emit(list(entries))
     else:
         table([*entries[0]] if entries else ["name", "description"], [list(entry.values()) for entry in entries])
+
+
+def farewell(folder: Path, name: str, where: str) -> None:
+    """Print where an experiment's report is, and how to see it again; ``where`` is the option naming the workspace."""
+    page = folder / "report.html"
+    shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
+    stdout.print(f"\nReport: {shown}")
+    stdout.print(f"MLflow: workbench ui{where}   then open experiment {name!r}")
+    stdout.print(f"Again:  workbench report {name}{where}")

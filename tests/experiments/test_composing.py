@@ -56,7 +56,7 @@ def bench(place: Path) -> Workbench:
 
 @pytest.fixture(scope="module")
 def report(bench: Workbench, place: Path):
-    return bench.compare(bench.comparison_plan(str(place / "tiny.yaml")), "test")
+    return bench.run(bench.plan(str(place / "tiny.yaml")), "test")
 
 
 def test_every_contestant_has_a_result_on_every_problem(report) -> None:
@@ -98,7 +98,7 @@ def test_a_second_run_does_nothing_again(report, bench: Workbench, place: Path, 
         raise AssertionError("a trial was run again")
 
     monkeypatch.setattr(FusionRun, "fused", refuse)
-    again = bench.compare(bench.comparison_plan(str(place / "tiny.yaml")), "test")
+    again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
     assert again.as_json()["contestants"] == report.as_json()["contestants"]
 
 
@@ -107,7 +107,7 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -
 
     lost = report.record.cells[-1].key
     shutil.rmtree(bench.workspace.trials.root / lost)
-    again = bench.compare(bench.comparison_plan(str(place / "tiny.yaml")), "test")
+    again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
     for label, one in report.as_json()["contestants"].items():
         for shots, standing in one["standings"].items():
             assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
@@ -151,14 +151,14 @@ def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
     bench: Workbench, place: Path, change: str, said: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        bench.comparison_plan(str(place / "tiny.yaml"), [change])
+        bench.plan(str(place / "tiny.yaml"), [change])
     assert said in str(caught.value)
 
 
 def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, place: Path) -> None:
     changes = ["compositions.sum.method=summ", "targets=[nothing]", "sources.methods.lora.rnk=4"]
     with pytest.raises(SettingsError) as caught:
-        bench.comparison_plan(str(place / "tiny.yaml"), changes)
+        bench.plan(str(place / "tiny.yaml"), changes)
     assert len(caught.value.problems) == 3
 
 

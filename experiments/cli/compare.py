@@ -1,0 +1,59 @@
+"""Compare methods on one task: score, parameters, time, memory and size of each, with one budget for all."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.output import Json, emit, farewell, stdout
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.")],
+    methods: Annotated[
+        str, typer.Option(metavar="A,B,…", help="Methods; differences are taken from the first. See `methods list`.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds each is trained with.")] = 3,
+    backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "minilm",
+    tune: Annotated[
+        int, typer.Option(min=0, help="Learning rates that each method tries, by validation, with another seed.")
+    ] = 0,
+    recommend: Annotated[bool, typer.Option("--recommend", help="Print only which to take, and why.")] = False,
+    assignments: Assignments = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Train each of several methods for TASK with the same budget, and compare score and cost.
+
+    Settings are given by their place: --set budget.epochs=5, --set methods.lora.rank=16. What is finished, in this run
+    or another, is not done again.
+    """
+    from experiments.api import Workbench
+    from experiments.comparing.text import show
+    from experiments.terminal.progress import progress
+
+    bench = Workbench(workspace, tasks)
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
+    with progress(plan.name, bench.updates(plan)) as listener:
+        bench.listener = listener
+        report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]))
+    if as_json:
+        document = report.as_json()
+        emit(document["recommendation"] if recommend else document)
+        return
+    if recommend:
+        stdout.print(report.verdict, markup=False)
+        return
+    show(report)
+    where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
+    farewell(bench.workspace.experiment(plan.name), plan.name, where)
+    stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"', markup=False)

@@ -1,0 +1,110 @@
+"""A comparison of methods as MLflow runs: one parent, and one child for each method and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from experiments.comparing.page import files
+from experiments.comparing.text import difference
+from experiments.report.mlflow_view import escape
+from experiments.report.wording import count, megabytes, with_margin
+from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from experiments.comparing.record import Cell, ComparisonRecord
+    from experiments.comparing.report import ComparisonReport, Row
+
+Point = tuple[str, float | None, int]
+
+
+def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
+    """Return what MLflow should hold of ``report``; :meth:`workbench.tracking.Tracker.sync` takes it there."""
+    record = report.record
+    key = comparison_key(record)
+    tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
+    tags |= {name: value for name, value in record.provenance.items() if name in ("git", "command")}
+    advice = {"recommended": report.recommendation.label} if report.recommendation else {}
+    children = [
+        _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags)
+        for row in report.rows
+        for seed in record.seeds
+    ]
+    return RunRecord(
+        key=key,
+        name=record.experiment,
+        tags={NOTE_TAG: note(report), **advice, **tags},
+        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
+        metrics=tuple(point for row in report.rows for point in _summary(row)),
+        artifacts={f"report/{name}": content for name, content in files(report).items()} if artifacts else {},
+        children=tuple(child for child in children if child.metrics),
+        finished=report.complete,
+    )
+
+
+def comparison_key(record: ComparisonRecord) -> str:
+    """Return the SHA-256 of what determines a comparison's numbers: methods, tasks, seeds, budget, tuning."""
+    return hashlib.sha256(json.dumps(asdict(record.plan), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def note(report: ComparisonReport) -> str:
+    """Return the run's description in Markdown: the recommendation and a table."""
+    record = report.record
+    lines = [
+        escape(report.verdict),
+        "",
+        f"| method | score | minus {escape(record.reference)} | trained parameters | step memory |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in report.scored:
+        memory = megabytes(row.measured.step_mb if row.measured else None)
+        size = count(row.trainable_parameters)
+        cells = [escape(row.label), with_margin(row.score), difference(row.difference), size, memory]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "Test score in percent, ± half the 95 % interval over seeds. The page is under Artifacts, `report/`."]
+    return "\n".join(lines)
+
+
+def _child(row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str]) -> RunRecord:
+    own = {"label": row.label, "method": row.method, "seed": str(seed)}
+    settings = {name: str(value) for name, value in row.settings.items()}
+    rates = {metric_name("rate", cell.task): f"{cell.learning_rate:g}" for cell in cells}
+    return RunRecord(
+        key=f"{parent}/{row.label}/{seed}",
+        name=f"{row.label} seed {seed}",
+        tags={**tags, **own},
+        params={**settings, **rates},
+        metrics=tuple(point for cell in cells for point in _points(cell)),
+    )
+
+
+def _points(cell: Cell) -> Iterator[Point]:
+    """Yield one adapter's numbers; the step is 0 throughout."""
+    yield metric_name("score", cell.task), cell.score, 0
+    yield metric_name("validation", cell.task), cell.validation, 0
+    yield metric_name("cost", "train_seconds", cell.task), cell.seconds, 0
+    yield metric_name("cost", "peak_memory_mb", cell.task), cell.peak_memory_mb, 0
+    yield metric_name("cost", "trainable_parameters", cell.task), float(cell.trainable_parameters), 0
+    yield metric_name("cost", "stored_bytes", cell.task), float(cell.stored_bytes), 0
+
+
+def _summary(row: Row) -> Iterator[Point]:
+    """Yield a method's means under its label; the step is the number of seeds that the score covers."""
+    covered = sum(value is not None for value in row.score.values)
+    named = {
+        "score": row.score.mean,
+        "score_low": row.score.low,
+        "score_high": row.score.high,
+        "difference": row.difference.seeds.mean if row.difference else None,
+        "train_seconds": row.seconds,
+        "trainable_parameters": row.trainable_parameters,
+        "stored_bytes": row.stored_bytes,
+        "step_mb": row.measured.step_mb if row.measured else None,
+        "inference_ms": row.measured.inference_ms if row.measured else None,
+    }
+    for name, value in named.items():
+        yield metric_name(row.label, name), value, covered

@@ -1,0 +1,168 @@
+"""From a plan to numbers: learning rates are tried, adapters trained and tested, costs measured; each of them once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from experiments.comparing.record import Cell, ComparisonRecord, Entrant, Search, load
+from experiments.comparing.tuning import Attempt, attempts, choose
+from experiments.provenance import provenance
+from experiments.testing import evaluation_key, majority, tested
+from workbench.errors import TrainingError
+from workbench.kinds import KINDS
+from workbench.learning import teach
+from workbench.measuring import measure
+from workbench.processes import is_first
+from workbench.store import key
+
+if TYPE_CHECKING:
+    from experiments.comparing.plan import ComparisonPlan
+    from experiments.workspace import Workspace
+    from workbench.contracts import Listener, MeasuredCost, Task
+    from workbench.learning import Lesson
+
+
+@dataclass
+class ComparisonRun:
+    """One run of a plan in a workspace; ``hear`` is told of the record whenever a cell is there."""
+
+    plan: ComparisonPlan
+    workspace: Workspace
+    listener: Listener
+    hear: Callable[[ComparisonRecord], None] = lambda record: None
+
+    def all(self, command: str = "") -> ComparisonRecord:
+        """Do whatever is not done yet, and return the record of everything.
+
+        Raises:
+            TrainingError: a fit failed; what was finished before is kept.
+            InputError: the experiment is being run already.
+        """
+        with self.workspace.locked(self.plan.name):
+            record = self._begin(command)
+            for label in self.plan.adaptations:
+                for task in self.plan.tasks:
+                    record, rate = self._tuned(record, label, task)
+                    for seed in self.plan.recipe.seeds:
+                        record = self._with_cell(record, label, task, self.plan.lesson(label, task, seed, rate))
+                record = replace(record, costs={**record.costs, label: self._cost(label)})
+                self._save(record)
+        return record
+
+    def _begin(self, command: str) -> ComparisonRecord:
+        """Return the record without results; a run that goes on keeps the circumstances under which it was begun."""
+        blank, known = begin(self.plan), load(self.workspace.experiment(self.plan.name))
+        same = known is not None and known.plan == blank
+        return replace(blank, provenance=known.provenance if known and same else provenance(command))
+
+    def _tuned(self, record: ComparisonRecord, label: str, task: Task) -> tuple[ComparisonRecord, float | None]:
+        """Return the learning rate that validation picks, None where none is looked for; the search is recorded."""
+        recipe, seed = self.plan.recipe, self.plan.tuning_seed
+        if not recipe.tune:
+            return record, None
+
+        def attempt(rate: float) -> Attempt:
+            return self._attempt(self.plan.lesson(label, task, seed, rate), label)
+
+        tried = attempts(self.plan.adaptations[label].settings.learning_rate, recipe.tune, attempt)
+        search = Search(label, task.name, seed, tried, choose(tried))
+        return replace(record, searches=(*record.searches, search)), search.chosen
+
+    def _attempt(self, lesson: Lesson, label: str) -> Attempt:
+        known = self.workspace.attempts.get(lesson.key)
+        if known:
+            return known
+        began, rate = time.perf_counter(), lesson.adaptation.settings.learning_rate
+        said = f"{lesson.task.name} · {label} · learning rate {rate:.2g}"
+        try:
+            _, fit = teach(lesson, self.listener, said, self.workspace.scratch(lesson.key))
+        except TrainingError as error:
+            self.listener.say(f"{said}: {error.what}")
+            made = Attempt(rate, None, None, time.perf_counter() - began)
+        else:
+            likelihood = next(one.validation_log_likelihood for one in fit.epochs if one.epoch == fit.best_epoch)
+            made = Attempt(rate, fit.validation, likelihood, fit.seconds)
+        return self.workspace.attempts.save(lesson.key, made)
+
+    def _with_cell(self, record: ComparisonRecord, label: str, task: Task, lesson: Lesson) -> ComparisonRecord:
+        known = lesson.adapter_id in self.workspace.adapters.ids()
+        said = f"{task.name} · {label} · seed {lesson.seed}"
+        adapter = self.workspace.learned(lesson, self.listener, said)
+        budget, fit = lesson.budget, adapter.manifest.fit
+        found = tested(self.workspace, adapter, task, lesson.adaptation.backbone, budget)
+        cell = Cell(
+            label=label,
+            task=task.name,
+            seed=lesson.seed,
+            adapter=adapter.id,
+            evaluation=evaluation_key(adapter.identity, task, budget),
+            learning_rate=lesson.adaptation.settings.learning_rate,
+            score=found.scores[KINDS.get(task.kind).metric],
+            validation=fit.validation,
+            seconds=fit.seconds,
+            steps=fit.steps,
+            peak_memory_mb=fit.peak_memory_mb,
+            trainable_parameters=fit.trainable_parameters,
+            stored_bytes=adapter.bytes,
+        )
+        record = replace(record, cells=(*record.cells, cell))
+        if not known:
+            self._save(record)
+        return record
+
+    def _cost(self, label: str) -> MeasuredCost:
+        """Return what the method's step and answers take on the first task; measured once in a workspace."""
+        lesson = self.plan.lesson(label, self.plan.tasks[0], self.plan.recipe.seeds[0])
+        where = key([lesson.key, "cost"])
+        known = self.workspace.costs.get(where)
+        return known or self.workspace.costs.save(where, measure(lesson.adaptation, lesson.task, lesson.budget))
+
+    def _save(self, record: ComparisonRecord) -> None:
+        if is_first():
+            record.save(self.workspace.experiment(self.plan.name))
+        self.hear(record)
+
+
+def begin(plan: ComparisonPlan) -> ComparisonRecord:
+    """Return the record of a plan of which nothing is done yet, without circumstances."""
+    recipe = plan.recipe
+    return ComparisonRecord(
+        experiment=recipe.name,
+        description=recipe.description,
+        backbone=recipe.backbone,
+        tasks=tuple(task.name for task in plan.tasks),
+        seeds=recipe.seeds,
+        reference=plan.reference,
+        budget=recipe.budget.model_dump(mode="json"),
+        tune=recipe.tune,
+        majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
+        entrants=tuple(
+            Entrant(label, one.method, one.settings.model_dump(mode="json")) for label, one in plan.adaptations.items()
+        ),
+        provenance={},
+    )
+
+
+def pending(plan: ComparisonPlan, workspace: Workspace, label: str, task: Task) -> list[Lesson]:
+    """Return what one method still has to learn on one task, the trials that only choose a learning rate included.
+
+    Before all trials are there, nobody knows the rate that will be chosen, and every seed is waiting.
+    """
+    trials, seeds, there = plan.recipe.tune, plan.recipe.seeds, set(workspace.adapters.ids())
+    if not trials:
+        return [lesson for seed in seeds if (lesson := plan.lesson(label, task, seed)).adapter_id not in there]
+    tuning, own = plan.tuning_seed, plan.adaptations[label].settings.learning_rate
+    tried = attempts(own, trials, lambda rate: workspace.attempts.get(plan.lesson(label, task, tuning, rate).key))
+    if len(tried) < trials:
+        untried = [plan.lesson(label, task, tuning)] * (trials - len(tried))
+        return untried + [plan.lesson(label, task, seed) for seed in seeds]
+    lessons = (plan.lesson(label, task, seed, choose(tried)) for seed in seeds)
+    return [lesson for lesson in lessons if lesson.adapter_id not in there]
+
+
+def updates(lesson: Lesson) -> int:
+    """Return how many optimiser steps a lesson takes at most."""
+    return lesson.budget.updates(len(lesson.task.splits["train"]))

@@ -1,0 +1,95 @@
+"""What a dry run prints: what would be trained, and what is there already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.comparing.plan import ComparisonPlan
+from experiments.comparing.run import pending, updates
+from experiments.composing.plan import FusionPlan
+from experiments.planning import predicted_memory
+from experiments.terminal.output import emit, stdout, table
+
+if TYPE_CHECKING:
+    from experiments.api import AnyPlan, Workbench
+    from experiments.plan import Plan
+
+
+def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
+    """Print the plan of an experiment of any kind."""
+    if isinstance(plan, ComparisonPlan):
+        _methods(plan, bench, as_json)
+    elif isinstance(plan, FusionPlan):
+        _compositions(plan, bench, as_json)
+    else:
+        _stream(plan, bench, as_json)
+
+
+def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
+    memory, waiting = predicted_memory(plan), {step.key for step in bench.pending(plan)}
+    steps = [
+        {
+            "strategy": step.contender.label,
+            "seed": step.seed,
+            "stage": step.stage,
+            "task": step.task.name,
+            "optimiser_steps": plan.updates(step),
+            "predicted_memory_mb": memory(step),
+            "done": step.key not in waiting,
+        }
+        for step in plan.steps
+    ]
+    if as_json:
+        emit({"recipe": plan.name, "backbone": plan.backbone.name, "steps": steps})
+        return
+    _lines(steps)
+    left = sum(plan.updates(step) for step in plan.steps if step.key in waiting)
+    stdout.print(f"\n{len(waiting)} of {len(steps)} steps to train, {left:,} optimiser steps. Nothing was trained.")
+    stdout.print("Memory: of a plain training step at full length, model included; see docs/cost.md.")
+
+
+def _compositions(plan: FusionPlan, bench: Workbench, as_json: bool) -> None:
+    there = set(bench.workspace.adapters.ids())
+    sources = [
+        {
+            "task": lesson.task.name,
+            "method": lesson.adaptation.method,
+            "seed": lesson.seed,
+            "adapter": lesson.adapter_id,
+            "done": lesson.adapter_id in there,
+        }
+        for lessons in plan.lessons.values()
+        for lesson in lessons
+    ]
+    targets, labels = [target.name for target in plan.targets], [entry.label for entry in plan.entries]
+    places = len(targets) * len(plan.budgets) * len(plan.seeds)
+    if as_json:
+        grid = {"targets": targets, "shots": list(plan.budgets), "seeds": list(plan.seeds), "compositions": labels}
+        emit({"recipe": plan.name, "backbone": plan.backbone.name, "sources": sources, **grid})
+        return
+    _lines(sources)
+    stdout.print(f"\nThen {', '.join(labels)} and the plain alternatives, each for {places} problems:")
+    stdout.print(f"targets {', '.join(targets)}; K = {', '.join(map(str, plan.budgets))}. Nothing was trained.")
+
+
+def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
+    rows: list[dict[str, Any]] = []
+    for label, adaptation in plan.adaptations.items():
+        for task in plan.tasks:
+            waiting = pending(plan, bench.workspace, label, task)
+            planned = plan.recipe.tune + len(plan.recipe.seeds)
+            steps = sum(map(updates, waiting))
+            place = {"label": label, "method": adaptation.method, "task": task.name}
+            rows.append({**place, "fits": planned, "to_train": len(waiting), "optimiser_steps": steps})
+    if as_json:
+        seeds = {"seeds": list(plan.recipe.seeds), "tune": plan.recipe.tune}
+        emit({"recipe": plan.name, "backbone": plan.recipe.backbone, **seeds, "methods": rows})
+        return
+    _lines(rows)
+    waiting_fits, left = (sum(row[name] for row in rows) for name in ("to_train", "optimiser_steps"))
+    fits = sum(row["fits"] for row in rows)
+    stdout.print(f"\n{waiting_fits} of {fits} fits to train, {left:,} optimiser steps. Nothing was trained.")
+
+
+def _lines(rows: list[dict[str, Any]]) -> None:
+    table([*rows[0]], [["yes" if v is True else "no" if v is False else v for v in one.values()] for one in rows])

@@ -1,0 +1,333 @@
+"""Comparisons of methods on tiny tasks: equal budgets, equal tuning by validation alone, nothing done twice."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from experiments.api import Workbench
+from experiments.comparing.figures import score_by_parameters
+from experiments.comparing.mlflow_view import run_record
+from experiments.comparing.page import page
+from experiments.comparing.recommend import recommend
+from experiments.comparing.report import Row
+from experiments.comparing.run import pending
+from experiments.comparing.tuning import SPREAD, Attempt, attempts, choose
+from tests.streams import write_tasks
+from workbench.contracts import MeasuredCost
+from workbench.errors import InputError, SettingsError, TrainingError
+from workbench.forgetting import Interval, interval
+
+RECIPE = """name: tiny-methods
+description: made in tests
+backbone: {backbone}
+tasks: [animals, halves]
+seeds: [0, 1]
+budget: {{epochs: 2, batch_size: 8, max_length: 16, precision: fp32}}
+methods:
+  full: {{learning_rate: 0.003}}
+  lora: {{learning_rate: 0.02}}
+  lora-2: {{method: lora, rank: 2, learning_rate: 0.02}}
+tune: 2
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
+    """A folder with tasks, a recipe over them, and a workspace in which it has been run."""
+    folder = tmp_path_factory.mktemp("comparing")
+    write_tasks(folder)
+    (folder / "tiny.yaml").write_text(RECIPE.format(backbone=bert), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bench(place: Path) -> Workbench:
+    return Workbench(place / "space", [place / "tasks"])
+
+
+@pytest.fixture(scope="module")
+def plan(bench: Workbench, place: Path):
+    return bench.plan(str(place / "tiny.yaml"))
+
+
+@pytest.fixture(scope="module")
+def report(bench: Workbench, plan):
+    return bench.run(plan, "test")
+
+
+class TestRun:
+    def test_every_method_is_trained_on_every_task_with_every_seed(self, report) -> None:
+        cells = Counter((cell.label, cell.task, cell.seed) for cell in report.record.cells)
+        labels, tasks = ("full", "lora", "lora-2"), ("animals", "halves")
+        assert cells == Counter((label, task, seed) for label in labels for task in tasks for seed in (0, 1))
+        assert report.complete
+
+    def test_the_manifest_is_where_the_numbers_come_from(self, report, bench: Workbench) -> None:
+        cell = report.record.cells[-1]
+        adapter = bench.workspace.adapters.verify(cell.adapter)
+        fit = adapter.manifest.fit
+        told = (cell.validation, cell.seconds, cell.trainable_parameters, cell.stored_bytes, cell.learning_rate)
+        rate = adapter.manifest.settings["learning_rate"]
+        assert told == (fit.validation, fit.seconds, fit.trainable_parameters, adapter.bytes, rate)
+        assert adapter.manifest.settings["rank"] == 2
+
+    def test_scores_are_means_over_tasks_with_a_t_interval_over_seeds(self, report) -> None:
+        cells = [cell for cell in report.record.cells if cell.label == "lora"]
+        by_seed = [np.mean([cell.score for cell in cells if cell.seed == seed]) for seed in (0, 1)]
+        half = t.ppf(0.975, 1) * np.std(by_seed, ddof=1) / math.sqrt(2)
+        score = report.rows[1].score
+        assert (score.mean, score.high) == pytest.approx((np.mean(by_seed), np.mean(by_seed) + half))
+
+    def test_differences_are_paired_with_the_reference(self, report) -> None:
+        scores = {(cell.label, cell.task, cell.seed): cell.score for cell in report.record.cells}
+        gaps = [
+            np.mean([scores["lora", task, seed] - scores["full", task, seed] for task in ("animals", "halves")])
+            for seed in (0, 1)
+        ]
+        full, lora, _ = report.rows
+        assert full.difference is None
+        assert lora.difference.seeds.values == pytest.approx(gaps)
+        assert lora.difference.examples.mean == pytest.approx(np.mean(gaps))
+
+    def test_a_second_run_trains_and_measures_nothing(
+        self, report, bench: Workbench, plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("done a second time")
+
+        monkeypatch.setattr("workbench.learning.fit", refuse)
+        monkeypatch.setattr("experiments.comparing.run.measure", refuse)
+        monkeypatch.setattr("experiments.testing.test", refuse)
+        assert bench.updates(plan) == 0
+        assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
+
+    def test_a_run_that_was_stopped_goes_on(
+        self, report, bench: Workbench, plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taught = []
+        from workbench import learning
+
+        fit = learning.fit
+        monkeypatch.setattr(learning, "fit", lambda *given: taught.append(given[6]) or fit(*given))
+        lost = report.record.cells[-1]
+        bench.workspace.adapters.remove(lost.adapter)
+        waiting = pending(plan, bench.workspace, "lora-2", plan.tasks[1])
+        assert [lesson.adapter_id for lesson in waiting] == [lost.adapter]
+        again = bench.run(plan, "test")
+        assert taught == ["halves · lora-2 · seed 1"]
+        assert [cell.score for cell in again.record.cells] == [cell.score for cell in report.record.cells]
+
+
+class TestTuning:
+    def test_every_method_tries_equally_many_rates_and_keeps_the_best(self, report) -> None:
+        searches = report.record.searches
+        assert len(searches) == 6
+        assert {len(search.attempts) for search in searches} == {2}
+        cells = {(cell.label, cell.task): cell.learning_rate for cell in report.record.cells}
+        for search in searches:
+            best = max(one.validation for one in search.attempts)
+            chosen = next(one for one in search.attempts if one.learning_rate == search.chosen)
+            assert chosen.validation == best
+            assert cells[search.label, search.task] == search.chosen
+
+    def test_what_is_chosen_does_not_hang_on_the_test_split(self, report, bench: Workbench, plan) -> None:
+        (first, _), (known, *_) = plan.tasks, report.record.searches
+        turned = first.splits["test"].map(lambda example: {"label": 1 - example["label"]})
+        other = replace(first, splits={**first.splits, "test": turned}, fingerprint="turned around")
+        changed = replace(
+            plan,
+            recipe=plan.recipe.model_copy(update={"name": "turned", "seeds": (0,)}),
+            tasks=(other,),
+            adaptations={"full": plan.adaptations["full"]},
+        )
+        (search,) = bench.run(changed).record.searches
+        tried = [(one.learning_rate, one.validation, one.log_likelihood) for one in known.attempts]
+        assert [(one.learning_rate, one.validation, one.log_likelihood) for one in search.attempts] == tried
+        assert search.chosen == known.chosen
+
+    def test_it_uses_a_seed_that_is_not_compared_and_counts_failures(
+        self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = bench.plan(str(place / "tiny.yaml"), ["name=other", "seeds=[100]", "methods={lora: {}}", "tune=1"])
+        seen = []
+
+        def diverge(*given: object) -> None:
+            seen.append(given[4])
+            raise TrainingError("the loss is not a number")
+
+        monkeypatch.setattr("workbench.learning.fit", diverge)
+        for _ in range(2):
+            with pytest.raises(TrainingError, match="no learning rate worked"):
+                bench.run(plan)
+        assert seen == [101], "what failed once is not tried again"
+
+    def test_the_first_rate_is_the_methods_own_and_more_are_added_to_fewer(self) -> None:
+        tried: list[float] = []
+
+        def attempt(rate: float) -> Attempt:
+            tried.append(rate)
+            return Attempt(rate, 0.5, -1.0, 1.0)
+
+        few, many, other = (attempts(own, n, attempt) for own, n in ((1e-3, 3), (1e-3, 9), (5e-2, 3)))
+        assert few == many[:3]
+        assert many[0].learning_rate == 1e-3
+        rates = [one.learning_rate for one in many]
+        assert len(set(rates)) == 9
+        assert all(1e-3 / SPREAD <= rate <= 1e-3 * SPREAD for rate in rates)
+        multiples = [one.learning_rate / few[0].learning_rate for one in few]
+        assert [one.learning_rate / 5e-2 for one in other] == pytest.approx(multiples), "the same for every method"
+
+    def test_equal_scores_are_told_apart_by_likelihood_and_failures_never_win(self) -> None:
+        tried = [Attempt(1.0, 0.9, -0.5, 1), Attempt(2.0, 0.9, -0.3, 1), Attempt(3.0, None, None, 1)]
+        assert choose(tried) == 2.0
+
+
+def row(label: str, scores: list[float], parameters: int, memory: float = 100.0) -> Row:
+    cost = MeasuredCost("cpu", 5, 100, 0.0, memory, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
+    return Row(
+        label, label, {}, interval(scores), {}, None, None, 1.0, memory, parameters, 1e6, cost, cells=(), searches=()
+    )
+
+
+class TestRecommendation:
+    full = row("full", [0.94, 0.95, 0.96], 22_000_000)  # 95.0 ± 2.5
+    lora = row("lora", [0.93, 0.94, 0.95], 75_000)  # 94.0 ± 2.5
+    head = row("head", [0.85, 0.85, 0.85], 2_000)
+
+    def test_the_smallest_that_overlaps_with_the_best(self) -> None:
+        found = recommend([self.full, self.lora, self.head])
+        assert found.label == "lora"
+        assert "of the 2 methods" in found.sentence
+        assert "75.0 k parameters, 0.34 % of full's" in found.sentence
+        assert "95.0 % [92.5, 97.5]" in found.sentence
+
+    def test_the_best_itself_if_nothing_comes_near(self) -> None:
+        found = recommend([self.head, replace(self.full, score=Interval(0.95, 0.94, 0.96))])
+        assert found.label == "full"
+        assert "no other method" in found.sentence
+
+    def test_the_best_itself_if_it_is_the_smallest(self) -> None:
+        found = recommend([self.full, replace(self.lora, score=Interval(0.96, 0.95, 0.97))])
+        assert found.label == "lora"
+        assert "trains the fewest of the 2 methods" in found.sentence
+
+    def test_one_seed_tells_nothing_but_the_highest_score(self) -> None:
+        found = recommend([row("full", [0.95], 22_000_000), row("lora", [0.94], 75_000)])
+        assert found.label == "full"
+        assert "with one seed nothing more can be told" in found.sentence
+
+    def test_nothing_without_scores(self) -> None:
+        assert recommend([row("full", [], 22_000_000)]) is None
+
+
+class TestViews:
+    def test_json_page_and_files_tell_the_same(self, report, bench: Workbench) -> None:
+        folder = bench.workspace.experiment("tiny-methods")
+        document = json.loads((folder / "report.json").read_text())
+        told = json.loads(json.dumps(bench.report("tiny-methods").as_json(full=True), allow_nan=False))
+        assert document == told
+        assert document["recommendation"]["method"] in document["methods"]
+        assert document["methods"]["lora"]["measured"]["inference_ms"] > 0
+        assert len(document["methods"]["lora"]["tuning"][0]["attempts"]) == 2
+        html = page(report, {})
+        assert "<script" not in html
+        assert all(one.label in html for one in report.rows)
+        assert report.recommendation.sentence.split(":")[0] in html
+        assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_mlflow_has_a_child_for_each_method_and_seed(self, report) -> None:
+        record = run_record(report, artifacts=False)
+        assert record.finished
+        assert len(record.children) == 6
+        assert record.tags["recommended"] == report.recommendation.label
+        assert ("lora/score", report.rows[1].score.mean, 2) in record.metrics
+        cell = next(one for one in report.record.cells if (one.label, one.seed) == ("lora", 1))
+        child = next(one for one in record.children if one.name == "lora seed 1")
+        assert (f"score/{cell.task}", cell.score, 0) in child.metrics
+
+    def test_a_part_of_it_is_called_that(self, report) -> None:
+        from experiments.comparing.summary import summarise_comparison
+
+        part = replace(report.record, cells=report.record.cells[:1], costs={})
+        found = summarise_comparison(part, lambda key: Path(key))
+        assert found.verdict.startswith("Not finished: 1 of 12 adapters are there.")
+        assert "Not finished" in page(found, {})
+        assert not run_record(found, artifacts=False).finished
+
+    def test_names_in_the_picture_do_not_cover_each_other(self, report) -> None:
+        crowd = [row(f"method-{place}", [0.9, 0.9 + place / 1000], 70_000 + 9_000 * place) for place in range(10)]
+        figure = score_by_parameters(report, crowd)
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+        assert len(boxes) == 10
+        assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("methods={loraa: {}}", "Did you mean lora"),
+        ("methods.lora.rnk=4", "unknown key 'methods.lora.rnk'"),
+        ("methods={fusing: {method: adapterfusion}}", "is made of other adapters"),
+        ("reference=head", "there is no method in this recipe called 'head'"),
+        ("tasks=[animals, halfs]", "there is no task called 'halfs'"),
+        ("tune=-1", "'tune'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_trained(
+    bench: Workbench, place: Path, change: str, said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        bench.plan(str(place / "tiny.yaml"), [change])
+    assert said in str(caught.value)
+
+
+def test_a_method_that_cannot_work_on_the_backbone_says_so_first(place: Path, llama: Path, bench: Workbench) -> None:
+    (place / "tasks" / "echo.csv").write_text("text,answer\n" + "the cat,cat\nthe dog,dog\n" * 20)
+    files = "description: made in tests\nfiles: {data: echo.csv}\ncolumns: {text: text, answer: answer}\n"
+    (place / "tasks" / "echo.yaml").write_text(f"kind: causal-lm\nmax_new_tokens: 4\n{files}license: CC0-1.0\n")
+    with pytest.raises(SettingsError, match="head cannot adapt a llama for causal-lm"):
+        bench.comparison_plan("echo", ["lora", "head"], ["budget.max_length=16"], backbone=str(llama))
+
+
+class TestCommand:
+    arguments = ("--seeds", "1", "--set", "budget.epochs=1", "--set", "budget.max_length=16")
+
+    @pytest.fixture
+    def call(self, place: Path, bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+        from experiments.cli import main
+
+        monkeypatch.chdir(place)
+        monkeypatch.setenv("COLUMNS", "80")
+        where = ("--workspace", str(place / "space"), "--tasks", str(place / "tasks"), "--backbone", str(bert))
+
+        def call(*given: str) -> tuple[int, str, str]:
+            monkeypatch.setattr(sys, "argv", ["workbench", "compare", *given, *self.arguments, *where])
+            with pytest.raises(SystemExit) as left:
+                main()
+            return int(left.value.code or 0), *capsys.readouterr()
+
+        return call
+
+    def test_one_task_several_methods(self, call) -> None:
+        code, out, err = call("fruits", "--methods", "head,lora")
+        assert code == 0, err
+        assert {"head", "lora"} <= {line.split(" ")[0] for line in out.splitlines()}
+        assert "Next:   workbench predict fruits-" in out
+        code, out, err = call("fruits", "--methods", "head,lora", "--recommend", "--json")
+        assert json.loads(out).keys() == {"method", "why"}
+        assert "steps" not in err, "nothing is trained a second time"
+
+    def test_a_misspelt_method(self, call) -> None:
+        code, _, err = call("fruits", "--methods", "head,loar")
+        assert code == 2
+        assert "Did you mean lora" in err
