@@ -181,6 +181,24 @@ def test_method_learns_to_answer_and_comes_back_bit_for_bit(
     assert fresh.logits_sha256 != first.logits_sha256
 
 
+@pytest.mark.parametrize("method", trained_methods())
+def test_method_generates_with_its_cache_what_it_says_without(method: str, llama: Path, copying: Task) -> None:
+    backbone = open_backbone(str(llama))
+    model = possible(adaptation_for(method, backbone), "causal-lm").fresh("causal-lm", 0, seed=0)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    rows = Dataset.from_dict({"text": ["the cat really", "some very often quite horse"], "max_new_tokens": [6, 6]})
+    answers = model.kind.answers(model, rows, backbone.tokenizer, 32)
+    for asked, answer in zip(model.kind.questions(rows, backbone.tokenizer, 32), answers, strict=True):
+        ids = torch.tensor([[*asked["input_ids"], *answer.tokens]])
+        with torch.inference_mode():
+            states = model.states(input_ids=ids, attention_mask=torch.ones_like(ids))[0, -len(answer.tokens) - 1 : -1]
+            likelihoods, tokens = model.head(states).log_softmax(dim=-1).max(dim=-1)
+        assert tokens.tolist() == answer.tokens.tolist()
+        torch.testing.assert_close(likelihoods, torch.tensor(answer.likelihoods), atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES.names())
 def test_strategy_learns_a_stream_and_answers_for_every_task(
     strategy: str, backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path

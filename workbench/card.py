@@ -21,7 +21,9 @@ POOLING = {
 OPENING = {
     "peft": "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)",
     "adapters": "import adapters\n\nadapters.init(body)\n"
-    'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)',
+    'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)\n'
+    "if any('.prefix_tunings.' in name for name, _ in body.named_parameters()):\n"
+    "    body.set_attn_implementation('eager')  # others mask a prefix wrongly where no text is padded",
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
     "for source in sorted(Path(folder).glob('source-*')):\n"
     "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"

@@ -52,6 +52,9 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
         **batch,
         max_new_tokens={{ task.max_new_tokens }},
         do_sample=False,
+{%- if library in ("adapters", "adapterfusion", "mixture") %}
+        use_cache=False,  # adapters 1.3 loses the cache of some architectures
+{%- endif %}
         repetition_penalty=1.0,
         eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,
