@@ -91,6 +91,17 @@ def unipelt(shape: Shape) -> int:
     return parts + (shape.attentions + shape.blocks + 2 * shape.attentions) * dense(shape.hidden, 1)
 
 
+def s4(shape: Shape) -> int:
+    """Of two layers, one has adapter and prefix, the other adapter, prefix and biases."""
+    biases = 6 * shape.hidden + shape.inner + 2 * shape.hidden  # query, key, value, both outputs, inner, LayerNorms
+    return 2 * (bottleneck(shape) + 10 * 2 * shape.hidden) + biases - shape.hidden
+
+
+def body(method: str, shape: Shape) -> int:
+    """Parameters on the body; those of a mixture are its parts' together."""
+    return sum(BODY[part](shape) for part in method.split("+"))
+
+
 # method → parameters on the body; a method that trains the backbone itself is counted from the model
 BODY: dict[str, Callable[[Shape], int]] = {
     "head": lambda shape: 0,
@@ -108,6 +119,7 @@ BODY: dict[str, Callable[[Shape], int]] = {
     "prefix": lambda shape: prefixes(shape, 30),
     "mam": lambda shape: prefixes(shape, 30) + shape.blocks * bottleneck(shape),
     "unipelt": unipelt,
+    "s4": s4,
     # rank 4: two matrices and a bias
     "loreft": lambda shape: shape.blocks * (2 * 4 * shape.hidden + 4),
 }

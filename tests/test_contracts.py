@@ -27,6 +27,8 @@ from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget, MethodSettings
 from workbench.training import fit
 
+MIXED = ["lora+pfeiffer", "prefix+compacter-plus-plus"]  # of two packages, and of one
+
 
 @pytest.fixture(params=closed_forms.SHAPES)
 def any_backbone(request: pytest.FixtureRequest) -> Backbone:
@@ -48,7 +50,7 @@ def possible(adaptation: Adaptation, kind: str) -> Adaptation:
     return adaptation
 
 
-@pytest.mark.parametrize("method", trained_methods())
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_learns_and_comes_back_bit_for_bit(
     method: str, any_backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
@@ -64,11 +66,11 @@ def test_method_learns_and_comes_back_bit_for_bit(
     assert changed <= trainable, "a parameter was changed that the method does not declare"
     assert {"head.weight", "head.bias"} <= changed
     architecture = any_backbone.config.model_type
-    if METHODS.get(method).trains_backbone:
+    if method == "full":
         assert record.trainable_parameters == sum(parameter.numel() for parameter in model.parameters())
     else:
         shape = closed_forms.SHAPES[architecture]
-        assert record.trainable_parameters == closed_forms.BODY[method](shape) + closed_forms.head(2, shape)
+        assert record.trainable_parameters == closed_forms.body(method, shape) + closed_forms.head(2, shape)
 
     adaptation.library.save(model.body, tmp_path)
     save_head(model.head, tmp_path / HEAD_FILE)
@@ -142,7 +144,7 @@ def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
     assert "{{ opening }}" in entry.usage
 
 
-@pytest.mark.parametrize("method", trained_methods())
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_learns_to_answer_and_comes_back_bit_for_bit(
     method: str, llama: Path, copying: Task, budget: Budget, tmp_path: Path
 ) -> None:
@@ -160,9 +162,7 @@ def test_method_learns_to_answer_and_comes_back_bit_for_bit(
     assert changed <= trainable
     assert torch.equal(model.head.get_buffer("weight"), output), "the output layer stays the backbone's own"
     whole = sum(parameter.numel() for parameter in model.body.parameters())
-    closed_form = (
-        whole if METHODS.get(method).trains_backbone else closed_forms.BODY[method](closed_forms.SHAPES["llama"])
-    )
+    closed_form = whole if method == "full" else closed_forms.body(method, closed_forms.SHAPES["llama"])
     assert record.trainable_parameters == closed_form
 
     adaptation.library.save(model.body, tmp_path)
@@ -181,7 +181,7 @@ def test_method_learns_to_answer_and_comes_back_bit_for_bit(
     assert fresh.logits_sha256 != first.logits_sha256
 
 
-@pytest.mark.parametrize("method", trained_methods())
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_generates_with_its_cache_what_it_says_without(method: str, llama: Path, copying: Task) -> None:
     backbone = open_backbone(str(llama))
     model = possible(adaptation_for(method, backbone), "causal-lm").fresh("causal-lm", 0, seed=0)

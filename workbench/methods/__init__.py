@@ -13,7 +13,24 @@ if TYPE_CHECKING:
 
     from workbench.settings import MethodSettings
 
-METHODS: Modules[Method] = Modules("method", __name__, "METHOD")
+
+class Methods(Modules[Method]):
+    """The methods of this folder, and ``a+b`` for any two or more of them."""
+
+    def get(self, name: str, where: str | None = None) -> Method:
+        """Return the method called ``name``, or the mixture of those whose names ``name`` joins with ``+``.
+
+        Raises:
+            UnknownNameError: no such method.
+        """
+        if "+" not in name:
+            return super().get(name, where)
+        from workbench.methods._mixture import mixture
+
+        return mixture(tuple((part, super(Methods, self).get(part, where)) for part in name.split("+")))
+
+
+METHODS = Methods("method", __name__, "METHOD")
 
 
 def trained_methods() -> list[str]:
