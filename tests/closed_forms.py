@@ -105,6 +105,7 @@ def body(method: str, shape: Shape) -> int:
 # method → parameters on the body; a method that trains the backbone itself is counted from the model
 BODY: dict[str, Callable[[Shape], int]] = {
     "head": lambda shape: 0,
+    "in-context": lambda shape: 0,
     # query and value
     "lora": lambda shape: (
         shape.attentions * (factors(shape.hidden, shape.hidden) + factors(shape.key_value, shape.hidden))

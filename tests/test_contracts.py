@@ -148,7 +148,7 @@ def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
 def test_method_learns_to_answer_and_comes_back_bit_for_bit(
     method: str, llama: Path, copying: Task, budget: Budget, tmp_path: Path
 ) -> None:
-    backbone = open_backbone(str(llama))
+    backbone, budget = open_backbone(str(llama)), budget.model_copy(update={"max_length": 32})
     adaptation = possible(adaptation_for(method, backbone), "causal-lm")
     model = adaptation.fresh("causal-lm", 0, seed=0)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
@@ -157,7 +157,8 @@ def test_method_learns_to_answer_and_comes_back_bit_for_bit(
 
     record = fit(model, copying, adaptation, budget, 0, Silent(), "test")
 
-    assert record.epochs[-1].train_loss < record.epochs[0].train_loss
+    if trainable:
+        assert record.epochs[-1].train_loss < record.epochs[0].train_loss
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert changed <= trainable
     assert torch.equal(model.head.get_buffer("weight"), output), "the output layer stays the backbone's own"

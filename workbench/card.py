@@ -34,6 +34,8 @@ OPENING = {
     "peft": PEFT,
     "adapters": ADAPTERS,
     "plain": PLAIN,
+    "prompting": "import json\nfrom pathlib import Path\n\n"
+    'shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers',
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
     "for source in sorted(Path(folder).glob('source-*')):\n"
     "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"

@@ -61,9 +61,14 @@ def require_possible(
         InputError: it cannot; the message says why, and which methods can.
     """
     if objection := METHODS.get(name).objection(settings, config, kind):
-        possible = [other for other in trained_methods() if _has_no_objection(other, config, kind)]
+        possible = possible_methods(config, kind)
         what = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"
         raise InputError(what, where=where, hint=f"These can: {', '.join(possible)}.")
+
+
+def possible_methods(config: PretrainedConfig, kind: str) -> list[str]:
+    """Return the names of the methods that, as they come, can train on a backbone, for a kind of task."""
+    return [name for name in trained_methods() if _has_no_objection(name, config, kind)]
 
 
 def _has_no_objection(name: str, config: PretrainedConfig, kind: str) -> bool:
