@@ -91,6 +91,14 @@ def unipelt(shape: Shape) -> int:
     return parts + (shape.attentions + shape.blocks + 2 * shape.attentions) * dense(shape.hidden, 1)
 
 
+def hypernetwork(shape: Shape) -> int:
+    """Embeddings (16) of the task and of each matrix, a hidden layer (32), one output layer for each shape of them."""
+    widths = {shape.hidden, shape.key_value}  # what B maps to; A always maps from the hidden size
+    matrices = 4 * shape.attentions
+    outputs = sum(dense(32, RANK * width) for width in [shape.hidden, *widths])
+    return 16 * (1 + matrices) + dense(32, 32) + outputs
+
+
 def s4(shape: Shape) -> int:
     """Of two layers, one has adapter and prefix, the other adapter, prefix and biases."""
     biases = 6 * shape.hidden + shape.inner + 2 * shape.hidden  # query, key, value, both outputs, inner, LayerNorms
@@ -121,6 +129,7 @@ BODY: dict[str, Callable[[Shape], int]] = {
     "mam": lambda shape: prefixes(shape, 30) + shape.blocks * bottleneck(shape),
     "unipelt": unipelt,
     "s4": s4,
+    "hypernetwork": hypernetwork,
     # rank 4: two matrices and a bias
     "loreft": lambda shape: shape.blocks * (2 * 4 * shape.hidden + 4),
 }

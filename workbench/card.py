@@ -32,6 +32,7 @@ PLAIN = (
 )
 OPENING = {
     "peft": PEFT,
+    "hypernetwork": PEFT,
     "adapters": ADAPTERS,
     "plain": PLAIN,
     "prompting": "import json\nfrom pathlib import Path\n\n"
