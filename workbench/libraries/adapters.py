@@ -113,7 +113,7 @@ def _edited(layer: Any, forward: Callable[[Tensor], Tensor], states: Tensor) -> 
     if int((context.offsets + context.seqlens).max()) > tokens:  # the mask counts those in the cache too
         return states
     if int(context.offsets.max()) and not hasattr(context, "pref_idx"):  # padded on the left: some may be too short
-        places = torch.arange(min(layer.refts[NAME].prefix_positions, tokens), device=states.device)
+        places = torch.arange(min(next(iter(layer.refts.values())).prefix_positions, tokens), device=states.device)
         first = (context.offsets.unsqueeze(1) + places).clamp(max=tokens - 1)  # (batch, places)
         context.pref_idx = first.unsqueeze(2).expand(-1, -1, states.shape[2])
     return forward(states)
