@@ -27,6 +27,8 @@ from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget, MethodSettings
 from workbench.training import fit
 
+MIXED = ["lora+pfeiffer", "prefix+compacter-plus-plus"]  # of two packages, and of one
+
 
 @pytest.fixture(params=closed_forms.SHAPES)
 def any_backbone(request: pytest.FixtureRequest) -> Backbone:
@@ -48,7 +50,7 @@ def possible(adaptation: Adaptation, kind: str) -> Adaptation:
     return adaptation
 
 
-@pytest.mark.parametrize("method", trained_methods())
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_learns_and_comes_back_bit_for_bit(
     method: str, any_backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
@@ -64,11 +66,11 @@ def test_method_learns_and_comes_back_bit_for_bit(
     assert changed <= trainable, "a parameter was changed that the method does not declare"
     assert {"head.weight", "head.bias"} <= changed
     architecture = any_backbone.config.model_type
-    if METHODS.get(method).trains_backbone:
+    if method == "full":
         assert record.trainable_parameters == sum(parameter.numel() for parameter in model.parameters())
     else:
         shape = closed_forms.SHAPES[architecture]
-        assert record.trainable_parameters == closed_forms.BODY[method](shape) + closed_forms.head(2, shape)
+        assert record.trainable_parameters == closed_forms.body(method, shape) + closed_forms.head(2, shape)
 
     adaptation.library.save(model.body, tmp_path)
     save_head(model.head, tmp_path / HEAD_FILE)
@@ -142,11 +144,11 @@ def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
     assert "{{ opening }}" in entry.usage
 
 
-@pytest.mark.parametrize("method", trained_methods())
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_learns_to_answer_and_comes_back_bit_for_bit(
     method: str, llama: Path, copying: Task, budget: Budget, tmp_path: Path
 ) -> None:
-    backbone = open_backbone(str(llama))
+    backbone, budget = open_backbone(str(llama)), budget.model_copy(update={"max_length": 32})
     adaptation = possible(adaptation_for(method, backbone), "causal-lm")
     model = adaptation.fresh("causal-lm", 0, seed=0)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
@@ -155,14 +157,13 @@ def test_method_learns_to_answer_and_comes_back_bit_for_bit(
 
     record = fit(model, copying, adaptation, budget, 0, Silent(), "test")
 
-    assert record.epochs[-1].train_loss < record.epochs[0].train_loss
+    if trainable:
+        assert record.epochs[-1].train_loss < record.epochs[0].train_loss
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert changed <= trainable
     assert torch.equal(model.head.get_buffer("weight"), output), "the output layer stays the backbone's own"
     whole = sum(parameter.numel() for parameter in model.body.parameters())
-    closed_form = (
-        whole if METHODS.get(method).trains_backbone else closed_forms.BODY[method](closed_forms.SHAPES["llama"])
-    )
+    closed_form = whole if method == "full" else closed_forms.body(method, closed_forms.SHAPES["llama"])
     assert record.trainable_parameters == closed_form
 
     adaptation.library.save(model.body, tmp_path)
@@ -179,6 +180,24 @@ def test_method_learns_to_answer_and_comes_back_bit_for_bit(
         adaptation.fresh("causal-lm", 0, seed=0), copying.splits["test"], 0, backbone.tokenizer, budget.max_length
     )
     assert fresh.logits_sha256 != first.logits_sha256
+
+
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
+def test_method_generates_with_its_cache_what_it_says_without(method: str, llama: Path, copying: Task) -> None:
+    backbone = open_backbone(str(llama))
+    model = possible(adaptation_for(method, backbone), "causal-lm").fresh("causal-lm", 0, seed=0)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    rows = Dataset.from_dict({"text": ["the cat really", "some very often quite horse"], "max_new_tokens": [6, 6]})
+    answers = model.kind.answers(model, rows, backbone.tokenizer, 32)
+    for asked, answer in zip(model.kind.questions(rows, backbone.tokenizer, 32), answers, strict=True):
+        ids = torch.tensor([[*asked["input_ids"], *answer.tokens]])
+        with torch.inference_mode():
+            states = model.states(input_ids=ids, attention_mask=torch.ones_like(ids))[0, -len(answer.tokens) - 1 : -1]
+            likelihoods, tokens = model.head(states).log_softmax(dim=-1).max(dim=-1)
+        assert tokens.tolist() == answer.tokens.tolist()
+        torch.testing.assert_close(likelihoods, torch.tensor(answer.likelihoods), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.names())

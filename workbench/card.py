@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -18,10 +19,24 @@ POOLING = {
     "last": 'positions = torch.arange(states.shape[1]) * batch["attention_mask"]\n'
     "    features = states[torch.arange(len(states)), positions.argmax(dim=1)]",
 }
+PEFT = "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)"
+ADAPTERS = (
+    "import adapters\n\nadapters.init(body)\n"
+    'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)\n'
+    "if any('.prefix_tunings.' in name for name, _ in body.named_parameters()):\n"
+    "    body.set_attn_implementation('eager')  # others mask a prefix wrongly where no text is padded"
+)
+PLAIN = (
+    "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
+    "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)"
+)
 OPENING = {
-    "peft": "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)",
-    "adapters": "import adapters\n\nadapters.init(body)\n"
-    'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)',
+    "peft": PEFT,
+    "hypernetwork": PEFT,
+    "adapters": ADAPTERS,
+    "plain": PLAIN,
+    "prompting": "import json\nfrom pathlib import Path\n\n"
+    'shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers',
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
     "for source in sorted(Path(folder).glob('source-*')):\n"
     "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"
@@ -29,8 +44,12 @@ OPENING = {
     "for name, layer in body.named_modules():\n"
     "    if name.endswith('adapter_fusion_layer.fusion'):  # bf16 is slow on tensors that are not contiguous\n"
     "        layer.register_forward_pre_hook(lambda layer, given: tuple(each.contiguous() for each in given))",
-    "plain": "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
-    "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)",
+    "mixture": "from pathlib import Path\n\nwhole = folder\n"
+    + "".join(
+        f"folder = f'{{whole}}/{name}'\nif Path(folder).is_dir():\n{textwrap.indent(opening, '    ')}\n"
+        for name, opening in (("plain", PLAIN), ("adapters", ADAPTERS), ("peft", PEFT))  # peft renames layers: last
+    )
+    + "folder = whole",
 }
 PACKED = {
     None: "",

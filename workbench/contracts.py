@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.model import TaskModel
-    from workbench.settings import MethodSettings
+    from workbench.settings import Budget, MethodSettings
 
 SPLITS = ("train", "validation", "test")
 
@@ -178,6 +178,8 @@ class Method:
         configure: settings and the backbone's config → the library's configuration object.
         objection: settings, the backbone's config and the name of a task's kind → why the method cannot work there, in
             a few words; None where it can. It reads the config alone, so that it can speak before weights are fetched.
+        prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
+            takes from the training examples before the first step is put into the model; None where that is nothing.
         trains_backbone: whether the backbone's own weights change.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
@@ -188,6 +190,7 @@ class Method:
     settings: type[MethodSettings]
     configure: Callable[[Any, PretrainedConfig], Any]
     objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
+    prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
     trains_backbone: bool = False
     composed: bool = False
 
@@ -207,8 +210,8 @@ class FitRecord:
     """How a fit went.
 
     Attributes:
-        epochs: one entry for each epoch that ran.
-        best_epoch: the epoch (from 1) whose weights were kept.
+        epochs: one entry for each epoch that ran; none where there is nothing to train.
+        best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
         validation: that epoch's score of the task's main metric on the validation split, in [0, 1].
         steps: optimiser steps.
         seconds: wall time, validation included.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from workbench.backbone import Pooling
     from workbench.contracts import Kind
+    from workbench.prompts import Demonstrations
 
 Precision = Literal["fp32", "bf16"]
 
@@ -57,6 +58,14 @@ class TaskModel(nn.Module):
         self.body, self.head = body, head
         self.kind, self.pooling, self.precision = kind, pooling, precision
         self.penalty: Penalty | None = None
+        if shown := getattr(body, "demonstrations", ()):
+            self.demonstrate(shown)
+
+    def demonstrate(self, shown: Demonstrations) -> None:
+        """Put solved examples before every question; for bodies of the library ``prompting``, which stores them."""
+        body: Any = self.body
+        body.demonstrations = shown
+        self.kind = replace(self.kind, demonstrations=shown)  # type: ignore[type-var]  # causal-lm is a dataclass
 
     def states(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size).

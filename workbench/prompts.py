@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
@@ -9,20 +10,25 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+NEW_TOKENS = 32  # how long an answer may get where a row does not say
+Demonstrations = tuple[tuple[str, str], ...]  # pairs of text and answer
 REPLY = "\N{WHITE SMILING FACE}"  # stands in no template
 
 
-def prompt(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+def prompt(text: str, tokenizer: PreTrainedTokenizerBase, shown: Demonstrations = ()) -> str:
     """Return ``text`` as the model reads it, up to where its answer begins; special tokens are part of the string.
 
     With a chat template that is a user's message and the opening of the assistant's turn, the template's own system
     message included. Without one it is the beginning-of-text token (where there is one), the text, and a line break.
+    What is ``shown`` comes first: turns of their own, or paragraphs of text and answer.
     """
     if tokenizer.chat_template:
-        turn = [{"role": "user", "content": text}]
-        rendered: str = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        pairs = [[{"role": "user", "content": asked}, {"role": "assistant", "content": said}] for asked, said in shown]
+        turns = [*chain.from_iterable(pairs), {"role": "user", "content": text}]
+        rendered: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return rendered
-    return f"{tokenizer.bos_token or ''}{text}\n"
+    before = "".join(f"{asked}\n{said}\n\n" for asked, said in shown)
+    return f"{tokenizer.bos_token or ''}{before}{text}\n"
 
 
 def end_token(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -17,6 +17,7 @@ from workbench import processes
 from workbench.best_epoch import BestEpoch
 from workbench.contracts import FitRecord
 from workbench.errors import InputError
+from workbench.evaluation import evaluate
 from workbench.memory import PeakMemory
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def fit(
     require_optimizer(adaptation.settings.optimizer)
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
+    if adaptation.card.prepare:
+        adaptation.card.prepare(adaptation.settings, model, task, tokenizer, budget, seed)
+    if not model.trainable():
+        return _as_it_is(model, task, adaptation, budget)
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
     began = time.perf_counter()
     with (
@@ -105,6 +110,15 @@ def trainer_of(
     trainer.balanced = budget.balanced
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:
+    """Return the record of a model that has nothing to train: its validation score."""
+    with PeakMemory() as memory:
+        tokenizer, rows = adaptation.backbone.tokenizer, task.splits["validation"]
+        found = evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
+    score = found.scores[model.kind.metric]
+    return FitRecord((), 0, score, 0, found.seconds, memory.peak_mb, trainable_parameters=0)
 
 
 def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:

@@ -309,6 +309,10 @@ CASES = [
     ("lora", "chatty", "bf16"),
     ("pfeiffer", "chatty", "fp32"),
     ("full", "plain", "fp32"),
+    ("prefix", "chatty", "fp32"),
+    ("lora+pfeiffer", "plain", "fp32"),
+    ("in-context", "plain", "fp32"),
+    ("in-context", "chatty", "fp32"),
 ]
 RUNNER = """
 import json, sys
@@ -328,13 +332,14 @@ def test_the_readme_s_programs_answer_the_same(copying: Task, tmp_path: Path, re
     for method, name, precision in CASES:
         backbone: Backbone = request.getfixturevalue(name)
         settings = METHODS.get(method).settings(learning_rate=1e-2)
-        budget = Budget(epochs=2, batch_size=8, max_length=LENGTH, precision=precision)
+        budget = Budget(epochs=2, batch_size=8, max_length=64, precision=precision)
         lesson = Lesson(copying, Adaptation(backbone, method, settings, precision), budget, seed=0)
         stored = learn(lesson, store, Silent(), "test")
         assert "head.safetensors" not in stored.manifest.files
         assert set(stored.manifest.metrics) == {"validation_score"}
         assert (stored.manifest.task.metric, stored.manifest.task.max_new_tokens) == ("exact-match", 4)
-        answers = KIND.answers(open_adapter(stored, backbone), rows, backbone.tokenizer, LENGTH)
+        model = open_adapter(stored, backbone)
+        answers = model.kind.answers(model, rows, backbone.tokenizer, 64)
         wanted.append([answer.text for answer in answers])
         readme = (stored.folder / "README.md").read_text(encoding="utf-8")
         jobs.append(

@@ -1,7 +1,8 @@
 """A stored adapter opens without the workbench: the program in its README, run elsewhere, gives the same logits.
 
 The programs run in a process of their own that never imports this project. There is one process for adapters of
-peft and of plain transformers, and one for those of adapters, so that each can be seen not to need the other.
+peft and of plain transformers, one for those of adapters, so that each can be seen not to need the other, and one for
+mixtures, which need both.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset
+from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent, Task
 from workbench.evaluation import run
 from workbench.learning import Lesson, learn, open_adapter
-from workbench.methods import METHODS, trained_methods
+from workbench.methods import METHODS, possible_methods
 from workbench.model import Precision
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
@@ -38,8 +40,9 @@ TEXTS = [  # longest first, so that evaluation's batch has the same rows in the 
     "the dog",
     "fig",
 ]
+POSSIBLE, MIXED = possible_methods(BertConfig(), "classification"), ["lora+pfeiffer"]
 CASES: list[tuple[str, str, Precision]] = [
-    *((method, "bert", "fp32") for method in trained_methods()),
+    *((method, "bert", "fp32") for method in [*POSSIBLE, *MIXED]),
     ("lora", "llama", "fp32"),
     ("pfeiffer", "llama", "fp32"),
     ("head", "llama", "fp32"),
@@ -48,7 +51,7 @@ CASES: list[tuple[str, str, Precision]] = [
     ("pfeiffer", "bert", "bf16"),
     ("full", "bert", "bf16"),
 ]
-GROUPS = {"peft and plain": ("peft", "plain"), "adapters": ("adapters",)}
+GROUPS = {"peft and plain": ("peft", "plain", "hypernetwork"), "adapters": ("adapters",), "mixture": ("mixture",)}
 RUNNER = """
 import json, sys
 import numpy
@@ -118,7 +121,7 @@ class Elsewhere:
 def processes(
     stored: dict[tuple[str, str, Precision], Stored], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Elsewhere]:
-    """Run each group's programs in a process; both groups side by side."""
+    """Run each group's programs in a process; all groups side by side."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
     started = {}
     for group, libraries in GROUPS.items():
@@ -155,7 +158,7 @@ def processes(
     return found
 
 
-@pytest.fixture(params=["peft and plain", "adapters"])
+@pytest.fixture(params=list(GROUPS))
 def elsewhere(request: pytest.FixtureRequest, processes: dict[str, Elsewhere]) -> Elsewhere:
     return processes[request.param]
 
@@ -183,7 +186,7 @@ def test_the_readme_s_program_imports_its_own_library_only(processes: dict[str, 
 
 
 def test_every_method_was_tried(stored: dict[tuple[str, str, Precision], Stored]) -> None:
-    assert {method for method, architecture, _ in stored if architecture == "bert"} == set(trained_methods())
+    assert {method for method, architecture, _ in stored if architecture == "bert"} == {*POSSIBLE, *MIXED}
     assert len({one.adapter.id for one in stored.values()}) == len(CASES)
     assert {one.adapter.manifest.backbone.pooling for one in stored.values()} == {"mean", "first", "last"}
 

@@ -38,9 +38,15 @@ output.forward = in_float32(lambda x: torch.nn.functional.linear(x.float(), outp
 {% endif -%}
 tokenizer = AutoTokenizer.from_pretrained(backbone, padding_side="left", truncation_side="left")
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-prompts, end = [f"{tokenizer.bos_token or ''}{text}\\n" for text in texts], tokenizer.eos_token_id
+{%- if library == "prompting" %}
+before = "".join(f"{asked}\\n{said}\\n\\n" for asked, said in shown)
+earlier = [{"role": role, "content": each} for pair in shown for role, each in zip(("user", "assistant"), pair)]
+{%- else %}
+before, earlier = "", []
+{%- endif %}
+prompts, end = [f"{tokenizer.bos_token or ''}{before}{text}\\n" for text in texts], tokenizer.eos_token_id
 if tokenizer.chat_template:
-    turns = [[{"role": "user", "content": text}] for text in texts]
+    turns = [[*earlier, {"role": "user", "content": text}] for text in texts]
     prompts = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     turn = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "\N{WHITE SMILING FACE}"}]
     rest = tokenizer.apply_chat_template(turn, tokenize=False).partition("\N{WHITE SMILING FACE}")[2]
@@ -52,6 +58,9 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
         **batch,
         max_new_tokens={{ task.max_new_tokens }},
         do_sample=False,
+{%- if library in ("adapters", "adapterfusion", "mixture") %}
+        use_cache=False,  # adapters 1.3 loses the cache of some architectures
+{%- endif %}
         repetition_penalty=1.0,
         eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
 from workbench.generation import generate, language_model, output_layer
 from workbench.kinds._programs import CAUSAL_LM
-from workbench.prompts import end_token, prompt
+from workbench.prompts import NEW_TOKENS, Demonstrations, end_token, prompt
 from workbench.text_scores import TEXT_SCORES
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.model import TaskModel
-
-NEW_TOKENS = 32  # where a row does not say
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class Answer:
     wanted: NDArray[np.float32] | None
 
 
+@dataclass(frozen=True)
 class CausalLM:
     """The backbone's own output layer, frozen; loss on the answer alone; greedy generation, scored as each row says.
 
@@ -56,10 +55,14 @@ class CausalLM:
     ``max_new_tokens``, its end token included; what is longer is cut at its end. The rest is the prompt's, and what is
     longer is cut at its beginning. Validation generates as testing does, so that the epoch is chosen by the score that
     is reported; what that costs is bounded by ``max_new_tokens`` and the size of the validation split.
+
+    Attributes:
+        demonstrations: solved examples that stand before every question.
     """
 
-    metric = "score"
-    usage = CAUSAL_LM
+    metric: ClassVar[str] = "score"
+    usage: ClassVar[str] = CAUSAL_LM
+    demonstrations: Demonstrations = ()
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
         """Return the backbone's output layer; raises InputError where it is no causal language model."""
@@ -71,7 +74,7 @@ class CausalLM:
         Raises:
             InputError: ``max_length`` leaves a prompt no token.
         """
-        ids = _tokens([prompt(text, tokenizer) for text in rows["text"][:]], tokenizer)
+        ids = self._prompts(rows, tokenizer)
         found = []
         for each, limit in zip(ids, _limits(rows), strict=True):
             if limit >= max_length:
@@ -85,7 +88,7 @@ class CausalLM:
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each prompt, chat template included, and of each answer with its end token."""
-        prompts = _tokens([prompt(text, tokenizer) for text in rows["text"][:]], tokenizer)
+        prompts = self._prompts(rows, tokenizer)
         answers = _tokens(rows["answer"][:], tokenizer)
         return [len(ids) for ids in prompts], [len(ids) + 1 for ids in answers]
 
@@ -186,6 +189,9 @@ class CausalLM:
         constant = Counter(train["answer"][:]).most_common(1)[0][0]
         pairs = zip(_metrics(test), test["answer"][:], strict=True)
         return _mean(np.array([TEXT_SCORES[metric](constant, wanted) for metric, wanted in pairs]))
+
+    def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        return _tokens([prompt(text, tokenizer, self.demonstrations) for text in rows["text"][:]], tokenizer)
 
     def _wanted(
         self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int

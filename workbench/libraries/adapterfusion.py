@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from workbench.libraries.adapters import prepare
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,7 +42,7 @@ class AdapterFusion:
 
     def attach(self, body: Any, config: FusionConfig) -> nn.Module:
         """Return the body with the sources of ``config``, frozen, below a fresh fusion layer."""
-        _prepare(body)
+        prepare(body)
         names = [name_of(index) for index in range(len(config.sources))]
         for name, folder in zip(names, config.sources, strict=True):
             body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
@@ -55,7 +57,7 @@ class AdapterFusion:
 
     def load(self, body: Any, folder: Path, config: FusionConfig) -> nn.Module:
         """Return the body with the stored sources and fusion layer; only the latter is trainable."""
-        _prepare(body)
+        prepare(body)
         for source in sorted(folder.glob("source-*")):
             body.load_adapter(str(source), load_as=source.name, with_head=False, use_safetensors=True)
         body.load_adapter_fusion(str(folder / FUSION), load_as=FUSION, use_safetensors=True)
@@ -105,13 +107,6 @@ def _contiguous(layer: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ..
     query, key, _, residual = given  # (batch, tokens, h), (batch, tokens, sources, h), the same, (batch, tokens, h)
     said = key.contiguous()
     return query, said, said, residual
-
-
-def _prepare(body: Any) -> None:
-    import adapters
-
-    if not hasattr(body, "adapters_config"):
-        adapters.init(body)
 
 
 LIBRARY = AdapterFusion()

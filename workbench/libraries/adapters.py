@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from workbench.settings import MethodSettings
-
 if TYPE_CHECKING:
-    from adapters import BnConfig
-    from transformers import PretrainedConfig
+    from torch import Tensor
 
 NAME = "workbench"
-
-
-class BottleneckSettings(MethodSettings):
-    """``reduction_factor``: hidden size ÷ bottleneck size."""
-
-    learning_rate: float = 5e-3
-    reduction_factor: float = Field(16, gt=0)
-
-
-def bottleneck(name: str) -> Callable[[BottleneckSettings, PretrainedConfig], BnConfig]:
-    """Return what turns settings into the package's bottleneck configuration called ``name`` (``seq_bn``, …)."""
-
-    def configure(settings: BottleneckSettings, config: PretrainedConfig) -> BnConfig:
-        from adapters import AdapterConfig
-
-        return AdapterConfig.load(name, reduction_factor=settings.reduction_factor)
-
-    return configure
+WEIGHTS = "adapter.safetensors"
+CACHE = {"past_key_value", "past_key_values"}
 
 
 class Adapters:
@@ -42,30 +26,42 @@ class Adapters:
 
     def attach(self, body: Any, config: Any) -> nn.Module:
         """Return the body with a fresh active adapter."""
-        _prepare(body)
+        prepare(body)
         body.add_adapter(NAME, config=config)
-        body.train_adapter(NAME)
-        model: nn.Module = body
-        return model
+        return _trainable(body)
 
     def save(self, body: Any, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors``."""
-        body.save_adapter(str(folder), NAME, with_head=False, use_safetensors=True)
+        """Write ``adapter_config.json`` and ``adapter.safetensors``, as the package does where it can.
+
+        Where weights are shared between layers it cannot: a prefix stands in its model once for each layer, which
+        safetensors refuses; and of a body without a head it forgets ``shared_parameters``, since it looks for a dot
+        before that name. So each tensor is written once, and those under the name they have in a model with a head.
+        """
+        from adapters.loading import AdapterLoader
+
+        loader = AdapterLoader(body, use_safetensors=True)
+        folder.mkdir(exist_ok=True)
+        body.apply_to_adapter_layers(lambda _, layer: layer.pre_save_adapters())
+        names, config = loader.save_to_state_dict(NAME)
+        shared = f"shared_parameters.{NAME}."
+        once = dict(chain(body.named_parameters(), body.named_buffers()))
+        kept = {name: each.detach() for name, each in once.items() if name in names or name.startswith(shared)}
+        if any(name.startswith(shared) for name in kept):
+            kept = {f"{body.base_model_prefix}.{name}": each for name, each in kept.items()}
+        loader.weights_helper.save_weights_config(str(folder), config)
+        save_file(kept, folder / WEIGHTS)
 
     def load(self, body: Any, folder: Path, config: Any) -> nn.Module:
         """Return the body with the stored adapter active and trainable."""
-        _prepare(body)
+        prepare(body)
         body.load_adapter(str(folder), load_as=NAME, with_head=False, use_safetensors=True)
-        body.train_adapter(NAME)
-        model: nn.Module = body
-        return model
+        return _trainable(body)
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the body with one more adapter."""
-        _prepare(body)
+        prepare(body)
         body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
-        model: nn.Module = body
-        return model
+        return _with_room_for_prefixes(body)
 
     def switch(self, body: Any, name: str) -> None:
         """Make one hosted adapter the active one."""
@@ -96,11 +92,64 @@ class Adapters:
         return model
 
 
-def _prepare(body: Any) -> None:
-    import adapters
+def prepare(body: Any) -> None:
+    """Make ``body`` ready for adapters, once, and put two things right that the package does wrong when it generates.
 
-    if not hasattr(body, "adapters_config"):
-        adapters.init(body)
+    Its layers for llama and its kin know the cache of keys and values under the name it had before transformers 4.56.
+    What they are given under the new name they ignore, so that a token would be told from nothing but the one before
+    it: the name is changed at their doors. And an intervention at the first places of a text (LoReFT) would come again
+    at every token that is generated after it.
+    """
+    import adapters
+    from adapters.methods.reft import ReftLayer
+
+    if hasattr(body, "adapters_config"):
+        return
+    adapters.init(body)
+    for module in body.modules():
+        accepted = CACHE & inspect.signature(module.forward).parameters.keys()
+        if len(accepted) == 1:
+            module.register_forward_pre_hook(partial(_with_cache, accepted.pop()), with_kwargs=True)
+        if isinstance(module, ReftLayer):
+            module.forward = partial(_edited, module, module.forward)
+
+
+def _trainable(body: Any) -> nn.Module:
+    """Return the body with its adapter active and trainable."""
+    body.train_adapter(NAME)
+    return _with_room_for_prefixes(body)
+
+
+def _with_room_for_prefixes(body: Any) -> nn.Module:
+    """Return the body with an attention that is right also where a prefix stands before the text.
+
+    Before a causal model with a prefix, "causal" is not enough said: torch counts places from the first key, which is
+    the prefix's, so that a token would not even see itself. The eager attention always has its mask written out.
+    """
+    if any(".prefix_tunings." in name for name, _ in body.named_parameters()):
+        body.set_attn_implementation("eager")
+    model: nn.Module = body
+    return model
+
+
+def _with_cache(name: str, module: nn.Module, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return given, {name if key in CACHE else key: value for key, value in named.items()}
+
+
+def _edited(layer: Any, forward: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+    """Return the states (batch, tokens, h) as the layer edits them, at the first tokens of a text and only there."""
+    from adapters.context import ForwardContext
+
+    context, tokens = ForwardContext.get_context(), states.shape[1]
+    if not hasattr(context, "seqlens") or not layer.refts:
+        return forward(states)
+    if int((context.offsets + context.seqlens).max()) > tokens:  # the mask counts those in the cache too
+        return states
+    if int(context.offsets.max()) and not hasattr(context, "pref_idx"):  # padded on the left: some may be too short
+        places = torch.arange(min(next(iter(layer.refts.values())).prefix_positions, tokens), device=states.device)
+        first = (context.offsets.unsqueeze(1) + places).clamp(max=tokens - 1)  # (batch, places)
+        context.pref_idx = first.unsqueeze(2).expand(-1, -1, states.shape[2])
+    return forward(states)
 
 
 LIBRARY = Adapters()

@@ -13,7 +13,24 @@ if TYPE_CHECKING:
 
     from workbench.settings import MethodSettings
 
-METHODS: Modules[Method] = Modules("method", __name__, "METHOD")
+
+class Methods(Modules[Method]):
+    """The methods of this folder, and ``a+b`` for any two or more of them."""
+
+    def get(self, name: str, where: str | None = None) -> Method:
+        """Return the method called ``name``, or the mixture of those whose names ``name`` joins with ``+``.
+
+        Raises:
+            UnknownNameError: no such method.
+        """
+        if "+" not in name:
+            return super().get(name, where)
+        from workbench.methods._mixture import mixture
+
+        return mixture(tuple((part, super(Methods, self).get(part, where)) for part in name.split("+")))
+
+
+METHODS = Methods("method", __name__, "METHOD")
 
 
 def trained_methods() -> list[str]:
@@ -44,9 +61,14 @@ def require_possible(
         InputError: it cannot; the message says why, and which methods can.
     """
     if objection := METHODS.get(name).objection(settings, config, kind):
-        possible = [other for other in trained_methods() if _has_no_objection(other, config, kind)]
+        possible = possible_methods(config, kind)
         what = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"
         raise InputError(what, where=where, hint=f"These can: {', '.join(possible)}.")
+
+
+def possible_methods(config: PretrainedConfig, kind: str) -> list[str]:
+    """Return the names of the methods that, as they come, can train on a backbone, for a kind of task."""
+    return [name for name in trained_methods() if _has_no_objection(name, config, kind)]
 
 
 def _has_no_objection(name: str, config: PretrainedConfig, kind: str) -> bool:

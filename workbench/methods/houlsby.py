@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from workbench.contracts import Method
-from workbench.libraries.adapters import BottleneckSettings, bottleneck
+from workbench.methods._adapters import BottleneckSettings, lacks_architecture, packaged
 
 METHOD = Method(
     title="Houlsby adapter",
     paper="Houlsby et al. 2019, arXiv:1902.00751, fig. 2",
     library="adapters",
     settings=BottleneckSettings,
-    configure=bottleneck("double_seq_bn"),
+    configure=packaged("double_seq_bn"),
+    objection=lacks_architecture,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from workbench.contracts import Method
-from workbench.libraries.adapters import BottleneckSettings, bottleneck
+from workbench.methods._adapters import BottleneckSettings, lacks_architecture, packaged
 
 METHOD = Method(
     title="Pfeiffer adapter",
     paper="Pfeiffer et al. 2021, arXiv:2005.00247, fig. 3",
     library="adapters",
     settings=BottleneckSettings,
-    configure=bottleneck("seq_bn"),
+    configure=packaged("seq_bn"),
+    objection=lacks_architecture,
 )

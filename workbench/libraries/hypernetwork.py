@@ -1,0 +1,122 @@
+"""hypernetwork: a small network makes a LoRA; what is stored is the LoRA, which opens with peft, and the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from workbench.libraries.peft import LIBRARY as PEFT
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+FILE = "generator.safetensors"
+ADAPTER = "default"  # peft's name
+
+
+@dataclass(frozen=True)
+class HypernetworkConfig:
+    """The LoRA that is made, and the network that makes it.
+
+    Attributes:
+        lora: shape and places of the LoRA.
+        embedding_size: of the task, and of each place that a matrix stands at.
+        hidden_size: of the network.
+    """
+
+    lora: LoraConfig
+    embedding_size: int
+    hidden_size: int
+
+
+class Generator(nn.Module):
+    """(task, place) → a LoRA's matrix at that place; matrices of the same kind and shape share an output layer."""
+
+    def __init__(self, shapes: list[tuple[str, tuple[int, int]]], config: HypernetworkConfig) -> None:
+        """Make a network for matrices of ``shapes``, each with its kind: ``a``, or ``b``, which begins at zero."""
+        super().__init__()
+        self.shapes = shapes
+        self.task = nn.Parameter(torch.randn(config.embedding_size))
+        self.places = nn.Embedding(len(shapes), config.embedding_size)
+        self.trunk = nn.Linear(2 * config.embedding_size, config.hidden_size)
+        self.outputs = nn.ModuleDict()
+        for kind, (rows, columns) in dict.fromkeys(shapes):
+            output = nn.Linear(config.hidden_size, rows * columns)
+            if kind == "b":
+                nn.init.zeros_(output.weight)
+                nn.init.zeros_(output.bias)
+            self.outputs[_layer(kind, (rows, columns))] = output
+
+    def forward(self) -> list[Tensor]:
+        """Return the matrices, in the order of their shapes, in float32 whatever is around."""
+        with torch.autocast(self.task.device.type, enabled=False):
+            task = self.task.expand(len(self.shapes), -1)  # (places, embedding)
+            hidden = torch.relu(self.trunk(torch.cat([task, self.places.weight], dim=1)))  # (places, hidden)
+            return [
+                self.outputs[_layer(kind, shape)](row).view(shape)
+                for row, (kind, shape) in zip(hidden, self.shapes, strict=True)
+            ]
+
+
+class Hypernetwork:
+    """Wraps the body as peft does; before each pass the LoRA's matrices are made anew, so that the network learns."""
+
+    def attach(self, body: nn.Module, config: HypernetworkConfig) -> nn.Module:
+        """Return the wrapped body under a fresh network."""
+        return _generated(PEFT.attach(body, config.lora), config)
+
+    def save(self, body: Any, folder: Path) -> None:
+        """Write the LoRA as peft does, and the network beside it."""
+        with torch.no_grad():
+            made = dict(zip((f"{name}.weight" for name, _ in _places(body)), body.generator(), strict=True))
+        body.save_pretrained(folder, state_dict={name: each.contiguous() for name, each in made.items()})
+        (folder / "README.md").unlink(missing_ok=True)
+        save_file(body.generator.state_dict(), folder / FILE)
+
+    def load(self, body: nn.Module, folder: Path, config: HypernetworkConfig) -> nn.Module:
+        """Return the wrapped body under the stored network; the stored LoRA is what it makes."""
+        loaded: Any = _generated(PEFT.load(body, folder, config.lora), config)
+        loaded.generator.load_state_dict(load_file(folder / FILE))
+        model: nn.Module = loaded
+        return model
+
+    def detach(self, body: nn.Module) -> nn.Module:
+        """Return the bare body."""
+        return PEFT.detach(body)
+
+
+def _places(body: Any) -> Iterator[tuple[str, Any]]:
+    for name, module in body.named_modules():
+        if name.endswith((f"lora_A.{ADAPTER}", f"lora_B.{ADAPTER}")):
+            yield name, module
+
+
+def _generated(body: Any, config: HypernetworkConfig) -> nn.Module:
+    places = list(_places(body))
+    kinds = ["b" if "lora_B" in name else "a" for name, _ in places]
+    shapes = [tuple(module.weight.shape) for _, module in places]
+    for _, module in places:
+        del module.weight  # from now on no parameter, but what the network makes
+    body.generator = Generator(list(zip(kinds, shapes, strict=True)), config)
+
+    def write(*_: Any) -> None:
+        for (_name, module), made in zip(places, body.generator(), strict=True):
+            module.weight = made
+
+    write()
+    body.register_forward_pre_hook(write)
+    model: nn.Module = body
+    return model
+
+
+def _layer(kind: str, shape: tuple[int, int]) -> str:
+    return f"{kind}-{shape[0]}-{shape[1]}"
+
+
+LIBRARY = Hypernetwork()

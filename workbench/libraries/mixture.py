@@ -1,0 +1,89 @@
+"""mixture: weights of several packages on one backbone at the same time, each stored in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, save_file
+
+from workbench.libraries import LIBRARIES
+from workbench.libraries.plain import FILE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workbench.contracts import Library
+
+# Each names its weights as if it were alone: plain needs the backbone as it came, adapters exchanges its layers in
+# place, and peft wraps whatever it finds.
+ORDER = ("plain", "adapters", "peft")
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """The configuration of each package that takes part, by its name in the registry of libraries."""
+
+    parts: Mapping[str, Any]
+
+
+class Mixture:
+    """Puts one package's weights on after the other; ``owned`` on the body says which of them are whose."""
+
+    def attach(self, body: nn.Module, config: MixtureConfig) -> nn.Module:
+        """Return the body with the fresh weights of every package, all trainable."""
+        return _joined(body, config, lambda name, library, each: library.attach(each, config.parts[name]))
+
+    def save(self, body: Any, folder: Path) -> None:
+        """Write each package's weights into the folder of its name, as the package itself writes them."""
+        for name in body.owned:
+            place = folder / name
+            place.mkdir()
+            with _only(body, name):
+                LIBRARIES.get(name).save(body if name == "peft" else _unwrapped(body), place)
+        if (stored := folder / "plain" / FILE).is_file():  # a wrapped layer's own weights have another name
+            save_file({name.replace(".base_layer.", "."): each for name, each in load_file(stored).items()}, stored)
+
+    def load(self, body: nn.Module, folder: Path, config: MixtureConfig) -> nn.Module:
+        """Return the body with the stored weights of every package, all trainable."""
+        return _joined(body, config, lambda name, library, each: library.load(each, folder / name, config.parts[name]))
+
+    def detach(self, body: Any) -> nn.Module:
+        """Return the body without them, taken off in the order opposite to that in which they were put on."""
+        bare: nn.Module = body
+        for name in reversed(list(body.owned)):
+            bare = LIBRARIES.get(name).detach(bare)
+        return bare
+
+
+def _joined(body: Any, config: MixtureConfig, put: Callable[[str, Library, nn.Module], nn.Module]) -> nn.Module:
+    owned = {}
+    for name in [each for each in ORDER if each in config.parts]:
+        body = put(name, LIBRARIES.get(name), body)
+        owned[name] = [parameter for parameter in body.parameters() if parameter.requires_grad]
+    for parameter in (each for parameters in owned.values() for each in parameters):
+        parameter.requires_grad = True  # each package freezes what was there before it
+    body.owned = owned
+    model: nn.Module = body
+    return model
+
+
+@contextmanager
+def _only(body: Any, name: str) -> Iterator[None]:
+    """Let nothing but one package's weights be trainable for a while: by this plain knows what to save."""
+    others = [each for other, parameters in body.owned.items() if other != name for each in parameters]
+    for parameter in others:
+        parameter.requires_grad = False
+    yield
+    for parameter in others:
+        parameter.requires_grad = True
+
+
+def _unwrapped(body: Any) -> Any:
+    return body.get_base_model() if "peft" in body.owned else body
+
+
+LIBRARY = Mixture()

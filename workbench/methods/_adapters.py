@@ -1,0 +1,51 @@
+"""What the cards share whose method the package ``adapters`` builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from workbench.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from adapters import AdapterConfig
+    from transformers import PretrainedConfig
+
+
+class BottleneckSettings(MethodSettings):
+    """``reduction_factor``: hidden size ÷ bottleneck size."""
+
+    learning_rate: float = 5e-3
+    reduction_factor: float = Field(16, gt=0)
+
+
+class InvertibleSettings(BottleneckSettings):
+    """A bottleneck adapter in each layer, and after the embeddings two that can be undone, each for half of a state."""
+
+    inv_adapter_reduction_factor: float = Field(2, gt=0, description="half a state ÷ their bottleneck size")
+
+
+def packaged(name: str) -> Callable[[MethodSettings, PretrainedConfig], AdapterConfig]:
+    """Return what turns settings into the package's configuration called ``name`` (``seq_bn``, …).
+
+    The settings that a card adds have the names of the package's own.
+    """
+
+    def configure(settings: MethodSettings, config: PretrainedConfig) -> AdapterConfig:
+        from adapters import AdapterConfig
+
+        return AdapterConfig.load(name, **settings.model_dump(exclude=set(MethodSettings.model_fields)))
+
+    return configure
+
+
+def lacks_architecture(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
+    """Say so where the package does not know the architecture."""
+    from adapters.models import MODEL_MIXIN_MAPPING
+    from transformers import MODEL_MAPPING
+
+    model = MODEL_MAPPING.get(type(config), None)
+    known = model is not None and model.__name__ in MODEL_MIXIN_MAPPING
+    return None if known else f"the package adapters does not know the architecture {config.model_type}"

@@ -1,0 +1,36 @@
+"""Hypernetwork: a small network makes every matrix of a LoRA from an embedding of the task and one of the place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from workbench.contracts import Method
+from workbench.libraries.hypernetwork import HypernetworkConfig
+from workbench.methods import lora
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+class Settings(lora.Settings):
+    """Those of the LoRA that is made, and the sizes of the embeddings and of the network's hidden layer."""
+
+    learning_rate: float = 2e-3
+    embedding_size: int = Field(16, ge=1)
+    hidden_size: int = Field(32, ge=1)
+
+
+def configure(settings: Settings, config: PretrainedConfig) -> HypernetworkConfig:
+    """Return the LoRA's configuration and the network's."""
+    return HypernetworkConfig(lora.configure(settings, config), settings.embedding_size, settings.hidden_size)
+
+
+METHOD = Method(
+    title="Hypernetwork",
+    paper="Karimi Mahabadi et al. 2021, arXiv:2106.04489, sec. 2; von Oswald et al. 2020, arXiv:1906.00695, sec. 2",
+    library="hypernetwork",
+    settings=Settings,
+    configure=configure,
+)

@@ -1,0 +1,24 @@
+"""Parallel adapter: a bottleneck beside the feed-forward block of each layer, its output scaled and added."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from workbench.contracts import Method
+from workbench.methods._adapters import BottleneckSettings, lacks_architecture, packaged
+
+
+class Settings(BottleneckSettings):
+    """``scaling``: s in h + s · adapter(x)."""
+
+    scaling: float = Field(4.0, gt=0)
+
+
+METHOD = Method(
+    title="Parallel adapter",
+    paper="He et al. 2022, arXiv:2110.04366, sec. 3.3",
+    library="adapters",
+    settings=Settings,
+    configure=packaged("par_bn"),
+    objection=lacks_architecture,
+)
