@@ -15,7 +15,8 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from workbench import processes
 from workbench.best_epoch import BestEpoch
-from workbench.contracts import FitRecord
+from workbench.contracts import FitRecord, Steps
+from workbench.course import Along, penalised
 from workbench.errors import InputError
 from workbench.memory import PeakMemory
 
@@ -51,24 +52,30 @@ def fit(
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
+    steps = budget.updates(len(encoded))
+    course = adaptation.card.course(adaptation.settings, model.body, Steps(steps, steps // budget.epochs))
+    scratch = scratch if course.resumable else None
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as elsewhere,
         PeakMemory() as memory,
-        listener.fit(label, budget.updates(len(encoded))) as advance,
+        penalised(model, course),
+        listener.fit(label, steps) as advance,
     ):
-        keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None)
+        keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
         trainer = _Trainer(
             model=model,
             args=_arguments(str(scratch or elsewhere), adaptation, budget, seed),
             train_dataset=encoded,
             data_collator=model.kind.collate(tokenizer),
-            callbacks=[keeper],
+            callbacks=[Along(course), keeper],
         )
         trainer.balanced = budget.balanced
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
         keeper.restore()
+    trained = sum(parameter.numel() for parameter in model.trainable().values())
+    course.finish()
     return FitRecord(
         epochs=tuple(keeper.epochs),
         best_epoch=keeper.best.epoch,
@@ -76,7 +83,7 @@ def fit(
         steps=trainer.state.global_step,
         seconds=time.perf_counter() - began + keeper.seconds_before,
         peak_memory_mb=memory.peak_mb,
-        trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
+        trainable_parameters=trained,
     )
 
 
