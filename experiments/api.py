@@ -24,11 +24,11 @@ from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
+from workbench.backbone import config_of, open_backbone
 from workbench.contracts import Silent
 from workbench.errors import InputError
 from workbench.learning import Lesson, open_adapter
-from workbench.methods import trained_method
+from workbench.methods import require_possible, trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
@@ -274,10 +274,10 @@ class Workbench:
         wanted = document.data.get("budget", {})
         settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
         spec = registry.find(task, self.task_folders)
+        require_possible(method, settings, config_of(backbone), spec.file.kind)
         opened = open_backbone(backbone)
         opened.require_length(budget.max_length, document.where("budget", "max_length"))
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
-        adaptation.require_possible(spec.file.kind)
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 

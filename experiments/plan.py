@@ -16,10 +16,10 @@ from tasks import registry
 from tasks.stream import expand
 from workbench import processes
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone, config_of, open_backbone
 from workbench.errors import InputError, Problem, SettingsError, collected, suggest
 from workbench.learning import versions
-from workbench.methods import METHODS, trained_method
+from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import resolve_precision
 from workbench.store import key
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from transformers import PretrainedConfig
+
     from experiments.scenarios import Scenario
     from tasks.spec import TaskSpec
     from workbench.contracts import Task
-    from workbench.settings import Document
+    from workbench.settings import Document, MethodSettings
 
 FORMAT = 1  # raised when the meaning of stored steps changes
 
@@ -105,10 +107,8 @@ class Plan:
 
     def adaptation(self, contender: Contender) -> Adaptation:
         """Return the contender's method on the recipe's backbone."""
-        model = METHODS.get(contender.method).settings
-        settings = {name: value for name, value in contender.settings.items() if name in model.model_fields}
         precision = resolve_precision(self.recipe.budget.precision)
-        return Adaptation(self.backbone, contender.method, model.model_validate(settings), precision)
+        return Adaptation(self.backbone, contender.method, _method_settings(contender), precision)
 
     def _stream(self, step: Step) -> tuple[Contender, int, int]:
         return step.contender, step.seed, step.order
@@ -138,11 +138,12 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     text = _text(document, recipe, names, task_folders, problems)
     if problems:
         raise SettingsError(problems)
-    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    where = document.where("backbone")
+    _require_possible(document, config_of(recipe.backbone, where), contenders, kinds)
+    backbone = open_backbone(recipe.backbone, where)
     recipe = recipe.model_copy(update={"tasks": tuple(names)})
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     require_measurable(document, recipe, backbone, kinds)
-    _require_possible(document, Plan(recipe, backbone, (), contenders), kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
@@ -151,13 +152,20 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     return replace(resolved, steps=tuple(_steps(resolved)))
 
 
-def _require_possible(document: Document, plan: Plan, kinds: Sequence[str]) -> None:
+def _method_settings(contender: Contender) -> MethodSettings:
+    model = METHODS.get(contender.method).settings
+    return model.model_validate({name: each for name, each in contender.settings.items() if name in model.model_fields})
+
+
+def _require_possible(
+    document: Document, config: PretrainedConfig, contenders: Sequence[Contender], kinds: Sequence[str]
+) -> None:
     problems: list[Problem] = []
-    for contender in plan.contenders:
+    for contender in contenders:
         for kind in kinds:
             with collected(problems):
                 where = document.where("strategies", contender.label, "method")
-                plan.adaptation(contender).require_possible(kind, where)
+                require_possible(contender.method, _method_settings(contender), config, kind, where)
     if problems:
         raise SettingsError(problems)
 

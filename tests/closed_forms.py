@@ -113,6 +113,19 @@ def after_blocks(shape: Shape) -> int:
     return 0 if shape.architecture == "bert" else shape.hidden
 
 
+def whole(shape: Shape) -> int:
+    """All that reaches the states: 31 words, 64 positions and 2 types (BERT), blocks, normalisations."""
+    h, inner = shape.hidden, shape.inner
+    return {
+        "bert": (31 + 64 + 2) * h + 2 * h + shape.blocks * last_block(shape),
+        "llama": 31 * h + shape.blocks * last_block(shape) + h,
+        "t5": 31 * h
+        + shape.encoder * (attention(shape) + 2 * h * inner + 2 * h)
+        + shape.decoder * last_block(shape)
+        + 2 * (position_biases(shape) + h),
+    }[shape.architecture]
+
+
 # method → parameters on the body; a method that trains all of the backbone is counted from the model
 BODY: dict[str, Callable[[Shape], int]] = {
     "head": lambda shape: 0,
@@ -150,6 +163,13 @@ BODY: dict[str, Callable[[Shape], int]] = {
         + (shape.blocks * shape.hidden if shape.architecture == "bert" else 0)
     ),
     "shira": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "prompt": lambda shape: 20 * shape.hidden,
+    # the tokens and three layers, h → 128 → 128 → h
+    "p-tuning": lambda shape: (
+        20 * shape.hidden + 128 * shape.hidden + 128 + 128 * 128 + 128 + 128 * shape.hidden + shape.hidden
+    ),
+    # a difference and a gate for every weight
+    "diff-pruning": lambda shape: 2 * whole(shape),
     "ln": normalisations,
     "bitfit": biases,
     "bitfit-ln": lambda shape: biases(shape) + normalisations(shape) // 2,  # a LayerNorm's bias is a bias

@@ -15,7 +15,7 @@ UNREAD = ("pooler.",)  # made from the last states for a head that is never ther
 
 def skeleton(config: PretrainedConfig) -> nn.Module:
     """Return the transformer of ``config`` with shapes and names but no numbers; it takes no memory."""
-    return _built(type(config), json.dumps(config.to_dict(), sort_keys=True, default=str))
+    return _built(json.dumps(config.to_dict(), sort_keys=True, default=str))
 
 
 def parameters(config: PretrainedConfig) -> list[str]:
@@ -51,10 +51,10 @@ def blocks(config: PretrainedConfig) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _built(kind: type[PretrainedConfig], content: str) -> nn.Module:
+def _built(content: str) -> nn.Module:
     import torch
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel
 
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        model: nn.Module = AutoModel.from_config(kind.from_dict(json.loads(content)))
+        model: nn.Module = AutoModel.from_config(AutoConfig.for_model(**json.loads(content)))
     return model

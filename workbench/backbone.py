@@ -135,15 +135,35 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         folder = member if member.is_dir() else _converted(member)
         check_config(folder)
         return Backbone(name, folder, card.pooling, card.hub_id)
-    if Path(name).is_dir():
-        folder, hub_id = Path(name).resolve(), ""
-    elif "/" in name and not name.startswith(("/", ".")):
-        hub_id, _, revision = name.partition("@")
-        folder = assets.hub_folder(hub_id, revision or None)
-    else:
-        raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+    hub_id, revision = _on_the_hub(name, where)
+    folder = assets.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
     check_config(folder)
     return Backbone(name, folder, _pooling(folder), hub_id)
+
+
+def config_of(name: str, where: str | None = None) -> PretrainedConfig:
+    """Return the config of the backbone ``name``; of a hub repository nothing else is fetched.
+
+    A registered backbone lies in one file with its config, so that it is opened. Raises as :func:`open_backbone`.
+    """
+    from transformers import AutoConfig
+
+    if name in BACKBONES.names():
+        return open_backbone(name, where).config
+    hub_id, revision = _on_the_hub(name, where)
+    folder = assets.hub_file(hub_id, "config.json", revision).parent if hub_id else Path(name).resolve()
+    check_keys(folder)
+    return AutoConfig.from_pretrained(folder)
+
+
+def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
+    """Return hub id and revision that a name stands for; an empty id for a folder."""
+    if Path(name).is_dir():
+        return "", None
+    if "/" not in name or name.startswith(("/", ".")):
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+    hub_id, _, revision = name.partition("@")
+    return hub_id, revision or None
 
 
 def check_config(folder: Path) -> None:
@@ -156,16 +176,21 @@ def check_config(folder: Path) -> None:
         InputError: no readable ``config.json`` with a ``model_type``, no safetensors, or an adapter beside the model.
         UnsafeConfigError: a key that names foreign code, or an attention implementation that is not built in.
     """
-    config = _read_json(folder / "config.json")
-    if "model_type" not in config:
-        hint = "Is this an adapter, not a backbone?"
-        raise InputError("the config names no model_type", where=str(folder / "config.json"), hint=hint)
+    check_keys(folder)
     if (folder / "adapter_config.json").exists():
         hint = "Give the backbone's own folder; an adapter's config may lead transformers to another model."
         raise InputError("an adapter lies beside this model", where=str(folder), hint=hint)
     if not any(folder.glob("*.safetensors")):
         hint = "Pickled weights are not read; save the model with save_pretrained, which writes safetensors."
         raise InputError("there are no safetensors weights here", where=str(folder), hint=hint)
+
+
+def check_keys(folder: Path) -> None:
+    """Refuse a config, or a tokenizer's where there is one, that names foreign code: :func:`check_config` says how."""
+    config = _read_json(folder / "config.json")
+    if "model_type" not in config:
+        hint = "Is this an adapter, not a backbone?"
+        raise InputError("the config names no model_type", where=str(folder / "config.json"), hint=hint)
     tokenizer = folder / "tokenizer_config.json"
     for path in [folder / "config.json", *([tokenizer] if tokenizer.exists() else [])]:
         for key, value in _walk(_read_json(path)):

@@ -20,6 +20,10 @@ POOLING = {
 }
 OPENING = {
     "peft": "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)",
+    "prompts": "from peft import PeftModel\n\nbody = PeftModel.from_pretrained(body, folder)\n\n\n"
+    "def text_only(body, given, named, found):  # virtual tokens have states too\n"
+    "    found.last_hidden_state = found.last_hidden_state[:, -named['input_ids'].shape[1] :]\n\n\n"
+    "body.register_forward_hook(text_only, with_kwargs=True)",
     "adapters": "import adapters\n\nadapters.init(body)\n"
     'body.load_adapter(folder, load_as="task", set_active=True, use_safetensors=True)',
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
@@ -29,6 +33,9 @@ OPENING = {
     "for name, layer in body.named_modules():\n"
     "    if name.endswith('adapter_fusion_layer.fusion'):  # bf16 is slow on tensors that are not contiguous\n"
     "        layer.register_forward_pre_hook(lambda layer, given: tuple(each.contiguous() for each in given))",
+    "diff": "delta = load_file(f'{folder}/delta.safetensors')\nwith torch.no_grad():\n"
+    "    for name in {key.rpartition('.')[0] for key in delta}:\n"
+    "        body.get_parameter(name).view(-1)[delta[f'{name}.places']] += delta[f'{name}.values']",
     "plain": "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
     "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)",
 }

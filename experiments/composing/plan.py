@@ -13,10 +13,10 @@ from fusion.methods import COMPOSITIONS
 from tasks import registry
 from tasks.stream import expand
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone, config_of, open_backbone
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.learning import Lesson
-from workbench.methods import METHODS, trained_method
+from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget
 
@@ -109,12 +109,13 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
             problems.append(Problem(what, document.where("targets")))
     if problems:
         raise SettingsError(problems)
+    config = config_of(recipe.backbone, document.where("backbone"))
+    for name, settings in methods.items():
+        for kind in {spec.file.kind: None for spec in (*sources, *targets)}:
+            require_possible(name, settings, config, kind, document.where("sources", "methods", name))
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
-    for name, adaptation in adaptations.items():
-        for kind in {spec.file.kind: None for spec in (*sources, *targets)}:
-            adaptation.require_possible(kind, document.where("sources", "methods", name))
     tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)

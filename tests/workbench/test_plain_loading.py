@@ -48,7 +48,7 @@ CASES: list[tuple[str, str, Precision]] = [
     ("pfeiffer", "bert", "bf16"),
     ("full", "bert", "bf16"),
 ]
-GROUPS = {"peft and plain": ("peft", "plain"), "adapters": ("adapters",)}
+GROUPS = {"peft and plain": ("peft", "prompts", "diff", "plain"), "adapters": ("adapters",)}
 RUNNER = """
 import json, sys
 import numpy

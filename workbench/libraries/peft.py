@@ -36,9 +36,8 @@ def matrices(wanted: Any, config: PretrainedConfig) -> list[tuple[int, int]]:
     from peft.tuners.tuners_utils import check_target_module_exists
 
     if wanted.target_modules is None:
-        wanted.target_modules = PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type].target_module_mapping.get(
-            config.model_type
-        )
+        known = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
+        wanted.target_modules = known.get(config.model_type)
     if wanted.target_modules is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""AdaLoRA: W + P Λ Q with a budget of singular values that shrinks; the least important ones of all layers are dropped."""
+"""AdaLoRA: W + P Λ Q with a shrinking budget of singular values; the least important of all layers are dropped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "default"
 
 
 class Settings(TargetedSettings):
-    """From ``initial_rank`` down to ``rank`` on average, between the shares ``warm`` and ``1 - settled`` of the steps."""
+    """Ranks go from ``initial_rank`` down to ``rank`` on average, and then stay for ``settled`` of the steps."""
 
     learning_rate: float = 1e-2
     rank: int = Field(8, ge=1)

@@ -22,8 +22,16 @@ class Settings(MethodSettings):
 def configure(settings: Settings, config: PretrainedConfig) -> IA3Config:
     """Return the peft configuration; what is rescaled is what peft knows for the architecture."""
     from peft import IA3Config, TaskType
+    from peft.utils import (
+        TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING,
+        TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING,
+    )
 
-    return IA3Config(task_type=TaskType.FEATURE_EXTRACTION)
+    return IA3Config(
+        task_type=TaskType.FEATURE_EXTRACTION,
+        target_modules=TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING.get(config.model_type),
+        feedforward_modules=TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING.get(config.model_type),
+    )
 
 
 METHOD = Method(

@@ -77,9 +77,7 @@ def course(settings: Settings, body: nn.Module, steps: Steps) -> Course:
         return Course()
     trained = [(name, each) for name, each in body.named_parameters() if each.requires_grad]
     blocks = [
-        block
-        for block in architecture.blocks(body.config)  # type: ignore[arg-type]  # of a transformer
-        if any(name.startswith(f"{block}.") for name, _ in trained)
+        block for block in architecture.blocks(body.config) if any(name.startswith(f"{block}.") for name, _ in trained)
     ]
 
     def freeze(done: int) -> None:

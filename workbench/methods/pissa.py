@@ -1,7 +1,7 @@
 """PiSSA: a LoRA that begins at a matrix's principal part, W = (W − B₀ A₀) + B A with B₀ A₀ its first singular triplets.
 
-The backbone stays as it is: −B₀ A₀ is a second, frozen adapter while the fit runs, and both become one LoRA of twice the
-rank at its end (the paper's appendix on converting to LoRA), so that what is tested is what is stored.
+The backbone stays as it is: −B₀ A₀ is a second, frozen adapter while the fit runs, and at its end both become one LoRA
+of twice the rank, so that what is tested is what is stored.
 """
 
 from __future__ import annotations
