@@ -55,6 +55,7 @@ def fit(
     steps = budget.updates(len(encoded))
     course = adaptation.card.course(adaptation.settings, model.body, Steps(steps, steps // budget.epochs))
     scratch = scratch if course.resumable else None
+    trained = sum(parameter.numel() for parameter in model.trainable().values())
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as elsewhere,
@@ -74,7 +75,6 @@ def fit(
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
         keeper.restore()
-    trained = sum(parameter.numel() for parameter in model.trainable().values())
     course.finish()
     return FitRecord(
         epochs=tuple(keeper.epochs),

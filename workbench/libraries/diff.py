@@ -30,6 +30,7 @@ class Differing(nn.Module):
         self.base, self.names = base.requires_grad_(False), tuple(names)
         self.diff = nn.ParameterList([torch.zeros_like(base.get_parameter(name)) for name in self.names])
         self.gates: nn.Module | None = None
+        self._places = _places(base, self.names)
 
     @property
     def config(self) -> Any:
@@ -39,8 +40,24 @@ class Differing(nn.Module):
     def forward(self, *given: Any, **named: Any) -> Any:
         """Return what the transformer says with W + ΔW for W."""
         added = list(self.diff) if self.gates is None else self.gates(self.diff)
-        weights = {name: self.base.get_parameter(name) + each for name, each in zip(self.names, added, strict=True)}
-        return functional_call(self.base, weights, given, named)
+        sums = {name: self.base.get_parameter(name) + each for name, each in zip(self.names, added, strict=True)}
+        weights = {place: sums[name] for place, name in self._places.items()}
+        return functional_call(self.base, weights, given, named, tie_weights=False)
+
+
+def _places(base: nn.Module, names: Sequence[str]) -> dict[str, str]:
+    """Return every place where one of ``names`` stands, with that name: tied weights stand in several modules.
+
+    A module that is itself reached by several paths is named once; torch would not give it its own weight back.
+    """
+    known, seen, found = {id(base.get_parameter(name)): name for name in names}, set(), {}
+    for place, each in base.named_parameters(remove_duplicate=False):
+        path, _, own = place.rpartition(".")
+        owner = (id(base.get_submodule(path)), own)
+        if id(each) in known and owner not in seen:
+            seen.add(owner)
+            found[place] = known[id(each)]
+    return found
 
 
 class Diff:
