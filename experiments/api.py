@@ -14,6 +14,7 @@ from experiments.composing.plan import FusionPlan, plan_recipe
 from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
+from experiments.feasible import require_feasible
 from experiments.plan import Plan, make_plan
 from experiments.publish import Publisher
 from experiments.recipe import find_recipe
@@ -32,7 +33,6 @@ from workbench.learning import Lesson, open_adapter
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
-from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -302,11 +302,10 @@ class Workbench:
         wanted = document.data.get("budget", {})
         settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
         spec = registry.find(task, self.task_folders)
+        require_feasible(document, backbone, budget.quantization, [(method, settings, ())], [spec.file.kind])
         opened = open_backbone(backbone).quantized(budget.quantization, document.where("budget", "quantization"))
         opened.require_length(budget.max_length, document.where("budget", "max_length"))
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
-        adaptation.require_possible(spec.file.kind)
-        require_optimizer(settings.optimizer, document.where("optimizer"))
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 

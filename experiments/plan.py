@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.feasible import require_feasible
 from experiments.probing import general_text, require_measurable
 from experiments.recipe import Recipe
 from experiments.record import Contender
@@ -22,7 +23,6 @@ from workbench.learning import versions
 from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
 from workbench.store import key
-from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from tasks.spec import TaskSpec
     from workbench.contracts import Task
-    from workbench.settings import Document
+    from workbench.settings import Document, MethodSettings
 
 FORMAT = 1  # raised when the meaning of stored steps changes
 
@@ -111,10 +111,8 @@ class Plan:
 
     def adaptation(self, contender: Contender) -> Adaptation:
         """Return the contender's method on the recipe's backbone."""
-        model = METHODS.get(contender.method).settings
-        settings = {name: value for name, value in contender.settings.items() if name in model.model_fields}
         precision = resolve_precision(self.recipe.budget.precision)
-        return Adaptation(self.backbone, contender.method, model.model_validate(settings), precision)
+        return Adaptation(self.backbone, contender.method, _method_settings(contender), precision)
 
     def _stream(self, step: Step) -> tuple[Contender, int, int]:
         return step.contender, step.seed, step.order
@@ -144,12 +142,13 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     text = _text(document, recipe, names, task_folders, problems)
     if problems:
         raise SettingsError(problems)
+    wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in contenders]
+    require_feasible(document, recipe.backbone, recipe.budget.quantization, wanted, kinds)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     backbone = backbone.quantized(recipe.budget.quantization, document.where("budget", "quantization"))
     recipe = recipe.model_copy(update={"tasks": tuple(names)})
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     require_measurable(document, recipe, backbone, kinds)
-    _require_possible(document, Plan(recipe, backbone, (), contenders), kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
@@ -158,18 +157,9 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     return replace(resolved, steps=tuple(_steps(resolved)))
 
 
-def _require_possible(document: Document, plan: Plan, kinds: Sequence[str]) -> None:
-    problems: list[Problem] = []
-    for contender in plan.contenders:
-        for kind in kinds:
-            with collected(problems):
-                where = document.where("strategies", contender.label, "method")
-                plan.adaptation(contender).require_possible(kind, where)
-        with collected(problems):
-            optimizer = plan.adaptation(contender).settings.optimizer
-            require_optimizer(optimizer, document.where("strategies", contender.label, "optimizer"))
-    if problems:
-        raise SettingsError(problems)
+def _method_settings(contender: Contender) -> MethodSettings:
+    model = METHODS.get(contender.method).settings
+    return model.model_validate({name: each for name, each in contender.settings.items() if name in model.model_fields})
 
 
 def _specs(document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]) -> Iterator[TaskSpec]:

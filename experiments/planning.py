@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.backbone import read_config
+from workbench.backbone import config_of
 from workbench.cost_model import MB, Workload
 from workbench.errors import InputError
 from workbench.methods import require_possible, trained_method
@@ -37,11 +37,10 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     own = {name: value for name, value in document.data.items() if name != "budget"}
     wanted = document.data.get("budget", {})
     settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
-    config = read_config(model, "--model-config")
+    config = config_of(model, "--model-config")
     speaks = any(name.endswith("ForCausalLM") for name in config.architectures or [])
-    require_possible(method, settings, config, "causal-lm" if speaks else "classification")
-    if budget.quantization and card.trains_backbone:
-        raise InputError(f"{method} trains the backbone's own weights, which {budget.quantization} keeps packed")
+    kind = "causal-lm" if speaks else "classification"
+    require_possible(method, settings, config, kind, bits=budget.quantization)
     return _workload(config, method, settings, budget, ANSWER if speaks else 0)
 
 

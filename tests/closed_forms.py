@@ -16,6 +16,8 @@ class Shape:
         encoder: number of encoder blocks (of a model with one stack: of all blocks).
         decoder: number of decoder blocks that also attend to an encoder; 0 with one stack.
         key_value: width of what keys and values are projected to; h unless heads share them.
+        architecture: which of the three.
+        heads: of an attention.
     """
 
     hidden: int
@@ -23,6 +25,8 @@ class Shape:
     encoder: int
     decoder: int
     key_value: int
+    architecture: str
+    heads: int = 4
 
     @property
     def blocks(self) -> int:
@@ -36,9 +40,9 @@ class Shape:
 
 
 SHAPES = {
-    "bert": Shape(hidden=32, inner=64, encoder=2, decoder=0, key_value=32),
-    "llama": Shape(hidden=32, inner=64, encoder=2, decoder=0, key_value=16),
-    "t5": Shape(hidden=32, inner=64, encoder=2, decoder=2, key_value=32),
+    "bert": Shape(hidden=32, inner=64, encoder=2, decoder=0, key_value=32, architecture="bert"),
+    "llama": Shape(hidden=32, inner=64, encoder=2, decoder=0, key_value=16, architecture="llama"),
+    "t5": Shape(hidden=32, inner=64, encoder=2, decoder=2, key_value=32, architecture="t5"),
 }
 RANK, BOTTLENECK = 8, 2
 
@@ -69,7 +73,7 @@ def coupling(shape: Shape) -> int:
     return 2 * (dense(half, inner) + dense(inner, half))
 
 
-def kronecker(shape: Shape, modules: int) -> int:
+def hypercomplex(shape: Shape, modules: int) -> int:
     """Down and up in each module: n rank-one factors and a bias; n matrices n × n for all of them."""
     n, inner = 4, shape.hidden // 8
     return modules * (2 * (shape.hidden + inner) + inner + shape.hidden) + n**3
@@ -110,7 +114,71 @@ def body(method: str, shape: Shape) -> int:
     return sum(BODY[part](shape) for part in method.split("+"))
 
 
-# method → parameters on the body; a method that trains the backbone itself is counted from the model
+def projections(shape: Shape) -> list[tuple[int, int]]:
+    """Rows and columns of the matrices that make queries and values."""
+    return shape.attentions * [(shape.hidden, shape.hidden), (shape.key_value, shape.hidden)]
+
+
+def kronecker(rows: int, columns: int) -> int:
+    """W₁ and W₂ in full, each side split in two as evenly as it divides; W₁ has the smaller parts."""
+    first, second = ({32: (4, 8), 16: (4, 4)}[side] for side in (rows, columns))
+    return first[0] * second[0] + first[1] * second[1]
+
+
+def attention(shape: Shape) -> int:
+    """The weights of query, key, value and output."""
+    return 2 * shape.hidden**2 + 2 * shape.key_value * shape.hidden
+
+
+def last_block(shape: Shape) -> int:
+    """All of it; T5's is a decoder's, with two attentions and three normalisations."""
+    h, inner = shape.hidden, shape.inner
+    return {
+        "bert": attention(shape) + 4 * h + 2 * h * inner + inner + h + 4 * h,
+        "llama": attention(shape) + 3 * h * inner + 2 * h,
+        "t5": 2 * attention(shape) + 2 * h * inner + 3 * h,
+    }[shape.architecture]
+
+
+def normalisations(shape: Shape) -> int:
+    """BERT: two LayerNorms a block and one on the embeddings; the others: gains alone, and one after each stack."""
+    h = shape.hidden
+    return {
+        "bert": 2 * h * (2 * shape.blocks + 1),
+        "llama": h * (2 * shape.blocks + 1),
+        "t5": h * (2 * shape.encoder + 3 * shape.decoder + 2),
+    }[shape.architecture]
+
+
+def biases(shape: Shape) -> int:
+    """BERT's: four of attention, two of the feed-forward block, two of LayerNorms; one on the embeddings."""
+    return shape.blocks * (7 * shape.hidden + shape.inner) + shape.hidden
+
+
+def position_biases(shape: Shape) -> int:
+    """One number a bucket and head, in the first block of a stack."""
+    return 32 * shape.heads if shape.architecture == "t5" else 0
+
+
+def after_blocks(shape: Shape) -> int:
+    """The normalisation that stands there."""
+    return 0 if shape.architecture == "bert" else shape.hidden
+
+
+def whole(shape: Shape) -> int:
+    """All that reaches the states: 31 words, 64 positions and 2 types (BERT), blocks, normalisations."""
+    h, inner = shape.hidden, shape.inner
+    return {
+        "bert": (31 + 64 + 2) * h + 2 * h + shape.blocks * last_block(shape),
+        "llama": 31 * h + shape.blocks * last_block(shape) + h,
+        "t5": 31 * h
+        + shape.encoder * (attention(shape) + 2 * h * inner + 2 * h)
+        + shape.decoder * last_block(shape)
+        + 2 * (position_biases(shape) + h),
+    }[shape.architecture]
+
+
+# method → parameters on the body; a method that trains all of the backbone is counted from the model
 BODY: dict[str, Callable[[Shape], int]] = {
     "head": lambda shape: 0,
     "in-context": lambda shape: 0,
@@ -119,12 +187,52 @@ BODY: dict[str, Callable[[Shape], int]] = {
         shape.attentions * (factors(shape.hidden, shape.hidden) + factors(shape.key_value, shape.hidden))
     ),
     "pfeiffer": lambda shape: shape.blocks * bottleneck(shape),
+    "rslora": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "pissa": lambda shape: sum(factors(*each) for each in projections(shape)),
+    # a length for each row beside the factors
+    "dora": lambda shape: sum(factors(*each) + each[0] for each in projections(shape)),
+    # singular values beside the factors, of rank 12 at first; peft adapts all of T5's matrices
+    "adalora": lambda shape: sum(
+        factors(*each, rank=12) + 12
+        for each in (
+            projections(shape)
+            if shape.architecture != "t5"
+            else 4 * shape.attentions * [(shape.hidden, shape.hidden)]
+            + 2 * shape.blocks * [(shape.hidden, shape.inner)]
+        )
+    ),
+    "loha": lambda shape: sum(2 * factors(*each) for each in projections(shape)),
+    "lokr": lambda shape: sum(kronecker(*each) for each in projections(shape)),
+    # a number for each row and for each of 256 directions
+    "vera": lambda shape: sum(rows + 256 for rows, _ in projections(shape)),
+    # a skew-symmetric block of 32 × 32
+    "oft": lambda shape: len(projections(shape)) * shape.hidden // 32 * (32 * 31 // 2),
+    # blocks of 8 × 8 and a scale for each row
+    "boft": lambda shape: sum(columns // 8 * 8**2 + rows for rows, columns in projections(shape)),
+    # keys, values, and what enters the feed-forward block's second matrix; in BERT also the attention's output matrix
+    "ia3": lambda shape: (
+        shape.attentions * 2 * shape.key_value
+        + shape.blocks * shape.inner
+        + (shape.blocks * shape.hidden if shape.architecture == "bert" else 0)
+    ),
+    "shira": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "prompt": lambda shape: 20 * shape.hidden,
+    # the tokens and three layers, h → 128 → 128 → h
+    "p-tuning": lambda shape: (
+        20 * shape.hidden + 128 * shape.hidden + 128 + 128 * 128 + 128 + 128 * shape.hidden + shape.hidden
+    ),
+    # a difference and a gate for every weight
+    "diff-pruning": lambda shape: 2 * whole(shape),
+    "ln": normalisations,
+    "bitfit": biases,
+    "bitfit-ln": lambda shape: biases(shape) + normalisations(shape) // 2,  # a LayerNorm's bias is a bias
+    "partial": lambda shape: 2 * last_block(shape) + position_biases(shape) + after_blocks(shape),
     "houlsby": lambda shape: 2 * shape.blocks * bottleneck(shape),
     "parallel": lambda shape: shape.blocks * bottleneck(shape),
     "pfeiffer-inv": lambda shape: shape.blocks * bottleneck(shape) + coupling(shape),
     "houlsby-inv": lambda shape: 2 * shape.blocks * bottleneck(shape) + coupling(shape),
-    "compacter": lambda shape: kronecker(shape, 2 * shape.blocks),
-    "compacter-plus-plus": lambda shape: kronecker(shape, shape.blocks),
+    "compacter": lambda shape: hypercomplex(shape, 2 * shape.blocks),
+    "compacter-plus-plus": lambda shape: hypercomplex(shape, shape.blocks),
     "prefix": lambda shape: prefixes(shape, 30),
     "mam": lambda shape: prefixes(shape, 30) + shape.blocks * bottleneck(shape),
     "unipelt": unipelt,

@@ -35,8 +35,11 @@ def any_backbone(request: pytest.FixtureRequest) -> Backbone:
     return open_backbone(str(request.getfixturevalue(request.param)))
 
 
+TINY = {"diff-pruning": {"density": 0.1}}  # half a percent of so few weights is next to nothing
+
+
 def adaptation_for(method: str, backbone: Backbone, learning_rate: float = 1e-2) -> Adaptation:
-    settings = METHODS.get(method).settings(learning_rate=learning_rate)
+    settings = METHODS.get(method).settings(learning_rate=learning_rate, **TINY.get(method, {}))
     return Adaptation(backbone, method, settings, "fp32")
 
 

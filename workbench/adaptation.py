@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from workbench import quantisation
 from workbench.backbone import fingerprint
-from workbench.errors import InputError
 from workbench.kinds import KINDS
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
@@ -63,11 +62,8 @@ class Adaptation:
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
         """Raise InputError where the method cannot work on this backbone for this kind of task."""
-        if self.card.trains_backbone and self.backbone.quantization:
-            hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
-            what = f"{self.method} trains the backbone's own weights, which {self.backbone.quantization} keeps packed"
-            raise InputError(what, where=where, hint=hint)
-        require_possible(self.method, self.settings, self.backbone.config, kind, where)
+        bits = self.backbone.quantization
+        require_possible(self.method, self.settings, self.backbone.config, kind, where, bits)
 
     def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:
         """Return a new head; the same ``seed`` gives the same head whatever the method is."""

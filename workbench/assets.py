@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -136,17 +136,33 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
-def hub_folder(repository: str, revision: str | None = None, wanted: Sequence[str] = MODEL_FILES) -> Path:
-    """Return the local snapshot of a model repository on the Hugging Face hub; only ``wanted`` files are fetched.
+def hub_file(repository: str, name: str, revision: str | None = None) -> Path:
+    """Return the local copy of one file of a model repository on the hub; raises as :func:`hub_folder`."""
+    from huggingface_hub import hf_hub_download
+
+    with _fetching(repository):
+        return Path(hf_hub_download(repository, name, revision=revision))
+
+
+def hub_folder(repository: str, revision: str | None = None) -> Path:
+    """Return the local snapshot of a model repository on the Hugging Face hub.
 
     Raises:
         AssetError: the repository or revision does not exist, or the hub cannot be reached and nothing is cached.
     """
     from huggingface_hub import snapshot_download
+
+    with _fetching(repository):
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(MODEL_FILES)))
+
+
+@contextmanager
+def _fetching(repository: str) -> Iterator[None]:
+    """Say what cannot be fetched, and what to do."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(wanted)))
+        yield
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise AssetError(
             f"cannot fetch {repository!r} from the hub: {str(error).splitlines()[0]}",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
 ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
+CONFIG = "config.json"
 Pooling = Literal["mean", "first", "last"]
 POOLING_MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last"}
 
@@ -151,54 +152,69 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         UnsafeConfigError: the model's config asks for foreign code.
         AssetError: the bytes cannot be fetched.
     """
-    plain, _, bits = name.rpartition(":")
-    for quantization in get_args(Quantization):
-        if bits == quantization:
-            return open_backbone(plain, where).quantized(quantization)
+    plain, bits = _bits(name)
+    if bits:
+        return open_backbone(plain, where).quantized(bits)
     if name in BACKBONES.names():
         card = read(BACKBONES.path(name)).parse(BackboneCard)
         member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
         folder = member if member.is_dir() else _converted(member)
         check_config(folder)
         return Backbone(name, folder, card.pooling, card.hub_id)
-    if Path(name).is_dir():
-        folder, hub_id = Path(name).resolve(), ""
-    elif "/" in name and not name.startswith(("/", ".")):
-        hub_id, _, revision = name.partition("@")
-        folder = assets.hub_folder(hub_id, revision or None)
-    else:
-        raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+    hub_id, revision = _on_the_hub(name, where)
+    folder = assets.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
     check_config(folder)
     return Backbone(name, folder, _pooling(folder), hub_id)
 
 
-def read_config(name: str, where: str | None = None) -> PretrainedConfig:
-    """Return the config of a model by name, hub id, folder or ``config.json``; its weights need not be there.
+def config_of(name: str, where: str | None = None) -> PretrainedConfig:
+    """Return the config of the backbone ``name``, or a ``config.json``; of a hub repository nothing else is fetched.
+
+    A registered backbone lies in one file with its config, so that it is opened.
 
     Raises:
         InputError: no config there, or one of an architecture that transformers does not know.
-        UnknownNameError: none of the four.
+        UnknownNameError: no such backbone.
         UnsafeConfigError: the config asks for foreign code.
         AssetError: the file cannot be fetched.
     """
     from transformers import AutoConfig
 
-    path = Path(name)
-    if name in BACKBONES.names():
-        return open_backbone(name, where).config
-    if not path.exists():
-        if "/" not in name or name.startswith(("/", ".")):
-            raise UnknownNameError("backbone", name, BACKBONES.names(), where)
-        hub_id, _, revision = name.partition("@")
-        path = assets.hub_folder(hub_id, revision or None, ["config.json"])
-    file = path / "config.json" if path.is_dir() else path
+    plain, _ = _bits(name)
+    if plain in BACKBONES.names():
+        return open_backbone(plain, where).config
+    file = Path(plain)
+    if not file.is_file():
+        hub_id, revision = _on_the_hub(plain, where)
+        file = assets.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
+    check_keys(file)
     content = _read_json(file)
-    _refuse_foreign_code(file)
     try:
         return AutoConfig.for_model(**content)
     except (TypeError, ValueError):
         what = f"transformers knows no model of the type {content.get('model_type')!r}"
         raise InputError(what, where=str(file)) from None
+
+
+def bits_of(name: str) -> Quantization | None:
+    """Return in how many bits the backbone ``name`` keeps its linear layers, by its name alone."""
+    return _bits(name)[1]
+
+
+def _bits(name: str) -> tuple[str, Quantization | None]:
+    """Return a name without the bits that it may end with, and those."""
+    plain, _, bits = name.rpartition(":")
+    return next(((plain, each) for each in get_args(Quantization) if bits == each), (name, None))
+
+
+def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
+    """Return hub id and revision that a name stands for; an empty id for a folder."""
+    if Path(name).is_dir():
+        return "", None
+    if "/" not in name or name.startswith(("/", ".")):
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where)
+    hub_id, _, revision = name.partition("@")
+    return hub_id, revision or None
 
 
 def check_config(folder: Path) -> None:
@@ -211,30 +227,30 @@ def check_config(folder: Path) -> None:
         InputError: no readable ``config.json`` with a ``model_type``, no safetensors, or an adapter beside the model.
         UnsafeConfigError: a key that names foreign code, or an attention implementation that is not built in.
     """
-    config = _read_json(folder / "config.json")
-    if "model_type" not in config:
-        hint = "Is this an adapter, not a backbone?"
-        raise InputError("the config names no model_type", where=str(folder / "config.json"), hint=hint)
+    check_keys(folder / CONFIG)
     if (folder / "adapter_config.json").exists():
         hint = "Give the backbone's own folder; an adapter's config may lead transformers to another model."
         raise InputError("an adapter lies beside this model", where=str(folder), hint=hint)
     if not any(folder.glob("*.safetensors")):
         hint = "Pickled weights are not read; save the model with save_pretrained, which writes safetensors."
         raise InputError("there are no safetensors weights here", where=str(folder), hint=hint)
-    tokenizer = folder / "tokenizer_config.json"
-    for path in [folder / "config.json", *([tokenizer] if tokenizer.exists() else [])]:
-        _refuse_foreign_code(path)
 
 
-def _refuse_foreign_code(path: Path) -> None:
-    for key, value in _walk(_read_json(path)):
-        attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
-        if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
-            raise UnsafeConfigError(
-                f"{key}: {value!r} would load code from elsewhere",
-                where=str(path),
-                hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
-            )
+def check_keys(config: Path) -> None:
+    """Refuse a config, or that of a tokenizer beside it, that names foreign code: :func:`check_config` says how."""
+    if "model_type" not in _read_json(config):
+        hint = "Is this an adapter, not a backbone?"
+        raise InputError("the config names no model_type", where=str(config), hint=hint)
+    tokenizer = config.parent / "tokenizer_config.json"
+    for path in [config, *([tokenizer] if tokenizer.exists() else [])]:
+        for key, value in _walk(_read_json(path)):
+            attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
+            if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
+                raise UnsafeConfigError(
+                    f"{key}: {value!r} would load code from elsewhere",
+                    where=str(path),
+                    hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
+                )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

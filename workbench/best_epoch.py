@@ -46,10 +46,16 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         budget: Budget,
         advance: Callable[[int, float, float], None],
         keep: bool = False,
+        settles: int = 0,
     ) -> None:
-        """Listen to one fit of ``model``; ``advance`` hears (step, epoch, loss); ``keep`` asks for checkpoints."""
+        """Listen to one fit of ``model``.
+
+        ``advance`` hears (step, epoch, loss); ``keep`` asks for checkpoints; weights of fewer than ``settles`` steps
+        are not kept.
+        """
         self.model, self.task, self.adaptation, self.budget, self.advance = model, task, adaptation, budget, advance
         self.epochs: list[Epoch] = []
+        self.settles = settles
         self.losses: list[float] = []
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
@@ -73,13 +79,14 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)
         self.losses = []
         self.epochs.append(epoch)
-        if (epoch.validation, epoch.validation_log_likelihood) > (
+        settled = state.global_step >= self.settles
+        if settled and (epoch.validation, epoch.validation_log_likelihood) > (
             self.best.validation,
             self.best.validation_log_likelihood,
         ):
             self.best = epoch
             self.weights = {name: each.detach().clone() for name, each in self.model.trainable().items()}
-        if self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
+        if settled and self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
             control.should_training_stop = True
         if self.keep and time.perf_counter() - self.saved >= CHECKPOINT_SECONDS:
             control.should_save, self.saved = True, time.perf_counter()

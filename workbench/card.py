@@ -33,8 +33,15 @@ PLAIN = (
 OPENING = {
     "peft": PEFT,
     "hypernetwork": PEFT,
+    "prompts": f"{PEFT}\n\n\n"
+    "def text_only(body, given, named, found):  # virtual tokens have states too\n"
+    "    found.last_hidden_state = found.last_hidden_state[:, -named['input_ids'].shape[1] :]\n\n\n"
+    "body.register_forward_hook(text_only, with_kwargs=True)",
     "adapters": ADAPTERS,
     "plain": PLAIN,
+    "diff": "delta = load_file(f'{folder}/delta.safetensors')\nwith torch.no_grad():\n"
+    "    for name in {key.rpartition('.')[0] for key in delta}:\n"
+    "        body.get_parameter(name).view(-1)[delta[f'{name}.places']] += delta[f'{name}.values']",
     "prompting": "import json\nfrom pathlib import Path\n\n"
     'shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers',
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"

@@ -167,6 +167,35 @@ class Hosts(Protocol):
 
 
 @dataclass(frozen=True)
+class Course:
+    """How a method goes along with a fit, where it is more than gradient steps on fixed parameters.
+
+    Attributes:
+        before_step: called before each optimiser step with the number of steps done.
+        after_step: called after each with the number of steps done; the gradients are still there.
+        finish: called when the fit has ended and the best epoch's weights are back: leaves the body as it is stored.
+        penalty: what is added to the loss of a training batch.
+        settles: after how many steps the weights are such as may be kept; earlier epochs cannot be the best.
+        resumable: whether a checkpoint of the weights is enough to go on from.
+    """
+
+    before_step: Callable[[int], None] = lambda done: None
+    after_step: Callable[[int], None] = lambda done: None
+    finish: Callable[[], None] = lambda: None
+    penalty: Callable[[], Tensor] | None = None
+    settles: int = 0
+    resumable: bool = True
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How long a fit is: optimiser steps in all, and in an epoch."""
+
+    total: int
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Method:
     """A fine-tuning method: a card that names its paper, its settings, and the library that does the work.
 
@@ -180,6 +209,7 @@ class Method:
             a few words; None where it can. It reads the config alone, so that it can speak before weights are fetched.
         prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
             takes from the training examples before the first step is put into the model; None where that is nothing.
+        course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
         trains_backbone: whether the backbone's own weights change.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
@@ -191,6 +221,7 @@ class Method:
     configure: Callable[[Any, PretrainedConfig], Any]
     objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
     prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
+    course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
     trains_backbone: bool = False
     composed: bool = False
 

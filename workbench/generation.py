@@ -79,12 +79,25 @@ def language_model(model: TaskModel) -> Any:
     body: Any = model.body
     with torch.device("meta"):
         lm = AutoModelForCausalLM.from_config(body.config)
-    setattr(lm, lm.base_model_prefix, body)
+    setattr(lm, lm.base_model_prefix, body.get_base_model() if _learns_a_prompt(body) else body)
     lm.set_output_embeddings(model.head)
     return lm.train(model.training)
 
 
-def generate(lm: Any, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int) -> tuple[Tensor, Tensor]:
+def virtual_tokens(model: TaskModel) -> Tensor | None:
+    """Return the learned embeddings (virtual, h) that stand before each prompt; None where the method has none."""
+    body: Any = model.body
+    with torch.no_grad():
+        return body.get_prompt(1)[0] if _learns_a_prompt(body) else None
+
+
+def _learns_a_prompt(body: Any) -> bool:
+    return hasattr(body, "prompt_encoder")
+
+
+def generate(
+    lm: Any, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int, virtual: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return what ``lm`` answers, each time its most likely token, and how likely that was.
 
     Args:
@@ -94,6 +107,7 @@ def generate(lm: Any, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int)
         limit: at most so many new tokens.
         end: the token that ends an answer.
         pad: what stands after it, in answers that end early.
+        virtual: embeddings that stand before every prompt (virtual, h).
 
     Returns:
         tokens (batch, new) and, for each, its log-probability (batch, new) in float32.
@@ -108,10 +122,21 @@ def generate(lm: Any, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int)
 
     config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
     found = lm.generate(
-        input_ids=ids,
-        attention_mask=mask,
+        **_asked(lm, ids, mask, virtual),
         generation_config=config,
         use_model_defaults=False,
         logits_processor=LogitsProcessorList([listen]),
     )
-    return found[:, ids.shape[1] :], torch.stack(likelihoods, dim=1)
+    new = found[:, ids.shape[1] :] if virtual is None else found  # of embeddings, nothing is returned with the answer
+    return new, torch.stack(likelihoods, dim=1)
+
+
+def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
+    """Return what is given to ``lm``: the prompts' tokens, or their embeddings after the virtual ones."""
+    if virtual is None:
+        return {"input_ids": ids, "attention_mask": mask}
+    before = virtual.expand(len(ids), -1, -1)  # (batch, virtual, h)
+    return {
+        "inputs_embeds": torch.cat([before, lm.get_input_embeddings()(ids)], dim=1),
+        "attention_mask": torch.cat([mask.new_ones(before.shape[:2]), mask], dim=1),
+    }

@@ -15,7 +15,8 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from workbench import processes
 from workbench.best_epoch import BestEpoch
-from workbench.contracts import FitRecord
+from workbench.contracts import FitRecord, Steps
+from workbench.course import Along, penalised
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.memory import PeakMemory
@@ -57,17 +58,24 @@ def fit(
     if not model.trainable():
         return _as_it_is(model, task, adaptation, budget)
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
+    steps = budget.updates(len(encoded))
+    course = adaptation.card.course(adaptation.settings, model.body, Steps(steps, steps // budget.epochs))
+    scratch = scratch if course.resumable else None
+    trained = sum(parameter.numel() for parameter in model.trainable().values())
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as elsewhere,
         PeakMemory() as memory,
-        listener.fit(label, budget.updates(len(encoded))) as advance,
+        penalised(model, course),
+        listener.fit(label, steps) as advance,
     ):
-        keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None)
+        keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
         trainer = trainer_of(model, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
+        trainer.add_callback(Along(course))
         trainer.add_callback(keeper)
         trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
         keeper.restore()
+    course.finish()
     return FitRecord(
         epochs=tuple(keeper.epochs),
         best_epoch=keeper.best.epoch,
@@ -75,7 +83,7 @@ def fit(
         steps=trainer.state.global_step,
         seconds=time.perf_counter() - began + keeper.seconds_before,
         peak_memory_mb=memory.peak_mb,
-        trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
+        trainable_parameters=trained,
     )
 
 

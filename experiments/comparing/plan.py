@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from experiments.comparing.recipe import ComparisonRecipe
+from experiments.feasible import require_feasible
 from tasks import registry
 from tasks.stream import expand
 from workbench.adaptation import Adaptation
@@ -81,18 +82,16 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     ]
     if problems:
         raise SettingsError(problems)
+    wanted = [(method, settings, ("methods", label)) for label, (method, settings) in methods.items()]
+    bits = recipe.budget.quantization
+    require_feasible(document, recipe.backbone, bits, wanted, [spec.file.kind for spec in specs])
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone = backbone.quantized(bits, document.where("budget", "quantization"))
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
     precision = resolve_precision(recipe.budget.precision)
     adaptations = {
         label: Adaptation(backbone, method, settings, precision) for label, (method, settings) in methods.items()
     }
-    for label, adaptation in adaptations.items():
-        for kind in {spec.file.kind: None for spec in specs}:
-            with collected(problems):
-                adaptation.require_possible(kind, document.where("methods", label))
-    if problems:
-        raise SettingsError(problems)
     return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)
 
 

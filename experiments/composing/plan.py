@@ -9,6 +9,7 @@ from experiments.composing.contestant import Contestant, alternatives, common, c
 from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.recipe import FusionRecipe
 from experiments.composing.trial import Trial
+from experiments.feasible import require_feasible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
 from tasks.stream import expand
@@ -109,13 +110,13 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
             problems.append(Problem(what, document.where("targets")))
     if problems:
         raise SettingsError(problems)
+    wanted = [(name, settings, ("sources", "methods", name)) for name, settings in methods.items()]
+    kinds = [spec.file.kind for spec in (*sources, *targets)]
+    require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     backbone = backbone.quantized(recipe.sources.budget.quantization, document.where("sources", "budget"))
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
-    for name, adaptation in adaptations.items():
-        for kind in {spec.file.kind: None for spec in (*sources, *targets)}:
-            adaptation.require_possible(kind, document.where("sources", "methods", name))
     tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)

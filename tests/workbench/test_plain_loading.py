@@ -51,7 +51,11 @@ CASES: list[tuple[str, str, Precision]] = [
     ("pfeiffer", "bert", "bf16"),
     ("full", "bert", "bf16"),
 ]
-GROUPS = {"peft and plain": ("peft", "plain", "hypernetwork"), "adapters": ("adapters",), "mixture": ("mixture",)}
+GROUPS = {
+    "peft and plain": ("peft", "prompts", "diff", "plain", "hypernetwork"),
+    "adapters": ("adapters",),
+    "mixture": ("mixture",),
+}
 RUNNER = """
 import json, sys
 import numpy

@@ -29,7 +29,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer{{ ', Bit
 body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 {{ opening }}
 lm = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
-setattr(lm, lm.base_model_prefix, body)  # the output layer stays the backbone's own
+setattr(lm, lm.base_model_prefix, body{{ ".get_base_model()" if library == "prompts" }})  # the output layer stays
 lm.eval()
 {% if precision == "bf16" -%}
 output = lm.get_output_embeddings()
@@ -53,6 +53,13 @@ if tokenizer.chat_template:
     end = (tokenizer(rest, add_special_tokens=False)["input_ids"] or [end])[0]
 options = {"truncation": True, "max_length": {{ budget.max_length - task.max_new_tokens }}, "padding": True}
 batch = tokenizer(prompts, add_special_tokens=False, return_token_type_ids=False, return_tensors="pt", **options)
+{% if library == "prompts" -%}
+virtual = body.get_prompt(len(texts)).detach()
+batch = {
+    "inputs_embeds": torch.cat([virtual, body.word_embeddings(batch["input_ids"])], dim=1),
+    "attention_mask": torch.cat([torch.ones(virtual.shape[:2], dtype=torch.long), batch["attention_mask"]], dim=1),
+}
+{% endif -%}
 with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
     found = lm.generate(
         **batch,
@@ -65,7 +72,7 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
         eos_token_id=end,
         pad_token_id=tokenizer.pad_token_id,
     )
-new = found[:, batch["input_ids"].shape[1] :]
+new = found{{ "" if library == "prompts" else '[:, batch["input_ids"].shape[1] :]' }}
 answers = [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 print(answers)
 """

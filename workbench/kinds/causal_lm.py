@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
-from workbench.generation import generate, language_model, output_layer
+from workbench.generation import generate, language_model, output_layer, virtual_tokens
 from workbench.kinds._programs import CAUSAL_LM
 from workbench.prompts import NEW_TOKENS, Demonstrations, end_token, prompt
 from workbench.text_scores import TEXT_SCORES
@@ -126,12 +126,13 @@ class CausalLM:
     ) -> list[Answer]:
         """Generate an answer to each row and, where ``rows`` have answers, tell how likely those are."""
         asked, limits, end = self.questions(rows, tokenizer, max_length), _limits(rows), end_token(tokenizer)
-        lm, pad = language_model(model), tokenizer.pad_token_id
+        lm, virtual, pad = language_model(model), virtual_tokens(model), tokenizer.pad_token_id
 
         def ask(places: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
             with model.autocast(ids.device.type):
-                tokens, likelihoods = generate(lm, ids, mask, max(limits[place] for place in places), end, pad)
+                limit = max(limits[place] for place in places)
+                tokens, likelihoods = generate(lm, ids, mask, limit, end, pad, virtual)
             lengths = [_length(row, limits[place], end) for row, place in zip(tokens.tolist(), places, strict=True)]
             found = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
             return [(row[:length], each[:length]) for row, each, length in found]

@@ -2,11 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
+
+from workbench.architecture import skeleton
+from workbench.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+class TargetedSettings(MethodSettings):
+    """``targets``: names of the matrices; by default those that peft knows for the architecture."""
+
+    targets: tuple[str, ...] | str | None = None
+
+    @property
+    def target_modules(self) -> list[str] | str | None:
+        """The targets as peft takes them."""
+        return list(self.targets) if isinstance(self.targets, tuple) else self.targets
+
+
+def matrices(wanted: Any, config: PretrainedConfig) -> list[tuple[int, int]]:
+    """Return the shape (out, in) of each matrix that a peft configuration adapts in the architecture of ``config``."""
+    from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    if wanted.target_modules is None:
+        known = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
+        wanted.target_modules = known.get(config.model_type)
+    if wanted.target_modules is None:
+        return []
+    return [
+        tuple(module.weight.shape)
+        for name, module in skeleton(config).named_modules()
+        if isinstance(getattr(module, "weight", None), nn.Parameter) and check_target_module_exists(wanted, name)
+    ]
+
+
+def needs_targets(
+    configure: Callable[[Any, PretrainedConfig], Any],
+    unfit: Callable[[Any, int, int], str | None] = lambda settings, rows, columns: None,
+) -> Callable[[Any, PretrainedConfig, str], str | None]:
+    """Return the objection of a method that adapts single matrices.
+
+    Args:
+        configure: the method's.
+        unfit: settings and a matrix's numbers of rows and columns → why the method cannot adapt it.
+    """
+
+    def objection(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
+        found = matrices(configure(settings, config), config)
+        if not found:
+            return "no matrix there has a name that peft would adapt (name some: `targets`)"
+        return next((why for rows, columns in found if (why := unfit(settings, rows, columns))), None)
+
+    return objection
 
 
 class Peft:

@@ -11,7 +11,7 @@ from workbench.registry import Modules
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from workbench.settings import MethodSettings
+    from workbench.settings import MethodSettings, Quantization
 
 
 class Methods(Modules[Method]):
@@ -53,13 +53,24 @@ def trained_method(name: str, where: str | None = None) -> Method:
 
 
 def require_possible(
-    name: str, settings: MethodSettings, config: PretrainedConfig, kind: str, where: str | None = None
+    name: str,
+    settings: MethodSettings,
+    config: PretrainedConfig,
+    kind: str,
+    where: str | None = None,
+    bits: Quantization | None = None,
 ) -> None:
     """Make sure that a method can work on a backbone, for a kind of task; only the backbone's config is read.
+
+    ``bits``: in how many the backbone's linear layers are kept, where they are quantised.
 
     Raises:
         InputError: it cannot; the message says why, and which methods can.
     """
+    if bits and METHODS.get(name).trains_backbone:
+        hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
+        what = f"{name} trains the backbone's own weights, which {bits} keeps packed"
+        raise InputError(what, where=where, hint=hint)
     if objection := METHODS.get(name).objection(settings, config, kind):
         possible = possible_methods(config, kind)
         what = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"

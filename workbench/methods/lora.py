@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from workbench.contracts import Method
-from workbench.settings import MethodSettings
+from workbench.libraries.peft import TargetedSettings, needs_targets
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PretrainedConfig
 
 
-class Settings(MethodSettings):
-    """``targets``: names of the matrices; by default the attention projections that peft knows for the architecture."""
+class Settings(TargetedSettings):
+    """The update is scaled by ``alpha / rank``; without ``targets`` it is that of attention projections."""
 
     learning_rate: float = 5e-3
     rank: int = Field(8, ge=1)
     alpha: float = Field(16, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
-    targets: tuple[str, ...] | str | None = None
 
 
-def configure(settings: Settings, config: PretrainedConfig) -> LoraConfig:
-    """Return the peft configuration."""
+def configure(settings: Settings, config: PretrainedConfig, **variant: Any) -> LoraConfig:
+    """Return the peft configuration; ``variant`` are the switches of a method that differs by them alone."""
     from peft import LoraConfig, TaskType
 
-    targets = settings.targets if isinstance(settings.targets, str | None) else list(settings.targets)
     return LoraConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=targets,
+        target_modules=settings.target_modules,
+        **variant,
     )
 
 
@@ -44,4 +43,5 @@ METHOD = Method(
     library="peft",
     settings=Settings,
     configure=configure,
+    objection=needs_targets(configure),
 )

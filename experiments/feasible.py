@@ -1,0 +1,40 @@
+"""What cannot be done on a backbone is said before its weights are fetched: its config alone is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.backbone import bits_of, config_of
+from workbench.errors import Problem, SettingsError, collected
+from workbench.methods import require_possible
+from workbench.training import require_optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workbench.settings import Document, Key, MethodSettings, Quantization
+
+Wanted = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
+
+
+def require_feasible(
+    document: Document, backbone: str, bits: Quantization | None, wanted: Iterable[Wanted], kinds: Iterable[str]
+) -> None:
+    """Make sure that each method can work on ``backbone`` for each kind of task, and its optimiser here.
+
+    ``bits`` are those of the budget; the backbone's name may say them too.
+
+    Raises:
+        SettingsError: all that cannot be, in one message.
+        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.config_of` does.
+    """
+    config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or bits
+    problems: list[Problem] = []
+    for method, settings, place in wanted:
+        for kind in dict.fromkeys(kinds):
+            with collected(problems):
+                require_possible(method, settings, config, kind, document.where(*place), bits)
+        with collected(problems):
+            require_optimizer(settings.optimizer, document.where(*place, "optimizer"))
+    if problems:
+        raise SettingsError(problems)

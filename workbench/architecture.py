@@ -1,0 +1,60 @@
+"""What a transformer is made of, told by its config alone: a model without weights is built and looked at."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+UNREAD = ("pooler.",)  # made from the last states for a head that is never there
+
+
+def skeleton(config: PretrainedConfig) -> nn.Module:
+    """Return the transformer of ``config`` with shapes and names but no numbers; it takes no memory."""
+    return _built(json.dumps(config.to_dict(), sort_keys=True, default=str))
+
+
+def parameters(config: PretrainedConfig) -> list[str]:
+    """Return the names of the parameters whose values reach the states, in the model's order."""
+    return [name for name, _ in skeleton(config).named_parameters() if not name.startswith(UNREAD)]
+
+
+def biases(config: PretrainedConfig) -> frozenset[str]:
+    """Return the names of all bias vectors, those of normalisation layers included."""
+    return frozenset(name for name in parameters(config) if name.rpartition(".")[2] == "bias")
+
+
+def normalisations(config: PretrainedConfig) -> frozenset[str]:
+    """Return the names of gains and biases of the normalisation layers (LayerNorm, RMSNorm)."""
+    return frozenset(
+        f"{place}.{name}"
+        for place, module in skeleton(config).named_modules()
+        if "norm" in type(module).__name__.lower()
+        for name, _ in module.named_parameters(recurse=False)
+    )
+
+
+def blocks(config: PretrainedConfig) -> list[str]:
+    """Return the names of the transformer's blocks in the order of the computation, an encoder's before a decoder's."""
+    from torch.nn import ModuleList
+
+    found: list[str] = []
+    for name, module in skeleton(config).named_modules():
+        outermost = not any(name.startswith(f"{block}.") for block in found)
+        if isinstance(module, ModuleList) and outermost:
+            found += [f"{name}.{index}" for index in range(len(module))]
+    return found
+
+
+@lru_cache(maxsize=8)
+def _built(content: str) -> nn.Module:
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        model: nn.Module = AutoModel.from_config(AutoConfig.for_model(**json.loads(content)))
+    return model

@@ -1,0 +1,48 @@
+"""A method's course beside the Trainer: what it does between optimiser steps, and what it adds to the loss."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from workbench.contracts import Course
+    from workbench.model import Batch, TaskModel
+
+
+class Along(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
+    """Passes the Trainer's steps on to a course."""
+
+    def __init__(self, course: Course) -> None:
+        """Follow ``course``."""
+        self.course = course
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell of the step to come."""
+        self.course.before_step(state.global_step)
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell of the step just done, which Trainer has not counted yet."""
+        self.course.after_step(state.global_step + 1)
+
+
+@contextmanager
+def penalised(model: TaskModel, course: Course) -> Iterator[None]:
+    """Add a course's penalty to the one that ``model`` has, for as long as the block runs."""
+    own, outer = course.penalty, model.penalty
+    if own is not None:
+
+        def both(batch: Batch) -> Tensor:
+            return own() if outer is None else own() + outer(batch)
+
+        model.penalty = both
+    try:
+        yield
+    finally:
+        model.penalty = outer

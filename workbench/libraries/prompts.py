@@ -1,0 +1,88 @@
+"""prompts: peft's virtual tokens before the text; their own states are left out of what the body returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+from torch import nn
+
+from workbench.libraries.peft import LIBRARY as PEFT
+from workbench.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+NAME = "default"
+
+
+class PromptSettings(MethodSettings):
+    """``tokens``: how many virtual tokens stand before each text, beside ``budget.max_length``."""
+
+    learning_rate: float
+    tokens: int = Field(20, ge=1)
+
+
+def objection(settings: PromptSettings, config: PretrainedConfig, kind: str) -> str | None:
+    """The virtual tokens take positions of their own."""
+    room = getattr(config, "max_position_embeddings", None)
+    return (
+        f"{settings.tokens} virtual tokens leave none of its {room} positions"
+        if room and settings.tokens >= room
+        else None
+    )
+
+
+class Prompts:
+    """A ``PeftModel`` that learns a prompt. A text's own tokens alone come out of it, so that nothing else sees more.
+
+    What is stored are the virtual tokens, whatever made them while they were learned.
+    """
+
+    def attach(self, body: nn.Module, config: Any) -> nn.Module:
+        """Return the wrapped body; tokens that a network will make are zero until then."""
+        model: Any = PEFT.attach(body, config)
+        if config.inference_mode:
+            nn.init.zeros_(model.prompt_encoder[NAME].embedding.weight)
+        return _text_only(model)
+
+    def save(self, body: Any, folder: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
+        PEFT.save(body, folder)
+
+    def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
+        """Return the wrapped body with the stored virtual tokens, trainable."""
+        from peft import PeftModel
+
+        return _text_only(PeftModel.from_pretrained(body, folder))
+
+    def detach(self, body: Any) -> nn.Module:
+        """Return the bare body."""
+        bare: nn.Module = body.get_base_model()
+        return bare
+
+
+def _text_only(model: Any) -> nn.Module:
+    model.prompt_encoder.requires_grad_(True)
+    model.register_forward_pre_hook(_without_types, with_kwargs=True)
+    model.register_forward_hook(_trimmed, with_kwargs=True)
+    body: nn.Module = model
+    return body
+
+
+def _without_types(model: Any, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Leave token types out: peft has none for virtual tokens, and would say so at every call."""
+    return given, {name: each for name, each in named.items() if name != "token_type_ids"}
+
+
+def _trimmed(model: Any, given: Any, named: dict[str, Any], found: Any) -> Any:
+    """Keep the states of the text: (batch, virtual + tokens, h) → (batch, tokens, h)."""
+    tokens = named.get("decoder_input_ids", named["input_ids"]).shape[1]
+    found.last_hidden_state = found.last_hidden_state[:, -tokens:]
+    if found.get("hidden_states") is not None:
+        found.hidden_states = tuple(states[:, -tokens:] for states in found.hidden_states)
+    return found
+
+
+LIBRARY = Prompts()

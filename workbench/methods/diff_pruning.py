@@ -1,0 +1,111 @@
+"""Diff pruning: a difference to all weights is learned under an L0 penalty, and then cut to its largest entries.
+
+While it is relaxed the difference is z ⊙ w, with z in [0, 1] drawn from a hard-concrete distribution whose gates α are
+learned too; the penalty λ Σ σ(α) is the expected number of entries that are not zero (sec. 3.1). Then the entries of
+the largest |z ⊙ w| over all weights are kept and trained on without gates (sec. 3.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from workbench import architecture
+from workbench.contracts import Course, Method
+from workbench.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+    from transformers import PretrainedConfig
+
+    from workbench.contracts import Steps
+
+LOW, HIGH = -1.5, 1.5  # what the concrete distribution is stretched to before it is clamped to [0, 1]
+OPEN = 5.0  # α at the beginning
+SPEED = 500.0  # an optimiser moves every number alike: gates are kept at this scale, so that α moves faster than w
+
+
+class Settings(MethodSettings):
+    """``density``: share of the weights that differ in the end; ``relaxed``: share of the steps before the cut."""
+
+    learning_rate: float = 2e-4
+    density: float = Field(0.005, gt=0, le=1)
+    relaxed: float = Field(0.5, ge=0, lt=1)
+    penalty: float = Field(1.25e-7, ge=0, description="λ of the L0 penalty")
+
+
+class Gates(nn.Module):
+    """A hard-concrete gate for each entry of the difference (Louizos et al. 2018, arXiv:1712.01312)."""
+
+    def __init__(self, differences: Sequence[Tensor]) -> None:
+        """Make open gates in the shapes of ``differences``."""
+        super().__init__()
+        self.each = nn.ParameterList([torch.full_like(one, OPEN / SPEED) for one in differences])
+
+    def forward(self, differences: Sequence[Tensor]) -> list[Tensor]:
+        """Return z ⊙ w: z is drawn while training, and else what it is without noise."""
+        return [self._open(gate) * each for gate, each in zip(self.each, differences, strict=True)]
+
+    def expected(self) -> Tensor:
+        """Return the expected number of gates that are not shut, Σ σ(α − log(−LOW / HIGH)) with LOW = −HIGH."""
+        return torch.stack([torch.sigmoid(SPEED * gate).sum() for gate in self.each]).sum()
+
+    def _open(self, gate: Tensor) -> Tensor:
+        logits = SPEED * gate
+        if self.training:
+            noise = torch.rand_like(gate).clamp(1e-6, 1 - 1e-6)
+            logits = logits + noise.logit()
+        return (torch.sigmoid(logits) * (HIGH - LOW) + LOW).clamp(0, 1)
+
+
+def course(settings: Settings, body: Any, steps: Steps) -> Course:
+    """Relax, cut once, and hold what was cut away at zero."""
+    cut = max(1, int(settings.relaxed * steps.total))
+    gates = body.gates = Gates(body.diff)
+    kept: list[Tensor] = []
+
+    @torch.no_grad()
+    def after(done: int) -> None:
+        if done == cut:
+            values = gates.eval()(body.diff)
+            body.gates = None
+            kept.extend(largest(values, settings.density))
+            for each, value in zip(body.diff, values, strict=True):
+                each.copy_(value)
+        for each, mask in zip(body.diff, kept):  # noqa: B905  # none before the cut
+            each.mul_(mask)
+
+    def penalty() -> Tensor:
+        return settings.penalty * gates.expected() if body.gates is not None else torch.zeros(())
+
+    return Course(after_step=after, penalty=penalty, settles=cut, resumable=False)  # masks are in no checkpoint
+
+
+def largest(values: Sequence[Tensor], density: float) -> list[Tensor]:
+    """Return for each tensor where the ``density`` · n largest of all n magnitudes are, at least one."""
+    sizes = torch.cat([each.abs().flatten() for each in values])
+    places = sizes.topk(max(1, int(density * len(sizes)))).indices
+    mask = torch.zeros_like(sizes, dtype=torch.bool)
+    mask[places] = True
+    parts = torch.split(mask, [one.numel() for one in values])
+    return [part.view_as(each) for part, each in zip(parts, values, strict=True)]
+
+
+def configure(settings: Settings, config: PretrainedConfig) -> list[str]:
+    """Return the names of all parameters that reach the states."""
+    return architecture.parameters(config)
+
+
+METHOD = Method(
+    title="Diff pruning",
+    paper="Guo et al. 2021, arXiv:2012.07463, sec. 3",
+    library="diff",
+    settings=Settings,
+    configure=configure,
+    course=course,
+)

@@ -1,0 +1,20 @@
+"""DoRA: direction and length of a weight's columns are learned apart, m · (W + B A) / ‖W + B A‖."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from workbench.contracts import Method
+from workbench.libraries.peft import needs_targets
+from workbench.methods import lora
+
+configure = partial(lora.configure, use_dora=True)
+
+METHOD = Method(
+    title="DoRA",
+    paper="Liu et al. 2024, arXiv:2402.09353, eq. 5",
+    library="peft",
+    settings=lora.Settings,
+    configure=configure,
+    objection=needs_targets(configure),
+)

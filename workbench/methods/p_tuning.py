@@ -1,0 +1,66 @@
+"""P-tuning: virtual tokens before the text, made by a small network while they are learned."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+
+from workbench.contracts import Course, Method
+from workbench.libraries.prompts import NAME, PromptSettings, objection
+
+if TYPE_CHECKING:
+    from peft import PromptEncoderConfig
+    from transformers import PretrainedConfig
+
+    from workbench.contracts import Steps
+
+
+class Settings(PromptSettings):
+    """``width``: of the network's two hidden layers."""
+
+    learning_rate: float = 2e-3
+    width: int = Field(128, ge=1)
+
+
+def configure(settings: Settings, config: PretrainedConfig) -> PromptEncoderConfig:
+    """Return the peft configuration, of the virtual tokens alone: the network is there during a fit only."""
+    from peft import PromptEncoderConfig, TaskType
+
+    return PromptEncoderConfig(
+        task_type=TaskType.FEATURE_EXTRACTION,
+        num_virtual_tokens=settings.tokens,
+        encoder_hidden_size=settings.width,
+        inference_mode=True,
+    )
+
+
+def course(settings: Settings, body: Any, steps: Steps) -> Course:
+    """Put the network in, and what it makes at the end; virtual tokens that were learned before go on without one."""
+    from peft import PromptEncoder
+
+    tokens, config = body.prompt_encoder[NAME], body.peft_config[NAME]
+    if tokens.embedding.weight.any():
+        return Course()
+    config.inference_mode = False
+    body.prompt_encoder[NAME] = PromptEncoder(copy(config)).to(tokens.embedding.weight.device)
+
+    def finish() -> None:
+        with torch.no_grad():
+            tokens.embedding.weight.copy_(body.get_prompt_embedding_to_save(NAME))
+        body.prompt_encoder[NAME], config.inference_mode = tokens.to(body.device), True
+
+    return Course(finish=finish)
+
+
+METHOD = Method(
+    title="P-tuning",
+    paper="Liu et al. 2021, arXiv:2103.10385, sec. 3.1",
+    library="prompts",
+    settings=Settings,
+    configure=configure,
+    objection=objection,
+    course=course,
+)
