@@ -45,7 +45,7 @@ class RoutedPrediction:
 
     text: str
     label: str
-    confidence: float
+    confidence: float | None
     adapter: str
     task: str
     routing_score: float

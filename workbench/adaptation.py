@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workbench.backbone import fingerprint
-from workbench.kinds import KINDS
+from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import TaskModel
@@ -60,7 +60,8 @@ class Adaptation:
         return self._model(body, self.fresh_head(kind, labels, seed), kind)
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
-        """Raise InputError where the method cannot work on this backbone for this kind of task."""
+        """Raise InputError where the backbone cannot answer this kind of task, or the method cannot work on it."""
+        require_answerable(kind, self.backbone.config, where)
         require_possible(self.method, self.settings, self.backbone.config, kind, where)
 
     def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:

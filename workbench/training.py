@@ -46,7 +46,7 @@ def fit(
         InputError: classes are to be balanced, and the task has none.
         TrainingError: the loss is not a finite number.
     """
-    if budget.balanced and not task.labels:
+    if budget.balanced and model.kind.target != "label":
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
