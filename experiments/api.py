@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from experiments.task_free import RoutedPrediction
     from experiments.views import AnyRecord, AnyReport
     from workbench.contracts import Listener, Task
-    from workbench.store import StoredAdapter
+    from workbench.store import StoredAdapter, TaskReference
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
@@ -73,13 +73,14 @@ class Prediction:
 
     Attributes:
         text: what was asked.
-        label: the answer: a label's name, or for a causal-lm task the generated text.
-        confidence: the label's probability; of a text, the geometric mean of its tokens' probabilities.
+        label: the answer: a label's name, several with commas, a number, entities or tagged words, or generated text.
+        confidence: the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a
+            number it is not known.
     """
 
     text: str
     label: str
-    confidence: float
+    confidence: float | None
 
 
 class Workbench:
@@ -137,7 +138,7 @@ class Workbench:
         manifest = stored.manifest
         if not texts:
             raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts, manifest.task.max_new_tokens)
+        rows = _rows(texts, manifest.task)
         if ("text_pair" in rows.column_names) != manifest.task.pair:
             wanted = "pairs of texts" if manifest.task.pair else "single texts"
             raise InputError(f"{stored.id} answers for {wanted}", hint="--pair gives the second text of a pair.")
@@ -173,7 +174,7 @@ class Workbench:
         settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
         if not texts:
             raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts, None)
+        rows = _rows(texts)
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
         adapters, opened = candidates(store, router, pair, among, backbone)
 
@@ -309,10 +310,13 @@ class Workbench:
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 
-def _rows(texts: Sequence[Any], max_new_tokens: int | None) -> Dataset:
+def _rows(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
+    """Return texts as rows, with what the answers to a task are read with."""
     columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))]}
-    if max_new_tokens is not None:
-        columns["max_new_tokens"] = [max_new_tokens] * len(texts)
+    if task and task.max_new_tokens is not None:
+        columns["max_new_tokens"] = [task.max_new_tokens] * len(texts)
+    if task and task.scale is not None:
+        columns |= {name: [each] * len(texts) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
     pairs = [isinstance(text, tuple | list) for text in texts]
     if any(pairs) and not all(pairs):
         raise InputError("some texts are pairs and some are not")

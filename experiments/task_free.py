@@ -43,7 +43,7 @@ class RoutedPrediction:
 
     text: str
     label: str
-    confidence: float
+    confidence: float | None
     adapter: str
     task: str
     routing_score: float

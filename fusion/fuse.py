@@ -10,7 +10,7 @@ from fusion.compatibility import require_compatible
 from fusion.methods import COMPOSITIONS
 from fusion.target import fitted_head, model_on, needs_head
 from workbench.adaptation import Adaptation
-from workbench.contracts import FitRecord
+from workbench.contracts import GENERATED, FitRecord
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.learning import describe, keep, versions
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.model import TaskModel
     from workbench.store import AdapterStore
 
+FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
 FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"
 
 
@@ -167,7 +168,15 @@ def keep_fused(
 def _target(request: Request) -> Task:
     if request.target is None:
         raise InputError("there is no target task to fuse for")
+    require_fusible(request.target.name, request.target.kind)
     return request.target
+
+
+def require_fusible(target: str, kind: str, where: str | None = None) -> None:
+    """Raise InputError where the kind of a target has a head that cannot be fitted on frozen features here."""
+    if kind not in FUSED:
+        what = f"adapters cannot be fused for {target!r}, a {kind} task"
+        raise InputError(what, where=where, hint=f"Targets may be of kind {', '.join(FUSED)}.")
 
 
 def _closed(model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str) -> Fused:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.fingerprint import INTEGERS
+from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
 from workbench.assets import cache_folder, written_whole
 from workbench.contracts import SPLITS
 
@@ -47,18 +47,27 @@ def cached(key: str, make: Callable[[], Content]) -> Content:
 
 
 def table_of(rows: pd.DataFrame) -> pa.Table:
-    """Return ``rows`` as a table of strings and, for the names in ``INTEGERS``, integers."""
+    """Return ``rows`` as a table: strings, but for the columns that :mod:`tasks.fingerprint` knows to be others."""
     import pyarrow as pa
 
-    fields = [(name, pa.int64() if name in INTEGERS else pa.large_string()) for name in rows.columns]
+    types = {
+        **dict.fromkeys(INTEGERS, pa.int64()),
+        **dict.fromkeys(NUMBERS, pa.float64()),
+        **dict.fromkeys(LISTS, pa.list_(pa.int64())),
+    }
+    fields = [(name, types.get(name, pa.large_string())) for name in rows.columns]
     return pa.Table.from_pandas(rows, schema=pa.schema(fields), preserve_index=False).replace_schema_metadata()
 
 
-def dataset(table: pa.Table, identity: str) -> Dataset:
-    """Return ``table`` as a data set whose own fingerprint follows from ``identity`` alone."""
-    from datasets import Dataset
+def dataset(table: pa.Table, identity: str, labels: Sequence[str] = ()) -> Dataset:
+    """Return ``table`` as a data set whose own fingerprint follows from ``identity`` alone; tags know their names."""
+    from datasets import ClassLabel, Dataset, DatasetInfo, Features, List
 
-    return Dataset(table, fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:16])
+    features = Features.from_arrow_schema(table.schema)
+    if "tags" in features:
+        features["tags"] = List(ClassLabel(names=list(labels)))
+    told = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return Dataset(table, info=DatasetInfo(features=features), fingerprint=told)
 
 
 def _write(content: Content, folder: Path) -> None:

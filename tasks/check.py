@@ -6,6 +6,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from tasks.duplicates import text_keys
+from tasks.fingerprint import LISTS
+from workbench.contracts import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.contracts import Kind, Task
+    from workbench.contracts import Task
 
 SHOWN = 5
 MEASURED = 20_000
 PERCENTILES = (50, 90, 99)
+TARGETS = ("label", "labels", "tags", "value", "answer")
 
 
 def check(
@@ -36,7 +39,8 @@ def check(
 
     Returns:
         ``task``, ``kind``, ``labels``, ``fingerprint``, ``origin``, ``license``, and for free answers ``metric`` and
-        ``max_new_tokens``; ``splits``: for each split ``examples``, ``label_counts`` (empty for free answers),
+        ``max_new_tokens``; ``splits``: for each split ``examples``, ``label_counts`` (rows with a label, words
+        with a tag; empty for free answers and numbers), for numbers ``values`` (``min``, ``mean``, ``max``, ``std``),
         ``duplicates`` (rows beyond the first with their text), for free answers ``answers`` (``distinct``, and the
         ``most_frequent`` ones with their counts) and, with a tokenizer, ``tokens`` (``p50``, ``p90``, ``p99``, ``max``,
         ``measured`` rows, ``cut``: share over ``max_length`` or None; for free answers also ``answer_max``, the longest
@@ -53,8 +57,8 @@ def check(
     splits = {split: _split(frame, keys[split], task.labels) for split, frame in rows.items()}
     if tokenizer is not None:
         for split, data in task.splits.items():
-            splits[split]["tokens"] = _tokens(kind, data, tokenizer, max_length)
-    judged = {} if task.labels else {"metric": task.metric, "max_new_tokens": task.max_new_tokens}
+            splits[split]["tokens"] = _tokens(task.kind, data, tokenizer, max_length)
+    judged = {"metric": task.metric, "max_new_tokens": task.max_new_tokens} if task.kind in GENERATED else {}
     return {
         "task": task.name,
         "kind": task.kind,
@@ -71,20 +75,23 @@ def check(
 
 
 def _split(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -> dict[str, Any]:
-    counts = frame[_target(frame)].value_counts()
+    target = _target(frame)
+    counts = frame[target].explode().value_counts()
     told = {
         "examples": len(frame),
         "label_counts": {name: int(counts.get(index, 0)) for index, name in enumerate(labels)},
         "duplicates": int(keys.duplicated().sum()),
     }
-    if not labels:
+    if target == "value":
+        told["values"] = {name: float(getattr(frame[target], name)()) for name in ("min", "mean", "max", "std")}
+    if target == "answer":
         frequent = {str(answer): int(count) for answer, count in counts.head(SHOWN).items()}
         told["answers"] = {"distinct": len(counts), "most_frequent": frequent}
     return told
 
 
 def _target(frame: pd.DataFrame) -> str:
-    return "label" if "label" in frame else "answer"
+    return next(name for name in TARGETS if name in frame)
 
 
 def _shared(first: pd.Series[str], second: pd.Series[str], rows: pd.DataFrame) -> dict[str, Any]:
@@ -97,23 +104,30 @@ def _conflicts(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.Series[st
 
     target = _target(rows["train"])
     every = pd.concat([frame[["id", target]].assign(key=keys[split]) for split, frame in rows.items()])
+    if target in LISTS:
+        every[target] = every[target].map(tuple)
     repeated = every[every["key"].duplicated(keep=False)]
     several = repeated.groupby("key")[target].transform("nunique") > 1
     found = repeated[several]
     return {"count": int(found["key"].nunique()), "ids": found.sort_values("key")["id"].head(SHOWN).tolist()}
 
 
-def _tokens(kind: Kind, data: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> dict[str, Any]:
+def _tokens(
+    task_kind: str, data: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> dict[str, Any]:
     import numpy as np
+
+    from workbench.kinds import KINDS
 
     chosen = np.unique(np.linspace(0, len(data) - 1, min(len(data), MEASURED)).astype(int))
     rows = data.select(chosen)
-    asked, answered = kind.lengths(rows, tokenizer)
+    asked, answered = KINDS.get(task_kind).lengths(rows, tokenizer)
     lengths = np.array(asked) + np.array(answered)
     told: dict[str, Any] = {f"p{q}": int(np.percentile(lengths, q, method="higher")) for q in PERCENTILES}
     told |= {"max": int(lengths.max()), "measured": len(lengths)}
     if "answer" not in rows.column_names:
         return {**told, "cut": None if max_length is None else float((lengths > max_length).mean())}
     limits = np.array(rows["max_new_tokens"][:])
-    cut = None if max_length is None else float((np.array(asked) > max_length - limits).mean())
+    shared = limits if task_kind == "causal-lm" else 0  # an encoder-decoder reads and answers in two halves
+    cut = None if max_length is None else float((np.array(asked) > max_length - shared).mean())
     return {**told, "cut": cut, "answer_max": max(answered), "answers_cut": float((np.array(answered) > limits).mean())}

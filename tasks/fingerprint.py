@@ -12,7 +12,9 @@ from workbench.contracts import SPLITS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-INTEGERS = frozenset({"label", "max_new_tokens"})  # the columns that are not text
+INTEGERS = frozenset({"label", "max_new_tokens"})
+NUMBERS = frozenset({"value", "centre", "spread"})
+LISTS = frozenset({"labels", "tags"})  # of integers; all other columns are text
 
 
 def fingerprint(kind: str, labels: Sequence[str], tables: Mapping[str, pa.Table]) -> str:
@@ -29,6 +31,14 @@ def fingerprint(kind: str, labels: Sequence[str], tables: Mapping[str, pa.Table]
             told.update(f"{split} {column} {table.num_rows}\n".encode())
             if column in INTEGERS:
                 told.update(table[column].to_numpy().astype("<i8").tobytes())
+                continue
+            if column in NUMBERS:
+                told.update(table[column].to_numpy().astype("<f8").tobytes())
+                continue
+            if column in LISTS:
+                lists = table[column].to_pylist()
+                told.update(np.array([len(value) for value in lists], dtype="<i8").tobytes())
+                told.update(np.array([one for value in lists for one in value], dtype="<i8").tobytes())
                 continue
             values = [value.encode() for value in table[column].to_pylist()]
             told.update(np.array([len(value) for value in values], dtype="<i8").tobytes())

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks import cutting, labels, normalise
+from tasks import cutting, labels, normalise, several, values
 from tasks.answers import judged
 from tasks.cache import Content, cached, dataset, table_of
-from tasks.fingerprint import fingerprint
+from tasks.fingerprint import LISTS, fingerprint
 from tasks.sources import SOURCES
 from tasks.spec import TaskSpec
 from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, suggest
+from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,10 @@ def load(spec: TaskSpec) -> Task:
         return _made(spec, source.read(spec.source_settings, spec.folder))
 
     content = make() if identity is None else cached(_key(spec, identity), make)
-    splits = {split: dataset(table, f"{content.fingerprint} {split}") for split, table in content.tables.items()}
+    splits = {
+        split: dataset(table, f"{content.fingerprint} {split}", content.labels)
+        for split, table in content.tables.items()
+    }
     origin = f"{spec.origin}{f' ({content.empty} rows without a text left out)' if content.empty else ''}"
     file = spec.file
     return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, origin, file.license)
@@ -62,6 +66,8 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     rows = {split: rows[split] for split in SPLITS if split in rows}
     _require_examples(spec, rows, names)
     _require_ids(spec, rows)
+    if "value" in rows["train"]:
+        rows = values.scaled(spec, rows)
     content = {split: table_of(frame) for split, frame in rows.items()}
     empty = sum(one.empty for one in given.values())
     return Content(names, fingerprint(spec.file.kind, names, content), empty, content)
@@ -70,9 +76,15 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
 def _decoded(
     spec: TaskSpec, chosen: Mapping[str, str], frames: Mapping[str, pd.DataFrame]
 ) -> tuple[tuple[str, ...], dict[str, pd.DataFrame]]:
-    """Return the label names (none where answers are free) and the rows, with indices for labels, or the metric."""
-    if spec.file.columns.answer:
+    """Return the label names (none for words and numbers) and the rows, with indices for labels."""
+    target = KINDS.get(spec.file.kind).target
+    if target == "answer":
         return (), {split: judged(spec, frame) for split, frame in frames.items()}
+    if target == "value":
+        return (), dict(frames)
+    if target in LISTS:
+        names, named = labels.label_names(spec, frames["train"][target].explode().dropna().astype("str"))
+        return names, {split: several.decode(spec, split, frame, names, named) for split, frame in frames.items()}
     names, named = labels.label_names(spec, frames["train"]["label"])
     return names, {split: labels.decode(spec, chosen[split], frame, names, named) for split, frame in frames.items()}
 
@@ -116,7 +128,8 @@ def _require_examples(spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: t
             )
     if not names:
         return
-    counts = {int(index): count for index, count in Counter(rows["train"]["label"]).most_common()}
+    given = rows["train"][KINDS.get(spec.file.kind).target].explode().dropna()
+    counts = {int(index): count for index, count in Counter(given).most_common()}
     if missing := [name for index, name in enumerate(names) if index not in counts]:
         have = ", ".join(f"{names[index]} {count}" for index, count in counts.items())
         raise DataError(

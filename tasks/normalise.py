@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks import several, values
 from tasks.answers import free_answers
 from tasks.labels import raw_labels
 from tasks.spec import TaskSpec, raw
 from workbench.errors import DataError, suggest
+from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +26,9 @@ class Rows:
     """One split of the source in the form that every task has.
 
     Attributes:
-        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only), and ``label`` (str, a raw value) or, where
-            answers are free text, ``answer`` (str).
+        frame: ``id`` (str), ``text`` (str), ``text_pair`` (str, pairs only), and what is right, under the name that
+            the kind has for it: ``label`` (str, a raw value), ``labels`` or ``tags`` (lists of such), ``value`` (float)
+            or ``answer`` (str).
         empty: how many rows were dropped for want of a text.
     """
 
@@ -41,8 +45,9 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     import pandas as pd
 
     columns = spec.file.columns
-    target = columns.answer or columns.label
-    wanted = [*columns.texts, target, *spec.file.where]
+    kind = KINDS.get(spec.file.kind)
+    target = [columns.answer] if columns.answer else columns.labels
+    wanted = [*columns.texts, *target, *spec.file.where]
     wanted += [name for name in (columns.text_pair, columns.id) if name]
     _require(spec, split, list(table.columns) if _is_frame(table) else list(table.column_names))
     frame = frame_of(table, list(dict.fromkeys(wanted)))
@@ -50,18 +55,32 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     for column, value in spec.file.where.items():
         frame = frame[_holds(spec, split, frame[column], column, value)]
     data: dict[str, Any] = {"id": frame[columns.id].map(raw) if columns.id else frame["\0id"]}
-    data["text"] = _joined([_text(spec, split, frame[name], name, "text") for name in columns.texts])
+    texts = [_words(frame[name]) if kind.target == "tags" else frame[name] for name in columns.texts]
+    data["text"] = _joined([_text(spec, split, text, str(text.name), "text") for text in texts])
     if columns.text_pair:
         data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
-    data["target"] = frame[target]
+    data["target"] = frame[target[0]] if isinstance(columns.label, str) else several.columns_set(spec, split, frame)
     rows = pd.DataFrame(data)
     filled = rows["text"].str.strip() != ""
     if columns.text_pair:
         filled &= rows["text_pair"].str.strip() != ""
     kept = rows[filled].reset_index(drop=True)
-    decoded = free_answers(spec, split, kept) if columns.answer else raw_labels(spec, split, kept)
-    name = "answer" if columns.answer else "label"
-    return Rows(kept.drop(columns="target").assign(**{name: decoded}), int((~filled).sum()))
+    decoded = _READERS[kind.target](spec, split, kept)
+    return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()))
+
+
+_READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] = {
+    "label": raw_labels,
+    "labels": several.raw_sets,
+    "tags": several.raw_tags,
+    "value": values.numbers,
+    "answer": free_answers,
+}
+
+
+def _words(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return texts of which some are lists of words as texts, words parted by a space."""
+    return texts.map(lambda text: " ".join(text) if several.is_list(text) else text)
 
 
 def _is_frame(table: Table) -> bool:
@@ -76,8 +95,11 @@ def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
     columns = columns or table.column_names
     frame = table.select_columns(columns).to_pandas()
     for name in columns:
-        if declared := getattr(table.features[name], "names", None):
+        feature = table.features[name]
+        if declared := getattr(feature, "names", None):
             frame[name] = frame[name].map(dict(enumerate(declared)))
+        elif declared := getattr(getattr(feature, "feature", None), "names", None):
+            frame[name] = frame[name].map(lambda places, names=declared: [names[place] for place in places])
     return frame
 
 
@@ -85,7 +107,7 @@ def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:
     columns = spec.file.columns
     wanted = [(("columns", "text"), name) for name in columns.texts]
     part = "answer" if columns.answer else "label"
-    wanted += [(("columns", part), getattr(columns, part))]
+    wanted += [(("columns", part), name) for name in ([columns.answer] if columns.answer else columns.labels)]
     wanted += [(("columns", key), name) for key in ("text_pair", "id") if (name := getattr(columns, key))]
     wanted += [(("where", name), name) for name in spec.file.where]
     for key, name in wanted:

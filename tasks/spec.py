@@ -21,6 +21,19 @@ A task whose answers are free text names a column with the right answers instead
     metric: numeric-match                    # or exact-match (the default), rouge-l
     max_new_tokens: 8                        # how long an answer may be, its end token included; 32 if left out
 
+The other kinds, each by what differs::
+
+    kind: seq2seq                            # as causal-lm, for an encoder-decoder such as a T5
+    kind: multilabel                         # any number of labels for a text
+    columns: {text: body, label: topics}     # a list, or a string parted at `separator` (a comma if left out)
+    columns: {text: body, label: [war, art]} # or several columns of 1 and 0, each called as its label
+    kind: regression                         # a number for a text or a pair
+    columns: {text: a, text_pair: b, label: similarity}
+    kind: token-classification               # a tag for each word; BIO tags are scored by whole entities
+    columns: {text: tokens, label: ner_tags} # both lists, or strings parted at white space
+
+``other_labels: drop`` leaves an unlisted label out of its set, and a text with an unlisted tag altogether.
+
 ``exact-match``: equal but for case and white space. ``numeric-match``: the last number of the text is the answer's.
 ``rouge-l``: F-measure of the longest common subsequence of words.
 
@@ -48,6 +61,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tasks.sources import SOURCES
+from workbench.contracts import GENERATED
 from workbench.errors import Problem, SettingsError, suggest
 from workbench.kinds import KINDS
 from workbench.settings import Document, Settings
@@ -74,7 +88,12 @@ class Columns(Settings):
 
     text: str | list[str] = Field(description="the text; several columns are joined with a space")
     text_pair: str | None = Field(None, description="the second text, for pairs")
-    label: str = "label"
+    label: str | list[str] = Field(
+        "label", description="the label; of a multilabel task also several columns of 1 and 0"
+    )
+    separator: str | None = Field(
+        None, min_length=1, description="parts the labels that stand in one string (multilabel)"
+    )
     answer: str | None = Field(None, description="the right answer in words, for kinds that generate; then no label")
     id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
 
@@ -82,6 +101,11 @@ class Columns(Settings):
     def texts(self) -> list[str]:
         """The columns that make the text."""
         return [self.text] if isinstance(self.text, str) else self.text
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns that make the label."""
+        return [self.label] if isinstance(self.label, str) else self.label
 
     @model_validator(mode="after")
     def _label_or_answer(self) -> Self:
@@ -161,16 +185,27 @@ class TaskFile(Settings):
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> Self:
-        free = self.columns.answer is not None
-        if self.kind == "causal-lm" and not free:
-            raise ValueError("a causal-lm task needs `columns.answer`, the column with the right answers")
-        if self.kind == "classification" and free:
-            raise ValueError("`columns.answer` belongs to `kind: causal-lm`; a classification task has a label")
-        other = ("labels", "other_labels") if free else ("metric", "max_new_tokens")
-        if given := [name for name in other if name in self.model_fields_set]:
-            why = "has no labels" if free else "has labels"
-            raise ValueError(f"{' and '.join(given)} mean nothing here: the task {why}")
+        free, columns = self.columns.answer is not None, self.columns
+        if self.kind in GENERATED and not free:
+            raise ValueError(f"a {self.kind} task needs `columns.answer`, the column with the right answers")
+        if self.kind not in GENERATED and free:
+            raise ValueError(f"`columns.answer` belongs to `kind: causal-lm`; a {self.kind} task has a label")
+        if self.kind != "multilabel" and (
+            not isinstance(columns.label, str) or "separator" in columns.model_fields_set
+        ):
+            raise ValueError(f"several `label` columns, and `separator`, belong to `kind: multilabel`, not {self.kind}")
+        if self.kind == "token-classification" and (columns.text_pair or len(columns.texts) > 1):
+            raise ValueError("a token-classification task has one text column, whose words are tagged")
+        self._require_no_foreign_keys()
         return self
+
+    def _require_no_foreign_keys(self) -> None:
+        numeric = self.kind == "regression"
+        other: tuple[str, ...] = () if self.kind in GENERATED else ("metric", "max_new_tokens")
+        other += ("labels", "other_labels") if self.kind in GENERATED or numeric else ()
+        if given := [name for name in other if name in self.model_fields_set]:
+            why = "has no labels" if self.kind in GENERATED else "has numbers" if numeric else "has labels"
+            raise ValueError(f"{' and '.join(given)} mean nothing here: the task {why}")
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ def split_into_stream(task: Task, classes_per_task: int, seed: int) -> tuple[Tas
     """
     import numpy as np
 
+    if task.labels and task.kind != "classification":
+        raise InputError(f"{task.name!r} is a {task.kind} task: only the classes of a classification can be dealt out")
     total = len(task.labels)
     if classes_per_task < 2 or total % classes_per_task or total <= classes_per_task:
         fitting = [str(size) for size in range(2, total) if total % size == 0]

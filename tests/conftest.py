@@ -144,6 +144,43 @@ def copying() -> Task:
     return Task("copying", "causal-lm", (), splits, "fingerprint of copying", "made in tests", "CC0-1.0")
 
 
+def toy(kind: str, train: int = 48) -> Task:
+    """Return a task of this kind that a tiny model learns from single words; all are about the animals in a text."""
+    import random
+
+    from datasets import ClassLabel, Features, List
+
+    if kind == "classification":
+        return make_task("animals", SUBJECTS, FRUITS, train)
+    generator = random.Random(f"toy {kind}")
+    tags = ("O", "B-ANIMAL", "I-ANIMAL")
+
+    def rows(split: str, count: int) -> Dataset:
+        nouns = [[SUBJECTS, FRUITS, [*FILLERS]][index % 3] for index in range(count)]
+        picked = [generator.choice(each) for each in nouns]
+        texts = [f"{generator.choice(FILLERS)} {noun} {generator.choice(FILLERS)}" for noun in picked]
+        columns = {"id": [f"{split}-{i}" for i in range(count)], "text": texts}
+        kinds = [(noun in SUBJECTS, noun in FRUITS) for noun in picked]
+        if kind == "multilabel":
+            columns["labels"] = [[place for place, given in enumerate(each) if given] for each in kinds]
+        elif kind == "regression":
+            columns["value"] = [3.0 + animal - fruit for animal, fruit in kinds]
+            columns |= {"centre": [0.0] * count, "spread": [1.0] * count}
+        elif kind == "token-classification":
+            columns["tags"] = [[0, int(animal), 0] for animal, _ in kinds]
+        else:
+            columns["answer"] = ["cat" if animal else "apple" for animal, _ in kinds]
+            columns |= {"metric": ["exact-match"] * count, "max_new_tokens": [3] * count}
+        found = Dataset.from_dict(columns)
+        if kind == "token-classification":
+            return found.cast(Features({**found.features, "tags": List(ClassLabel(names=list(tags)))}))
+        return found
+
+    named = {"multilabel": ("animal", "fruit"), "token-classification": tags}.get(kind, ())
+    splits = {"train": rows("train", train), "validation": rows("validation", 12), "test": rows("test", 12)}
+    return Task(f"toy-{kind}", kind, named, splits, f"fingerprint of toy {kind}", "made in tests", "CC0-1.0")
+
+
 @pytest.fixture
 def budget() -> Budget:
     """Enough for the tiny task, in fp32 so that numbers do not hang on the processor."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, Features, List, Value
 
 from experiments.strategies import STRATEGIES
 from tests import closed_forms
+from tests.conftest import toy
 from tests.stages import context_for, walk
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone, fingerprint, open_backbone
-from workbench.contracts import Silent, Task
+from workbench.contracts import GENERATED, Silent, Task
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.kinds import KINDS
-from workbench.kinds.causal_lm import Answer
+from workbench.kinds._free_text import Answer
+from workbench.kinds.token_classification import Tagged
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget, MethodSettings
@@ -43,47 +46,64 @@ def adaptation_for(method: str, backbone: Backbone, learning_rate: float = 1e-2)
     return Adaptation(backbone, method, settings, "fp32")
 
 
+@pytest.fixture(scope="session")
+def toys() -> Callable[[str], Task]:
+    return cache(toy)
+
+
 def possible(adaptation: Adaptation, kind: str) -> Adaptation:
-    """Return the adaptation; where its method cannot work, make sure that it says so before anything is loaded."""
-    objection = adaptation.card.objection(adaptation.settings, adaptation.backbone.config, kind)
-    if objection:
-        with pytest.raises(InputError, match="These can: "):
-            adaptation.fresh(kind, 2, seed=0)
-        pytest.skip(objection)
+    """Return the adaptation; where kind or method cannot work, make sure that it says so before anything is loaded."""
+    config = adaptation.backbone.config
+    for objection, hint in (
+        (KINDS.get(kind).objection(config), "It can: "),
+        (adaptation.card.objection(adaptation.settings, config, kind), "These can: "),
+    ):
+        if objection:
+            with pytest.raises(InputError, match=hint):
+                adaptation.fresh(kind, 2, seed=0)
+            pytest.skip(objection)
     return adaptation
 
 
+@pytest.mark.parametrize("kind", KINDS.names())
 @pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_learns_and_comes_back_bit_for_bit(
-    method: str, any_backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
+    method: str, kind: str, any_backbone: Backbone, toys: Callable[[str], Task], tmp_path: Path
 ) -> None:
-    adaptation = possible(adaptation_for(method, any_backbone), "classification")
-    model = adaptation.fresh("classification", 2, seed=0)
+    rate = 2e-3 if METHODS.get(method).trains_backbone else 1e-2
+    adaptation, task = possible(adaptation_for(method, any_backbone, rate), kind), toys(kind)
+    budget, labels = Budget(epochs=2, batch_size=8, max_length=12, precision="fp32"), len(task.labels)
+    model = adaptation.fresh(kind, labels, seed=0)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    buffers = {name: buffer.clone() for name, buffer in model.head.named_buffers()}
     trainable = set(model.trainable())
 
     record = fit(model, task, adaptation, budget, 0, Silent(), "test")
 
     assert record.epochs[-1].train_loss < record.epochs[0].train_loss
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert changed, "something was learned"
     assert changed <= trainable, "a parameter was changed that the method does not declare"
-    assert {"head.weight", "head.bias"} <= changed
-    architecture = any_backbone.config.model_type
-    if method == "full":
-        assert record.trainable_parameters == sum(parameter.numel() for parameter in model.parameters())
-    else:
-        shape = closed_forms.SHAPES[architecture]
-        assert record.trainable_parameters == closed_forms.body(method, shape) + closed_forms.head(2, shape)
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in model.head.named_buffers())
+    shape, own = closed_forms.SHAPES[any_backbone.config.model_type], kind not in GENERATED
+    assert ({"head.weight", "head.bias"} <= changed) == own
+    outputs = 1 if kind == "regression" else labels
+    whole = sum(parameter.numel() for parameter in model.body.parameters())
+    body = whole if method == "full" else closed_forms.body(method, shape)
+    assert record.trainable_parameters == body + (closed_forms.head(outputs, shape) if own else 0)
 
     adaptation.library.save(model.body, tmp_path)
     save_head(model.head, tmp_path / HEAD_FILE)
+    assert (tmp_path / HEAD_FILE).exists() == own, "a head of the backbone's own is not stored"
     assert not list(tmp_path.glob("*.bin")), "weights are stored as safetensors only"
-    head = adaptation.stored_head(tmp_path / HEAD_FILE, "classification", 2)
-    again = adaptation.load(tmp_path, head, "classification")
-    first, second = (
-        evaluate(one, task.splits["test"], 2, any_backbone.tokenizer, budget.max_length) for one in (model, again)
+    head = adaptation.stored_head(tmp_path / HEAD_FILE, kind, labels)
+    again, fresh = adaptation.load(tmp_path, head, kind), adaptation.fresh(kind, labels, seed=0)
+    first, second, untrained = (
+        evaluate(one, task.splits["test"], labels, any_backbone.tokenizer, budget.max_length).logits_sha256
+        for one in (model, again, fresh)
     )
-    assert first.logits_sha256 == second.logits_sha256
+    assert first == second
+    assert first != untrained
     assert set(again.trainable()) == trainable, "a reloaded model goes on training the same parameters"
 
     bare = adaptation.library.detach(model.body)
@@ -107,82 +127,82 @@ def logits(rows: Dataset, right: bool) -> Any:
     return np.eye(2, dtype=np.float32)[np.array(rows["label"][:])] * 9 * sign
 
 
+def decisions(rows: Dataset, right: bool) -> Any:
+    wanted = np.zeros((len(rows), 2), dtype=np.float32)
+    for row, labels in zip(wanted, rows["labels"][:], strict=True):
+        row[labels] = 1
+    return (wanted - 0.5) * (9 if right else -9)
+
+
+def values(rows: Dataset, right: bool) -> Any:
+    return np.array(rows["value"][:]) + (0 if right else 9)
+
+
+def tags(rows: Dataset, right: bool) -> Any:
+    sign = 9 if right else -9
+    return [Tagged(("one", "two"), np.eye(2, dtype=np.float32)[each] * sign) for each in rows["tags"][:]]
+
+
 def texts(rows: Dataset, right: bool) -> Any:
     tokens, likelihoods = np.array([7, 3]), np.array([-0.5, -0.1], dtype=np.float32)
     return [Answer(answer if right else "nothing", tokens, likelihoods, likelihoods) for answer in rows["answer"][:]]
 
 
-# kind: rows of train and test by their right answers, what a model answers to rows, the labels
-JUDGED: dict[str, tuple[Callable[[list[int]], Dataset], Callable[[Dataset, bool], Any], tuple[str, ...]]] = {
-    "classification": (
-        lambda right: Dataset.from_dict({"id": [str(i) for i in range(len(right))], "label": right}),
-        logits,
+def told(right: list[int], **columns: list[Any]) -> Dataset:
+    return Dataset.from_dict({"id": [str(i) for i in range(len(right))], **columns})
+
+
+def scaled(right: list[int]) -> Dataset:
+    count = len(right)
+    return told(right, value=[float(one) for one in right], centre=[0.0] * count, spread=[1.0] * count)
+
+
+def tagged(right: list[int]) -> Dataset:
+    features = Features({"id": Value("string"), "tags": List(ClassLabel(names=["DET", "NOUN"]))})
+    return told(right, tags=[[0, one] for one in right]).cast(features)
+
+
+def words(right: list[int]) -> Dataset:
+    return told(right, answer=[f"{one} words" for one in right])
+
+
+# kind: rows by their right answers, what a model answers to rows, the labels, and what the most frequent answer of
+# 1, 1, 0 scores on 1, 0, 0, 0
+JUDGED: dict[str, tuple[Callable[[list[int]], Dataset], Callable[[Dataset, bool], Any], tuple[str, ...], float]] = {
+    "classification": (lambda right: told(right, label=right), logits, ("a", "b"), 1 / 4),
+    "multilabel": (
+        lambda right: told(right, labels=[[one] for one in right]),
+        decisions,
         ("a", "b"),
+        2 * 1 / (4 + 4),  # one hit; four given, four wanted
     ),
-    "causal-lm": (
-        lambda right: Dataset.from_dict(
-            {"id": [str(i) for i in range(len(right))], "answer": [f"{one} words" for one in right]}
-        ),
-        texts,
-        (),
-    ),
+    "regression": (scaled, values, (), 1 - ((1 / 3) ** 2 + 3 * (2 / 3) ** 2) / 4 / (3 / 16)),  # 1 − MSE ÷ variance
+    "token-classification": (tagged, tags, ("DET", "NOUN"), 7 / 8),
+    "causal-lm": (words, texts, (), 1 / 4),
+    "seq2seq": (words, texts, (), 1 / 4),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS.names())
 def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
-    entry, (rows_of, answers, labels) = KINDS.get(kind), JUDGED[kind]
+    entry, (rows_of, answers, labels, constant) = KINDS.get(kind), JUDGED[kind]
     rows = rows_of([1, 0, 0, 0])
     for right in (True, False):
         outcomes = entry.outcomes(rows, answers(rows, right))
-        assert entry.scores(outcomes, len(labels))[entry.metric] == float(right)
+        score = entry.scores(outcomes, len(labels))[entry.metric]
+        assert score == 1.0 if right else score <= 0.0
         assert outcomes["correct"].tolist() == [right] * 4
         assert {"id", "prediction", "confidence", "log_likelihood"} <= set(outcomes.columns)
-        assert outcomes["confidence"].between(0, 1).all()
+        assert outcomes["confidence"].dropna().between(0, 1).all()
+        if "score" in outcomes:
+            assert outcomes["score"].mean() == score, "what a bootstrap over examples compares"
     assert entry.digest(answers(rows, True)) == entry.digest(answers(rows, True))
     assert entry.digest(answers(rows, True)) != entry.digest(answers(rows_of([0, 1]), True))
     said = entry.say(answers(rows, True), labels)
-    assert all(isinstance(answer, str) and 0 <= confidence <= 1 for answer, confidence in said)
-    assert entry.majority(rows_of([1, 1, 0]), rows) == 0.25
+    assert all(isinstance(answer, str) and (sure is None or 0 <= sure <= 1) for answer, sure in said)
+    assert entry.target in rows.column_names
+    assert entry.majority(rows_of([1, 1, 0]), rows) == pytest.approx(constant)
     assert "{{ opening }}" in entry.usage
-
-
-@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
-def test_method_learns_to_answer_and_comes_back_bit_for_bit(
-    method: str, llama: Path, copying: Task, budget: Budget, tmp_path: Path
-) -> None:
-    backbone, budget = open_backbone(str(llama)), budget.model_copy(update={"max_length": 32})
-    adaptation = possible(adaptation_for(method, backbone), "causal-lm")
-    model = adaptation.fresh("causal-lm", 0, seed=0)
-    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    output = model.head.get_buffer("weight").clone()
-    trainable = set(model.trainable())
-
-    record = fit(model, copying, adaptation, budget, 0, Silent(), "test")
-
-    if trainable:
-        assert record.epochs[-1].train_loss < record.epochs[0].train_loss
-    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
-    assert changed <= trainable
-    assert torch.equal(model.head.get_buffer("weight"), output), "the output layer stays the backbone's own"
-    whole = sum(parameter.numel() for parameter in model.body.parameters())
-    closed_form = whole if method == "full" else closed_forms.body(method, closed_forms.SHAPES["llama"])
-    assert record.trainable_parameters == closed_form
-
-    adaptation.library.save(model.body, tmp_path)
-    save_head(model.head, tmp_path / HEAD_FILE)
-    assert not (tmp_path / HEAD_FILE).exists()
-    head = adaptation.stored_head(tmp_path / HEAD_FILE, "causal-lm", 0)
-    again = adaptation.load(tmp_path, head, "causal-lm")
-    first, second = (
-        evaluate(one, copying.splits["test"], 0, backbone.tokenizer, budget.max_length) for one in (model, again)
-    )
-    assert first.logits_sha256 == second.logits_sha256
-    assert set(again.trainable()) == trainable
-    fresh = evaluate(
-        adaptation.fresh("causal-lm", 0, seed=0), copying.splits["test"], 0, backbone.tokenizer, budget.max_length
-    )
-    assert fresh.logits_sha256 != first.logits_sha256
 
 
 @pytest.mark.parametrize("method", [*trained_methods(), *MIXED])

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from workbench import quantisation
 from workbench.backbone import fingerprint
-from workbench.kinds import KINDS
+from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
 from workbench.model import TaskModel
@@ -61,9 +61,10 @@ class Adaptation:
         return self._model(body, self.fresh_head(kind, labels, seed), kind)
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
-        """Raise InputError where the method cannot work on this backbone for this kind of task."""
-        bits = self.backbone.quantization
-        require_possible(self.method, self.settings, self.backbone.config, kind, where, bits)
+        """Raise InputError where the backbone cannot answer this kind of task, or the method cannot work on it."""
+        config = self.backbone.config
+        require_answerable(kind, config, where)
+        require_possible(self.method, self.settings, config, kind, where, self.backbone.quantization)
 
     def fresh_head(self, kind: str, labels: int, seed: int) -> nn.Module:
         """Return a new head; the same ``seed`` gives the same head whatever the method is."""

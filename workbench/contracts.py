@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.settings import Budget, MethodSettings
 
 SPLITS = ("train", "validation", "test")
+GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,12 @@ class Task:
         kind: the name of a task kind (``classification``).
         labels: label names; a label in the data is an index into them. Empty where answers are free text.
         splits: ``train``, ``validation`` and ``test``. Each has the columns ``id`` (str, unique in the task), ``text``
-            (str), ``text_pair`` (str, pairs only) and ``label`` (int). Where answers are free text there is, instead of
-            a label, ``answer`` (str), ``metric`` (str: how an answer is judged) and ``max_new_tokens`` (int: how long
-            one may be); they stand in each row, so that rows of several tasks can be mixed.
+            (str), ``text_pair`` (str, pairs only) and, called as the kind's ``target`` says, what is right: ``label``
+            (int), ``labels`` (list of int, sorted), ``tags`` (list of int, one a word of ``text``, a class label
+            feature that knows the names), ``value`` (float), or ``answer`` (str). A row brings along what its answer is
+            read with, so that rows of several tasks can be mixed: an answer its ``metric`` (str: how it is judged) and
+            ``max_new_tokens`` (int: how long one may be), a value the ``centre`` and ``spread`` (float: mean and
+            standard deviation of the training values).
         fingerprint: SHA-256 over kind, labels and every row.
         origin: where the data come from, for people.
         license: the licence of the data, where known.
@@ -63,18 +67,32 @@ class Task:
         rows = self.splits["train"]
         return int(rows["max_new_tokens"][0]) if "max_new_tokens" in rows.column_names else None
 
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """Mean and standard deviation of the training values; None where answers are no numbers."""
+        rows = self.splits["train"]
+        return (float(rows["centre"][0]), float(rows["spread"][0])) if "centre" in rows.column_names else None
+
 
 class Kind(Protocol):
     """What differs between kinds of task: columns, head, what it reads, loss, how an answer is made and judged.
 
     Attributes:
         metric: the name of the main score, an entry of what :meth:`scores` returns.
+        target: the column of a row that holds what is right (``label``, ``labels``, ``tags``, ``value``, ``answer``).
         usage: a Jinja template of the program in an adapter's README that answers without this package; see
             :mod:`workbench.card` for the names that it may use.
     """
 
     metric: str
+    target: str
     usage: str
+
+    def objection(self, config: PretrainedConfig) -> str | None:
+        """Return why a backbone cannot answer, as what would follow its name ("is no …"); None where it can.
+
+        It reads the config alone, so that it can speak before weights are fetched.
+        """
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
         """Return a fresh head: what :meth:`read` gives (…, hidden_size) → logits.
@@ -110,13 +128,18 @@ class Kind(Protocol):
         """Return one row per example: id, prediction, correct, confidence, log_likelihood, and what the kind adds.
 
         ``log_likelihood`` is that of the right answer. Where ``correct`` is not the whole score, ``score`` tells it.
+        A main score that is the mean of either is compared by a paired bootstrap over examples.
         """
 
     def scores(self, outcomes: pd.DataFrame, task_labels: int) -> dict[str, float]:
-        """Return named scores in [0, 1]; ``metric`` names the main one."""
+        """Return named scores, higher is better; ``metric`` names the main one.
 
-    def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float]]:
-        """Return each answer in words, and the model's confidence in it, in [0, 1]."""
+        They lie in [0, 1], but for those of a regression: correlations and explained variance may be negative, and
+        errors, where lower is better, have the unit of the values.
+        """
+
+    def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float | None]]:
+        """Return each answer in words, and the model's confidence in it, in [0, 1]; None where it tells none."""
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer."""

@@ -217,7 +217,7 @@ def paired_bootstrap(
     drawing indices, at a cost that does not grow with the number of examples.
 
     Args:
-        first: for each task an array (n_j,) of outcomes in [0, 1], the mean over seeds of correct (1) or not (0).
+        first: for each task an array (n_j,) of examples' scores, the mean over seeds (of correct, 1, or not, 0).
         second: the same examples in the same order.
         seed: seeds the draws; equal input gives equal bounds.
         resamples: number of draws.

@@ -1,4 +1,4 @@
-"""A causal language model around an adapted backbone: its own output layer, frozen, and greedy generation."""
+"""A language model around an adapted backbone: its own output layer, frozen, and greedy generation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,23 @@ from torch import Tensor, nn
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
     from workbench.backbone import Backbone
     from workbench.model import TaskModel
 
 PROBE = [[1, 2, 3]]  # token ids
+
+
+def is_causal(config: PretrainedConfig) -> bool:
+    """Return whether a checkpoint says that it is a causal language model."""
+    return any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in config.architectures or [])
+
+
+def is_seq2seq(config: PretrainedConfig) -> bool:
+    """Return whether a checkpoint says that it is an encoder-decoder that generates text."""
+    generates = any(name.endswith("ForConditionalGeneration") for name in config.architectures or [])
+    return bool(config.is_encoder_decoder) and generates
 
 
 class OutputLayer(nn.Module):
@@ -25,33 +38,34 @@ class OutputLayer(nn.Module):
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Take over weight (vocabulary, hidden_size) and bias (vocabulary,); neither is copied."""
+    def __init__(self, weight: Tensor, bias: Tensor | None, scale: float = 1.0) -> None:
+        """Take over weight (vocabulary, hidden_size) and bias (vocabulary,); neither is copied.
+
+        ``scale`` multiplies the states first. A T5 whose output layer is its embeddings was trained with
+        hidden_size^-0.5 (Raffel et al. 2020, arXiv:1910.10683; as mesh-tensorflow does).
+        """
         super().__init__()
+        self.scale = scale
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("bias", bias, persistent=False)
 
     def forward(self, states: Tensor) -> Tensor:
         """Return logits (…, vocabulary) of states (…, hidden_size)."""
         with torch.autocast(states.device.type, enabled=False):
-            return nn.functional.linear(states.float(), self.weight, self.bias)
+            return nn.functional.linear(states.float() * self.scale, self.weight, self.bias)
 
 
 def output_layer(backbone: Backbone) -> OutputLayer:
-    """Return the output layer that a causal language model was pretrained with (often its embeddings).
+    """Return the output layer that a language model was pretrained with (often its embeddings).
 
     Raises:
-        InputError: the backbone is none, has no such layer, or computes its logits in another way.
+        InputError: the backbone has no such layer, or computes its logits in another way.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    names = backbone.config.architectures or []
-    if not any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in names):
-        raise InputError(
-            f"{backbone.name!r} ({', '.join(names) or backbone.config.model_type}) is not a causal language model",
-            hint="A causal-lm task needs one, for example --backbone smollm2.",
-        )
-    lm, told = AutoModelForCausalLM.from_pretrained(
+    two_halves = is_seq2seq(backbone.config)
+    loader: Any = AutoModelForSeq2SeqLM if two_halves else AutoModelForCausalLM
+    lm, told = loader.from_pretrained(
         backbone.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
     )
     layer = lm.get_output_embeddings()
@@ -59,17 +73,25 @@ def output_layer(backbone: Backbone) -> OutputLayer:
         missing = ", ".join(sorted(told["missing_keys"])) or "an output layer"
         raise InputError(f"the weights of {backbone.name!r} lack {missing}", where=str(backbone.folder))
     bias = getattr(layer, "bias", None)
-    own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach())
+    own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
     ids = torch.tensor(PROBE)
+    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if two_halves else {})}
     with torch.inference_mode():
-        wanted = lm.eval()(input_ids=ids).logits
-        found = own(lm.base_model(input_ids=ids).last_hidden_state)
+        wanted = lm.eval()(**inputs).logits
+        body = backbone.load() if two_halves else lm.base_model  # a T5's layers do not stand in a model of their own
+        found = own(body(**inputs).last_hidden_state)
     if not torch.allclose(found, wanted, rtol=1e-4, atol=1e-4):
         raise InputError(
             f"{backbone.name!r} computes its logits otherwise than by a linear layer on its last states",
-            hint="Such an architecture (scaled or capped logits) is not supported for causal-lm tasks.",
+            hint="Such an architecture (scaled or capped logits) is not supported where answers are generated.",
         )
     return own
+
+
+def _scale(config: PretrainedConfig) -> float:
+    """Return what the states are multiplied by on their way to the output layer."""
+    tied_t5 = config.model_type in {"t5", "mt5", "umt5"} and config.tie_word_embeddings
+    return float(config.hidden_size**-0.5) if tied_t5 else 1.0
 
 
 def language_model(model: TaskModel) -> Any:
@@ -140,3 +162,40 @@ def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[s
         "inputs_embeds": torch.cat([before, lm.get_input_embeddings()(ids)], dim=1),
         "attention_mask": torch.cat([mask.new_ones(before.shape[:2]), mask], dim=1),
     }
+
+
+def decode(model: TaskModel, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int) -> tuple[Tensor, Tensor]:
+    """Return what an encoder-decoder answers, as :func:`generate` does for a causal language model.
+
+    The text is encoded once, and each new token is read with the states of those before it in a cache. The adapted body
+    itself is called at every step, so that whatever a method does to a forward pass it does here.
+
+    Args:
+        model: its body is an encoder-decoder, its head the output layer.
+        ids: texts (batch, tokens).
+        mask: 1 where there is no padding (batch, tokens).
+        limit: at most so many new tokens.
+        end: the token that ends an answer.
+        pad: what stands after it, in answers that end early.
+    """
+    from transformers.modeling_outputs import BaseModelOutput
+
+    body: Any = model.body
+    last = torch.full_like(ids[:, :1], body.config.decoder_start_token_id)  # (batch, 1)
+    tokens, likelihoods, ended = [], [], torch.zeros_like(last, dtype=torch.bool)
+    read: dict[str, Any] = {"input_ids": ids}
+    for _ in range(limit):
+        with model.autocast(ids.device.type):
+            found = body(attention_mask=mask, decoder_input_ids=last, use_cache=True, **read)
+        read = {
+            "encoder_outputs": BaseModelOutput(last_hidden_state=found.encoder_last_hidden_state),
+            "past_key_values": found.past_key_values,
+        }
+        told, last = model.head(found.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)
+        last = last.masked_fill(ended, pad)
+        ended = ended | (last == end)
+        tokens.append(last)
+        likelihoods.append(told)
+        if bool(ended.all()):
+            break
+    return torch.cat(tokens, dim=1), torch.cat(likelihoods, dim=1)

@@ -73,12 +73,16 @@ class TaskModel(nn.Module):
         An encoder-decoder reads the text with both halves (Lewis et al. 2020, arXiv:1910.13461, fig. 3): the states are
         the decoder's, which is given the text one place later, or the ``decoder_input_ids`` among ``inputs``.
         """
-        config: Any = getattr(self.body, "config", None)
-        if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" not in inputs:
-            inputs["decoder_input_ids"] = shifted(inputs["input_ids"], config.decoder_start_token_id)
         with self.autocast(attention_mask.device.type):
-            found: Tensor = self.body(attention_mask=attention_mask, **inputs).last_hidden_state
+            found: Tensor = self.body(attention_mask=attention_mask, **self.complete(inputs)).last_hidden_state
         return found.float()
+
+    def complete(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return what the body reads of ``inputs``: for an encoder-decoder also what its decoder is given."""
+        config: Any = getattr(self.body, "config", None)
+        if not getattr(config, "is_encoder_decoder", False) or "decoder_input_ids" in inputs:
+            return inputs
+        return {**inputs, "decoder_input_ids": shifted(inputs["input_ids"], config.decoder_start_token_id)}
 
     def features(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """Return one feature vector for each text: (batch, tokens) → (batch, hidden_size)."""

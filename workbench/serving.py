@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.store import StoredAdapter
 
-Said = tuple[str, float]
+Said = tuple[str, float | None]
 Company = tuple[str, str, str]
 Owner = TypeVar("Owner", str, Company)
 MIXED_KIND = "classification"  # its answers are one head's logits of one feature vector a row

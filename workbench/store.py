@@ -36,6 +36,7 @@ class TaskReference(Settings):
     pair: bool = False
     metric: str | None = None
     max_new_tokens: int | None = None
+    scale: tuple[float, float] | None = None
 
 
 class BackboneReference(Settings):

@@ -48,7 +48,7 @@ def fit(
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
         TrainingError: the loss is not a finite number.
     """
-    if budget.balanced and not task.labels:
+    if budget.balanced and model.kind.target != "label":
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
     require_optimizer(adaptation.settings.optimizer)
     set_seed(seed)

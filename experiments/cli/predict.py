@@ -38,7 +38,7 @@ def predict(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Print the label of each text, and how sure the adapter is. With no text, lines are read from stdin.
+    """Print the answer to each text, and how sure the adapter is. With no text, lines are read from stdin.
 
     router:NAME chooses for each text which adapter answers (`workbench routers list`): among those of --among, else
     the newest adapter of each task on the backbone; tasks whose texts are not like these (pairs or single), and
@@ -61,7 +61,7 @@ def predict(
         items = [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if router is None:
         found = Workbench(workspace).predict(adapter, items, backbone)
-        rows = [(one.label, f"{one.confidence:.3f}", _short(one.text)) for one in found]
+        rows = [(one.label, _sure(one.confidence), _short(one.text)) for one in found]
         _print(found, ["label", "confidence", "text"], rows, as_json)
         return
     bench, ids = Workbench(workspace, tasks), among.split(",") if among else []
@@ -72,7 +72,7 @@ def predict(
         routed,
         columns,
         [
-            (one.label, f"{one.confidence:.3f}", one.adapter, f"{one.routing_score:.4g}", _short(one.text))
+            (one.label, _sure(one.confidence), one.adapter, f"{one.routing_score:.4g}", _short(one.text))
             for one in routed
         ],
         as_json,
@@ -99,6 +99,10 @@ def _read(path: Path, column: str, pair: str | None) -> list[str | tuple[str, st
             raise InputError(f"there is no column {name!r}", where=str(path), hint=hint)
     first = frame[column].astype(str)
     return list(zip(first, frame[pair].astype(str), strict=True)) if pair else list(first)
+
+
+def _sure(confidence: float | None) -> str:
+    return "–" if confidence is None else f"{confidence:.3f}"
 
 
 def _short(text: str, width: int = 60) -> str:

@@ -108,7 +108,7 @@ def _plain(value: Any) -> str:
 
 
 def _print_check(found: dict[str, Any], max_length: int) -> None:
-    splits, target = found["splits"], "label" if found["labels"] else "answer"
+    splits, target = found["splits"], _target_of(found)
     stdout.print(f"{found['task']} ({found['kind']}), from {found['origin']}", markup=False)
     table(
         ["split", "examples", "duplicates"],
@@ -117,6 +117,9 @@ def _print_check(found: dict[str, Any], max_length: int) -> None:
     if found["labels"]:
         by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in found["labels"]]
         table(["label", *splits], by_label)
+    elif target == "value":
+        numbers = [[name, *(f"{each:.4g}" for each in split["values"].values())] for name, split in splits.items()]
+        table(["values", *splits["train"]["values"]], numbers)
     else:
         _print_answers(found)
     if any("tokens" in split for split in splits.values()):
@@ -129,7 +132,15 @@ def _print_check(found: dict[str, Any], max_length: int) -> None:
     if found["conflicts"]["count"]:
         ids = ", ".join(found["conflicts"]["ids"])
         stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several {target}s ({ids}, …)", markup=False)
-    stdout.print(f"Always answering train's most frequent {target} scores {found['majority']:.1%} on test.")
+    constant = "mean" if target == "value" else f"most frequent {target}"
+    score = f"an R² of {found['majority']:.3f}" if target == "value" else f"{found['majority']:.1%}"
+    stdout.print(f"Always answering train's {constant} scores {score} on test.")
+
+
+def _target_of(found: dict[str, Any]) -> str:
+    if found["labels"]:
+        return "tag" if found["kind"] == "token-classification" else "label"
+    return "answer" if "metric" in found else "value"
 
 
 def _print_answers(found: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from experiments.comparing.recommend import recommend
 from experiments.comparing.report import ComparisonReport, Row
 from experiments.report.comparison import Difference
-from experiments.report.examples import correct_by_example, over_replications
+from experiments.report.examples import over_replications, scores_by_example
 from workbench.forgetting import interval, paired_bootstrap
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class _Summary:
     def correct(self) -> dict[str, pd.Series | None]:
         """Whether each test example was answered right, by evaluation, where the score is the share of those."""
         return {
-            cell.evaluation: correct_by_example(self.outcomes(cell.evaluation), cell.score)
-            for cell in self.record.cells
+            cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score) for cell in self.record.cells
         }
 
     def _row(self, entrant: Entrant) -> Row:

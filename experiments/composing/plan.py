@@ -10,6 +10,7 @@ from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.recipe import FusionRecipe
 from experiments.composing.trial import Trial
 from experiments.feasible import require_feasible
+from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
 from tasks.stream import expand
@@ -105,6 +106,8 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     sources = list(_specs(document, recipe.sources.tasks, ("sources", "tasks"), task_folders, problems))
     targets = list(_specs(document, recipe.targets, ("targets",), task_folders, problems))
     for spec in targets:
+        with collected(problems):
+            require_fusible(spec.name, spec.file.kind, document.where("targets"))
         if spec.name in {source.name for source in sources}:
             what = f"target {spec.name!r} is a source too: nothing would be new about it"
             problems.append(Problem(what, document.where("targets")))

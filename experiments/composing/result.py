@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from experiments.outcomes import example_scores
 from workbench import assets
 from workbench.contracts import FitRecord
 
@@ -78,9 +79,6 @@ class Results:
             outcomes.to_parquet(folder / "outcomes.parquet", index=False)
             (folder / "result.json").write_bytes(RESULT.dump_json(result, indent=2))
 
-    def correct(self, key: str) -> pd.Series:
-        """Return whether each test example was answered right (1.0 or 0.0), by example id, sorted."""
-        import pandas as pd
-
-        frame = pd.read_parquet(self.root / key / "outcomes.parquet", columns=["id", "correct"])
-        return frame.set_index("id")["correct"].astype(float).sort_index()
+    def examples(self, key: str) -> pd.Series:
+        """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
+        return example_scores(self.root / key / "outcomes.parquet")

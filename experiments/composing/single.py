@@ -10,7 +10,7 @@ from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.plan import Entry, FusionPlan
 from experiments.composing.sources import AUTO, candidates, named, own_tasks, ranked
 from experiments.composing.trial import Trial
-from fusion.fuse import fused_id, require_composable
+from fusion.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from tasks import registry
@@ -67,7 +67,9 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path]) -> 
     document = Document({}, "command line").set(wanted.assignments)
     settings, budget = _parsed(document, wanted)
     RANKINGS.get(wanted.ranking, "--ranking")
-    target = registry.load(registry.find(wanted.target, folders))
+    spec = registry.find(wanted.target, folders)
+    require_fusible(spec.name, spec.file.kind)
+    target = registry.load(spec)
     automatic = wanted.sources.startswith(AUTO)
     sources = () if automatic else named(workspace.adapters, wanted.sources)
     known = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE

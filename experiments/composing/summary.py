@@ -69,11 +69,11 @@ class _Summary:
         return {key: result for key in sorted(keys) if (result := self.results.get(key))}
 
     @cached_property
-    def correct(self) -> dict[str, Array]:
-        """Whether each test example was answered right, for the results whose score is the share of right answers."""
+    def examples(self) -> dict[str, Array]:
+        """The score of each test example, for the results whose score is the mean of them."""
         found = {}
         for key, result in self.known.items():
-            values = self.results.correct(key).to_numpy()
+            values = self.results.examples(key).to_numpy()
             if np.isclose(values.mean(), result.score, rtol=0, atol=1e-6):
                 found[key] = values
         return found
@@ -118,10 +118,10 @@ class _Summary:
         first, second = [], []
         for target in dict.fromkeys(place[0] for place in places):
             here = [place for place in places if place[0] == target]
-            if any(taken[place] not in self.correct for taken in (ours, theirs) for place in here):
+            if any(taken[place] not in self.examples for taken in (ours, theirs) for place in here):
                 return None
-            first.append(np.mean([self.correct[ours[place]] for place in here], axis=0))
-            second.append(np.mean([self.correct[theirs[place]] for place in here], axis=0))
+            first.append(np.mean([self.examples[ours[place]] for place in here], axis=0))
+            second.append(np.mean([self.examples[theirs[place]] for place in here], axis=0))
         return paired_bootstrap(first, second)
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.outcomes import example_scores
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -28,10 +30,10 @@ class FinalOutcomes:
     def paired(
         self, label: str, against: str, pairs: Sequence[tuple[ReplicationReport, ReplicationReport]]
     ) -> tuple[list[Array], list[Array]] | None:
-        """Return for each task two arrays (n_j,): each example's share of correct answers over common replications.
+        """Return for each task two arrays (n_j,): each example's mean score over common replications.
 
         None where an outcome file is missing, the two strategies were not tested on the same examples, or a task's
-        score is not the mean of ``correct`` (a bootstrap of accuracy would then say nothing about the score).
+        score is not the mean of its examples' (as an F1 is not: a bootstrap of means would say nothing about it).
         """
         finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
         first, second = [], []
@@ -48,7 +50,7 @@ class FinalOutcomes:
         key = (label, report.seed, report.order, task)
         if key not in self._read:
             score = report.matrix[-1][report.tasks.index(task)]
-            self._read[key] = correct_by_example(self._file(label, report, task), score)
+            self._read[key] = scores_by_example(self._file(label, report, task), score)
         return self._read[key]
 
     def _file(self, label: str, report: ReplicationReport, task: str) -> Path | None:
@@ -61,14 +63,12 @@ class FinalOutcomes:
         return None
 
 
-def correct_by_example(path: Path | None, score: float | None) -> pd.Series | None:
-    """Return ``correct`` by example id; None where the file is missing, or where its mean is not the ``score``."""
+def scores_by_example(path: Path | None, score: float | None) -> pd.Series | None:
+    """Return each example's score by its id; None where the file is missing, or where their mean is not ``score``."""
     if path is None or not path.exists():
         return None
-    import pandas as pd
-
-    correct = pd.read_parquet(path, columns=["id", "correct"]).set_index("id")["correct"].astype(float).sort_index()
-    return correct if score is not None and np.isclose(correct.mean(), score, rtol=0, atol=1e-6) else None
+    found = example_scores(path)
+    return found if score is not None and np.isclose(found.mean(), score, rtol=0, atol=1e-6) else None
 
 
 def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:

@@ -25,9 +25,12 @@ class ClassIncremental:
     shares_head = True
 
     def objection(self, tasks: Sequence[Task]) -> str | None:
-        """All tasks need labels."""
+        """All tasks need labels, one for each example."""
         without = next((task for task in tasks if not task.labels), None)
-        return f"{without.name!r} has no labels" if without else None
+        if without:
+            return f"{without.name!r} has no labels"
+        other = next((task for task in tasks if task.kind != "classification"), None)
+        return f"{other.name!r} is a {other.kind} task, where an example has not one label" if other else None
 
     def posed(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         """Return each task with the labels of all of them, ``task: label`` each, its own at their places."""

@@ -5,7 +5,8 @@ arXiv:1612.00796, eq. 3), and F the diagonal Fisher information, kept in one run
 (online EWC: Schwarz et al. 2018, arXiv:1805.06370, § 3.2).
 
 Fₜ is the mean over training examples x of Σ_y p(y | x) (∂ log p(y | x) / ∂θ)², exact in the labels as van de Ven (2025,
-arXiv:2502.11756) recommends; of free text it is the squared gradient of the right answer's likelihood.
+arXiv:2502.11756) recommends; of other answers it is the squared gradient of the right
+answer's likelihood (of a value: of its squared error).
 """
 
 from __future__ import annotations
@@ -85,8 +86,9 @@ def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
 def _likelihoods(stage: Stage, batch: dict[str, Tensor]) -> Iterator[tuple[float, Tensor]]:
     """Yield p(y | x) and log p(y | x) for each label y that the one row of ``batch`` could have."""
     model, labels = stage.model, batch.pop("labels")
-    if not stage.task.labels:
-        yield 1.0, -model(labels=labels, **batch)["loss"] * (labels != -100).sum()
+    if stage.task.kind != "classification":
+        decisions = len(stage.task.labels) if stage.task.kind == "multilabel" else (labels != -100).sum()
+        yield 1.0, -model(labels=labels, **batch)["loss"] * decisions  # the loss is their mean
         return
     read, _ = model.kind.read(model, batch, None)
     head = stage.heads[list(stage.heads)[-1]]

@@ -10,7 +10,7 @@ from pydantic import Field
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.testing import test
 from fusion.composition import Request
-from fusion.fuse import fuse, fused_id, keep_fused
+from fusion.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import Settings as WarmStart
 from workbench.learning import Lesson, learn, open_adapter
 from workbench.sampling import draw
@@ -57,6 +57,8 @@ class Isolated:
         """Only LoRAs can begin as a composition; a router is needed where nobody names the task, and only there."""
         if settings.init == "fused" and method != "lora":
             return f"init: fused needs method lora, not {method}"
+        if settings.init == "fused" and (others := sorted(set(kinds) - set(FUSED))):
+            return f"init: fused needs tasks of kind {' or '.join(FUSED)}, not {', '.join(others)}"
         if scenario.knows_task:
             return "each task is named in this scenario: leave 'router' out" if settings.router else None
         return routing_objection(settings.router, method, kinds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.strategies._shared import SharedWeights, mixed
-from experiments.strategies.replay import one_kind
+from experiments.strategies.replay import MIXED, one_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Joint(SharedWeights):
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """Rows of all tasks are mixed in a batch, which takes tasks of one kind."""
-        return one_kind(kinds)
+        return one_kind(kinds, *MIXED)
 
     def lesson(self, stage: Stage) -> Task:
         """Return the examples of all tasks; the epoch is picked on all their validation splits."""

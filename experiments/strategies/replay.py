@@ -13,6 +13,7 @@ from pydantic import Field
 from experiments.strategies import _memory
 from experiments.strategies._memory import Policy
 from experiments.strategies._shared import SharedWeights
+from workbench.contracts import GENERATED
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Replay(SharedWeights):
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """Rows are mixed in a batch, which takes tasks of one kind."""
-        return one_kind(kinds)
+        return one_kind(kinds, *MIXED)
 
     def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
         """Return the memory."""
@@ -58,6 +59,9 @@ class Replay(SharedWeights):
     def worth_keeping(self, stage: Stage) -> Dataset:
         """Return the task's training rows as they may be remembered."""
         return stage.task.splits["train"]
+
+
+MIXED = ("classification", *GENERATED)  # rows of several tasks of these kinds can stand in one batch
 
 
 def one_kind(kinds: Sequence[str], *possible: str) -> str | None:

@@ -1,6 +1,6 @@
 """The programs in adapters' READMEs, one for each kind: Jinja templates that :mod:`workbench.card` fills."""
 
-CLASSIFICATION = """\
+BODY = """\
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
@@ -11,15 +11,76 @@ body.eval()
 head = load_file(f"{folder}/head.safetensors")
 tokenizer = AutoTokenizer.from_pretrained(backbone)
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-batch = tokenizer(texts, truncation=True, max_length={{ budget.max_length }}, padding=True, return_tensors="pt")
+"""
+
+DECODER = """\
+if body.config.is_encoder_decoder:  # the decoder reads the text too, one place later
+    start = torch.full_like(batch["input_ids"][:, :1], body.config.decoder_start_token_id)
+    batch["decoder_input_ids"] = torch.cat([start, batch["input_ids"][:, :-1]], dim=1)
 with torch.inference_mode():
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
         states = body(**batch).last_hidden_state.float()
+"""
+
+LOGITS = (
+    BODY
+    + """\
+batch = tokenizer(texts, truncation=True, max_length={{ budget.max_length }}, padding=True, return_tensors="pt")
+"""
+    + DECODER
+    + """\
     {{ pooling }}
     logits = torch.nn.functional.linear(features, head["weight"], head["bias"])
+"""
+)
+
+CLASSIFICATION = (
+    LOGITS
+    + """\
 labels = {{ task.labels | list }}
 print([labels[index] for index in logits.argmax(dim=1)])
 """
+)
+
+MULTILABEL = (
+    LOGITS
+    + """\
+labels = {{ task.labels | list }}
+print([[label for label, logit in zip(labels, row) if logit > 0] for row in logits])
+"""
+)
+
+REGRESSION = (
+    LOGITS
+    + """\
+values = logits[:, 0].double() * {{ task.scale[1] }} + {{ task.scale[0] }}
+print(values.tolist())
+"""
+)
+
+TOKEN_CLASSIFICATION = (
+    BODY
+    + """\
+options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
+batch = tokenizer(texts, return_offsets_mapping=True, return_tensors="pt", **options)
+offsets = batch.pop("offset_mapping").tolist()
+"""
+    + DECODER
+    + """\
+    logits = torch.nn.functional.linear(states, head["weight"], head["bias"])
+labels, tags = {{ task.labels | list }}, []
+for text, spans, row in zip(texts, offsets, logits):
+    word_of, first = [], {}  # a token belongs to the word in which its last character stands
+    for at, one in enumerate(text):
+        begins = not one.isspace() and (at == 0 or text[at - 1].isspace())
+        word_of.append((word_of[-1] if word_of else -1) + begins)
+    for place, (start, end) in enumerate(spans):
+        if end > start and not text[end - 1].isspace():
+            first.setdefault(word_of[end - 1], place)
+    tags.append([labels[row[first[word]].argmax()] if word in first else None for word in range(len(text.split()))])
+print(tags)
+"""
+)
 
 CAUSAL_LM = """\
 import torch
@@ -74,5 +135,37 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
     )
 new = found{{ "" if library == "prompts" else '[:, batch["input_ids"].shape[1] :]' }}
 answers = [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
+print(answers)
+"""
+
+SEQ2SEQ = """\
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers.modeling_outputs import BaseModelOutput
+
+body = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+{{ opening }}
+body.eval()
+output = AutoModelForSeq2SeqLM.from_pretrained(backbone, dtype=torch.float32).get_output_embeddings()
+config = AutoConfig.from_pretrained(backbone)
+tied_t5 = config.model_type in ("t5", "mt5", "umt5") and config.tie_word_embeddings
+scale = config.hidden_size**-0.5 if tied_t5 else 1.0  # as the backbone was trained
+tokenizer = AutoTokenizer.from_pretrained(backbone)
+options = {"truncation": True, "max_length": {{ budget.max_length }}, "padding": True, "padding_side": "right"}
+batch = tokenizer(texts, return_token_type_ids=False, return_tensors="pt", **options)
+last = torch.full_like(batch["input_ids"][:, :1], config.decoder_start_token_id)
+said, ended = [], torch.zeros_like(last, dtype=torch.bool)
+read = {"input_ids": batch["input_ids"]}
+with torch.inference_mode():
+    for _ in range({{ task.max_new_tokens }}):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled={{ precision == "bf16" }}):
+            found = body(attention_mask=batch["attention_mask"], decoder_input_ids=last, use_cache=True, **read)
+        encoded = BaseModelOutput(last_hidden_state=found.encoder_last_hidden_state)
+        read = {"encoder_outputs": encoded, "past_key_values": found.past_key_values}
+        logits = output(found.last_hidden_state.float()[:, -1:] * scale)
+        last = logits.argmax(dim=-1).masked_fill(ended, tokenizer.pad_token_id)
+        ended = ended | (last == tokenizer.eos_token_id)
+        said.append(last)
+answers = [text.strip() for text in tokenizer.batch_decode(torch.cat(said, dim=1), skip_special_tokens=True)]
 print(answers)
 """

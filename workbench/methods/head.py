@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.contracts import Method
+from workbench.contracts import GENERATED, Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-GENERATED = ("causal-lm", "seq2seq")  # their head is the backbone's own output layer, which stays as it is
 
 
 class Settings(MethodSettings):

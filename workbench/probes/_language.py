@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import InputError
-from workbench.generation import output_layer
+from workbench.generation import is_causal, output_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +19,13 @@ if TYPE_CHECKING:
 TRIED = [[1, 2, 3]]  # token ids
 
 
-def is_causal(backbone: Backbone) -> bool:
-    """Return whether the checkpoint says that it is a causal language model."""
-    return any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in backbone.config.architectures or [])
-
-
 def language_head(backbone: Backbone) -> nn.Module:
     """Return the map from token states (…, tokens, hidden_size) to logits (…, tokens, vocabulary), in float32.
 
     Raises:
         InputError: the checkpoint holds no such layer (a sentence encoder's seldom does).
     """
-    return output_layer(backbone) if is_causal(backbone) else _masked_head(backbone)
+    return output_layer(backbone) if is_causal(backbone.config) else _masked_head(backbone)
 
 
 class MaskedHead(nn.Module):

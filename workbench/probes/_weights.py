@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
 
 BLOCK = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
-EMBEDDING = re.compile(r"(?:^|\.)(?:\w*embed\w*|wte|wpe)\.")
+EMBEDDING = re.compile(r"(?:^|\.)(?:\w*embed\w*|wte|wpe|shared)\.")
 WRAPPED = "base_model.model."  # what peft puts before the names of the model that it wraps
 
 
@@ -71,13 +71,14 @@ def smaller_gram(matrix: Tensor) -> Tensor:
     return exact @ exact.T if exact.shape[0] <= exact.shape[1] else exact.T @ exact
 
 
-def layer_of(name: str) -> int | None:
+def layer_of(name: str, encoder_blocks: int = 0) -> int | None:
     """Return the layer that a backbone's parameter belongs to, as :attr:`Change.layer` counts them.
 
     Blocks are told by ``layer.3.``, ``layers.3.``, ``h.3.`` or ``blocks.3.`` in the name, as transformers calls them.
+    Those of an encoder-decoder's decoder are counted after the ``encoder_blocks`` of its encoder.
     """
     if found := BLOCK.search(name):
-        return int(found[1]) + 1
+        return int(found[1]) + 1 + (encoder_blocks if name.startswith("decoder.") else 0)
     return 0 if EMBEDDING.search(name) else None
 
 
@@ -99,6 +100,8 @@ def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
     """
     from transformers.pytorch_utils import Conv1D
 
+    two_halves = backbone.config.is_encoder_decoder
+    encoder_blocks = backbone.config.num_hidden_layers if two_halves else 0  # the encoder's, as transformers has it
     now = {name.removeprefix(WRAPPED): module for name, module in body.named_modules()}
     for name, module in backbone.load().named_modules():
         if not isinstance(module, nn.Linear | nn.Embedding | Conv1D) or name not in now:
@@ -109,7 +112,7 @@ def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
         before, after = (_matrix(each, isinstance(module, Conv1D)) for each in (module, current))
         change = Change(
             name=f"{name}.weight",
-            layer=layer_of(f"{name}.weight"),
+            layer=layer_of(f"{name}.weight", encoder_blocks),
             weight=before,
             dense=None if torch.equal(before, after) else after - before,
             factors=factors,

@@ -26,8 +26,8 @@ class Agreement:
     reads_hidden = False
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
-        """Return None: every model answers."""
-        return None
+        """Return why answers cannot be told right from wrong, or None."""
+        return "a number is more or less wrong, and never quite the same again" if kind == "regression" else None
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return the four shares, in [0, 1]; nothing at the stage at which the task was learned."""

@@ -31,8 +31,8 @@ class Calibration:
     reads_hidden = False
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
-        """Return None: every answer has a confidence."""
-        return None
+        """Return why there is no confidence to hold against the answers, or None."""
+        return "a number comes without a confidence" if kind == "regression" else None
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``ece``, in [0, 1], and ``overconfidence``, in [−1, 1]."""

@@ -10,10 +10,10 @@ from torch import nn
 
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
-from workbench.generation import OutputLayer
+from workbench.generation import OutputLayer, is_causal
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
-from workbench.probes._language import is_causal, language_head
+from workbench.probes._language import language_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ def encoded(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: in
         return []
     columns = backbone.tokenizer(list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True)
     pairs = list(zip(columns["input_ids"], columns["special_tokens_mask"], strict=True))
-    if is_causal(backbone):
+    if is_causal(backbone.config):
         return [_row(ids, [*ids[1:], IGNORED]) for ids, _ in pairs if ids]
     generator = torch.Generator().manual_seed(seed)
     return [_masked(ids, special, backbone.tokenizer.mask_token_id, generator) for ids, special in pairs if ids]

@@ -1,0 +1,52 @@
+"""Numbers to be told: which rows have one, and the scale that goes with each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tasks.spec import TaskSpec
+from workbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 5
+
+
+def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the values of ``rows``.
+
+    Raises:
+        DataError: rows without a finite number.
+    """
+    import numpy as np
+    import pandas as pd
+
+    found = pd.to_numeric(rows["target"], errors="coerce").astype("float64")
+    wrong = ~np.isfinite(found)
+    if wrong.any():
+        examples = ", ".join(f"{row.id}: {row.target!r}" for row in rows[wrong].head(SHOWN).itertuples())
+        raise DataError(
+            f"{int(wrong.sum())} of {len(rows)} rows of split {split!r} hold no number ({examples})",
+            where=spec.document.where("columns", "label"),
+            hint="Correct them, remove them, or name another column.",
+        )
+    return found
+
+
+def scaled(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the splits with the mean (``centre``) and standard deviation (``spread``) of the training values.
+
+    Raises:
+        DataError: the training values are all the same.
+    """
+    train = frames["train"]["value"]
+    centre, spread = float(train.mean()), float(train.std(ddof=0))
+    if not spread:
+        raise DataError(
+            f"all {len(train)} training rows have the value {centre:g}",
+            where=spec.document.where("columns", "label"),
+            hint="There is nothing to learn; name another column.",
+        )
+    return {split: frame.assign(centre=centre, spread=spread) for split, frame in frames.items()}

@@ -1,0 +1,62 @@
+"""The scores of the kinds beside sklearn, scipy, seqeval and transformers' own generation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, List, Value
+from scipy.stats import pearsonr, spearmanr
+from seqeval.metrics import f1_score
+from sklearn.metrics import r2_score
+
+from tests.conftest import toy
+from workbench.adaptation import Adaptation
+from workbench.backbone import open_backbone
+from workbench.kinds.regression import KIND as REGRESSION
+from workbench.kinds.seq2seq import KIND as SEQ2SEQ
+from workbench.kinds.token_classification import KIND as TAGS
+from workbench.kinds.token_classification import Tagged
+from workbench.methods import METHODS
+
+BIO = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+def test_a_regression_s_scores_are_those_of_sklearn_and_scipy() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(3, 2, 40)
+    answers = values + generator.normal(0, 1, 40)
+    rows = Dataset.from_dict(
+        {"id": [str(i) for i in range(40)], "value": values, "centre": [3.0] * 40, "spread": [2.0] * 40}
+    )
+    found = REGRESSION.scores(REGRESSION.outcomes(rows, answers), 0)
+    assert found["r2"] == pytest.approx(r2_score(values, answers))
+    assert found["pearson"] == pytest.approx(pearsonr(values, answers).statistic)
+    assert found["spearman"] == pytest.approx(spearmanr(values, answers).statistic)
+
+
+def test_entities_are_scored_as_seqeval_scores_them() -> None:
+    generator = np.random.default_rng(0)
+    wanted = [generator.integers(0, 5, size).tolist() for size in (3, 7, 1, 9)]
+    given = [generator.integers(0, 5, len(each)).tolist() for each in wanted]
+    features = Features({"id": Value("string"), "tags": List(ClassLabel(names=BIO))})
+    rows = Dataset.from_dict({"id": list("abcd"), "tags": wanted}).cast(features)
+    answers = [Tagged(("w",) * len(each), np.eye(5, dtype=np.float32)[each]) for each in given]
+    found = TAGS.scores(TAGS.outcomes(rows, answers), 5)
+    named = [[[BIO[tag] for tag in row] for row in each] for each in (wanted, given)]
+    assert found["score"] == found["entity_f1"] == pytest.approx(f1_score(*named))
+
+
+def test_a_t5_answers_as_transformers_lets_it(t5: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    backbone, rows = open_backbone(str(t5)), toy("seq2seq").splits["test"]
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
+    answers = SEQ2SEQ.answers(adaptation.fresh("seq2seq", 0, seed=0), rows, backbone.tokenizer, 12)
+    lm = AutoModelForSeq2SeqLM.from_pretrained(t5).eval()
+    for text, answer in zip(rows["text"], answers, strict=True):
+        ids = torch.tensor([backbone.tokenizer(text)["input_ids"]])
+        found = lm.generate(input_ids=ids, max_new_tokens=3, do_sample=False, eos_token_id=3, pad_token_id=0)
+        assert answer.tokens.tolist() == found[0, 1:].tolist()
