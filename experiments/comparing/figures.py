@@ -49,7 +49,7 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
         axes.margins(x=0.14, y=0.16)
         mean = " (mean over tasks)" if len(report.record.tasks) > 1 else ""
         axes.set(xlabel="trained parameters, head included", ylabel=f"test score in %{mean}")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value).replace(".0 ", " ")))
         axes.grid(color="#ececec", linewidth=0.8)
         axes.set_axisbelow(True)
         if most:
@@ -60,6 +60,7 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
             ]
             title = "memory of a training step"
             legend: dict[str, Any] = {"loc": "outside upper right", "ncols": 3, "frameon": False, "fontsize": 8}
+            legend |= {"borderpad": 1.2, "columnspacing": 3.0, "handletextpad": 1.4}
             figure.legend(handles=handles, title=title, title_fontsize=8, labelspacing=1.2, **legend)
         figure.draw_without_rendering()  # names are placed by where the marks stand on the page
         _names(axes, rows, most)

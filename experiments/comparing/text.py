@@ -34,7 +34,7 @@ def tuned(report: ComparisonReport) -> str:
     trials = report.record.tune
     if not trials:
         return "Each method at its own learning rate."
-    return f"Each method at the best of {plural(trials, 'learning rate')}, chosen on validation with another seed."
+    return f"Each at the best of {plural(trials, 'learning rate')}, picked on validation, with another seed."
 
 
 def _scores(report: ComparisonReport) -> None:
@@ -53,9 +53,7 @@ def _scores(report: ComparisonReport) -> None:
     over = "" if len(record.seeds) == 1 else ", ± half the 95 % interval over seeds"
     table(["method", *columns, f"minus {record.reference}"], rows, title=f"\nTest score in percent{over}")
     if len(record.seeds) > 1:
-        stdout.print(
-            f"▲ higher  ▼ lower  {MARKS[SAME]} not distinguishable: the interval of the paired difference holds 0"
-        )
+        stdout.print(f"▲ higher  ▼ lower  {MARKS[SAME]} not distinguishable: the paired interval holds 0")
 
 
 def _costs(report: ComparisonReport) -> None:
@@ -71,9 +69,7 @@ def _costs(report: ComparisonReport) -> None:
         for row in report.scored
     ]
     columns = ["method", "trained", "training", "step memory", "stored", "answering"]
-    table(
-        columns, rows, title="\nCost: parameters, time of a fit, memory of a step, adapter, against the bare backbone"
-    )
+    table(columns, rows, title="\nCost; answering is held against the bare backbone")
 
 
 def difference(found: Difference | None) -> str:
