@@ -233,7 +233,7 @@ class Method:
         prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
             takes from the training examples before the first step is put into the model; None where that is nothing.
         course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
-        trains_backbone: whether the backbone's own weights change.
+        trains_backbone: whether some of the backbone's own weights are trained in place.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
 

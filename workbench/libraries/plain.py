@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -12,31 +14,49 @@ FILE = "model.safetensors"
 
 
 class Plain:
-    """Trains parameters in place. ``config`` is a predicate on parameter names."""
+    """Trains parameters in place. ``config`` is a predicate on parameter names.
 
-    def attach(self, body: nn.Module, config: Callable[[str], bool]) -> nn.Module:
+    Where only some are trained, the body remembers what they were (``pretrained``), so that they can be put back.
+    """
+
+    def attach(self, body: Any, config: Callable[[str], bool]) -> nn.Module:
         """Mark the parameters that the predicate picks as trainable, and no others."""
         for name, parameter in body.named_parameters():
             parameter.requires_grad = config(name)
-        return body
+        if not _is_whole(body):
+            body.pretrained = {name: each.detach().clone() for name, each in _trained(body).items()}
+        model: nn.Module = body
+        return model
 
-    def save(self, body: nn.Module, folder: Path) -> None:
+    def save(self, body: Any, folder: Path) -> None:
         """Write what is trainable; a wholly trained model is saved as transformers saves it."""
-        trained = {name: each.detach().contiguous() for name, each in body.named_parameters() if each.requires_grad}
-        if len(trained) == len(list(body.parameters())):
-            body.save_pretrained(folder)  # type: ignore[operator]  # every backbone is a PreTrainedModel
-        elif trained:
-            save_file(trained, folder / FILE)
+        if _is_whole(body):
+            body.save_pretrained(folder)
+        elif trained := _trained(body):
+            save_file({name: each.detach().contiguous() for name, each in trained.items()}, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Callable[[str], bool]) -> nn.Module:
         """Copy the stored parameters over ``body``'s own."""
+        body = self.attach(body, config)
         if (folder / FILE).is_file():
             body.load_state_dict(load_file(folder / FILE), strict=False)
-        return self.attach(body, config)
-
-    def detach(self, body: nn.Module) -> nn.Module:
-        """Return the body: nothing was put on it."""
         return body
+
+    @torch.no_grad()
+    def detach(self, body: Any) -> nn.Module:
+        """Put the pretrained values back; a body that was trained whole is returned as it is."""
+        for name, value in getattr(body, "pretrained", {}).items():
+            body.get_parameter(name).copy_(value)
+        model: nn.Module = body
+        return model
+
+
+def _trained(body: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: each for name, each in body.named_parameters() if each.requires_grad}
+
+
+def _is_whole(body: nn.Module) -> bool:
+    return all(each.requires_grad for each in body.parameters())
 
 
 LIBRARY = Plain()
