@@ -158,7 +158,7 @@ class Library(Protocol):
         """Return a bare ``body`` with the weights of ``folder`` on it, trainable as after :meth:`attach`."""
 
     def detach(self, body: nn.Module) -> nn.Module:
-        """Return the bare backbone again; a method that trains the backbone itself returns it as trained."""
+        """Return the bare backbone again, byte for byte; only one that was trained whole stays as it was trained."""
 
 
 @runtime_checkable
