@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -65,10 +68,20 @@ class Prompts:
 
 def _text_only(model: Any) -> nn.Module:
     model.prompt_encoder.requires_grad_(True)
+    model.forward = partial(_forward, model, model.forward)
     model.register_forward_pre_hook(_without_types, with_kwargs=True)
     model.register_forward_hook(_trimmed, with_kwargs=True)
     body: nn.Module = model
     return body
+
+
+def _forward(model: Any, forward: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Let a decoder go on without peft, which would put a prompt before a text that is encoded already."""
+    if "encoder_outputs" not in named:
+        return forward(*given, **named)
+    mask, encoded = named["attention_mask"], named["encoder_outputs"].last_hidden_state
+    virtual = mask.new_ones(len(mask), encoded.shape[1] - mask.shape[1])
+    return model.get_base_model()(*given, **{**named, "attention_mask": torch.cat([virtual, mask], dim=1)})
 
 
 def _without_types(model: Any, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -78,7 +91,7 @@ def _without_types(model: Any, given: Any, named: dict[str, Any]) -> tuple[Any, 
 
 def _trimmed(model: Any, given: Any, named: dict[str, Any], found: Any) -> Any:
     """Keep the states of the text: (batch, virtual + tokens, h) → (batch, tokens, h)."""
-    tokens = named.get("decoder_input_ids", named["input_ids"]).shape[1]
+    tokens = named["decoder_input_ids" if "decoder_input_ids" in named else "input_ids"].shape[1]
     found.last_hidden_state = found.last_hidden_state[:, -tokens:]
     if found.get("hidden_states") is not None:
         found.hidden_states = tuple(states[:, -tokens:] for states in found.hidden_states)
