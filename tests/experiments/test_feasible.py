@@ -1,0 +1,84 @@
+"""What cannot be done on a backbone of the hub is said before its weights are fetched, by every way to start work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.api import Workbench
+from workbench import assets
+from workbench.errors import InputError
+
+HUB_ID = "owner/model"
+CSV = "text,label\n" + "".join(f"the cat {i},animal\nthe plum {i},fruit\n" for i in range(12))
+TASK = "description: What is it?\nfiles: {data: words.csv}\ncolumns: {text: text, label: label}\n"
+STREAM = {
+    "strategies": {"first": {"strategy": "isolated", "method": "bitfit"}},
+    "reference": "first",
+    "tasks": ["words"],
+}
+COMPOSITIONS = {
+    "sources": {"tasks": ["words", "third"], "methods": {"lora": {}, "bitfit": {}}, "budget": {}},
+    "targets": ["other"],
+    "shots": [8],
+    "compositions": {"average": {"method": "average"}},
+}
+METHODS = {"methods": {"bitfit": {}}, "tasks": ["words"]}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, llama: Path) -> Workbench:
+    """A workbench that sees one model on the hub, of which nothing but the config can be had."""
+
+    def hub_file(repository: str, name: str, revision: str | None = None) -> Path:
+        assert (repository, name, revision) == (HUB_ID, "config.json", None)
+        return llama / name
+
+    def hub_folder(*_: Any, **__: Any) -> Path:
+        raise AssertionError("weights were asked for")
+
+    monkeypatch.setattr(assets, "hub_file", hub_file)
+    monkeypatch.setattr(assets, "hub_folder", hub_folder)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "words.csv").write_text(CSV)
+    for name in ("words", "other", "third"):
+        (folder / f"{name}.yaml").write_text(TASK)
+    return Workbench(tmp_path / "ws", [folder])
+
+
+def planned(recipe: dict[str, Any]) -> Callable[[Workbench], object]:
+    """Return what plans a recipe on the hub's model."""
+
+    def plan(bench: Workbench) -> object:
+        Path("recipe.yaml").write_text(json.dumps({"name": "recipe", "backbone": HUB_ID, "seeds": [0], **recipe}))
+        return bench.plan("recipe.yaml")
+
+    return plan
+
+
+WAYS: dict[str, Callable[[Workbench], object]] = {
+    "train": lambda bench: bench.lesson("words", "bitfit", HUB_ID),
+    "stream": planned(STREAM),
+    "compositions": planned(COMPOSITIONS),
+    "methods": planned(METHODS),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_method_that_cannot_work_is_refused_by_the_config_alone(way: str, bench: Workbench) -> None:
+    with pytest.raises(InputError, match=r"(?s)bitfit cannot adapt a llama for classification.*These can: .*lora") as said:
+        WAYS[way](bench)
+    assert "full" in str(said.value)
+
+
+def test_a_quantised_backbone_cannot_be_trained_in_place(bench: Workbench) -> None:
+    with pytest.raises(InputError, match="full trains the backbone's own weights, which nf4 keeps packed"):
+        bench.lesson("words", "full", f"{HUB_ID}:nf4")
+    with pytest.raises(InputError, match="full trains the backbone's own weights, which int8 keeps packed"):
+        bench.lesson("words", "full", HUB_ID, budget={"quantization": "int8"})
