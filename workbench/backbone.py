@@ -173,7 +173,7 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
     A registered backbone lies in one file with its config, so that it is opened.
 
     Raises:
-        InputError: no config there, or one of an architecture that transformers does not know.
+        InputError: no config there, or one of an architecture that transformers does not know or that reads no texts.
         UnknownNameError: no such backbone.
         UnsafeConfigError: the config asks for foreign code.
         AssetError: the file cannot be fetched.
@@ -190,10 +190,14 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
     check_keys(file)
     content = _read_json(file)
     try:
-        return AutoConfig.for_model(**content)
+        config = AutoConfig.for_model(**content)
     except (TypeError, ValueError):
         what = f"transformers knows no model of the type {content.get('model_type')!r}"
         raise InputError(what, where=str(file)) from None
+    if not hasattr(config, "hidden_size"):
+        what = f"a {config.model_type} does not tell a hidden_size, so it is no transformer that reads texts"
+        raise InputError(what, where=str(file))
+    return config
 
 
 def bits_of(name: str) -> Quantization | None:

@@ -72,7 +72,9 @@ WAYS: dict[str, Callable[[Workbench], object]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_method_that_cannot_work_is_refused_by_the_config_alone(way: str, bench: Workbench) -> None:
-    with pytest.raises(InputError, match=r"(?s)bitfit cannot adapt a llama for classification.*These can: .*lora") as said:
+    with pytest.raises(
+        InputError, match=r"(?s)bitfit cannot adapt a llama for classification.*These can: .*lora"
+    ) as said:
         WAYS[way](bench)
     assert "full" in str(said.value)
 

@@ -57,6 +57,9 @@ def train(
     return model, fit(model, task, adaptation, budget, 0, listener, "test", scratch)
 
 
+AGAIN = ("adalora", "diff-pruning")  # what they gather from step to step is in no checkpoint, so they start again
+
+
 @pytest.mark.parametrize("method", POSSIBLE)
 @pytest.mark.parametrize("cut", [9, 23])  # eight steps an epoch
 def test_a_fit_that_was_cut_off_comes_to_the_same_weights(
@@ -67,7 +70,8 @@ def test_a_fit_that_was_cut_off_comes_to_the_same_weights(
         train(method, backbone, task, budget, tmp_path, Scissors(cut))
     again = Scissors(0)
     model, record = train(method, backbone, task, budget, tmp_path, again)
-    assert again.steps == 32 - cut // 8 * 8, "whole epochs are not done again"
+    kept = 0 if method in AGAIN else cut // 8 * 8
+    assert again.steps == 32 - kept, "whole epochs are not done again"
     assert (record.epochs, record.best_epoch, record.steps) == (expected.epochs, expected.best_epoch, expected.steps)
     for name, weight in undisturbed.state_dict().items():
         assert torch.equal(weight, model.state_dict()[name]), name

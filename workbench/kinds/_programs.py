@@ -140,10 +140,11 @@ print(answers)
 
 SEQ2SEQ = """\
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
+from transformers import AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
 from transformers.modeling_outputs import BaseModelOutput
 
-body = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 {{ opening }}
 body.eval()
 output = AutoModelForSeq2SeqLM.from_pretrained(backbone, dtype=torch.float32).get_output_embeddings()
