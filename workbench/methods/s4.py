@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
 
+from workbench.architecture import biases
 from workbench.contracts import Method
 from workbench.libraries.mixture import MixtureConfig
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture
@@ -67,13 +67,9 @@ def layer_of(name: str) -> int | None:
 
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:
     """Say so where there are two stacks of layers, or no biases."""
-    from transformers import AutoModel
-
     if config.is_encoder_decoder:
         return "its groups are of one stack of layers"
-    with torch.device("meta"):
-        names = [name for name, _ in AutoModel.from_config(config).named_parameters()]
-    if not any(name.endswith(".bias") and layer_of(name) is not None for name in names):
+    if not any(layer_of(name) is not None for name in biases(config)):
         return "two of its groups train biases, and its layers have none"
     return lacks_architecture(settings, config, kind)
 
