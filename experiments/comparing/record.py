@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from experiments import stored
 from experiments.comparing.tuning import Attempt
-from workbench import assets
 from workbench.contracts import MeasuredCost
-from workbench.errors import IntegrityError
 
 FILE = "comparison.json"
 
@@ -105,22 +104,12 @@ class ComparisonRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""
-        assets.write_whole(folder / FILE, RECORD.dump_json(self, indent=1))
+        stored.write(RECORD, self, folder / FILE)
 
 
 RECORD = TypeAdapter(ComparisonRecord)
 
 
 def load(folder: Path) -> ComparisonRecord | None:
-    """Return the record in an experiment's folder; None where it holds none, because the experiment is another kind's.
-
-    Raises:
-        IntegrityError: the file is not what :meth:`ComparisonRecord.save` writes.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        return RECORD.validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise IntegrityError(f"not readable: {error}", where=str(path)) from None
+    """Return the record in an experiment's folder; None for another kind of experiment."""
+    return stored.read(RECORD, folder / FILE)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from workbench import assets
-from workbench.errors import IntegrityError
+from pydantic import TypeAdapter
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from experiments import stored
 
 FILE = "fusion.json"
 
@@ -78,21 +76,12 @@ class FusionRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""
-        assets.write_whole(folder / FILE, json.dumps(asdict(self), indent=1))
+        stored.write(RECORD, self, folder / FILE)
+
+
+RECORD = TypeAdapter(FusionRecord)
 
 
 def load(folder: Path) -> FusionRecord | None:
-    """Return the record in an experiment's folder; None where it holds none, because it is a stream's."""
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise IntegrityError(f"not readable: {error}", where=str(path)) from None
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-    }
-    found = FusionRecord(**fields)
-    parties = tuple(Party(**one) for one in content["parties"])
-    return replace(found, parties=parties, cells=tuple(Cell(**one) for one in content["cells"]))
+    """Return the record in an experiment's folder; None for another kind of experiment."""
+    return stored.read(RECORD, folder / FILE)
