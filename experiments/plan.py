@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from workbench.contracts import Task
     from workbench.settings import Document, MethodSettings
 
-FORMAT = 1  # raised when the meaning of stored steps changes
+FORMAT = 2  # raised when the meaning of stored steps changes
 
 
 @dataclass(frozen=True)

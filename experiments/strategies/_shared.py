@@ -22,6 +22,7 @@ from workbench.heads import Heads
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.settings import Settings
+from workbench.store import key
 from workbench.training import fit
 
 if TYPE_CHECKING:
@@ -223,9 +224,15 @@ def head_name(context: Context, task: Task) -> str:
 
 
 def head_for(context: Context, state: State, task: Task) -> nn.Module:
-    """Return a posed task's head: as it was stored, with new rows for new labels; or a fresh one."""
-    head = context.adaptation.fresh_head(task.kind, len(task.labels), context.seed)
-    path = _file(state.folder, head_name(context, task)) if state.folder else None
+    """Return a posed task's head: as it was stored, with new rows for new labels; or a fresh one.
+
+    Each task's own head is drawn by itself. Equal ones would ask the same direction of the features for every task's
+    labels, and a new task would turn around the answers of earlier ones.
+    """
+    name = head_name(context, task)
+    seed = context.seed if context.scenario.shares_head else int(key([context.seed, name])[:8], 16)
+    head = context.adaptation.fresh_head(task.kind, len(task.labels), seed)
+    path = _file(state.folder, name) if state.folder else None
     if path and path.is_file():
         with torch.no_grad():
             for name, stored in load_file(path).items():

@@ -93,6 +93,16 @@ def test_head_grows_and_keeps_what_it_knows(
     assert early.get_parameter("weight").shape == (4, 32), "an early task is asked with all labels known"
 
 
+def test_heads_of_different_tasks_begin_differently(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    context = at(context_for(adapted("full", backbone), budget, tasks, tmp_path), 3)
+    heads = [head_for(context, START, task).get_parameter("weight").flatten() for task in context.posed[:2]]
+    assert torch.cosine_similarity(*heads, dim=0).abs() < 0.9
+    again = head_for(context, START, context.posed[0]).get_parameter("weight")
+    assert torch.equal(again.flatten(), heads[0]), "the seed and the task's name decide"
+
+
 def test_one_head_goes_on_where_the_labels_are_the_same(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
 ) -> None:
