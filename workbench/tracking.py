@@ -208,8 +208,8 @@ class Tracker:
         run_id, content = str(run.info.run_id), _content(record)
         if run.data.tags.get(CONTENT_TAG) == content:
             return run_id
-        tags = _changed_tags(run, record)
-        self._log(run_id, self._missing_metrics(run, record), _missing_params(run, record), tags)
+        metrics, params = self._missing_metrics(run, record), _missing_params(run, record)
+        self._log(run_id, metrics, params, _changed_tags(run, record))
         if record.artifacts:
             self._upload(run_id, record.artifacts)
         if record.finished:

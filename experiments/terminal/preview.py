@@ -30,7 +30,7 @@ def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
 def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
     memory, waiting = predicted_memory(plan), {step.key for step in bench.pending(plan)}
     speed = stream_speed(plan, bench.workspace)
-    steps = [
+    steps: list[dict[str, Any]] = [
         {
             "strategy": step.contender.label,
             "seed": step.seed,

@@ -175,6 +175,8 @@ def test_runs_follow_the_layout(report: Report) -> None:
     points = {(name, step): value for name, value, step in child.metrics}
     assert points["accuracy/bbc-news", 3] == report.strategies[1].replications[1].matrix[3][0]
     assert points["forgetting", 4] == report.strategies[1].replications[1].metrics["forgetting"]
+    matrix = report.strategies[1].replications[1].matrix
+    assert points["forgetting", 2] == pytest.approx(matrix[1][0] - matrix[2][0]), "had the stream ended there"
     assert ("probe/cka/drift", 2) in points
     assert child.tags["strategy"] == "sequential"
     assert {"recipe", "method", "backbone", "seed", "scenario", "git"} <= set(child.tags)
