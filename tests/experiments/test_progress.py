@@ -26,7 +26,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     stream = io.StringIO()
-    monkeypatch.setattr(shown, "stderr", Console(file=stream, width=100, force_terminal=True))
+    monkeypatch.setattr(
+        shown, "stderr", Console(file=stream, width=100, force_terminal=True, color_system=None, highlight=False)
+    )
     return stream
 
 
