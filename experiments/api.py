@@ -255,6 +255,15 @@ class Workbench:
             return sum(updates(lesson) for place in places for lesson in untaught(plan, self.workspace, *place))
         return None
 
+    def fits(self, plan: AnyPlan) -> int | None:
+        """Return how many fits :meth:`run` will make; None where that cannot be told before."""
+        if isinstance(plan, Plan):
+            return len(self.pending(plan))
+        if isinstance(plan, ComparisonPlan):
+            places = [(label, task) for label in plan.adaptations for task in plan.tasks]
+            return sum(len(untaught(plan, self.workspace, *place)) for place in places)
+        return None
+
     @overload
     def run(self, plan: Plan, command: str = "") -> Report: ...
     @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from workbench.assets import write_whole
@@ -14,34 +15,43 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.contracts import Listener
 
+PAUSE = 60.0  # seconds that a server which failed is left alone
+PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run, wait for a slow one
+
 
 class Publisher:
-    """Keeps MLflow up with a run. A server that fails is left alone until the end; the run does not notice."""
+    """Keeps MLflow up with a run, which never fails and hardly ever waits for the sake of it.
+
+    A server that fails is asked again after a pause and at the end; each sync brings all that it has missed.
+    """
 
     def __init__(self, workspace: Workspace, listener: Listener) -> None:
         """Publish to the tracking server of ``workspace``; ``listener`` hears of trouble, once."""
         self.workspace, self.listener = workspace, listener
         self.tracker = Tracker(tracking_uri(workspace.root))
-        self.trouble: TrackingError | None = None
+        self.told = False
+        self.rests_until = 0.0
 
     def update(self, view: View) -> None:
         """Log what is known by now, without pictures."""
-        if self.trouble is None and is_first():
-            self._try(view, artifacts=False)
+        if is_first() and time.monotonic() >= self.rests_until:
+            self._try(view, artifacts=False, within=PATIENCE)
 
     def finish(self, view: View) -> bool:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""
-        known, self.trouble = self.trouble, None
-        if is_first():
-            for name, content in view.files().items():
-                write_whole(self.workspace.experiment(view.experiment) / name, content)
-            self._try(view, artifacts=True, silently=known is not None)
-        return self.trouble is None
+        if not is_first():
+            return True
+        for name, content in view.files().items():
+            write_whole(self.workspace.experiment(view.experiment) / name, content)
+        return self._try(view, artifacts=True, within=LAST_PATIENCE)
 
-    def _try(self, view: View, artifacts: bool, silently: bool = False) -> None:
+    def _try(self, view: View, artifacts: bool, within: float) -> bool:
         try:
-            self.tracker.sync(view.tracked, view.run(artifacts))
+            self.tracker.sync(view.tracked, view.run(artifacts), view.about, within)
         except TrackingError as error:
-            self.trouble = error
-            if not silently:
+            self.rests_until = time.monotonic() + PAUSE
+            if not self.told:
                 self.listener.say(f"Tracking: {error}")
+            self.told = True
+            return False
+        return True

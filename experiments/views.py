@@ -29,6 +29,7 @@ class View:
         experiment: the experiment's name in the workspace.
         tracked: its name in MLflow.
         description: one line.
+        about: Markdown that describes the experiment in MLflow, whichever its runs.
         files: the content of every file by its name, page and figures included.
         page: the self-contained page.
         run: the MLflow run, with pictures or without.
@@ -39,6 +40,7 @@ class View:
     experiment: str
     tracked: str
     description: str
+    about: str
     files: Callable[[], dict[str, bytes]]
     page: Callable[[], str]
     run: Callable[[bool], RunRecord]
@@ -92,6 +94,7 @@ def stream_view(report: Report) -> View:
         experiment=record.experiment,
         tracked=record.experiment,
         description=f"{len(record.tasks)} tasks on {record.backbone}",
+        about=mlflow_view.about(report),
         files=lambda: files.files(report),
         page=lambda: html.page(report),
         run=lambda artifacts: mlflow_view.run_record(report, artifacts=artifacts),
@@ -109,6 +112,7 @@ def fusion_view(report: FusionReport) -> View:
         experiment=record.experiment,
         tracked=mlflow_view.experiment_of(record),
         description=f"compositions for {', '.join(record.targets)} on {record.backbone}",
+        about=mlflow_view.about(report),
         files=lambda: page.files(report),
         page=lambda: page.page(report),
         run=lambda artifacts: mlflow_view.run_record(report, artifacts),
@@ -126,6 +130,7 @@ def comparison_view(report: ComparisonReport) -> View:
         experiment=record.experiment,
         tracked=record.experiment,
         description=f"methods on {', '.join(record.tasks)}, on {record.backbone}",
+        about=mlflow_view.about(report),
         files=lambda: page.files(report),
         page=lambda: page.page(report),
         run=lambda artifacts: mlflow_view.run_record(report, artifacts),

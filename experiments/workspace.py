@@ -161,6 +161,16 @@ class Workspace:
         files = ("record.json", FUSION_FILE, COMPARISON_FILE)
         return sorted({path.parent.name for file in files for path in self.root.glob(f"experiments/*/{file}")})
 
+    def streams(self) -> list[str]:
+        """Return the names of those among the experiments that learn a stream of tasks, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("experiments/*/record.json"))
+
+    def fits(self, name: str) -> list[tuple[str, FitRecord]]:
+        """Return the fits of a stream that are there, each with the label of its strategy."""
+        content = json.loads((self.experiment(name) / "record.json").read_text(encoding="utf-8"))
+        there = [step for step in content["steps"] if (self.step(step["key"]) / "fit.json").is_file()]
+        return [(step["label"], self.fit(step["key"])) for step in there]
+
     def experiment(self, name: str) -> Path:
         """Return the folder of an experiment."""
         return self.root / "experiments" / name

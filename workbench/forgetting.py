@@ -103,6 +103,12 @@ class Stream:
     single: Array | None = None
     joint: Array | None = None
 
+    def until(self, stage: int) -> Stream:
+        """Return the stream of the first ``stage`` tasks, as it stood when the last of them had been learned."""
+        single, joint = (None if row is None else row[:stage] for row in (self.single, self.joint))
+        sizes, majority = self.test_sizes[:stage], self.majority[:stage]
+        return Stream(self.matrix[: stage + 1, :stage], sizes, majority, single, joint)
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
 NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
+RUN_ID, EXPERIMENT_ID = "{run_id}", "{experiment_id}"  # in a description: become the run's own ids, for links
 METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
 
 # MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
@@ -88,6 +89,7 @@ class Tracker:
     def __init__(self, uri: str) -> None:
         """Keep the ``uri`` as :func:`tracking_uri` gives it."""
         self.uri = uri
+        self._deadline = math.inf
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -98,16 +100,39 @@ class Tracker:
         with self._answering():
             self._client.search_experiments(max_results=1)
 
-    def sync(self, experiment: str, record: RunRecord) -> str:
+    def sync(self, experiment: str, record: RunRecord, about: str = "", within: float = math.inf) -> str:
         """Add to ``experiment`` whatever of ``record`` and its children is not there yet; return the run's id.
 
         A second sync of the same record changes nothing, and one that was cut off is completed by the next.
 
+        Args:
+            experiment: its name in MLflow.
+            record: what it should hold.
+            about: Markdown that describes the experiment, where nobody has described it yet.
+            within: seconds. What is not there by then is left for the next sync: a server may answer every request in
+                time and still take minutes for all of them.
+
         Raises:
             TrackingError: the server does not answer, answers too late, or refuses.
         """
+        self._deadline = time.monotonic() + within
         with self._answering():
-            return self._sync(experiment, record)
+            return self._sync(experiment, record, about)
+
+    def newest(self) -> list[tuple[str, str]]:
+        """Return name and path in the UI of each experiment's newest run that stands below no other, newest first.
+
+        Raises:
+            TrackingError: the server does not answer, or answers too late.
+        """
+        with self._answering():
+            names = {one.experiment_id: one.name for one in self._client.search_experiments()}
+            newest: dict[str, str] = {}
+            for run in self._client.search_runs([*names], order_by=["attributes.start_time DESC"]):
+                if run.data.tags.get(ROOT_TAG) and "mlflow.parentRunId" not in run.data.tags:
+                    newest.setdefault(run.info.experiment_id, run.info.run_id)
+            paths = {place: f"experiments/{place}/runs/{run}" for place, run in newest.items()}
+            return [(names[place], path) for place, path in paths.items()]
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -138,8 +163,8 @@ class Tracker:
     def _database(self) -> Path | None:
         return Path(self.uri.removeprefix("sqlite:///")).absolute() if self.uri.startswith("sqlite:///") else None
 
-    def _sync(self, experiment: str, record: RunRecord) -> str:
-        place, root = self._experiment(experiment), hashlib.sha256(record.key.encode()).hexdigest()
+    def _sync(self, experiment: str, record: RunRecord, about: str) -> str:
+        place, root = self._experiment(experiment, about), hashlib.sha256(record.key.encode()).hexdigest()
         known = {run.data.tags.get(KEY_TAG): run for run in self._runs(place, root)}
         parent = self._write(place, record, known.get(record.key), {ROOT_TAG: root})
         for child in record.children:
@@ -147,17 +172,24 @@ class Tracker:
             self._write(place, child, known.get(child.key), tags)
         return parent
 
-    def _experiment(self, name: str) -> str:
+    def _in_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("it is too slow: not everything was there in the time allowed")
+
+    def _experiment(self, name: str, about: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             folder = (self._database.parent / "mlartifacts").as_uri() if self._database else None
-            return str(self._client.create_experiment(name, artifact_location=folder, tags=TRAINING))
+            tags = TRAINING | ({NOTE_TAG: about} if about else {})
+            return str(self._client.create_experiment(name, artifact_location=folder, tags=tags))
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted",
                 where=self.uri,
                 hint=f"Restore it (`mlflow experiments restore -x {found.experiment_id}`) or rename the recipe.",
             )
+        if about and not found.tags.get(NOTE_TAG):
+            self._client.set_experiment_tag(found.experiment_id, NOTE_TAG, about)
         return str(found.experiment_id)
 
     def _runs(self, experiment: str, root: str) -> Iterator[Any]:
@@ -170,12 +202,14 @@ class Tracker:
 
     def _write(self, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
         """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
+        self._in_time()
         if run is None:
             run = self._client.create_run(experiment, tags={KEY_TAG: record.key, **tags}, run_name=record.name)
         run_id, content = str(run.info.run_id), _content(record)
         if run.data.tags.get(CONTENT_TAG) == content:
             return run_id
-        self._log(run_id, self._missing_metrics(run, record), _missing_params(run, record), _changed_tags(run, record))
+        metrics, params = self._missing_metrics(run, record), _missing_params(run, record)
+        self._log(run_id, metrics, params, _changed_tags(run, record))
         if record.artifacts:
             self._upload(run_id, record.artifacts)
         if record.finished:
@@ -189,6 +223,7 @@ class Tracker:
 
         stored: dict[tuple[str, int], float] = {}
         for name in {name for name, _, _ in record.metrics} & set(run.data.metrics):
+            self._in_time()
             history = self._client.get_metric_history(run.info.run_id, name)
             for point in sorted(history, key=lambda point: int(point.timestamp)):
                 stored[name, point.step] = point.value
@@ -244,7 +279,11 @@ def _missing_params(run: Any, record: RunRecord) -> list[Any]:
 def _changed_tags(run: Any, record: RunRecord) -> list[Any]:
     from mlflow.entities import RunTag
 
-    return [RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value]
+    wanted = dict(record.tags)
+    if NOTE_TAG in wanted:
+        note = wanted[NOTE_TAG].replace(RUN_ID, run.info.run_id)
+        wanted[NOTE_TAG] = note.replace(EXPERIMENT_ID, run.info.experiment_id)
+    return [RunTag(name, value) for name, value in wanted.items() if run.data.tags.get(name) != value]
 
 
 def _content(record: RunRecord) -> str:

@@ -65,7 +65,7 @@ def main(
         f"python -m experiments.benchmarks.few_shot_rates {recipe} --targets {targets} --shots {shots} --seeds {seeds}"
     )
     points: list[Point] = []
-    with progress("rates", None) as listener:
+    with progress("rates") as listener:
         for rung in range(len(RATES["mix"])):
             plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
             points += _measured(FusionRun(plan, find_workspace(workspace), listener), rung)

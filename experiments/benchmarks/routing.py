@@ -55,7 +55,7 @@ def main(
     plan = plan_for(recipe, tasks.split(","), [METHOD, *set(JOINT.values()) - {METHOD}])
     command = f"python -m experiments.benchmarks.routing {recipe} --tasks {tasks} --seeds {seeds}"
     place = find_workspace(workspace)
-    with progress("routing", None) as listener:
+    with progress("routing") as listener:
         document = measure(plan, [int(seed) for seed in seeds.split(",")], out, command, place, listener)
     try:
         Tracker(tracking_uri(place.root)).sync("routing", run_record(document))

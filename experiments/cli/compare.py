@@ -43,7 +43,7 @@ def compare(
     bench = Workbench(workspace, tasks)
     names = [name.strip() for name in methods.split(",") if name.strip()]
     plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
-    with progress(plan.name, bench.updates(plan)) as listener:
+    with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
         bench.listener = listener
         report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]))
     if as_json:

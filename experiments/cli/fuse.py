@@ -54,7 +54,7 @@ def fuse(
         full=full,
         assignments=assignments or [],
     )
-    with progress(target, None) as listener:
+    with progress(target) as listener:
         bench.listener = listener
         fused = bench.fuse(plan, shlex.join(["workbench", *sys.argv[1:]]))
     adapter, report = fused.adapter, fused.report

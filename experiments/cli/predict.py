@@ -65,7 +65,7 @@ def predict(
         _print(found, ["label", "confidence", "text"], rows, as_json)
         return
     bench, ids = Workbench(workspace, tasks), among.split(",") if among else []
-    with progress(f"router {router}", None) as bench.listener:
+    with progress(f"router {router}") as bench.listener:
         routed = bench.route(router, items, ids, backbone, assignments or [])
     columns = ["label", "confidence", "adapter", "routing score", "text"]
     _print(

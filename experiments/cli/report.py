@@ -41,7 +41,7 @@ def report(
         from workbench.tracking import Tracker, tracking_uri
 
         uri = tracking_uri(place.root)
-        Tracker(uri).sync(view.tracked, view.run(True))
+        Tracker(uri).sync(view.tracked, view.run(True), view.about)
     if as_json:
         emit(view.document(full))
         return

@@ -41,7 +41,7 @@ def run(
     if dry_run:
         preview(plan, bench, as_json)
         return
-    with progress(plan.name, bench.updates(plan)) as listener:
+    with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
         bench.listener = listener
         view = view_on(bench.run(plan, command))
     if as_json:

@@ -33,7 +33,7 @@ def train(
 
     bench = Workbench(workspace, tasks)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task, None) as listener:
+    with progress(task) as listener:
         bench.listener = listener
         trained = bench.train(lesson)
     manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit

@@ -8,16 +8,21 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import stdout
 
+if TYPE_CHECKING:
+    from workbench.tracking import Tracker
+
 app = typer.Typer()
 
 HOST = "127.0.0.1"
+WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
+TRAINING_RUNS = f"#/experiments{WORKFLOW}"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here needs the job runners, eight more processes
@@ -31,21 +36,24 @@ def ui(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     workspace: Workspace = None,
 ) -> None:
-    """Serve the MLflow UI on loopback until Ctrl-C, and print its address."""
+    """Serve the MLflow UI on loopback until Ctrl-C, and print where each experiment's newest report is."""
     from experiments.workspace import find_workspace
     from workbench.errors import InputError
-    from workbench.tracking import tracking_uri
+    from workbench.tracking import Tracker, tracking_uri
 
     place = find_workspace(workspace)
     uri = tracking_uri(place.root)
     if uri.startswith(("http://", "https://")):
-        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}")
+        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}")
+        _reports(uri, Tracker(uri))
         return
     if not (place.root / "mlflow.db").exists() and uri.startswith("sqlite:///"):
         hint = "Run something first (workbench run quickstart), or name another --workspace."
         raise InputError("nothing has been logged here yet", where=str(place.root), hint=hint)
     chosen = port or _free_port()
-    stdout.print(f"MLflow UI: http://{HOST}:{chosen}   (Ctrl-C ends it)")
+    address = f"http://{HOST}:{chosen}"
+    stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
+    _reports(address, Tracker(uri))
     artifacts = (place.root / "mlartifacts").as_uri()
     command = [
         sys.executable,
@@ -59,6 +67,12 @@ def ui(
     ]
     command += ["--host", HOST, "--port", str(chosen), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     _serve(command)
+
+
+def _reports(address: str, tracker: Tracker) -> None:
+    for name, path in tracker.newest():
+        stdout.print(f"{name}: {address}/#/{path}{WORKFLOW}", markup=False)
+        stdout.print(f"  report: {address}/#/{path}/artifacts/report/report.html{WORKFLOW}")
 
 
 def _serve(command: list[str]) -> None:

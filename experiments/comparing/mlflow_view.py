@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from experiments.comparing.page import files
 from experiments.comparing.text import difference
-from experiments.report.mlflow_view import escape
+from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
 from experiments.report.wording import count, megabytes, with_margin
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from experiments.comparing.record import Cell, ComparisonRecord
     from experiments.comparing.report import ComparisonReport, Row
@@ -27,7 +27,8 @@ def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
     record = report.record
     key = comparison_key(record)
     tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
-    tags |= {name: value for name, value in record.provenance.items() if name in ("git", "command")}
+    tags |= circumstances(record.provenance)
+    drawn = files(report) if artifacts else {}
     advice = {"recommended": report.recommendation.label} if report.recommendation else {}
     children = [
         _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags)
@@ -37,10 +38,10 @@ def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
     return RunRecord(
         key=key,
         name=record.experiment,
-        tags={NOTE_TAG: note(report), **advice, **tags},
+        tags={NOTE_TAG: note(report, drawn), **advice, **tags},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
-        metrics=tuple(point for row in report.rows for point in _summary(row)),
-        artifacts={f"report/{name}": content for name, content in files(report).items()} if artifacts else {},
+        metrics=tuple(point for row in report.rows for point in _summary(row, report)),
+        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
         children=tuple(child for child in children if child.metrics),
         finished=report.complete,
     )
@@ -51,8 +52,18 @@ def comparison_key(record: ComparisonRecord) -> str:
     return hashlib.sha256(json.dumps(asdict(record.plan), sort_keys=True, default=str).encode()).hexdigest()
 
 
-def note(report: ComparisonReport) -> str:
-    """Return the run's description in Markdown: the recommendation and a table."""
+def about(report: ComparisonReport) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    record = report.record
+    return (
+        f"Methods on {escape(', '.join(record.tasks))}, on {escape(record.backbone)}, with one budget. Each run is one"
+        " comparison: its description holds the recommendation, its artifacts the report. Below it is a run for each"
+        " method and seed."
+    )
+
+
+def note(report: ComparisonReport, files: Iterable[str] = ()) -> str:
+    """Return the run's description in Markdown: the recommendation, a table, and pictures among ``files``."""
     record = report.record
     lines = [
         escape(report.verdict),
@@ -65,8 +76,8 @@ def note(report: ComparisonReport) -> str:
         size = count(row.trainable_parameters)
         cells = [escape(row.label), with_margin(row.score), difference(row.difference), size, memory]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Test score in percent, ± half the 95 % interval over seeds. The page is under Artifacts, `report/`."]
-    return "\n".join(lines)
+    lines += ["", "Test score in percent, ± half the 95 % interval over seeds."]
+    return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 
 def _child(row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str]) -> RunRecord:
@@ -92,14 +103,17 @@ def _points(cell: Cell) -> Iterator[Point]:
     yield metric_name("cost", "stored_bytes", cell.task), float(cell.stored_bytes), 0
 
 
-def _summary(row: Row) -> Iterator[Point]:
-    """Yield a method's means under its label; the step is the number of seeds that the score covers."""
-    covered = sum(value is not None for value in row.score.values)
+def _summary(row: Row, report: ComparisonReport) -> Iterator[Point]:
+    """Yield a method's means under its label, once they will not change any more; the step is the number of seeds."""
+    record = report.record
+    if len(row.cells) < len(record.tasks) * len(record.seeds):
+        return
+    compared = row.difference if report.complete else None
     named = {
         "score": row.score.mean,
         "score_low": row.score.low,
         "score_high": row.score.high,
-        "difference": row.difference.seeds.mean if row.difference else None,
+        "difference": compared.seeds.mean if compared else None,
         "train_seconds": row.seconds,
         "trainable_parameters": row.trainable_parameters,
         "stored_bytes": row.stored_bytes,
@@ -107,4 +121,4 @@ def _summary(row: Row) -> Iterator[Point]:
         "inference_ms": row.measured.inference_ms if row.measured else None,
     }
     for name, value in named.items():
-        yield metric_name(row.label, name), value, covered
+        yield metric_name(row.label, name), value, len(record.seeds)

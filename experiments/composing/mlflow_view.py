@@ -1,4 +1,7 @@
-"""A comparison of compositions as MLflow runs: one parent, and one child for each contestant; K is the step."""
+"""A comparison of compositions as MLflow runs: one parent, and one child for each contestant; K is the step.
+
+Numbers are means over targets and seeds: they are logged when all of those are there, and never change.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from typing import TYPE_CHECKING
 from experiments.composing.page import files
 from experiments.composing.text import difference
 from experiments.composing.verdict import verdict
-from experiments.report.mlflow_view import escape
+from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
 from experiments.report.wording import number
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from experiments.composing.record import FusionRecord
     from experiments.composing.report import FusionReport, Row, Standing
@@ -35,17 +38,19 @@ def run_record(report: FusionReport, artifacts: bool = True) -> RunRecord:
     key = comparison_key(record)
     sources = sorted({str(source["adapter"]) for source in record.sources})
     tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
-    tags |= {name: value for name, value in record.provenance.items() if name in ("git", "command")}
-    own = report.row(record.reference)
+    tags |= circumstances(record.provenance)
+    drawn = files(report) if artifacts else {}
+    own, whole = report.row(record.reference), report.complete
+    metrics = _points(own) if record.single and own else _summary(report)
     return RunRecord(
         key=key,
         name=record.experiment,
-        tags={NOTE_TAG: note(report), "sources": ", ".join(sources), **tags},
+        tags={NOTE_TAG: note(report, drawn), "sources": ", ".join(sources), **tags},
         params={"targets": ", ".join(record.targets), "shots": ", ".join(map(str, record.shots))},
-        metrics=tuple(_points(own)) if record.single and own else tuple(_summary(report)),
-        artifacts={f"report/{name}": content for name, content in files(report).items()} if artifacts else {},
-        children=tuple(_child(row, f"{key}/{row.label}", tags) for row in report.rows),
-        finished=report.complete,
+        metrics=tuple(metrics) if whole else (),
+        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
+        children=tuple(_child(row, f"{key}/{row.label}", tags, whole) for row in report.rows),
+        finished=whole,
     )
 
 
@@ -56,8 +61,20 @@ def comparison_key(record: FusionRecord) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def note(report: FusionReport) -> str:
-    """Return the run's description in Markdown: the verdict and the table."""
+def about(report: FusionReport) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    record = report.record
+    if record.single:
+        return "Adapters made of others by `workbench fuse`: a run each, its contestants below it."
+    return (
+        f"Compositions for {escape(', '.join(record.targets))} on {escape(record.backbone)}. Each run is one"
+        " comparison: its description holds the verdict, its artifacts the report. Below it is a run for each"
+        " contestant, whose metrics have K, the number of labelled examples, as their step."
+    )
+
+
+def note(report: FusionReport, files: Iterable[str] = ()) -> str:
+    """Return the run's description in Markdown: the verdict, the table, and pictures among ``files``."""
     record, overall = report.record, report.overall
     lines = [escape(verdict(report)), "", f"| contestant | score | minus {escape(record.reference)} |"]
     lines.append("| --- | ---: | ---: |")
@@ -66,12 +83,14 @@ def note(report: FusionReport) -> str:
         gain = "" if row.label == record.reference else difference(row.standings[overall].gain)
         lines.append(f"| {escape(row.label)} | {number(row.standings[overall].score)} | {gain} |")
     lines += ["", "Test score in percent, differences in points with the 95 % interval of a paired bootstrap over test"]
-    return "\n".join([*lines, "examples. The page is under Artifacts, `report/`."])
+    lines.append("examples.")
+    return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 
-def _child(row: Row, key: str, tags: dict[str, str]) -> RunRecord:
+def _child(row: Row, key: str, tags: dict[str, str], whole: bool) -> RunRecord:
     own = {"label": row.label, "role": row.role, "method": row.method}
-    return RunRecord(key=key, name=row.label, tags={**tags, **own}, params=own, metrics=tuple(_points(row)))
+    points = tuple(_points(row)) if whole else ()
+    return RunRecord(key=key, name=row.label, tags={**tags, **own}, params=own, metrics=points, finished=whole)
 
 
 def _points(row: Row) -> Iterator[Point]:

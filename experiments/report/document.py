@@ -33,6 +33,7 @@ class ReplicationReport:
         matrix: R (T + 1, T).
         statuses: how each cell came about.
         metrics: by name; None where not defined.
+        course: the same after each stage, had the stream ended there; entry i is of stage i + 1.
         outcomes: what was recorded, in the order of the stages.
     """
 
@@ -43,6 +44,7 @@ class ReplicationReport:
     matrix: Grid
     statuses: Statuses
     metrics: Mapping[str, float | None]
+    course: tuple[Mapping[str, float | None], ...]
     outcomes: tuple[StageOutcome, ...]
 
     @property

@@ -1,4 +1,8 @@
-"""The report as MLflow runs: one parent for the experiment, one child for each strategy and replication."""
+"""The report as MLflow runs: one parent for the experiment, one child for each strategy and replication.
+
+The step of a metric is the stage throughout. No point ever changes: what is logged while a run goes on is what will
+stand there in the end, so that a server that missed some of it can be brought up to date at any time.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,18 @@ import json
 from typing import TYPE_CHECKING
 
 from experiments.report.files import files
+from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
+from experiments.report.replications import over_replications
 from experiments.report.wording import number, with_margin
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from experiments.report.document import ReplicationReport, Report, StrategyReport
 
 Point = tuple[str, float | None, int]
+SHOWN = ("forgetting-curves.png", "accuracy-matrices.png")  # in the description
 NOTE_COLUMNS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
 
 
@@ -31,14 +38,15 @@ def run_record(report: Report, key: str | None = None, artifacts: bool = True) -
     key = key or experiment_key(report)
     record = report.record
     tags = _tags(report)
+    drawn = files(report) if artifacts else {}
     children = tuple(_child(report, one, each, key) for one, each in _started(report))
     return RunRecord(
         key=key,
         name=record.experiment,
-        tags={NOTE_TAG: note(report), "reference": record.reference, **tags},
+        tags={NOTE_TAG: note(report, drawn), "reference": record.reference, **tags},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
         metrics=tuple(_summary(report)),
-        artifacts={f"report/{name}": content for name, content in files(report).items()} if artifacts else {},
+        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
         children=children,
         finished=report.complete,
     )
@@ -53,8 +61,18 @@ def experiment_key(report: Report) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def note(report: Report) -> str:
-    """Return the run's description in Markdown: the verdict and a table."""
+def about(report: Report) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    record = report.record
+    return (
+        f"A stream of {len(record.tasks)} tasks on {escape(record.backbone)}, {record.scenario}. Each run is one recipe"
+        " with its budget: its description holds the verdict, its artifacts the report. Below it is a run for each"
+        " strategy and seed, whose metrics have the stage as their step."
+    )
+
+
+def note(report: Report, files: Container[str] = ()) -> str:
+    """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
     lines = [
         escape(report.verdict),
         "",
@@ -66,16 +84,17 @@ def note(report: Report) -> str:
         lines.append(f"| {escape(one.label)} | {cells} |")
     lines += [
         "",
-        "Percent and points, ± half the 95 % interval over replications. The page is under Artifacts, `report/`.",
+        "Percent and points, ± half the 95 % interval over replications.",
     ]
     majority = ", ".join(number(score) for score in report.record.majority)
-    return "\n".join([*lines, f"Majority class, in the order of the stream: {majority}."])
+    lines.append(f"Majority class, in the order of the stream: {majority}.")
+    return "\n".join([*lines, *(exhibits(name for name in SHOWN if name in files) if files else ())])
 
 
 def _tags(report: Report) -> dict[str, str]:
     record = report.record
-    told = {name: value for name, value in record.provenance.items() if name in ("git", "command")}
-    return {"recipe": record.experiment, "backbone": record.backbone, "scenario": record.scenario, **told}
+    about = {"recipe": record.experiment, "backbone": record.backbone, "scenario": record.scenario}
+    return about | circumstances(record.provenance)
 
 
 def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
@@ -86,7 +105,6 @@ def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
 
 def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str) -> RunRecord:
     contender, seed, order = strategy.contender, replication.seed, replication.order
-    stages = len(replication.tasks)
     own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
     of = {"frontier": contender.frontier} if contender.frontier else {}
     ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(report.record.orders) > 1 else {}
@@ -101,13 +119,16 @@ def _child(report: Report, strategy: StrategyReport, replication: ReplicationRep
             **ordered,
             **{metric_name(name): str(value) for name, value in contender.settings.items()},
         },
-        metrics=(*_stages(replication), *((name, value, stages) for name, value in replication.metrics.items())),
+        metrics=tuple(_stages(replication)),
         finished=replication.complete,
     )
 
 
 def _stages(replication: ReplicationReport) -> Iterator[Point]:
-    """Yield what is known at each stage: scores, probes and what the training took."""
+    """Yield what is known at each stage: scores, the metrics had the stream ended there, probes, and the cost."""
+    for stage, values in enumerate(replication.course, start=1):
+        for name, value in values.items():
+            yield name, value, stage
     for stage, row in enumerate(replication.matrix):
         for task, score in zip(replication.tasks, row, strict=True):
             yield metric_name("accuracy", task), score, stage
@@ -120,17 +141,14 @@ def _stages(replication: ReplicationReport) -> Iterator[Point]:
 
 
 def _summary(report: Report) -> Iterator[Point]:
-    """Yield mean, low and high of every metric; the step is the number of replications that they cover."""
+    """Yield mean, low and high of every metric after each stage, once all replications are there."""
     for one in report.strategies:
-        for name, value in one.metrics.items():
-            covered = sum(each is not None for each in value.values)
-            yield metric_name(one.label, name), value.mean, covered
-            yield metric_name(one.label, f"{name}_low"), value.low, covered
-            yield metric_name(one.label, f"{name}_high"), value.high, covered
-
-
-def escape(text: str) -> str:
-    """Return user-given text so that Markdown shows it as it is."""
-    for sign in "\\|*_`<[":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+        seeds = [each.seed for each in one.replications]
+        for stage, values in enumerate(zip(*(each.course for each in one.replications), strict=True), start=1):
+            for name in values[0]:
+                found = [each[name] for each in values]
+                if report.complete or None not in found:
+                    value = over_replications(found, seeds)
+                    yield metric_name(one.label, name), value.mean, stage
+                    yield metric_name(one.label, f"{name}_low"), value.low, stage
+                    yield metric_name(one.label, f"{name}_high"), value.high, stage

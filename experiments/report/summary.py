@@ -81,6 +81,7 @@ def _replication(record: Record, contender: Contender, seed: int, order: int, ma
         grid(matrix),
         statuses(tasks, outcomes),
         metrics(stream),
+        tuple(metrics(stream.until(stage)) for stage in range(1, len(tasks) + 1)),
         tuple(outcomes),
     )
 

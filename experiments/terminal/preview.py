@@ -8,6 +8,8 @@ from experiments.comparing.plan import ComparisonPlan
 from experiments.comparing.run import pending, updates
 from experiments.composing.plan import FusionPlan
 from experiments.planning import predicted_memory
+from experiments.report.wording import seconds as in_words
+from experiments.speed import method_speed, stream_speed, total
 from experiments.terminal.output import emit, stdout, table
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
 
 def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
     memory, waiting = predicted_memory(plan), {step.key for step in bench.pending(plan)}
-    steps = [
+    speed = stream_speed(plan, bench.workspace)
+    steps: list[dict[str, Any]] = [
         {
             "strategy": step.contender.label,
             "seed": step.seed,
@@ -35,17 +38,20 @@ def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
             "task": step.task.name,
             "optimiser_steps": plan.updates(step),
             "predicted_memory_mb": memory(step),
+            "expected_seconds": _expected(plan.updates(step), speed(step.contender)),
             "done": step.key not in waiting,
         }
         for step in plan.steps
     ]
+    expected = total([step["expected_seconds"] for step in steps if not step["done"]])
     if as_json:
-        emit({"recipe": plan.name, "backbone": plan.backbone.name, "steps": steps})
+        emit({"recipe": plan.name, "backbone": plan.backbone.name, "expected_seconds": expected, "steps": steps})
         return
     _lines(steps)
     left = sum(plan.updates(step) for step in plan.steps if step.key in waiting)
     stdout.print(f"\n{len(waiting)} of {len(steps)} steps to train, {left:,} optimiser steps. Nothing was trained.")
     stdout.print("Memory: of a plain training step at full length, model included; see docs/cost.md.")
+    _say_time(expected, [step["strategy"] for step in steps if step["expected_seconds"] is None and not step["done"]])
 
 
 def _compositions(plan: FusionPlan, bench: Workbench, as_json: bool) -> None:
@@ -74,21 +80,39 @@ def _compositions(plan: FusionPlan, bench: Workbench, as_json: bool) -> None:
 
 def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
+    speed = method_speed(plan, bench.workspace)
     for label, adaptation in plan.adaptations.items():
         for task in plan.tasks:
             waiting = pending(plan, bench.workspace, label, task)
             planned = plan.recipe.tune + len(plan.recipe.seeds)
             steps = sum(map(updates, waiting))
             place = {"label": label, "method": adaptation.method, "task": task.name}
-            rows.append({**place, "fits": planned, "to_train": len(waiting), "optimiser_steps": steps})
+            expected = _expected(steps, speed(label)) if waiting else 0.0
+            work = {"fits": planned, "to_train": len(waiting), "optimiser_steps": steps, "expected_seconds": expected}
+            rows.append({**place, **work})
+    left_seconds = total([row["expected_seconds"] for row in rows])
     if as_json:
         seeds = {"seeds": list(plan.recipe.seeds), "tune": plan.recipe.tune}
-        emit({"recipe": plan.name, "backbone": plan.recipe.backbone, **seeds, "methods": rows})
+        about = {"recipe": plan.name, "backbone": plan.recipe.backbone, "expected_seconds": left_seconds}
+        emit({**about, **seeds, "methods": rows})
         return
     _lines(rows)
     waiting_fits, left = (sum(row[name] for row in rows) for name in ("to_train", "optimiser_steps"))
     fits = sum(row["fits"] for row in rows)
     stdout.print(f"\n{waiting_fits} of {fits} fits to train, {left:,} optimiser steps. Nothing was trained.")
+    _say_time(left_seconds, [row["label"] for row in rows if row["expected_seconds"] is None])
+
+
+def _expected(steps: int, pace: float | None) -> float | None:
+    return None if pace is None else round(steps * pace, 1)
+
+
+def _say_time(seconds: float | None, unknown: list[str]) -> None:
+    if seconds is None:
+        names = ", ".join(dict.fromkeys(unknown))
+        stdout.print(f"Time: not known before something like it was trained in this workspace: {names}.", markup=False)
+    else:
+        stdout.print(f"Time: {in_words(seconds)} of training, at the speed of earlier fits in this workspace.")
 
 
 def _lines(rows: list[dict[str, Any]]) -> None:

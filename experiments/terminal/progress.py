@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from experiments.report.wording import seconds
 from experiments.terminal.output import stderr
 from workbench.contracts import Silent
 from workbench.processes import is_first
 
 
-class LiveProgress:
-    """Two bars: the whole work in optimiser steps with the time left, and the fit at hand with epoch and loss."""
+@dataclass
+class Course:
+    """How far a whole run has come, and how long the rest will take at the speed measured since it began.
 
-    def __init__(self, title: str, updates: int | None) -> None:
-        """Expect ``updates`` optimiser steps in all; None shows the fit at hand only."""
+    Attributes:
+        fits: how many lie ahead when it begins; None where that cannot be told.
+        updates: the same in optimiser steps.
+        begun: labels of the fits so far; one that tries several settings has one label for all of them.
+        done: optimiser steps so far.
+    """
+
+    fits: int | None
+    updates: int | None
+    begun: dict[str, None] = field(default_factory=dict)
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def place(self) -> str:
+        """Which fit of how many: ``3/24``; nothing where that is not known."""
+        return f"{len(self.begun)}/{self.fits}" if self.fits else ""
+
+    @property
+    def left(self) -> str:
+        """The time left in words, tests and probes included; nothing before there is something to go by."""
+        if not self.updates or not self.done:
+            return ""
+        elapsed, ahead = time.monotonic() - self.began, max(self.updates - self.done, 0)
+        return f"{seconds(elapsed * ahead / self.done)} left"
+
+
+class LiveProgress:
+    """Two bars: the whole run with the fit's place in it and the time left, and the fit at hand with epoch and loss."""
+
+    def __init__(self, title: str, course: Course) -> None:
+        """Show the fit at hand alone where ``course`` has no end that is known."""
+        self.title, self.course = title, course
         self.progress = Progress(
-            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            TextColumn(
+                "{task.description}",
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+                markup=False,
+            ),
             BarColumn(bar_width=8),
             TextColumn("{task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
             expand=True,
             console=stderr,
             transient=True,
         )
-        visible = updates is not None
-        self.whole = self.progress.add_task(title, total=updates, note="all steps", visible=visible)
+        visible = course.updates is not None
+        self.whole = self.progress.add_task(title, total=course.updates, note="", visible=visible)
 
     def __enter__(self) -> Self:
         """Show the display."""
@@ -43,11 +81,13 @@ class LiveProgress:
 
     def say(self, message: str) -> None:
         """Print one line above the bars."""
-        self.progress.console.print(message)
+        self.progress.console.print(message, markup=False)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Show one fit."""
+        self.course.begun[label] = None
+        self.progress.update(self.whole, description=f"{self.title} {self.course.place}".strip())
         bar = self.progress.add_task(label, total=steps, note="")
         try:
             yield self._advance(bar)
@@ -55,19 +95,24 @@ class LiveProgress:
             self.progress.remove_task(bar)
 
     def _advance(self, bar: TaskID) -> Callable[[int, float, float], None]:
-        done = 0
+        reached = 0
 
         def advance(step: int, epoch: float, loss: float) -> None:
-            nonlocal done
+            nonlocal reached
+            self.course.done += step - reached
+            reached = step
             self.progress.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
-            self.progress.advance(self.whole, step - done)
-            done = step
+            self.progress.update(self.whole, completed=self.course.done, note=self.course.left)
 
         return advance
 
 
 class PlainProgress:
-    """One line for each fit, for logs."""
+    """Two lines for each fit, for logs: its place in the run, and how it ended with the time left."""
+
+    def __init__(self, course: Course) -> None:
+        """Begin with nothing done."""
+        self.course = course
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -78,19 +123,24 @@ class PlainProgress:
 
     def say(self, message: str) -> None:
         """Print one line."""
-        stderr.print(message)
+        stderr.print(message, markup=False)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Say how the fit began, and how it ended."""
-        last = [0.0]
+        reached, last = 0, 0.0
 
         def advance(step: int, epoch: float, loss: float) -> None:
-            last[0] = loss
+            nonlocal reached, last
+            self.course.done += step - reached
+            reached, last = step, loss
 
-        stderr.print(f"{label}: {steps} steps")
+        self.course.begun[label] = None
+        place = f"{self.course.place} " if self.course.place else ""
+        self.say(f"{place}{label}: {steps} steps")
         yield advance
-        stderr.print(f"{label}: done, last loss {last[0]:.3f}")
+        left = f", {self.course.left}" if self.course.left else ""
+        self.say(f"{place}{label}: done, last loss {last:.3f}{left}")
 
 
 class NoProgress(Silent):
@@ -104,8 +154,11 @@ class NoProgress(Silent):
         """End."""
 
 
-def progress(title: str, updates: int | None) -> LiveProgress | PlainProgress | NoProgress:
-    """Return the display that suits stderr."""
+def progress(
+    title: str, updates: int | None = None, fits: int | None = None
+) -> LiveProgress | PlainProgress | NoProgress:
+    """Return the display that suits stderr, of a run that has so many optimiser steps and fits ahead of it."""
     if not is_first():
         return NoProgress()
-    return LiveProgress(title, updates) if stderr.is_terminal else PlainProgress()
+    course = Course(fits, updates)
+    return LiveProgress(title, course) if stderr.is_terminal else PlainProgress(course)

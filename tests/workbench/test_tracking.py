@@ -125,6 +125,21 @@ def test_artifacts_lie_in_the_workspace_and_follow_the_record(tracker: Tracker, 
     assert (folder / "report/report.html").read_bytes() == b"<p>2</p>"
 
 
+def test_an_experiment_is_described_once_and_its_newest_run_is_found(tracker: Tracker) -> None:
+    note = "[report](#/experiments/{experiment_id}/runs/{run_id}/artifacts/report/report.html)"
+    record = replace(PARENT, tags={NOTE_TAG: note})
+    run = tracker.sync("described", record, about="what it is")
+    client = tracker._client
+    experiment = client.get_experiment_by_name("described")
+    assert experiment.tags[NOTE_TAG] == "what it is"
+    client.set_experiment_tag(experiment.experiment_id, NOTE_TAG, "what a person wrote")
+    assert tracker.sync("described", record, about="what it is") == run
+    assert client.get_experiment_by_name("described").tags[NOTE_TAG] == "what a person wrote"
+    path = f"experiments/{experiment.experiment_id}/runs/{run}"
+    assert client.get_run(run).data.tags[NOTE_TAG] == f"[report](#/{path}/artifacts/report/report.html)"
+    assert ("described", path) in tracker.newest()
+
+
 def test_large_records_fit_the_limits_of_a_batch(tracker: Tracker) -> None:
     large = RunRecord(
         key="large",

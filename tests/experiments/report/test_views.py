@@ -169,12 +169,14 @@ def test_runs_follow_the_layout(report: Report) -> None:
     assert record.name == "made-up"
     assert len(record.children) == 15
     parent = {name: (value, step) for name, value, step in record.metrics}
-    assert parent["lora-isolated/forgetting"] == (0.0, 3)
+    assert parent["lora-isolated/forgetting"] == (0.0, 4)
     assert {"full-replay/forgetting_low", "full-replay/forgetting_high"} <= set(parent)
     child = next(one for one in record.children if one.name == "full-sequential, seed 1")
     points = {(name, step): value for name, value, step in child.metrics}
     assert points["accuracy/bbc-news", 3] == report.strategies[1].replications[1].matrix[3][0]
     assert points["forgetting", 4] == report.strategies[1].replications[1].metrics["forgetting"]
+    matrix = report.strategies[1].replications[1].matrix
+    assert points["forgetting", 2] == pytest.approx(matrix[1][0] - matrix[2][0]), "had the stream ended there"
     assert ("probe/cka/drift", 2) in points
     assert child.tags["strategy"] == "sequential"
     assert {"recipe", "method", "backbone", "seed", "scenario", "git"} <= set(child.tags)
@@ -198,6 +200,6 @@ def test_a_run_is_logged_while_it_grows_and_never_twice(
         steps = [point.step for point in client.get_metric_history(child.info.run_id, "accuracy/bbc-news")]
         assert steps == ([4] if child.data.tags["strategy"] == "joint" else [1, 2, 3, 4])
     history = client.get_metric_history(run, "lora-isolated/average_accuracy")
-    assert [point.step for point in history] == [1, 3], "after one seed and after all"
+    assert [point.step for point in history] == [1, 2, 3, 4], "once, when all seeds were there"
     tracker.sync("made-up", run_record(nasty, artifacts=False))
     assert len(client.search_runs([experiment])) == 32

@@ -1,0 +1,180 @@
+"""What a person sees of an experiment in the MLflow UI: a real browser, on `workbench ui` and on a real server.
+
+Screenshots are kept in the folder that $WORKBENCH_SCREENSHOTS names, else in build/screenshots.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from experiments.report.mlflow_view import about, run_record
+from tests.mlflow_server import Server
+from workbench.tracking import Tracker, tracking_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    from experiments.report.document import Report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-quic --no-first-run --disable-sync"
+SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
+PATIENCE = 120_000  # milliseconds: the first page of a fresh server takes a while
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on the PATH to look at the UI with")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An experiment in a UI: what kind of place it is, and the addresses that `workbench ui` printed."""
+
+    place: str
+    experiments: str
+    run: str
+    report: str
+
+    def tab(self, name: str) -> str:
+        """Return the address of one of the run's tabs."""
+        return self.run.replace("?", f"/{name}?")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module", params=["workspace", "server"])
+def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """The made-up experiment, logged and served, on SQLite in a workspace and on a server of its own."""
+    folder = tmp_path_factory.mktemp(request.param)
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    server = Server(folder)
+    if request.param == "server":
+        server.start()
+        environment["MLFLOW_TRACKING_URI"] = server.uri
+    uri = environment.get("MLFLOW_TRACKING_URI") or tracking_uri(folder, f"sqlite:///{folder}/mlflow.db")
+    Tracker(uri).sync("made-up", run_record(report), about(report))
+    command = [sys.executable, "-c", "from experiments.cli import main; main()", "ui", "--workspace", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as ui:
+        assert ui.stdout is not None
+        lines = [ui.stdout.readline() for _ in range(3)]
+        addresses = [found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/#\S+", line))]
+        assert lines[1].startswith("made-up: ")
+        if request.param == "workspace":
+            Server.wait(addresses[0].partition("/#")[0])
+        yield Shown(request.param, *addresses)
+        ui.terminate()
+    server.kill()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    one = browser.new_page(viewport={"width": 1440, "height": 1000})
+    one.set_default_timeout(PATIENCE)
+    yield one
+    one.close()
+
+
+@pytest.fixture(autouse=True)
+def patient() -> None:
+    expect.set_options(timeout=PATIENCE)
+
+
+def keep(page: Page, shown: Shown, name: str) -> None:
+    """Take a screenshot."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{shown.place}-{name}.png")
+
+
+def close_assistant(page: Page) -> None:
+    """Close the panel of MLflow's chat assistant, which takes a quarter of the screen."""
+    panel = page.get_by_role("button", name="Close")
+    if panel.is_visible():
+        panel.click()
+
+
+def test_the_experiment_says_what_it_is_and_its_runs_can_be_filtered(page: Page, shown: Shown) -> None:
+    page.goto(shown.experiments)
+    expect(page.get_by_role("link", name="made-up")).to_be_visible()
+    expect(page.get_by_text("A stream of 4 tasks on minilm")).to_be_visible()
+    runs = shown.run.partition("/runs/")[0]
+    page.goto(f"{runs}/runs?workflowType=machine_learning&searchFilter=tags.strategy%20%3D%20%27replay%27")
+    expect(
+        page.get_by_text(re.compile(r"^4\s*matching runs$"))
+    ).to_be_visible()  # one a seed, and what they stand below
+    close_assistant(page)
+    keep(page, shown, "experiment")
+
+
+def test_the_run_shows_verdict_table_curves_heat_map_and_tags(page: Page, shown: Shown, report: Report) -> None:
+    page.goto(shown.run)
+    expect(page.get_by_role("heading", name="made-up")).to_be_visible()
+    close_assistant(page)
+    verdict = report.verdict.partition(".")[0]
+    note = page.get_by_test_id("note-view-outer-container").filter(has_text=verdict, visible=True).first
+    note.scroll_into_view_if_needed()
+    expect(note.get_by_text(verdict)).to_be_visible()
+    if (more := page.get_by_text("Show more").first).is_visible():
+        more.click()
+    assert [row.partition("\t")[0] for row in note.get_by_role("row").all_inner_texts()] == [
+        "strategy",
+        *(one.label for one in report.strategies),
+    ]
+    for name in ("forgetting-curves.png", "accuracy-matrices.png"):
+        picture = note.get_by_alt_text(name)
+        picture.scroll_into_view_if_needed()
+        page.wait_for_function("image => image.naturalWidth > 300", arg=picture.element_handle())
+    assert shown.report.partition("?")[0].partition("#")[2] in str(
+        note.get_by_role("link", name="The whole report").get_attribute("href")
+    )
+    for tag in ("recipe", "backbone", "scenario", "git"):
+        expect(page.get_by_text(re.compile(f"^{tag}$")).first).to_be_visible()
+    note.scroll_into_view_if_needed()
+    keep(page, shown, "run")
+
+
+def test_charts_have_the_stage_as_their_step(page: Page, shown: Shown) -> None:
+    page.goto(shown.tab("model-metrics"))
+    expect(page.get_by_text(re.compile(r"^full-joint \(\d+\)$"))).to_be_visible()
+    close_assistant(page)
+    page.get_by_placeholder("Search metric charts").fill("full-sequential/forgetting")
+    expect(page.locator(".scatterlayer")).to_have_count(3)  # the mean and its bounds
+    expect(page.locator(".scatterlayer").first.locator(".point")).to_have_count(3)  # the first task has none to forget
+    keep(page, shown, "run-metrics")
+
+
+def test_a_strategys_run_has_a_curve_for_each_task(page: Page, shown: Shown) -> None:
+    page.goto(shown.run)
+    page.get_by_role("link", name="full-sequential, seed 1").click()
+    page.get_by_role("tab", name="Model metrics").click()
+    expect(page.get_by_text("accuracy (4)")).to_be_visible()
+    close_assistant(page)
+    page.get_by_placeholder("Search metric charts").fill("accuracy/bbc-news")
+    expect(page.locator(".scatterlayer .point")).to_have_count(4)
+    page.get_by_placeholder("Search metric charts").fill("accuracy/")
+    expect(page.locator(".scatterlayer")).to_have_count(4)
+    keep(page, shown, "strategy-metrics")
+
+
+def test_the_report_opens_among_the_artifacts(page: Page, shown: Shown, report: Report) -> None:
+    page.goto(shown.report)
+    document = page.frame_locator("iframe")
+    expect(document.get_by_text("Verdict", exact=True)).to_be_visible()
+    expect(document.get_by_text("Accuracy matrices").first).to_be_attached()
+    close_assistant(page)
+    keep(page, shown, "report")

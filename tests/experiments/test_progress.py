@@ -1,0 +1,91 @@
+"""How a run tells how far it is and how long it will take, and what a dry run expects."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import experiments.terminal.progress as shown
+from experiments.terminal.progress import Course, LiveProgress, PlainProgress
+from experiments.workspace import Workspace
+from tests.experiments.test_cli import Call, call, recipe  # noqa: F401 # fixtures
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be set by hand."""
+    now = [100.0]
+    monkeypatch.setattr(shown.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    stream = io.StringIO()
+    monkeypatch.setattr(
+        shown, "stderr", Console(file=stream, width=100, force_terminal=True, color_system=None, highlight=False)
+    )
+    return stream
+
+
+def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[float]) -> None:
+    course = Course(fits=4, updates=100, began=clock[0])
+    assert (course.place, course.left) == ("0/4", ""), "nothing to go by yet"
+    course.done = 25
+    clock[0] += 30
+    assert course.left == "1 min 30 s left"
+    course.done = 130  # rehearsal comes on top of what was planned
+    assert course.left == "0.0 s left"
+    assert (Course(None, None, done=3).place, Course(None, None, done=3).left) == ("", "")
+
+
+def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: io.StringIO) -> None:
+    listener = PlainProgress(Course(fits=2, updates=20, began=clock[0]))
+    with listener, listener.fit("lora [x]", 5) as advance:
+        advance(5, 1.0, 0.75)
+        clock[0] += 10
+    with listener, listener.fit("lora [x]", 5) as advance:  # another setting of the same fit
+        advance(5, 1.0, 0.5)
+    assert screen.getvalue().splitlines() == [
+        "1/2 lora [x]: 5 steps",
+        "1/2 lora [x]: done, last loss 0.750, 30 s left",
+        "1/2 lora [x]: 5 steps",
+        "1/2 lora [x]: done, last loss 0.500, 10 s left",
+    ]
+
+
+def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.StringIO) -> None:
+    listener = LiveProgress("stream", Course(fits=3, updates=40, began=clock[0]))
+    with listener, listener.fit("lora · seed 0", 10) as advance:
+        clock[0] += 5
+        advance(10, 2.0, 0.25)
+        listener.progress.refresh()
+    for part in ("stream 1/3", "10/40", "15 s left", "lora · seed 0", "10/10", "epoch 2.0 loss 0.25"):
+        assert part in screen.getvalue(), part
+
+
+def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path: Path) -> None:  # noqa: F811
+    small = ["run", str(recipe), "--set", "tasks=[animals]"]
+    code, out, _ = call(*small, "--dry-run", "--json")
+    assert (code, json.loads(out)["expected_seconds"]) == (0, None)
+    assert "Time: not known" in call(*small, "--dry-run")[1]
+    code, _, err = call(*small)
+    assert code == 0
+    assert "2/2 sequential · seed 0 · stage 1 · animals: 32 steps" in err
+    assert json.loads(call(*small, "--dry-run", "--json")[1])["expected_seconds"] == 0, "nothing is left to train"
+
+    workspace = Workspace(tmp_path / ".workbench")
+    pace = {label: fit.seconds / fit.steps for label, fit in workspace.fits("stream")}
+    other = ["run", str(recipe), "--set", "tasks=[animals, halves]", "--set", "name=other", "--set", "seeds=[1]"]
+    document = json.loads(call(*other, "--dry-run", "--json")[1])
+    assert [step["expected_seconds"] for step in document["steps"]] == [
+        pytest.approx(step["optimiser_steps"] * pace[step["strategy"]], abs=0.1) for step in document["steps"]
+    ]
+    assert document["expected_seconds"] == pytest.approx(sum(step["expected_seconds"] for step in document["steps"]))
+    assert "of training, at the speed of earlier fits" in call(*other, "--dry-run")[1]
+    wider = json.loads(call(*other, "--dry-run", "--json", "--set", "budget.max_length=32")[1])
+    assert wider["expected_seconds"] is None, "longer texts take longer"

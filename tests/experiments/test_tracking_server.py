@@ -1,0 +1,159 @@
+"""A run and a real MLflow server that is killed, dead, or slow: what it holds in the end is the same."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import experiments.publish
+from experiments.plan import make_plan
+from experiments.publish import Publisher
+from experiments.run import run
+from experiments.views import report_on, view
+from experiments.workspace import Workspace
+from tests.experiments.test_cli import Call, call  # noqa: F401 # fixture
+from tests.mlflow_server import Server, slow_line, stored
+from tests.streams import write_recipe
+from workbench.contracts import Silent
+from workbench.errors import TrackingError
+from workbench.settings import read
+from workbench.tracking import RunRecord, Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.record import Record
+
+SMALL = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1"]
+KILLS = 2  # starting a server takes seconds
+
+
+class Ear(Silent):
+    """Hears what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+class Accidents:
+    """Kills the server at seeded moments of its work, counted in requests, and starts it again a while later."""
+
+    def __init__(self, server: Server, seed: int, kills: int) -> None:
+        self.server, self.random, self.left, self.kills = server, random.Random(seed), kills, 0
+        self.requests, self.restart = 0, threading.Thread()
+        self.next = self.random.randint(3, 40)
+
+    def before_request(self) -> None:
+        """Count a request; where its turn has come, let the server die while it is being answered, or before it is."""
+        self.requests += 1
+        if self.left and self.requests >= self.next and not self.restart.is_alive():
+            self.left, self.kills = self.left - 1, self.kills + 1
+            self.next = self.requests + self.random.randint(3, 40)
+            moment, pause = self.random.choice([0, self.random.uniform(0, 0.03)]), self.random.uniform(0, 1)
+            self.restart = threading.Thread(target=self._accident, args=(moment, pause))
+            self.restart.start()
+            if not moment:
+                time.sleep(0.05)
+
+    def _accident(self, moment: float, pause: float) -> None:
+        time.sleep(moment)
+        self.server.kill()
+        time.sleep(pause)
+        self.server.start()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    one = Server(tmp_path_factory.mktemp("server"))
+    yield one
+    one.kill()
+
+
+def test_what_a_dead_server_missed_is_logged_later_and_once(
+    server: Server,
+    bert: Path,
+    tmp_path: Path,
+    call: Call,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = str(write_recipe(tmp_path, bert))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    server.kill()
+    assignments = [part for one in ("name=missed", *SMALL) for part in ("--set", one)]
+    code, _, err = call("run", recipe, *assignments)
+    assert (code, err.count("Tracking:")) == (0, 1)
+    code, _, err = call("report", "missed", "--log")
+    assert code == 1
+    assert "report --log" in err
+    server.start()
+    assert call("report", "missed", "--log")[0] == 0
+    first = stored(server.uri, "missed")
+    assert call("report", "missed", "--log")[0] == 0
+    assert stored(server.uri, "missed") == first
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/healthy.db")
+    assert call("report", "missed", "--log")[0] == 0
+    assert stored(f"sqlite:///{tmp_path}/healthy.db", "missed") == first
+
+
+def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_that_was_not(
+    server: Server, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import requests
+
+    server.start()
+    monkeypatch.setattr(experiments.publish, "PAUSE", 0.0)
+    plan = make_plan(read(write_recipe(tmp_path, bert)).set(SMALL), [tmp_path / "tasks"])
+    workspace, ear = Workspace(tmp_path / "ws"), Ear()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    disturbed = Publisher(workspace, ear)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    undisturbed = Publisher(workspace, Silent())
+    accidents, send = Accidents(server, seed=0, kills=KILLS), requests.Session.send
+
+    def counted(self: requests.Session, request: Any, **options: Any) -> Any:
+        accidents.before_request()
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", counted)
+
+    def after(record: Record) -> None:
+        for publisher in (disturbed, undisturbed):
+            publisher.update(view(report_on(record, workspace)))
+
+    record = run(plan, workspace, ear, "test", after)
+    end = view(report_on(record, workspace))
+    assert undisturbed.finish(end)
+    for _ in range(20):  # as often as `report --log` would be called
+        if accidents.kills:
+            accidents.restart.join()
+        if disturbed.finish(end) and not accidents.left:
+            break
+    assert accidents.kills == KILLS
+    assert len(ear.said) == 1, "trouble is said once"
+    assert "MLflow does not answer" in ear.said[0]
+    monkeypatch.undo()
+    there = stored(server.uri, "stream")
+    assert len(there) == 1 + 2 + 1
+    assert there == stored(undisturbed.tracker.uri, "stream")
+
+
+def test_a_server_that_is_slow_all_along_is_given_up_and_completed_by_the_next_sync(server: Server) -> None:
+    server.start()
+    children = tuple(RunRecord(f"slow/{number}", f"child {number}") for number in range(6))
+    record = RunRecord("slow", "slow", metrics=(("a/b", 1.0, 1),), children=children)
+    with slow_line(server.port, delay=0.25) as address:
+        began = time.monotonic()
+        with pytest.raises(TrackingError, match="too slow"):
+            Tracker(address).sync("slow", record, within=1)
+        assert time.monotonic() - began < 4
+        Tracker(address).sync("slow", record)
+    there = stored(server.uri, "slow")
+    assert {key for key in there if key.startswith("slow")} == {record.key, *(child.key for child in children)}
