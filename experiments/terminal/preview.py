@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from experiments.comparing.plan import ComparisonPlan
 from experiments.comparing.run import pending, updates
 from experiments.composing.plan import FusionPlan
-from experiments.planning import predicted_memory
+from experiments.planning import peak_mb, predicted, predicted_memory
 from experiments.terminal.output import emit, stdout, table
 
 if TYPE_CHECKING:
     from experiments.api import AnyPlan, Workbench
     from experiments.plan import Plan
+
+
+MEMORY = "Memory: of a plain training step at full length, model included; see docs/cost.md."
+SAID = {"True": "yes", "False": "no", "None": "–"}
 
 
 def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
@@ -45,7 +49,7 @@ def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
     _lines(steps)
     left = sum(plan.updates(step) for step in plan.steps if step.key in waiting)
     stdout.print(f"\n{len(waiting)} of {len(steps)} steps to train, {left:,} optimiser steps. Nothing was trained.")
-    stdout.print("Memory: of a plain training step at full length, model included; see docs/cost.md.")
+    stdout.print(MEMORY)
 
 
 def _compositions(plan: FusionPlan, bench: Workbench, as_json: bool) -> None:
@@ -77,10 +81,19 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
     for label, adaptation in plan.adaptations.items():
         for task in plan.tasks:
             waiting = pending(plan, bench.workspace, label, task)
-            planned = plan.recipe.tune + len(plan.recipe.seeds)
-            steps = sum(map(updates, waiting))
-            place = {"label": label, "method": adaptation.method, "task": task.name}
-            rows.append({**place, "fits": planned, "to_train": len(waiting), "optimiser_steps": steps})
+            cost = predicted(adaptation, plan.recipe.budget, task.max_new_tokens or 0)
+            rows.append(
+                {
+                    "label": label,
+                    "method": adaptation.method,
+                    "task": task.name,
+                    "fits": plan.recipe.tune + len(plan.recipe.seeds),
+                    "to_train": len(waiting),
+                    "optimiser_steps": sum(map(updates, waiting)),
+                    "trainable_parameters": cost.trainable if cost else None,
+                    "predicted_memory_mb": peak_mb(cost),
+                }
+            )
     if as_json:
         seeds = {"seeds": list(plan.recipe.seeds), "tune": plan.recipe.tune}
         emit({"recipe": plan.name, "backbone": plan.recipe.backbone, **seeds, "methods": rows})
@@ -89,7 +102,9 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
     waiting_fits, left = (sum(row[name] for row in rows) for name in ("to_train", "optimiser_steps"))
     fits = sum(row["fits"] for row in rows)
     stdout.print(f"\n{waiting_fits} of {fits} fits to train, {left:,} optimiser steps. Nothing was trained.")
+    stdout.print("Trainable parameters: of the body, heads not counted.")
+    stdout.print(MEMORY)
 
 
 def _lines(rows: list[dict[str, Any]]) -> None:
-    table([*rows[0]], [["yes" if v is True else "no" if v is False else v for v in one.values()] for one in rows])
+    table([*rows[0]], [[SAID.get(str(value), value) for value in one.values()] for one in rows])
