@@ -127,7 +127,7 @@ def _opened(context: Context, state: State, task: Task, head: nn.Module, seed: i
     model.head = head
     if state.folder:
         generator = generator_of(model.body)
-        generator.load_state_dict({**load_file(existing(state) / "body" / NETWORK), OWN: generator.task})
+        generator.load_state_dict({**load_file(state.folder / "body" / NETWORK), OWN: generator.task})
     return model
 
 
