@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 MEMORY = "Memory: of a plain training step at full length, model included; see docs/cost.md."
-SAID = {"True": "yes", "False": "no", "None": "–"}
 
 
 def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
@@ -107,4 +106,10 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
 
 
 def _lines(rows: list[dict[str, Any]]) -> None:
-    table([*rows[0]], [[SAID.get(str(value), value) for value in one.values()] for one in rows])
+    table([*rows[0]], [[_said(value) for value in one.values()] for one in rows])
+
+
+def _said(value: Any) -> Any:
+    if value is None:
+        return "–"
+    return ("no", "yes")[value] if isinstance(value, bool) else value
