@@ -314,7 +314,7 @@ class Workbench:
         spec = registry.find(task, self.task_folders)
         require_feasible(document, backbone, budget.quantization, [(method, settings, ())], [spec.file.kind])
         opened = open_backbone(backbone).quantized(budget.quantization, document.where("budget", "quantization"))
-        opened.require_length(budget.max_length, document.where("budget", "max_length"))
+        opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
 

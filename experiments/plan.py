@@ -147,7 +147,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     backbone = backbone.quantized(recipe.budget.quantization, document.where("budget", "quantization"))
     recipe = recipe.model_copy(update={"tasks": tuple(names)})
-    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
     require_measurable(document, recipe, backbone, kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):

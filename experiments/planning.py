@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.plan import Plan, Step
-    from experiments.record import Contender
+    from workbench.adaptation import Adaptation
+    from workbench.cost_model import Prediction
 
 ANSWER = 32  # tokens of an answer, where no task says
 
@@ -55,20 +56,27 @@ def predicted_memory(plan: Plan) -> Callable[[Step], float | None]:
         answer = step.task.max_new_tokens or 0
         place = step.contender.label, answer
         if place not in known:
-            known[place] = _peak_mb(plan, step.contender, answer)
+            known[place] = peak_mb(predicted(plan.adaptation(step.contender), plan.recipe.budget, answer))
         return known[place]
 
     return tell
 
 
-def _peak_mb(plan: Plan, contender: Contender, answer: int) -> float | None:
-    adaptation, budget = plan.adaptation(contender), plan.recipe.budget
+def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction | None:
+    """Return what a training step of a method takes; None where the architecture is not known.
+
+    ``answer``: tokens that each example is learned to be answered with, 0 where there is a head.
+    """
     budget = budget.model_copy(update={"quantization": adaptation.backbone.quantization})
     try:
-        work = _workload(adaptation.backbone.config, contender.method, adaptation.settings, budget, answer)
-        return round(work.predict().peak / MB, 1)
+        return _workload(adaptation.backbone.config, adaptation.method, adaptation.settings, budget, answer).predict()
     except InputError:
         return None
+
+
+def peak_mb(prediction: Prediction | None) -> float | None:
+    """Return the highest memory of a step in MB, where it is known."""
+    return round(prediction.peak / MB, 1) if prediction else None
 
 
 def _workload(config: Any, method: str, settings: Any, budget: Budget, answer: int) -> Workload:

@@ -18,6 +18,7 @@ from workbench.learning import adaptation_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adapters import AdapterConfig
     from torch import Tensor
 
     from fusion.composition import Request
@@ -44,6 +45,17 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
         save_file(mean, folder / WEIGHTS)
         body = adaptation.library.load(request.backbone.load(), folder, None)
     return Composed(body.eval(), first.manifest.method, adaptation.settings, weights=tuple(weights))
+
+
+def unfit(config: AdapterConfig) -> str | None:
+    """Return why adapters of a configuration of the package cannot be composed, or None: only bottlenecks can."""
+    from adapters import BnConfig
+
+    if not isinstance(config, BnConfig):
+        return f"no bottleneck adapter but {config.architecture!r}, whose numbers mean nothing beside another's"
+    if config.inv_adapter:
+        return "a bottleneck adapter with an invertible part, which a model can have of one adapter only"
+    return None
 
 
 def _combined(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

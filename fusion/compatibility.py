@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from fusion import lora
+from fusion import bottleneck, lora
 from workbench.errors import InputError
+from workbench.learning import adaptation_of
+from workbench.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from transformers import PretrainedConfig
+
     from workbench.backbone import Backbone
+    from workbench.settings import MethodSettings
     from workbench.store import StoredAdapter
 
 
 def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
     """Make sure that ``sources`` can be composed on ``backbone``.
 
-    They need the backbone's own weights and pooling, one library and one kind of task; bottlenecks also one
-    architecture, while LoRAs may differ in rank, scaling and in the modules that they adapt. Tokenizers are not
-    compared: a manifest holds a digest of weights only.
+    They need the backbone's own weights and pooling, one library and one kind of task, and to be LoRAs or bottlenecks;
+    bottlenecks also one architecture, while LoRAs may differ in rank, scaling and in the modules that they adapt.
+    Tokenizers are not compared: a manifest holds a digest of weights only.
 
     Raises:
         InputError: something stands against it; the message names every reason, source by source.
@@ -43,6 +48,24 @@ def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, t
     return {name: each for name, each in found.items() if each}
 
 
+def unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> str | None:
+    """Return what adapters of a fine-tuning method are, where that cannot be composed; None where it can.
+
+    Nothing has to be trained for this. Of adapters of other libraries than these two, a composition says itself
+    whether it takes them.
+    """
+    card = METHODS.get(method)
+    if card.library == "adapters":
+        return bottleneck.unfit(card.configure(settings, config))
+    return lora.unfit(card.configure(settings, config).to_dict()) if card.library == "peft" else None
+
+
+def unfit_source(source: StoredAdapter, backbone: Backbone) -> str | None:
+    """Return the same of a stored adapter."""
+    adaptation = adaptation_of(source.manifest, backbone)
+    return unfit(adaptation.method, adaptation.settings, backbone.config)
+
+
 def _against(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) -> Iterator[str]:
     manifest, like = source.manifest, first.manifest
     if manifest.backbone.fingerprint != backbone.fingerprint:
@@ -57,6 +80,8 @@ def _against(source: StoredAdapter, first: StoredAdapter, backbone: Backbone) ->
         yield f"is {_named(source)}, {first.id} {_named(first)}"
     if manifest.library == "peft":
         yield from _unreadable(source)
+    elif why := unfit_source(source, backbone):
+        yield f"is of {manifest.method}: {why}"
 
 
 def _architecture(source: StoredAdapter) -> tuple[str, float | None]:

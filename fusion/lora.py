@@ -16,6 +16,7 @@ from workbench.errors import InputError
 from workbench.methods.lora import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -98,6 +99,21 @@ def fill(body: nn.Module, update: Update) -> None:
         layer.lora_A["default"].weight.copy_(pair.a)
 
 
+def unfit(config: Mapping[str, Any]) -> str | None:
+    """Return why adapters of a peft configuration are no low-rank updates, or None; where they begin does not count."""
+    if config.get("peft_type") != "LORA":
+        return _other(config)
+    return f"a LoRA with {'; '.join(found)}" if (found := _beside(config)) else None
+
+
+def _other(config: Mapping[str, Any]) -> str:
+    return f"not a LoRA but {str(config.get('peft_type')).removeprefix('PeftType.')!r}"
+
+
+def _beside(config: Mapping[str, Any]) -> list[str]:
+    return [reason for key, reason in REFUSED.items() if config.get(key)]
+
+
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
@@ -105,8 +121,8 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"no readable adapter config: {error}", where=str(path)) from None
     if config.get("peft_type") != "LORA":
-        raise InputError(f"this adapter is not a LoRA but {config.get('peft_type')!r}", where=str(folder))
-    reasons = [reason for key, reason in REFUSED.items() if config.get(key)]
+        raise InputError(f"this adapter is {_other(config)}", where=str(folder))
+    reasons = _beside(config)
     if config.get("bias", "none") != "none":
         reasons.append(f"trained biases (bias: {config['bias']})")
     start = config.get("init_lora_weights")

@@ -16,7 +16,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from experiments.strategies import STRATEGIES
 from tests import closed_forms
 from tests.conftest import toy
-from tests.stages import context_for, walk
+from tests.stages import RATES, context_for, walk
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone, fingerprint, open_backbone
 from workbench.contracts import GENERATED, Silent, Task
@@ -231,7 +231,8 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
     strategy: str, backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
 ) -> None:
     entry = STRATEGIES.get(strategy)
-    adaptation, budget = adaptation_for("lora", backbone, 2e-2), budget.model_copy(update={"epochs": 10})
+    method = strategy if strategy in METHODS.names() else "lora"  # one that goes with its own method alone
+    adaptation, budget = adaptation_for(method, backbone, RATES[method]), budget.model_copy(update={"epochs": 10})
     mild = {"strength": 0.01} if "strength" in entry.settings.model_fields else {}  # 32 features leave little room
     context = context_for(adaptation, budget, (task, other_task), tmp_path, entry.settings(**mild))
     *_, state = walk(entry, context, tmp_path)

@@ -117,18 +117,20 @@ class Backbone:
             body: nn.Module = AutoModel.from_pretrained(self.folder, **options)
         return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
 
-    def require_length(self, tokens: int, where: str | None = None) -> None:
-        """Make sure that texts of ``tokens`` tokens fit the model.
+    def require_length(self, tokens: int, where: str | None = None, virtual: int = 0) -> None:
+        """Make sure that texts of ``tokens`` tokens fit the model, with ``virtual`` tokens of a method before each.
 
         Raises:
             InputError: its positions end before that.
         """
-        longest = min(self.tokenizer.model_max_length, getattr(self.config, "max_position_embeddings", None) or tokens)
+        positions = getattr(self.config, "max_position_embeddings", None)
+        longest = min(self.tokenizer.model_max_length, positions - virtual if positions else tokens)
         if tokens > longest:
+            before = f" after {virtual} virtual tokens" if virtual else ""
             raise InputError(
-                f"max_length {tokens} is more than {self.name!r} can read",
+                f"max_length {tokens} is more than {self.name!r} can read{before}",
                 where=where,
-                hint=f"It has room for {longest} tokens.",
+                hint=f"It has room for {longest} tokens of a text{before}.",
             )
 
 

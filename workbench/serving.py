@@ -2,7 +2,7 @@
 
 Two copies of a backbone cost twice its memory, and loading one takes seconds; an adapter beside those that are there
 already takes a few MB, and switching to it milliseconds. Rows of different adapters go through the backbone together
-where the library can (peft's mixed batches of LoRAs, BatchSplit of the package adapters for bottlenecks), which is what
+where the library can (LoRAs of peft, and BatchSplit of the package adapters for bottlenecks), which is what
 keeps batches full when requests for many tasks come in.
 """
 

@@ -74,6 +74,11 @@ class MethodSettings(Settings):
         exclude_if=lambda chosen: chosen == "adamw",
     )
 
+    @property
+    def virtual_tokens(self) -> int:
+        """How many of the model's positions the method takes before each text."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Document:

@@ -26,6 +26,7 @@ def compare(
         int, typer.Option(min=0, help="Learning rates that each method tries, by validation, with another seed.")
     ] = 0,
     recommend: Annotated[bool, typer.Option("--recommend", help="Print only which to take, and why.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")] = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -38,11 +39,19 @@ def compare(
     """
     from experiments.api import Workbench
     from experiments.comparing.text import show
+    from experiments.terminal.preview import preview
     from experiments.terminal.progress import progress
+    from workbench.errors import InputError
 
+    if dry_run and recommend:
+        hint = "Leave one of them out."
+        raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
     bench = Workbench(workspace, tasks)
     names = [name.strip() for name in methods.split(",") if name.strip()]
     plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
+    if dry_run:
+        preview(plan, bench, as_json)
+        return
     with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
         bench.listener = listener
         report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]))

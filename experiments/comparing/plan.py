@@ -87,7 +87,8 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     require_feasible(document, recipe.backbone, bits, wanted, [spec.file.kind for spec in specs])
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     backbone = backbone.quantized(bits, document.where("budget", "quantization"))
-    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"))
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
     precision = resolve_precision(recipe.budget.precision)
     adaptations = {
         label: Adaptation(backbone, method, settings, precision) for label, (method, settings) in methods.items()

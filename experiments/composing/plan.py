@@ -10,6 +10,7 @@ from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.recipe import FusionRecipe
 from experiments.composing.trial import Trial
 from experiments.feasible import require_feasible
+from fusion.compatibility import unfit
 from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from experiments.feasible import Wanted
     from workbench.contracts import Task
     from workbench.settings import Document
     from workbench.store import StoredAdapter
@@ -117,6 +119,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     kinds = [spec.file.kind for spec in (*sources, *targets)]
     require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    _require_fit(document, backbone, wanted)
     backbone = backbone.quantized(recipe.sources.budget.quantization, document.where("sources", "budget"))
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
@@ -168,6 +171,17 @@ def _methods(document: Document, recipe: FusionRecipe, problems: list[Problem]) 
         place = ("sources", "methods", name)
         with collected(problems):
             yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
+
+
+def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
+    """Raise SettingsError where adapters of a method cannot be composed, before any is trained."""
+    problems = [
+        Problem(f"adapters of {method} cannot be composed: each is {why}", document.where(*place))
+        for method, settings, place in wanted
+        if (why := unfit(method, settings, backbone.config))
+    ]
+    if problems:
+        raise SettingsError(problems)
 
 
 def _check_fresh(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusion.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks import registry
@@ -64,7 +65,7 @@ def ranked(
 def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
     """Return what ``auto`` chooses from: the newest adapter of each other task on the backbone that was not composed.
 
-    Only adapters of a library that the method composes count, and only those of the target's kind.
+    Only adapters of a library that the method composes count, LoRAs or bottlenecks of the target's kind.
     """
     libraries = COMPOSITIONS.get(method).libraries
     found = [store.get(name) for name in store.ids()]
@@ -76,6 +77,7 @@ def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[Sto
         and each.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
         and each.manifest.task.kind == few_shot.target.kind
         and each.manifest.task.name != few_shot.target.name
+        and not unfit_source(each, few_shot.backbone)
     ]
     return tuple({each.manifest.task.name: each for each in fitting}.values())
 

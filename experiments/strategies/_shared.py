@@ -158,15 +158,17 @@ class SharedWeights:
             return model
         return adaptation.load(state.folder / "body", head, task.kind)
 
+    def body_for(self, stage: Stage, task: Task) -> nn.Module:
+        """Return the weights that are learning, as they answer one of the tasks learned so far."""
+        return stage.model.body
+
     def save(self, stage: Stage, folder: Path) -> None:
         """Write the shared weights."""
         stage.context.adaptation.library.save(stage.model.body, folder)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the shared weights as they are now."""
-        folder, asked = existing(state), context.asked(task)
-        head = context.adaptation.stored_head(_file(folder, head_name(context, task)), task.kind, len(asked.labels))
-        return context.adaptation.load(folder / "body", head, task.kind)
+        return context.adaptation.load(existing(state) / "body", stored_head(state, task, context), task.kind)
 
     def taught(self, task: Task, context: Context) -> Task:
         """Return the task as it is posed now."""
@@ -211,7 +213,7 @@ class SharedWeights:
         for task in context.drawn:
             head, kind = stage.heads.get(head_name(context, task)), KINDS.get(task.kind)
             head = head or head_for(context, stage.state, task).to(device)
-            asked = TaskModel(model.body, head, kind, model.pooling, model.precision)
+            asked = TaskModel(self.body_for(stage, task), head, kind, model.pooling, model.precision)
             backbone, length = context.adaptation.backbone, context.budget.max_length
             found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
             scores.append(found.scores[kind.metric])
@@ -238,6 +240,17 @@ def head_for(context: Context, state: State, task: Task) -> nn.Module:
             for name, stored in load_file(path).items():
                 head.get_parameter(name)[: len(stored)] = stored
     return head
+
+
+def stored_head(state: State, task: Task, context: Context) -> nn.Module:
+    """Return the head that a task learned so far is answered with."""
+    path, labels = head_file(state, task, context), len(context.asked(task).labels)
+    return context.adaptation.stored_head(path, task.kind, labels)
+
+
+def head_file(state: State, task: Task, context: Context) -> Path:
+    """Return where that head is stored; nothing is there where it is the backbone's own."""
+    return _file(existing(state), head_name(context, task))
 
 
 def mixed(context: Context, train: Mapping[str, Dataset], validation: Mapping[str, Dataset], model: TaskModel) -> Task:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.comparing.plan import ComparisonPlan
 from experiments.comparing.run import pending, updates
 from experiments.composing.plan import FusionPlan
-from experiments.planning import predicted_memory
+from experiments.planning import peak_mb, predicted, predicted_memory
 from experiments.report.wording import seconds as in_words
 from experiments.speed import method_speed, stream_speed, total
 from experiments.terminal.output import emit, stdout, table
@@ -15,6 +15,9 @@ from experiments.terminal.output import emit, stdout, table
 if TYPE_CHECKING:
     from experiments.api import AnyPlan, Workbench
     from experiments.plan import Plan
+
+
+MEMORY = "Memory: of a plain training step at full length, model included; see docs/cost.md."
 
 
 def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
@@ -50,7 +53,7 @@ def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
     _lines(steps)
     left = sum(plan.updates(step) for step in plan.steps if step.key in waiting)
     stdout.print(f"\n{len(waiting)} of {len(steps)} steps to train, {left:,} optimiser steps. Nothing was trained.")
-    stdout.print("Memory: of a plain training step at full length, model included; see docs/cost.md.")
+    stdout.print(MEMORY)
     _say_time(expected, [step["strategy"] for step in steps if step["expected_seconds"] is None and not step["done"]])
 
 
@@ -86,10 +89,20 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
             waiting = pending(plan, bench.workspace, label, task)
             planned = plan.recipe.tune + len(plan.recipe.seeds)
             steps = sum(map(updates, waiting))
-            place = {"label": label, "method": adaptation.method, "task": task.name}
-            expected = _expected(steps, speed(label)) if waiting else 0.0
-            work = {"fits": planned, "to_train": len(waiting), "optimiser_steps": steps, "expected_seconds": expected}
-            rows.append({**place, **work})
+            cost = predicted(adaptation, plan.recipe.budget, task.max_new_tokens or 0)
+            rows.append(
+                {
+                    "label": label,
+                    "method": adaptation.method,
+                    "task": task.name,
+                    "fits": planned,
+                    "to_train": len(waiting),
+                    "optimiser_steps": steps,
+                    "expected_seconds": _expected(steps, speed(label)) if waiting else 0.0,
+                    "trainable_parameters": cost.trainable if cost else None,
+                    "predicted_memory_mb": peak_mb(cost),
+                }
+            )
     left_seconds = total([row["expected_seconds"] for row in rows])
     if as_json:
         seeds = {"seeds": list(plan.recipe.seeds), "tune": plan.recipe.tune}
@@ -100,6 +113,8 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
     waiting_fits, left = (sum(row[name] for row in rows) for name in ("to_train", "optimiser_steps"))
     fits = sum(row["fits"] for row in rows)
     stdout.print(f"\n{waiting_fits} of {fits} fits to train, {left:,} optimiser steps. Nothing was trained.")
+    stdout.print("Trainable parameters: of the body, heads not counted.")
+    stdout.print(MEMORY)
     _say_time(left_seconds, [row["label"] for row in rows if row["expected_seconds"] is None])
 
 
@@ -116,4 +131,10 @@ def _say_time(seconds: float | None, unknown: list[str]) -> None:
 
 
 def _lines(rows: list[dict[str, Any]]) -> None:
-    table([*rows[0]], [["yes" if v is True else "no" if v is False else v for v in one.values()] for one in rows])
+    table([*rows[0]], [[_said(value) for value in one.values()] for one in rows])
+
+
+def _said(value: Any) -> Any:
+    if value is None:
+        return "–"
+    return ("no", "yes")[value] if isinstance(value, bool) else value

@@ -267,3 +267,11 @@ def test_every_composition_has_a_card(name: str) -> None:
     assert card.title
     assert card.paper
     assert card.libraries
+
+
+def test_sources_that_cannot_be_composed_are_refused_before_they_are_trained(bench: Workbench, place: Path) -> None:
+    recipe = str(place / "tiny.yaml")
+    with pytest.raises(SettingsError, match="adapters of prefix cannot be composed: each is no bottleneck adapter"):
+        bench.plan(recipe, ["sources.methods.prefix={}"])
+    with pytest.raises(SettingsError, match="adapters of oft cannot be composed: each is not a LoRA but 'OFT'"):
+        bench.plan(recipe, ["sources.methods.oft={block_size: 8}"])

@@ -79,6 +79,27 @@ def test_a_method_that_cannot_work_is_refused_by_the_config_alone(way: str, benc
     assert "full" in str(said.value)
 
 
+LONG = {"budget": {"max_length": 60, "epochs": 1}}  # the tiny models have 64 positions
+
+
+@pytest.mark.parametrize("way", ["train", "stream", "methods"])
+def test_virtual_tokens_take_positions_of_a_text(way: str, bench: Workbench, bert: Path) -> None:
+    def plan(tokens: int) -> object:
+        if way == "train":
+            return bench.lesson("words", "prompt", str(bert), budget=LONG["budget"], tokens=tokens)
+        entry = {"method": "prompt", "tokens": tokens}
+        own = {"methods": {"prompt": entry}, "tasks": ["words"]}
+        if way == "stream":
+            strategies = {"one": {"strategy": "isolated", **entry}, "other": {"strategy": "isolated", "method": "lora"}}
+            own = {"strategies": strategies, "tasks": ["words"], "reference": "one"}
+        Path("recipe.yaml").write_text(json.dumps({"name": "recipe", "backbone": str(bert), **LONG, **own}))
+        return bench.plan("recipe.yaml")
+
+    assert plan(4)
+    with pytest.raises(InputError, match=r"(?s)can read after 5 virtual tokens.*room for 59 tokens of a text"):
+        plan(5)
+
+
 def test_a_quantised_backbone_cannot_be_trained_in_place(bench: Workbench) -> None:
     with pytest.raises(InputError, match="full trains the backbone's own weights, which nf4 keeps packed"):
         bench.lesson("words", "full", f"{HUB_ID}:nf4")

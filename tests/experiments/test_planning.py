@@ -77,6 +77,34 @@ def test_a_dry_run_predicts_the_memory_of_each_step(call: Call, recipe: Path) ->
     assert all(step["predicted_memory_mb"] > 0 for step in json.loads(out)["steps"])
 
 
+def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
+    call: Call,  # noqa: F811
+    recipe: Path,  # noqa: F811
+    bert: Path,
+    tmp_path: Path,
+) -> None:
+    budget = ["--set", "budget.epochs=2", "--set", "budget.batch_size=8", "--set", "budget.max_length=16"]
+    options = ["--methods", "lora,head,full", "--seeds", "2", "--tune", "1", "--backbone", str(bert), *budget]
+    code, out, err = call("compare", "animals", *options, "--dry-run", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    rows = {row["method"]: row for row in found["methods"]}
+    assert (found["seeds"], found["tune"], list(rows)) == ([0, 1], 1, ["lora", "head", "full"])
+    for row in rows.values():
+        assert (row["fits"], row["to_train"], row["optimiser_steps"]) == (3, 3, 3 * 2 * 64 // 8)
+    assert rows["lora"]["trainable_parameters"] == 2 * 2 * 2 * 8 * 32, "A and B of two matrices in two layers"
+    assert rows["head"]["trainable_parameters"] == 0
+    assert rows["full"]["predicted_memory_mb"] > rows["lora"]["predicted_memory_mb"] > 0
+    assert not (tmp_path / ".workbench").exists(), "a dry run changes nothing"
+
+    code, out, _ = call("compare", "animals", *options, "--dry-run")
+    assert code == 0
+    assert "9 of 9 fits to train, 144 optimiser steps. Nothing was trained." in out
+    code, _, err = call("compare", "animals", *options, "--dry-run", "--recommend")
+    assert code == 2
+    assert "a dry run trains nothing to recommend from" in err
+
+
 def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call, recipe: Path) -> None:  # noqa: F811
     code, _, err = call("run", str(recipe), "--dry-run", "--set", "budget.quantization=nf4")
     assert code == 2

@@ -24,6 +24,7 @@ ENTRIES = {
     "l2-to-start": "{strategy: l2-to-start, method: lora, learning_rate: 0.02}",
     "der-plus-plus": "{strategy: der-plus-plus, method: full, learning_rate: 0.003, memory: 16}",
     "o-lora": "{strategy: o-lora, method: lora, learning_rate: 0.02, rank: 2}",
+    "hypernetwork": "{strategy: hypernetwork, method: hypernetwork, learning_rate: 0.01, strength: [0.0, 1.0]}",
     "joint": "{strategy: joint, method: full, learning_rate: 0.003}",
 }
 
@@ -33,7 +34,7 @@ def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: P
     told = scenario == "task-incremental"  # else the tiny tasks ask what a text alone does not tell: they share words
     report = _report(scenario, 12 if told else 2, bert, tmp_path)
     assert report.complete
-    assert [entry.label for entry in report.strategies] == list(ENTRIES)
+    assert [entry.label for entry in report.strategies] == list(possible(scenario))
     for entry in report.strategies:
         assert all(score is not None for score in entry.matrix[-1]), entry.label
         first = entry.matrix[1][0]
@@ -45,8 +46,14 @@ def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: P
             assert not told or first > 0.7, f"{entry.label} learns the first task"
 
 
+def possible(scenario: str) -> dict[str, str]:
+    """Return the entries that a scenario takes: a LoRA made for one task is not found where nobody names the task."""
+    told = SCENARIOS.get(scenario).knows_task
+    return {name: entry for name, entry in ENTRIES.items() if told or name != "hypernetwork"}
+
+
 def _report(scenario: str, epochs: int, bert: Path, folder: Path) -> Report:
-    entries = ", ".join(f"{name}: {entry}" for name, entry in ENTRIES.items())
+    entries = ", ".join(f"{name}: {entry}" for name, entry in possible(scenario).items())
     changes = [
         "tasks=[animals, halves]",
         "seeds=[0]",

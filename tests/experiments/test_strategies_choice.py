@@ -89,6 +89,6 @@ def test_strengths_of_tasks_of_several_kinds_are_compared_kind_by_kind(
 
 @pytest.mark.parametrize("strength", [(), -1.0, (1.0, -1.0)])
 def test_strengths_are_some_and_not_negative(strength: object) -> None:
-    for name in ("ewc", "lwf", "l2-to-start", "der-plus-plus", "o-lora"):
+    for name in ("ewc", "lwf", "l2-to-start", "der-plus-plus", "o-lora", "hypernetwork"):
         with pytest.raises(ValidationError):
             STRATEGIES.get(name).settings(strength=strength)

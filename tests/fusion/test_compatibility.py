@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fusion.compatibility import reasons, require_compatible
+from fusion.compatibility import reasons, require_compatible, unfit
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.contracts import Silent
 from workbench.errors import InputError
 from workbench.learning import Lesson, learn
-from workbench.methods import METHODS
+from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
 
@@ -103,6 +103,35 @@ def test_a_lora_that_is_more_than_low_rank_is_named(
     dora = StoredAdapter(plain.manifest.model_copy(update={"id": "dora"}), folder)
     with pytest.raises(InputError, match=r"dora: this LoRA cannot be composed: it has DoRA.*trained biases"):
         require_compatible([plain, dora], backbone)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("prefix", "is of prefix: no bottleneck adapter but 'prefix_tuning'"),
+        ("loreft", "is of loreft: no bottleneck adapter but 'reft'"),
+        ("mam", "is of mam: no bottleneck adapter but 'union'"),
+        ("pfeiffer-inv", "is of pfeiffer-inv: a bottleneck adapter with an invertible part"),
+    ],
+)
+def test_what_is_no_plain_bottleneck_is_refused_by_name(
+    method: str, message: str, backbone: Backbone, train: Callable[..., StoredAdapter]
+) -> None:
+    bottleneck = train("pfeiffer")
+    settings = METHODS.get(method).settings().model_dump(mode="json")
+    other = changed(bottleneck, id="other", method=method, settings=settings)
+    for sources in ([other], [bottleneck, other]):
+        with pytest.raises(InputError, match=message):
+            require_compatible(sources, backbone)
+
+
+@pytest.mark.parametrize("method", trained_methods())
+def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbone: Backbone) -> None:
+    """LoRAs and plain bottlenecks can be composed; of the other libraries each composition says what it takes."""
+    card = METHODS.get(method)
+    found = unfit(method, card.settings(), backbone.config)
+    fit = {"lora", "rslora", "pissa", "pfeiffer", "houlsby", "parallel", "compacter", "compacter-plus-plus"}
+    assert (found is None) == (method in fit or card.library not in ("peft", "adapters")), found
 
 
 def test_no_source_is_refused(backbone: Backbone) -> None:

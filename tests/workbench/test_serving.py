@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset, concatenate_datasets
 
 from tests.conftest import FRUITS, SUBJECTS, make_task
@@ -89,6 +91,42 @@ def test_rows_of_one_batch_are_answered_by_their_own_adapters(
     assert len(passes) == 2, "72 rows of three adapters are two batches of 64 and 8, not one for each adapter"
     assert [label for label, _ in found] == [label for label, _ in wanted]
     np.testing.assert_allclose([sure for _, sure in found], [sure for _, sure in wanted], atol=1e-5)
+
+
+def test_mixed_loras_are_as_good_as_one_and_leave_no_trace(backbone: Backbone, store: AdapterStore) -> None:
+    """Rows of a mixed batch are what each LoRA gives for that batch alone, wherever they stand."""
+    adapters = trained("lora", backbone, store, TASKS[:2])
+    wide = METHODS.get("lora").settings(rank=4, alpha=7, targets=("dense",), learning_rate=2e-2)
+    adapters.append(learn(Lesson(TASKS[2], Adaptation(backbone, "lora", wide, "fp32"), BUDGET, 0), store, Silent(), ""))
+    serving, (first, *_) = Serving(adapters, backbone), adapters
+    batch = {"input_ids": torch.randint(5, 25, (6, 7)), "attention_mask": torch.ones(6, 7, dtype=torch.long)}
+    names = [f"adapter-{index:03d}" for index in (0, 0, 1, 1, 1, 2)]
+    library = LIBRARIES.get("peft")
+
+    def said() -> torch.Tensor:
+        with torch.inference_mode():
+            return serving.body(**batch).last_hidden_state
+
+    alone = {name: (library.switch(serving.body, name), said())[1] for name in dict.fromkeys(names)}
+    library.mix(serving.body, names[::-1])
+    library.mix(serving.body, names)
+    mixed = said()
+    for row, name in enumerate(names):
+        torch.testing.assert_close(mixed[row], alone[name][row], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(alone[names[0]], alone[names[-1]], atol=1e-3), "else nothing is shown"
+    serving.switch(first.id)
+    assert torch.equal(said(), alone[names[0]])
+
+
+@pytest.mark.parametrize("settings", [{"targets": ("word_embeddings",)}, {"dora": True}])
+def test_what_is_more_than_two_factors_beside_a_linear_layer_is_not_mixed(
+    settings: dict[str, Any], backbone: Backbone
+) -> None:
+    method = "dora" if settings.pop("dora", False) else "lora"
+    card = METHODS.get(method)
+    library = LIBRARIES.get("peft")
+    body = library.attach(backbone.load(), card.configure(card.settings(**settings), backbone.config))
+    assert not library.mixes(body)
 
 
 @pytest.mark.parametrize("method", ["lora", "pfeiffer"])

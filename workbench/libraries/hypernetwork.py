@@ -36,12 +36,18 @@ class HypernetworkConfig:
 
 
 class Generator(nn.Module):
-    """(task, place) → a LoRA's matrix at that place; matrices of the same kind and shape share an output layer."""
+    """(task, place) → a LoRA's matrix at that place; matrices of the same kind and shape share an output layer.
+
+    Attributes:
+        task: the embedding that is learned.
+        asked: another task's embedding, for as long as the LoRA is to be made from that one; None else.
+    """
 
     def __init__(self, shapes: list[tuple[str, tuple[int, int]]], config: HypernetworkConfig) -> None:
         """Make a network for matrices of ``shapes``, each with its kind: ``a``, or ``b``, which begins at zero."""
         super().__init__()
         self.shapes = shapes
+        self.asked: Tensor | None = None
         self.task = nn.Parameter(torch.randn(config.embedding_size))
         self.places = nn.Embedding(len(shapes), config.embedding_size)
         self.trunk = nn.Linear(2 * config.embedding_size, config.hidden_size)
@@ -53,11 +59,16 @@ class Generator(nn.Module):
                 nn.init.zeros_(output.bias)
             self.outputs[_layer(kind, (rows, columns))] = output
 
-    def forward(self) -> list[Tensor]:
-        """Return the matrices, in the order of their shapes, in float32 whatever is around."""
+    def forward(self, task: Tensor | None = None) -> list[Tensor]:
+        """Return the matrices made from ``task``, an embedding, or else from that of the task at work.
+
+        They come in the order of their shapes, in float32 whatever is around.
+        """
+        if task is None:
+            task = self.task if self.asked is None else self.asked
         with torch.autocast(self.task.device.type, enabled=False):
-            task = self.task.expand(len(self.shapes), -1)  # (places, embedding)
-            hidden = torch.relu(self.trunk(torch.cat([task, self.places.weight], dim=1)))  # (places, hidden)
+            tasks = task.to(self.task.device).expand(len(self.shapes), -1)  # (places, embedding)
+            hidden = torch.relu(self.trunk(torch.cat([tasks, self.places.weight], dim=1)))  # (places, hidden)
             return [
                 self.outputs[_layer(kind, shape)](row).view(shape)
                 for row, (kind, shape) in zip(hidden, self.shapes, strict=True)
@@ -81,14 +92,26 @@ class Hypernetwork:
 
     def load(self, body: nn.Module, folder: Path, config: HypernetworkConfig) -> nn.Module:
         """Return the wrapped body under the stored network; the stored LoRA is what it makes."""
-        loaded: Any = _generated(PEFT.load(body, folder, config.lora), config)
-        loaded.generator.load_state_dict(load_file(folder / FILE))
-        model: nn.Module = loaded
+        model = _generated(PEFT.load(body, folder, config.lora), config)
+        generator_of(model).load_state_dict(load_file(folder / FILE))
+        generate(model)
         return model
 
     def detach(self, body: nn.Module) -> nn.Module:
         """Return the bare body."""
         return PEFT.detach(body)
+
+
+def generator_of(body: Any) -> Generator:
+    """Return the network on a body."""
+    generator: Generator = body.generator
+    return generator
+
+
+def generate(body: nn.Module) -> None:
+    """Put what the network makes now into its places; every forward pass does."""
+    for (_, module), made in zip(_places(body), generator_of(body)(), strict=True):
+        module.weight = made
 
 
 def _places(body: Any) -> Iterator[tuple[str, Any]]:
@@ -104,13 +127,8 @@ def _generated(body: Any, config: HypernetworkConfig) -> nn.Module:
     for _, module in places:
         del module.weight  # from now on no parameter, but what the network makes
     body.generator = Generator(list(zip(kinds, shapes, strict=True)), config)
-
-    def write(*_: Any) -> None:
-        for (_name, module), made in zip(places, body.generator(), strict=True):
-            module.weight = made
-
-    write()
-    body.register_forward_pre_hook(write)
+    generate(body)
+    body.register_forward_pre_hook(lambda body, _: generate(body))
     model: nn.Module = body
     return model
 

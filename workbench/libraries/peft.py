@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from workbench.architecture import skeleton
+from workbench.libraries._mixed_loras import can_mix, mix, unmix
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
@@ -98,17 +99,17 @@ class Peft:
 
     def switch(self, body: Any, name: str) -> None:
         """Make one hosted adapter the active one."""
+        unmix(body)
         body.set_adapter(name, inference_mode=True)
 
     def mixes(self, body: Any) -> bool:
-        """Return whether all are LoRAs; of these, DoRA's magnitudes are not applied row by row."""
-        from peft import PeftType
-
-        return all(config.peft_type == PeftType.LORA and not config.use_dora for config in body.peft_config.values())
+        """Return whether all are plain LoRAs (no DoRA)."""
+        return can_mix(body)
 
     def mix(self, body: nn.Module, names: Sequence[str]) -> Mapping[str, Any]:
-        """Return ``adapter_names``, which peft's forward pass takes."""
-        return {"adapter_names": list(names)}
+        """Let each run of equal names be answered by its own LoRA; the forward pass needs nothing beside it."""
+        mix(body, names)
+        return {}
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body; the update is dropped, not merged."""

@@ -26,6 +26,11 @@ class PromptSettings(MethodSettings):
     learning_rate: float
     tokens: int = Field(20, ge=1)
 
+    @property
+    def virtual_tokens(self) -> int:
+        """All of them."""
+        return self.tokens
+
 
 def objection(settings: PromptSettings, config: PretrainedConfig, kind: str) -> str | None:
     """The virtual tokens take positions of their own."""

@@ -39,7 +39,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> BOFTConfig:
 
 METHOD = Method(
     title="BOFT",
-    paper="Liu et al. 2024, arXiv:2311.06243, eq. 4",
+    paper="Liu et al. 2024, arXiv:2311.06243, sec. 4",
     library="peft",
     settings=Settings,
     configure=configure,

@@ -41,7 +41,7 @@ def unfit(settings: Settings, rows: int, columns: int) -> str | None:
 
 METHOD = Method(
     title="OFT",
-    paper="Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025 (OFTv2), arXiv:2506.19847, eq. 3",
+    paper="Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025 (OFTv2), arXiv:2506.19847, eq. 2 and sec. 3.3",
     library="peft",
     settings=Settings,
     configure=configure,

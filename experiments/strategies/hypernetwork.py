@@ -1,0 +1,143 @@
+"""hypernetwork: one network makes each task's LoRA from an embedding; what it makes for earlier tasks is held still.
+
+Loss + λ/(t−1) Σᵢ ‖h(eᵢ) − h*(eᵢ)‖² at stage t, λ the strength, h(eᵢ) all numbers that the network makes of the
+embedding of an earlier task i, h* the network after the stage before (von Oswald et al. 2020, arXiv:1906.00695, eq. 2,
+where λ is called β). Their look-ahead, which holds the network where the next step would take it, is left out.
+Embeddings of earlier tasks stay as they were learned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import Field
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from experiments.strategies._shared import RemedySettings, SharedWeights, Strength, existing, head_file, stored_head
+from workbench.assets import digest
+from workbench.libraries.hypernetwork import generate, generator_of
+from workbench.store import key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies import Context, State
+    from experiments.strategies._shared import Stage
+    from workbench.contracts import Task
+    from workbench.model import Batch, Penalty, TaskModel
+
+METHOD = "hypernetwork"
+NETWORK, EMBEDDINGS = "network.safetensors", "embeddings.safetensors"
+OWN = "task"  # the network's one parameter that tasks do not share
+
+
+class HypernetworkSettings(RemedySettings):
+    """``strength`` is λ."""
+
+    strength: Strength = 0.01
+    trains: Literal["network", "embedding"] = Field(
+        "network", description="embedding: after the first task the network is frozen, and there is nothing to hold"
+    )
+
+
+class Hypernetwork(SharedWeights):
+    """Its state is the network (``body``), an embedding of each task (``embeddings.safetensors``), and the heads."""
+
+    settings = HypernetworkSettings
+
+    def objection(
+        self, settings: HypernetworkSettings, method: str, kinds: Sequence[str], scenario: Scenario
+    ) -> str | None:
+        """It needs the method of that name, and somebody who names the task; what is frozen needs no strength."""
+        if method != METHOD:
+            return f"needs method {METHOD}, not {method}"
+        if settings.trains == "embedding" and "strength" in settings.model_fields_set:
+            return "with trains: embedding nothing moves that a strength could hold: leave 'strength' out"
+        return None if scenario.knows_task else "each task has a LoRA of its own, and nobody names the task here"
+
+    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
+        """Return the network as it was left, and a fresh embedding."""
+        seed = context.seed + 1000 * (len(context.tasks) - 1)  # of the stage's own: no two embeddings begin alike
+        model = _opened(context, state, context.posed[-1], head, seed)
+        if state.folder and context.settings.trains == "embedding":
+            for name, parameter in generator_of(model.body).named_parameters():
+                parameter.requires_grad = name == OWN
+        return model
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
+        """Return λ/(t−1) Σ ‖h(eᵢ) − h*(eᵢ)‖²; nothing where no task is earlier, or the network is frozen."""
+        if stage.state.folder is None or stage.context.settings.trains == "embedding":
+            return None
+        embeddings, generator = _embeddings(stage.state), generator_of(stage.model.body)
+        with torch.no_grad():
+            held = [(each, _flat(generator(each))) for each in embeddings.values()]
+
+        def of(batch: Batch) -> Tensor:
+            network = generator_of(batch.model.body)
+            moved = [_flat(network(each)) - made.to(network.task.device) for each, made in held]
+            return strength * torch.stack([each.square().sum() for each in moved]).mean()
+
+        return of
+
+    def body_for(self, stage: Stage, task: Task) -> nn.Module:
+        """Return the body, answering by what the network now makes for ``task``."""
+        generator_of(stage.model.body).asked = _embeddings(stage.state).get(task.name)
+        return stage.model.body
+
+    def save(self, stage: Stage, folder: Path) -> None:
+        """Write the network, which all LoRAs can be made from."""
+        state = generator_of(stage.model.body).state_dict()
+        save_file({name: each for name, each in state.items() if name != OWN}, folder / NETWORK)
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """Add the embedding that was just learned; beside it stays what network it was learned for."""
+        learned = generator_of(stage.model.body).task.detach().clone()
+        metadata = {NETWORK: digest(folder / "body" / NETWORK)}
+        save_file({**_embeddings(stage.state), stage.task.name: learned}, folder / EMBEDDINGS, metadata)
+
+    def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
+        """Put the task's head on the body with the LoRA that the network makes for it."""
+        model = _opened(context, state, task, stored_head(state, task, context), context.seed)
+        generator = generator_of(model.body)
+        with torch.no_grad():
+            generator.task.copy_(_embeddings(state)[task.name])
+        generate(model.body)
+        return model
+
+    def identity(self, state: State, task: Task, context: Context) -> str:
+        """The state; where the network is frozen, all that the task's LoRA and head are made of: these stay."""
+        if context.settings.trains == "network":
+            return super().identity(state, task, context)
+        adaptation, head = context.adaptation, head_file(state, task, context)
+        with safe_open(existing(state) / EMBEDDINGS, "pt") as stored:
+            own = [stored.metadata()[NETWORK], stored.get_tensor(task.name).tolist()]
+        shape = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
+        return key([METHOD, *own, *shape, digest(head) if head.is_file() else None])
+
+
+def _opened(context: Context, state: State, task: Task, head: nn.Module, seed: int) -> TaskModel:
+    """Return the stored network, or before the first task a fresh one, with an embedding drawn from ``seed``."""
+    model = context.adaptation.fresh(task.kind, len(context.asked(task).labels), seed)
+    model.head = head
+    if state.folder:
+        generator = generator_of(model.body)
+        generator.load_state_dict({**load_file(state.folder / "body" / NETWORK), OWN: generator.task})
+    return model
+
+
+def _embeddings(state: State) -> dict[str, Tensor]:
+    """Return those of the tasks learned so far, (embedding_size,) each."""
+    return load_file(state.folder / EMBEDDINGS) if state.folder else {}
+
+
+def _flat(matrices: Sequence[Tensor]) -> Tensor:
+    return torch.cat([each.flatten() for each in matrices])
+
+
+STRATEGY = Hypernetwork()

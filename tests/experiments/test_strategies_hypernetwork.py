@@ -1,0 +1,167 @@
+"""hypernetwork: what the network makes for earlier tasks stays as far as the strength, or freezing, holds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from experiments.plan import make_plan
+from experiments.run import run
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES, Context, State
+from experiments.workspace import Workspace
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.stages import START, adapted, at, context_for, opened, walk
+from tests.streams import write_recipe
+from workbench.backbone import Backbone
+from workbench.contracts import Silent, Task
+from workbench.evaluation import evaluate
+from workbench.libraries.hypernetwork import generator_of
+from workbench.model import Batch
+from workbench.settings import Budget, read
+from workbench.store import size
+
+STRATEGY = STRATEGIES.get("hypernetwork")
+
+
+@pytest.fixture
+def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
+    return task, other_task, make_task("fruits", FRUITS, SUBJECTS)
+
+
+@pytest.fixture
+def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path) -> Context:
+    budget = budget.model_copy(update={"epochs": 3, "train_examples": 48})
+    return context_for(adapted("hypernetwork", backbone, rank=2), budget, tasks, tmp_path, STRATEGY.settings())
+
+
+def made(context: Context, state: State, task: Task) -> torch.Tensor:
+    """All numbers of the LoRA that a state's network makes for a task."""
+    body = STRATEGY.model_for(state, task, context).body
+    matrices = [
+        each.weight for name, each in body.named_modules() if name.endswith((".lora_A.default", ".lora_B.default"))
+    ]
+    return torch.cat([each.detach().flatten() for each in matrices])
+
+
+def moved(context: Context, states: list[State], task: Task) -> float:
+    """How far a task's LoRA is after the last stage from what it was after the first, relative to its length."""
+    before, after = (made(context, state, task) for state in (states[0], states[-1]))
+    return float((after - before).norm() / before.norm())
+
+
+def test_strength_holds_what_the_network_makes_for_earlier_tasks(context: Context, tmp_path: Path) -> None:
+    found = {}
+    for strength in (0.0, 100.0):
+        own = replace(at(context, 2), settings=STRATEGY.settings(strength=strength))
+        found[strength] = moved(own, walk(STRATEGY, own, tmp_path / str(strength)), context.tasks[0])
+    assert found[0.0] > 0.1
+    assert found[100.0] < found[0.0] / 10
+
+
+def test_embeddings_alone_are_learned_and_earlier_answers_stay_to_the_last_bit(
+    context: Context, tasks: tuple[Task, ...], tmp_path: Path
+) -> None:
+    context = replace(context, settings=STRATEGY.settings(trains="embedding"))
+    states = walk(STRATEGY, context, tmp_path)
+
+    def answers(stage: int, task: Task) -> str:
+        model, rows = STRATEGY.model_for(states[stage - 1], task, context), task.splits["test"]
+        return evaluate(model, rows, 2, context.adaptation.backbone.tokenizer, 16).logits_sha256
+
+    said = {(stage, task.name): answers(stage, task) for stage in (1, 2, 3) for task in tasks[:stage]}
+    for place, task in enumerate(tasks, start=1):
+        own = {said[stage, task.name] for stage in range(place, 4)}
+        kept = {STRATEGY.identity(states[stage - 1], task, context) for stage in range(place, 4)}
+        assert len(own) == len(kept) == 1
+    assert len({made(context, states[-1], task).sum().item() for task in tasks}) == 3, "each has a LoRA of its own"
+    model = opened(STRATEGY, at(context, 2), states[0]).model
+    assert set(model.trainable()) == {"body.generator.task", "head.weight", "head.bias"}
+
+
+def test_penalty_is_the_mean_squared_distance_of_what_is_made(context: Context, tmp_path: Path) -> None:
+    """λ/(t−1) Σ ‖h(eᵢ) − h*(eᵢ)‖², both networks run side by side."""
+    assert STRATEGY.penalty(opened(STRATEGY, at(context, 1), START), 1.0) is None
+    stage = opened(STRATEGY, at(context, 1), START)
+    state, earlier = State(tmp_path / "state", "two"), {name: torch.randn(16) for name in ("animals", "halves")}
+    (state.folder / "body").mkdir(parents=True)
+    STRATEGY.save(stage, state.folder / "body")
+    save_file(earlier, state.folder / "embeddings.safetensors")
+    stage = opened(STRATEGY, context, state)
+    penalty, batch = STRATEGY.penalty(stage, 3.0), Batch(stage.model, torch.zeros(1), None)
+    assert penalty(batch) == 0
+    network = generator_of(stage.model.body)
+    before = {name: [each.detach().clone() for each in network(e)] for name, e in earlier.items()}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    after = {name: network(e) for name, e in earlier.items()}
+    squares = [
+        float((now - then).detach().square().sum())
+        for name in earlier
+        for now, then in zip(after[name], before[name], strict=True)
+    ]
+    expected = 3.0 / 2 * sum(squares)
+    assert expected > 0
+    assert penalty(batch).detach().item() == pytest.approx(expected, rel=1e-5)
+    penalty(batch).backward()
+    assert network.task.grad is None, "the new task's embedding is not held"
+    assert network.trunk.weight.grad is not None
+
+
+def test_strengths_are_judged_by_each_tasks_own_lora(context: Context, tmp_path: Path) -> None:
+    (state,) = walk(STRATEGY, at(context, 1), tmp_path)
+    stage = opened(STRATEGY, at(context, 2), state)
+    first, second = stage.context.tasks
+    ids = torch.tensor([[2, 5, 6, 3]])
+    with torch.inference_mode():
+        wanted = STRATEGY.model_for(state, first, context).body(input_ids=ids).last_hidden_state
+        fresh = stage.model.body(input_ids=ids).last_hidden_state
+        assert torch.equal(STRATEGY.body_for(stage, first)(input_ids=ids).last_hidden_state, wanted)
+        assert torch.equal(STRATEGY.body_for(stage, second)(input_ids=ids).last_hidden_state, fresh)
+    assert not torch.equal(wanted, fresh)
+
+
+def test_what_is_stored_is_the_network_an_embedding_a_task_and_heads(context: Context, tmp_path: Path) -> None:
+    context = replace(context, budget=context.budget.model_copy(update={"epochs": 1}))
+    first, *_, last = walk(STRATEGY, context, tmp_path)
+    stored = load_file(last.folder / "embeddings.safetensors")
+    assert {name: tuple(each.shape) for name, each in stored.items()} == {task.name: (16,) for task in context.tasks}
+    assert torch.equal(stored["animals"], load_file(first.folder / "embeddings.safetensors")["animals"])
+    assert size(last.folder) - size(first.folder) < 2 * (16 + 2 * 32 + 2) * 4 + 500, "two embeddings, two heads"
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "scenario", "message"),
+    [
+        ({}, "lora", "task-incremental", "needs method hypernetwork, not lora"),
+        ({}, "hypernetwork", "domain-incremental", "nobody names the task"),
+        ({"trains": "embedding", "strength": 1.0}, "hypernetwork", "task-incremental", "leave 'strength' out"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, Any], method: str, scenario: str, message: str) -> None:
+    own, posed = STRATEGY.settings(**settings), SCENARIOS.get(scenario)
+    assert message in (STRATEGY.objection(own, method, ["classification"], posed) or "")
+
+
+def test_answers_of_a_frozen_network_are_verified_as_those_of_isolated_adapters(bert: Path, tmp_path: Path) -> None:
+    entry = "{strategy: hypernetwork, method: hypernetwork, learning_rate: 0.01, trains: embedding}"
+    changes = [
+        "seeds=[0]",
+        "budget.epochs=1",
+        f"strategies={{frozen: {entry}}}",
+        "reference=frozen",
+        "keep_states=last",
+    ]
+    plan = make_plan(read(write_recipe(tmp_path, bert)).set(changes), [tmp_path / "tasks"])
+    record = run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None)
+    assert [[cell.status for cell in one.cells] for one in record.outcomes] == [
+        ["measured"],
+        ["carried", "measured"],
+        ["verified", "verified", "measured"],
+    ]

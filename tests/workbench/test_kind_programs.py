@@ -1,0 +1,93 @@
+"""The program in an adapter's README answers as the workbench does, for every kind that has no other test of that."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from tests.conftest import toy
+from tests.workbench.test_plain_loading import TEXTS
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, open_backbone
+from workbench.contracts import Silent
+from workbench.kinds import KINDS
+from workbench.learning import Lesson, learn, open_adapter
+from workbench.methods import METHODS
+from workbench.model import Precision
+from workbench.settings import Budget
+from workbench.store import AdapterStore, StoredAdapter
+
+CASES: list[tuple[str, str, str, Precision]] = [
+    ("multilabel", "lora", "bert", "fp32"),
+    ("multilabel", "pfeiffer", "bert", "bf16"),
+    ("regression", "lora", "bert", "fp32"),
+    ("regression", "lora", "t5", "fp32"),
+    ("token-classification", "lora", "bert", "fp32"),
+    ("token-classification", "pfeiffer", "bert", "fp32"),
+    ("seq2seq", "lora", "t5", "fp32"),
+    ("seq2seq", "pfeiffer", "t5", "bf16"),
+]
+ELSEWHERE = {"classification": "test_plain_loading", "causal-lm": "test_causal_lm"}
+RUNNER = """
+import json, sys
+for job in json.load(open(sys.argv[1], encoding="utf-8")):
+    exec(compile(job["program"], "README.md", "exec"), {name: job[name] for name in ("backbone", "folder", "texts")})
+assert "workbench" not in sys.modules
+"""
+
+
+def wanted(stored: StoredAdapter, backbone: Backbone) -> list[Any]:
+    """What the workbench answers to the texts, as plain values."""
+    model, task = open_adapter(stored, backbone), stored.manifest.task
+    columns: dict[str, list[Any]] = {"text": TEXTS, "max_new_tokens": [task.max_new_tokens or 0] * len(TEXTS)}
+    if task.scale:
+        columns |= {name: [each] * len(TEXTS) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
+    rows = Dataset.from_dict(columns)
+    answers = model.kind.answers(model, rows, backbone.tokenizer, stored.manifest.budget.max_length)
+    if task.kind == "multilabel":
+        return [[label for label, logit in zip(task.labels, row, strict=True) if logit > 0] for row in answers]
+    if task.kind == "token-classification":
+        return [
+            [None if np.isnan(word).any() else task.labels[word.argmax()] for word in each.logits] for each in answers
+        ]
+    return [each.text for each in answers] if task.kind == "seq2seq" else answers.tolist()
+
+
+def test_the_readme_s_programs_answer_the_same(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    store, jobs, expected = AdapterStore(tmp_path / "store"), [], []
+    for kind, method, folder, precision in CASES:
+        backbone = open_backbone(str(request.getfixturevalue(folder)))
+        adaptation = Adaptation(backbone, method, METHODS.get(method).settings(learning_rate=2e-2), precision)
+        budget = Budget(epochs=8, batch_size=8, max_length=10, precision=precision)
+        stored = learn(Lesson(toy(kind), adaptation, budget, seed=0), store, Silent(), "test")
+        readme = (stored.folder / "README.md").read_text(encoding="utf-8")
+        program = readme.partition("```python\n")[2].partition("```")[0]
+        jobs.append({"program": program, "backbone": str(backbone.folder), "folder": str(stored.folder)})
+        expected.append(wanted(stored, backbone))
+        assert kind == "seq2seq" or len({str(each) for each in expected[-1]}) > 1, f"{kind}: the texts are told apart"
+    (tmp_path / "jobs.json").write_text(json.dumps([{**job, "texts": TEXTS} for job in jobs]), encoding="utf-8")
+    (tmp_path / "runner.py").write_text(RUNNER, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "runner.py", "jobs.json"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [ast.literal_eval(line) for line in done.stdout.splitlines()] == expected
+
+
+def test_the_program_of_every_kind_was_tried() -> None:
+    assert {kind for kind, *_ in CASES} | set(ELSEWHERE) == set(KINDS.names())
+    assert all((Path(__file__).parent / f"{name}.py").is_file() for name in ELSEWHERE.values())

@@ -1,0 +1,68 @@
+"""Rows of one batch answered by different LoRAs of peft: a layer adds to each run of rows its own LoRA's update.
+
+peft's ``adapter_names`` picks the rows of each adapter out of every layer's input by their numbers, and writes them
+back in the same way. Where rows of one adapter stand together they are a view, which costs no copies.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+Runs = list[tuple[str, slice]]
+
+
+def can_mix(body: Any) -> bool:
+    """Return whether all that ``body`` hosts are LoRAs of linear layers, and none is more than B A (DoRA is)."""
+    from peft import PeftType
+    from transformers.pytorch_utils import Conv1D
+
+    return all(config.peft_type == PeftType.LORA for config in body.peft_config.values()) and all(
+        isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not layer.lora_variant for layer in _layers(body)
+    )
+
+
+def mix(body: Any, names: Sequence[str]) -> None:
+    """Let ``names[i]`` answer row i of each batch from now on; rows of one adapter follow each other."""
+    runs: Runs = []
+    for name, rows in groupby(names):
+        start = runs[-1][1].stop if runs else 0
+        runs.append((name, slice(start, start + len(list(rows)))))
+    hooks, layers = getattr(body, "mixing", []), _layers(body)
+    for hook in hooks:
+        hook.remove()
+    for layer in layers if not hooks else ():
+        layer.enable_adapters(False)
+    body.mixing = [layer.register_forward_hook(partial(_add, runs)) for layer in layers]
+
+
+def unmix(body: Any) -> None:
+    """Let one adapter answer again."""
+    if hooks := getattr(body, "mixing", []):
+        for hook, layer in zip(hooks, _layers(body), strict=True):
+            hook.remove()
+            layer.enable_adapters(True)
+        body.mixing = []
+
+
+def _add(runs: Runs, layer: Any, inputs: tuple[Tensor, ...], result: Tensor) -> Tensor:
+    """Add s B A x of each run's own LoRA to the frozen layer's output, in place."""
+    for name, rows in runs:
+        if name in layer.lora_A:  # LoRAs may differ in the layers that they adapt
+            low = layer.lora_A[name](inputs[0][rows])  # (rows, tokens, rank)
+            result[rows] += layer.lora_B[name](low) * layer.scaling[name]
+    return result
+
+
+def _layers(body: Any) -> list[Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return [module for module in body.modules() if isinstance(module, LoraLayer)]
