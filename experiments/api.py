@@ -20,7 +20,7 @@ from experiments.publish import Publisher
 from experiments.recipe import find_recipe
 from experiments.run import pending, run
 from experiments.task_free import answers, candidates, known_state, training_task
-from experiments.testing import majority, tested
+from experiments.testing import known, majority, tested
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
@@ -33,6 +33,7 @@ from workbench.learning import Lesson, open_adapter
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
+from workbench.store import new_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,6 +148,32 @@ class Workbench:
         answers = model.kind.answers(model, rows, opened.tokenizer, manifest.budget.max_length)
         said = model.kind.say(answers, manifest.task.labels)
         return [Prediction(text, answer, sure) for text, (answer, sure) in zip(rows["text"][:], said, strict=True)]
+
+    def export(self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None) -> Path:
+        """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
+
+        Args:
+            adapter: its id.
+            folder: where to; new or empty.
+            merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
+            backbone: for ``merge``: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: something is in ``folder`` already, or the adapter cannot be merged.
+        """
+        from workbench.hub import front_matter
+        from workbench.merging import require_mergeable, save_merged
+
+        stored = self.workspace.adapters.verify(adapter)
+        found = known(self.workspace, stored)
+        about = front_matter(stored.manifest, found.scores if found else {}, merged=merge)
+        if not merge:
+            return self.workspace.adapters.export(adapter, folder, about)
+        require_mergeable(stored.manifest)
+        with new_folder(folder) as place:
+            save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), place, about)
+        return folder
 
     def route(
         self,

@@ -10,6 +10,7 @@ import typer
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stdout, table
 from experiments.workspace import find_workspace
+from workbench.errors import InputError
 from workbench.store import StoredAdapter
 
 app = typer.Typer(no_args_is_help=True)
@@ -64,11 +65,26 @@ def verify(
 def export(
     adapter: Id,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
+    ] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="With --merge: where its backbone is now, if it was trained by path.")
+    ] = None,
     workspace: Workspace = None,
 ) -> None:
-    """Copy an adapter out of the workspace; its README shows how to open it without the workbench."""
-    target = find_workspace(workspace).adapters.export(adapter, folder)
+    """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
+
+    Its README is a model card, and shows how to open it without the workbench. Without --merge nothing of the
+    backbone's weights is written, and `workbench adapters import` takes the folder back.
+    """
+    from experiments.api import Workbench
+
+    if backbone and not merge:
+        raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
+    target = Workbench(workspace).export(adapter, folder, merge, backbone)
     stdout.print(f"Exported to {target}")
+    stdout.print(f"Next: hf upload OWNER/NAME {target}")
 
 
 @app.command("import")
