@@ -42,13 +42,14 @@ def front_matter(manifest: Manifest, test: Mapping[str, float], merged: bool = F
 
     task, backbone = manifest.task, manifest.backbone
     library = "transformers" if merged else LIBRARY.get(manifest.library, "transformers")
-    known = {"license": license_of(manifest), "base_model": backbone.hub_id or None}
+    known: dict[str, Any] = {"license": license_of(manifest)}
     if known["license"] == "other":
         known |= {"license_name": "see-the-card", "license_link": "README.md"}
-    relation = "finetune" if merged or library == "transformers" else "adapter"
+    if backbone.hub_id:
+        relation = "finetune" if library == "transformers" else "adapter"
+        known |= {"base_model": backbone.hub_id, "base_model_relation": relation}
     data = ModelCardData(
         **known,
-        **({"base_model_relation": relation} if backbone.hub_id else {}),
         library_name=library,
         pipeline_tag=KINDS.get(task.kind).pipeline_tag,
         tags=[*TAGS.get(library, []), manifest.method, task.kind, "adapter-workbench"],

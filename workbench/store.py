@@ -146,7 +146,7 @@ class AdapterStore:
     def get(self, name: str) -> StoredAdapter:
         """Return an adapter by its id, or by the beginning of it; raises as :meth:`resolve`, or IntegrityError."""
         folder = self.root / self.resolve(name)
-        return StoredAdapter(_read_manifest(folder), folder)
+        return StoredAdapter(read_manifest(folder), folder)
 
     def save(self, manifest: Manifest, write: Callable[[Path], None]) -> StoredAdapter:
         """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
@@ -159,8 +159,8 @@ class AdapterStore:
                 write(place)
                 complete = manifest.model_copy(update={"files": _digests(place)})
                 (place / MANIFEST).write_text(complete.model_dump_json(indent=2), encoding="utf-8")
-                _read_manifest(place)
-        return StoredAdapter(_read_manifest(folder), folder)
+                read_manifest(place)
+        return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
         """Return the adapter after :func:`check_files`; raises what that raises."""
@@ -191,7 +191,7 @@ class AdapterStore:
         """
         if not (source / MANIFEST).is_file():
             raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
-        manifest = _read_manifest(source)
+        manifest = read_manifest(source)
         name = manifest.id
         if not name or Path(name).name != name or name.startswith("."):
             raise InputError(f"{name!r} cannot be an adapter's id", where=str(source / MANIFEST))
@@ -278,7 +278,8 @@ def _text(card: Path) -> bytes:
     return FRONT_MATTER.sub(b"", card.read_bytes(), count=1)
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read."""
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
-"""List, show, verify, export, import and remove stored adapters."""
+"""List, show, verify, export, import, register and remove stored adapters."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from experiments.terminal.output import Json, emit, listing, stdout, table
 from experiments.workspace import find_workspace
 from workbench.errors import InputError
 from workbench.store import StoredAdapter
+from workbench.tracking import tracking_uri
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -94,6 +96,24 @@ def import_(
     """Verify an exported adapter and copy it into the workspace."""
     stored = find_workspace(workspace).adapters.import_(folder)
     stdout.print(f"Imported {stored.id}")
+
+
+@app.command()
+def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first where it was not.
+
+    It becomes the champion of that name if there is none, or if it beats it on the same validation examples.
+    """
+    from experiments.api import Workbench
+
+    bench = Workbench(workspace)
+    found = bench.register(adapter)
+    if as_json:
+        emit(asdict(found))
+        return
+    stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
+    uri = tracking_uri(bench.workspace.root)
+    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} mlflow models serve -m {found.uri} --env-manager local")
 
 
 @app.command()

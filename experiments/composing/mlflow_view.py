@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from experiments.adapter_view import tracked_data
 from experiments.composing.page import files
 from experiments.composing.text import difference
 from experiments.composing.verdict import verdict
@@ -44,7 +45,7 @@ def run_record(report: FusionReport, artifacts: bool = True) -> RunRecord:
         params={"targets": ", ".join(record.targets), "shots": ", ".join(map(str, record.shots))},
         metrics=tuple(_points(own)) if record.single and own else tuple(_summary(report)),
         artifacts={f"report/{name}": content for name, content in files(report).items()} if artifacts else {},
-        children=tuple(_child(row, f"{key}/{row.label}", tags) for row in report.rows),
+        children=tuple(_child(row, f"{key}/{row.label}", tags, record) for row in report.rows),
         finished=report.complete,
     )
 
@@ -69,9 +70,10 @@ def note(report: FusionReport) -> str:
     return "\n".join([*lines, "examples. The page is under Artifacts, `report/`."])
 
 
-def _child(row: Row, key: str, tags: dict[str, str]) -> RunRecord:
+def _child(row: Row, key: str, tags: dict[str, str], record: FusionRecord) -> RunRecord:
     own = {"label": row.label, "role": row.role, "method": row.method}
-    return RunRecord(key=key, name=row.label, tags={**tags, **own}, params=own, metrics=tuple(_points(row)))
+    data = tracked_data(record.data, record.targets)
+    return RunRecord(key=key, name=row.label, tags={**tags, **own}, params=own, metrics=tuple(_points(row)), data=data)
 
 
 def _points(row: Row) -> Iterator[Point]:
