@@ -9,6 +9,7 @@ import typer
 
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout, table
+from workbench.processes import is_first
 
 app = typer.Typer()
 
@@ -42,7 +43,7 @@ def train(
     with progress(task, None) as listener:
         bench.listener = listener
         trained = bench.train(lesson)
-    registered = bench.register(trained.adapter.id) if register else None
+    registered = bench.register(trained.adapter.id) if register and is_first() else None
     manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit
     test = {f"test_{name}": value for name, value in trained.test.scores.items()}
     if as_json:
