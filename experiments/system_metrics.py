@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import InputError
 from workbench.processes import is_first
 from workbench.tracking import quick_and_quiet
 
@@ -30,8 +31,7 @@ def sampled(file: Path) -> Iterator[None]:
     if not is_first() or os.environ.get(SWITCH, "true").lower() in ("false", "0"):
         yield
         return
-    stop, monitors = Event(), _monitors()
-    seconds = float(os.environ.get(INTERVAL) or SECONDS)
+    seconds, stop, monitors = _interval(), Event(), _monitors()
     thread = Thread(target=_sample, args=(file, monitors, seconds, stop), daemon=True, name="system metrics")
     thread.start()
     try:
@@ -39,6 +39,17 @@ def sampled(file: Path) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+def _interval() -> float:
+    given = os.environ.get(INTERVAL) or str(SECONDS)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise InputError(f"{given!r} is no number of seconds", where=f"${INTERVAL}", hint="The default is 10.")
+    return seconds
 
 
 def points(file: Path) -> tuple[tuple[str, float | None, int], ...]:

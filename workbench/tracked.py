@@ -87,7 +87,8 @@ def log_models(client: MlflowClient, experiment: str, run: str, models: Sequence
 
     if not models:
         return
-    linked = {each.model_id for each in client.get_run(run).outputs.model_outputs}
+    outputs = client.get_run(run).outputs
+    linked = {each.model_id for each in outputs.model_outputs} if outputs else set()
     for each in models:
         found = find_model(client, experiment, each.key)
         if found is None or str(found.status) != "READY":

@@ -23,7 +23,7 @@ from experiments.adapter_view import EXPERIMENT
 from experiments.api import Workbench
 from experiments.system_metrics import INTERVAL, SWITCH, points, sampled
 from tests.streams import write_recipe, write_tasks
-from tests.workbench.test_tracking import closed_port  # noqa: F401 - a fixture
+from workbench.errors import InputError
 from workbench.tracking import Tracker, tracking_uri
 
 BUDGET = {"epochs": 8, "batch_size": 8, "max_length": 16, "precision": "fp32"}
@@ -71,12 +71,7 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
     assert [len(each) for each in runs_of(bench, EXPERIMENT)] == [1, 1], "nothing is logged twice"
 
 
-def test_a_dead_server_does_not_stop_train(
-    bench: Workbench,
-    bert: Path,
-    closed_port: int,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
-) -> None:
+def test_a_dead_server_does_not_stop_train(bench: Workbench, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
 
     class Listening(type(bench.listener)):  # type: ignore[misc]
@@ -85,7 +80,7 @@ def test_a_dead_server_does_not_stop_train(
 
     bench.listener = Listening()
     with monkeypatch.context() as patched:
-        patched.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
+        patched.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         adapter = trained(bench, bert).adapter
     (message,) = [each for each in said if "Tracking:" in each]
     assert f"workbench adapters register {adapter.id}" in message
@@ -120,6 +115,9 @@ def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, m
     assert {name for name, _, _ in found} >= {"system/cpu_utilization_percentage"}
     file.write_text(file.read_text() + '{"cpu', encoding="utf-8")
     assert points(file) == found, "a line that was cut off is left out"
+    monkeypatch.setenv(INTERVAL, "0")
+    with pytest.raises(InputError, match="no number of seconds"), sampled(file):
+        pass
     monkeypatch.setenv(SWITCH, "false")
     with sampled(tmp_path / "off.jsonl"):
         time.sleep(0.1)
