@@ -69,8 +69,8 @@ def enter(client: MlflowClient, entry: Entry, model: Any) -> Registered:
     version = next((each for each in known if each.tags.get(ADAPTER) == entry.adapter), None)
     if version is None:
         told = {ADAPTER: entry.adapter, MEASURE: entry.measure, VALIDATION: repr(entry.validation)}
-        source = f"models:/{model.model_id}"
-        version = client.create_model_version(entry.name, source, model.source_run_id, told, model_id=model.model_id)
+        place = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
+        version = client.create_model_version(entry.name, place, model.source_run_id, told, model_id=model.model_id)
     number = str(version.version)
     standing = client.get_registered_model(entry.name).aliases.get(CHAMPION)
     champion = next((each for each in known if str(each.version) == str(standing)), None)
