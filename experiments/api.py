@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from datasets import Dataset
-
 from experiments.comparing.plan import ComparisonPlan, plan_comparison
 from experiments.comparing.run import ComparisonRun, updates
 from experiments.comparing.run import pending as untaught
@@ -16,23 +14,25 @@ from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
 from experiments.plan import Plan, make_plan
-from experiments.publish import Publisher
+from experiments.publish import Publisher, log, register
 from experiments.recipe import find_recipe
 from experiments.run import pending, run
+from experiments.system_metrics import sampled
 from experiments.task_free import answers, candidates, known_state, training_task
-from experiments.testing import majority, tested
+from experiments.testing import known, majority, tested
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
+from workbench.asking import Asked, rows_of
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
-from workbench.errors import InputError
-from workbench.learning import Lesson, open_adapter
+from workbench.learning import Lesson
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
+from workbench.store import new_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from experiments.task_free import RoutedPrediction
     from experiments.views import AnyRecord, AnyReport
     from workbench.contracts import Listener, Task
-    from workbench.store import StoredAdapter, TaskReference
+    from workbench.registration import Registered
+    from workbench.store import StoredAdapter
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
@@ -117,14 +118,16 @@ class Workbench:
         return self._lesson(task, method, backbone, seed, Document({}, "command line").set(assignments))
 
     def train(self, lesson: Lesson) -> Trained:
-        """Train the lesson's adapter, or take it from the store, and test it.
+        """Train the lesson's adapter, or take it from the store, test it, and log it to MLflow.
 
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
         label = f"{lesson.task.name} · {lesson.adaptation.method}"
-        adapter = self.workspace.learned(lesson, self.listener, label)
+        with sampled(self.workspace.system(lesson.adapter_id)):
+            adapter = self.workspace.learned(lesson, self.listener, label)
         found = tested(self.workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+        log(adapter, self.workspace, self.listener)
         return Trained(adapter, found, majority(lesson.task, lesson.budget))
 
     def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> list[Prediction]:
@@ -135,18 +138,47 @@ class Workbench:
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
         stored = self.workspace.adapters.verify(adapter)
-        manifest = stored.manifest
-        if not texts:
-            raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts, manifest.task)
-        if ("text_pair" in rows.column_names) != manifest.task.pair:
-            wanted = "pairs of texts" if manifest.task.pair else "single texts"
-            raise InputError(f"{stored.id} answers for {wanted}", hint="--pair gives the second text of a pair.")
-        opened = open_backbone(backbone or manifest.backbone.name)
-        model = open_adapter(stored, opened)
-        answers = model.kind.answers(model, rows, opened.tokenizer, manifest.budget.max_length)
-        said = model.kind.say(answers, manifest.task.labels)
-        return [Prediction(text, answer, sure) for text, (answer, sure) in zip(rows["text"][:], said, strict=True)]
+        rows_of(texts, stored.manifest.task)  # before a model is opened
+        said = Asked.opened(stored, open_backbone(backbone or stored.manifest.backbone.name)).answers(texts)
+        firsts = [text[0] if isinstance(text, tuple | list) else text for text in texts]
+        return [Prediction(text, answer, sure) for text, (answer, sure) in zip(firsts, said, strict=True)]
+
+    def export(self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None) -> Path:
+        """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
+
+        Args:
+            adapter: its id.
+            folder: where to; new or empty.
+            merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
+            backbone: for ``merge``: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: something is in ``folder`` already, or the adapter cannot be merged.
+        """
+        from workbench.hub import front_matter
+        from workbench.merging import require_mergeable, save_merged
+
+        stored = self.workspace.adapters.verify(adapter)
+        found = known(self.workspace, stored)
+        about = front_matter(stored.manifest, found.scores if found else {}, merged=merge)
+        if not merge:
+            return self.workspace.adapters.export(adapter, folder, about)
+        require_mergeable(stored.manifest)
+        with new_folder(folder) as place:
+            save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), place, about)
+        return folder
+
+    def register(self, adapter: str) -> Registered:
+        """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
+
+        It becomes the champion of that name where it beats the one before on the same validation examples.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            TrackingError: the server does not answer, or cannot register models.
+        """
+        return register(self.workspace.adapters.verify(adapter), self.workspace)
 
     def route(
         self,
@@ -172,9 +204,7 @@ class Workbench:
                 data of a task which are not there or have changed.
         """
         settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
-        if not texts:
-            raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts)
+        rows = rows_of(texts)
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
         adapters, opened = candidates(store, router, pair, among, backbone)
 
@@ -208,7 +238,11 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
-        adapter = self._fusion(plan).kept(plan.own_trial())
+        trial = plan.own_trial()
+        adapter = self._fusion(plan).kept(trial)
+        problem = trial.problem
+        tested(self.workspace, adapter, problem.target, problem.backbone, problem.budget)
+        log(adapter, self.workspace, self.listener)
         return FusedAdapter(adapter, self.run(plan, command))
 
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> AnyPlan:
@@ -282,7 +316,9 @@ class Workbench:
         def hear(record: AnyRecord) -> None:
             publisher.update(view(report_on(record, self.workspace)))
 
-        report = report_on(self._done(plan, command, hear), self.workspace)
+        with sampled(self.workspace.system(plan.name)):
+            record = self._done(plan, command, hear)
+        report = report_on(record, self.workspace)
         publisher.finish(view(report))
         return report
 
@@ -317,19 +353,3 @@ class Workbench:
         opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
-
-
-def _rows(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
-    """Return texts as rows, with what the answers to a task are read with."""
-    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))]}
-    if task and task.max_new_tokens is not None:
-        columns["max_new_tokens"] = [task.max_new_tokens] * len(texts)
-    if task and task.scale is not None:
-        columns |= {name: [each] * len(texts) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
-    pairs = [isinstance(text, tuple | list) for text in texts]
-    if any(pairs) and not all(pairs):
-        raise InputError("some texts are pairs and some are not")
-    columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
-    if all(pairs):
-        columns["text_pair"] = [text[1] for text in texts]
-    return Dataset.from_dict(columns)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from experiments.adapter_view import EXPERIMENT, entry, run_record
+from experiments.system_metrics import points
 from workbench.assets import write_whole
 from workbench.errors import TrackingError
 from workbench.processes import is_first
@@ -14,9 +17,19 @@ if TYPE_CHECKING:
     from experiments.views import View
     from experiments.workspace import Workspace
     from workbench.contracts import Listener
+    from workbench.registration import Registered
+    from workbench.store import StoredAdapter
+    from workbench.tracking import RunRecord
+
 
 PAUSE = 60.0  # seconds that a server which failed is left alone
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run, wait for a slow one
+
+
+def tracked(view: View, workspace: Workspace, artifacts: bool = True) -> RunRecord:
+    """Return the MLflow run of an experiment, with what the machine's load was; with pictures and models or without."""
+    record = view.run(artifacts)
+    return replace(record, metrics=(*record.metrics, *points(workspace.system(view.experiment))))
 
 
 class Publisher:
@@ -47,7 +60,7 @@ class Publisher:
 
     def _try(self, view: View, artifacts: bool, within: float) -> bool:
         try:
-            self.tracker.sync(view.tracked, view.run(artifacts), view.about, within)
+            self.tracker.sync(view.tracked, tracked(view, self.workspace, artifacts), view.about, within)
         except TrackingError as error:
             self.rests_until = time.monotonic() + PAUSE
             if not self.told:
@@ -55,3 +68,30 @@ class Publisher:
             self.told = True
             return False
         return True
+
+
+def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
+    """Log an adapter as a run of its own; a server that fails is said, and hinders nothing."""
+    if not is_first():
+        return
+    try:
+        Tracker(tracking_uri(workspace.root)).sync(EXPERIMENT, _run(stored, workspace))
+    except TrackingError as error:
+        hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
+        listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
+
+
+def register(stored: StoredAdapter, workspace: Workspace) -> Registered:
+    """Log an adapter where it is not logged yet, and enter it into the model registry.
+
+    Raises:
+        TrackingError: the server does not answer, or cannot register models.
+    """
+    return Tracker(tracking_uri(workspace.root)).register(EXPERIMENT, _run(stored, workspace), entry(stored))
+
+
+def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
+    from experiments.testing import known  # torch and all: who logs a report does not need it
+
+    found = known(workspace, stored)
+    return run_record(stored, found.scores if found else {}, points(workspace.system(stored.id)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.contracts import StageOutcome
+    from workbench.store import StoredAdapter
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Record:
         provenance: command, date, versions, git state, machine: strings for people.
         examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label,
             prediction, correct, confidence, log_likelihood).
+        data: task → SHA-256 of its data; empty in a record of before this was kept.
+        adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
     """
 
     experiment: str
@@ -66,3 +69,5 @@ class Record:
     outcomes: tuple[StageOutcome, ...]
     provenance: Mapping[str, str]
     examples: Mapping[tuple[str, int, int, int, str], Path]
+    data: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)

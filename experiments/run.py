@@ -74,4 +74,5 @@ def _blank_record(plan: Plan, circumstances: dict[str, str]) -> Record:
         outcomes=(),
         provenance=circumstances,
         examples={},
+        data={task.name: task.fingerprint for task in plan.tasks},
     )

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.settings import Budget
-    from workbench.store import StoredAdapter
+    from workbench.store import StoredAdapter, TaskReference
 
 
-def evaluation_key(identity: str, task: Task, budget: Budget) -> str:
+def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:
     """Return the key of a test: what determines the model, the data, and how much of them is read."""
     return key([identity, task.fingerprint, budget.eval_examples, budget.max_length])
 
@@ -43,3 +43,9 @@ def tested(
     where = evaluation_key(adapter.identity, task, budget)
     known = workspace.evaluation(where)
     return known or workspace.save_evaluation(where, test(open_adapter(adapter, backbone), task, backbone, budget))
+
+
+def known(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:
+    """Return how a stored adapter did on the test split of its own task; None where it was not tested yet."""
+    manifest = adapter.manifest
+    return workspace.evaluation(evaluation_key(adapter.identity, manifest.task, manifest.budget))

@@ -6,6 +6,7 @@
     steps/KEY/                      what one step left behind: state/, fit.json; outcome.json once it was evaluated
     fits/KEY/                       checkpoints of a fit that is going on
     attempts/KEY.json               one learning rate that was tried, by validation
+    system/NAME.jsonl               the machine's load while an experiment ran or an adapter was trained
     costs/KEY.json                  what a training step and the answers of one method take
     trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
@@ -27,7 +28,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,7 @@ from experiments.composing.record import FILE as FUSION_FILE
 from experiments.composing.record import FusionRecord, load
 from experiments.composing.result import Results
 from experiments.record import Contender, Record
+from experiments.strategies import ADAPTERS_FILE
 from workbench import assets
 from workbench.contracts import FitRecord, MeasuredCost, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError
@@ -118,6 +120,10 @@ class Workspace:
         shutil.rmtree(scratch, ignore_errors=True)
         return stored
 
+    def system(self, name: str) -> Path:
+        """Return the file of the machine's load while an experiment ran, or while an adapter was trained."""
+        return self.root / "system" / f"{name}.jsonl"
+
     def router(self, key: str) -> Path:
         """Return the folder of what a router knows of one adapter."""
         return self.root / "routers" / key
@@ -184,7 +190,7 @@ class Workspace:
         if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["steps"] == steps:
             return
         content = {**asdict(record), "steps": steps}
-        for derived in ("outcomes", "examples"):
+        for derived in ("outcomes", "examples", "adapters"):
             content.pop(derived)
         assets.write_whole(path, json.dumps(content, indent=2))
 
@@ -209,7 +215,8 @@ class Workspace:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise IntegrityError(f"not readable: {error}", where=str(path)) from None
-        outcomes = [outcome for step in content.pop("steps") if (outcome := self._relabelled(step))]
+        steps = content.pop("steps")
+        outcomes = [outcome for step in steps if (outcome := self._relabelled(step))]
         contenders = tuple(Contender(**one) for one in content.pop("contenders"))
         content.setdefault("scenario", "task-incremental")  # a record of before there were others, or several orders
         content["orders"] = tuple(tuple(order) for order in content.get("orders", [content["tasks"]]))
@@ -221,7 +228,21 @@ class Workspace:
             contenders=contenders,
             outcomes=tuple(outcomes),
             examples=self._examples(outcomes),
+            adapters={
+                (step["label"], step["seed"], step.get("order", 0)): self._isolated(step["key"])
+                for step in steps
+                if step["stage"] == len(content["tasks"])
+            },
         )
+
+    def _isolated(self, step: str) -> dict[str, StoredAdapter]:
+        """Return the adapters that a step left, by task, as far as they are still there; none where tasks share one."""
+        file, found = self.step(step) / "state" / ADAPTERS_FILE, {}
+        ids: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        for task, name in ids.items():
+            with suppress(UnknownNameError, IntegrityError):  # a report needs none of them
+                found[task] = self.adapters.get(name)
+        return found
 
     def _relabelled(self, step: dict[str, Any]) -> StageOutcome | None:
         """Return a step's outcome under the label and the order that this experiment gives it."""

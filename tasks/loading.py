@@ -45,8 +45,8 @@ def load(spec: TaskSpec) -> Task:
         for split, table in content.tables.items()
     }
     origin = f"{spec.origin}{f' ({content.empty} rows without a text left out)' if content.empty else ''}"
-    file = spec.file
-    return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, origin, file.license)
+    file, hub_id = spec.file, source.hub_id(spec.source_settings)
+    return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, origin, file.license, hub_id)
 
 
 def _key(spec: TaskSpec, identity: str) -> str:

@@ -133,7 +133,7 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
     return target
 
 
-MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")  # the last tells the licence
 
 
 def hub_file(repository: str, name: str, revision: str | None = None) -> Path:

@@ -56,6 +56,7 @@ class Backbone:
         pooling: how token states become a text's feature vector: ``mean`` over tokens, ``first`` or ``last`` token.
         hub_id: the same model on the hub, for model cards; empty when unknown.
         quantization: in how many bits its linear layers are kept; None where they are as they were trained.
+        license: of the weights, where known.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Backbone:
     pooling: Pooling
     hub_id: str = ""
     quantization: Quantization | None = None
+    license: str | None = None
 
     def quantized(self, quantization: Quantization | None, where: str | None = None) -> Backbone:
         """Return the same backbone in so many bits; None leaves it as it is.
@@ -162,11 +164,11 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
         folder = member if member.is_dir() else _converted(member)
         check_config(folder)
-        return Backbone(name, folder, card.pooling, card.hub_id)
+        return Backbone(name, folder, card.pooling, card.hub_id, license=card.license)
     hub_id, revision = _on_the_hub(name, where)
     folder = assets.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
     check_config(folder)
-    return Backbone(name, folder, _pooling(folder), hub_id)
+    return Backbone(name, folder, _pooling(folder), hub_id, license=_license(folder))
 
 
 def config_of(name: str, where: str | None = None) -> PretrainedConfig:
@@ -291,6 +293,20 @@ def _pooling(folder: Path) -> Pooling:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     causal = any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])
     return "last" if causal or config.get("is_encoder_decoder") else "mean"
+
+
+def _license(folder: Path) -> str | None:
+    """Return the licence that the model card beside the weights states."""
+    import yaml
+    from huggingface_hub.repocard import metadata_load
+
+    card = folder / "README.md"
+    try:
+        stated = (metadata_load(card) if card.is_file() else None) or {}
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # a card that cannot be read is in nobody's way
+    named = stated.get("license_name") or stated.get("license")
+    return named if isinstance(named, str) else None
 
 
 def _converted(gguf: Path) -> Path:

@@ -67,17 +67,19 @@ PACKED = {
 TEMPLATE = """\
 # {{ id }}
 
-{{ method }} adapter for the task **{{ task.name }}** ({{ kind }}) on
+{{ method }} adapter{{ ", written into its backbone's weights," if merged }}
+for the task **{{ task.name }}** ({{ kind }}) on
 `{{ backbone.hub_id or backbone.name }}`{{ bits }}; validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
 
-- Data: {{ task.origin }}{{ " (" ~ task.license ~ ")" if task.license else "" }}
+- Backbone: `{{ backbone.hub_id or backbone.name }}`{{ ", licence: " ~ backbone.license if backbone.license else "" }}
+- Data: {{ task.origin }}{{ ", licence: " ~ task.license if task.license else "" }}
 - Trained with {{ trained_with }}
-- Everything else: `manifest.json`
-
+{{ "" if merged else "- Everything else: `manifest.json`\n" }}
 ## Use without the workbench
 
-`backbone` is the folder or hub id of the backbone, `folder` is this folder, `texts` a list of strings
+{{ "`backbone` and `folder` are both this folder" if merged
+else "`backbone` is the folder or hub id of the backbone, `folder` is this folder" }}, `texts` a list of strings
 (of pairs of strings, where the task has pairs).
 
 ```python
@@ -85,15 +87,21 @@ TEMPLATE = """\
 """
 
 
-def render(manifest: Manifest) -> str:
-    """Return the README of an adapter, with a program that opens it using only its own library."""
+def render(manifest: Manifest, merged: bool = False) -> str:
+    """Return the README of an adapter, with a program that opens it using only its own library.
+
+    ``merged``: it is written into its backbone, which is opened as any model is.
+    """
+    if merged:
+        manifest = manifest.model_copy(update={"library": "plain"})
     values = {name: getattr(manifest, name) for name in type(manifest).model_fields}
     trained_with = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     labels = ", ".join(manifest.task.labels)
     extra = {
         "kind": f"{manifest.task.kind}: {labels}" if labels else manifest.task.kind,
         "trained_with": trained_with,
-        "opening": OPENING[manifest.library],
+        "opening": "" if merged else OPENING[manifest.library],
+        "merged": merged,
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
         "packed": PACKED[manifest.backbone.quantization],
         "pooling": POOLING[manifest.backbone.pooling],

@@ -40,6 +40,7 @@ class Task:
         fingerprint: SHA-256 over kind, labels and every row.
         origin: where the data come from, for people.
         license: the licence of the data, where known.
+        hub_id: the data set on the Hugging Face hub that the rows come from, where it is one.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Task:
     fingerprint: str
     origin: str
     license: str | None = None
+    hub_id: str | None = None
 
     @property
     def pair(self) -> bool:
@@ -79,12 +81,14 @@ class Kind(Protocol):
 
     Attributes:
         metric: the name of the main score, an entry of what :meth:`scores` returns.
+        pipeline_tag: what transformers and the Hugging Face hub call such a task (``text-classification``).
         target: the column of a row that holds what is right (``label``, ``labels``, ``tags``, ``value``, ``answer``).
         usage: a Jinja template of the program in an adapter's README that answers without this package; see
             :mod:`workbench.card` for the names that it may use.
     """
 
     metric: str
+    pipeline_tag: str
     target: str
     usage: str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -129,11 +130,19 @@ def keep(model: TaskModel, adaptation: Adaptation, manifest: Manifest, store: Ad
     def write(folder: Path) -> None:
         adaptation.library.save(model.body, folder)
         save_head(model.head, folder / HEAD_FILE)
+        _name_backbone(folder, adaptation.backbone)
         (folder / "README.md").write_text(card.render(manifest), encoding="utf-8")
         if not adaptation.card.trains_backbone and not adaptation.backbone_is_intact(model):
             raise IntegrityError(f"{adaptation.method} changed the backbone, which has to stay frozen")
 
     return store.save(manifest, write)
+
+
+def _name_backbone(folder: Path, backbone: Backbone) -> None:
+    """Put the hub id where a library has written this machine's path of the backbone into its own config."""
+    for config in folder.rglob("*_config.json") if backbone.hub_id else ():
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace(json.dumps(str(backbone.folder)), json.dumps(backbone.hub_id)), encoding="utf-8")
 
 
 def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:

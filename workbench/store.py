@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +23,9 @@ from workbench.contracts import FitRecord
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.settings import Budget, Quantization, Settings
 
-MANIFEST = "manifest.json"
+MANIFEST, README = "manifest.json", "README.md"
+FRONT_MATTER = re.compile(rb"\A---\n.*?\n---\n", re.DOTALL)
+OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # what a folder has that was fetched from there
 
 
 class TaskReference(Settings):
@@ -33,6 +37,7 @@ class TaskReference(Settings):
     fingerprint: str
     origin: str
     license: str | None = None
+    hub_id: str | None = None
     pair: bool = False
     metric: str | None = None
     max_new_tokens: int | None = None
@@ -47,6 +52,7 @@ class BackboneReference(Settings):
     fingerprint: str
     pooling: Literal["mean", "first", "last"]
     quantization: Quantization | None = None
+    license: str | None = None
 
 
 class CompositionReference(Settings):
@@ -140,7 +146,7 @@ class AdapterStore:
     def get(self, name: str) -> StoredAdapter:
         """Return an adapter by its id, or by the beginning of it; raises as :meth:`resolve`, or IntegrityError."""
         folder = self.root / self.resolve(name)
-        return StoredAdapter(_read_manifest(folder), folder)
+        return StoredAdapter(read_manifest(folder), folder)
 
     def save(self, manifest: Manifest, write: Callable[[Path], None]) -> StoredAdapter:
         """Let ``write`` fill a folder, add its digests to ``manifest``, and put it in place in one step.
@@ -153,8 +159,8 @@ class AdapterStore:
                 write(place)
                 complete = manifest.model_copy(update={"files": _digests(place)})
                 (place / MANIFEST).write_text(complete.model_dump_json(indent=2), encoding="utf-8")
-                _read_manifest(place)
-        return StoredAdapter(_read_manifest(folder), folder)
+                read_manifest(place)
+        return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
         """Return the adapter after :func:`check_files`; raises what that raises."""
@@ -162,19 +168,22 @@ class AdapterStore:
         check_files(stored)
         return stored
 
-    def export(self, name: str, target: Path) -> Path:
-        """Copy a verified adapter to ``target``, which must not exist yet or be empty."""
+    def export(self, name: str, target: Path, front_matter: str = "") -> Path:
+        """Copy a verified adapter to ``target``, which must not exist yet or be empty.
+
+        ``front_matter``: what the Hugging Face hub reads, put before the text of the README. It is left out again when
+        the folder is imported, and the digests are those of the files without it.
+        """
         stored = self.verify(name)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InputError("this path exists already and is not an empty folder", where=str(target))
-        if target.exists():
-            target.rmdir()
-        with assets.written_whole(target) as place:
+        with new_folder(target) as place:
             shutil.copytree(stored.folder, place, dirs_exist_ok=True)
+            if front_matter:
+                card = place / README
+                card.write_bytes(front_matter.encode() + card.read_bytes())
         return target
 
     def import_(self, source: Path) -> StoredAdapter:
-        """Copy an exported folder into the store after verifying it.
+        """Copy an exported folder into the store after verifying it; also one that has been on the hub meanwhile.
 
         Raises:
             InputError: no manifest there, or another adapter has this id.
@@ -182,17 +191,21 @@ class AdapterStore:
         """
         if not (source / MANIFEST).is_file():
             raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
-        manifest = _read_manifest(source)
+        manifest = read_manifest(source)
         name = manifest.id
         if not name or Path(name).name != name or name.startswith("."):
             raise InputError(f"{name!r} cannot be an adapter's id", where=str(source / MANIFEST))
         if any(path.is_symlink() for path in source.rglob("*")):
             raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
-        check_files(StoredAdapter(manifest, source))
+        check_files(StoredAdapter(manifest, source), exported=True)
         if name in self.ids() and self.get(name).manifest.files != manifest.files:
             raise InputError(f"another adapter is stored as {name!r}", hint="Remove that one first.")
         with assets.written_whole(self.root / name) as place:
-            shutil.copytree(source, place, dirs_exist_ok=True)
+            for file in [*manifest.files, MANIFEST]:
+                (place / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / file, place / file)
+            if README in manifest.files:
+                (place / README).write_bytes(_text(place / README))
         return self.get(name)
 
     def remove(self, name: str) -> str:
@@ -202,13 +215,30 @@ class AdapterStore:
         return folder.name
 
 
-def check_files(stored: StoredAdapter) -> None:
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``target``, whole or not at all.
+
+    Raises:
+        InputError: there is something at ``target`` already.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError("this path exists already and is not an empty folder", where=str(target))
+    if target.exists():
+        target.rmdir()
+    with assets.written_whole(target) as place:
+        yield place
+
+
+def check_files(stored: StoredAdapter, exported: bool = False) -> None:
     """Compare every file of an adapter's folder with its digest.
+
+    Of an ``exported`` one the front matter of its README does not count, nor do the files that the hub adds.
 
     Raises:
         IntegrityError: a file is missing, was added, or has changed; all of them are named.
     """
-    found, wanted = _digests(stored.folder), stored.manifest.files
+    found, wanted = _digests(stored.folder, exported), stored.manifest.files
     problems = [
         *(f"{file} is missing" for file in sorted(wanted.keys() - found.keys())),
         *(f"{file} was added" for file in sorted(found.keys() - wanted.keys())),
@@ -232,12 +262,24 @@ def key(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
-    return {path.relative_to(folder).as_posix(): assets.digest(path) for path in files}
+def _digests(folder: Path, exported: bool = False) -> dict[str, str]:
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    digests = {name: assets.digest(path) for name, path in files.items() if name != MANIFEST}
+    if not exported:
+        return digests
+    own = {name: each for name, each in digests.items() if name.partition("/")[0] not in OF_THE_HUB}
+    if README in own:
+        own[README] = hashlib.sha256(_text(folder / README)).hexdigest()
+    return own
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _text(card: Path) -> bytes:
+    """Return what stands below a card's front matter: the README as it was stored."""
+    return FRONT_MATTER.sub(b"", card.read_bytes(), count=1)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read."""
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import assets
 from workbench.errors import TrackingError
+from workbench.registration import Entry, Registered, enter
+from workbench.tracked import TrackedData, TrackedModel, find_model, log_data, log_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +58,8 @@ class RunRecord:
         params: by name; MLflow never changes one that is there.
         metrics: (name, value, step); None and NaN are left out.
         artifacts: path inside the run (``report/report.html``) → content; they follow the record when it changes.
+        data: of the tasks that it learned.
+        models: that came out of it.
         children: runs nested below this one.
         finished: whether more is to come; a finished run is marked so.
     """
@@ -66,6 +70,8 @@ class RunRecord:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[tuple[str, float | None, int], ...] = ()
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    data: tuple[TrackedData, ...] = ()
+    models: tuple[TrackedModel, ...] = ()
     children: tuple[RunRecord, ...] = ()
     finished: bool = True
 
@@ -134,9 +140,19 @@ class Tracker:
             paths = {place: f"experiments/{place}/runs/{run}" for place, run in newest.items()}
             return [(names[place], path) for place, path in paths.items()]
 
+    def register(self, experiment: str, record: RunRecord, entry: Entry) -> Registered:
+        """Sync ``record``, and enter the model of it that ``entry`` names into the registry; raises as :meth:`sync`."""
+        with self._answering():
+            self._sync(experiment, record)
+            model = find_model(self._client, self._experiment(experiment), entry.model)
+            if model is None:
+                hint = "Delete the run in MLflow too, and register again: it is logged anew."
+                raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=self.uri, hint=hint)
+            return enter(self._client, entry, model)
+
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        with _quick_and_quiet():
+        with quick_and_quiet():
             from alembic.util import CommandError
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
@@ -212,6 +228,8 @@ class Tracker:
         self._log(run_id, metrics, params, _changed_tags(run, record))
         if record.artifacts:
             self._upload(run_id, record.artifacts)
+        log_data(self._client, run_id, record.data)
+        log_models(self._client, experiment, run_id, record.models)
         if record.finished:
             self._client.set_terminated(run_id)
         self._client.set_tag(run_id, CONTENT_TAG, content)
@@ -290,6 +308,8 @@ def _content(record: RunRecord) -> str:
     """Return the SHA-256 of everything that belongs to the run itself, its children left out."""
     artifacts = {name: hashlib.sha256(content).hexdigest() for name, content in record.artifacts.items()}
     parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
+    beside = [[each.name, each.fingerprint] for each in record.data], [each.key for each in record.models]
+    parts += [each for each in beside if each]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -305,7 +325,7 @@ def _allowed(part: str) -> str:
 
 
 @contextmanager
-def _quick_and_quiet() -> Iterator[None]:
+def quick_and_quiet() -> Iterator[None]:
     """Let MLflow give up early and keep its remarks to itself while the block runs; put everything back after."""
     added = {name: value for name, value in QUICK.items() if name not in os.environ}
     os.environ.update(added)

@@ -1,7 +1,8 @@
-"""List, show, verify, export, import and remove stored adapters."""
+"""List, show, verify, export, import, register and remove stored adapters."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,9 @@ import typer
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stdout, table
 from experiments.workspace import find_workspace
+from workbench.errors import InputError
 from workbench.store import StoredAdapter
+from workbench.tracking import tracking_uri
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -64,11 +67,26 @@ def verify(
 def export(
     adapter: Id,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
+    ] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="With --merge: where its backbone is now, if it was trained by path.")
+    ] = None,
     workspace: Workspace = None,
 ) -> None:
-    """Copy an adapter out of the workspace; its README shows how to open it without the workbench."""
-    target = find_workspace(workspace).adapters.export(adapter, folder)
+    """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
+
+    Its README is a model card, and shows how to open it without the workbench. Without --merge nothing of the
+    backbone's weights is written, and `workbench adapters import` takes the folder back.
+    """
+    from experiments.api import Workbench
+
+    if backbone and not merge:
+        raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
+    target = Workbench(workspace).export(adapter, folder, merge, backbone)
     stdout.print(f"Exported to {target}")
+    stdout.print(f"Next: hf upload OWNER/NAME {target}")
 
 
 @app.command("import")
@@ -78,6 +96,24 @@ def import_(
     """Verify an exported adapter and copy it into the workspace."""
     stored = find_workspace(workspace).adapters.import_(folder)
     stdout.print(f"Imported {stored.id}")
+
+
+@app.command()
+def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first where it was not.
+
+    It becomes the champion of that name if there is none, or if it beats it on the same validation examples.
+    """
+    from experiments.api import Workbench
+
+    bench = Workbench(workspace)
+    found = bench.register(adapter)
+    if as_json:
+        emit(asdict(found))
+        return
+    stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
+    uri = tracking_uri(bench.workspace.root)
+    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} mlflow models serve -m {found.uri} --env-manager local")
 
 
 @app.command()

@@ -38,10 +38,11 @@ def report(
 
         write_whole(html, view.page())
     if log:
+        from experiments.publish import tracked
         from workbench.tracking import Tracker, tracking_uri
 
         uri = tracking_uri(place.root)
-        Tracker(uri).sync(view.tracked, view.run(True), view.about)
+        Tracker(uri).sync(view.tracked, tracked(view, place), view.about)
     if as_json:
         emit(view.document(full))
         return

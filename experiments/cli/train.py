@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout, table
+from workbench.processes import is_first
 
 app = typer.Typer()
 
@@ -18,6 +20,9 @@ def train(
     method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
     backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "minilm",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    register: Annotated[
+        bool, typer.Option("--register", help="Enter it into MLflow's model registry, as TASK.METHOD.")
+    ] = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -26,7 +31,9 @@ def train(
     """Train an adapter for TASK on a frozen backbone, and test it.
 
     Settings of the method are given by name (--set rank=16), those of the budget with a prefix
-    (--set budget.epochs=5). The same command again finds the adapter and trains nothing.
+    (--set budget.epochs=5). The same command again finds the adapter and trains nothing. The adapter is logged to
+    MLflow, experiment `adapters`; --register makes it a version of TASK.METHOD, and the champion if it beats that one
+    on validation.
     """
     from experiments.api import Workbench
     from experiments.terminal.progress import progress
@@ -36,11 +43,13 @@ def train(
     with progress(task) as listener:
         bench.listener = listener
         trained = bench.train(lesson)
+    registered = bench.register(trained.adapter.id) if register and is_first() else None
     manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit
     test = {f"test_{name}": value for name, value in trained.test.scores.items()}
     if as_json:
         metrics = {**manifest.metrics, **test, "majority": trained.majority}
-        emit({"adapter": manifest.id, "path": str(trained.adapter.folder), "metrics": metrics})
+        document = {"adapter": manifest.id, "path": str(trained.adapter.folder), "metrics": metrics}
+        emit(document | ({"registered": asdict(registered)} if registered else {}))
         return
     rows: list[tuple[str, object]] = [
         ("adapter", manifest.id),
@@ -52,5 +61,7 @@ def train(
         ("size", f"{trained.adapter.bytes / 1e6:.2f} MB"),
         ("folder", trained.adapter.folder),
     ]
+    if registered:
+        rows += [("registered", f"{registered.name} version {registered.version}"), ("", registered.decision)]
     table(["", ""], rows)
     stdout.print(f'\nNext: workbench predict {manifest.id} "some text"')

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from experiments.adapter_view import tracked_data
 from experiments.comparing.page import files
 from experiments.comparing.text import difference
 from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
@@ -14,7 +15,7 @@ from experiments.report.wording import count, megabytes, with_margin
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from experiments.comparing.record import Cell, ComparisonRecord
     from experiments.comparing.report import ComparisonReport, Row
@@ -31,7 +32,7 @@ def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
     drawn = files(report) if artifacts else {}
     advice = {"recommended": report.recommendation.label} if report.recommendation else {}
     children = [
-        _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags)
+        _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags, record.data)
         for row in report.rows
         for seed in record.seeds
     ]
@@ -49,7 +50,8 @@ def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
 
 def comparison_key(record: ComparisonRecord) -> str:
     """Return the SHA-256 of what determines a comparison's numbers: methods, tasks, seeds, budget, tuning."""
-    return hashlib.sha256(json.dumps(asdict(record.plan), sort_keys=True, default=str).encode()).hexdigest()
+    parts = {name: each for name, each in asdict(record.plan).items() if name != "data"}  # it was not always kept
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def about(report: ComparisonReport) -> str:
@@ -80,7 +82,9 @@ def note(report: ComparisonReport, files: Iterable[str] = ()) -> str:
     return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 
-def _child(row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str]) -> RunRecord:
+def _child(
+    row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str], data: Mapping[str, str]
+) -> RunRecord:
     own = {"label": row.label, "method": row.method, "seed": str(seed)}
     settings = {name: str(value) for name, value in row.settings.items()}
     rates = {metric_name("rate", cell.task): f"{cell.learning_rate:g}" for cell in cells}
@@ -90,6 +94,7 @@ def _child(row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[s
         tags={**tags, **own},
         params={**settings, **rates},
         metrics=tuple(point for cell in cells for point in _points(cell)),
+        data=tracked_data(data, [cell.task for cell in cells]),
     )
 
 

@@ -75,6 +75,7 @@ class ComparisonRecord:
         majority: task → test score of always giving the most frequent answer.
         tune: how many learning rates each method tries on each task.
         costs: label → what its training step and its answers take, measured once, on the first task.
+        data: task → SHA-256 of its data; empty in a record of before this was kept.
     """
 
     experiment: str
@@ -91,6 +92,7 @@ class ComparisonRecord:
     searches: tuple[Search, ...] = ()
     cells: tuple[Cell, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
@@ -100,7 +102,7 @@ class ComparisonRecord:
     @property
     def plan(self) -> ComparisonRecord:
         """What was there before anything was done: equal plans, equal comparisons."""
-        return replace(self, provenance={}, searches=(), cells=(), costs={})
+        return replace(self, provenance={}, searches=(), cells=(), costs={}, data={})
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""

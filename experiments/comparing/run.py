@@ -55,7 +55,7 @@ class ComparisonRun:
     def _begin(self, command: str) -> ComparisonRecord:
         """Return the record without results; a run that goes on keeps the circumstances under which it was begun."""
         blank, known = begin(self.plan), load(self.workspace.experiment(self.plan.name))
-        same = known is not None and known.plan == blank
+        same = known is not None and known.plan == blank.plan
         return replace(blank, provenance=known.provenance if known and same else provenance(command))
 
     def _tuned(self, record: ComparisonRecord, label: str, task: Task) -> tuple[ComparisonRecord, float | None]:
@@ -143,6 +143,7 @@ def begin(plan: ComparisonPlan) -> ComparisonRecord:
             Entrant(label, one.method, one.settings.model_dump(mode="json")) for label, one in plan.adaptations.items()
         ),
         provenance={},
+        data={task.name: task.fingerprint for task in plan.tasks},
     )
 
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from experiments.adapter_view import tracked_data
 from experiments.composing.page import files
 from experiments.composing.text import difference
 from experiments.composing.verdict import verdict
@@ -49,7 +50,7 @@ def run_record(report: FusionReport, artifacts: bool = True) -> RunRecord:
         params={"targets": ", ".join(record.targets), "shots": ", ".join(map(str, record.shots))},
         metrics=tuple(metrics) if whole else (),
         artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
-        children=tuple(_child(row, f"{key}/{row.label}", tags, whole) for row in report.rows),
+        children=tuple(_child(row, f"{key}/{row.label}", tags, whole, record) for row in report.rows),
         finished=whole,
     )
 
@@ -87,10 +88,17 @@ def note(report: FusionReport, files: Iterable[str] = ()) -> str:
     return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 
-def _child(row: Row, key: str, tags: dict[str, str], whole: bool) -> RunRecord:
+def _child(row: Row, key: str, tags: dict[str, str], whole: bool, record: FusionRecord) -> RunRecord:
     own = {"label": row.label, "role": row.role, "method": row.method}
-    points = tuple(_points(row)) if whole else ()
-    return RunRecord(key=key, name=row.label, tags={**tags, **own}, params=own, metrics=points, finished=whole)
+    return RunRecord(
+        key=key,
+        name=row.label,
+        tags={**tags, **own},
+        params=own,
+        metrics=tuple(_points(row)) if whole else (),
+        data=tracked_data(record.data, record.targets),
+        finished=whole,
+    )
 
 
 def _points(row: Row) -> Iterator[Point]:

@@ -47,6 +47,7 @@ class FusionRecord:
         sources: for each source its adapter id, task, method, seed and validation score.
         diagnostics: (seed, family) as ``seed/family`` → what was known of the sources before they were composed.
         majority: target → test score of always answering the most frequent label.
+        data: target → SHA-256 of its data; empty in a record of before this was kept.
     """
 
     experiment: str
@@ -63,6 +64,7 @@ class FusionRecord:
     parties: tuple[Party, ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:

@@ -158,6 +158,7 @@ def begin(plan: FusionPlan, command: str) -> FusionRecord:
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
         majority={target.name: majority(target, any_budget) for target in plan.targets},
         provenance=provenance(command),
+        data={target.name: target.fingerprint for target in plan.targets},
     )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from experiments.adapter_view import tracked_data, tracked_model
 from experiments.report.files import files
 from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
 from experiments.report.replications import over_replications
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from experiments.report.document import ReplicationReport, Report, StrategyReport
+    from workbench.tracked import TrackedModel
 
 Point = tuple[str, float | None, int]
 SHOWN = ("forgetting-curves.png", "accuracy-matrices.png")  # in the description
+WHOLE = "full"  # the method whose adapter is a whole model
 NOTE_COLUMNS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
 
 
@@ -33,13 +36,14 @@ def run_record(report: Report, key: str | None = None, artifacts: bool = True) -
         report: of a finished or a running experiment.
         key: one parent run for each key; by default everything that determines the experiment's numbers, so that a
             run that is continued stays one run, and one with another budget is another.
-        artifacts: whether to draw the page and the figures; without them a sync after each stage costs nothing.
+        artifacts: whether to draw the page and the figures, and to log the adapters that a stream left, where each task
+            has its own; without them a sync after each stage costs nothing.
     """
     key = key or experiment_key(report)
     record = report.record
     tags = _tags(report)
     drawn = files(report) if artifacts else {}
-    children = tuple(_child(report, one, each, key) for one, each in _started(report))
+    children = tuple(_child(report, one, each, key, artifacts) for one, each in _started(report))
     return RunRecord(
         key=key,
         name=record.experiment,
@@ -103,7 +107,9 @@ def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
     return [(one, each) for one in everything for each in one.replications if each.outcomes]
 
 
-def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str) -> RunRecord:
+def _child(
+    report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str, artifacts: bool
+) -> RunRecord:
     contender, seed, order = strategy.contender, replication.seed, replication.order
     own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
     of = {"frontier": contender.frontier} if contender.frontier else {}
@@ -120,8 +126,21 @@ def _child(report: Report, strategy: StrategyReport, replication: ReplicationRep
             **{metric_name(name): str(value) for name, value in contender.settings.items()},
         },
         metrics=tuple(_stages(replication)),
+        data=tracked_data(report.record.data, replication.tasks),
+        models=tuple(_models(report, strategy, replication)) if artifacts else (),
         finished=replication.complete,
     )
+
+
+def _models(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> Iterator[TrackedModel]:
+    """Yield the adapters of a stream at its end, but whole models: a backbone is not copied."""
+    own = report.record.adapters.get((strategy.contender.label, replication.seed, replication.order), {})
+    scores = dict(zip(replication.tasks, replication.matrix[-1], strict=True))
+    for task, adapter in own.items():
+        if adapter.manifest.method != WHOLE:
+            score, (name,) = scores[task], adapter.manifest.metrics
+            measured = {} if score is None else {name.removeprefix("validation_"): score}
+            yield tracked_model(adapter, measured)
 
 
 def _stages(replication: ReplicationReport) -> Iterator[Point]:

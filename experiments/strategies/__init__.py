@@ -121,4 +121,6 @@ class Strategy(Protocol):
         """Return the files and folders that have to be kept to answer for all tasks learned so far."""
 
 
+ADAPTERS_FILE = "adapters.json"  # in a state where each task has an adapter of its own: task → its id
+
 STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY")

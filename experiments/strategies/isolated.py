@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from experiments.strategies import ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.testing import test
 from fusion.composition import Request
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from workbench.model import TaskModel
     from workbench.store import StoredAdapter
 
-FILE = "adapters.json"
 WARM_START = "warm-start"
 
 
@@ -72,7 +72,7 @@ class Isolated:
             lesson = Lesson(task, context.adaptation, context.budget, context.seed)
             stored = learn(lesson, context.store, context.listener, context.label, context.scratch)
         adapters = {**earlier, task.name: stored.id}
-        (folder / FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
+        (folder / ADAPTERS_FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
         return stored.manifest.fit
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
@@ -135,7 +135,7 @@ def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ..
 def _adapters(state: State) -> dict[str, str]:
     if state.folder is None:
         return {}
-    adapters: dict[str, str] = json.loads((state.folder / FILE).read_text(encoding="utf-8"))
+    adapters: dict[str, str] = json.loads((state.folder / ADAPTERS_FILE).read_text(encoding="utf-8"))
     return adapters
 
 

@@ -28,12 +28,14 @@ class Source:
         origin: settings → where the rows come from, for people.
         identity: settings and folder → a digest of the bytes behind the rows, or None where that cannot be told
             without reading them; rows of a known identity are cached.
+        hub_id: settings → the data set on the Hugging Face hub that the rows come from; None where it is none.
     """
 
     settings: type[Settings]
     read: Callable[[Any, Path], Mapping[str, Table]]
     origin: Callable[[Any], str]
     identity: Callable[[Any, Path], str | None]
+    hub_id: Callable[[Any], str | None] = lambda settings: None
 
 
 SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE")

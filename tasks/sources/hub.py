@@ -84,4 +84,9 @@ def identity(settings: HubSettings, folder: Path) -> str | None:
     return revision if len(revision) == 40 and set(revision) <= set("0123456789abcdef") else None
 
 
-SOURCE = Source(HubSettings, read, origin, identity)
+def hub_id(settings: HubSettings) -> str | None:
+    """Return ``owner/name``; None for a local folder."""
+    return None if settings.local(Path()) else settings.id
+
+
+SOURCE = Source(HubSettings, read, origin, identity, hub_id)

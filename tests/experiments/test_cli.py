@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from safetensors import SafetensorError
 
 from experiments.cli import COMMANDS, main
@@ -168,6 +169,16 @@ def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_p
     assert name in call("adapters", "list")[1]
     assert json.loads(call("adapters", "show", name, "--json")[1])["method"] == "lora"
     assert call("adapters", "export", name, "out")[0] == 0
+    results = ModelCard.load(tmp_path / "out" / "README.md").data.eval_results
+    measured = {(one.dataset_split, one.metric_type): one.metric_value for one in results}
+    assert measured["test", "accuracy"] == document["metrics"]["test_accuracy"]
+    assert measured["validation", "accuracy"] == document["metrics"]["validation_accuracy"]
+    code, out, err = call("adapters", "export", name, "whole", "--merge")
+    assert (code, "hf upload" in out) == (0, True), err
+    assert (tmp_path / "whole" / "model.safetensors").is_file()
+    for refused in (["out"], ["other", "--backbone", str(bert)]):
+        code, out, err = call("adapters", "export", name, *refused)
+        assert (code, out, (tmp_path / "other").exists()) == (2, "", False)
     assert call("adapters", "remove", name)[0] == 0
     assert call("adapters", "show", name)[0] == 2
     assert call("adapters", "import", "out")[0] == 0

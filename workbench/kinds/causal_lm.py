@@ -47,6 +47,7 @@ class CausalLM(AnswersInWords):
         demonstrations: solved examples that stand before every question.
     """
 
+    pipeline_tag: ClassVar[str] = "text-generation"
     usage: ClassVar[str] = CAUSAL_LM
     demonstrations: Demonstrations = ()
 

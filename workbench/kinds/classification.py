@@ -29,6 +29,7 @@ class Classification(ReadsTexts):
     """
 
     metric = "accuracy"
+    pipeline_tag = "text-classification"
     target = "label"
     columns: ClassVar = {"label": "labels", "remembered": "remembered"}
     usage = CLASSIFICATION

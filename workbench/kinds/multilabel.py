@@ -37,6 +37,7 @@ class MultiLabel(ReadsTexts):
     """
 
     metric = "micro_f1"
+    pipeline_tag = "text-classification"
     target = "labels"
     columns: ClassVar = {"labels": "labels"}
     usage = MULTILABEL

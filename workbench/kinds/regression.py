@@ -38,6 +38,7 @@ class Regression(ReadsTexts):
     """
 
     metric = "r2"
+    pipeline_tag = "text-classification"
     target = "value"
     columns: ClassVar = {"standardised": "labels"}
     usage = REGRESSION

@@ -31,6 +31,7 @@ class Seq2Seq(AnswersInWords):
     ``max_new_tokens``; the two do not share a length, as they are read by two halves of the model.
     """
 
+    pipeline_tag = "text2text-generation"
     usage = SEQ2SEQ
 
     def objection(self, config: PretrainedConfig) -> str | None:

@@ -49,6 +49,7 @@ class TokenClassification:
     """
 
     metric = "score"
+    pipeline_tag = "token-classification"
     target = "tags"
     usage = TOKEN_CLASSIFICATION
 

@@ -91,5 +91,12 @@ class Diff:
         bare: nn.Module = body.base
         return bare
 
+    @torch.no_grad()
+    def merge(self, body: Any) -> nn.Module:
+        """Return the bare body with W + ΔW for each W that has a difference."""
+        for name, each in zip(body.names, body.diff, strict=True):
+            body.base.get_parameter(name).add_(each)
+        return self.detach(body)
+
 
 LIBRARY = Diff()

@@ -101,6 +101,13 @@ class Hypernetwork:
         """Return the bare body."""
         return PEFT.detach(body)
 
+    @torch.no_grad()
+    def merge(self, body: Any) -> nn.Module | None:
+        """Return the bare body with the LoRA that the network makes in its weights."""
+        for (_, module), made in zip(_places(body), body.generator(), strict=True):
+            module.weight = made
+        return PEFT.merge(body)
+
 
 def generator_of(body: Any) -> Generator:
     """Return the network on a body."""

@@ -1,0 +1,105 @@
+"""An adapter as an MLflow run of its own, a logged model, and an entry of the model registry."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from workbench.registration import Entry
+from workbench.store import key
+from workbench.tracked import TrackedData, TrackedModel
+from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from mlflow.models import Model
+
+    from workbench.store import StoredAdapter
+
+EXPERIMENT = "adapters"  # holds the adapters that were made one by one, a run each
+Point = tuple[str, float | None, int]
+
+
+def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[Point, ...] = ()) -> RunRecord:
+    """Return what MLflow should hold of an adapter.
+
+    Args:
+        stored: the adapter.
+        test: its scores on the test split, where it was tested.
+        system: samples of the machine's load.
+    """
+    manifest = stored.manifest
+    task, backbone, fit = manifest.task, manifest.backbone, manifest.fit
+    composed = manifest.composition.method if manifest.composition else ""
+    note = f"{composed or manifest.method} for {task.name} on {backbone.name}"
+    params = {"task": task.name, "method": manifest.method, "backbone": backbone.name, "seed": str(manifest.seed)}
+    params |= {metric_name(name): str(value) for name, value in manifest.settings.items()}
+    params |= {metric_name("budget", name): str(value) for name, value in manifest.budget.model_dump().items()}
+    about = {"task": task.name, "method": manifest.method, "backbone": backbone.name}
+    return RunRecord(
+        key=stored.identity,
+        name=manifest.id,
+        tags={NOTE_TAG: note, "adapter": manifest.id, **about, **({"composition": composed} if composed else {})},
+        params=params,
+        metrics=(
+            *_epochs(stored),
+            *((name, value, fit.best_epoch) for name, value in manifest.metrics.items()),
+            *((metric_name(f"test_{name}"), value, fit.best_epoch) for name, value in test.items()),
+            ("cost/train_seconds", fit.seconds, fit.best_epoch),
+            ("cost/peak_memory_mb", fit.peak_memory_mb, fit.best_epoch),
+            ("cost/trainable_parameters", float(fit.trainable_parameters), fit.best_epoch),
+            ("cost/stored_bytes", float(stored.bytes), fit.best_epoch),
+            *system,
+        ),
+        data=(TrackedData(task.name, task.fingerprint, {"origin": task.origin, "license": task.license or "unknown"}),),
+        models=(tracked_model(stored, test),),
+    )
+
+
+def tracked_data(known: Mapping[str, str], tasks: Sequence[str]) -> tuple[TrackedData, ...]:
+    """Return the data of ``tasks`` by what is ``known`` of them: task → SHA-256 of its rows."""
+    return tuple(TrackedData(task, known[task]) for task in tasks if task in known)
+
+
+def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedModel:
+    """Return an adapter as a model that MLflow holds and serves."""
+
+    def save(folder: Path, about: Model) -> None:
+        from workbench import logged_model  # torch and all: what is logged already needs none of it
+
+        logged_model.save(stored, folder, about)
+
+    manifest = stored.manifest
+    measured = {**manifest.metrics, **{f"test_{name}": value for name, value in test.items()}}
+    about = {"task": manifest.task.name, "method": manifest.method, "backbone": manifest.backbone.name}
+    return TrackedModel(
+        key=stored.identity,
+        name=manifest.id,
+        save=save,
+        params={**about, "seed": str(manifest.seed)},
+        tags={"adapter": manifest.id},
+        metrics={metric_name(name, manifest.task.name): value for name, value in measured.items()},
+    )
+
+
+def entry(stored: StoredAdapter) -> Entry:
+    """Return an adapter as an entry of the registry, ``task.method``: MLflow allows no ``/`` and ``:`` in a name."""
+    manifest, budget = stored.manifest, stored.manifest.budget
+    few = [budget.validation_examples, manifest.seed] if budget.validation_examples else []
+    method = manifest.composition.method if manifest.composition else manifest.method
+    (metric,) = manifest.metrics
+    return Entry(
+        name=re.sub(r"[/:]", "-", f"{manifest.task.name}.{method}"),
+        model=stored.identity,
+        adapter=manifest.id,
+        measure=key([manifest.task.fingerprint, metric, budget.eval_examples, *few]),
+        validation=manifest.fit.validation,
+    )
+
+
+def _epochs(stored: StoredAdapter) -> Iterator[Point]:
+    for each in stored.manifest.fit.epochs:
+        yield "train_loss", each.train_loss, each.epoch
+        yield "validation", each.validation, each.epoch

@@ -1,0 +1,177 @@
+"""What train and run leave in MLflow, and a registered adapter that is served over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from experiments.adapter_view import EXPERIMENT
+from experiments.api import Workbench
+from experiments.system_metrics import INTERVAL, SWITCH, points, sampled
+from tests.streams import write_recipe, write_tasks
+from workbench.errors import InputError
+from workbench.tracking import Tracker, tracking_uri
+
+BUDGET = {"epochs": 8, "batch_size": 8, "max_length": 16, "precision": "fp32"}
+TEXTS = ["the cat often", "a plum very", "some horse this"]
+
+
+@pytest.fixture
+def bench(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI", SWITCH):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(INTERVAL, "0.05")
+    return Workbench(tmp_path / "work", [write_tasks(tmp_path)])
+
+
+def trained(bench: Workbench, bert: Path, seed: int = 0, **settings: Any) -> Any:
+    return bench.train(bench.lesson("animals", "lora", str(bert), seed, learning_rate=0.02, budget=BUDGET, **settings))
+
+
+def runs_of(bench: Workbench, experiment: str) -> tuple[list[Any], list[Any]]:
+    client = Tracker(tracking_uri(bench.workspace.root))._client
+    place = client.get_experiment_by_name(experiment).experiment_id
+    return list(client.search_runs([place])), list(client.search_logged_models([place]))
+
+
+def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workbench, bert: Path) -> None:
+    one = trained(bench, bert)
+    (run,), (model,) = runs_of(bench, EXPERIMENT)
+    fingerprint = one.adapter.manifest.task.fingerprint
+    inputs = {each.dataset.name: each for each in run.inputs.dataset_inputs}
+    assert set(inputs) == {"animals/train", "animals/validation", "animals/test"}
+    assert {each.dataset.digest for each in inputs.values()} == {fingerprint[:36]}
+    assert json.loads(inputs["animals/train"].dataset.source)["fingerprint"] == fingerprint
+    assert run.data.metrics["test_accuracy"] == one.test.scores["accuracy"]
+    assert run.data.metrics["validation_accuracy"] == one.adapter.manifest.fit.validation
+    assert run.data.params["budget/epochs"] == "8"
+    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert "system/system_memory_usage_megabytes" in run.data.metrics
+    assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
+
+    again = trained(bench, bert)
+    assert again.adapter == one.adapter
+    first, second = bench.register(one.adapter.id), bench.register(one.adapter.id)
+    assert (first.name, first.version, first.champion) == ("animals.lora", "1", True)
+    assert (second.version, second.champion) == ("1", True)
+    assert [len(each) for each in runs_of(bench, EXPERIMENT)] == [1, 1], "nothing is logged twice"
+
+
+def test_a_dead_server_does_not_stop_train(bench: Workbench, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    class Listening(type(bench.listener)):  # type: ignore[misc]
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    bench.listener = Listening()
+    with monkeypatch.context() as patched:
+        patched.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        adapter = trained(bench, bert).adapter
+    (message,) = [each for each in said if "Tracking:" in each]
+    assert f"workbench adapters register {adapter.id}" in message
+    assert bench.register(adapter.id).version == "1"
+
+
+def test_a_run_logs_the_data_of_all_children_and_the_adapters_of_isolated_ones(
+    bench: Workbench, bert: Path, tmp_path: Path
+) -> None:
+    path = write_recipe(tmp_path, bert)
+    plan = bench.plan(str(path), ["seeds=[0]", "tasks=[animals, fruits]", "budget.epochs=1"])
+    bench.run(plan)
+    runs, models = runs_of(bench, "stream")
+    children = {run.data.tags["label"]: run for run in runs if "label" in run.data.tags}
+    for child in children.values():
+        assert len(child.inputs.dataset_inputs) == 6, "three splits of two tasks"
+    assert len(children["isolated"].outputs.model_outputs) == len(models) == 2
+    assert not children["sequential"].outputs.model_outputs
+    (parent,) = [run for run in runs if "label" not in run.data.tags]
+    assert "system/cpu_utilization_percentage" in parent.data.metrics
+    assert {each.tags["adapter"] for each in models} == set(bench.workspace.adapters.ids())
+    bench.run(plan)
+    assert [len(each) for each in runs_of(bench, "stream")] == [3, 2]
+
+
+def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERVAL, "0.02")
+    file = tmp_path / "system" / "x.jsonl"
+    with sampled(file):
+        time.sleep(0.3)
+    found = points(file)
+    assert {name for name, _, _ in found} >= {"system/cpu_utilization_percentage"}
+    file.write_text(file.read_text() + '{"cpu', encoding="utf-8")
+    assert points(file) == found, "a line that was cut off is left out"
+    monkeypatch.setenv(INTERVAL, "0")
+    with pytest.raises(InputError, match="no number of seconds"), sampled(file):
+        pass
+    monkeypatch.setenv(SWITCH, "false")
+    with sampled(tmp_path / "off.jsonl"):
+        time.sleep(0.1)
+    assert points(tmp_path / "off.jsonl") == ()
+
+
+@contextmanager
+def served(uri: str, model: str) -> Iterator[str]:
+    """Serve a registered model on loopback; every process of it is gone afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
+    server = subprocess.Popen(
+        command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    started: list[psutil.Process] = []
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait(f"{address}/ping", lambda: server.poll() is None)
+        started = psutil.Process(server.pid).children(recursive=True)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+        _, alive = psutil.wait_procs(started, timeout=10)
+        for each in alive:
+            each.kill()
+    assert not alive
+
+
+def _wait(url: str, runs: Callable[[], bool]) -> None:
+    for _ in range(360):
+        assert runs(), "the server ended"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError("the server never answered")
+
+
+def test_a_champion_is_served_and_answers_as_predict_does(bench: Workbench, bert: Path) -> None:
+    adapter = trained(bench, bert).adapter
+    registered = bench.register(adapter.id)
+    assert registered.uri == "models:/animals.lora@champion"
+    with served(tracking_uri(bench.workspace.root), registered.uri) as address:
+        body = json.dumps({"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}}).encode()
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            rows = json.load(answer)["predictions"]
+    wanted = bench.predict(adapter.id, TEXTS)
+    assert [row["label"] for row in rows] == [one.label for one in wanted]
+    assert [row["confidence"] for row in rows] == pytest.approx([one.confidence for one in wanted])

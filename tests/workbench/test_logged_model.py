@@ -1,0 +1,98 @@
+"""An adapter as an MLflow model: it answers as the workbench does, from its own files and a named backbone."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.pyfunc import load_model
+
+from tests.conftest import toy
+from workbench import logged_model
+from workbench.adaptation import Adaptation
+from workbench.asking import Asked
+from workbench.backbone import open_backbone
+from workbench.contracts import FitRecord, Task
+from workbench.errors import IntegrityError
+from workbench.learning import describe, keep
+from workbench.methods import METHODS
+from workbench.settings import Budget
+from workbench.store import AdapterStore, StoredAdapter
+
+TEXTS = ["the cat often", "a plum very"]
+
+
+def stored(task: Task, folder: Path, place: Path) -> StoredAdapter:
+    backbone = open_backbone(str(folder))
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
+    model = adaptation.fresh(task.kind, len(task.labels), seed=0)
+    budget, record = Budget(max_length=16, precision="fp32"), FitRecord((), 0, 0.5, 0, 0.0, None, 1)
+    manifest = describe(f"{task.name}-lora", task, adaptation, budget, 0, record)
+    return keep(model, adaptation, manifest, AdapterStore(place / "adapters"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [("classification", "bert"), ("regression", "bert"), ("token-classification", "bert"), ("causal-lm", "llama")],
+)
+def test_it_answers_as_the_workbench_does(
+    kind: str, family: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    adapter = stored(toy(kind), request.getfixturevalue(family), tmp_path)
+    logged_model.save(adapter, tmp_path / "model", Model())
+    shutil.rmtree(adapter.folder)
+    model = load_model(str(tmp_path / "model"))
+    found = model.predict(pd.DataFrame({"text": TEXTS}))
+    copied = StoredAdapter(adapter.manifest, next((tmp_path / "model" / "data").iterdir()))
+    wanted = Asked.opened(copied, open_backbone(adapter.manifest.backbone.name)).answers(TEXTS)
+    assert found["label"].tolist() == [label for label, _ in wanted]
+    for own, (_, sure) in zip(found["confidence"], wanted, strict=True):
+        assert math.isnan(own) if sure is None else own == pytest.approx(sure)
+
+
+def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:
+    task = toy("classification")
+    pairs = {name: rows.add_column("text_pair", rows["text"][:]) for name, rows in task.splits.items()}
+    adapter = stored(Task("pairs", "classification", task.labels, pairs, "f", "tests"), bert, tmp_path)
+    logged_model.save(adapter, tmp_path / "model", Model())
+    model = load_model(str(tmp_path / "model"))
+    rows = pd.DataFrame({"text_pair": TEXTS[::-1], "text": TEXTS})
+    wanted = Asked.opened(adapter, open_backbone(str(bert))).answers(list(zip(TEXTS, TEXTS[::-1], strict=True)))
+    assert model.predict(rows)["label"].tolist() == [label for label, _ in wanted]
+    with pytest.raises(MlflowException, match="text_pair"):
+        model.predict(pd.DataFrame({"text": TEXTS}))
+
+
+def test_it_holds_signature_and_example_and_neither_pickles_nor_the_backbone(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bert.parent)
+    adapter = stored(toy("classification"), Path(bert.name), tmp_path)
+    logged_model.save(adapter, tmp_path / "model", Model())
+    files = {path.relative_to(tmp_path / "model").as_posix() for path in (tmp_path / "model").rglob("*")}
+    assert not [name for name in files if name.endswith((".pkl", ".bin", ".pt"))]
+    weights = {Path(name).name for name in files if name.endswith(".safetensors")}
+    assert weights == {"adapter_model.safetensors", "head.safetensors"}
+    example: dict[str, Any] = json.loads((tmp_path / "model" / "serving_input_example.json").read_text())
+    assert example["dataframe_split"]["columns"] == ["text"]
+    signature = Model.load(str(tmp_path / "model")).signature
+    assert signature.inputs.input_names() == ["text"]
+    assert signature.outputs.input_names() == ["label", "confidence"]
+    monkeypatch.chdir(tmp_path)
+    load_model(str(tmp_path / "model"))  # the backbone was named by a path from elsewhere
+
+
+def test_files_that_have_changed_are_not_opened(bert: Path, tmp_path: Path) -> None:
+    adapter = stored(toy("classification"), bert, tmp_path)
+    logged_model.save(adapter, tmp_path / "model", Model())
+    head = next((tmp_path / "model").rglob("head.safetensors"))
+    head.write_bytes(head.read_bytes() + b" ")
+    with pytest.raises(IntegrityError, match=r"head\.safetensors has changed"):
+        load_model(str(tmp_path / "model"))

@@ -1,0 +1,109 @@
+"""Data, models and champions in the real MLflow on SQLite."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.errors import TrackingError
+from workbench.registration import Entry
+from workbench.tracked import TrackedData, TrackedModel
+from workbench.tracking import RunRecord, Tracker
+
+FINGERPRINT = "0123456789abcdef" * 4
+
+
+def saved(folder: Path, about: Any) -> None:
+    """Write the smallest folder that MLflow takes for a model."""
+    folder.mkdir()
+    about.save(str(folder / "MLmodel"))
+    (folder / "weights.txt").write_text("weights", encoding="utf-8")
+
+
+def record(adapter: str) -> RunRecord:
+    model = TrackedModel(f"key of {adapter}", f"{adapter}-1.5/x", saved, {"rank": "8"}, {}, {"accuracy/news": 0.5})
+    data = TrackedData("news", FINGERPRINT, {"origin": "made in tests"})
+    return RunRecord(key=adapter, name=adapter, data=(data,), models=(model,))
+
+
+def entry(adapter: str, validation: float, measure: str = "the same examples") -> Entry:
+    return Entry("news.lora", f"key of {adapter}", adapter, measure, validation)
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    return Tracker(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
+
+
+def everything(tracker: Tracker, experiment: str) -> Any:
+    client = tracker._client
+    place = client.get_experiment_by_name(experiment).experiment_id
+    runs = client.search_runs([place])
+    models = client.search_logged_models([place])
+    inputs = [(each.dataset.name, each.dataset.digest, each.tags[0].value) for each in runs[0].inputs.dataset_inputs]
+    return runs, models, sorted(inputs)
+
+
+def test_data_and_models_are_logged_once(tracker: Tracker) -> None:
+    run = tracker.sync("once", record("a"))
+    Tracker(tracker.uri).sync("once", replace(record("a"), tags={"changed": "so that it is written again"}))
+    runs, models, inputs = everything(tracker, "once")
+    assert [each.info.run_id for each in runs] == [run]
+    assert inputs == [(f"news/{split}", FINGERPRINT[:36], split) for split in ("test", "train", "validation")]
+    (model,) = models
+    assert (model.name, str(model.status), model.source_run_id) == ("a-1-5-x", "READY", run)
+    assert model.params == {"rank": "8"}
+    assert {each.key: each.value for each in model.metrics} == {"accuracy/news": 0.5}
+    assert [each.model_id for each in runs[0].outputs.model_outputs] == [model.model_id]
+
+
+def test_an_upload_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path, about: Any) -> None:
+        raise OSError("the disk is full")
+
+    (model,) = record("b").models
+    with pytest.raises(TrackingError, match="the disk is full"):
+        tracker.sync("cut-off", replace(record("b"), models=(replace(model, save=broken),)))
+    assert [str(each.status) for each in everything(tracker, "cut-off")[1]] == ["PENDING"]
+    tracker.sync("cut-off", record("b"))
+    runs, models, _ = everything(tracker, "cut-off")
+    assert [str(each.status) for each in models] == ["READY"]
+    assert len(runs) == len(runs[0].outputs.model_outputs) == 1
+
+
+def test_the_champion_is_the_best_on_the_same_examples(tracker: Tracker) -> None:
+    def register(*given: Any) -> tuple[str, bool, str]:
+        found = tracker.register("champions", record(given[0]), entry(*given))
+        return found.version, found.champion, found.decision
+
+    assert register("c", 0.75) == ("1", True, "version 1 is the champion: there was none")
+    assert register("c", 0.75) == ("1", True, "version 1 is the champion already")
+    assert register("d", 0.75)[:2] == ("2", False), "an equal score beats nobody"
+    assert register("e", 0.5) == (
+        "3",
+        False,
+        "version 1 stays champion: 0.7500 on validation, version 3 has 0.5000",
+    )
+    version, wins, decision = register("f", 1.0, "other examples")
+    assert (version, wins) == ("4", False)
+    assert "not of the same examples" in decision
+    assert register("g", 0.875) == (
+        "5",
+        True,
+        "version 5 is the champion: 0.8750 on validation, version 1 has 0.7500",
+    )
+    found = tracker._client.get_model_version_by_alias("news.lora", "champion")
+    assert (str(found.version), found.tags["workbench.adapter"]) == ("5", "g")
+    assert len(tracker._client.search_model_versions("name = 'news.lora'")) == 5
+    assert Path(tracker._client.get_model_version_download_uri("news.lora", "5").removeprefix("file://")).is_dir()
+
+
+def test_a_model_that_was_deleted_is_said(tracker: Tracker) -> None:
+    tracker.sync("deleted", record("h"))
+    for each in everything(tracker, "deleted")[1]:
+        tracker._client.delete_logged_model(each.model_id)
+    with pytest.raises(TrackingError, match="'h' was deleted"):
+        tracker.register("deleted", record("h"), entry("h", 0.5))

@@ -1,0 +1,70 @@
+"""Texts in, answers out: an adapter that is opened once and asked as often as one likes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InputError
+from workbench.learning import open_adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets import Dataset
+
+    from workbench.backbone import Backbone
+    from workbench.model import TaskModel
+    from workbench.store import StoredAdapter, TaskReference
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An adapter, ready to answer."""
+
+    adapter: StoredAdapter
+    backbone: Backbone
+    model: TaskModel
+
+    @classmethod
+    def opened(cls, adapter: StoredAdapter, backbone: Backbone) -> Asked:
+        """Open ``adapter`` on ``backbone``; raises InputError where it belongs to another."""
+        return cls(adapter, backbone, open_adapter(adapter, backbone))
+
+    def answers(self, texts: Sequence[Any]) -> list[tuple[str, float | None]]:
+        """Return the answer to each text (for a pair task: to each (text, text_pair)), and how sure the model is.
+
+        Raises:
+            InputError: no texts, or texts where pairs are needed.
+        """
+        manifest, model = self.adapter.manifest, self.model
+        rows = rows_of(texts, manifest.task)
+        found = model.kind.answers(model, rows, self.backbone.tokenizer, manifest.budget.max_length)
+        return model.kind.say(found, manifest.task.labels)
+
+
+def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
+    """Return texts, or pairs of them, as rows, with what the answers to ``task`` are read with.
+
+    Raises:
+        InputError: no texts, some pairs and some not, or not what the task is about.
+    """
+    from datasets import Dataset
+
+    if not len(texts):
+        raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+    pairs = [isinstance(text, tuple | list) for text in texts]
+    if any(pairs) and not all(pairs):
+        raise InputError("some texts are pairs and some are not")
+    if task and all(pairs) != task.pair:
+        wanted = "pairs of texts" if task.pair else "single texts"
+        raise InputError(f"{task.name} answers for {wanted}", hint="--pair gives the second text of a pair.")
+    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))]}
+    if task and task.max_new_tokens is not None:
+        columns["max_new_tokens"] = [task.max_new_tokens] * len(texts)
+    if task and task.scale is not None:
+        columns |= {name: [each] * len(texts) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
+    columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
+    if all(pairs):
+        columns["text_pair"] = [text[1] for text in texts]
+    return Dataset.from_dict(columns)

@@ -1,0 +1,126 @@
+"""What an MLflow run is about beside its numbers: the data that went in, and the models that came out."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.contracts import SPLITS
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+DIGEST = 36  # characters that MLflow allows for one; a SHA-256 has 64
+MODEL_TAG = "workbench.model"
+
+
+@dataclass(frozen=True)
+class TrackedData:
+    """The data of a task. MLflow shows each split as a data set of its own, since it keeps one context for each.
+
+    Attributes:
+        name: of the task.
+        fingerprint: SHA-256 of its rows; MLflow's digest is the beginning of it.
+        about: what else is known: origin, licence.
+    """
+
+    name: str
+    fingerprint: str
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrackedModel:
+    """A model that MLflow should hold.
+
+    Attributes:
+        key: finds it again; equal keys, equal files.
+        name: shown by the UI; what MLflow allows in none is replaced.
+        save: writes it into a new folder, in MLflow's format; is handed MLflow's description to complete.
+        params: by name.
+        tags: by name.
+        metrics: by name.
+    """
+
+    key: str
+    name: str
+    save: Callable[[Path, Any], None]
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def log_data(client: MlflowClient, run: str, data: Sequence[TrackedData]) -> None:
+    """Add the splits of ``data`` to a run's inputs; what is there already stays as it is."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    inputs = [
+        DatasetInput(
+            Dataset(
+                name=f"{each.name}/{split}",
+                digest=each.fingerprint[:DIGEST],
+                source_type="workbench",
+                source=json.dumps({"task": each.name, "fingerprint": each.fingerprint, **each.about}),
+            ),
+            [InputTag(MLFLOW_DATASET_CONTEXT, split)],
+        )
+        for each in data
+        for split in SPLITS
+    ]
+    if inputs:
+        client.log_inputs(run, inputs)
+
+
+def log_models(client: MlflowClient, experiment: str, run: str, models: Sequence[TrackedModel]) -> None:
+    """Log what ``experiment`` does not hold yet of ``models``, and name all of them as outputs of ``run``.
+
+    A model is ready when all of its files are there; one whose upload was cut off is completed.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    if not models:
+        return
+    outputs = client.get_run(run).outputs
+    linked = {each.model_id for each in outputs.model_outputs} if outputs else set()
+    for each in models:
+        found = find_model(client, experiment, each.key)
+        if found is None or str(found.status) != "READY":
+            found = _logged(client, experiment, run, each, found)
+        if found.model_id not in linked:
+            client.log_outputs(run, [LoggedModelOutput(found.model_id, step=0)])
+
+
+def find_model(client: MlflowClient, experiment: str, key: str) -> Any:
+    """Return MLflow's entity of a model, ready or not; None where there is none."""
+    pages = client.search_logged_models([experiment], filter_string=f"tags.`{MODEL_TAG}` = '{key}'")
+    return next(iter(pages), None)
+
+
+def _logged(client: MlflowClient, experiment: str, run: str, model: TrackedModel, begun: Any) -> Any:
+    from mlflow.entities import Metric
+    from mlflow.models import Model
+
+    found = begun or client.create_logged_model(
+        experiment,
+        name=re.sub(r"[/:.%\"']", "-", model.name),
+        source_run_id=run,
+        tags={MODEL_TAG: model.key, **model.tags},
+        params=dict(model.params),
+        model_type="adapter",
+    )
+    about = Model(artifact_path=found.artifact_location, run_id=run, model_uuid=found.model_id, model_id=found.model_id)
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save(Path(scratch, "model"), about)
+        client.log_model_artifacts(found.model_id, str(Path(scratch, "model")))
+    now = int(time.time() * 1000)
+    points = [Metric(name, value, now, 0, model_id=found.model_id, run_id=run) for name, value in model.metrics.items()]
+    if points:
+        client.log_batch(run, points)
+    return client.finalize_logged_model(found.model_id, "READY")
