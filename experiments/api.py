@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from datasets import Dataset
-
 from experiments.comparing.plan import ComparisonPlan, plan_comparison
 from experiments.comparing.run import ComparisonRun, updates
 from experiments.comparing.run import pending as untaught
@@ -16,6 +14,7 @@ from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
 from experiments.plan import Plan, make_plan
+from experiments.predicting import Prediction, Predictor, text_rows
 from experiments.publish import Publisher
 from experiments.recipe import find_recipe
 from experiments.run import pending, run
@@ -29,7 +28,7 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
 from workbench.errors import InputError
-from workbench.learning import Lesson, open_adapter
+from workbench.learning import Lesson
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from experiments.task_free import RoutedPrediction
     from experiments.views import AnyRecord, AnyReport
     from workbench.contracts import Listener, Task
-    from workbench.store import StoredAdapter, TaskReference
+    from workbench.store import StoredAdapter
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
@@ -65,22 +64,6 @@ class FusedAdapter:
 
     adapter: StoredAdapter
     report: FusionReport
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What an adapter says about one text.
-
-    Attributes:
-        text: what was asked.
-        label: the answer: a label's name, several with commas, a number, entities or tagged words, or generated text.
-        confidence: the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a
-            number it is not known.
-    """
-
-    text: str
-    label: str
-    confidence: float | None
 
 
 class Workbench:
@@ -134,19 +117,15 @@ class Workbench:
             UnknownNameError: no such adapter.
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
-        stored = self.workspace.adapters.verify(adapter)
-        manifest = stored.manifest
-        if not texts:
-            raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts, manifest.task)
-        if ("text_pair" in rows.column_names) != manifest.task.pair:
-            wanted = "pairs of texts" if manifest.task.pair else "single texts"
-            raise InputError(f"{stored.id} answers for {wanted}", hint="--pair gives the second text of a pair.")
-        opened = open_backbone(backbone or manifest.backbone.name)
-        model = open_adapter(stored, opened)
-        answers = model.kind.answers(model, rows, opened.tokenizer, manifest.budget.max_length)
-        said = model.kind.say(answers, manifest.task.labels)
-        return [Prediction(text, answer, sure) for text, (answer, sure) in zip(rows["text"][:], said, strict=True)]
+        return self.predictor(adapter, backbone)(texts)
+
+    def predictor(self, adapter: str, backbone: str | None = None) -> Predictor:
+        """Return what answers as :meth:`predict` does, with the model opened once.
+
+        Raises:
+            UnknownNameError: no such adapter.
+        """
+        return Predictor(self.workspace.adapters.verify(adapter), backbone)
 
     def route(
         self,
@@ -174,7 +153,7 @@ class Workbench:
         settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
         if not texts:
             raise InputError("there is nothing to predict", hint="Give texts, or --file.")
-        rows = _rows(texts)
+        rows = text_rows(texts)
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
         adapters, opened = candidates(store, router, pair, among, backbone)
 
@@ -308,19 +287,3 @@ class Workbench:
         opened.require_length(budget.max_length, document.where("budget", "max_length"))
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
-
-
-def _rows(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
-    """Return texts as rows, with what the answers to a task are read with."""
-    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))]}
-    if task and task.max_new_tokens is not None:
-        columns["max_new_tokens"] = [task.max_new_tokens] * len(texts)
-    if task and task.scale is not None:
-        columns |= {name: [each] * len(texts) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
-    pairs = [isinstance(text, tuple | list) for text in texts]
-    if any(pairs) and not all(pairs):
-        raise InputError("some texts are pairs and some are not")
-    columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
-    if all(pairs):
-        columns["text_pair"] = [text[1] for text in texts]
-    return Dataset.from_dict(columns)

@@ -109,3 +109,21 @@ def progress(title: str, updates: int | None) -> LiveProgress | PlainProgress | 
     if not is_first():
         return NoProgress()
     return LiveProgress(title, updates) if stderr.is_terminal else PlainProgress()
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show in a terminal how many of ``total`` rows are done; call what it yields with the size of each batch."""
+    if not (stderr.is_terminal and is_first()):
+        yield lambda done: None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,} rows"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=stderr,
+        transient=True,
+    ) as shown:
+        bar = shown.add_task(title, total=total)
+        yield lambda done: shown.advance(bar, done)

@@ -1,0 +1,139 @@
+"""What adapters say about new texts: about a few in memory, or about every row of a file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from datasets import Dataset
+
+from workbench.backbone import open_backbone
+from workbench.errors import InputError
+from workbench.kinds import KINDS
+from workbench.learning import open_adapter
+
+if TYPE_CHECKING:
+    from workbench.backbone import Backbone
+    from workbench.model import TaskModel
+    from workbench.store import StoredAdapter, TaskReference
+
+
+Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an adapter says about one text.
+
+    Attributes:
+        text: what was asked.
+        label: the answer in words: a label's name, several with commas, a number, entities or tagged words, or
+            generated text.
+        confidence: the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a
+            number it is not known.
+        adapter: the id of the adapter that answered.
+        value: the answer as data: as ``label``, or for several labels a list, for a number a float, for tagged words
+            a list with a tag for each word.
+    """
+
+    text: str
+    label: str
+    confidence: float | None
+    adapter: str
+    value: str | float | list[str]
+
+
+class Predictor:
+    """One stored adapter that answers; its backbone is opened when it is first asked."""
+
+    def __init__(self, adapter: StoredAdapter, backbone: str | None) -> None:
+        """Answer with ``adapter`` on the backbone that it names, or on the one at ``backbone``."""
+        self.adapter, self._place = adapter, backbone
+
+    @property
+    def task(self) -> TaskReference:
+        """The task that the adapter answers for."""
+        return self.adapter.manifest.task
+
+    @property
+    def target(self) -> str:
+        """What an answer's value is called among the columns of a person's data: ``label``, ``value``, ``tags``, …."""
+        return KINDS.get(self.task.kind).target
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The columns of an answer in a table → the attribute of :class:`Prediction` that stands there."""
+        sure = {} if self.target == "value" else {"confidence": "confidence"}
+        return {self.target: "value", **sure, "adapter": "adapter"}
+
+    def __call__(self, texts: Sequence[Any]) -> list[Prediction]:
+        """Return the answer to each text (for a pair task: to each (text, text_pair)).
+
+        Raises:
+            InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
+        """
+        rows, manifest = text_rows(texts, self.task), self.adapter.manifest
+        if ("text_pair" in rows.column_names) != self.task.pair:
+            wanted = "pairs of texts" if self.task.pair else "single texts"
+            raise InputError(f"{self.adapter.id} answers for {wanted}", hint="--pair gives the second text of a pair.")
+        opened, model = self._opened
+        answers = model.kind.answers(model, rows, opened.tokenizer, manifest.budget.max_length)
+        said, values = model.kind.say(answers, self.task.labels), model.kind.values(answers, self.task.labels)
+        return [
+            Prediction(text, words, sure, self.adapter.id, value)
+            for text, (words, sure), value in zip(rows["text"][:], said, values, strict=True)
+        ]
+
+    @cached_property
+    def _opened(self) -> tuple[Backbone, TaskModel]:
+        opened = open_backbone(self._place or self.adapter.manifest.backbone.name)
+        return opened, open_adapter(self.adapter, opened)
+
+
+def answered(
+    rows: Sequence[dict[str, Any]], texts: Sequence[Any], ask: Ask, told: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return ``rows`` with the answers to their texts beside what is there; a row whose text is None has none.
+
+    Args:
+        rows: of a table.
+        texts: one for each row, or a pair, or None.
+        ask: texts → what is said about each.
+        told: new column → attribute of what is said.
+    """
+    filled = [text for text in texts if text is not None]
+    answers = iter(ask(filled) if filled else [])
+    found = [None if text is None else next(answers) for text in texts]
+    return [
+        {**row, **{name: one and _finite(getattr(one, attribute)) for name, attribute in told.items()}}
+        for row, one in zip(rows, found, strict=True)
+    ]
+
+
+def text_rows(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
+    """Return texts as rows, with what the answers to a task are read with.
+
+    Raises:
+        InputError: no texts, or texts and pairs mixed.
+    """
+    if not texts:
+        raise InputError("there is nothing to predict", hint="Give texts, or --file.")
+    columns: dict[str, list[Any]] = {"id": [str(index) for index in range(len(texts))]}
+    if task and task.max_new_tokens is not None:
+        columns["max_new_tokens"] = [task.max_new_tokens] * len(texts)
+    if task and task.scale is not None:
+        columns |= {name: [each] * len(texts) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
+    pairs = [isinstance(text, tuple | list) for text in texts]
+    if any(pairs) and not all(pairs):
+        raise InputError("some texts are pairs and some are not")
+    columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
+    if all(pairs):
+        columns["text_pair"] = [text[1] for text in texts]
+    return Dataset.from_dict(columns)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
