@@ -14,9 +14,10 @@ from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
 from experiments.plan import Plan, make_plan
-from experiments.predicting import Prediction, Predictor, text_rows
+from experiments.predicting import Prediction, Predictions, Predictor, text_rows
 from experiments.publish import Publisher
 from experiments.recipe import find_recipe
+from experiments.report.notebook import table
 from experiments.run import pending, run
 from experiments.task_free import answers, candidates, known_state, training_task
 from experiments.testing import majority, tested
@@ -57,6 +58,11 @@ class Trained:
     test: StoredEvaluation
     majority: float
 
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
+        return table([], [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())])
+
 
 @dataclass(frozen=True)
 class FusedAdapter:
@@ -64,6 +70,10 @@ class FusedAdapter:
 
     adapter: StoredAdapter
     report: FusionReport
+
+    def _repr_html_(self) -> str:
+        """Return a table and the report for a notebook."""
+        return table([], _facts(self.adapter)) + self.report._repr_html_()
 
 
 class Workbench:
@@ -110,7 +120,7 @@ class Workbench:
         found = tested(self.workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         return Trained(adapter, found, majority(lesson.task, lesson.budget))
 
-    def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> list[Prediction]:
+    def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> Predictions[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
 
         Raises:
@@ -134,7 +144,7 @@ class Workbench:
         among: Sequence[str] = (),
         backbone: str | None = None,
         assignments: Sequence[str] = (),
-    ) -> list[RoutedPrediction]:
+    ) -> Predictions[RoutedPrediction]:
         """Return for each text the answer of the adapter that ``router`` chooses for it.
 
         Args:
@@ -160,9 +170,8 @@ class Workbench:
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
 
-        return answers(
-            known_state(router, settings, adapters, opened, self.workspace.router, task_of, self.listener), rows
-        )
+        state = known_state(router, settings, adapters, opened, self.workspace.router, task_of, self.listener)
+        return Predictions(answers(state, rows))
 
     def fusion_plan(
         self, target: str, sources: str, method: str, shots: int | None = None, **options: Any
@@ -287,3 +296,10 @@ class Workbench:
         opened.require_length(budget.max_length, document.where("budget", "max_length"))
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
+
+
+def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:
+    manifest = adapter.manifest
+    facts = {"adapter": manifest.id, "task": manifest.task.name, "kind": manifest.task.kind, "method": manifest.method}
+    facts |= {"backbone": manifest.backbone.name, "seed": str(manifest.seed), "folder": str(adapter.folder)}
+    return [*facts.items()]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from datasets import Dataset
 
@@ -46,6 +46,20 @@ class Prediction:
     value: str | float | list[str]
 
 
+Said = TypeVar("Said")
+
+
+class Predictions(list[Said]):
+    """What was said about some texts, in their order; a notebook shows it as a table."""
+
+    def _repr_html_(self) -> str:
+        """Return a table of all that is known of each answer."""
+        from experiments.report.notebook import table
+
+        shown = [{name: value for name, value in vars(one).items() if name != "value"} for one in self]
+        return table([*shown[0]] if shown else [], [[*row.values()] for row in shown])
+
+
 class Predictor:
     """One stored adapter that answers; its backbone is opened when it is first asked."""
 
@@ -69,7 +83,7 @@ class Predictor:
         sure = {} if self.target == "value" else {"confidence": "confidence"}
         return {self.target: "value", **sure, "adapter": "adapter"}
 
-    def __call__(self, texts: Sequence[Any]) -> list[Prediction]:
+    def __call__(self, texts: Sequence[Any]) -> Predictions[Prediction]:
         """Return the answer to each text (for a pair task: to each (text, text_pair)).
 
         Raises:
@@ -82,10 +96,8 @@ class Predictor:
         opened, model = self._opened
         answers = model.kind.answers(model, rows, opened.tokenizer, manifest.budget.max_length)
         said, values = model.kind.say(answers, self.task.labels), model.kind.values(answers, self.task.labels)
-        return [
-            Prediction(text, words, sure, self.adapter.id, value)
-            for text, (words, sure), value in zip(rows["text"][:], said, values, strict=True)
-        ]
+        told = zip(rows["text"][:], said, values, strict=True)
+        return Predictions(Prediction(text, words, sure, self.adapter.id, value) for text, (words, sure), value in told)
 
     @cached_property
     def _opened(self) -> tuple[Backbone, TaskModel]:

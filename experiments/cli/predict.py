@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.terminal import next_steps
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout, table
 from workbench.errors import InputError
@@ -26,7 +26,12 @@ ROUTED = {name: name for name in ("label", "confidence", "adapter", "task", "rou
 @app.command()
 def predict(
     adapter: Annotated[
-        str, typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it; or router:NAME.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="An adapter's id, or the beginning of it; or router:NAME.",
+            autocompletion=completion.adapter,
+        ),
     ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, each in quotes.")] = None,
     file: Annotated[
@@ -41,7 +46,12 @@ def predict(
     prefix: Annotated[str, typer.Option(help="With --out: stands before the names of the new columns.")] = "",
     backbone: Annotated[str | None, typer.Option(help="Where its backbone is now, if it was trained by path.")] = None,
     among: Annotated[
-        str | None, typer.Option(metavar="ID,ID…", help="Adapters that a router chooses from, with commas.")
+        str | None,
+        typer.Option(
+            metavar="ID,ID…",
+            help="Adapters that a router chooses from, with commas.",
+            autocompletion=completion.adapters,
+        ),
     ] = None,
     assignments: Assignments = None,
     workspace: Workspace = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from experiments.terminal import completion
 from experiments.terminal.next_steps import options, print_next, training
 from experiments.terminal.options import FOLDERS, Folders
 from experiments.terminal.output import Json, emit, listing, stdout, table
@@ -17,7 +18,9 @@ from workbench.errors import DataError
 
 app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False, autocompletion=completion.task)
+]
 
 
 @app.command("list")
@@ -61,9 +64,11 @@ def check(
 
 @app.command()
 def new(
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new task.", show_default=False)],
     origin: Annotated[str, typer.Option("--from", metavar="FILE_OR_HUB_ID", help="File, folder or hub id.")],
-    kind: Annotated[str | None, typer.Option(help="Kind of the task; guessed if left out.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Kind of the task; guessed if left out.", autocompletion=completion.kind)
+    ] = None,
     text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Text column; guessed if left out.")] = None,
     pair: Annotated[str | None, typer.Option(metavar="COLUMN", help="Second text column, for pairs.")] = None,
     label: Annotated[

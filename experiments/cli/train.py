@@ -6,17 +6,27 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
-from experiments.terminal.output import Json, emit, stdout, table
+from experiments.terminal.output import Json, emit, table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.")],
-    method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
-    backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "minilm",
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task
+        ),
+    ],
+    method: Annotated[
+        str, typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method)
+    ],
+    backbone: Annotated[
+        str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
+    ] = "minilm",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     assignments: Assignments = None,
     workspace: Workspace = None,
@@ -53,4 +63,8 @@ def train(
         ("folder", trained.adapter.folder),
     ]
     table(["", ""], rows)
-    stdout.print(f'\nNext: workbench predict {manifest.id} "some text"')
+    steps = [
+        next_steps.predicting(manifest.id, manifest.task.pair, next_steps.options(workspace)),
+        next_steps.towards_fusion(bench.workspace.adapters, manifest, workspace, tasks, assignments),
+    ]
+    next_steps.print_next([step for step in steps if step])

@@ -15,7 +15,7 @@ import typer
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import stdout
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 HOST = "127.0.0.1"
 QUIET = {

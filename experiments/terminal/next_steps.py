@@ -19,9 +19,12 @@ COMPOSED = "classification"  # the kind whose adapters the companions go with
 FUSION = "ties"
 
 
-def options(workspace: Path | None = None, tasks: Sequence[Path] | None = None) -> str:
-    """Return ``--workspace`` and ``--tasks`` as they were given, with a space before each."""
-    given = [("--workspace", workspace), *(("--tasks", folder) for folder in tasks or ())]
+def options(
+    workspace: Path | None = None, tasks: Sequence[Path] | None = None, assignments: Sequence[str] | None = None
+) -> str:
+    """Return ``--workspace``, ``--tasks`` and ``--set`` as they were given, with a space before each."""
+    given: list[tuple[str, object]] = [("--set", one) for one in assignments or ()]
+    given += [("--workspace", workspace), *(("--tasks", folder) for folder in tasks or ())]
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
 
 
@@ -44,7 +47,11 @@ def predicting(adapter: str, pair: bool, told: str) -> str:
 
 
 def towards_fusion(
-    store: AdapterStore, newest: Manifest, workspace: Path | None, tasks: Sequence[Path] | None
+    store: AdapterStore,
+    newest: Manifest,
+    workspace: Path | None,
+    tasks: Sequence[Path] | None,
+    assignments: Sequence[str] | None,
 ) -> str | None:
     """Return the command that brings one more adapter, or where there are enough makes one of them; None if none would.
 
@@ -59,14 +66,16 @@ def towards_fusion(
     if len(alike) < SOURCES:
         name = next((name for name in COMPANIONS if name not in alike), None)
         backbone = "" if newest.backbone.name == "minilm" else f" --backbone {shlex.quote(newest.backbone.name)}"
-        return name and f"workbench train {name} --method {newest.method}{backbone}{options(workspace, tasks)}"
+        told = options(workspace, tasks, assignments)
+        return name and f"workbench train {name} --method {newest.method}{backbone}{told}"
     from tasks import registry
 
     own = [name for name in alike if name not in registry.names()]
     target = own[-1] if own else newest.task.name
     chosen = [target, *[name for name in alike if name != target][-(SOURCES - 1) :]]
     ids = ",".join(alike[name].id for name in chosen)
-    return f"workbench fuse {target} --from {ids} --method {FUSION}{options(workspace, tasks)}"
+    budget = [one for one in assignments or () if one.startswith("budget")]  # the method's settings are its own
+    return f"workbench fuse {target} --from {ids} --method {FUSION}{options(workspace, tasks, budget)}"
 
 
 def _alike(store: AdapterStore, newest: Manifest) -> Iterator[Manifest]:
