@@ -65,6 +65,6 @@ def train(
     table(["", ""], rows)
     steps = [
         next_steps.predicting(manifest.id, manifest.task.pair, next_steps.options(workspace)),
-        next_steps.towards_fusion(bench.workspace.adapters, manifest, workspace, tasks, assignments),
+        next_steps.towards_fusion(bench.workspace.adapters, trained.adapter, workspace, tasks, assignments),
     ]
     next_steps.print_next([step for step in steps if step])

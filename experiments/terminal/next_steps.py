@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.terminal.output import stdout
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.store import AdapterStore, Manifest
+    from workbench.store import AdapterStore, Manifest, StoredAdapter
 
 BACKBONES = {"causal-lm": "smollm2", "seq2seq": "google/flan-t5-small"}  # for kinds that the default one cannot do
 COMPANIONS = ("bbc-news", "20news-8", "election-tweets")  # tasks of the catalog that need no hub, for a first fusion
@@ -48,19 +49,18 @@ def predicting(adapter: str, pair: bool, told: str) -> str:
 
 def towards_fusion(
     store: AdapterStore,
-    newest: Manifest,
+    trained: StoredAdapter,
     workspace: Path | None,
     tasks: Sequence[Path] | None,
     assignments: Sequence[str] | None,
 ) -> str | None:
     """Return the command that brings one more adapter, or where there are enough makes one of them; None if none would.
 
-    The fusion is for a person's own task where there is one, and of the newest adapter of each of three tasks that
-    agree in backbone, method and kind.
+    The fusion is for a person's own task where there is one, and of the newest LoRA of each of three tasks that agree
+    in backbone, method and kind.
     """
-    from fusion.methods import COMPOSITIONS
-
-    if newest.task.kind != COMPOSED or newest.library not in COMPOSITIONS.get(FUSION).libraries:
+    newest = trained.manifest
+    if newest.task.kind != COMPOSED or not _is_lora(trained):
         return None
     alike = {one.task.name: one for one in _alike(store, newest)}
     if len(alike) < SOURCES:
@@ -76,6 +76,16 @@ def towards_fusion(
     ids = ",".join(alike[name].id for name in chosen)
     budget = [one for one in assignments or () if one.startswith("budget")]  # the method's settings are its own
     return f"workbench fuse {target} --from {ids} --method {FUSION}{options(workspace, tasks, budget)}"
+
+
+def _is_lora(adapter: StoredAdapter) -> bool:
+    from fusion import lora
+
+    try:
+        lora.read(adapter.folder)
+    except InputError:
+        return False
+    return adapter.manifest.library == "peft"
 
 
 def _alike(store: AdapterStore, newest: Manifest) -> Iterator[Manifest]:

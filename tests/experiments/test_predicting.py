@@ -12,8 +12,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from experiments.api import Workbench
+from experiments.api import Trained, Workbench
+from experiments.predicting import Predictions
 from experiments.terminal import asking
+from experiments.workspace import StoredEvaluation
 from tasks.row_files import FileRows
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
 from workbench.errors import DataError, InputError
@@ -164,6 +166,18 @@ def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:
     found = json.loads(predict("multilabel", "the cat", "--json")[1])
     assert set(found[0]) == {"text", "label", "confidence", "adapter", "value"}
     assert found[0]["value"] == ["alive", "animal"]
+
+
+def test_a_notebook_shows_tables_with_names_escaped(home: Path) -> None:
+    bench = Workbench(home / "ws", [home / "tasks"])
+    answers = bench.predict("classification", ["the cat <script>alert(1)</script>"])
+    shown = answers._repr_html_()
+    assert "<script" not in shown
+    assert all(word in shown for word in ("<th>label</th>", ">animal</td>", "&lt;script&gt;", answers[0].adapter))
+    adapter = bench.workspace.adapters.get("classification")
+    trained = Trained(adapter, StoredEvaluation({"<b>": 0.5}, "", 0.0, 1), 0.25)._repr_html_()
+    assert all(word in trained for word in (adapter.id, "classification", "test &lt;b&gt;", ">0.5</td>", ">0.25</td>"))
+    assert Predictions()._repr_html_().count("<tr>") == 0
 
 
 def prefixed(path: Path) -> None:
