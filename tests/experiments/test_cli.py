@@ -306,7 +306,7 @@ def test_doctor_finds_what_is_needed(call: Call) -> None:
     assert findings["torch"]["works"]
     assert findings["tracking"]["works"]
     assert all(one["works"] or one["remedy"] for one in findings.values()), "nobody is left alone"
-    assert "HF_HUB_OFFLINE" in findings["hub"]["remedy"]
+    assert "HF_HUB_OFFLINE" in findings["hub"]["detail"]
     assert "hub" not in {one["name"] for one in json.loads(call("doctor", "--json", "--offline")[1])}
 
 

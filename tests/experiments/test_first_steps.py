@@ -6,14 +6,12 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "first-steps.md"
 MOST_COMMANDS = 8
 BUDGET = "budget={train_examples: 24, eval_examples: 20, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}"
 Run = Callable[[str], str]
@@ -91,13 +89,3 @@ def test_options_that_were_given_are_repeated(run: Run, bert: Path) -> None:
     asking, training = next_commands(run(f"workbench train tickets --method lora {told}"))
     assert asking.endswith("--workspace 'my work'")
     assert set(shlex.split(training)) >= {*shlex.split(told)}
-
-
-def test_the_document_is_such_a_way() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    steps = re.findall(r"^\$ (workbench .*)\n((?:(?!\$ |```).*\n)*)", text, flags=re.MULTILINE)
-    assert 5 <= len(steps) <= MOST_COMMANDS
-    for (_, printed), (command, _) in pairwise(steps):
-        shown = [shlex.split(one) for one in next_commands(printed)]
-        given = shlex.split(command)
-        assert any(given[: len(one)] == one for one in shown), f"{command!r} is not printed by the command before"
