@@ -14,8 +14,10 @@ from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
 from experiments.plan import Plan, make_plan
+from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
 from experiments.recipe import find_recipe
+from experiments.report.notebook import table
 from experiments.run import pending, run
 from experiments.system_metrics import sampled
 from experiments.task_free import answers, candidates, known_state, training_task
@@ -25,7 +27,7 @@ from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.asking import Asked, rows_of
+from workbench.asking import rows_of
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
 from workbench.learning import Lesson
@@ -59,6 +61,11 @@ class Trained:
     test: StoredEvaluation
     majority: float
 
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
+        return table([], [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())])
+
 
 @dataclass(frozen=True)
 class FusedAdapter:
@@ -67,21 +74,9 @@ class FusedAdapter:
     adapter: StoredAdapter
     report: FusionReport
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What an adapter says about one text.
-
-    Attributes:
-        text: what was asked.
-        label: the answer: a label's name, several with commas, a number, entities or tagged words, or generated text.
-        confidence: the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a
-            number it is not known.
-    """
-
-    text: str
-    label: str
-    confidence: float | None
+    def _repr_html_(self) -> str:
+        """Return a table and the report for a notebook."""
+        return table([], _facts(self.adapter)) + self.report._repr_html_()
 
 
 class Workbench:
@@ -130,18 +125,22 @@ class Workbench:
         log(adapter, self.workspace, self.listener)
         return Trained(adapter, found, majority(lesson.task, lesson.budget))
 
-    def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> list[Prediction]:
+    def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> Predictions[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
 
         Raises:
             UnknownNameError: no such adapter.
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
-        stored = self.workspace.adapters.verify(adapter)
-        rows_of(texts, stored.manifest.task)  # before a model is opened
-        said = Asked.opened(stored, open_backbone(backbone or stored.manifest.backbone.name)).answers(texts)
-        firsts = [text[0] if isinstance(text, tuple | list) else text for text in texts]
-        return [Prediction(text, answer, sure) for text, (answer, sure) in zip(firsts, said, strict=True)]
+        return self.predictor(adapter, backbone)(texts)
+
+    def predictor(self, adapter: str, backbone: str | None = None) -> Predictor:
+        """Return what answers as :meth:`predict` does, with the model opened once.
+
+        Raises:
+            UnknownNameError: no such adapter.
+        """
+        return Predictor(self.workspace.adapters.verify(adapter), backbone)
 
     def export(self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
@@ -187,7 +186,7 @@ class Workbench:
         among: Sequence[str] = (),
         backbone: str | None = None,
         assignments: Sequence[str] = (),
-    ) -> list[RoutedPrediction]:
+    ) -> Predictions[RoutedPrediction]:
         """Return for each text the answer of the adapter that ``router`` chooses for it.
 
         Args:
@@ -211,9 +210,8 @@ class Workbench:
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
 
-        return answers(
-            known_state(router, settings, adapters, opened, self.workspace.router, task_of, self.listener), rows
-        )
+        state = known_state(router, settings, adapters, opened, self.workspace.router, task_of, self.listener)
+        return Predictions(answers(state, rows))
 
     def fusion_plan(
         self, target: str, sources: str, method: str, shots: int | None = None, **options: Any
@@ -353,3 +351,10 @@ class Workbench:
         opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
+
+
+def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:
+    manifest = adapter.manifest
+    facts = {"adapter": manifest.id, "task": manifest.task.name, "kind": manifest.task.kind, "method": manifest.method}
+    facts |= {"backbone": manifest.backbone.name, "seed": str(manifest.seed), "folder": str(adapter.folder)}
+    return [*facts.items()]

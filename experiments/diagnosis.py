@@ -31,25 +31,36 @@ PACKAGES = (
     "scikit-learn",
 )
 ROOM_GB = 2.0
+PATIENCE = 3.0  # seconds that the hub has to answer
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried: whether it works, whether all commands need it, what was seen or is to be done."""
+    """One thing that was tried.
+
+    Attributes:
+        name: what.
+        works: whether it works here.
+        needed: whether all commands need it.
+        detail: what was seen.
+        remedy: how to get it, where it does not work; empty where there is nothing to do.
+    """
 
     name: str
     works: bool
     needed: bool
     detail: str
+    remedy: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)
 
 
-def diagnose(workspace: Workspace) -> list[Finding]:
-    """Try everything; a failure is a finding, never an exception."""
-    return [*_packages(), *_device(), *_quantisation(), _cache(), _room(workspace), _tracking(workspace)]
+def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
+    """Try everything; a failure is a finding, never an exception. ``offline`` leaves out what needs the network."""
+    here = [*_packages(), *_device(), *_quantisation(), _cache(), _room(workspace), _tracking(workspace)]
+    return here if offline else [*here, _hub()]
 
 
 def _packages() -> Iterator[Finding]:
@@ -57,7 +68,7 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(name, True, True, version(name))
         except PackageNotFoundError:
-            yield Finding(name, False, True, "not installed: pip install adapter-workbench brings it")
+            yield Finding(name, False, True, "not installed", f"pip install {name}, or install the project again")
 
 
 def _device() -> Iterator[Finding]:
@@ -67,16 +78,20 @@ def _device() -> Iterator[Finding]:
 
     gpu = torch.cuda.is_available()
     detail = torch.cuda.get_device_name() if gpu else f"none; training runs on {os.cpu_count()} processor cores"
-    yield Finding("GPU", gpu, False, detail)
+    remedy = "" if gpu else "nothing to do: processors work; for a GPU, install the build of torch for its CUDA or ROCm"
+    yield Finding("GPU", gpu, False, detail, remedy)
     fast = resolve_precision("auto") == "bf16"
-    yield Finding("bfloat16", fast, False, f"precision auto means {resolve_precision('auto')} here")
+    remedy = "" if fast else "nothing to do: fp32 gives the same scores and takes longer"
+    yield Finding("bfloat16", fast, False, f"precision auto means {resolve_precision('auto')} here", remedy)
 
 
 def _quantisation() -> Iterator[Finding]:
-    yield _attempt("nf4 backbones", lambda: _gradient("nf4"), needed=False)
-    yield _attempt("int8 backbones", lambda: _gradient("int8"), needed=False)
-    yield _attempt("8-bit AdamW", _eight_bit_step, needed=False)
-    yield _attempt("paged AdamW", _paged, needed=False)
+    packed = "a bitsandbytes for this device (pip install -U bitsandbytes); without it leave budget.quantization out"
+    moments = "leave optimizer at adamw, or get a bitsandbytes for this device (pip install -U bitsandbytes)"
+    yield _attempt("nf4 backbones", lambda: _gradient("nf4"), False, packed)
+    yield _attempt("int8 backbones", lambda: _gradient("int8"), False, packed)
+    yield _attempt("8-bit AdamW", _eight_bit_step, False, moments)
+    yield _attempt("paged AdamW", _paged, False, "leave optimizer at adamw; paging needs a CUDA GPU")
 
 
 def _gradient(quantization: Quantization) -> str:
@@ -123,13 +138,15 @@ def _cache() -> Finding:
         (folder / ".writable").touch()
         return f"{folder} can be written"
 
-    return _attempt("cache", write, needed=True)
+    return _attempt("cache", write, True, "set WORKBENCH_CACHE to a folder that can be written")
 
 
 def _room(workspace: Workspace) -> Finding:
     existing = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
     free = shutil.disk_usage(existing).free / 1e9
-    return Finding("disk", free > ROOM_GB, True, f"{free:.1f} GB free at {existing}")
+    enough = free > ROOM_GB
+    remedy = "" if enough else f"make {ROOM_GB:g} GB free, or name another --workspace (or set WORKBENCH_HOME)"
+    return Finding("disk", enough, True, f"{free:.1f} GB free at {existing}", remedy)
 
 
 def _tracking(workspace: Workspace) -> Finding:
@@ -139,13 +156,33 @@ def _tracking(workspace: Workspace) -> Finding:
     try:
         Tracker(uri).ping()
     except TrackingError as error:
-        return Finding("tracking", False, False, f"{error.what}; runs go on without it")
+        remedy = (
+            "start it, or unset MLFLOW_TRACKING_URI; runs go on without it, and `workbench report --log` catches up"
+        )
+        return Finding("tracking", False, False, error.what, remedy)
     return Finding("tracking", True, False, f"{uri} answers")
 
 
-def _attempt(name: str, work: Callable[[], str], needed: bool) -> Finding:
+def _hub() -> Finding:
+    """Ask the hub for its front page; datasets and transformers ask the same place, unless they are told not to."""
+    from huggingface_hub import constants, get_session
+
+    remedy = (
+        "the shipped tasks and backbones need no hub; for others, download on a machine that has it and give the path"
+    )
+    if constants.HF_HUB_OFFLINE:
+        return Finding("hub", False, False, "HF_HUB_OFFLINE is set", f"unset it; {remedy}")
+
+    def ask() -> str:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
+        return f"{constants.ENDPOINT} answers"
+
+    return _attempt("hub", ask, False, remedy)
+
+
+def _attempt(name: str, work: Callable[[], str], needed: bool, remedy: str) -> Finding:
     try:
         return Finding(name, True, needed, work())
     except Exception as error:  # whatever a library raises here is the finding
         told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        return Finding(name, False, needed, told)
+        return Finding(name, False, needed, told, remedy)

@@ -10,23 +10,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import formats, registry
-from tasks.guess import Guess, guess_columns
+from tasks.findings import Findings, findings
+from tasks.guess import Given, Guess, guess_columns
 from tasks.normalise import frame_of
 from tasks.sources import hub
-from tasks.spec import NAME, NAME_RULE, raw
+from tasks.spec import NAME, NAME_RULE
+from tasks.template import quoted, template
 from workbench.assets import write_whole
 from workbench.errors import InputError
-from workbench.text_scores import last_number
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tasks.sources import Table
 
 SPLIT_NAMES = {"train": "train", "training": "train", "dev": "validation", "valid": "validation", "val": "validation"}
 SPLIT_NAMES |= {"validation": "validation", "eval": "validation", "test": "test", "testing": "test", "data": "data"}
 SAMPLE = 10_000  # rows that a guess looks at, evenly spaced
-SENTENCE_WORDS = 8  # half of the answers have more: sentences
-NUMBER_WORDS = 3  # "about 12 km" is a number, a sum worked out in words is not
 HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?$")
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Data as they were found.
+
+    Attributes:
+        origin: what a person called them.
+        source: the lines of a task file that name them.
+        sizes: split of the source → rows.
+        frame: the rows of the training split.
+    """
+
+    origin: str
+    source: tuple[str, ...]
+    sizes: Mapping[str, int]
+    frame: pd.DataFrame
+
+    @property
+    def sample(self) -> pd.DataFrame:
+        """At most 10,000 rows, evenly spaced."""
+        return self.frame.iloc[:: 1 + len(self.frame) // SAMPLE]
 
 
 @dataclass(frozen=True)
@@ -37,75 +60,76 @@ class Draft:
         name: the task's name.
         text: the YAML.
         columns: what was guessed or given.
-        label_counts: distinct label or answer → rows of the training data, most frequent first.
+        findings: what the training data hold in these columns.
         examples: three training rows, by raw column.
     """
 
     name: str
     text: str
     columns: Guess
-    label_counts: Mapping[str, int]
+    findings: Findings
     examples: tuple[Mapping[str, Any], ...]
 
 
-def draft(
-    name: str,
-    origin: str,
-    folder: Path,
-    *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | None = None,
-    answer: str | None = None,
-) -> Draft:
-    """Return a task file for the data at ``origin``.
+def found_at(origin: str, folder: Path) -> RawData:
+    """Return the data at ``origin``.
 
     Args:
-        name: the task's name.
         origin: a csv, tsv, jsonl or parquet file, a folder of such files called train, dev, test …, a folder of
-            ``<label>/*.txt``, or a hub id (``owner/name``, ``owner/name:config``).
-        folder: where the file will lie; paths in it are relative to this folder.
-        text: the text column; guessed if None, as are ``text_pair`` and ``label``.
-        text_pair: the second text column.
-        label: the label column.
-        answer: the column with the right answers, where they are free text; then no second text and no label.
+            ``<label>/*.txt``, a folder laid out like a repository of the hub, or a hub id (``owner/name``,
+            ``owner/name:config``).
+        folder: where the task file will lie; paths in it are relative to this folder.
 
     Raises:
-        InputError: a name that is not allowed, no such data, or columns that cannot be told.
+        InputError: no such data, or none to train on.
         AssetError: the hub cannot be reached.
     """
-    check_name(name)
     path = Path(origin).expanduser()
-    tables, source = _from_files(path, folder) if path.exists() else _from_hub(origin)
+    repository, _, config = origin.partition(":")
+    if path.exists():
+        tables, source = _from_path(path, folder, None)
+    elif Path(repository).expanduser().is_dir():
+        tables, source = _from_path(Path(repository).expanduser(), folder, config)
+    else:
+        tables, source = _from_hub(origin)
     split = next((one for one in ("train", "data") if one in tables), None)
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
-    frame = frame_of(tables[split])
-    sample = frame.iloc[:: 1 + len(frame) // SAMPLE]
-    if answer is not None and (label is not None or text_pair is not None):
-        raise InputError("--answer goes without --label and --pair", hint="A task has labels or free answers.")
-    columns = guess_columns(sample, origin, text=text, text_pair=text_pair, label=label, answer=answer)
-    targets = frame[columns.answer or columns.label].dropna().map(raw)
-    counts = {str(value): int(count) for value, count in targets.value_counts().items()}
-    lines = [f"# Drafted from {origin}; every line may be changed.", f"description: {name} (say in a line what it is)"]
-    target = _labels(counts) if columns.answer is None else _judged(list(counts))
-    lines += [*source, *_columns(columns), *target, *_splits(set(tables))]
-    lines += ["# license:", "# homepage:"]
-    examples = tuple({str(key): value for key, value in row.items()} for row in frame.head(3).to_dict("records"))
-    return Draft(name, "\n".join(lines) + "\n", columns, counts, examples)
+    return RawData(origin, tuple(source), {name: len(rows) for name, rows in tables.items()}, frame_of(tables[split]))
+
+
+def draft(name: str, data: RawData, given: Given, description: str | None = None) -> Draft:
+    """Return a task file for ``data``, with what is not ``given`` guessed.
+
+    Raises:
+        InputError: a name that is not allowed, or columns that cannot be told (:func:`tasks.guess.guess_columns`).
+    """
+    check_name(name)
+    columns = guess_columns(data.sample, data.origin, given)
+    found = findings(columns, data.frame)
+    about = description or f"{name} (say in a line what it is)"
+    text = template(data.origin, about, data.source, columns, list(found.counts), set(data.sizes))
+    examples = tuple({str(key): value for key, value in row.items()} for row in data.frame.head(3).to_dict("records"))
+    return Draft(name, text, columns, found, examples)
+
+
+def require_new(name: str, folder: Path, *, force: bool = False) -> None:
+    """Raise InputError where ``<folder>/<name>.yaml`` cannot be written.
+
+    The name is not allowed, the catalog has it, or the file is there and ``force`` is False.
+    """
+    check_name(name)
+    if name in registry.names():
+        raise InputError(f"the catalog has a task called {name!r}", hint="Give yours another name.")
+    path = folder / f"{name}.yaml"
+    if path.exists() and not force:
+        raise InputError("this file is there already", where=str(path), hint="Overwrite it with --force.")
 
 
 def write(made: Draft, folder: Path, *, force: bool = False) -> Path:
-    """Write ``<folder>/<name>.yaml`` and return its path.
-
-    Raises:
-        InputError: the catalog has a task of that name; or the file is there and ``force`` is False.
-    """
-    if made.name in registry.names():
-        raise InputError(f"the catalog has a task called {made.name!r}", hint="Give yours another name.")
+    """Write ``<folder>/<name>.yaml`` and return its path; raises as :func:`require_new`."""
+    require_new(made.name, folder, force=force)
     path = folder / f"{made.name}.yaml"
-    if path.exists() and not force:
-        raise InputError("this file is there already", where=str(path), hint="Overwrite it with --force.")
     write_whole(path, made.text)
     return path
 
@@ -116,20 +140,33 @@ def check_name(name: str) -> None:
         raise InputError(f"{name!r} cannot be a task's name", hint=f"Use {NAME_RULE}.")
 
 
-def _from_files(path: Path, folder: Path) -> tuple[dict[str, Table], list[str]]:
-    files = {"data": path} if path.is_file() else _split_files(path)
-    if not files:
+def _from_path(path: Path, folder: Path, config: str | None) -> tuple[Mapping[str, Table], list[str]]:
+    files = {"data": path} if path.is_file() else {} if config else _split_files(path)
+    if not files and any(path.glob("*/*.txt")) and config is None:
         files = {"data": path}
-        if not any(path.glob("*/*.txt")):
-            known = ", ".join(formats.SUFFIXES)
-            raise InputError(
-                "no data in this folder",
-                where=str(path),
-                hint=f"Expected files called train, dev, test … ({known}), or folders <label>/*.txt.",
-            )
-    tables: dict[str, Table] = {split: formats.read(file) for split, file in files.items()}
-    relative = {split: Path(os.path.relpath(file.resolve(), folder.resolve())) for split, file in files.items()}
-    return tables, ["files:", *(f"  {split}: {_quoted(file.as_posix())}" for split, file in relative.items())]
+    if files:
+        tables: dict[str, Table] = {split: formats.read(file) for split, file in files.items()}
+        return tables, ["files:", *(f"  {split}: {quoted(_relative(file, folder))}" for split, file in files.items())]
+    if config is None and not _is_repository(path):
+        known = ", ".join(formats.SUFFIXES)
+        raise InputError(
+            "no data in this folder",
+            where=str(path),
+            hint=f"Expected files called train, dev, test … ({known}), folders <label>/*.txt, or a hub repository.",
+        )
+    place = _relative(path, folder)
+    identity = place if place.startswith((".", "/")) else f"./{place}"
+    read = hub.read(hub.HubSettings(id=identity, config=config, revision=None), folder)
+    return read, ["hub:", f"  id: {quoted(identity)}", *([f"  config: {quoted(config)}"] if config else [])]
+
+
+def _is_repository(path: Path) -> bool:
+    """Return whether a folder is laid out as data sets are on the hub: files of splits below it."""
+    return any(file.suffix.lower() in formats.SUFFIXES for file in path.glob("*/*") if file.is_file())
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
 def _split_files(path: Path) -> dict[str, Path]:
@@ -144,59 +181,10 @@ def _split_files(path: Path) -> dict[str, Path]:
     return {split: file for split, file in files.items() if split != "data" or "train" not in files}
 
 
-def _from_hub(origin: str) -> tuple[dict[str, Table], list[str]]:
+def _from_hub(origin: str) -> tuple[Mapping[str, Table], list[str]]:
     identity, _, config = origin.partition(":")
     if not HUB_ID.match(identity) or Path(identity).suffix.lower() in formats.SUFFIXES:
         raise InputError("no such file or folder, and not a hub id (owner/name)", where=origin)
-    settings = hub.HubSettings(id=identity, config=config or None, revision=None)
-    tables: dict[str, Table] = dict(hub.read(settings, Path()))
-    lines = ["hub:", f"  id: {identity}", *([f"  config: {config}"] if config else [])]
-    return tables, [*lines, "  # revision: pin a commit here to keep results comparable"]
-
-
-def _columns(columns: Guess) -> list[str]:
-    lines = ["columns:", f"  text: {_quoted(columns.text)}"]
-    if columns.text_pair:
-        lines.append(f"  text_pair: {_quoted(columns.text_pair)}")
-    name, target = ("answer", columns.answer) if columns.answer else ("label", columns.label or "label")
-    return [*lines, f"  {name}: {_quoted(target)}"]
-
-
-def _judged(answers: list[str]) -> list[str]:
-    """Return how free answers are judged: numbers as numbers, sentences by ROUGE-L, what is short as it stands."""
-    words = sorted(len(answer.split()) for answer in answers)
-    if all(last_number(answer) is not None for answer in answers) and words[-1] <= NUMBER_WORDS:
-        metric = "numeric-match"
-    else:
-        metric = "rouge-l" if words[len(words) // 2] > SENTENCE_WORDS else "exact-match"
-    longest = max(len(answer) for answer in answers)
-    return [
-        "kind: causal-lm",
-        f"metric: {metric} # or exact-match, numeric-match (the last number of the text), rouge-l",
-        f"max_new_tokens: {longest // 2 + 4} # of an answer; `workbench tasks check --backbone` counts what is cut",
-    ]
-
-
-def _labels(counts: Mapping[str, int]) -> list[str]:
-    values = sorted(counts)
-    if all(value.lstrip("-").isdigit() for value in values):
-        lines = [f"  {_quoted(value)}: {_quoted(value)}" for value in sorted(values, key=int)]
-        return ["labels: # raw value: the name that reports show", *lines]
-    return ["labels: # their order is the order of the classes", *(f"  - {_quoted(value)}" for value in values)]
-
-
-def _splits(given: set[str]) -> list[str]:
-    cut = {split: share for split, share in (("validation", 0.1), ("test", 0.2)) if split not in given}
-    if not cut:
-        return []
-    lines = [f"  {split}: {share} # share of the training rows, cut off" for split, share in cut.items()]
-    return ["splits:", *lines, "  seed: 0"]
-
-
-def _quoted(value: str) -> str:
-    """Return ``value`` so that YAML reads it as this string."""
-    import yaml
-
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True).removesuffix("...\n").strip()
-    )
+    read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), Path())
+    lines = ["hub:", f"  id: {identity}", *([f"  config: {quoted(config)}"] if config else [])]
+    return read, [*lines, "  # revision: pin a commit here to keep results comparable"]

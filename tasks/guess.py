@@ -1,13 +1,16 @@
-"""Which column is the text and which the label or answer: a guess by names and values, for a person to correct."""
+"""Which column is the text and what is asked for: a guess by names and values, for a person to correct."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.spec import raw
+from tasks.targets import Target, forced, free_answers, targets
+from tasks.traits import Traits, traits_of
+from workbench.contracts import GENERATED
 from workbench.errors import InputError, suggest
+from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,93 +26,193 @@ PAIRS = (
     ("text1", "text2"),
     ("text_a", "text_b"),
 )
-ANSWERS = ("answer", "output", "response", "completion", "reply", "solution")
-LABELS = ("label", "labels", "target", "class", "category", "topic", "intent", "sentiment", "coarse_label", "y")
-MOST_LABELS = 200
+NEARLY = 0.5  # a column of texts this long, against the longest, may be the text just as well
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person has said; None (or no label) leaves it to the guess."""
+
+    kind: str | None = None
+    text: str | None = None
+    text_pair: str | None = None
+    label: tuple[str, ...] = ()
+    answer: str | None = None
+    separator: str | None = None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something that the data do not tell: ``kind``, ``label`` or ``text``, and what it may be, the likeliest first.
+
+    Attributes:
+        part: what is not certain.
+        choices: what to call a choice → the fields of :class:`Given` that it settles.
+        guessed: whether the first choice stands if nobody is asked.
+    """
+
+    part: str
+    choices: Mapping[str, Mapping[str, Any]]
+    guessed: bool = True
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The columns of a draft: ``label`` or, where answers are free text, ``answer`` is None."""
+    """The columns of a draft.
 
+    Attributes:
+        kind: of the task.
+        text: the text; empty where it cannot be told.
+        text_pair: the second text.
+        label: the label columns, several for one column a label; none where answers are free text.
+        answer: the column of free answers.
+        separator: what parts several labels in one string.
+        doubts: what a person may be asked about.
+    """
+
+    kind: str
     text: str
-    text_pair: str | None
-    label: str | None
+    text_pair: str | None = None
+    label: tuple[str, ...] = ()
     answer: str | None = None
+    separator: str | None = None
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def used(self) -> list[str]:
+        """The columns that the task reads: texts first, then what is right."""
+        return [name for name in (self.text, self.text_pair, *self.label, self.answer) if name]
 
 
-def guess_columns(
-    frame: pd.DataFrame,
-    where: str,
-    *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | None = None,
-    answer: str | None = None,
-) -> Guess:
-    """Return which columns of ``frame`` are text, second text and label; what is given is taken as it is.
+def guess_columns(frame: pd.DataFrame, where: str, given: Given) -> Guess:
+    """Return what a task on ``frame`` would read; what is given is taken as it is.
 
-    The label is the column with a usual name, else the one with the fewest distinct values, each seen at least twice
-    on average. The text is the column with the longest strings; two texts only where the names say so. Where nothing
-    can be a label and a column is called answer, output, response …, answers are free text.
+    What is asked for is a tag for each word, else the column with a usual name, else the sets or the fewest distinct
+    values, each seen at least twice on average, else free answers under a usual name, else a number. The text is the
+    column with the longest strings; two texts only where the names say so.
 
     Raises:
-        InputError: no such column, or it cannot be told; the message lists the columns with examples.
+        InputError: no such column or kind, things that do not go together, or it cannot be told; the message lists the
+            columns with examples.
     """
+    guess = consider(frame, where, given)
+    missing = [doubt.part for doubt in guess.doubts if not doubt.guessed]
+    if missing:
+        flags = {"label": "--label C (or --answer C, where answers are free text)", "text": "--text C"}
+        shown = "\n  ".join(str(one) for one in traits_of(frame).values())
+        hint = f"Say it: {' '.join(flags[part] for part in missing)}\n  {shown}"
+        which = " and ".join(f"the {part}" for part in missing)
+        raise InputError(f"cannot tell which column is {which}", where=where, hint=hint)
+    return guess
+
+
+def consider(frame: pd.DataFrame, where: str, given: Given) -> Guess:
+    """Return the guess as :func:`guess_columns` makes it, with doubts also about what cannot be told."""
+    _require_sense(frame, where, given)
+    traits = traits_of(frame)
+    taken = {given.text, given.text_pair}
+    free = {name: one for name, one in traits.items() if name not in taken}
+    found = _targets(frame, traits, given)
+    best = found[0] if found else None
+    doubts = _target_doubts(found, given) if best else [_untold_target(free, given)]
+    rest = {name: one for name, one in free.items() if best is None or name not in best.columns}
+    text, pair, text_doubt = _texts(rest, given, best)
+    parts = replace(best, separator=given.separator or best.separator) if best else Target("classification", 0)
+    doubts += [text_doubt] if text_doubt else []
+    return Guess(parts.kind, text, pair, parts.label, parts.answer, parts.separator, tuple(doubts))
+
+
+def _require_sense(frame: pd.DataFrame, where: str, given: Given) -> None:
     columns = [str(name) for name in frame.columns]
-    for flag, name in (("--text", text), ("--pair", text_pair), ("--label", label), ("--answer", answer)):
+    flags = [("--text", given.text), ("--pair", given.text_pair), ("--answer", given.answer)]
+    for flag, name in [*flags, *(("--label", name) for name in given.label)]:
         if name is not None and name not in columns:
             raise InputError(f"no column {name!r} for {flag}", where=where, hint=suggest(name, columns))
-    taken = {text, text_pair} - {None}
-    if answer is None:
-        label = label or _label(frame, [name for name in columns if name not in taken])
-    if label is None and text_pair is None:
-        answer = answer or next((name for name in columns if name.lower() in ANSWERS and name not in taken), None)
-    free = [name for name in columns if name not in {*taken, label, answer}]
-    if answer is not None:
-        text = text or _longest(frame, free)
-    elif text is None:
-        first, second = _pair(free) if text_pair is None else (None, None)
-        text, text_pair = (first, second) if first else (_longest(frame, free), text_pair)
-    if text is None or (label is None and answer is None):
-        told = (("the text", "--text C", text), ("the label", "--label C", label or answer))
-        missing = " and ".join(part for part, _, name in told if name is None)
-        flags = " ".join(flag for _, flag, name in told if name is None)
-        free_text = " (or --answer C, where answers are free text)" if label is None and answer is None else ""
-        shown = "\n  ".join(f"{name}: {_example(frame[name])}" for name in columns)
-        hint = f"Say it: {flags}{free_text}\n  {shown}"
-        raise InputError(f"cannot tell which column is {missing}", where=where, hint=hint)
-    return Guess(text, text_pair, label, answer)
+    if given.kind is not None and given.kind not in KINDS.names():
+        raise InputError(f"there is no kind of task called {given.kind!r}", hint=suggest(given.kind, KINDS.names()))
+    for wrong, what, hint in _contradictions(given):
+        if wrong:
+            raise InputError(what, hint=hint)
 
 
-def _label(frame: pd.DataFrame, columns: list[str]) -> str | None:
-    distinct: Mapping[str, int] = {name: frame[name].map(_hashable).nunique() for name in columns}
-    few = [name for name in columns if 2 <= distinct[name] <= min(MOST_LABELS, len(frame) // 2)]
-    usual = [name for name in few if name.lower() in LABELS]
-    if usual:
-        return min(usual, key=lambda name: LABELS.index(name.lower()))
-    return min(few, key=lambda name: distinct[name], default=None)
+def _contradictions(given: Given) -> Iterator[tuple[bool, str, str]]:
+    """Yield whether two things that a person said do not go together, what, and what would work."""
+    kind, labelled = given.kind, bool(given.label or given.text_pair)
+    together, several = "--answer goes without --label and --pair", len(given.label) > 1
+    yield given.answer is not None and labelled, together, "A task has labels or free answers."
+    free = kind in {None, *GENERATED}
+    yield given.answer is not None and not free, f"--answer is not for {kind}", "Name the label with --label."
+    yield kind in GENERATED and labelled, f"a {kind} task has free answers", "Name their column with --answer."
+    tagged = kind == "token-classification"
+    yield tagged and given.text_pair is not None, f"a {kind} task has one text", "Leave --pair out."
+    multilabel = kind in {None, "multilabel"}
+    yield several and not multilabel, f"a {kind} task has one label column", "Several are for --kind multilabel."
+    parted = given.separator is not None and (not multilabel or given.answer is not None)
+    yield parted, "--separator parts several labels in one string", "It is for --kind multilabel."
 
 
-def _pair(columns: list[str]) -> tuple[str | None, str | None]:
+def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: Given) -> list[Target]:
+    """Return what can be asked for and agrees with what is given, the likeliest first."""
+    if given.answer is not None:
+        found = free_answers(given.answer, 0)
+    else:
+        taken = {given.text, given.text_pair}
+        found = [one for one in targets(frame, traits) if not taken & set(one.columns)]
+        found = [one for one in found if not (one.text and given.text not in {None, one.text})]
+        found = [one for one in found if not (one.answer and given.text_pair)]
+    if given.label:
+        found = [one for one in found if one.label == given.label] or [forced(given.kind, given.label, traits)]
+    if given.separator is not None:
+        found = [one for one in found if one.kind == "multilabel"]
+    fitting = sorted((one for one in found if given.kind in {None, one.kind}), key=lambda one: one.tier)
+    return fitting or ([forced(given.kind or "multilabel", given.label, traits)] if given.label else [])
+
+
+def _target_doubts(found: Sequence[Target], given: Given) -> list[Doubt]:
+    """Return in what the targets that are as likely as the first differ from it."""
+    best = found[0]
+    alike = [one for one in found if one.tier == best.tier]
+    kinds = {one.kind: {"kind": one.kind} for one in alike}
+    if given.kind is None and len(kinds) > 1:
+        return [Doubt("kind", kinds)]
+    columns = {", ".join(one.columns): _settled(one) for one in alike if one.kind == best.kind}
+    told = given.label or given.answer
+    return [Doubt("label", columns)] if len(columns) > 1 and not told else []
+
+
+def _untold_target(free: Mapping[str, Traits], given: Given) -> Doubt:
+    def settled(one: Traits) -> Mapping[str, Any]:
+        is_label = (one.few or one.sets or one.quantity) and given.kind not in GENERATED
+        return {"label": (one.name,)} if is_label else {"answer": one.name}
+
+    return Doubt("label", {name: settled(one) for name, one in free.items()}, guessed=False)
+
+
+def _settled(target: Target) -> Mapping[str, Any]:
+    return {"answer": target.answer} if target.answer else {"label": target.label}
+
+
+def _texts(rest: Mapping[str, Traits], given: Given, target: Target | None) -> tuple[str, str | None, Doubt | None]:
+    """Return text and second text, and the doubt about the text."""
+    if given.text is not None:
+        return given.text, given.text_pair, None
+    if target and target.text:
+        return target.text, None, None
+    if given.text_pair is None and not (target and target.answer):
+        first, second = _pair(rest)
+        if first:
+            return first, second, None
+    wordy = sorted((one for one in rest.values() if one.length and one.distinct > 2), key=lambda one: -one.length)
+    if not wordy:
+        return "", given.text_pair, Doubt("text", {name: {"text": name} for name in rest}, guessed=False)
+    likely = [one.name for one in wordy if one.length >= NEARLY * wordy[0].length]
+    doubt = Doubt("text", {name: {"text": name} for name in likely}) if len(likely) > 1 else None
+    return wordy[0].name, given.text_pair, doubt
+
+
+def _pair(columns: Mapping[str, Traits]) -> tuple[str | None, str | None]:
     lower = {name.lower(): name for name in columns}
     for first, second in PAIRS:
         if first in lower and second in lower:
             return lower[first], lower[second]
     return None, None
-
-
-def _longest(frame: pd.DataFrame, columns: list[str]) -> str | None:
-    lengths = {name: [len(value) for value in frame[name] if isinstance(value, str)] for name in columns}
-    means = {name: sum(values) / len(values) for name, values in lengths.items() if any(values)}
-    wordy = [name for name in means if frame[name].map(_hashable).nunique() > 2]
-    return max(wordy, key=lambda name: means[name], default=None)
-
-
-def _hashable(value: Any) -> str | None:
-    return None if value is None or value != value else raw(value) if isinstance(value, str | int | float) else None
-
-
-def _example(values: pd.Series[Any]) -> str:
-    shown = [repr(value)[:40] for value in values.head(2)]
-    return f"{', '.join(shown)}, … ({values.map(_hashable).nunique()} distinct)"

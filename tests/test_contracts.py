@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -203,6 +204,10 @@ def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
     assert entry.digest(answers(rows, True)) != entry.digest(answers(rows_of([0, 1]), True))
     said = entry.say(answers(rows, True), labels)
     assert all(isinstance(answer, str) and (sure is None or 0 <= sure <= 1) for answer, sure in said)
+    values = entry.values(answers(rows, True), labels)
+    assert json.loads(json.dumps(values)) == values, "plain values, as a person's own data have them"
+    assert len(values) == 4
+    assert values[0] != values[1] == values[2]
     assert entry.target in rows.column_names
     assert entry.majority(rows_of([1, 1, 0]), rows) == pytest.approx(constant)
     assert "{{ opening }}" in entry.usage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.errors import InputError
 from workbench.learning import open_adapter
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.model import TaskModel
     from workbench.store import StoredAdapter, TaskReference
+
+
+class Answer(NamedTuple):
+    """What a model says about one text: in words, how sure it is (None where that is not known), and as data."""
+
+    words: str
+    confidence: float | None
+    value: str | float | list[str]
 
 
 @dataclass(frozen=True)
@@ -31,8 +39,8 @@ class Asked:
         """Open ``adapter`` on ``backbone``; raises InputError where it belongs to another."""
         return cls(adapter, backbone, open_adapter(adapter, backbone))
 
-    def answers(self, texts: Sequence[Any]) -> list[tuple[str, float | None]]:
-        """Return the answer to each text (for a pair task: to each (text, text_pair)), and how sure the model is.
+    def answers(self, texts: Sequence[Any]) -> list[Answer]:
+        """Return the answer to each text (for a pair task: to each (text, text_pair)).
 
         Raises:
             InputError: no texts, or texts where pairs are needed.
@@ -40,7 +48,8 @@ class Asked:
         manifest, model = self.adapter.manifest, self.model
         rows = rows_of(texts, manifest.task)
         found = model.kind.answers(model, rows, self.backbone.tokenizer, manifest.budget.max_length)
-        return model.kind.say(found, manifest.task.labels)
+        said, values = model.kind.say(found, manifest.task.labels), model.kind.values(found, manifest.task.labels)
+        return [Answer(words, sure, value) for (words, sure), value in zip(said, values, strict=True)]
 
 
 def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:

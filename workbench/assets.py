@@ -61,13 +61,19 @@ def written_whole(target: Path) -> Iterator[Path]:
 
 def write_whole(target: Path, content: str | bytes) -> None:
     """Write one file so that a reader sees the old content or the new one, never a part."""
+    with file_written_whole(target) as path:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def file_written_whole(target: Path) -> Iterator[Path]:
+    """Yield a path whose file becomes ``target``, in the place of what was there, when the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
     path = _beside(target)
     try:
-        with path.open("xb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        path.touch(exist_ok=False)
+        yield path
+        _fsync(path)
         path.replace(target)
     except BaseException:
         path.unlink(missing_ok=True)

@@ -145,6 +145,9 @@ class Kind(Protocol):
     def say(self, answers: Any, labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return each answer in words, and the model's confidence in it, in [0, 1]; None where it tells none."""
 
+    def values(self, answers: Any, labels: Sequence[str]) -> list[Any]:
+        """Return each answer as what stands under ``target`` in a person's own data, in plain Python values."""
+
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer."""
 

@@ -37,7 +37,7 @@ class AdapterModel:
 
         columns = [model_input[name].tolist() for name in _columns(self._asked.adapter.manifest)]
         texts = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        said = self._asked.answers(texts)
+        said = [(answer.words, answer.confidence) for answer in self._asked.answers(texts)]
         found = pd.DataFrame(said, columns=["label", "confidence"])
         return found.astype({"confidence": "float64"})
 

@@ -10,6 +10,7 @@ from typing import Any
 from typer import Typer
 from typer.core import TyperGroup
 from typer.main import get_command as as_command
+from typer.main import get_install_completion_arguments
 
 from workbench.errors import UnknownNameError, WorkbenchError
 from workbench.processes import is_first
@@ -17,6 +18,7 @@ from workbench.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
 INTERRUPTED = 130
+COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
 Begin with: workbench run quickstart
@@ -50,12 +52,20 @@ class Bench(TyperGroup):
 
 def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
-    bench = Bench(name="workbench", help=INTRODUCTION, rich_markup_mode=None, no_args_is_help=True)
+    bench = Bench(
+        name="workbench",
+        help=INTRODUCTION,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        params=[*get_install_completion_arguments()],
+    )
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
         bench.main(prog_name="workbench")
     except WorkbenchError as error:
+        if COMPLETING in os.environ:  # a person is still typing
+            sys.exit(0)
         _leave(f"Error: {error}", error.exit_code)
     except Exception as error:
         if os.strerror(errno.ENOSPC) not in str(error):  # safetensors raises an error of its own

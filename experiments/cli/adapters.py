@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stdout, table
 from experiments.workspace import find_workspace
@@ -15,9 +16,12 @@ from workbench.errors import InputError
 from workbench.store import StoredAdapter
 from workbench.tracking import tracking_uri
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it.")]
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it.", autocompletion=completion.adapter),
+]
 
 
 @app.command("list")
@@ -48,7 +52,10 @@ def show(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> Non
 
 @app.command()
 def verify(
-    adapter: Annotated[str | None, typer.Argument(metavar="[ID]", help="An id; all adapters if left out.")] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="An id; all adapters if left out.", autocompletion=completion.adapter),
+    ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:

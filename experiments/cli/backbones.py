@@ -8,7 +8,7 @@ from experiments.terminal.output import Json, listing
 from workbench.backbone import BACKBONES, BackboneCard
 from workbench.settings import read
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

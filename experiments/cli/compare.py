@@ -8,20 +8,33 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, farewell, stdout
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def compare(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task
+        ),
+    ],
     methods: Annotated[
-        str, typer.Option(metavar="A,B,…", help="Methods; differences are taken from the first. See `methods list`.")
+        str,
+        typer.Option(
+            metavar="A,B,…",
+            help="Methods; differences are taken from the first. See `methods list`.",
+            autocompletion=completion.methods,
+        ),
     ],
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds each is trained with.")] = 3,
-    backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "minilm",
+    backbone: Annotated[
+        str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
+    ] = "minilm",
     tune: Annotated[
         int, typer.Option(min=0, help="Learning rates that each method tries, by validation, with another seed.")
     ] = 0,

@@ -6,7 +6,7 @@ import typer
 
 from experiments.terminal.output import Json, listing
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from experiments.terminal.options import Workspace
-from experiments.terminal.output import Json, emit, table
+from experiments.terminal.output import Json, emit, stdout, table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def doctor(workspace: Workspace = None, as_json: Json = False) -> None:
-    """Check everything that the workbench needs, and say what to do where something is missing.
+def doctor(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nothing of the network but the tracking server.")
+    ] = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Check everything that the workbench needs, and say how to get what is missing.
 
     The exit code is 1 if anything that every command needs does not work.
     """
     from experiments.diagnosis import diagnose
     from experiments.workspace import find_workspace
 
-    findings = diagnose(find_workspace(workspace))
+    findings = diagnose(find_workspace(workspace), offline)
     if as_json:
         emit([finding.as_json() for finding in findings])
     else:
         rows = [("ok" if one.works else "MISSING" if one.needed else "no", one.name, one.detail) for one in findings]
         table(["", "what", "detail"], rows)
+        for one in findings:
+            if one.remedy:
+                stdout.print(f"\n{one.name}: {one.remedy}.", markup=False)
     if any(one.needed and not one.works for one in findings):
         raise typer.Exit(1)

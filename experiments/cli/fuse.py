@@ -8,19 +8,33 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def fuse(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="The task that the result is for.")],
-    sources: Annotated[
-        str, typer.Option("--from", metavar="ID,ID,…", help="Adapters; or auto:K, the K that suit TARGET best.")
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The task that the result is for.", autocompletion=completion.task)
     ],
-    method: Annotated[str, typer.Option(help="A composition method; see `workbench compositions list`.")] = "average",
+    sources: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="ID,ID,…",
+            help="Adapters; or auto:K, the K that suit TARGET best.",
+            autocompletion=completion.adapters,
+        ),
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="A composition method; see `workbench compositions list`.", autocompletion=completion.composition
+        ),
+    ] = "average",
     shots: Annotated[
         int | None, typer.Option(min=1, help="Labelled examples of TARGET, and as many for validation; else all.")
     ] = None,
@@ -63,10 +77,12 @@ def fuse(
         metrics = {"test_score": own["score"], "validation": own["validation"]}
         emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": report.as_json()})
         return
+    from experiments.composing.mlflow_view import experiment_of
     from experiments.composing.text import show
 
     show(report)
-    where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
+    where = next_steps.options(workspace)
     stdout.print(f"Adapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
     stdout.print(f"Report:  {bench.workspace.experiment(report.record.experiment) / 'report.html'}")
-    stdout.print(f'Next:    workbench predict {adapter.id}{where} "some text"')
+    ui = f"workbench ui{where}   (the report in MLflow: experiment {experiment_of(report.record)!r})"
+    next_steps.print_next([ui, next_steps.predicting(adapter.id, adapter.manifest.task.pair, where)])

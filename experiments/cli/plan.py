@@ -9,7 +9,7 @@ import typer
 from experiments.terminal.options import Assignments
 from experiments.terminal.output import Json, emit, stdout, table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

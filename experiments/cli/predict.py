@@ -1,27 +1,37 @@
-"""Ask an adapter, or a router over several, for the labels of texts."""
+"""Ask an adapter, or a router over several, for the answers to texts."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
-from experiments.terminal.output import Json, emit, table
-from tasks import formats
+from experiments.terminal.output import Json, emit, stdout, table
 from workbench.errors import InputError
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from experiments.predicting import Ask
+    from experiments.terminal.asking import AnswerFile, TextOf
+
+app = typer.Typer(add_completion=False)
+
+ROUTED = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
 
 
 @app.command()
 def predict(
     adapter: Annotated[
-        str, typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it; or router:NAME.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="An adapter's id, or the beginning of it; or router:NAME.",
+            autocompletion=completion.adapter,
+        ),
     ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, each in quotes.")] = None,
     file: Annotated[
@@ -29,80 +39,76 @@ def predict(
     ] = None,
     column: Annotated[str, typer.Option(help="Column of the file that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Second text, or the file's column of it, for pair tasks.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write CSV, TSV, JSONL or Parquet: all columns of the file, and the answers beside them."),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="With --out: stands before the names of the new columns.")] = "",
     backbone: Annotated[str | None, typer.Option(help="Where its backbone is now, if it was trained by path.")] = None,
     among: Annotated[
-        str | None, typer.Option(metavar="ID,ID…", help="Adapters that a router chooses from, with commas.")
+        str | None,
+        typer.Option(
+            metavar="ID,ID…",
+            help="Adapters that a router chooses from, with commas.",
+            autocompletion=completion.adapters,
+        ),
     ] = None,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Print the answer to each text, and how sure the adapter is. With no text, lines are read from stdin.
+    """Print the answer to each text, how sure the adapter is, and which one it was; or write them to a file.
 
-    router:NAME chooses for each text which adapter answers (`workbench routers list`): among those of --among, else
-    the newest adapter of each task on the backbone; tasks whose texts are not like these (pairs or single), and
-    libraries that the router does not know, are left out. --set changes the router's settings; a router that reads
-    training data takes them from the tasks that can be seen from here.
+    With no text, lines are read from stdin. router:NAME chooses for each text which adapter answers (`workbench routers
+    list`): among those of --among, else the newest adapter of each task on the backbone; tasks whose texts are not like
+    these (pairs or single), and libraries that the router does not know, are left out. --set changes the router's
+    settings; a router that reads training data takes them from the tasks that can be seen from here.
     """
     from experiments.api import Workbench
+    from experiments.terminal.asking import AnswerFile, texts_of
     from experiments.terminal.progress import progress
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     if router is None and (among or assignments or tasks):
         raise InputError("--among, --set and --tasks are for routers", hint="Give router:NAME in place of the id.")
-    if file:
-        items = _read(file, column, pair)
-    elif texts:
-        items = [(text, pair) if pair else text for text in texts]
-    elif sys.stdin.isatty():
-        raise InputError("there is nothing to predict", hint="Give texts in quotes, --file, or pipe lines in.")
-    else:
-        items = [line.rstrip("\n") for line in sys.stdin if line.strip()]
-    if router is None:
-        found = Workbench(workspace).predict(adapter, items, backbone)
-        rows = [(one.label, _sure(one.confidence), _short(one.text)) for one in found]
-        _print(found, ["label", "confidence", "text"], rows, as_json)
+    rows, text_of = texts_of(file, texts, column, pair)
+    bench = Workbench(workspace, tasks)
+    predictor = None if router else bench.predictor(adapter, backbone)
+    told = predictor.told if predictor else ROUTED
+
+    def ask(items: Sequence[Any]) -> Sequence[Any]:
+        if predictor:
+            return predictor(items)
+        with progress(adapter) as bench.listener:
+            return bench.route(str(router), items, among.split(",") if among else [], backbone, assignments or [])
+
+    if out is not None:
+        _write(AnswerFile(out, rows, told, prefix, file), text_of, ask, as_json)
         return
-    bench, ids = Workbench(workspace, tasks), among.split(",") if among else []
-    with progress(f"router {router}") as bench.listener:
-        routed = bench.route(router, items, ids, backbone, assignments or [])
-    columns = ["label", "confidence", "adapter", "routing score", "text"]
-    _print(
-        routed,
-        columns,
-        [
-            (one.label, _sure(one.confidence), one.adapter, f"{one.routing_score:.4g}", _short(one.text))
-            for one in routed
-        ],
-        as_json,
-    )
-
-
-def _print(found: Sequence[Any], columns: Sequence[str], rows: Sequence[Sequence[str]], as_json: bool) -> None:
+    said = ask([text for row in rows if (text := text_of(row)) is not None])
     if as_json:
-        emit([asdict(one) for one in found])
-    else:
-        table(columns, rows)
+        emit([asdict(one) for one in said])
+        return
+    columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
+    table(columns, [_line(one, router is not None) for one in said])
+    where = next_steps.options(workspace, tasks)
+    next_steps.print_next([f"workbench predict {adapter} --file FILE --column COLUMN --out answers.csv{where}"])
 
 
-def _read(path: Path, column: str, pair: str | None) -> list[str | tuple[str, str]]:
-    if path.suffix.lower() not in formats.SUFFIXES:
-        try:
-            return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read this file: {error}", where=str(path)) from None
-    frame = formats.read(path)
-    for name in filter(None, (column, pair)):
-        if name not in frame.columns:
-            hint = f"Columns: {', '.join(map(str, frame.columns))}. Name one with --column."
-            raise InputError(f"there is no column {name!r}", where=str(path), hint=hint)
-    first = frame[column].astype(str)
-    return list(zip(first, frame[pair].astype(str), strict=True)) if pair else list(first)
+def _line(one: Any, routed: bool) -> list[str]:
+    sure = "–" if one.confidence is None else f"{one.confidence:.3f}"
+    return [one.label, sure, one.adapter, *([f"{one.routing_score:.4g}"] if routed else []), _short(one.text)]
 
 
-def _sure(confidence: float | None) -> str:
-    return "–" if confidence is None else f"{confidence:.3f}"
+def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> None:
+    empty = answers.write(text_of, ask)
+    if as_json:
+        emit({"path": str(answers.path), "rows": answers.rows.count, "empty": empty, "columns": list(answers.told)})
+        return
+    untold = f", {empty} of them without a text and so without an answer" if empty else ""
+    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.", markup=False)
+    stdout.print(f"New columns: {', '.join(answers.told)}", markup=False)
 
 
 def _short(text: str, width: int = 60) -> str:

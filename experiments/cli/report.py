@@ -7,15 +7,19 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stdout
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def report(
-    experiment: Annotated[str | None, typer.Argument(metavar="[EXPERIMENT]", help="Left out: list them.")] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXPERIMENT]", help="Left out: list them.", autocompletion=completion.experiment),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="With --json: what each seed gave.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page.")] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,

@@ -8,15 +8,23 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, farewell
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a path to a YAML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A shipped recipe's name, or a path to a YAML file.",
+            autocompletion=completion.recipe,
+        ),
+    ],
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,

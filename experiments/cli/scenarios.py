@@ -7,7 +7,7 @@ import typer
 from experiments.scenarios import SCENARIOS
 from experiments.terminal.output import Json, listing
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from experiments.terminal import completion
+from experiments.terminal.next_steps import options, print_next, training
 from experiments.terminal.options import FOLDERS, Folders
 from experiments.terminal.output import Json, emit, listing, stdout, table
 from tasks import registry
 from tasks.spec import TaskSpec
+from workbench.errors import DataError
 
 app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a task.", show_default=False, autocompletion=completion.task)
+]
 
 
 @app.command("list")
@@ -58,38 +64,67 @@ def check(
 
 @app.command()
 def new(
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new task.", show_default=False)],
     origin: Annotated[str, typer.Option("--from", metavar="FILE_OR_HUB_ID", help="File, folder or hub id.")],
+    kind: Annotated[
+        str | None, typer.Option(help="Kind of the task; guessed if left out.", autocompletion=completion.kind)
+    ] = None,
     text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Text column; guessed if left out.")] = None,
     pair: Annotated[str | None, typer.Option(metavar="COLUMN", help="Second text column, for pairs.")] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Label column; guessed if left out.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Label column; guessed if left out. Several times for columns of 1 and 0."),
+    ] = None,
     answer: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with the right answers, where they are free text.")
     ] = None,
+    separator: Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels in one string.")] = None,
+    description: Annotated[str | None, typer.Option(metavar="LINE", help="What the task is, in a line.")] = None,
     tasks: Annotated[
         Path | None,
         typer.Option("--tasks", metavar="DIR", help="Folder to write to.", show_default=FOLDERS),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a task file that is there.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every guess; ask nothing.")] = False,
 ) -> None:
-    """Write a task file for your own data, with the columns guessed."""
-    from tasks.draft import draft, write
+    """Write a task file for your own data: classification, multilabel, regression, tags of words, or free answers.
+
+    Kind and columns are guessed from the data. In a terminal, what is not certain is asked; with any of the options
+    that describe the task, with --yes, or without a terminal, nothing is.
+    """
+    from experiments.terminal import drafting
+    from tasks.draft import draft, found_at, require_new, write
+    from tasks.guess import Given
 
     folder = registry.writable_folder(tasks)
-    made = draft(name, origin, folder, text=text, text_pair=pair, label=label, answer=answer)
+    require_new(name, folder, force=force)
+    given = Given(kind, text, pair, tuple(label or ()), answer, separator)
+    data = found_at(origin, folder)
+    talking = given == Given() and description is None and not yes and sys.stdin.isatty() and sys.stdout.isatty()
+    if talking:
+        given, description = drafting.converse(name, data)
+    made = draft(name, data, given, description)
+    if talking and not drafting.confirmed(made, data):
+        stdout.print("Nothing was written.")
+        raise typer.Exit
     path = write(made, folder, force=force)
-    stdout.print(f"Wrote {path}:\n\n{made.text}", markup=False)
-    guessed = made.columns
-    columns = [name for name in (guessed.text, guessed.text_pair, guessed.label, guessed.answer) if name]
-    table(columns, [[str(row[column])[:80] for column in columns] for row in made.examples])
-    what = "answer" if guessed.answer else "label"
-    table([what, "rows"], list(made.label_counts.items())[:20], title=f"\n{what.capitalize()}s")
-    flag = f" --tasks {tasks}" if tasks else ""
-    backbone = " --backbone smollm2" if guessed.answer else ""
-    stdout.print(
-        f"\nNext: workbench tasks check {name}{flag}\n      workbench train {name} --method lora{backbone}{flag}",
-        markup=False,
-    )
+    if talking:
+        stdout.print(f"\nWrote {path}", markup=False)
+    else:
+        stdout.print(f"Wrote {path}:\n\n{made.text}", markup=False)
+        drafting.show_findings(made, data)
+    _then(name, made.columns.kind, folder, options(tasks=[tasks] if tasks else None))
+
+
+def _then(name: str, kind: str, folder: Path, told: str) -> None:
+    """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
+    try:
+        registry.load(registry.find(name, [folder]))
+    except DataError as error:
+        stdout.print(f"\nNot ready to be trained: {error}", markup=False)
+        print_next([f"workbench tasks check {name}{told}   (when that is mended)"])
+        return
+    print_next([f"workbench tasks check {name}{told}", training(name, kind, told)])
 
 
 def _told(spec: TaskSpec) -> dict[str, Any]:

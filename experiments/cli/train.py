@@ -7,18 +7,28 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
-from experiments.terminal.output import Json, emit, stdout, table
+from experiments.terminal.output import Json, emit, table
 from workbench.processes import is_first
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.")],
-    method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
-    backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "minilm",
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task
+        ),
+    ],
+    method: Annotated[
+        str, typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method)
+    ],
+    backbone: Annotated[
+        str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
+    ] = "minilm",
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     register: Annotated[
         bool, typer.Option("--register", help="Enter it into MLflow's model registry, as TASK.METHOD.")
@@ -64,4 +74,8 @@ def train(
     if registered:
         rows += [("registered", f"{registered.name} version {registered.version}"), ("", registered.decision)]
     table(["", ""], rows)
-    stdout.print(f'\nNext: workbench predict {manifest.id} "some text"')
+    steps = [
+        next_steps.predicting(manifest.id, manifest.task.pair, next_steps.options(workspace)),
+        next_steps.towards_fusion(bench.workspace.adapters, trained.adapter, workspace, tasks, assignments),
+    ]
+    next_steps.print_next([step for step in steps if step])

@@ -18,7 +18,7 @@ from experiments.terminal.output import stdout
 if TYPE_CHECKING:
     from workbench.tracking import Tracker
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 HOST = "127.0.0.1"
 WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away

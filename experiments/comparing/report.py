@@ -117,6 +117,13 @@ class ComparisonReport:
             return said
         return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {said}"
 
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+        from experiments.comparing.page import page
+        from experiments.report.notebook import framed
+
+        return framed(page(self, {}), self.record.experiment)
+
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
         record, advice = self.record, self.recommendation

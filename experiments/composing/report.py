@@ -89,6 +89,13 @@ class FusionReport:
     speeds: tuple[Speed, ...]
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
 
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+        from experiments.composing.page import page
+        from experiments.report.notebook import framed
+
+        return framed(page(self, {}), self.record.experiment)
+
     @property
     def complete(self) -> bool:
         """Whether every planned result is there."""

@@ -171,6 +171,13 @@ class Report:
     frontier: Mapping[str, Frontier]
     verdict: str
 
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+        from experiments.report.html import page
+        from experiments.report.notebook import framed
+
+        return framed(page(self, {}), self.record.experiment)
+
     @property
     def complete(self) -> bool:
         """Whether every replication has finished, those of the frontier included."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 stdout = Console(soft_wrap=True, highlight=False)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -30,9 +31,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
         justify: Literal["right", "left"] = "right" if numeric else "left"
-        grid.add_column(column, justify=justify, overflow="fold", no_wrap=index == 0)
+        grid.add_column(Text(column), justify=justify, overflow="fold", no_wrap=index == 0)
     for row in rows:
-        grid.add_row(*("–" if cell is None else str(cell) for cell in row))
+        grid.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))  # brackets are a person's own
     stdout.print(grid)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from experiments.report.wording import seconds
@@ -162,3 +162,21 @@ def progress(
         return NoProgress()
     course = Course(fits, updates)
     return LiveProgress(title, course) if stderr.is_terminal else PlainProgress(course)
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show in a terminal how many of ``total`` rows are done; call what it yields with the size of each batch."""
+    if not (stderr.is_terminal and is_first()):
+        yield lambda done: None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}/{task.total:,} rows"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=stderr,
+        transient=True,
+    ) as shown:
+        bar = shown.add_task(title, total=total)
+        yield lambda done: shown.advance(bar, done)

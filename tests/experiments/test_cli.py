@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors import SafetensorError
 
+from experiments import diagnosis
 from experiments.cli import COMMANDS, main
 from tests.streams import write_recipe
 
@@ -313,3 +316,28 @@ def test_doctor_finds_what_is_needed(call: Call) -> None:
     assert code == 0
     assert findings["torch"]["works"]
     assert findings["tracking"]["works"]
+    assert all(one["works"] or one["remedy"] for one in findings.values()), "nobody is left alone"
+    assert "HF_HUB_OFFLINE" in findings["hub"]["detail"]
+    assert "hub" not in {one["name"] for one in json.loads(call("doctor", "--json", "--offline")[1])}
+
+
+def test_doctor_does_not_wait_for_a_hub_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:  # takes the connection, and says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr(diagnosis, "PATIENCE", 0.2)
+        found = diagnosis._hub()
+    assert (found.works, found.needed) == (False, False)
+    assert "need no hub" in found.remedy
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("1", False), (None, True)])
+def test_no_color_is_respected(no_color: str | None, coloured: bool) -> None:
+    program = "from experiments.terminal.output import stdout; stdout.print('[white on #00224e]cell')"
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    environment |= {"FORCE_COLOR": "1", "TERM": "xterm-256color", **({"NO_COLOR": no_color} if no_color else {})}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert ("48;5;" in done.stdout or "48;2;" in done.stdout) is coloured
+    assert "cell" in done.stdout

@@ -7,6 +7,7 @@ import math
 import sys
 from collections import Counter
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,7 @@ class TestViews:
         assert len(document["methods"]["lora"]["tuning"][0]["attempts"]) == 2
         html = page(report, {})
         assert "<script" not in html
+        assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
         assert all(one.label in html for one in report.rows)
         assert report.verdict.replace(" %", "\u00a0%").replace("'", "&#39;") in html
         assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")

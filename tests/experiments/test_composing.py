@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,7 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     assert document == told
     html = page(report, {})
     assert "fusion report" in html
+    assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
     assert "<script" not in html
     assert all(row.label in html for row in report.rows)
     assert (folder / "gains.png").read_bytes().startswith(b"\x89PNG")

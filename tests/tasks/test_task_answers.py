@@ -10,9 +10,9 @@ import pytest
 
 from tasks import registry
 from tasks.check import check
-from tasks.draft import draft, write
+from tasks.draft import draft, found_at, write
 from tasks.fingerprint import fingerprint
-from tasks.guess import guess_columns
+from tasks.guess import Given, guess_columns
 from tasks.sources import SOURCES
 from tasks.stream import split_into_stream
 from workbench.contracts import SPLITS, Task
@@ -147,8 +147,8 @@ def test_free_answers_are_no_stream_of_classes(load: Load) -> None:
     ],
 )
 def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str | None]) -> None:
-    found = guess_columns(pd.DataFrame({name: list(values) for name, values in columns.items()}), "rows.csv")
-    assert (found.text, found.label, found.answer) == expected
+    found = guess_columns(pd.DataFrame({name: list(values) for name, values in columns.items()}), "rows.csv", Given())
+    assert (found.text, next(iter(found.label), None), found.answer) == expected
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,13 @@ def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str 
 def test_a_draft_loads(folder: Path, answers: list[str], metric: str) -> None:
     path = folder.parent / "rows.csv"
     pd.DataFrame({"text": [f"text {n}" for n in range(30)], "result": answers}).to_csv(path, index=False)
-    made = draft("mine", str(path), folder, answer="result")
+    made = draft("mine", found_at(str(path), folder), Given(answer="result"))
     write(made, folder)
     task = registry.load(registry.find("mine", [folder]))
     assert (task.kind, task.metric) == ("causal-lm", metric)
     assert made.columns.answer == "result"
     with pytest.raises(InputError, match="--answer goes without --label"):
-        draft("mine", str(path), folder, answer="result", label="text")
+        draft("mine", found_at(str(path), folder), Given(answer="result", label=("text",)))
 
 
 def rows_of(**settings: object) -> pd.DataFrame:

@@ -11,12 +11,17 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from tasks import registry
-from tasks.draft import draft, write
-from tasks.guess import guess_columns
+from tasks.draft import Draft, found_at, write
+from tasks.draft import draft as draft_of
+from tasks.guess import Given, guess_columns
 from workbench.errors import InputError, SettingsError
 
 TEXTS = [f"this is the text of row {n}" for n in range(30)]
 LABELS = ["yes", "no", "true"] * 10
+
+
+def draft(name: str, origin: str, folder: Path, **given: object) -> Draft:
+    return draft_of(name, found_at(origin, folder), Given(**given))
 
 
 def data(**columns: list) -> pd.DataFrame:
@@ -34,21 +39,21 @@ def data(**columns: list) -> pd.DataFrame:
     ],
 )
 def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str]) -> None:
-    found = guess_columns(pd.DataFrame(columns), "rows.csv")
-    assert (found.text, found.text_pair, found.label) == expected
+    found = guess_columns(pd.DataFrame(columns), "rows.csv", Given())
+    assert (found.text, found.text_pair, *found.label) == expected
 
 
 def test_what_is_given_is_taken() -> None:
     frame = data(note=TEXTS, other=["x", "y"] * 15)
-    found = guess_columns(frame, "rows.csv", text="note", text_pair="text", label="other")
-    assert (found.text, found.text_pair, found.label) == ("note", "text", "other")
+    found = guess_columns(frame, "rows.csv", Given(text="note", text_pair="text", label=("other",)))
+    assert (found.text, found.text_pair, *found.label) == ("note", "text", "other")
     with pytest.raises(InputError, match="no column 'labl' for --label"):
-        guess_columns(frame, "rows.csv", label="labl")
+        guess_columns(frame, "rows.csv", Given(label=("labl",)))
 
 
 def test_what_cannot_be_told_is_asked_for_with_examples() -> None:
     with pytest.raises(InputError) as error:
-        guess_columns(pd.DataFrame({"body": TEXTS, "n": range(30)}), "rows.csv")
+        guess_columns(pd.DataFrame({"body": TEXTS, "n": range(30)}), "rows.csv", Given())
     message = str(error.value)
     assert "cannot tell which column is the label" in message
     assert "--label C" in message
@@ -67,7 +72,7 @@ def test_a_draft_of_a_file_loads(folder: Path, suffix: str) -> None:
         data().to_parquet(path)
     made = draft("mine", str(path), folder)
     assert f"../rows.{suffix}" in made.text
-    assert dict(made.label_counts) == {"yes": 10, "no": 10, "true": 10}
+    assert dict(made.findings.counts) == {"yes": 10, "no": 10, "true": 10}
     assert len(made.examples) == 3
     write(made, folder)
     task = registry.load(registry.find("mine", [folder]))

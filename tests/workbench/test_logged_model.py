@@ -52,9 +52,9 @@ def test_it_answers_as_the_workbench_does(
     found = model.predict(pd.DataFrame({"text": TEXTS}))
     copied = StoredAdapter(adapter.manifest, next((tmp_path / "model" / "data").iterdir()))
     wanted = Asked.opened(copied, open_backbone(adapter.manifest.backbone.name)).answers(TEXTS)
-    assert found["label"].tolist() == [label for label, _ in wanted]
-    for own, (_, sure) in zip(found["confidence"], wanted, strict=True):
-        assert math.isnan(own) if sure is None else own == pytest.approx(sure)
+    assert found["label"].tolist() == [answer.words for answer in wanted]
+    for own, answer in zip(found["confidence"], wanted, strict=True):
+        assert math.isnan(own) if answer.confidence is None else own == pytest.approx(answer.confidence)
 
 
 def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:
     model = load_model(str(tmp_path / "model"))
     rows = pd.DataFrame({"text_pair": TEXTS[::-1], "text": TEXTS})
     wanted = Asked.opened(adapter, open_backbone(str(bert))).answers(list(zip(TEXTS, TEXTS[::-1], strict=True)))
-    assert model.predict(rows)["label"].tolist() == [label for label, _ in wanted]
+    assert model.predict(rows)["label"].tolist() == [answer.words for answer in wanted]
     with pytest.raises(MlflowException, match="text_pair"):
         model.predict(pd.DataFrame({"text": TEXTS}))
 

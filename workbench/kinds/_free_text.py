@@ -91,6 +91,10 @@ class AnswersInWords:
         """Return each answer's text, and the geometric mean of its tokens' probabilities."""
         return [(one.text, _confidence(one)) for one in answers]
 
+    def values(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[str]:
+        """Return each answer's text."""
+        return [one.text for one in answers]
+
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer (the first of equals)."""
         constant = Counter(train["answer"][:]).most_common(1)[0][0]

@@ -74,6 +74,10 @@ class Classification(ReadsTexts):
         probabilities = np.exp(_log_softmax(answers))
         return [(labels[row.argmax()], float(row.max())) for row in probabilities]
 
+    def values(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
+        """Return each text's most likely label."""
+        return [labels[place] for place in answers.argmax(axis=1)]
+
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the accuracy of always answering the most frequent training label."""
         answer = np.bincount(np.asarray(train["label"][:])).argmax()

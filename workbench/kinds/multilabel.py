@@ -115,8 +115,12 @@ class MultiLabel(ReadsTexts):
         """Return each text's labels, joined by commas (empty where there are none), and the probability of that set."""
         probabilities, given = _sigmoid(answers), answers > 0
         sure = np.where(given, probabilities, 1 - probabilities).prod(axis=1)
-        sets = [", ".join(label for label, one in zip(labels, row, strict=True) if one) for row in given]
-        return [(words, float(each)) for words, each in zip(sets, sure, strict=True)]
+        sets = self.values(answers, labels)
+        return [(", ".join(each), float(one)) for each, one in zip(sets, sure, strict=True)]
+
+    def values(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[list[str]]:
+        """Return each text's labels, in the order of the task's."""
+        return [[label for label, one in zip(labels, row, strict=True) if one] for row in answers > 0]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test micro F1 of always giving the training split's most frequent label (the first of equals).

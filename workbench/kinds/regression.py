@@ -115,6 +115,10 @@ class Regression(ReadsTexts):
         """Return each value with four significant digits; how sure it is the model does not tell."""
         return [(f"{value:.4g}", None) for value in answers]
 
+    def values(self, answers: NDArray[np.float64], labels: Sequence[str]) -> list[float]:
+        """Return each value, in the unit of the training values."""
+        return [float(value) for value in answers]
+
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test R² of always telling the training values' mean, which no constant beats there."""
         values = np.asarray(test["value"][:], dtype=np.float64)

@@ -171,6 +171,10 @@ class TokenClassification:
             found.append((text, _confidence(each)))
         return found
 
+    def values(self, answers: Sequence[Tagged], labels: Sequence[str]) -> list[list[str]]:
+        """Return a tag for each word of each text; ``O``, or nothing, for words that were cut off."""
+        return [_tags(each, labels) for each in answers]
+
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of giving every word the training split's most frequent tag."""
         names: list[str] = test.features["tags"].feature.names

@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,13 @@ def test_names_from_users_are_escaped(nasty: Report) -> None:
     page = html.page(nasty)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own(nasty: Report) -> None:
+    shown = nasty._repr_html_()
+    (frame,) = re.findall(r"<[^>]*>", shown.removesuffix("</iframe>"))
+    assert frame.startswith("<iframe sandbox "), "nothing of the page is outside, and nothing in it runs"
+    assert unescape(shown).count(html.page(nasty, {})) == 1
 
 
 def test_an_unfinished_run_and_one_seed_have_a_page_too(half_way: Record, one_seed: Record) -> None:

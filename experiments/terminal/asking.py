@@ -1,0 +1,131 @@
+"""Which texts `workbench predict` asks about, and the file that it writes the answers to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.terminal.progress import counting
+from tasks import row_files
+from tasks.row_files import FileRows, ListedRows, Row, Rows
+from tasks.several import is_list
+from tasks.spec import raw
+from tasks.traits import is_blank
+from workbench.assets import file_written_whole
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from experiments.predicting import Ask
+
+BATCH = 512  # rows that are asked about, and then written, at once
+TEXT, PAIR = "text", "text_pair"  # columns of texts that come from no table
+
+TextOf = Callable[[Row], Any]
+
+
+def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: str | None) -> tuple[Rows, TextOf]:
+    """Return the rows to answer for, and what finds the text (or the pair; None for a blank one) of each.
+
+    Args:
+        path: a table, or a file with one text a line.
+        texts: texts of the command line; read from stdin where neither is given.
+        column: of the table, with the texts.
+        pair: the table's column with the second texts; without a table the second text itself.
+
+    Raises:
+        InputError: nothing to read, no such column, or a file that cannot be read.
+    """
+    if path is not None and path.suffix.lower() in row_files.WRITTEN:
+        rows = FileRows(path)
+        for name, flag in ((column, "--column"), (pair, "--pair")):
+            if name is not None and name not in rows.columns:
+                hint = f"Columns: {', '.join(rows.columns)}. Name one with {flag}."
+                raise InputError(f"there is no column {name!r}", where=str(path), hint=hint)
+        return rows, partial(_text, columns=[name for name in (column, pair) if name is not None])
+    lines = _lines(path) if path is not None else list(texts or ()) or _piped()
+    columns = [TEXT, PAIR] if pair is not None else [TEXT]
+    listed = [dict(zip(columns, (line, pair), strict=False)) for line in lines]
+    return ListedRows(columns, listed), partial(_text, columns=columns)
+
+
+def _text(row: Row, columns: Sequence[str]) -> Any:
+    values: list[Any] = [row.get(name) for name in columns]
+    if any(is_blank(value) for value in values):
+        return None
+    told = [" ".join(map(raw, value)) if is_list(value) else raw(value) for value in values]
+    return tuple(told) if len(told) > 1 else told[0]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read this file: {error}", where=str(path)) from None
+
+
+def _piped() -> list[str]:
+    if sys.stdin.isatty():
+        raise InputError("there is nothing to predict", hint="Give texts in quotes, --file, or pipe lines in.")
+    return [line.rstrip("\n") for line in sys.stdin if line.strip()]
+
+
+class AnswerFile:
+    """A file with all columns of some rows, and beside them what was answered."""
+
+    def __init__(self, path: Path, rows: Rows, told: Mapping[str, str], prefix: str, source: Path | None) -> None:
+        """Make sure, before a model is opened, that ``path`` can be written.
+
+        Args:
+            path: csv, tsv, jsonl or parquet, by its suffix.
+            rows: what is asked about.
+            told: the columns of an answer, and the attribute of an answer that stands there.
+            prefix: stands before their names.
+            source: the file that the rows come from.
+
+        Raises:
+            InputError: it is the file that is read, its suffix is no format, or a column is there already.
+        """
+        row_files.require_writable(path)
+        if source is not None and path.exists() and path.samefile(source):
+            raise InputError("this is the file that is read", where=str(path), hint="Give --out another name.")
+        self.path, self.rows, self.plain = path, rows, tuple(told)
+        self.told = {f"{prefix}{name}": attribute for name, attribute in told.items()}
+        if taken := [name for name in self.told if name in rows.columns]:
+            hint = "Put something before the new names: --prefix predicted_"
+            raise InputError(f"there is a column {', '.join(map(repr, taken))} already", where=str(source), hint=hint)
+
+    def write(self, text_of: TextOf, ask: Ask) -> int:
+        """Write everything, or nothing; return how many rows had no text and got no answer."""
+        from experiments.predicting import answered
+
+        suffix, empty = self.path.suffix.lower(), 0
+        tags = next(iter(self.told)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None
+        with (
+            file_written_whole(self.path) as path,
+            row_files.rows_to(path, suffix, self._schema, [*self.rows.columns, *self.told]) as write,
+            counting(self.path.name, self.rows.count) as advance,
+        ):
+            for batch in self.rows.batches(BATCH):
+                texts = [text_of(row) for row in batch]
+                found = answered(batch, texts, ask, self.told)
+                if tags:  # in one field they stand as words do, and as `tasks new` reads them
+                    found = [{**row, tags: row[tags] and " ".join(row[tags])} for row in found]
+                write(found)
+                empty += texts.count(None)
+                advance(len(batch))
+        return empty
+
+    def _schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        lists, numbers = pa.list_(pa.string()), pa.float64()
+        types = {"labels": lists, "tags": lists, "value": numbers, "confidence": numbers, "routing_score": numbers}
+        own = pa.schema(
+            [(name, types.get(plain, pa.string())) for name, plain in zip(self.told, self.plain, strict=True)]
+        )
+        return pa.unify_schemas([self.rows.schema(), own])

@@ -1,0 +1,82 @@
+"""What a shell completes: names, found without loading a model or a table; what cannot be found is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import typer
+
+Names = Callable[[typer.Context], Iterable[str]]
+Complete = Callable[[typer.Context, str], list[str]]
+
+
+def completes(names: Names, listed: bool = False) -> Complete:
+    """Return a callback for typer's ``autocompletion``: a shell that is completing never sees an error.
+
+    Args:
+        names: what there is, by the options given so far.
+        listed: several names may stand there, with commas; the last one is completed.
+    """
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",") if listed else ("", "", incomplete)
+        try:
+            return [f"{before}{comma}{name}" for name in names(ctx) if name.startswith(begun)]
+        except Exception:  # a person is typing: whatever is wrong is told by the command itself
+            return []
+
+    return complete
+
+
+def _tasks(ctx: typer.Context) -> Iterable[str]:
+    from tasks import registry
+
+    return registry.names(registry.user_folders(ctx.params.get("tasks")))
+
+
+def _methods(ctx: typer.Context) -> Iterable[str]:
+    from workbench.methods import METHODS
+
+    return METHODS.names()
+
+
+def _compositions(ctx: typer.Context) -> Iterable[str]:
+    from fusion.methods import COMPOSITIONS
+
+    return COMPOSITIONS.names()
+
+
+def _kinds(ctx: typer.Context) -> Iterable[str]:
+    from workbench.kinds import KINDS
+
+    return KINDS.names()
+
+
+def _backbones(ctx: typer.Context) -> Iterable[str]:
+    from workbench.backbone import BACKBONES
+
+    return BACKBONES.names()
+
+
+def _recipes(ctx: typer.Context) -> Iterable[str]:
+    from experiments.recipe import RECIPES
+
+    return [*RECIPES.names(), *(path.name for path in sorted(Path().glob("*.y*ml")))]
+
+
+def _adapters(ctx: typer.Context) -> Iterable[str]:
+    from experiments.workspace import find_workspace
+
+    return find_workspace(ctx.params.get("workspace")).adapters.ids()
+
+
+def _experiments(ctx: typer.Context) -> Iterable[str]:
+    from experiments.workspace import find_workspace
+
+    return find_workspace(ctx.params.get("workspace")).experiments()
+
+
+task, method, composition, kind = map(completes, (_tasks, _methods, _compositions, _kinds))
+backbone, recipe, adapter, experiment = map(completes, (_backbones, _recipes, _adapters, _experiments))
+methods, adapters = completes(_methods, listed=True), completes(_adapters, listed=True)

@@ -1,0 +1,96 @@
+"""Adding a task in a terminal: what was found, questions where it is unsure, and what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rich.prompt import Confirm, Prompt
+
+from experiments.terminal.output import stdout, table
+from tasks.guess import Doubt, Given, consider
+from tasks.traits import traits_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.draft import Draft, RawData
+
+QUESTIONS = {
+    "kind": "What kind of task is it?",
+    "label": "Which column holds what is asked for?",
+    "text": "Which column is the text?",
+}
+WIDTH = 60
+MOST_SHOWN = 20
+
+
+def converse(name: str, data: RawData) -> tuple[Given, str]:
+    """Show what was found, ask about what is not certain, and return the answers and the task's description."""
+    stdout.print(f"{data.origin}: {sizes(data)}", markup=False)
+    described = traits_of(data.sample).values()
+    table(["column", "distinct", "for example"], [[one.name, one.distinct, one.shown] for one in described])
+    stdout.print("\nThree rows:")
+    examples(data.frame.head(3).to_dict("records"), [str(column) for column in data.frame.columns])
+    stdout.print()
+    given = settled(data.sample, data.origin)
+    about = Prompt.ask("In a line, what is it?", default=name, console=stdout)
+    return given, about
+
+
+def settled(sample: pd.DataFrame, where: str) -> Given:
+    """Ask one question after another until the data and the answers tell everything."""
+    given = Given()
+    asked: set[str] = set()
+    while True:
+        guess = consider(sample, where, given)
+        doubt = next((one for one in guess.doubts if one.part not in asked), None)
+        if doubt is None:
+            return given
+        asked.add(doubt.part)
+        given = replace(given, **answer(doubt))
+
+
+def answer(doubt: Doubt) -> Mapping[str, Any]:
+    """Return what the chosen of a doubt's choices settles; the likeliest is the default, if there is one."""
+    names, question = list(doubt.choices), QUESTIONS[doubt.part]
+    if doubt.guessed:
+        return doubt.choices[Prompt.ask(question, choices=names, console=stdout, default=names[0])]
+    return doubt.choices[Prompt.ask(question, choices=names, console=stdout)]
+
+
+def confirmed(made: Draft, data: RawData) -> bool:
+    """Show a draft and what its columns hold, and ask whether it is to be written."""
+    stdout.print()
+    show_findings(made, data)
+    stdout.print(f"\n{made.text}", markup=False)
+    return Confirm.ask("Write it?", default=True, console=stdout)
+
+
+def show_findings(made: Draft, data: RawData) -> None:
+    """Print what the draft's columns hold."""
+    found = made.findings
+    notes = [(found.empty, "without a text are left out"), (found.duplicates, "repeat the text of another")]
+    told = "".join(f"; {count} {what}" for count, what in notes if count)
+    stdout.print(f"{sizes(data)}{told}", markup=False)
+    examples(made.examples, made.columns.used)
+    if found.counts:
+        what = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
+        shown = [*found.counts.items()][:MOST_SHOWN]
+        table([what, "count"], shown, title=f"\n{len(found.counts)} distinct {what}s")
+
+
+def examples(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:
+    """Print some columns of raw rows, cut to the width of a terminal."""
+    table(columns, [[_short(row[column]) for column in columns] for row in rows])
+
+
+def sizes(data: RawData) -> str:
+    """Return the rows of each split that the source has."""
+    return ", ".join(f"{split} {rows:,} rows" for split, rows in data.sizes.items())
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"

@@ -1,0 +1,101 @@
+"""The command that comes next, as every command prints it: options that were given are repeated."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.terminal.output import stdout
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from workbench.store import AdapterStore, Manifest, StoredAdapter
+
+BACKBONES = {"causal-lm": "smollm2", "seq2seq": "google/flan-t5-small"}  # for kinds that the default one cannot do
+COMPANIONS = ("bbc-news", "20news-8", "election-tweets")  # tasks of the catalog that need no hub, for a first fusion
+SOURCES = 3  # adapters that a first fusion is made of
+COMPOSED = "classification"  # the kind whose adapters the companions go with
+FUSION = "ties"
+
+
+def options(
+    workspace: Path | None = None, tasks: Sequence[Path] | None = None, assignments: Sequence[str] | None = None
+) -> str:
+    """Return ``--workspace``, ``--tasks`` and ``--set`` as they were given, with a space before each."""
+    given: list[tuple[str, object]] = [("--set", one) for one in assignments or ()]
+    given += [("--workspace", workspace), *(("--tasks", folder) for folder in tasks or ())]
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
+
+
+def print_next(commands: Sequence[str]) -> None:
+    """Print commands, one a line, the likeliest first."""
+    lines = "\n      ".join(commands)
+    stdout.print(f"\nNext: {lines}", markup=False)
+
+
+def training(task: str, kind: str, told: str) -> str:
+    """Return the command that trains ``task``; ``told`` are further options."""
+    backbone = f" --backbone {BACKBONES[kind]}" if kind in BACKBONES else ""
+    return f"workbench train {task} --method lora{backbone}{told}"
+
+
+def predicting(adapter: str, pair: bool, told: str) -> str:
+    """Return the command that asks an adapter."""
+    second = ' --pair "another"' if pair else ""
+    return f'workbench predict {adapter} "some text"{second}{told}'
+
+
+def towards_fusion(
+    store: AdapterStore,
+    trained: StoredAdapter,
+    workspace: Path | None,
+    tasks: Sequence[Path] | None,
+    assignments: Sequence[str] | None,
+) -> str | None:
+    """Return the command that brings one more adapter, or where there are enough makes one of them; None if none would.
+
+    The fusion is for a person's own task where there is one, and of the newest LoRA of each of three tasks that agree
+    in backbone, method and kind.
+    """
+    newest = trained.manifest
+    if newest.task.kind != COMPOSED or not _is_lora(trained):
+        return None
+    alike = {one.task.name: one for one in _alike(store, newest)}
+    if len(alike) < SOURCES:
+        name = next((name for name in COMPANIONS if name not in alike), None)
+        backbone = "" if newest.backbone.name == "minilm" else f" --backbone {shlex.quote(newest.backbone.name)}"
+        told = options(workspace, tasks, assignments)
+        return name and f"workbench train {name} --method {newest.method}{backbone}{told}"
+    from tasks import registry
+
+    own = [name for name in alike if name not in registry.names()]
+    target = own[-1] if own else newest.task.name
+    chosen = [target, *[name for name in alike if name != target][-(SOURCES - 1) :]]
+    ids = ",".join(alike[name].id for name in chosen)
+    budget = [one for one in assignments or () if one.startswith("budget")]  # the method's settings are its own
+    return f"workbench fuse {target} --from {ids} --method {FUSION}{options(workspace, tasks, budget)}"
+
+
+def _is_lora(adapter: StoredAdapter) -> bool:
+    from fusion import lora
+
+    try:
+        lora.read(adapter.folder)
+    except InputError:
+        return False
+    return adapter.manifest.library == "peft"
+
+
+def _alike(store: AdapterStore, newest: Manifest) -> Iterator[Manifest]:
+    """Yield the adapters that go with ``newest``, the oldest first."""
+    found = [store.get(name).manifest for name in store.ids()]
+    for one in sorted(found, key=lambda each: (each.created, each.id)):
+        same = (one.task.kind, one.method, one.backbone.fingerprint) == (
+            newest.task.kind,
+            newest.method,
+            newest.backbone.fingerprint,
+        )
+        if same and one.composition is None:
+            yield one

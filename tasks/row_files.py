@@ -1,0 +1,197 @@
+"""Files of rows that need not fit in memory: read in batches, and written row by row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.several import is_list
+from workbench.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = dict[str, Any]
+Write = Callable[[Iterable[Row]], Any]
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LINES = (".jsonl", ".ndjson")
+WRITTEN = (*DELIMITERS, *LINES, ".parquet")
+LONGEST_FIELD = 1 << 26  # characters of a csv field
+
+
+class Rows(ABC):
+    """Rows that can be gone through several times.
+
+    Attributes:
+        columns: all there are, in the order in which they turn up.
+        count: how many rows.
+    """
+
+    columns: tuple[str, ...]
+    count: int
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Row]:
+        """Yield one row after another."""
+
+    def batches(self, size: int) -> Iterator[list[Row]]:
+        """Yield lists of ``size`` rows, the last one shorter."""
+        rows = iter(self)
+        while batch := list(islice(rows, size)):
+            yield batch
+
+    def schema(self) -> pa.Schema:
+        """Return the type of each column.
+
+        Raises:
+            InputError: a column holds values of types that do not go together.
+        """
+        import pyarrow as pa
+
+        found = pa.schema([])
+        for batch in self.batches(1000):
+            try:
+                told = pa.Table.from_pylist([{name: row.get(name) for name in self.columns} for row in batch]).schema
+                found = pa.unify_schemas([found, told], promote_options="permissive")
+            except pa.ArrowException as error:
+                raise InputError(f"a column holds several types: {error}", hint="Write jsonl, which may.") from None
+        return found
+
+
+class ListedRows(Rows):
+    """Rows in memory."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Keep rows that all have ``columns``."""
+        self.columns, self.rows, self.count = tuple(columns), rows, len(rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield one row after another."""
+        return iter(self.rows)
+
+
+class FileRows(Rows):
+    """The rows of a csv, tsv, jsonl or parquet file; fields of csv and tsv are strings."""
+
+    def __init__(self, path: Path) -> None:
+        """Go through ``path`` once, so that whatever is wrong with it is said before any work is done.
+
+        Raises:
+            InputError: no such file, or another kind of file.
+            DataError: the file is not what its suffix says, with the line.
+        """
+        if not path.is_file():
+            raise InputError("no such file", where=str(path))
+        if path.suffix.lower() not in WRITTEN:
+            raise InputError("cannot tell the format", where=str(path), hint=f"Known: {', '.join(WRITTEN)}.")
+        self.path = path
+        columns: dict[str, None] = {}
+        self.count = 0
+        for row in self:
+            columns.update(dict.fromkeys(row))
+            self.count += 1
+        self.columns = tuple(columns)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield one row after another; raises DataError as the constructor does."""
+        suffix = self.path.suffix.lower()
+        read = _parquet if suffix == ".parquet" else _lines if suffix in LINES else _delimited
+        try:
+            yield from read(self.path)
+        except (ValueError, OSError, csv.Error) as error:  # those of pyarrow and the decoder are one of the two
+            hint = "Save the file as UTF-8." if "utf" in str(error).lower() else None
+            raise DataError(f"cannot be read: {error}", where=str(self.path), hint=hint) from None
+
+    def schema(self) -> pa.Schema:
+        """Return the type of each column; a parquet file tells its own."""
+        if self.path.suffix.lower() != ".parquet":
+            return super().schema()
+        import pyarrow.parquet as pq
+
+        return pq.read_schema(self.path)
+
+
+def _delimited(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(LONGEST_FIELD)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, delimiter=DELIMITERS[path.suffix.lower()], strict=True)
+        names = next(reader, [])
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"several columns are called {', '.join(map(repr, twice))}", where=f"{path}, line 1")
+        for fields in reader:
+            if fields and len(fields) != len(names):
+                what = f"{len(fields)} fields, but there are {len(names)} columns"
+                raise DataError(what, where=f"{path}, line {reader.line_num}", hint="Put quotes around such fields.")
+            if fields:
+                yield dict(zip(names, fields, strict=True))
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"not JSON: {error.msg}", where=f"{path}, line {number}") from None
+            if not isinstance(row, dict):
+                raise DataError("expected one JSON object on each line", where=f"{path}, line {number}")
+            yield row
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+
+
+def require_writable(target: Path) -> None:
+    """Raise InputError unless rows can be written in the format that the suffix of ``target`` stands for."""
+    if target.suffix.lower() not in WRITTEN:
+        raise InputError("cannot tell the format to write", where=str(target), hint=f"Known: {', '.join(WRITTEN)}.")
+
+
+@contextmanager
+def rows_to(path: Path, suffix: str, schema: Callable[[], pa.Schema], columns: Sequence[str]) -> Iterator[Write]:
+    """Open ``path`` for rows in the format of ``suffix``; call what it yields with one batch after another.
+
+    Lists are joined with commas in csv and tsv, and mappings are JSON there. Only parquet asks for the ``schema``.
+    """
+    suffix = suffix.lower()
+    if suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        types = schema()
+        with pq.ParquetWriter(path, types) as parquet:
+            yield lambda rows: parquet.write_table(pa.Table.from_pylist(list(rows), schema=types))
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if suffix in LINES:
+            yield lambda rows: stream.writelines(
+                f"{json.dumps(row, ensure_ascii=False, default=str)}\n" for row in rows
+            )
+            return
+        table = csv.DictWriter(stream, columns, delimiter=DELIMITERS[suffix], lineterminator="\n")
+        table.writeheader()
+        yield lambda rows: table.writerows({name: _field(value) for name, value in row.items()} for row in rows)
+
+
+def _field(value: Any) -> Any:
+    """Return a value as it stands in a csv field."""
+    if is_list(value):
+        return ", ".join(map(str, value))
+    return _json(value) if isinstance(value, dict) else value
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)  # dates of a parquet file, for example

@@ -1,0 +1,144 @@
+"""What a table can be asked for: every kind of task that its columns allow, the likeliest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.several import is_list
+from tasks.traits import MOST_LABELS, Traits
+from workbench.contracts import GENERATED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS = (
+    *("label", "labels", "target", "class", "category", "topic", "topics", "genres", "intent", "sentiment"),
+    *("coarse_label", "y"),
+)
+VALUES = ("score", "similarity", "rating", "stars", "value", "grade", "price")
+ANSWERS = ("answer", "output", "response", "completion", "reply", "solution")
+REWRITTEN = ("summary", "highlights", "translation", "target", "target_text", "paraphrase")  # what seq2seq writes
+TAGS = ("ner_tags", "tags", "labels", "ner", "pos_tags", "pos", "chunk_tags")
+TOKENS = ("tokens", "words", "text", "sentence")
+BIO = re.compile(r"^(O|[BIESLU]-\S+)$")
+INDICATORS = 3  # columns of 1 and 0 that are labels of one task rather than marks of a row, at least
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing that can be asked for.
+
+    Attributes:
+        kind: of the task.
+        tier: how sure it is: the smallest stands for a name or a form that leaves no doubt.
+        label: the label columns; none where answers are free text.
+        answer: the column of free answers.
+        separator: what parts the labels of one string.
+        text: the column of words, where each is tagged.
+    """
+
+    kind: str
+    tier: int
+    label: tuple[str, ...] = ()
+    answer: str | None = None
+    separator: str | None = None
+    text: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that hold what is right."""
+        return (self.answer,) if self.answer else self.label
+
+
+def targets(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> list[Target]:
+    """Return what can be asked for of the columns in ``traits``; those of one tier are equally likely.
+
+    Tiers: 0 tags of words; 1 a column with a usual name; 2 any column with few values, or sets; 3 free answers under a
+    usual name; 4 any other number.
+    """
+    return [*_tagged(frame, traits), *_named(traits), *_unnamed(traits), *_answered(traits), *_numbers(traits)]
+
+
+def forced(kind: str | None, label: tuple[str, ...], traits: Mapping[str, Traits]) -> Target:
+    """Return the target for columns that a person has named, whatever they look like."""
+    first = traits[label[0]]
+    if kind is None and len(label) > 1:
+        kind = "multilabel"
+    if kind is None:
+        kind = "multilabel" if first.lists else "regression" if first.fractions else "classification"
+    return Target(kind, 0, label, separator=first.separator if kind == "multilabel" and len(label) == 1 else None)
+
+
+def free_answers(column: str, tier: int) -> list[Target]:
+    """Return both ways to write an answer; which one it is hangs on the backbone more than on the data."""
+    first, second = GENERATED if column.lower() not in REWRITTEN else reversed(GENERATED)
+    return [Target(kind, tier, answer=column) for kind in (first, second)]
+
+
+def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Target]:
+    words = {name: frame[name].map(_words) for name, one in traits.items() if one.lists or one.length}
+    counts = {name: [len(each) for each in column] for name, column in words.items()}
+    several = {name for name, each in counts.items() if sum(each) > len(each)}
+    for label in sorted(several, key=lambda name: _place(name, TAGS)):
+        tags = {tag for each in words[label] for tag in each}
+        if len(tags) > MOST_LABELS or not (label.lower() in TAGS or all(map(BIO.match, tags))):
+            continue
+        same = [name for name in several - {label} if counts[name] == counts[label] and name.lower() not in TAGS]
+        if same:
+            text = min(same, key=lambda name: (_place(name, TOKENS), name))
+            yield Target("token-classification", 0, (label,), text=text)
+
+
+def _named(traits: Mapping[str, Traits]) -> Iterator[Target]:
+    lower = {name.lower(): one for name, one in traits.items()}
+    for name in (*LABELS, *VALUES):
+        if found := [*_asked(lower[name], name in VALUES)] if name in lower else []:
+            yield from found
+            return
+
+
+def _asked(one: Traits, quantity: bool) -> Iterator[Target]:
+    if one.sets:
+        yield Target("multilabel", 1, (one.name,), separator=one.separator)
+    elif one.fractions or (one.quantity and not one.few and quantity):
+        yield Target("regression", 1, (one.name,))
+    elif one.few:
+        yield Target("classification", 1, (one.name,))
+        if quantity and one.quantity:
+            yield Target("regression", 1, (one.name,))
+
+
+def _unnamed(traits: Mapping[str, Traits]) -> Iterator[Target]:
+    indicators = tuple(name for name, one in traits.items() if one.binary)
+    if len(indicators) >= INDICATORS:
+        yield Target("multilabel", 2, indicators)
+    by_size = sorted(traits.values(), key=lambda one: one.distinct)
+    for one in by_size:
+        if one.sets:
+            yield Target("multilabel", 2, (one.name,), separator=one.separator)
+    for one in by_size:
+        if one.few and not one.fractions:
+            yield Target("classification", 2, (one.name,))
+
+
+def _answered(traits: Mapping[str, Traits]) -> Iterator[Target]:
+    usual = [name for name, one in traits.items() if name.lower() in {*ANSWERS, *REWRITTEN} and not one.lists]
+    if usual:
+        yield from free_answers(usual[0], 3)
+
+
+def _numbers(traits: Mapping[str, Traits]) -> Iterator[Target]:
+    found = [one for one in traits.values() if one.quantity]
+    for one in sorted(found, key=lambda one: (_place(one.name, (*LABELS, *VALUES)), not one.fractions)):
+        yield Target("regression", 4, (one.name,))
+
+
+def _words(value: object) -> list[str]:
+    return [str(one) for one in value] if is_list(value) else str(value).split()  # type: ignore[attr-defined]
+
+
+def _place(name: str, names: tuple[str, ...]) -> int:
+    return names.index(name.lower()) if name.lower() in names else len(names)

@@ -1,0 +1,91 @@
+"""A new user's way, from a CSV file to a fused adapter and its report in MLflow: each command prints the next one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FILLERS, FRUITS, SUBJECTS
+
+MOST_COMMANDS = 8
+BUDGET = "budget={train_examples: 24, eval_examples: 20, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}"
+Run = Callable[[str], str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in a folder with ``tickets.csv`` and nothing else; return what it prints."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
+    lines = [
+        f'"{filler} {noun}",{team}' for filler in FILLERS for noun, team in ((SUBJECTS[0], "pets"), (FRUITS[0], "food"))
+    ]
+    lines += [
+        f'"{filler} {noun}",{team}' for filler in FILLERS for noun, team in ((SUBJECTS[1], "pets"), (FRUITS[1], "food"))
+    ]
+    (tmp_path / "tickets.csv").write_text("\n".join(["message,team", *lines]) + "\n")
+
+    def run(command: str) -> str:
+        from experiments.cli import main
+
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        try:
+            main()
+        except SystemExit as leaving:
+            assert not leaving.code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return run
+
+
+def next_commands(printed: str) -> list[str]:
+    """Return the commands under ``Next:``, without what is said about them."""
+    _, _, tail = printed.rpartition("Next: ")
+    return [line.strip().partition("   (")[0] for line in tail.splitlines() if line.strip()]
+
+
+def the_one(commands: list[str], beginning: str) -> str:
+    (found,) = (command for command in commands if command.startswith(beginning))
+    return found
+
+
+def test_every_command_prints_the_next_one(run: Run, bert: Path, tmp_path: Path) -> None:
+    printed = run("workbench tasks new tickets --from tickets.csv")
+    first = the_one(next_commands(printed), "workbench train tickets --method lora")
+    ways = [f"{first} --backbone {bert} --set {shlex.quote(BUDGET)}"]
+    for beginning in (
+        "workbench train bbc-news",
+        "workbench train 20news-8",
+        "workbench fuse tickets --from tickets-lora-",
+    ):
+        ways.append(the_one(next_commands(run(ways[-1])), beginning))
+    printed = run(ways[-1])
+    assert the_one(next_commands(printed), "workbench ui") == "workbench ui"
+    assert "Traceback" not in printed
+    assert len(ways) + 2 <= MOST_COMMANDS
+
+    from mlflow.tracking import MlflowClient
+
+    (name,) = re.findall(r"experiment '([^']+)'", printed)
+    client = MlflowClient(f"sqlite:///{tmp_path}/.workbench/mlflow.db")
+    found = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    reports = [file.path for one in found for file in client.list_artifacts(one.info.run_id, "report")]
+    assert "report/report.html" in reports
+    asked = run(next_commands(printed)[-1].replace("some text", "the cat"))
+    assert "the cat" in asked
+    assert next_commands(asked)[0].startswith("workbench predict ")
+
+
+def test_options_that_were_given_are_repeated(run: Run, bert: Path) -> None:
+    run("workbench tasks new tickets --from tickets.csv --tasks 'my tasks'")
+    told = f"--backbone {bert} --set {shlex.quote(BUDGET)} --workspace 'my work' --tasks 'my tasks'"
+    asking, training = next_commands(run(f"workbench train tickets --method lora {told}"))
+    assert asking.endswith("--workspace 'my work'")
+    assert set(shlex.split(training)) >= {*shlex.split(told)}

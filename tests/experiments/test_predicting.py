@@ -1,0 +1,250 @@
+"""`workbench predict`: texts and files in, a table or a file of answers out; nothing is half written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from experiments.api import Trained, Workbench
+from experiments.predicting import Predictions
+from experiments.terminal import asking
+from experiments.workspace import StoredEvaluation
+from tasks.row_files import FileRows
+from tests.conftest import FILLERS, FRUITS, SUBJECTS
+from workbench.errors import DataError, InputError
+
+BUDGET = {"epochs": 12, "batch_size": 8, "max_length": 16, "precision": "fp32"}
+Call = Callable[..., tuple[int, str, str]]
+ROWS = [("the cat often", "a, b", 1), ("a plum very", "", 2), ("", "c", 3), ("the dog this", "d", 4), ("a fig", "e", 5)]
+KINDS = {
+    "classification": "columns: {text: text, label: label}",
+    "multilabel": "kind: multilabel\ncolumns: {text: text, label: about, separator: ';'}",
+    "regression": "kind: regression\ncolumns: {text: text, label: weight}",
+    "token-classification": "kind: token-classification\ncolumns: {text: text, label: tags}",
+}
+NAMES = {"classification": "label", "multilabel": "labels", "regression": "value", "token-classification": "tags"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
+    """A folder with a workspace in which an adapter of each kind was trained."""
+    place = tmp_path_factory.mktemp("predicting")
+    (place / "tasks").mkdir()
+    rows = []
+    for number, filler in enumerate(FILLERS * 2):
+        for noun in (SUBJECTS[number % 8], FRUITS[number % 8]):
+            animal = noun in SUBJECTS
+            about = "animal;alive" if animal else "fruit"
+            rows.append(
+                (
+                    f"{filler} {noun}",
+                    "animal" if animal else "fruit",
+                    about,
+                    2.0 + animal,
+                    f"O {'B-A' if animal else 'O'}",
+                )
+            )
+    pd.DataFrame(rows, columns=["text", "label", "about", "weight", "tags"]).to_csv(
+        place / "tasks/rows.csv", index=False
+    )
+    bench = Workbench(place / "ws", [place / "tasks"])
+    for kind, columns in KINDS.items():
+        (place / f"tasks/{kind}.yaml").write_text(f"description: made in tests\nfiles: {{data: rows.csv}}\n{columns}\n")
+        bench.train(bench.lesson(kind, "lora", str(bert), learning_rate=0.02, budget=BUDGET))
+    return place
+
+
+@pytest.fixture
+def predict(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run ``workbench predict …`` beside ``rows.csv``, ``.tsv``, ``.jsonl`` and ``.parquet`` with the same rows."""
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(ROWS, columns=["body", "note", "n"])
+    frame.to_csv("rows.csv", index=False)
+    frame.to_csv("rows.tsv", index=False, sep="\t")
+    frame.to_json("rows.jsonl", orient="records", lines=True)
+    frame.to_parquet("rows.parquet")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        from experiments.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["workbench", "predict", *arguments, "--workspace", str(home / "ws")])
+        try:
+            main()
+            code = 0
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def read(path: Path) -> list[dict]:
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("csv", "parquet"),
+        ("tsv", "csv"),
+        ("jsonl", "jsonl"),
+        ("jsonl", "parquet"),
+        ("parquet", "tsv"),
+        ("parquet", "parquet"),
+    ],
+)
+def test_all_columns_come_out_with_the_answers_beside_them(
+    source: str, target: str, predict: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "BATCH", 2)
+    code, out, err = predict("classification", "--file", f"rows.{source}", "--column", "body", "--out", f"out.{target}")
+    assert code == 0, err
+    assert "5 rows, 1 of them without a text" in out
+    rows = read(tmp_path / f"out.{target}")
+    assert [(row["body"], row["note"], int(row["n"])) for row in rows] == ROWS
+    assert [row["label"] or None for row in rows] == ["animal", "fruit", None, "animal", "fruit"]
+    assert [*rows[0]] == ["body", "note", "n", "label", "confidence", "adapter"]
+    assert float(rows[0]["confidence"]) > 0.5
+    assert rows[0]["adapter"].startswith("classification-lora-")
+    assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == [f"out.{target}"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_the_columns_that_fit_it(kind: str, predict: Call, tmp_path: Path) -> None:
+    for target in ("jsonl", "csv", "parquet"):
+        assert predict(kind, "--file", "rows.csv", "--column", "body", "--out", f"out.{target}")[0] == 0
+    row, flat, typed = (read(tmp_path / f"out.{target}")[0] for target in ("jsonl", "csv", "parquet"))
+    name = NAMES[kind]
+    assert ("confidence" in row) == (kind != "regression")
+    expected = {
+        "classification": ("animal", "animal"),
+        "multilabel": (["alive", "animal"], "alive, animal"),
+        "token-classification": (["O", "B-A", "O"], "O B-A O"),
+    }
+    if kind == "regression":
+        assert 2.5 < row[name] < 3.5
+        assert float(flat[name]) == row[name] == typed[name]
+    else:
+        assert (row[name], flat[name]) == expected[kind]
+        assert typed[name] == row[name]
+
+
+def test_texts_without_a_table_can_be_written_too(predict: Call, tmp_path: Path) -> None:
+    assert predict("classification", "the cat", "a fig", "--out", "out.csv", "--json")[0] == 0
+    assert [(row["text"], row["label"]) for row in read(tmp_path / "out.csv")] == [
+        ("the cat", "animal"),
+        ("a fig", "fruit"),
+    ]
+
+
+def test_a_router_s_answers_can_be_written(predict: Call, tmp_path: Path) -> None:
+    code, _, err = predict("router:arrow", "the cat", "--out", "out.csv", "--among", "classification")
+    assert code == 0, err
+    (row,) = read(tmp_path / "out.csv")
+    assert [*row] == ["text", "label", "confidence", "adapter", "task", "routing_score"]
+    assert (row["label"], row["task"]) == ("animal", "classification")
+
+
+def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:
+    code, out, _ = predict("classification", "the cat [/b] often")
+    assert code == 0
+    assert all(word in out for word in ("label", "confidence", "adapter", "classification-lora-", "the cat [/b] often"))
+    assert "Next: workbench predict classification --file" in out
+    found = json.loads(predict("multilabel", "the cat", "--json")[1])
+    assert set(found[0]) == {"text", "label", "confidence", "adapter", "value"}
+    assert found[0]["value"] == ["alive", "animal"]
+
+
+def test_a_notebook_shows_tables_with_names_escaped(home: Path) -> None:
+    bench = Workbench(home / "ws", [home / "tasks"])
+    answers = bench.predict("classification", ["the cat <script>alert(1)</script>"])
+    shown = answers._repr_html_()
+    assert "<script" not in shown
+    assert all(word in shown for word in ("<th>label</th>", ">animal</td>", "&lt;script&gt;", answers[0].adapter))
+    adapter = bench.workspace.adapters.get("classification")
+    trained = Trained(adapter, StoredEvaluation({"<b>": 0.5}, "", 0.0, 1), 0.25)._repr_html_()
+    assert all(word in trained for word in (adapter.id, "classification", "test &lt;b&gt;", ">0.5</td>", ">0.25</td>"))
+    assert Predictions()._repr_html_().count("<tr>") == 0
+
+
+def prefixed(path: Path) -> None:
+    pd.DataFrame({"body": ["the cat"], "label": ["animal"]}).to_csv(path, index=False)
+
+
+MISTAKES = {
+    "no such column": (["--file", "rows.csv", "--out", "out.csv"], "there is no column 'text'"),
+    "no such second column": (["--file", "rows.csv", "--column", "body", "--pair", "bdy"], "Name one with --pair"),
+    "the file itself": (["--file", "rows.csv", "--column", "body", "--out", "./rows.csv"], "the file that is read"),
+    "no format": (["--file", "rows.csv", "--column", "body", "--out", "out.xlsx"], "cannot tell the format to write"),
+    "a column twice": (["--file", "labelled.csv", "--column", "body", "--out", "out.csv"], "--prefix predicted_"),
+    "no file": (["--file", "nowhere.csv", "--column", "body"], "no such file"),
+    "a broken line": (["--file", "broken.csv", "--column", "body", "--out", "out.csv"], "broken.csv, line 3: 3 fields"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_found_before_a_model_is_opened(
+    mistake: str, predict: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixed(tmp_path / "labelled.csv")
+    (tmp_path / "broken.csv").write_text("body,n\nthe cat,1\nthe cat,1,2\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("experiments.predicting.open_backbone", lambda name: pytest.fail("the model was opened"))
+    arguments, expected = MISTAKES[mistake]
+    code, out, err = predict("classification", *arguments)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_prefix_keeps_the_labels_that_are_there(predict: Call, tmp_path: Path) -> None:
+    prefixed(tmp_path / "labelled.csv")
+    arguments = ["--file", "labelled.csv", "--column", "body", "--out", "out.csv", "--prefix", "predicted_"]
+    assert predict("classification", *arguments)[0] == 0
+    (row,) = read(tmp_path / "out.csv")
+    assert (row["label"], row["predicted_label"]) == ("animal", "animal")
+
+
+def test_what_fails_half_way_leaves_the_old_file(
+    predict: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.csv").write_text("old")
+    monkeypatch.setattr(asking, "BATCH", 2)
+    asked = []
+
+    def once(self: object, texts: list[str]) -> list:
+        asked.append(texts)
+        raise InputError("enough")
+
+    monkeypatch.setattr("experiments.predicting.Predictor.__call__", once)
+    assert predict("classification", "--file", "rows.csv", "--column", "body", "--out", "out.csv")[0] == 2
+    assert asked
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_rows_of_lines_may_differ(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n\n{"b": ["x"], "a": 2.5}\n')
+    rows = FileRows(path)
+    assert (rows.columns, rows.count) == (("a", "b"), 2)
+    assert {one.name: str(one.type).partition("<")[0] for one in rows.schema()} == {"a": "double", "b": "list"}
+    path.write_text('{"a": 1}\n{"a": "one"}\n')
+    with pytest.raises(InputError, match="several types"):
+        FileRows(path).schema()
+    path.write_text('{"a": 1}\n[1]\n')
+    with pytest.raises(DataError, match=r"rows.jsonl, line 2: expected one JSON object"):
+        FileRows(path)

@@ -1,0 +1,233 @@
+"""Drafts of every kind of task: guessed from the data, told by flags, asked about in a terminal; each one loads."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+
+from tasks import registry
+from tasks.draft import draft, found_at, write
+from tasks.guess import Given, consider, guess_columns
+from workbench.contracts import Task
+from workbench.errors import InputError
+from workbench.kinds import KINDS
+
+TEXTS = [f"this is the text of row {n}" for n in range(40)]
+MARKED = [
+    ("EU rejects call", "B-ORG O O"),
+    ("Peter left", "B-PER O"),
+    ("rain", "O"),
+    ("they met Ada", "O O B-PER"),
+] * 10
+WORDS = [[*words.split(), f"no{n}"] for n, (words, _) in enumerate(MARKED)]
+TAGS = [[*tags.split(), "O"] for _, tags in MARKED]
+SETS = [["war", "art"], ["war"], ["art", "sea"], [], ["sea", "war"]] * 8
+JOINED = [", ".join(each) for each in SETS]
+FRACTIONS = [n % 9 + 0.25 for n in range(40)]
+INDICATORS = {name: [int(name in each) for each in SETS] for name in ("war", "art", "sea")}
+
+# raw columns → kind, text, second text, label columns, answer
+CASES = {
+    "classification": ({"text": TEXTS, "label": ["a", "b"] * 20}, ("classification", "text", None, ("label",), None)),
+    "a pair": (
+        {"premise": TEXTS, "hypothesis": TEXTS[::-1], "label": [0, 1] * 20},
+        ("classification", "premise", "hypothesis", ("label",), None),
+    ),
+    "lists of labels": ({"text": TEXTS, "topics": SETS}, ("multilabel", "text", None, ("topics",), None)),
+    "labels in a string": ({"text": TEXTS, "topics": JOINED}, ("multilabel", "text", None, ("topics",), None)),
+    "label columns": ({"text": TEXTS, **INDICATORS}, ("multilabel", "text", None, ("war", "art", "sea"), None)),
+    "a number": ({"text": TEXTS, "weight": FRACTIONS}, ("regression", "text", None, ("weight",), None)),
+    "a number for a pair": (
+        {"sentence1": TEXTS, "sentence2": TEXTS[::-1], "score": FRACTIONS, "genre": ["a", "b"] * 20},
+        ("regression", "sentence1", "sentence2", ("score",), None),
+    ),
+    "tags": ({"tokens": WORDS, "ner_tags": TAGS}, ("token-classification", "tokens", None, ("ner_tags",), None)),
+    "tags in strings": (
+        {"line": [" ".join(one) for one in WORDS], "mark": [" ".join(one) for one in TAGS]},
+        ("token-classification", "line", None, ("mark",), None),
+    ),
+    "an instruction": (
+        {"instruction": TEXTS, "output": [f"say {n}" for n in range(40)]},
+        ("causal-lm", "instruction", None, (), "output"),
+    ),
+    "a summary": (
+        {"article": TEXTS, "summary": [f"row {n}" for n in range(40)]},
+        ("seq2seq", "article", None, (), "summary"),
+    ),
+}
+
+
+def made_task(frame: pd.DataFrame, folder: Path, given: Given) -> Task:
+    path = folder.parent / "rows.parquet"
+    frame.to_parquet(path)
+    write(draft("mine", found_at(str(path), folder), given), folder, force=True)
+    return registry.load(registry.find("mine", [folder]))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_kind_and_columns_are_guessed_and_the_draft_loads(case: str, folder: Path) -> None:
+    columns, expected = CASES[case]
+    found = guess_columns(pd.DataFrame(columns), "rows", Given())
+    assert (found.kind, found.text, found.text_pair, found.label, found.answer) == expected
+    task = made_task(pd.DataFrame(columns), folder, Given())
+    assert (task.kind, task.pair) == (expected[0], expected[2] is not None)
+    assert KINDS.get(task.kind).target in task.splits["train"].column_names
+    if "multilabel" in expected:
+        assert set(task.labels) == {"war", "art", "sea"}
+
+
+def test_every_kind_is_among_the_cases() -> None:
+    assert {expected[0] for _, expected in CASES.values()} == set(KINDS.names())
+
+
+FLAGS = {
+    "stars are numbers": ({"text": TEXTS, "stars": [1, 2, 3, 4] * 10}, Given(kind="regression"), "regression"),
+    "an answer for an encoder-decoder": (
+        {"instruction": TEXTS, "output": [f"say {n}" for n in range(40)]},
+        Given(kind="seq2seq"),
+        "seq2seq",
+    ),
+    "another separator": (
+        {"text": TEXTS, "about": ["a/b", "b", "a", "b/c"] * 10},
+        Given(label=("about",), separator="/"),
+        "multilabel",
+    ),
+    "two columns of labels": (
+        {"text": TEXTS, "spam": [0, 1] * 20, "rude": [1, 0, 0, 1] * 10},
+        Given(label=("spam", "rude")),
+        "multilabel",
+    ),
+    "the other tags": (
+        {"tokens": WORDS, "ner_tags": TAGS, "pos_tags": [["X"] * len(one) for one in WORDS]},
+        Given(label=("ner_tags",), text="tokens"),
+        "token-classification",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FLAGS)
+def test_flags_overrule_the_guess(case: str, folder: Path) -> None:
+    columns, given, kind = FLAGS[case]
+    task = made_task(pd.DataFrame(columns), folder, given)
+    assert task.kind == kind
+    if given.separator:
+        assert task.labels == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Given(kind="classificaton"), "Did you mean classification"),
+        (Given(kind="regression", answer="output"), "--answer is not for regression"),
+        (Given(kind="causal-lm", label=("output",)), "a causal-lm task has free answers"),
+        (Given(kind="regression", label=("instruction", "output")), "a regression task has one label column"),
+        (Given(kind="classification", separator=";"), "--separator parts several labels"),
+        (Given(kind="token-classification", text_pair="output"), "has one text"),
+        (Given(kind="token-classification"), "cannot tell which column is the label"),
+    ],
+)
+def test_flags_that_do_not_go_together(given: Given, message: str) -> None:
+    frame = pd.DataFrame({"instruction": TEXTS, "output": [f"say {n}" for n in range(40)]})
+    with pytest.raises(InputError, match=message):
+        guess_columns(frame, "rows", given)
+
+
+def test_what_the_data_do_not_tell_is_a_doubt() -> None:
+    def doubts(**columns: list) -> dict[str, list[str]]:
+        return {one.part: list(one.choices) for one in consider(pd.DataFrame(columns), "rows", Given()).doubts}
+
+    assert doubts(text=TEXTS, label=["a", "b"] * 20) == {}
+    assert doubts(text=TEXTS, stars=[1, 2, 3, 4] * 10) == {"kind": ["classification", "regression"]}
+    assert doubts(text=TEXTS, team=["a", "b"] * 20, place=["x", "y", "z", "w"] * 10) == {"label": ["team", "place"]}
+    assert doubts(title=TEXTS, body=[f"{one}!" for one in TEXTS], label=["a", "b"] * 20) == {"text": ["body", "title"]}
+    assert doubts(question=TEXTS, answer=list(TEXTS[::-1])) == {"kind": ["causal-lm", "seq2seq"]}
+
+
+def test_a_folder_laid_out_like_a_hub_repository(folder: Path) -> None:
+    features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-ORG", "B-PER"]))})
+    tags = [[["O", "B-ORG", "B-PER"].index(tag) for tag in each] for each in TAGS]
+    rows = Dataset.from_dict({"tokens": WORDS, "ner_tags": tags}, features=features)
+    place = folder.parent / "repo" / "data"
+    place.mkdir(parents=True)
+    for split, part in DatasetDict(train=rows, test=rows).items():
+        part.to_parquet(place / f"{split}-00000-of-00001.parquet")
+    write(draft("mine", found_at(str(place.parent), folder), Given()), folder)
+    spec = registry.find("mine", [folder])
+    assert (spec.source, spec.source_settings.id, spec.file.kind) == ("hub", "../repo", "token-classification")
+    task = registry.load(spec)
+    assert task.labels == ("B-ORG", "B-PER", "O")
+    assert {split: len(one) for split, one in task.splits.items()} == {"train": 36, "validation": 4, "test": 40}
+
+
+@pytest.fixture
+def workbench(monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]):
+    """Run ``workbench tasks new mine …`` as in a terminal whose person types ``typed``; return exit code and output."""
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str, typed: list[str] | None = None) -> tuple[int, str]:
+        from experiments.cli import main
+
+        answers = iter(typed or [])
+        monkeypatch.setattr("builtins.input", lambda prompt="": next(answers))
+        for stream in (sys.stdin, sys.stdout):
+            monkeypatch.setattr(stream, "isatty", lambda: typed is not None, raising=False)
+        monkeypatch.setattr(sys, "argv", ["workbench", "tasks", "new", "mine", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        assert not list(answers), "every answer was asked for"
+        return code, re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+    return call
+
+
+def test_a_conversation(workbench, folder: Path) -> None:
+    frame = pd.DataFrame({"title": TEXTS, "body": [f"{one}!" for one in TEXTS], "stars": [1, 2, 3, 4] * 10})
+    frame.to_csv("rows.csv", index=False)
+    code, out = workbench("--from", "rows.csv", typed=["regression", "title", "How much they liked it", "y"])
+    assert code == 0
+    assert "What kind of task is it? [classification/regression] (classification)" in out
+    assert "this is the text of row 2" in out, "three rows are shown"
+    spec = registry.find("mine", [folder / "tasks"])
+    assert (spec.file.kind, spec.file.columns.text, spec.description) == (
+        "regression",
+        "title",
+        "How much they liked it",
+    )
+    assert out.rstrip().endswith("workbench train mine --method lora")
+
+
+def test_a_conversation_that_ends_without_a_file(workbench, folder: Path) -> None:
+    pd.DataFrame({"text": TEXTS, "label": ["a", "b"] * 20}).to_csv("rows.csv", index=False)
+    code, out = workbench("--from", "rows.csv", typed=["", "n"])
+    assert (code, "Nothing was written." in out) == (0, True)
+    assert not (folder / "tasks").exists()
+
+
+def test_what_cannot_be_told_is_asked_for(workbench, folder: Path) -> None:
+    pd.DataFrame({"body": TEXTS, "reaction": TEXTS[::-1]}).to_csv("rows.csv", index=False)
+    code, _ = workbench("--from", "rows.csv", typed=["reaction", "causal-lm", "", "y"])
+    assert code == 0
+    assert registry.find("mine", [folder / "tasks"]).file.columns.answer == "reaction"
+
+
+def test_flags_ask_nothing_even_in_a_terminal(workbench) -> None:
+    pd.DataFrame({"text": TEXTS, "stars": [1, 2, 3, 4] * 10}).to_csv("rows.csv", index=False)
+    assert workbench("--from", "rows.csv", "--kind", "regression", typed=[])[0] == 0
+    assert workbench("--from", "rows.csv", "--yes", "--force", typed=[])[0] == 0
+
+
+def test_data_that_are_not_ready_are_said_at_once(workbench, folder: Path) -> None:
+    pd.DataFrame({"text": TEXTS, "label": ["a", "b", "", "a"] * 10}).to_csv("rows.csv", index=False)
+    code, out = workbench("--from", "rows.csv")
+    assert code == 0
+    assert "10 of 40 rows of split 'data' have no label" in out
+    assert "workbench train" not in out
+    assert (folder / "tasks" / "mine.yaml").is_file()
