@@ -48,13 +48,17 @@ class Bench(TyperGroup):
             formatter.write_dl([(name, COMMANDS.describe(name)) for name in self.list_commands(ctx)])
 
 
+def application() -> Bench:
+    """Return the whole command line; what runs it, documents it and checks commands against it starts here."""
+    return Bench(name="workbench", help=INTRODUCTION, rich_markup_mode=None, no_args_is_help=True)
+
+
 def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
-    bench = Bench(name="workbench", help=INTRODUCTION, rich_markup_mode=None, no_args_is_help=True)
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
-        bench.main(prog_name="workbench")
+        application().main(prog_name="workbench")
     except WorkbenchError as error:
         _leave(f"Error: {error}", error.exit_code)
     except Exception as error:
