@@ -40,6 +40,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_content(html: str, **about: Any) -> str:
+    """Return a page without the roles that docstrings have before names."""
+    return re.sub(r":(?:meth|func|class|mod|attr):(?=<code)", "", html)
+
+
 def methods() -> str:
     """Return the page of the fine-tuning methods; what all of them take stands once, at the top."""
     shared = set(MethodSettings.model_fields) - {"learning_rate"}
