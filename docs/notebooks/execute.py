@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import nbformat
 from nbclient import NotebookClient
 from nbconvert.filters import strip_ansi
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 
 
@@ -34,7 +35,8 @@ def executed(path: Path) -> NotebookNode:
                 if output.output_type == "stream":
                     output.text = strip_ansi(output.text)
     notebook.metadata.language_info = NotebookNode(name="python")
-    return notebook
+    whole, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
+    return whole
 
 
 if __name__ == "__main__":
