@@ -1,15 +1,16 @@
-# quickstart · test · lint · bench: each sets up what it needs, and a second call reinstalls nothing.
+# quickstart · test · lint · docs · bench: each sets up what it needs, and a second call reinstalls nothing.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint bench help
+.PHONY: quickstart test lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (about 8 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make lint         style, types and import directions alone"
+	@echo "make docs         install with the documentation's tools, then build the site into build/site"
 	@echo "make bench        measure which learning rate single-task validation picks for each method"
 
 $(VENV)/bin/python:
@@ -23,6 +24,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@ $(VENV)/.installed
+
 quickstart: $(VENV)/.installed
 	$(BIN)/workbench run quickstart
 
@@ -34,6 +39,9 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m experiments.benchmarks.learning_rates quickstart --out learning-rates.json

@@ -1,7 +1,7 @@
 """Exact algebra on low-rank weight updates: sums, truncation, norms and inner products without ever building ΔW.
 
-A sum of low-rank updates is low-rank: Σ wᵢ bᵢ aᵢ = [w₁b₁ … wₙbₙ] [a₁; …; aₙ]. Its singular value decomposition is that
-of a small core, k × k for k = Σ rᵢ, at the cost of O((out + in) k²) instead of O(out · in²) (Core Space,
+A sum of low-rank updates is low-rank: ``Σ wᵢ bᵢ aᵢ = [w₁b₁ … wₙbₙ] [a₁; …; aₙ]``. Its singular value decomposition is
+that of a small core, k × k for k = Σ rᵢ, at the cost of O((out + in) k²) instead of O(out · in²) (Core Space,
 arXiv:2509.17786; Compress-then-Merge, arXiv:2606.03723). Everything between the factors is done in float64.
 """
 

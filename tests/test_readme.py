@@ -62,16 +62,3 @@ def test_python_blocks_run(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "forgot" in done.stdout
-
-
-def test_every_command_in_the_readme_exists() -> None:
-    from experiments.cli import COMMANDS
-
-    named = set(re.findall(r"workbench ([a-z]+)", README))
-    assert named <= {*COMMANDS.names(), "from", "is", "itself"}, named - set(COMMANDS.names())
-
-
-def test_every_file_linked_in_the_documents_exists() -> None:
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text(encoding="utf-8")):
-            assert (document.parent / link).exists(), f"{document.name} links {link}"

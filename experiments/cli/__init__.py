@@ -50,19 +50,23 @@ class Bench(TyperGroup):
             formatter.write_dl([(name, COMMANDS.describe(name)) for name in self.list_commands(ctx)])
 
 
-def main() -> None:
-    """Run the command line; an error of ours becomes one message and its exit code."""
-    bench = Bench(
+def application() -> Bench:
+    """Return the whole command line; what runs it, documents it and checks commands against it starts here."""
+    return Bench(
         name="workbench",
         help=INTRODUCTION,
         rich_markup_mode=None,
         no_args_is_help=True,
         params=[*get_install_completion_arguments()],
     )
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one message and its exit code."""
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
-        bench.main(prog_name="workbench")
+        application().main(prog_name="workbench")
     except WorkbenchError as error:
         if COMPLETING in os.environ:  # a person is still typing
             sys.exit(0)

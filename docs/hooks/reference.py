@@ -1,0 +1,213 @@
+"""Reference pages that the registries write themselves at each build: one page a registry, one section an entry."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from pydantic.fields import FieldInfo
+
+from experiments.comparing.recipe import ComparisonRecipe
+from experiments.composing.recipe import FusionRecipe
+from experiments.recipe import RECIPES, Recipe
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES
+from fusion.methods import COMPOSITIONS
+from fusion.ranking import RANKINGS
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench.backbone import BACKBONES, BackboneCard
+from workbench.kinds import KINDS
+from workbench.methods import METHODS
+from workbench.probes import PROBES
+from workbench.registry import Modules
+from workbench.settings import Budget, MethodSettings, Settings, read
+
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+ROLES = re.compile(r":(?:meth|func|class|mod|attr):(?=`)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages; their names stand in the navigation."""
+    for name, write in PAGES.items():
+        files.append(File.generated(config, f"reference/{name}.md", content=write()))
+    return files
+
+
+def on_page_content(html: str, **about: Any) -> str:
+    """Return a page without the roles that docstrings have before names."""
+    return re.sub(r":(?:meth|func|class|mod|attr):(?=<code)", "", html)
+
+
+def methods() -> str:
+    """Return the page of the fine-tuning methods; what all of them take stands once, at the top."""
+    shared = set(MethodSettings.model_fields) - {"learning_rate"}
+    page = [
+        "# Methods",
+        "How a backbone is adapted: `--method NAME`, or `method: NAME` in a recipe. `a+b` joins any that can live "
+        "together (`lora+bitfit`).",
+        "Every method has a `learning_rate`, and:",
+        settings_table(MethodSettings, leave_out={"learning_rate"}),
+    ]
+    for name in METHODS.names():
+        card = METHODS.get(name)
+        facts = [card.title, card.paper, f"by {card.library}"] + ["made by `workbench fuse`"] * card.composed
+        page += [*heading(METHODS, name), " · ".join(map(prose, facts)), settings_table(card.settings, shared)]
+    return join(page)
+
+
+def entries(title: str, introduction: str, found: Modules[Any]) -> Callable[[], str]:
+    """Return the writer of a page on any other registry: title, paper and settings where an entry has such."""
+
+    def page() -> str:
+        parts = [f"# {title}", introduction]
+        for name in found.names():
+            entry = found.get(name)
+            facts = [fact for fact in (getattr(entry, "title", ""), getattr(entry, "paper", "")) if fact]
+            parts += [*heading(found, name), " · ".join(map(prose, facts))]
+            if model := getattr(entry, "settings", None):
+                parts.append(settings_table(model))
+        return join(parts)
+
+    return page
+
+
+def kinds() -> str:
+    """Return the page of the kinds of task."""
+    page = ["# Kinds of task", "`kind: NAME` in a task file; `classification` if left out."]
+    for name in KINDS.names():
+        page += [*heading(KINDS, name), f"Main score: `{KINDS.get(name).metric}`. Right answers stand in the column "]
+        page[-1] += f"`{KINDS.get(name).target}` of a loaded row."
+    return join(page)
+
+
+def tasks() -> str:
+    """Return the page of the catalog; nothing is downloaded."""
+    rows = []
+    for name in registry.names():
+        spec = registry.find(name)
+        rows.append(
+            [f"`{name}`", spec.file.kind, prose(spec.description), prose(spec.origin), spec.file.license or "–"]
+        )
+    page = [
+        "# Tasks",
+        "`workbench tasks show NAME` prints all that a task's file says, `check` loads it and looks for trouble.",
+    ]
+    return join([*page, table(["name", "kind", "what", "where its rows come from", "licence"], rows)])
+
+
+def backbones() -> str:
+    """Return the page of the backbones that work by name."""
+    page = ["# Backbones", "These work by name, without a hub. Any hub id and any local folder works in their place."]
+    for name in BACKBONES.names():
+        card = read(BACKBONES.path(name)).parse(BackboneCard)
+        page += [f"## `{name}`", prose(card.description), yaml(BACKBONES.path(name))]
+    return join(page)
+
+
+def recipes() -> str:
+    """Return the page of the shipped recipes, and of the keys that a recipe may have."""
+    page = ["# Recipes", "`workbench run NAME` runs a shipped one; copy its text into a file to change it."]
+    for name in RECIPES.names():
+        described = read(RECIPES.path(name)).data.get("description", "")
+        page += [f"## `{name}`", prose(described), yaml(RECIPES.path(name))]
+    kinds_of_recipe: dict[str, type[Settings]] = {
+        "Keys of a stream": Recipe,
+        "Keys of a comparison of methods": ComparisonRecipe,
+        "Keys of a comparison of compositions": FusionRecipe,
+        "Keys of `budget`": Budget,
+    }
+    for title, model in kinds_of_recipe.items():
+        page += [f"## {title}", settings_table(model)]
+    return join(page)
+
+
+def heading(found: Modules[Any], name: str) -> list[str]:
+    """Return an entry's heading, its one line, and whatever else the docstring of its file says."""
+    module = import_module(f"{found.package}.{name.replace('-', '_')}")
+    text = inspect.cleandoc(module.__doc__ or "").partition("\n")[2]
+    return [f"## `{name}`", f"**{prose(found.describe(name))}**", prose(text.strip())]
+
+
+def settings_table(model: type[Any], leave_out: Iterable[str] = ()) -> str:
+    """Return a model's fields with types, bounds, defaults and meaning."""
+    fields = {name: info for name, info in model.model_fields.items() if name not in leave_out}
+    rows = [
+        [f"`{name}`", f"`{told_type(info)}`", default(info), prose(info.description or "")]
+        for name, info in fields.items()
+    ]
+    about = "" if model.__doc__ == Settings.__doc__ else prose(inspect.cleandoc(model.__doc__ or ""))
+    return join([about, table(["setting", "type", "default", "meaning"], rows)]) if rows else about
+
+
+def told_type(info: FieldInfo) -> str:
+    """Return a field's type as Python writes it, with its bounds."""
+    bounds = [
+        f"{sign} {getattr(one, key)}" for one in info.metadata for key, sign in SIGNS.items() if hasattr(one, key)
+    ]
+    written = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", inspect.formatannotation(info.annotation))
+    return f"{written}, {' '.join(bounds)}" if bounds else written
+
+
+def default(info: FieldInfo) -> str:
+    """Return a field's default as YAML would have it; several lines of settings only by their name."""
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, Settings):
+        return f"as in `{type(value).__name__}`"
+    words = {None: "null", True: "true", False: "false"}
+    return f"`{words[value] if value is None or isinstance(value, bool) else value}`" if value != "" else "–"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *([cell.replace("\n", " ") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def prose(text: str) -> str:
+    """Return docstring text as Markdown: roles gone, signs outside of code escaped."""
+    pieces = re.split(r"(`+[^`]+`+)", ROLES.sub("", text).replace("::\n", ":\n"))
+    return "".join(piece if piece.startswith("`") else re.sub(r"([*_<|\[\]])", r"\\\1", piece) for piece in pieces)
+
+
+def yaml(path: Path) -> str:
+    """Return a YAML file as a block."""
+    return f"```yaml\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+
+
+def join(parts: Iterable[str]) -> str:
+    """Return the parts that say something, as paragraphs."""
+    return "\n\n".join(part for part in parts if part)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "methods": methods,
+    "strategies": entries(
+        "Strategies", "How a stream is learned: `strategy: NAME` under an entry of `strategies`.", STRATEGIES
+    ),
+    "scenarios": entries(
+        "Scenarios", "What is known when a task is answered: `scenario: NAME` in a recipe.", SCENARIOS
+    ),
+    "probes": entries(
+        "Probes", "What is measured of a model beside its scores: `probes: [NAME, …]` in a recipe.", PROBES
+    ),
+    "compositions": entries(
+        "Compositions", "How one adapter is made of several: `workbench fuse … --method NAME`.", COMPOSITIONS
+    ),
+    "rankings": entries(
+        "Rankings", "Which adapters `workbench fuse … --from auto:K` takes: `--ranking NAME`.", RANKINGS
+    ),
+    "routers": entries("Routers", "Who answers where nobody names the task: `workbench predict router:NAME`.", ROUTERS),
+    "kinds": kinds,
+    "tasks": tasks,
+    "backbones": backbones,
+    "recipes": recipes,
+}

@@ -1,0 +1,43 @@
+"""The page of results: every file in docs/results, the command that made it, and the pages that speak of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+INTRODUCTION = """# Results and their commands
+
+Every number in this documentation stands in one of these files, with the command that made it, the versions, the
+machine and the commit. Run the command again to check it; on the same machine with the same versions it gives the
+same numbers, but for times.
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the page."""
+    files.append(File.generated(config, "results.md", content=page(Path(config.docs_dir))))
+    return files
+
+
+def page(documents: Path) -> str:
+    """Return the page on the results in a folder of documents."""
+    return "\n".join([INTRODUCTION, *(section(path) for path in sorted((documents / "results").glob("*.json")))])
+
+
+def section(path: Path) -> str:
+    """Return what there is to say about one file; what its record says of a second command stands after the first."""
+    made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
+    command, _, further = made["command"].partition("; ")
+    if "--out" not in command:
+        command = re.sub(r"^(python -m \S+)", rf"\1 --out {path.name}", command)
+    name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))
+    spoken = ", ".join(f"[{one.name}]({one.name})" for one in pages if name in one.read_text(encoding="utf-8"))
+    machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"
+    return (
+        f"## {path.stem}\n\n[{path.name}]({name}){', spoken of in ' if spoken else ''}{spoken}\n\n"
+        f"```console\n$ {command}\n```\n\n{further.capitalize()}\n\n{made['started'][:10]}, {machine}\n"
+    )

@@ -1,0 +1,136 @@
+"""The commands that stand in documents, and whether the command line would take them; nothing is run."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from experiments.cli import application
+from experiments.comparing.recipe import ComparisonRecipe
+from experiments.composing.recipe import FusionRecipe
+from experiments.recipe import RECIPES, Recipe, find_recipe
+from fusion.methods import COMPOSITIONS
+from fusion.ranking import RANKINGS
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench.backbone import BACKBONES
+from workbench.errors import UnknownNameError
+from workbench.methods import METHODS
+from workbench.settings import Budget, Document
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`((?:workbench|python -m experiments\S*) [^`]+)`")
+PROGRAM = re.compile(r"^(?:[$!]\s*)?(?:\w+=\S+ )*(?:\.venv/bin/)?(?=workbench |python -m experiments)")
+PLACEHOLDER = re.compile(r"…|^[A-Z][A-Z_,0-9]*$")
+
+
+def commands(text: str) -> Iterator[str]:
+    """Yield each command of a Markdown text: lines of its blocks, and code in its sentences."""
+    for _, block in FENCED.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if PROGRAM.match(line):
+                yield PROGRAM.sub("", line)
+    for span in SPAN.findall(FENCED.sub("", text)):
+        yield " ".join(span.split())
+
+
+def in_notebook(path: Path) -> Iterator[str]:
+    """Yield each command of a notebook: shell lines, and what its text says."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        yield from commands(text if cell["cell_type"] == "markdown" else f"```\n{text}\n```")
+
+
+def in_recipe(path: Path) -> Iterator[str]:
+    """Yield the commands in a recipe's header."""
+    header = re.match(r"(?:#.*\n)*", path.read_text(encoding="utf-8"))[0]
+    text = re.sub(r"\n#\s+(?=--)", " ", header)
+    yield from (found[0].strip() for found in re.finditer(r"workbench run .*", text))
+
+
+def check(command: str, own_tasks: frozenset[str] = frozenset()) -> None:
+    """Make sure that a command would be taken: commands, options, names and settings exist.
+
+    Words in capitals and with … stand for something. Raises what the command line would.
+    """
+    program, *arguments = shlex.split(command, comments=True)
+    if program == "python":
+        parsed(_benchmark(arguments[1]), "python -m", arguments[2:])
+        return
+    name, given = parsed(application(), "workbench", arguments)
+    _require_names(name, given, own_tasks)
+    if given.get("assignments") and name in SETTINGS:
+        SETTINGS[name](given)
+
+
+def parsed(command: Any, name: str, arguments: list[str]) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of the command that would be called, and its parameters; without arguments it is a mention."""
+    context = None
+    while True:
+        context = command.make_context(name, list(arguments), parent=context, resilient_parsing=not arguments)
+        rest = [*context._protected_args, *context.args]
+        if not hasattr(command, "get_command") or not rest:
+            return context.command_path.partition(" ")[2], context.params
+        name, command, arguments = command.resolve_command(context, rest)
+
+
+def _benchmark(module: str) -> Any:
+    found = importlib.import_module(module)
+    if hasattr(found, "app"):
+        return get_command(found.app)
+    app = typer.Typer()
+    app.command()(found.main)
+    return get_command(app)
+
+
+def _require_names(command: str, given: Mapping[str, Any], own_tasks: frozenset[str]) -> None:
+    methods = COMPOSITIONS.names() if command == "fuse" else METHODS.names()
+    known = {
+        "task": [*registry.names(), *own_tasks],
+        "target": [*registry.names(), *own_tasks],
+        "method": methods,
+        "methods": methods,
+        "ranking": RANKINGS.names(),
+        "backbone": BACKBONES.names(),
+        "recipe": RECIPES.names(),
+    }
+    if command.startswith("tasks ") and command != "tasks new":
+        known["name"] = known["task"]
+    if str(given.get("adapter", "")).startswith("router:"):
+        known["router"], given = ROUTERS.names(), {**given, "router": given["adapter"].removeprefix("router:")}
+    for noun in known.keys() & given.keys():
+        for name in str(given[noun] or "…").split(","):
+            if not PLACEHOLDER.search(name) and not name.endswith(".yaml") and "/" not in name:
+                for part in name.split("+") if noun.startswith("method") else [name]:
+                    if part not in known[noun]:
+                        raise UnknownNameError(noun, part, known[noun])
+
+
+def _recipe(given: Mapping[str, Any]) -> None:
+    if given["recipe"] not in RECIPES.names():
+        return
+    document = find_recipe(given["recipe"]).set(given["assignments"])
+    kinds = {"methods": ComparisonRecipe, "targets": FusionRecipe}
+    document.parse(next((model for key, model in kinds.items() if key in document.data), Recipe))
+
+
+def _settings(found: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:
+    def settings(given: Mapping[str, Any]) -> None:
+        document = Document({}, "command line").set(given["assignments"])
+        own = {name: value for name, value in document.data.items() if name != "budget"}
+        document.parse_parts(
+            ((), own, found(given["method"]).settings), (("budget",), document.data.get("budget", {}), Budget)
+        )
+
+    return settings
+
+
+SETTINGS = {"run": _recipe, "train": _settings(METHODS.get), "fuse": _settings(COMPOSITIONS.get)}

@@ -1,0 +1,103 @@
+"""Documents do not rot: commands are ones that the command line takes, recipes parse, links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments.recipe import RECIPES, Recipe
+from experiments.strategies import STRATEGIES
+from tests.commands import check, commands, in_notebook, in_recipe
+from workbench.methods import METHODS
+from workbench.settings import Document
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+OWN_TASKS = frozenset({"tickets", "my-task"})  # which the documents tell people to make
+MADE_BY_THE_SITE = ("reference/", "results.md", "contributing.md", "changelog.md")
+
+
+def results_page() -> str:
+    spec = importlib.util.spec_from_file_location("results", ROOT / "docs" / "hooks" / "results.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.page(ROOT / "docs"))
+
+
+def every_command() -> list[tuple[str, str]]:
+    found = [(page.name, command) for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
+    found += [(path.name, command) for path in NOTEBOOKS for command in in_notebook(path)]
+    found += [(name, command) for name in RECIPES.names() for command in in_recipe(RECIPES.path(name))]
+    return found + [("results.md", command) for command in commands(results_page())]
+
+
+def test_every_command_would_be_taken() -> None:
+    found = every_command()
+    assert {page.name for page in PAGES if "$ workbench" in page.read_text(encoding="utf-8")} <= {
+        name for name, _ in found
+    }
+    assert {path.name for path in NOTEBOOKS} <= {name for name, _ in found}
+    refused = []
+    for document, command in found:
+        try:
+            check(command, OWN_TASKS)
+        except Exception as error:
+            refused.append(f"{document}: {command}\n    {error}")
+    assert not refused, "\n".join(refused)
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ("```console\n$ workbench nope\n```", "no command called 'nope'"),
+        ("```\nworkbench tasks lst\n```", "No such command 'lst'"),
+        ("```bash\nworkbench train bbc-news --methd lora\n```", "No such option: --methd"),
+        ("```bash\nworkbench train bbc-news --method \\\n  lorra\n```", "no method called 'lorra'"),
+        ("`workbench train bbc-new --method lora`", "no task called 'bbc-new'"),
+        ("`workbench train bbc-news --method lora --set rnk=3`", "unknown key 'rnk'"),
+        ("`workbench train bbc-news --method lora --set budget.epoch=3`", "unknown key 'budget.epoch'"),
+        ("`workbench run\nquickstrat`", "no recipe called 'quickstrat'"),
+        ("`workbench run quickstart --set budgt.epochs=3`", "unknown key 'budgt'"),
+        ("`workbench compare bbc-news --methods lora,lorra`", "'lorra'"),
+        ("`workbench fuse 20news-7 --from a,b --method lora`", "'lora'"),
+        ("`workbench predict router:prototyp text`", "no router called 'prototyp'"),
+        ("`python -m experiments.benchmarks.rnking x`", "No module named"),
+        ("`python -m experiments.benchmarks.ranking fuse-new-task --outt F`", "No such option: --outt"),
+    ],
+)
+def test_a_command_that_would_fail_is_found(block: str, complaint: str) -> None:
+    (command,) = commands(block)
+    with pytest.raises(Exception, match=re.escape(complaint)):
+        check(command)
+
+
+def test_recipes_in_the_documents_parse() -> None:
+    blocks = [
+        block for page in PAGES for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    ]
+    recipes = [yaml.safe_load(block) for block in blocks if re.search(r"^name:.*^strategies:", block, re.M | re.S)]
+    assert recipes
+    for data in recipes:
+        recipe = Document(data, data["name"]).parse(Recipe)
+        for entry in recipe.strategies.values():
+            assert entry["strategy"] in STRATEGIES.names()
+            own = set(entry) - {"strategy", "method"}
+            assert own <= {
+                *STRATEGIES.get(entry["strategy"]).settings.model_fields,
+                *METHODS.get(entry["method"]).settings.model_fields,
+            }
+        assert recipe.reference in recipe.strategies
+
+
+def test_every_file_linked_in_the_documents_exists() -> None:
+    for document in PAGES:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text(encoding="utf-8")):
+            made = document.parent != ROOT and link.startswith(MADE_BY_THE_SITE)
+            assert made or (document.parent / link).exists(), f"{document.name} links {link}"

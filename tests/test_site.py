@@ -1,0 +1,55 @@
+"""The documentation builds without a warning, says all that the registries know, and fetches nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import COMMANDS
+from experiments.recipe import RECIPES
+from experiments.strategies import STRATEGIES
+from fusion.methods import COMPOSITIONS
+from tasks import registry
+from workbench.methods import METHODS
+from workbench.probes import PROBES
+
+ROOT = Path(__file__).parents[1]
+FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?(?:https?:)?//[^\"'>\s]+|@import|fonts\.g")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as ``make docs`` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_reference_names_every_entry(site: Path) -> None:
+    pages = {
+        "methods": METHODS.names(),
+        "strategies": STRATEGIES.names(),
+        "probes": PROBES.names(),
+        "compositions": COMPOSITIONS.names(),
+        "recipes": RECIPES.names(),
+        "tasks": registry.names(),
+        "command-line": [f"workbench {name}" for name in COMMANDS.names()],
+    }
+    for page, names in pages.items():
+        text = (site / "reference" / page / "index.html").read_text(encoding="utf-8")
+        assert not [name for name in names if f"<code>{name}</code>" not in text], page
+
+
+def test_nothing_is_fetched_from_elsewhere_and_no_machine_is_named(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not FETCHED.search(text.replace('<link rel="canonical"', "")), page
+        assert str(ROOT) not in text, page
