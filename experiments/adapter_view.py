@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from workbench.store import StoredAdapter
 
-EXPERIMENT = "adapters"  # holds the adapters that were made one by one, a run each
+EXPERIMENT = "adapters"
+ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."
 Point = tuple[str, float | None, int]
 
 

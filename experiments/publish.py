@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.adapter_view import EXPERIMENT, entry, run_record
+from experiments.adapter_view import ABOUT, EXPERIMENT, entry, run_record
 from experiments.system_metrics import points
 from workbench.assets import write_whole
 from workbench.errors import TrackingError
@@ -75,7 +75,7 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
     if not is_first():
         return
     try:
-        Tracker(tracking_uri(workspace.root)).sync(EXPERIMENT, _run(stored, workspace))
+        Tracker(tracking_uri(workspace.root)).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
     except TrackingError as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")

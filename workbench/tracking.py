@@ -179,7 +179,7 @@ class Tracker:
     def _database(self) -> Path | None:
         return Path(self.uri.removeprefix("sqlite:///")).absolute() if self.uri.startswith("sqlite:///") else None
 
-    def _sync(self, experiment: str, record: RunRecord, about: str) -> str:
+    def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
         place, root = self._experiment(experiment, about), hashlib.sha256(record.key.encode()).hexdigest()
         known = {run.data.tags.get(KEY_TAG): run for run in self._runs(place, root)}
         parent = self._write(place, record, known.get(record.key), {ROOT_TAG: root})
@@ -192,7 +192,7 @@ class Tracker:
         if time.monotonic() > self._deadline:
             raise TimeoutError("it is too slow: not everything was there in the time allowed")
 
-    def _experiment(self, name: str, about: str) -> str:
+    def _experiment(self, name: str, about: str = "") -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             folder = (self._database.parent / "mlartifacts").as_uri() if self._database else None
