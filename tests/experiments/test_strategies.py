@@ -24,7 +24,7 @@ ENTRIES = {
     "l2-to-start": "{strategy: l2-to-start, method: lora, learning_rate: 0.02}",
     "der-plus-plus": "{strategy: der-plus-plus, method: full, learning_rate: 0.003, memory: 16}",
     "o-lora": "{strategy: o-lora, method: lora, learning_rate: 0.02, rank: 2}",
-    "hypernetwork": "{strategy: hypernetwork, method: hypernetwork, learning_rate: 0.01, strength: [0.0, 1.0]}",
+    "hypernetwork": "{strategy: hypernetwork, method: hypernetwork, learning_rate: 0.005, strength: [0.0, 1.0]}",
     "joint": "{strategy: joint, method: full, learning_rate: 0.003}",
 }
 
