@@ -158,6 +158,9 @@ def progress(
     title: str, updates: int | None = None, fits: int | None = None
 ) -> LiveProgress | PlainProgress | NoProgress:
     """Return the display that suits stderr, of a run that has so many optimiser steps and fits ahead of it."""
+    from datasets import disable_progress_bars
+
+    disable_progress_bars()  # that of the data sets would be drawn across it
     if not is_first():
         return NoProgress()
     course = Course(fits, updates)
