@@ -65,7 +65,11 @@ def check(command: str, own_tasks: frozenset[str] = frozenset()) -> None:
     if program == "python":
         parsed(_benchmark(arguments[1]), "python -m", arguments[2:])
         return
-    name, given = parsed(application(), "workbench", arguments)
+    bench = application()
+    for parameter in bench.params:
+        if "completion" in str(parameter.name):
+            parameter.callback = None  # it would write into the shell's own files
+    name, given = parsed(bench, "workbench", arguments)
     _require_names(name, given, own_tasks)
     if given.get("assignments") and name in SETTINGS:
         SETTINGS[name](given)
