@@ -7,6 +7,7 @@ MiniLM and the data of the catalog's tasks come from the package registry, once.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,8 +26,9 @@ def executed(path: Path) -> NotebookNode:
         CellExecutionError: a cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
+    commands = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     with TemporaryDirectory() as folder:
-        NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}}).execute()
+        NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}}).execute(env=commands)
     for cell in notebook.cells:
         cell.metadata = NotebookNode()
         if cell.cell_type == "code":  # on stderr are progress bars

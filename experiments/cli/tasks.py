@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,7 +89,7 @@ def new(
     """Write a task file for your own data: classification, multilabel, regression, tags of words, or free answers.
 
     Kind and columns are guessed from the data. In a terminal, what is not certain is asked; with any of the options
-    that describe the task, with --yes, or without a terminal, nothing is.
+    that describe the task, with --yes, in a notebook, or without a terminal, nothing is.
     """
     from experiments.terminal import drafting
     from tasks.draft import draft, found_at, require_new, write
@@ -100,7 +99,7 @@ def new(
     require_new(name, folder, force=force)
     given = Given(kind, text, pair, tuple(label or ()), answer, separator)
     data = found_at(origin, folder)
-    talking = given == Given() and description is None and not yes and sys.stdin.isatty() and sys.stdout.isatty()
+    talking = given == Given() and description is None and not yes and drafting.somebody_there()
     if talking:
         given, description = drafting.converse(name, data)
     made = draft(name, data, given, description)

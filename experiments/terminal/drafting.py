@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,11 @@ QUESTIONS = {
 }
 WIDTH = 60
 MOST_SHOWN = 20
+
+
+def somebody_there() -> bool:
+    """Say whether questions can be answered: in a terminal, which a notebook's ``!`` only looks like."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and "JPY_PARENT_PID" not in os.environ
 
 
 def converse(name: str, data: RawData) -> tuple[Given, str]:

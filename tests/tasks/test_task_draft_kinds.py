@@ -168,6 +168,7 @@ def test_a_folder_laid_out_like_a_hub_repository(folder: Path) -> None:
 def workbench(monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]):
     """Run ``workbench tasks new mine …`` as in a terminal whose person types ``typed``; return exit code and output."""
     monkeypatch.chdir(folder)
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
 
     def call(*arguments: str, typed: list[str] | None = None) -> tuple[int, str]:
         from experiments.cli import main
@@ -222,6 +223,12 @@ def test_flags_ask_nothing_even_in_a_terminal(workbench) -> None:
     pd.DataFrame({"text": TEXTS, "stars": [1, 2, 3, 4] * 10}).to_csv("rows.csv", index=False)
     assert workbench("--from", "rows.csv", "--kind", "regression", typed=[])[0] == 0
     assert workbench("--from", "rows.csv", "--yes", "--force", typed=[])[0] == 0
+
+
+def test_a_notebook_is_not_asked_though_it_looks_like_a_terminal(workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", "1")  # Jupyter sets it for every kernel
+    pd.DataFrame({"text": TEXTS, "label": ["a", "b"] * 20}).to_csv("rows.csv", index=False)
+    assert workbench("--from", "rows.csv", typed=[])[0] == 0
 
 
 def test_data_that_are_not_ready_are_said_at_once(workbench, folder: Path) -> None:
