@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import DataError, InputError
 
@@ -97,7 +97,15 @@ def _orange_tab(path: Path) -> pd.DataFrame:
 def _jsonl(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    rows = []
+    return pd.DataFrame([*json_rows(path)])
+
+
+def json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the object on each line of a JSONL file, blank lines left out.
+
+    Raises:
+        DataError: a line is not a JSON object.
+    """
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -108,8 +116,7 @@ def _jsonl(path: Path) -> pd.DataFrame:
                 raise DataError(f"not JSON: {error.msg}", where=f"{path}, line {number}") from None
             if not isinstance(row, dict):
                 raise DataError("expected one JSON object on each line", where=f"{path}, line {number}")
-            rows.append(row)
-    return pd.DataFrame(rows)
+            yield row
 
 
 def _parquet(path: Path) -> pd.DataFrame:

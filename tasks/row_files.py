@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.formats import json_rows
 from tasks.several import is_list
 from workbench.errors import DataError, InputError
 
@@ -101,7 +102,7 @@ class FileRows(Rows):
     def __iter__(self) -> Iterator[Row]:
         """Yield one row after another; raises DataError as the constructor does."""
         suffix = self.path.suffix.lower()
-        read = _parquet if suffix == ".parquet" else _lines if suffix in LINES else _delimited
+        read = _parquet if suffix == ".parquet" else json_rows if suffix in LINES else _delimited
         try:
             yield from read(self.path)
         except (ValueError, OSError, csv.Error) as error:  # those of pyarrow and the decoder are one of the two
@@ -130,20 +131,6 @@ def _delimited(path: Path) -> Iterator[Row]:
                 raise DataError(what, where=f"{path}, line {reader.line_num}", hint="Put quotes around such fields.")
             if fields:
                 yield dict(zip(names, fields, strict=True))
-
-
-def _lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"not JSON: {error.msg}", where=f"{path}, line {number}") from None
-            if not isinstance(row, dict):
-                raise DataError("expected one JSON object on each line", where=f"{path}, line {number}")
-            yield row
 
 
 def _parquet(path: Path) -> Iterator[Row]:

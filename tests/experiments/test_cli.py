@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,32 +16,9 @@ from huggingface_hub import ModelCard
 from safetensors import SafetensorError
 
 from experiments import diagnosis
-from experiments.cli import COMMANDS, main
+from experiments.cli import COMMANDS
+from tests.conftest import Call
 from tests.streams import write_recipe
-
-Result = tuple[int, str, str]
-Call = Callable[..., Result]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    """Run ``workbench …`` in an empty folder; return exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def call(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

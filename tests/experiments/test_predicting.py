@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,11 +15,10 @@ from experiments.predicting import Predictions
 from experiments.terminal import asking
 from experiments.workspace import StoredEvaluation
 from tasks.row_files import FileRows
-from tests.conftest import FILLERS, FRUITS, SUBJECTS
+from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 from workbench.errors import DataError, InputError
 
 BUDGET = {"epochs": 12, "batch_size": 8, "max_length": 16, "precision": "fp32"}
-Call = Callable[..., tuple[int, str, str]]
 ROWS = [("the cat often", "a, b", 1), ("a plum very", "", 2), ("", "c", 3), ("the dog this", "d", 4), ("a fig", "e", 5)]
 KINDS = {
     "classification": "columns: {text: text, label: label}",
@@ -62,28 +59,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
 
 
 @pytest.fixture
-def predict(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def predict(home: Path, call: Call) -> Call:
     """Run ``workbench predict …`` beside ``rows.csv``, ``.tsv``, ``.jsonl`` and ``.parquet`` with the same rows."""
-    monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(ROWS, columns=["body", "note", "n"])
     frame.to_csv("rows.csv", index=False)
     frame.to_csv("rows.tsv", index=False, sep="\t")
     frame.to_json("rows.jsonl", orient="records", lines=True)
     frame.to_parquet("rows.parquet")
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        from experiments.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["workbench", "predict", *arguments, "--workspace", str(home / "ws")])
-        try:
-            main()
-            code = 0
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return lambda *arguments: call("predict", *arguments, "--workspace", str(home / "ws"))
 
 
 def read(path: Path) -> list[dict]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from datasets import Dataset
 
 from experiments.benchmarks import routing as program
-from experiments.cli import main
 from experiments.plan import make_plan
 from experiments.report.routing import markdown, run_record
 from experiments.routing import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
@@ -23,7 +20,7 @@ from experiments.task_free import known_state
 from experiments.workspace import Workspace
 from fusion.route import RoutingState
 from fusion.routing import ROUTERS
-from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -35,7 +32,6 @@ from workbench.sampling import draw
 from workbench.settings import Budget, read
 from workbench.store import StoredAdapter
 
-Call = Callable[..., tuple[int, str, str]]
 TASKS = (make_task("animals", SUBJECTS[:4], SUBJECTS[4:]), make_task("fruits", FRUITS[:4], FRUITS[4:]))
 BUDGET = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32", train_examples=32, eval_examples=12)
 
@@ -190,26 +186,6 @@ def test_differences_are_paired_over_the_seeds_that_both_have() -> None:
     found = program.summarise(points)["arrow"]
     assert found["minus"]["joint-lora"]["mean"] == pytest.approx((1 + 0 + 0) / 3)
     assert found["accuracy"]["values"] == [0.5, 0.5, 0.5]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    monkeypatch.chdir(tmp_path)
-    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def test_predict_asks_the_adapter_that_a_router_chooses(call: Call, bert: Path, tmp_path: Path) -> None:
