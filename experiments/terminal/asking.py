@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from experiments.predicting import Ask
 
-BATCH = 512  # rows that are asked about, and then written, at once
+BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
 TEXT, PAIR = "text", "text_pair"  # columns of texts that come from no table
 
 TextOf = Callable[[Row], Any]
