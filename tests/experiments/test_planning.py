@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments.planning import workload
-from tests.experiments.test_cli import Call, call, recipe  # noqa: F401 # fixtures
+from tests.conftest import Call
+from tests.experiments.test_cli import recipe  # noqa: F401 # fixture
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 
 LLAMA_65B = {
@@ -29,7 +30,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_plan_answers_for_a_model_that_does_not_fit_here(call: Call, config: Path) -> None:  # noqa: F811
+def test_plan_answers_for_a_model_that_does_not_fit_here(call: Call, config: Path) -> None:
     options = ["--method", "lora", "--batch-size", "1", "--precision", "bf16", "--set", "rank=64", "--json"]
     code, out, _ = call("plan", "--model-config", str(config), "--quantization", "nf4", *options)
     found = json.loads(out)
@@ -78,7 +79,7 @@ def test_a_dry_run_predicts_the_memory_of_each_step(call: Call, recipe: Path) ->
 
 
 def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
-    call: Call,  # noqa: F811
+    call: Call,
     recipe: Path,  # noqa: F811
     bert: Path,
     tmp_path: Path,
@@ -111,7 +112,7 @@ def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call,
     assert "full trains the backbone's own weights, which nf4 keeps packed" in err
 
 
-def test_doctor_tells_which_bits_and_optimisers_work(call: Call) -> None:  # noqa: F811
+def test_doctor_tells_which_bits_and_optimisers_work(call: Call) -> None:
     _, out, _ = call("doctor", "--json")
     findings = {one["name"]: one for one in json.loads(out)}
     for name in ("nf4 backbones", "int8 backbones", "8-bit AdamW"):

@@ -12,7 +12,8 @@ from rich.console import Console
 import experiments.terminal.progress as shown
 from experiments.terminal.progress import Course, LiveProgress, PlainProgress
 from experiments.workspace import Workspace
-from tests.experiments.test_cli import Call, call, recipe  # noqa: F401 # fixtures
+from tests.conftest import Call
+from tests.experiments.test_cli import recipe  # noqa: F401 # fixture
 
 
 @pytest.fixture

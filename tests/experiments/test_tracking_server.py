@@ -16,7 +16,7 @@ from experiments.publish import Publisher
 from experiments.run import run
 from experiments.views import report_on, view
 from experiments.workspace import Workspace
-from tests.experiments.test_cli import Call, call  # noqa: F401 # fixture
+from tests.conftest import Call
 from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
 from workbench.contracts import Silent
@@ -81,7 +81,7 @@ def test_what_a_dead_server_missed_is_logged_later_and_once(
     server: Server,
     bert: Path,
     tmp_path: Path,
-    call: Call,  # noqa: F811
+    call: Call,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recipe = str(write_recipe(tmp_path, bert))
