@@ -24,20 +24,28 @@ class Course:
     Attributes:
         fits: how many lie ahead when it begins; None where that cannot be told.
         updates: the same in optimiser steps.
-        begun: labels of the fits so far; one that tries several settings has one label for all of them.
-        done: optimiser steps so far.
+        reached: label of each fit so far → its optimiser steps; one that tries several settings has one label for
+            all of them, and its steps count once, as they were planned.
     """
 
     fits: int | None
     updates: int | None
-    begun: dict[str, None] = field(default_factory=dict)
-    done: int = 0
+    reached: dict[str, int] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+
+    def reach(self, label: str, step: int = 0) -> None:
+        """Take down that a fit has come to ``step``."""
+        self.reached[label] = max(self.reached.get(label, 0), step)
+
+    @property
+    def done(self) -> int:
+        """Optimiser steps so far, each fit's once."""
+        return sum(self.reached.values())
 
     @property
     def place(self) -> str:
         """Which fit of how many: ``3/24``; nothing where that is not known."""
-        return f"{len(self.begun)}/{self.fits}" if self.fits else ""
+        return f"{len(self.reached)}/{self.fits}" if self.fits else ""
 
     @property
     def left(self) -> str:
@@ -86,21 +94,17 @@ class LiveProgress:
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Show one fit."""
-        self.course.begun[label] = None
+        self.course.reach(label)
         self.progress.update(self.whole, description=f"{self.title} {self.course.place}".strip())
         bar = self.progress.add_task(label, total=steps, note="")
         try:
-            yield self._advance(bar)
+            yield self._advance(label, bar)
         finally:
             self.progress.remove_task(bar)
 
-    def _advance(self, bar: TaskID) -> Callable[[int, float, float], None]:
-        reached = 0
-
+    def _advance(self, label: str, bar: TaskID) -> Callable[[int, float, float], None]:
         def advance(step: int, epoch: float, loss: float) -> None:
-            nonlocal reached
-            self.course.done += step - reached
-            reached = step
+            self.course.reach(label, step)
             self.progress.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
             self.progress.update(self.whole, completed=self.course.done, note=self.course.left)
 
@@ -128,14 +132,14 @@ class PlainProgress:
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Say how the fit began, and how it ended."""
-        reached, last = 0, 0.0
+        last = 0.0
 
         def advance(step: int, epoch: float, loss: float) -> None:
-            nonlocal reached, last
-            self.course.done += step - reached
-            reached, last = step, loss
+            nonlocal last
+            self.course.reach(label, step)
+            last = loss
 
-        self.course.begun[label] = None
+        self.course.reach(label)
         place = f"{self.course.place} " if self.course.place else ""
         self.say(f"{place}{label}: {steps} steps")
         yield advance
