@@ -237,7 +237,7 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
 ) -> None:
     entry = STRATEGIES.get(strategy)
     method = strategy if strategy in METHODS.names() else "lora"  # one that goes with its own method alone
-    adaptation, budget = adaptation_for(method, backbone, RATES[method]), budget.model_copy(update={"epochs": 10})
+    adaptation, budget = adaptation_for(method, backbone, RATES[method]), budget.model_copy(update={"epochs": 20})
     mild = {"strength": 0.01} if "strength" in entry.settings.model_fields else {}  # 32 features leave little room
     context = context_for(adaptation, budget, (task, other_task), tmp_path, entry.settings(**mild))
     *_, state = walk(entry, context, tmp_path)

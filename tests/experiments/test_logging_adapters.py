@@ -132,7 +132,8 @@ def served(uri: str, model: str) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
+    commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow looks for uvicorn there
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PATH": commands}
     server = subprocess.Popen(
         command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -143,7 +144,8 @@ def served(uri: str, model: str) -> Iterator[str]:
         started = psutil.Process(server.pid).children(recursive=True)
         yield address
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=30)
         _, alive = psutil.wait_procs(started, timeout=10)
         for each in alive:

@@ -36,16 +36,19 @@ class Adapters:
         Where weights are shared between layers it cannot: a prefix stands in its model once for each layer, which
         safetensors refuses; and of a body without a head it forgets ``shared_parameters``, since it looks for a dot
         before that name. So each tensor is written once, and those under the name they have in a model with a head.
+        What is written is a copy in the order of rows: the package's own ``pre_save_adapters`` changes the order that
+        LoReFT's rotations have in memory, and on some processors with it the last bit of every answer.
         """
         from adapters.loading import AdapterLoader
 
         loader = AdapterLoader(body, use_safetensors=True)
         folder.mkdir(exist_ok=True)
-        body.apply_to_adapter_layers(lambda _, layer: layer.pre_save_adapters())
         names, config = loader.save_to_state_dict(NAME)
         shared = f"shared_parameters.{NAME}."
         once = dict(chain(body.named_parameters(), body.named_buffers()))
-        kept = {name: each.detach() for name, each in once.items() if name in names or name.startswith(shared)}
+        kept = {
+            name: each.detach().contiguous() for name, each in once.items() if name in names or name.startswith(shared)
+        }
         if any(name.startswith(shared) for name in kept):
             kept = {f"{body.base_model_prefix}.{name}": each for name, each in kept.items()}
         loader.weights_helper.save_weights_config(str(folder), config)
