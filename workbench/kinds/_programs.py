@@ -8,7 +8,8 @@ from transformers import AutoModel, AutoTokenizer{{ ', BitsAndBytesConfig' if pa
 body = AutoModel.from_pretrained(backbone, dtype=torch.float32{{ packed }})
 {{ opening }}
 body.eval()
-head = load_file(f"{folder}/head.safetensors")
+stored = load_file(f"{folder}/head.safetensors")
+head = {name: each.clone() for name, each in stored.items()}  # where it lies in memory may decide the last bit
 tokenizer = AutoTokenizer.from_pretrained(backbone)
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 """
