@@ -51,6 +51,21 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     return call
 
 
+@pytest.fixture
+def recipe(bert: Path, tmp_path: Path) -> Path:
+    """A recipe over tiny tasks, with one seed, in the folder that commands run in."""
+    from tests.streams import write_recipe
+
+    path = write_recipe(tmp_path, bert)
+    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
+    return path
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return this process's environment, in which programs find the commands that lie beside its Python."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **more}
+
+
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of 2 layers × 32 with its tokenizer, as a folder."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import environment
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,10 +44,9 @@ def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
     (block,) = (one for one in blocks("bash") if "tasks new" in one)
     commands = [line for line in block.splitlines() if line.startswith("workbench")]
     assert len(commands) == 3
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     printed = []
     for command in commands:
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment(), check=False)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert "arning" not in done.stderr
         printed.append(done.stdout)

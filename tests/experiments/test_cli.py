@@ -18,14 +18,6 @@ from safetensors import SafetensorError
 from experiments import diagnosis
 from experiments.cli import COMMANDS
 from tests.conftest import Call
-from tests.streams import write_recipe
-
-
-@pytest.fixture
-def recipe(bert: Path, tmp_path: Path) -> Path:
-    path = write_recipe(tmp_path, bert)
-    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
-    return path
 
 
 def files(folder: Path) -> set[str]:

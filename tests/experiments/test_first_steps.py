@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import FILLERS, FRUITS, SUBJECTS
+from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
 
 MOST_COMMANDS = 8
 BUDGET = "budget={train_examples: 24, eval_examples: 20, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}"
@@ -18,11 +17,8 @@ Run = Callable[[str], str]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command line in a folder with ``tickets.csv`` and nothing else; return what it prints."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "300")
     lines = [
         f'"{filler} {noun}",{team}' for filler in FILLERS for noun, team in ((SUBJECTS[0], "pets"), (FRUITS[0], "food"))
@@ -33,14 +29,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     (tmp_path / "tickets.csv").write_text("\n".join(["message,team", *lines]) + "\n")
 
     def run(command: str) -> str:
-        from experiments.cli import main
-
-        monkeypatch.setattr(sys, "argv", shlex.split(command))
-        try:
-            main()
-        except SystemExit as leaving:
-            assert not leaving.code, capsys.readouterr().err
-        return capsys.readouterr().out
+        code, out, err = call(*shlex.split(command)[1:])
+        assert not code, err
+        return out
 
     return run
 

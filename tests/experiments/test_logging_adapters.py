@@ -22,6 +22,7 @@ import pytest
 from experiments.adapter_view import EXPERIMENT
 from experiments.api import Workbench
 from experiments.system_metrics import INTERVAL, SWITCH, points, sampled
+from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
 from workbench.tracking import Tracker, tracking_uri
@@ -132,10 +133,12 @@ def served(uri: str, model: str) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow looks for uvicorn there
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PATH": commands}
     server = subprocess.Popen(
-        command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        env=environment(MLFLOW_TRACKING_URI=uri),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     started: list[psutil.Process] = []
     try:

@@ -9,7 +9,6 @@ import pytest
 
 from experiments.planning import workload
 from tests.conftest import Call
-from tests.experiments.test_cli import recipe  # noqa: F401 # fixture
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 
 LLAMA_65B = {
@@ -72,7 +71,7 @@ def test_a_config_is_read_with_the_care_that_a_backbone_gets(tmp_path: Path) -> 
         workload("nowhere", "lora", [])
 
 
-def test_a_dry_run_predicts_the_memory_of_each_step(call: Call, recipe: Path) -> None:  # noqa: F811
+def test_a_dry_run_predicts_the_memory_of_each_step(call: Call, recipe: Path) -> None:
     code, out, _ = call("run", str(recipe), "--dry-run", "--json")
     assert code == 0
     assert all(step["predicted_memory_mb"] > 0 for step in json.loads(out)["steps"])
@@ -80,7 +79,7 @@ def test_a_dry_run_predicts_the_memory_of_each_step(call: Call, recipe: Path) ->
 
 def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
     call: Call,
-    recipe: Path,  # noqa: F811
+    recipe: Path,
     bert: Path,
     tmp_path: Path,
 ) -> None:
@@ -106,7 +105,7 @@ def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
     assert "a dry run trains nothing to recommend from" in err
 
 
-def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call, recipe: Path) -> None:  # noqa: F811
+def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call, recipe: Path) -> None:
     code, _, err = call("run", str(recipe), "--dry-run", "--set", "budget.quantization=nf4")
     assert code == 2
     assert "full trains the backbone's own weights, which nf4 keeps packed" in err

@@ -13,7 +13,6 @@ import experiments.terminal.progress as shown
 from experiments.terminal.progress import Course, LiveProgress, PlainProgress
 from experiments.workspace import Workspace
 from tests.conftest import Call
-from tests.experiments.test_cli import recipe  # noqa: F401 # fixture
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.Strin
         assert part in screen.getvalue(), part
 
 
-def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path: Path) -> None:
     small = ["run", str(recipe), "--set", "tasks=[animals]"]
     code, out, _ = call(*small, "--dry-run", "--json")
     assert (code, json.loads(out)["expected_seconds"]) == (0, None)

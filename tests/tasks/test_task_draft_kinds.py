@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from tasks import registry
 from tasks.draft import draft, found_at, write
 from tasks.guess import Given, consider, guess_columns
+from tests.conftest import Call
 from workbench.contracts import Task
 from workbench.errors import InputError
 from workbench.kinds import KINDS
@@ -165,28 +166,21 @@ def test_a_folder_laid_out_like_a_hub_repository(folder: Path) -> None:
 
 
 @pytest.fixture
-def workbench(monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]):
+def workbench(call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path):
     """Run ``workbench tasks new mine …`` as in a terminal whose person types ``typed``; return exit code and output."""
     monkeypatch.chdir(folder)
     monkeypatch.delenv("JPY_PARENT_PID", raising=False)
 
-    def call(*arguments: str, typed: list[str] | None = None) -> tuple[int, str]:
-        from experiments.cli import main
-
+    def new(*arguments: str, typed: list[str] | None = None) -> tuple[int, str]:
         answers = iter(typed or [])
         monkeypatch.setattr("builtins.input", lambda prompt="": next(answers))
         for stream in (sys.stdin, sys.stdout):
             monkeypatch.setattr(stream, "isatty", lambda: typed is not None, raising=False)
-        monkeypatch.setattr(sys, "argv", ["workbench", "tasks", "new", "mine", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
+        code, out, _ = call("tasks", "new", "mine", *arguments)
         assert not list(answers), "every answer was asked for"
-        return code, re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+        return code, re.sub(r"\x1b\[[0-9;]*m", "", out)
 
-    return call
+    return new
 
 
 def test_a_conversation(workbench, folder: Path) -> None:
