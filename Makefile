@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: quickstart test lint docs bench help
 
 help:
-	@echo "make quickstart   install, then run the recipe 'quickstart' (about 8 minutes on two cores)"
+	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 13 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
