@@ -25,16 +25,32 @@ def emit(document: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table on stdout; numbers stand to the right, ``None`` is a dash, the first column is never broken."""
+    """Print a table on stdout: numbers to the right, ``None`` as a dash; where there is room no word is broken."""
     rows = [list(row) for row in rows]
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for index, column in enumerate(columns):
+    heads = [Text(column.replace("_", " ")) for column in columns]
+    body = [[Text("–" if cell is None else str(cell)) for cell in row] for row in rows]  # brackets are a person's own
+    for index, width in enumerate(_widths([heads, *body])):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
         justify: Literal["right", "left"] = "right" if numeric else "left"
-        grid.add_column(Text(column), justify=justify, overflow="fold", no_wrap=index == 0)
-    for row in rows:
-        grid.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))  # brackets are a person's own
+        grid.add_column(heads[index], justify=justify, overflow="fold", no_wrap=index == 0, width=width)
+    for cells in body:
+        grid.add_row(*cells)
     stdout.print(grid)
+
+
+def _widths(lines: Sequence[Sequence[Text]]) -> list[int | None]:
+    """Return each column's width: its longest word and its share of what is left; rich alone would break the words.
+
+    None, rich's own choice, where every line fits, or where not even the words do.
+    """
+    sizes = [[cell.__rich_measure__(stdout, stdout.options) for cell in column] for column in zip(*lines, strict=True)]
+    least = [max(size.minimum for size in column) for column in sizes]
+    wished = [max(size.maximum for size in column) - low for column, low in zip(sizes, least, strict=True)]
+    spare = stdout.width - sum(least) - 2 * (len(least) - 1)
+    if spare < 0 or spare >= sum(wished):
+        return [None] * len(least)
+    return [low + spare * more // sum(wished) for low, more in zip(least, wished, strict=True)]
 
 
 def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:

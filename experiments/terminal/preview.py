@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from experiments.plan import Plan
 
 
+HEADS = {  # narrower than the names in the JSON document, and explained below the table
+    "optimiser_steps": "steps",
+    "expected_seconds": "seconds",
+    "trainable_parameters": "parameters",
+    "predicted_memory_mb": "memory MB",
+}
 MEMORY = "Memory: of a plain training step at full length, model included; see docs/cost.md."
 
 
@@ -113,7 +119,7 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
     waiting_fits, left = (sum(row[name] for row in rows) for name in ("to_train", "optimiser_steps"))
     fits = sum(row["fits"] for row in rows)
     stdout.print(f"\n{waiting_fits} of {fits} fits to train, {left:,} optimiser steps. Nothing was trained.")
-    stdout.print("Trainable parameters: of the body, heads not counted.")
+    stdout.print("Parameters: those of the body that are trained, heads not counted.")
     stdout.print(MEMORY)
     _say_time(left_seconds, [row["label"] for row in rows if row["expected_seconds"] is None])
 
@@ -131,10 +137,12 @@ def _say_time(seconds: float | None, unknown: list[str]) -> None:
 
 
 def _lines(rows: list[dict[str, Any]]) -> None:
-    table([*rows[0]], [[_said(value) for value in one.values()] for one in rows])
+    """Print rows without the columns that tell nothing: all unknown, or each method named by its own row."""
+    told = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    if "label" in told and all(row["label"] == row["method"] for row in rows):
+        told.remove("method")
+    table([HEADS.get(name, name) for name in told], [[_said(row[name]) for name in told] for row in rows])
 
 
 def _said(value: Any) -> Any:
-    if value is None:
-        return "–"
     return ("no", "yes")[value] if isinstance(value, bool) else value
