@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from experiments.comparing.plan import ComparisonPlan, plan_comparison
@@ -13,12 +14,13 @@ from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
+from experiments.helpers import helped
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
 from experiments.recipe import find_recipe
 from experiments.report.notebook import table
-from experiments.run import pending, run
+from experiments.run import help_along, pending, run
 from experiments.system_metrics import sampled
 from experiments.task_free import answers, candidates, known_state, training_task
 from experiments.testing import known, majority, tested
@@ -37,7 +39,7 @@ from workbench.settings import Budget, Document
 from workbench.store import new_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from experiments.comparing.report import ComparisonReport
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from experiments.report.document import Report
     from experiments.task_free import RoutedPrediction
     from experiments.views import AnyRecord, AnyReport
+    from experiments.workspace import Workspace
     from workbench.contracts import Listener, Task
     from workbench.registration import Registered
     from workbench.store import StoredAdapter
@@ -297,14 +300,19 @@ class Workbench:
         return None
 
     @overload
-    def run(self, plan: Plan, command: str = "") -> Report: ...
+    def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report: ...
     @overload
-    def run(self, plan: FusionPlan, command: str = "") -> FusionReport: ...
+    def run(self, plan: FusionPlan, command: str = "", jobs: int = 1) -> FusionReport: ...
     @overload
-    def run(self, plan: ComparisonPlan, command: str = "") -> ComparisonReport: ...
+    def run(self, plan: ComparisonPlan, command: str = "", jobs: int = 1) -> ComparisonReport: ...
 
-    def run(self, plan: AnyPlan, command: str = "") -> AnyReport:
+    def run(self, plan: AnyPlan, command: str = "", jobs: int = 1) -> AnyReport:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
+
+        Args:
+            plan: of an experiment of any kind.
+            command: what to keep as the command that was given.
+            jobs: how many processes work on it side by side, each with its share of the processor's cores.
 
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
@@ -314,7 +322,8 @@ class Workbench:
         def hear(record: AnyRecord) -> None:
             publisher.update(view(report_on(record, self.workspace)))
 
-        with sampled(self.workspace.system(plan.name)):
+        helping = helped(partial(_help, plan, self._tasks_of(plan)), self.workspace, self.listener, jobs)
+        with sampled(self.workspace.system(plan.name)), helping:
             record = self._done(plan, command, hear)
         report = report_on(record, self.workspace)
         publisher.finish(view(report))
@@ -336,9 +345,14 @@ class Workbench:
         return run(plan, self.workspace, self.listener, command, hear)
 
     def _fusion(self, plan: FusionPlan, hear: Callable[[AnyRecord], None] = lambda record: None) -> FusionRun:
+        return FusionRun(plan, self.workspace, self.listener, self._tasks_of(plan), hear)
+
+    def _tasks_of(self, plan: AnyPlan) -> Mapping[str, Task]:
+        """Return the own tasks of what is composed, by name; none where nothing is."""
+        if not isinstance(plan, FusionPlan):
+            return {}
         lessons = {lesson.task.name: lesson.task for each in plan.lessons.values() for lesson in each}
-        tasks = own_tasks(plan.stored, self.task_folders) if plan.stored else lessons
-        return FusionRun(plan, self.workspace, self.listener, tasks, hear)
+        return own_tasks(plan.stored, self.task_folders) if plan.stored else lessons
 
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
         card = trained_method(method)
@@ -351,6 +365,16 @@ class Workbench:
         opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
+
+
+def _help(plan: AnyPlan, tasks: Mapping[str, Task], workspace: Workspace, listener: Listener) -> None:
+    """Do what no other process is at, for a process that runs the same plan."""
+    if isinstance(plan, ComparisonPlan):
+        ComparisonRun(plan, workspace, listener).help()
+    elif isinstance(plan, FusionPlan):
+        FusionRun(plan, workspace, listener, tasks).help()
+    else:
+        help_along(plan, workspace, listener)
 
 
 def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from experiments.bench import Bench, is_learned, outcome_file
@@ -9,9 +10,10 @@ from experiments.provenance import provenance
 from experiments.record import Record
 from experiments.testing import majority
 from workbench.sampling import draw
+from workbench.store import key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from experiments.plan import Plan, Step
     from experiments.workspace import Workspace
@@ -27,11 +29,40 @@ def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, afte
     with workspace.locked(name):
         steps = [_reference(plan, step) for step in plan.steps]
         workspace.save_record(_blank_record(plan, provenance(command)), steps)
-        for step in plan.steps:
-            if workspace.outcome(step.key, outcome_file(plan, step)) is None:
-                Bench(plan, step, workspace, listener).work()
-                after(workspace.record(name))
+        for stream in streams(plan):
+            with workspace.claimed(key_of(stream)):
+                for _ in _worked(stream, plan, workspace, listener):
+                    after(workspace.record(name))
         return workspace.record(name)
+
+
+def help_along(plan: Plan, workspace: Workspace, listener: Listener) -> None:
+    """Do the streams of ``plan`` that no other process is at, the last first, for a process that runs it."""
+    for stream in reversed(streams(plan)):
+        with workspace.claimed(key_of(stream), wait=False) as mine:
+            if mine:
+                deque(_worked(stream, plan, workspace, listener), maxlen=0)
+
+
+def streams(plan: Plan) -> list[list[Step]]:
+    """Return the steps that one contender takes with one seed, in all orders: nothing that another one needs."""
+    found: dict[tuple[int, str], list[Step]] = {}
+    for step in plan.steps:
+        found.setdefault((step.seed, step.contender.label), []).append(step)
+    return [*found.values()]
+
+
+def key_of(stream: Sequence[Step]) -> str:
+    """Return the key of the claim on a stream: whoever does these steps holds it."""
+    return key([step.key for step in stream])
+
+
+def _worked(stream: Sequence[Step], plan: Plan, workspace: Workspace, listener: Listener) -> Iterator[Step]:
+    """Yield each step after it was done, without those that had been done before."""
+    for step in stream:
+        if workspace.outcome(step.key, outcome_file(plan, step)) is None:
+            Bench(plan, step, workspace, listener).work()
+            yield step
 
 
 def pending(plan: Plan, workspace: Workspace) -> list[Step]:

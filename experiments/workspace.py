@@ -12,6 +12,7 @@
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
     routers/KEY/                    what a router knows of one adapter
+    claims/KEY                      an empty file that whoever does a piece of work holds meanwhile
     experiments/NAME/record.json    which steps make up the experiment, and all that is the same for them
     experiments/NAME/fusion.json    the same for a comparison of compositions, by its trials
     experiments/NAME/comparison.json  a comparison of methods, with all numbers of its report
@@ -46,7 +47,7 @@ from experiments.composing.record import FusionRecord, load
 from experiments.composing.result import Results
 from experiments.record import Contender, Record
 from experiments.strategies import ADAPTERS_FILE
-from workbench import assets
+from workbench import assets, processes
 from workbench.contracts import FitRecord, MeasuredCost, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.processes import is_first
@@ -110,14 +111,17 @@ class Workspace:
     def learned(self, lesson: Lesson, listener: Listener, label: str) -> StoredAdapter:
         """Return a lesson's adapter from the store, trained if it is not there yet; its checkpoints are cleared away.
 
+        A process that is training it already is waited for.
+
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
         from workbench.learning import learn  # torch and all: who reads a report does not need it
 
         scratch = self.scratch(lesson.key)
-        stored = learn(lesson, self.adapters, listener, label, scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
+        with self.claimed(lesson.key):
+            stored = learn(lesson, self.adapters, listener, label, scratch)
+            shutil.rmtree(scratch, ignore_errors=True)
         return stored
 
     def system(self, name: str) -> Path:
@@ -264,26 +268,44 @@ class Workspace:
         Raises:
             InputError: somebody else holds it, or the workspace cannot be written.
         """
-        path = self.experiment(name) / ".lock"
+        with self._opened(self.experiment(name) / ".lock") as lock:
+            if is_first() and not _held(lock, fcntl.LOCK_NB):
+                hint = "Wait for it, or use another --workspace."
+                raise InputError(f"{name!r} is being run in this workspace already", hint=hint)
+            yield
+
+    @contextmanager
+    def claimed(self, key: str, wait: bool = True) -> Iterator[bool]:
+        """Hold a piece of work, so that no other process does it at the same time; the claim dies with the process.
+
+        Yields whether it is held: True once nobody else does; with ``wait=False`` at once. Processes that share each
+        fit do everything in step and claim nothing.
+        """
+        if processes.count() > 1:
+            yield True
+            return
+        with self._opened(self.root / "claims" / key) as lock:
+            yield _held(lock, 0 if wait else fcntl.LOCK_NB)
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[int]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise InputError(f"cannot write to the workspace: {error}", where=str(self.root)) from None
         try:
-            if is_first():
-                _lock(descriptor, name)
-            yield
+            yield descriptor
         finally:
             os.close(descriptor)
 
 
-def _lock(descriptor: int, name: str) -> None:
+def _held(lock: int, how: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | how)
     except BlockingIOError:
-        hint = "Wait for it, or use another --workspace."
-        raise InputError(f"{name!r} is being run in this workspace already", hint=hint) from None
+        return False
+    return True
 
 
 def find_workspace(option: Path | None) -> Workspace:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.options import Assignments, Folders, Jobs, Workspace
 from experiments.terminal.output import Json, emit, farewell, stdout
 
 app = typer.Typer(add_completion=False)
@@ -39,6 +39,7 @@ def compare(
         int, typer.Option(min=0, help="Learning rates that each method tries, by validation, with another seed.")
     ] = 0,
     recommend: Annotated[bool, typer.Option("--recommend", help="Print only which to take, and why.")] = False,
+    jobs: Jobs = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")] = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
@@ -67,7 +68,7 @@ def compare(
         return
     with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
         bench.listener = listener
-        report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]))
+        report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]), jobs)
     if as_json:
         document = report.as_json()
         emit(document["recommendation"] if recommend else document)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.options import Assignments, Folders, Jobs, Workspace
 from experiments.terminal.output import Json, emit, farewell
 
 app = typer.Typer(add_completion=False)
@@ -28,6 +28,7 @@ def run(
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
+    jobs: Jobs = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +52,7 @@ def run(
         return
     with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
         bench.listener = listener
-        view = view_on(bench.run(plan, command))
+        view = view_on(bench.run(plan, command, jobs))
     if as_json:
         emit(view.document(False))
         return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,12 +46,37 @@ class ComparisonRun:
             record = self._begin(command)
             for label in self.plan.adaptations:
                 for task in self.plan.tasks:
-                    record, rate = self._tuned(record, label, task)
-                    for seed in self.plan.recipe.seeds:
-                        record = self._with_cell(record, label, task, self.plan.lesson(label, task, seed, rate))
+                    with self.workspace.claimed(self._key(label, task)):
+                        for known in self._learned(record, label, task):
+                            record = known
+                            self._save(record)
+            for label in self.plan.adaptations:  # when no helper is at work any more, which would slow it down
                 record = replace(record, costs={**record.costs, label: self._cost(label)})
-                self._save(record)
+            self._save(record)
         return record
+
+    def help(self) -> None:
+        """Do what no other process is at, the last method first, for a process that runs the same plan."""
+        blank = begin(self.plan)
+        for label in reversed([*self.plan.adaptations]):
+            for task in reversed(self.plan.tasks):
+                with self.workspace.claimed(self._key(label, task), wait=False) as mine:
+                    if mine:
+                        deque(self._learned(blank, label, task), maxlen=0)
+
+    def _learned(self, record: ComparisonRecord, label: str, task: Task) -> Iterator[ComparisonRecord]:
+        """Yield the record after each adapter that was not there, and at the end."""
+        record, rate = self._tuned(record, label, task)
+        for seed in self.plan.recipe.seeds:
+            lesson = self.plan.lesson(label, task, seed, rate)
+            known = lesson.adapter_id in self.workspace.adapters.ids()
+            record = replace(record, cells=(*record.cells, self._cell(label, lesson)))
+            if not known:
+                yield record
+        yield record
+
+    def _key(self, label: str, task: Task) -> str:
+        return key([self.plan.lesson(label, task, seed).key for seed in self.plan.recipe.seeds])
 
     def _begin(self, command: str) -> ComparisonRecord:
         """Return the record without results; a run that goes on keeps the circumstances under which it was begun."""
@@ -78,7 +104,8 @@ class ComparisonRun:
         began, rate = time.perf_counter(), lesson.adaptation.settings.learning_rate
         said = f"{lesson.task.name} · {label} · learning rate {rate:.2g}"
         try:
-            _, fit = teach(lesson, self.listener, said, self.workspace.scratch(lesson.key))
+            with self.workspace.claimed(lesson.key):
+                _, fit = teach(lesson, self.listener, said, self.workspace.scratch(lesson.key))
         except TrainingError as error:
             self.listener.say(f"{said}: {error.what}")
             made = Attempt(rate, None, None, time.perf_counter() - began)
@@ -87,13 +114,14 @@ class ComparisonRun:
             made = Attempt(rate, fit.validation, likelihood, fit.seconds)
         return self.workspace.attempts.save(lesson.key, made)
 
-    def _with_cell(self, record: ComparisonRecord, label: str, task: Task, lesson: Lesson) -> ComparisonRecord:
-        known = lesson.adapter_id in self.workspace.adapters.ids()
+    def _cell(self, label: str, lesson: Lesson) -> Cell:
+        """Return how one adapter does; it is trained and tested only if that has not been done."""
+        task = lesson.task
         said = f"{task.name} · {label} · seed {lesson.seed}"
         adapter = self.workspace.learned(lesson, self.listener, said)
         budget, fit = lesson.budget, adapter.manifest.fit
         found = tested(self.workspace, adapter, task, lesson.adaptation.backbone, budget)
-        cell = Cell(
+        return Cell(
             label=label,
             task=task.name,
             seed=lesson.seed,
@@ -108,10 +136,6 @@ class ComparisonRun:
             trainable_parameters=fit.trainable_parameters,
             stored_bytes=adapter.bytes,
         )
-        record = replace(record, cells=(*record.cells, cell))
-        if not known:
-            self._save(record)
-        return record
 
     def _cost(self, label: str) -> MeasuredCost:
         """Return what the method's step and answers take on the first task; measured once in a workspace."""

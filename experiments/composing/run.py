@@ -62,7 +62,8 @@ class FusionRun:
                 record = with_sources(record, self.plan, seed, families)
                 for trial in self.plan.trials(seed, families):
                     known = self.workspace.trials.get(trial.key) is not None
-                    self.result(trial)
+                    with self.workspace.claimed(trial.key):
+                        self.result(trial)
                     record = replace(record, cells=(*record.cells, _cell(trial)))
                     if is_first() and not known:
                         record.save(self.workspace.experiment(self.plan.name))
@@ -70,6 +71,14 @@ class FusionRun:
                     record.save(self.workspace.experiment(self.plan.name))
                 self.hear(record)
         return record
+
+    def help(self) -> None:
+        """Do the trials that no other process is at, the last first, for a process that runs the same plan."""
+        for seed in reversed(self.plan.seeds):
+            for trial in reversed([*self.plan.trials(seed, self.families(seed))]):
+                with self.workspace.claimed(trial.key, wait=False) as mine:
+                    if mine:
+                        self.result(trial)
 
     def families(self, seed: int) -> Families:
         """Return the sources of one seed by fine-tuning method; those that are missing are trained."""

@@ -18,6 +18,14 @@ Folders = Annotated[
     list[Path] | None,
     typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Processes side by side, each with its share of the cores and a model of its own.",
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be given several times."),

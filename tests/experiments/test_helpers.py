@@ -1,0 +1,179 @@
+"""Helpers do what the run would have done, to the same numbers; when one dies, or its run, nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.api import Workbench
+from experiments.comparing.run import ComparisonRun
+from experiments.composing.run import FusionRun
+from experiments.helpers import helped
+from experiments.plan import Plan, make_plan
+from experiments.run import help_along, key_of, pending, run, streams
+from experiments.workspace import Workspace
+from tests.conftest import environment
+from tests.experiments.test_comparing import RECIPE as METHODS
+from tests.experiments.test_composing import RECIPE as COMPOSITIONS
+from tests.experiments.test_run import ROOT, do, scores
+from tests.streams import write_recipe
+from workbench.contracts import Silent
+from workbench.errors import InputError
+from workbench.settings import read
+
+SMALL = ["budget.epochs=2", "seeds=[0]", "tasks=[animals, halves]"]
+PATIENCE = 120  # seconds
+
+
+class Ear(Silent):
+    """Keeps the labels of the fits that began and ended, and the steps they came to."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.steps: dict[str, int] = {}
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        self.begun.append(label)
+        yield lambda step, epoch, loss: self.steps.update({label: step})
+        self.ended.append(label)
+
+
+@pytest.fixture
+def plan(bert: Path, tmp_path: Path) -> Plan:
+    return make_plan(read(write_recipe(tmp_path, bert)).set(SMALL), [tmp_path / "tasks"])
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_helper_in_a_process_of_its_own_does_the_work_and_is_heard(plan: Plan, tmp_path: Path) -> None:
+    workspace, ear, threads = Workspace(tmp_path / "ws"), Ear(), torch.get_num_threads()
+    with helped(partial(help_along, plan), workspace, ear, jobs=2):
+        until(lambda: len(ear.ended) == len(plan.steps))
+        until(lambda: not multiprocessing.active_children())
+    labels = [step.label for stream in reversed(streams(plan)) for step in stream]
+    assert ear.begun == ear.ended == labels
+    assert set(ear.steps) == set(labels)
+    assert torch.get_num_threads() == threads
+    again = Ear()
+    record = run(plan, workspace, again, "test", lambda _: None)
+    assert again.begun == [], "nothing was left to do"
+    assert scores(record) == scores(do(plan, tmp_path / "alone"))
+
+
+def test_a_helper_takes_nothing_that_somebody_else_is_at(plan: Plan, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "ws")
+    first, *others = streams(plan)
+    with workspace.claimed(key_of(first)) as mine, workspace.claimed(key_of(first), wait=False) as anybody:
+        assert (mine, anybody) == (True, False)
+        help_along(plan, workspace, Silent())
+    assert [step.key for step in pending(plan, workspace)] == [step.key for step in first]
+    assert others
+
+
+def test_a_helper_that_is_killed_costs_nothing_but_its_help(plan: Plan, tmp_path: Path) -> None:
+    workspace, ear = Workspace(tmp_path / "ws"), Ear()
+    with helped(partial(help_along, plan), workspace, ear, jobs=2):
+        until(lambda: bool(ear.steps))
+        (helper,) = multiprocessing.active_children()
+        os.kill(helper.pid or 0, signal.SIGKILL)
+        record = run(plan, workspace, Silent(), "test", lambda _: None)
+    assert ear.begun == ear.ended, "what was shown of its fit is taken away"
+    assert scores(record) == scores(do(plan, tmp_path / "alone"))
+
+
+def test_helpers_end_with_the_process_that_they_help(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, pathlib, time
+from experiments.helpers import helped
+from experiments.workspace import Workspace
+from workbench.contracts import Silent
+
+def stay(workspace, listener):
+    listener.say("here")
+    time.sleep(600)
+
+class Ear(Silent):
+    def say(self, message):
+        print(message, *(child.pid for child in multiprocessing.active_children()), flush=True)
+
+if __name__ == "__main__":
+    with helped(stay, Workspace(pathlib.Path("ws").absolute()), Ear(), jobs=3):
+        time.sleep(600)
+""",
+        encoding="utf-8",
+    )
+    command = [sys.executable, str(program)]
+    surroundings = environment(PYTHONPATH=str(ROOT))
+    helped_one = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=surroundings)
+    assert helped_one.stdout is not None
+    said, *helpers = helped_one.stdout.readline().split()
+    assert said == "here"
+    assert helped_one.stdout.readline().startswith("here"), "both are there"
+    helped_one.kill()
+    helped_one.wait()
+    until(lambda: not any(Path(f"/proc/{helper}/cmdline").exists() for helper in helpers))
+    assert len(helpers) == 2
+
+
+def test_commands_take_jobs_and_give_the_same_report(call, recipe: Path, tmp_path: Path) -> None:
+    options = [str(recipe), "--set", "budget.epochs=1", "--set", "tasks=[animals, halves]", "--json"]
+    code, alone, _ = call("run", *options, "--workspace", str(tmp_path / "alone"))
+    assert code == 0
+    code, together, err = call("run", *options, "--workspace", str(tmp_path / "together"), "--jobs", "2")
+    assert (code, "Traceback" in err) == (0, False)
+    found, expected = json.loads(together), json.loads(alone)
+    for label, strategy in expected["strategies"].items():
+        assert found["strategies"][label]["matrix"] == strategy["matrix"]
+    assert found["provenance"]["command"].endswith("--jobs 2")
+    assert call("run", *options, "--jobs", "0")[0] == 2
+
+
+def test_processes_that_share_each_fit_have_no_helpers(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with (
+        pytest.raises(InputError, match="share each fit already"),
+        helped(partial(help_along, plan), Workspace(tmp_path), Silent(), jobs=2),
+    ):
+        pass
+
+
+def test_helpers_of_comparisons_leave_nothing_to_the_run_but_its_record(bert: Path, tmp_path: Path) -> None:
+    write_recipe(tmp_path, bert)
+    (tmp_path / "methods.yaml").write_text(METHODS.format(backbone=bert), encoding="utf-8")
+    (tmp_path / "fusion.yaml").write_text(COMPOSITIONS.format(backbone=bert), encoding="utf-8")
+    bench = Workbench(tmp_path / "space", [tmp_path / "tasks"])
+    few = ["seeds=[0]", "tasks=[animals]", "methods={full: {}, lora: {}}", "tune=1", "budget.train_examples=16"]
+    methods = bench.plan(str(tmp_path / "methods.yaml"), few)
+    few = ["shots=[8]", "compositions={sum: {method: sum}}", "sources.methods={lora: {}}", "sources.budget.epochs=1"]
+    fusion = bench.plan(str(tmp_path / "fusion.yaml"), few)
+    ComparisonRun(methods, bench.workspace, Silent()).help()
+    FusionRun(fusion, bench.workspace, Silent(), bench._tasks_of(fusion)).help()
+    assert bench.workspace.experiments() == [], "a helper keeps no record"
+    bench.listener = ear = Ear()
+    assert bench.run(methods).complete
+    assert bench.run(fusion).complete
+    assert ear.begun == [], "everything was there"
