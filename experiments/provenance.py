@@ -20,7 +20,7 @@ def provenance(command: str) -> dict[str, str]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": ", ".join(f"{name} {version(name)}" for name in packages),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_device()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_torch()}",
         "git": git_state(),
     }
 
@@ -42,7 +42,9 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _device() -> str:
+def _torch() -> str:
+    """Return what torch computes with: the last bits hang on it, and times on how many processes have such a share."""
     import torch
 
-    return f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{torch.get_num_threads()} of them for each process{device}"
