@@ -87,7 +87,7 @@ def view(report: AnyReport) -> View:
 
 def stream_view(report: Report) -> View:
     """Return the view of a report on a stream."""
-    from experiments.report import files, html, mlflow_view, text
+    from experiments.report import html, mlflow_view, text
 
     record = report.record
     return View(
@@ -95,7 +95,7 @@ def stream_view(report: Report) -> View:
         tracked=record.experiment,
         description=f"{len(record.tasks)} tasks on {record.backbone}",
         about=mlflow_view.about(report),
-        files=lambda: files.files(report),
+        files=lambda: html.files(report),
         page=lambda: html.page(report),
         run=lambda artifacts: mlflow_view.run_record(report, artifacts=artifacts),
         document=report.as_json,

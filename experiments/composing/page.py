@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from experiments.composing.figures import figures
 from experiments.composing.text import difference
 from experiments.composing.verdict import verdict
 from experiments.report.figures import png
-from experiments.report.pages import Picture, environment, picture
+from experiments.report.pages import Picture, as_files, environment, picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,19 +34,19 @@ CAPTIONS = {
 
 
 def files(report: FusionReport) -> dict[str, bytes]:
-    """Return the content of each file by its name; ``report.html`` comes last, when all it goes with is there."""
-    drawn = {name: png(figure) for name, figure in figures(report).items()}
-    document = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    return {
-        "report.json": document.encode(),
-        **{f"{name}.png": image for name, image in drawn.items()},
-        "report.html": page(report, drawn).encode(),
-    }
+    """Return the content of each file by its name."""
+    drawn = images(report)
+    return as_files(report.as_json(), drawn, page(report, drawn))
+
+
+def images(report: FusionReport) -> dict[str, bytes]:
+    """Return every figure of the report as PNG, by name."""
+    return {name: png(figure) for name, figure in figures(report).items()}
 
 
 def page(report: FusionReport, drawn: Mapping[str, bytes] | None = None) -> str:
-    """Return the page; ``drawn`` are the figures as PNG where they are at hand already."""
-    drawn = {name: png(figure) for name, figure in figures(report).items()} if drawn is None else drawn
+    """Return the page; ``drawn`` are the images of :func:`images` where they are at hand already."""
+    drawn = images(report) if drawn is None else drawn
     templates = environment()
     templates.filters["difference"] = difference
     overall = report.overall

@@ -1,4 +1,4 @@
-"""The report as one self-contained page: no script, no other file, nothing fetched."""
+"""The report as files, first of all one self-contained page: no script, no other file, nothing fetched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from experiments.report import wording
 from experiments.report.comparison import SAME, reading
 from experiments.report.figures import png
 from experiments.report.gallery import EXHIBITS, alternative, caption, figures
-from experiments.report.pages import Picture, environment, picture
+from experiments.report.pages import Picture, as_files, environment, picture
 from experiments.report.probing import summaries
 from experiments.report.sentences import frontier_sentences, other_verdicts, spurious_sentences
 from workbench.forgetting import METRICS
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 # what low forgetting may hide stands beside it: how well tasks were learned at all
 MAIN = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
+
+
+def files(report: Report) -> dict[str, bytes]:
+    """Return the content of each file by its name."""
+    drawn = images(report)
+    return as_files(report.as_json(full=True), drawn, page(report, drawn))
 
 
 def images(report: Report) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from experiments.adapter_view import tracked_data, tracked_model
-from experiments.report.files import files
+from experiments.report.html import files
 from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
 from experiments.report.replications import over_replications
 from experiments.report.wording import number, with_margin

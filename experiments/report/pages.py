@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -29,6 +32,15 @@ def picture(name: str, image: bytes, title: str, caption: str, alt: str) -> Pict
     (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
     source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
     return Picture(name, title, caption, alt, source, round(pixels * 96 / DPI))
+
+
+def as_files(document: Mapping[str, Any], drawn: Mapping[str, bytes], page: str) -> dict[str, bytes]:
+    """Return the content of each file by its name; ``report.html`` comes last, when all it goes with is there."""
+    return {
+        "report.json": json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode(),
+        **{f"{name}.png": image for name, image in drawn.items()},
+        "report.html": page.encode(),
+    }
 
 
 def environment() -> Environment:
