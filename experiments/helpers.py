@@ -11,7 +11,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -106,9 +105,9 @@ def _help(by: Help, root: Path, said: Connection, threads: int) -> None:
     relay = Relay(said)
     try:
         by(Workspace(root), relay)
-    except WorkbenchError as error:
-        relay.say(f"A helper stopped: {error.what}")  # whoever comes to the same place tells the whole of it
-    sys.stderr.flush()
+    except Exception as error:  # whoever comes to the same place next tells the whole of it
+        what = error.what if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+        relay.say(f"A helper stopped, and the run goes on without it. {what}")
 
 
 def _end_with_parent() -> None:

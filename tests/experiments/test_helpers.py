@@ -29,7 +29,7 @@ from tests.experiments.test_comparing import RECIPE as METHODS
 from tests.experiments.test_composing import RECIPE as COMPOSITIONS
 from tests.experiments.test_run import ROOT, do, scores
 from tests.streams import write_recipe
-from workbench.contracts import Silent
+from workbench.contracts import Listener, Silent
 from workbench.errors import InputError
 from workbench.settings import read
 
@@ -148,6 +148,23 @@ def test_commands_take_jobs_and_give_the_same_report(call, recipe: Path, tmp_pat
         assert found["strategies"][label]["matrix"] == strategy["matrix"]
     assert found["provenance"]["command"].endswith("--jobs 2")
     assert call("run", *options, "--jobs", "0")[0] == 2
+
+
+def no_room(workspace: Workspace, listener: Listener) -> None:
+    """Fail as a helper does whose model does not fit beside that of the run."""
+    raise MemoryError("no room for a second model")
+
+
+def test_a_helper_that_fails_says_why_and_the_run_goes_on(plan: Plan, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Hearing(Silent):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    with helped(no_room, Workspace(tmp_path / "ws"), Hearing(), jobs=2):
+        until(lambda: bool(said))
+    assert said == ["A helper stopped, and the run goes on without it. MemoryError: no room for a second model"]
 
 
 def test_processes_that_share_each_fit_have_no_helpers(
