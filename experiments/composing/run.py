@@ -75,6 +75,9 @@ class FusionRun:
     def help(self) -> None:
         """Do the trials that no other process is at, the last first, for a process that runs the same plan."""
         for seed in reversed(self.plan.seeds):
+            for lessons in reversed([each for (own, _), each in self.plan.lessons.items() if own == seed]):
+                for lesson in reversed(lessons):
+                    self._source(lesson)
             for trial in reversed([*self.plan.trials(seed, self.families(seed))]):
                 with self.workspace.claimed(trial.key, wait=False) as mine:
                     if mine:
