@@ -14,13 +14,13 @@ from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
-from experiments.helpers import helped
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
 from experiments.recipe import find_recipe
 from experiments.report.notebook import table
 from experiments.run import help_along, pending, run
+from experiments.side_by_side import helped
 from experiments.system_metrics import sampled
 from experiments.task_free import answers, candidates, known_state, training_task
 from experiments.testing import known, majority, tested

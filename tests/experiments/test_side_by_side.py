@@ -20,9 +20,9 @@ import torch
 from experiments.api import Workbench
 from experiments.comparing.run import ComparisonRun
 from experiments.composing.run import FusionRun
-from experiments.helpers import helped
 from experiments.plan import Plan, make_plan
 from experiments.run import help_along, key_of, pending, run, streams
+from experiments.side_by_side import helped
 from experiments.workspace import Workspace
 from tests.conftest import environment
 from tests.experiments.test_comparing import RECIPE as METHODS
@@ -106,7 +106,7 @@ def test_helpers_end_with_the_process_that_they_help(tmp_path: Path) -> None:
     program.write_text(
         """
 import multiprocessing, pathlib, time
-from experiments.helpers import helped
+from experiments.side_by_side import helped
 from experiments.workspace import Workspace
 from workbench.contracts import Silent
 
