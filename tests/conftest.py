@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -26,6 +27,12 @@ FILLERS = "the a one some this that very quite really often".split()
 WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 
 Call = Callable[..., tuple[int, str, str]]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take what the libraries brought out of garbage collection: every fit collects, and would go through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
