@@ -322,7 +322,7 @@ class Workbench:
         def hear(record: AnyRecord) -> None:
             publisher.update(view(report_on(record, self.workspace)))
 
-        helping = helped(partial(_help, plan, self._tasks_of(plan)), self.workspace, self.listener, jobs)
+        helping = helped(partial(_help, plan, self.task_folders), self.workspace, self.listener, jobs)
         with sampled(self.workspace.system(plan.name)), helping:
             record = self._done(plan, command, hear)
         report = report_on(record, self.workspace)
@@ -345,14 +345,7 @@ class Workbench:
         return run(plan, self.workspace, self.listener, command, hear)
 
     def _fusion(self, plan: FusionPlan, hear: Callable[[AnyRecord], None] = lambda record: None) -> FusionRun:
-        return FusionRun(plan, self.workspace, self.listener, self._tasks_of(plan), hear)
-
-    def _tasks_of(self, plan: AnyPlan) -> Mapping[str, Task]:
-        """Return the own tasks of what is composed, by name; none where nothing is."""
-        if not isinstance(plan, FusionPlan):
-            return {}
-        lessons = {lesson.task.name: lesson.task for each in plan.lessons.values() for lesson in each}
-        return own_tasks(plan.stored, self.task_folders) if plan.stored else lessons
+        return FusionRun(plan, self.workspace, self.listener, _source_tasks(plan, self.task_folders), hear)
 
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
         card = trained_method(method)
@@ -367,12 +360,19 @@ class Workbench:
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 
-def _help(plan: AnyPlan, tasks: Mapping[str, Task], workspace: Workspace, listener: Listener) -> None:
+def _source_tasks(plan: FusionPlan, folders: Sequence[Path]) -> Mapping[str, Task]:
+    """Return the own tasks of what is composed, by name; those of stored adapters are read."""
+    if plan.stored:
+        return own_tasks(plan.stored, folders)
+    return {lesson.task.name: lesson.task for each in plan.lessons.values() for lesson in each}
+
+
+def _help(plan: AnyPlan, folders: Sequence[Path], workspace: Workspace, listener: Listener) -> None:
     """Do what no other process is at, for a process that runs the same plan."""
     if isinstance(plan, ComparisonPlan):
         ComparisonRun(plan, workspace, listener).help()
     elif isinstance(plan, FusionPlan):
-        FusionRun(plan, workspace, listener, tasks).help()
+        FusionRun(plan, workspace, listener, _source_tasks(plan, folders)).help()
     else:
         help_along(plan, workspace, listener)
 

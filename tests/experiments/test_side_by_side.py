@@ -17,9 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.api import Workbench
-from experiments.comparing.run import ComparisonRun
-from experiments.composing.run import FusionRun
+from experiments.api import Workbench, _help
 from experiments.plan import Plan, make_plan
 from experiments.run import help_along, key_of, pending, run, streams
 from experiments.side_by_side import helped
@@ -187,8 +185,8 @@ def test_helpers_of_comparisons_leave_nothing_to_the_run_but_its_record(bert: Pa
     methods = bench.plan(str(tmp_path / "methods.yaml"), few)
     few = ["shots=[8]", "compositions={sum: {method: sum}}", "sources.methods={lora: {}}", "sources.budget.epochs=1"]
     fusion = bench.plan(str(tmp_path / "fusion.yaml"), few)
-    ComparisonRun(methods, bench.workspace, Silent()).help()
-    FusionRun(fusion, bench.workspace, Silent(), bench._tasks_of(fusion)).help()
+    for plan in (methods, fusion):
+        _help(plan, bench.task_folders, bench.workspace, Silent())
     assert bench.workspace.experiments() == [], "a helper keeps no record"
     bench.listener = ear = Ear()
     assert bench.run(methods).complete
