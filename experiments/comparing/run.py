@@ -67,13 +67,13 @@ class ComparisonRun:
     def _learned(self, record: ComparisonRecord, label: str, task: Task) -> Iterator[ComparisonRecord]:
         """Yield the record after each adapter that was not there, and at the end."""
         record, rate = self._tuned(record, label, task)
-        for seed in self.plan.recipe.seeds:
+        seeds = self.plan.recipe.seeds
+        for seed in seeds:
             lesson = self.plan.lesson(label, task, seed, rate)
             known = lesson.adapter_id in self.workspace.adapters.ids()
             record = replace(record, cells=(*record.cells, self._cell(label, lesson)))
-            if not known:
+            if not known or seed == seeds[-1]:
                 yield record
-        yield record
 
     def _key(self, label: str, task: Task) -> str:
         return key([self.plan.lesson(label, task, seed).key for seed in self.plan.recipe.seeds])
@@ -98,21 +98,20 @@ class ComparisonRun:
         return replace(record, searches=(*record.searches, search)), search.chosen
 
     def _attempt(self, lesson: Lesson, label: str) -> Attempt:
-        known = self.workspace.attempts.get(lesson.key)
-        if known:
-            return known
+        known = self.workspace.attempts
+        with self.workspace.claimed(lesson.key):
+            return known.get(lesson.key) or known.save(lesson.key, self._tried(lesson, label))
+
+    def _tried(self, lesson: Lesson, label: str) -> Attempt:
         began, rate = time.perf_counter(), lesson.adaptation.settings.learning_rate
         said = f"{lesson.task.name} · {label} · learning rate {rate:.2g}"
         try:
-            with self.workspace.claimed(lesson.key):
-                _, fit = teach(lesson, self.listener, said, self.workspace.scratch(lesson.key))
+            _, fit = teach(lesson, self.listener, said, self.workspace.scratch(lesson.key))
         except TrainingError as error:
             self.listener.say(f"{said}: {error.what}")
-            made = Attempt(rate, None, None, time.perf_counter() - began)
-        else:
-            likelihood = next(one.validation_log_likelihood for one in fit.epochs if one.epoch == fit.best_epoch)
-            made = Attempt(rate, fit.validation, likelihood, fit.seconds)
-        return self.workspace.attempts.save(lesson.key, made)
+            return Attempt(rate, None, None, time.perf_counter() - began)
+        likelihood = next(one.validation_log_likelihood for one in fit.epochs if one.epoch == fit.best_epoch)
+        return Attempt(rate, fit.validation, likelihood, fit.seconds)
 
     def _cell(self, label: str, lesson: Lesson) -> Cell:
         """Return how one adapter does; it is trained and tested only if that has not been done."""
