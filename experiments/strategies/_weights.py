@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,12 +20,32 @@ def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Te
 
     ``start`` and ``importance`` are moved to where ``body`` is, once: a fit may take it to another device.
     """
+    square: Any = _WeightedSquare.apply
     parts = []
     for name, each in body.named_parameters():
         if each.requires_grad:
-            square = (each - _beside(each, start, name)).square()
-            parts.append((square if importance is None else _beside(each, importance, name) * square).sum())
+            weights = None if importance is None else _beside(each, importance, name)
+            parts.append(square(each, _beside(each, start, name), weights))
     return torch.stack(parts).sum()
+
+
+class _WeightedSquare(torch.autograd.Function):
+    """Σ Fₖ (θₖ − θ*ₖ)² of one tensor, whose gradient 2 F (θ − θ*) is kept on the way there.
+
+    Composed of torch's own operations it goes over memory about three times as often, at every step of a fit.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, start: Tensor, importance: Tensor | None) -> Tensor:
+        gap = weights - start
+        pull = gap if importance is None else gap * importance
+        ctx.save_for_backward(pull)
+        return torch.dot(pull.flatten(), gap.flatten())
+
+    @staticmethod
+    def backward(ctx: Any, outgoing: Tensor) -> tuple[Tensor, None, None]:
+        (pull,) = ctx.saved_tensors
+        return 2 * outgoing * pull, None, None
 
 
 def _beside(parameter: Tensor, tensors: dict[str, Tensor], name: str) -> Tensor:

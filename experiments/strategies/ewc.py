@@ -7,6 +7,9 @@ arXiv:1612.00796, eq. 3), and F the diagonal Fisher information, kept in one run
 Fₜ is the mean over training examples x of Σ_y p(y | x) (∂ log p(y | x) / ∂θ)², exact in the labels as van de Ven (2025,
 arXiv:2502.11756) recommends; of other answers it is the squared gradient of the right
 answer's likelihood (of a value: of its squared error).
+
+With p the probabilities of C labels and J the logits' Jacobian, that sum is the diagonal of Jᵀ (diag(p) − p pᵀ) J. The
+middle matrix has rank C − 1, so C − 1 backward passes along its scaled eigenvectors give it: one for two labels.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
+from workbench.batching import beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,30 +75,31 @@ def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
     encoded = kind.encode(rows.select(sorted(chosen.tolist())), tokenizer, context.budget.max_length)
     weights = {name: each for name, each in model.body.named_parameters() if each.requires_grad}
     sums = {name: torch.zeros_like(each) for name, each in weights.items()}
-    collate, device = kind.collate(tokenizer), next(model.parameters()).device
+    collate = kind.collate(tokenizer)
     model.eval()
     for row in encoded:
-        batch = {name: each.to(device) for name, each in collate([row]).items()}
-        for share, likelihood in _likelihoods(stage, batch):
-            gradients = torch.autograd.grad(likelihood, list(weights.values()), retain_graph=True, allow_unused=True)
+        for each in _directions(stage, beside(model, collate([row]))):
+            gradients = torch.autograd.grad(each, list(weights.values()), retain_graph=True, allow_unused=True)
             for name, gradient in zip(weights, gradients, strict=True):
                 if gradient is not None:
-                    sums[name] += share * gradient.square()
+                    sums[name].addcmul_(gradient, gradient)
     return {name: (each / len(encoded)).cpu() for name, each in sums.items()}
 
 
-def _likelihoods(stage: Stage, batch: dict[str, Tensor]) -> Iterator[tuple[float, Tensor]]:
-    """Yield p(y | x) and log p(y | x) for each label y that the one row of ``batch`` could have."""
+def _directions(stage: Stage, batch: dict[str, Tensor]) -> Iterator[Tensor]:
+    """Yield the scalars whose squared gradients add up to the Fisher information of the one row of ``batch``."""
     model, labels = stage.model, batch.pop("labels")
     if stage.task.kind != "classification":
         decisions = len(stage.task.labels) if stage.task.kind == "multilabel" else (labels != -100).sum()
-        yield 1.0, -model(labels=labels, **batch)["loss"] * decisions  # the loss is their mean
+        yield -model(labels=labels, **batch)["loss"] * decisions  # the loss is their mean
         return
     read, _ = model.kind.read(model, batch, None)
-    head = stage.heads[list(stage.heads)[-1]]
-    likelihoods = head(read).log_softmax(dim=-1).squeeze(0)  # (labels,)
-    for each in likelihoods:
-        yield float(each.detach().exp()), each
+    *_, head = stage.heads.values()
+    logits = head(read).squeeze(0)  # (labels,)
+    p = logits.detach().double().cpu().softmax(dim=-1)
+    values, vectors = torch.linalg.eigh(p.diag() - torch.outer(p, p))  # ascending; the first value is 0
+    for factor in (values.clamp(min=0).sqrt() * vectors).T[1:]:
+        yield factor.to(logits) @ logits
 
 
 STRATEGY = Ewc()

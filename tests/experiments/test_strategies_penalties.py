@@ -38,13 +38,15 @@ class Linear(nn.Module):
         return SimpleNamespace(last_hidden_state=self.get_buffer("embeddings")[input_ids] @ self.weight.T)
 
 
-@pytest.fixture
-def softmax_regression(backbone: Backbone, task: Task, budget: Budget, tmp_path: Path) -> Stage:
+@pytest.fixture(params=[2, 4])
+def softmax_regression(
+    backbone: Backbone, task: Task, budget: Budget, tmp_path: Path, request: pytest.FixtureRequest
+) -> Stage:
     """A stage whose model is softmax regression on mean embeddings, seen through a fixed head."""
     settings = STRATEGIES.get("ewc").settings(examples=1000, decay=0.5)
     context = context_for(adapted("full", backbone), budget, (task,), tmp_path, settings)
     torch.manual_seed(1)
-    body, head = Linear(len(backbone.tokenizer)), nn.Linear(WIDTH, 2)
+    body, head = Linear(len(backbone.tokenizer)), nn.Linear(WIDTH, request.param)
     return Stage(START, context, TaskModel(body, head, KINDS.get("classification"), "mean", "fp32").eval())
 
 
@@ -56,9 +58,9 @@ def closed_form(stage: Stage) -> Tensor:
     with torch.no_grad():
         for text in rows:
             mean = body.get_buffer("embeddings")[tokenizer(text)["input_ids"]].mean(dim=0)  # (4,)
-            p = head(body.get_parameter("weight") @ mean).softmax(dim=-1)  # (2,)
-            for label in range(2):
-                towards = torch.eye(2)[label] - p
+            p = head(body.get_parameter("weight") @ mean).softmax(dim=-1)  # (labels,)
+            for label in range(len(p)):
+                towards = torch.eye(len(p))[label] - p
                 pulled = head.get_parameter("weight").T @ towards  # (WIDTH,)
                 sums += p[label] * torch.outer(pulled, mean).square()
     return sums / len(rows)
@@ -128,3 +130,15 @@ def test_distance_follows_the_weights_to_another_device() -> None:
     start, importance = body_weights(body), body_weights(body)
     assert distance(body.to("meta"), start, importance).device.type == "meta"
     assert {each.device.type for each in (*start.values(), *importance.values())} == {"meta"}
+
+
+def test_gradient_of_the_distance_is_twice_the_weighted_gap() -> None:
+    body = nn.Linear(3, 2)
+    start = {name: each + torch.randn_like(each) for name, each in body_weights(body).items()}
+    importance = {name: torch.rand_like(each) for name, each in start.items()}
+    for weights in (None, importance):
+        body.zero_grad()
+        (3 * distance(body, start, weights)).backward()
+        for name, each in body.named_parameters():
+            factor = 1 if weights is None else weights[name]
+            torch.testing.assert_close(each.grad, 6 * factor * (each.detach() - start[name]))
