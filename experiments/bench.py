@@ -121,7 +121,7 @@ class Bench:
             cost=cost,
             validation=fit.validation,
             probes=probing.found,
-            probe_seconds=probing.seconds,
+            probe_seconds=probing.clock.seconds,
             chosen=fit.chosen,
             trials=fit.trials,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.numpy import load_file, save_file
 
+from experiments.stopwatch import Stopwatch
 from workbench import assets
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.hidden import Hidden
@@ -74,7 +74,7 @@ class Probing:
 
     Attributes:
         found: probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``.
-        seconds: what that took.
+        clock: what that took.
     """
 
     recipe: Recipe
@@ -82,17 +82,16 @@ class Probing:
     workspace: Workspace
     text: tuple[str, ...]
     found: dict[str, dict[str, float]] = field(default_factory=dict)
-    seconds: float = 0.0
+    clock: Stopwatch = field(default_factory=Stopwatch)
 
     def look(self, subject: Subject, newest: bool) -> None:
         """Measure one of the tasks learned so far; what was measured of its model before is not measured again."""
-        began = time.perf_counter()
-        for name, values in self._of(subject, newest).items():
-            whole = PROBES.get(name).scope == "model"
-            own = values if whole else {f"{subject.task.name}/{each}": value for each, value in values.items()}
-            if own:
-                self.found.setdefault(name, {}).update(own)
-        self.seconds += time.perf_counter() - began
+        with self.clock:
+            for name, values in self._of(subject, newest).items():
+                whole = PROBES.get(name).scope == "model"
+                own = values if whole else {f"{subject.task.name}/{each}": value for each, value in values.items()}
+                if own:
+                    self.found.setdefault(name, {}).update(own)
 
     def _of(self, subject: Subject, newest: bool) -> dict[str, Mapping[str, float]]:
         names = [name for name in self.recipe.probes if newest or PROBES.get(name).scope == "task"]

@@ -275,7 +275,8 @@ class FitRecord:
         best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
         validation: that epoch's score of the task's main metric on the validation split, in [0, 1].
         steps: optimiser steps.
-        seconds: wall time, validation included.
+        seconds: wall time, validation included; of a remedy also that of what it does beside the fit (Fisher
+            information, a teacher's answers, comparing strengths).
         peak_memory_mb: highest memory of the process (or the device) in this time, in MB; None where not measurable.
         trainable_parameters: how many numbers the optimiser changed, head included.
         chosen: hyper-parameters that were chosen on validation data, by name; what that took is counted above.
@@ -326,7 +327,7 @@ class Cost:
     """What learning one task took.
 
     Attributes:
-        train_seconds: wall time of the fit, validation included.
+        train_seconds: wall time of learning, see :attr:`FitRecord.seconds`.
         peak_memory_mb: highest resident (or device) memory of the process while it trained, in MB; None where the
             system does not tell.
         trainable_parameters: how many numbers the optimiser changed, head included.

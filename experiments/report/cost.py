@@ -21,7 +21,7 @@ class CostSummary:
     """The cost of a whole stream, mean over replications; None where nothing has finished.
 
     Attributes:
-        train_seconds: wall time of all fits, validation included.
+        train_seconds: wall time of all learning, validation and what a remedy does beside its fits included.
         evaluate_seconds: wall time of all cells of R.
         probe_seconds: wall time of all probes.
         peak_memory_mb: highest of any stage, in MB; None also where the system does not tell.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pydantic import Field, NonNegativeFloat
 from safetensors.torch import load_file
 from torch import nn
 
+from experiments.stopwatch import Stopwatch
 from experiments.testing import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
@@ -108,14 +110,16 @@ class SharedWeights:
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights on ``task``, once for each strength of the remedy; keep the best."""
         strengths = context.settings.strengths if isinstance(context.settings, RemedySettings) else (None,)
-        stage, record = self._tried(state, context, strengths[0])
-        others = strengths[1:] if record.chosen else ()
-        seconds, best = record.seconds, self._standing(stage) if others else 0.0
-        for strength in others:
-            other, told = self._tried(state, context, strength)
-            seconds, standing = seconds + told.seconds, self._standing(other)
+        beside, seconds, trials, best = Stopwatch(), 0.0, 0, -math.inf
+        for strength in strengths:
+            other, told = self._tried(state, context, strength, beside)
+            trials, seconds = trials + 1, seconds + told.seconds
+            with beside:
+                standing = self._standing(other) if len(strengths) > 1 and told.chosen else 0.0
             if standing > best:
                 stage, record, best = other, told, standing
+            if not told.chosen:
+                break
         (folder / "body").mkdir()
         self.save(stage, folder / "body")
         (folder / "heads").mkdir()
@@ -123,8 +127,9 @@ class SharedWeights:
             shutil.copytree(state.folder / "heads", folder / "heads", dirs_exist_ok=True)
         for name, head in stage.heads.items():
             save_head(head, _file(folder, name))
-        self.remember(stage, folder)
-        return replace(record, seconds=seconds, trials=1 + len(others))
+        with beside:
+            self.remember(stage, folder)
+        return replace(record, seconds=seconds + beside.seconds, trials=trials)
 
     def lesson(self, stage: Stage) -> Task:
         """Return what the stage learns from: the task's own examples, and earlier ones where the remedy keeps some."""
@@ -153,9 +158,7 @@ class SharedWeights:
         """Return the weights as they were left, under ``head``."""
         task, adaptation = context.posed[-1], context.adaptation
         if state.folder is None:
-            model = adaptation.fresh(task.kind, len(task.labels), context.seed)
-            model.head = head
-            return model
+            return adaptation.fresh(task.kind, len(task.labels), context.seed).under(head)
         return adaptation.load(state.folder / "body", head, task.kind)
 
     def body_for(self, stage: Stage, task: Task) -> nn.Module:
@@ -186,11 +189,14 @@ class SharedWeights:
         """The state's folder."""
         return [existing(state)]
 
-    def _tried(self, state: State, context: Context, strength: float | None) -> tuple[Stage, FitRecord]:
+    def _tried(
+        self, state: State, context: Context, strength: float | None, beside: Stopwatch
+    ) -> tuple[Stage, FitRecord]:
         model = self.begin(context, state, self._head(context, state))
         stage = Stage(state, context, model)
-        lesson = self.lesson(stage)
-        model.penalty = None if strength is None else self.penalty(stage, strength)
+        with beside:
+            lesson = self.lesson(stage)
+            model.penalty = None if strength is None else self.penalty(stage, strength)
         scratch = (
             context.scratch if strength is None or not context.scratch else context.scratch / f"strength-{strength!r}"
         )
@@ -209,10 +215,10 @@ class SharedWeights:
     def _standing(self, stage: Stage) -> float:
         """Return the mean validation score of the tasks learned so far."""
         context, model = stage.context, stage.model
-        device, scores = next(model.parameters()).device, []
+        scores = []
         for task in context.drawn:
             head, kind = stage.heads.get(head_name(context, task)), KINDS.get(task.kind)
-            head = head or head_for(context, stage.state, task).to(device)
+            head = head or head_for(context, stage.state, task)
             asked = TaskModel(self.body_for(stage, task), head, kind, model.pooling, model.precision)
             backbone, length = context.adaptation.backbone, context.budget.max_length
             found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
