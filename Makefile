@@ -38,7 +38,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 test: lint
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

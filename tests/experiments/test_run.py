@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,8 +43,27 @@ def do(plan: Plan, root: Path) -> Record:
     return run(plan, Workspace(root), Silent(), "test", lambda record: None)
 
 
-def test_matrix_has_the_lower_triangle_with_its_statuses(plan: Plan, tmp_path: Path) -> None:
-    record = do(plan, tmp_path / "ws")
+@pytest.fixture(scope="module")
+def finished(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of a run that nothing disturbed; nobody changes it."""
+    folder = tmp_path_factory.mktemp("finished")
+    do(make_plan(read(write_recipe(folder, bert)), [folder / "tasks"]), folder / "ws")
+    return folder / "ws"
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """A workspace like that of a finished run."""
+    return shutil.copytree(finished, tmp_path / "ws")
+
+
+@pytest.fixture
+def record(finished: Path) -> Record:
+    """What a run comes to that nothing disturbs."""
+    return Workspace(finished).record("stream")
+
+
+def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None:
     found = {
         (one.strategy, one.stage): {cell.task: cell.status for cell in one.cells}
         for one in record.outcomes
@@ -63,18 +83,19 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(plan: Plan, tmp_path: P
                 assert cell.score == next(c.score for c in learned.cells if c.task == cell.task)
 
 
-def test_sequential_training_really_forgets_here(plan: Plan, tmp_path: Path) -> None:
+def test_sequential_training_really_forgets_here(record: Record) -> None:
     from experiments.report.summary import summarise
 
-    report = summarise(do(plan, tmp_path / "ws"))
+    report = summarise(record)
     by_label = {one.label: one for one in report.strategies}
     assert by_label["isolated"].metrics["forgetting"].values == (0.0, 0.0)
     assert (by_label["sequential"].metrics["forgetting"].mean or 0) > 0.05
 
 
-def test_second_run_trains_and_tests_nothing(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = do(plan, tmp_path / "ws")
-    assert not pending(plan, Workspace(tmp_path / "ws"))
+def test_second_run_trains_and_tests_nothing(
+    plan: Plan, record: Record, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not pending(plan, Workspace(copy))
 
     def never(*_: object) -> None:
         raise AssertionError("something was done twice")
@@ -83,7 +104,7 @@ def test_second_run_trains_and_tests_nothing(plan: Plan, tmp_path: Path, monkeyp
     monkeypatch.setattr(experiments.strategies._shared, "fit", never)
     for module in ("_shared", "isolated"):
         monkeypatch.setattr(f"experiments.strategies.{module}.test", never)
-    assert scores(do(plan, tmp_path / "ws")) == scores(first)
+    assert scores(do(plan, copy)) == scores(record)
 
 
 class Stop(BaseException):
@@ -92,11 +113,10 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("keep", ["all", "last"])
 def test_stopped_after_every_write_it_ends_with_the_same_numbers(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str
+    plan: Plan, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str
 ) -> None:
     """Each call may complete one folder or file, then dies; the number of calls is bounded by the number of writes."""
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"keep_states": keep}))
-    undisturbed = scores(do(plan, tmp_path / "undisturbed"))
     fits: list[str] = []
     for module in (workbench.learning, experiments.strategies._shared):
         original = module.fit
@@ -120,18 +140,19 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     stops = 0
     while True:
         try:
-            record = do(plan, tmp_path / "ws")
+            found = do(plan, tmp_path / "ws")
             break
         except Stop:
             stops += 1
             assert stops < 200
     assert stops > 10
-    assert scores(record) == undisturbed
+    assert scores(found) == scores(record)
     assert len(fits) == len(set(fits)), "a finished fit was repeated"
 
 
-def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(plan: Plan, bert: Path, tmp_path: Path) -> None:
-    undisturbed = scores(do(plan, tmp_path / "undisturbed"))
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(
+    plan: Plan, record: Record, tmp_path: Path
+) -> None:
     arguments = [str(tmp_path / name) for name in ("stream.yaml", "tasks", "killed")]
     command = [sys.executable, "-m", "tests.killing", *arguments, "--kills", "20"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
@@ -140,17 +161,16 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(plan: Pla
     assert told["kills"] == 20
     for number in range(told["workspaces"]):
         workspace = Workspace(tmp_path / "killed" / str(number))
-        assert scores(workspace.record("stream")) == undisturbed
+        assert scores(workspace.record("stream")) == scores(record)
         for adapter in workspace.adapters.ids():
             workspace.adapters.verify(adapter)
 
 
-def test_a_step_is_shared_between_experiments(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    do(plan, tmp_path / "ws")
+def test_a_step_is_shared_between_experiments(plan: Plan, copy: Path) -> None:
     other = replace(plan, recipe=plan.recipe.model_copy(update={"name": "other"}))
-    assert not pending(other, Workspace(tmp_path / "ws"))
-    assert do(other, tmp_path / "ws").experiment == "other"
-    assert Workspace(tmp_path / "ws").experiments() == ["other", "stream"]
+    assert not pending(other, Workspace(copy))
+    assert do(other, copy).experiment == "other"
+    assert Workspace(copy).experiments() == ["other", "stream"]
 
 
 def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, tmp_path: Path) -> None:
@@ -223,8 +243,7 @@ def test_kept_model_that_answers_differently_is_measured_anew(
     assert "no longer gives the same logits" in heard[0]
 
 
-def test_record_on_disk_is_json_and_names_every_step(plan: Plan, tmp_path: Path) -> None:
-    do(plan, tmp_path / "ws")
-    record = json.loads((tmp_path / "ws" / "experiments" / "stream" / "record.json").read_text())
+def test_record_on_disk_is_json_and_names_every_step(plan: Plan, finished: Path) -> None:
+    record = json.loads((finished / "experiments" / "stream" / "record.json").read_text())
     assert len(record["steps"]) == len(plan.steps) == 2 * 2 * 3
-    assert all((tmp_path / "ws" / "steps" / step["key"] / step["outcome"]).is_file() for step in record["steps"])
+    assert all((finished / "steps" / step["key"] / step["outcome"]).is_file() for step in record["steps"])
