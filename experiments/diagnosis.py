@@ -74,10 +74,12 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    from workbench.model import resolve_precision
+    from workbench.model import accelerator, resolve_precision
 
-    gpu = torch.cuda.is_available()
-    detail = torch.cuda.get_device_name() if gpu else f"none; training runs on {os.cpu_count()} processor cores"
+    device = accelerator().type
+    gpu = device != "cpu"
+    detail = device if gpu else f"none; models run on {os.cpu_count()} processor cores"
+    detail = torch.cuda.get_device_name() if device == "cuda" else detail
     remedy = "" if gpu else "nothing to do: processors work; for a GPU, install the build of torch for its CUDA or ROCm"
     yield Finding("GPU", gpu, False, detail, remedy)
     fast = resolve_precision("auto") == "bf16"
@@ -99,12 +101,14 @@ def _gradient(quantization: Quantization) -> str:
     import torch
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
+    from workbench.model import accelerator
+
     whole = torch.nn.Linear(64, 64)
     layer = (
         Linear4bit(64, 64, quant_type="nf4") if quantization == "nf4" else Linear8bitLt(64, 64, has_fp16_weights=False)
     )
     layer.load_state_dict(whole.state_dict())
-    keep_as_packed(layer.to("cuda" if torch.cuda.is_available() else "cpu"))
+    keep_as_packed(layer.to(accelerator()))
     given = torch.ones(2, 64, device=layer.weight.device, requires_grad=True)
     layer(given).sum().backward()
     wanted = whole.weight.detach().sum(dim=0)
@@ -116,7 +120,9 @@ def _eight_bit_step() -> str:
     import torch
     from bitsandbytes.optim import AdamW8bit
 
-    weight = torch.nn.Parameter(torch.zeros(64, 64, device="cuda" if torch.cuda.is_available() else "cpu"))
+    from workbench.model import accelerator
+
+    weight = torch.nn.Parameter(torch.zeros(64, 64, device=accelerator()))
     weight.grad = torch.ones_like(weight)
     AdamW8bit([weight], lr=0.5).step()
     if not torch.allclose(

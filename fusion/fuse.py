@@ -110,10 +110,9 @@ def with_head(composed: Composed, request: Request) -> Fused:
         likelihood = float(found.outcomes["log_likelihood"].mean())
         return _closed(model, composed, found.scores[model.kind.metric], likelihood, OWN)
     fitted = fitted_head(model, request)
-    model.head = fitted.head.eval()
     facts = {"inverse_regularisation": fitted.inverse_regularisation}
     kept = replace(composed, facts={**composed.facts, **facts})
-    return _closed(model, kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
+    return _closed(model.under(fitted.head), kept, fitted.validation, fitted.validation_log_likelihood, FITTED)
 
 
 def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:

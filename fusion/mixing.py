@@ -57,7 +57,8 @@ class Mixture:
         return torch.eye(self.sources)[source].repeat(len(self.groups), 1)
 
     def weighted(self, weights: Tensor) -> dict[str, LowRank]:
-        """Return Σ wᵢ ΔWᵢ exactly, of rank Σ rᵢ."""
+        """Return Σ wᵢ ΔWᵢ exactly, of rank Σ rᵢ; on the processor, wherever ``weights`` were learned."""
+        weights = weights.cpu()
         return {
             name: LowRank(pair.b * weights[self.rows[name]][self.owners[name]], pair.a)
             for name, pair in self.update.items()
@@ -78,7 +79,7 @@ class Mixture:
         """Put weights that begin at ``weights`` on the sources and return them: all of the body that is trained."""
         self.weigh(torch.ones_like(weights))
         self.body.requires_grad_(False)
-        learned = nn.Parameter(weights.clone())
+        learned = nn.Parameter(weights.to(next(self.body.parameters()).device, copy=True))
         for name, owners in self.owners.items():
             layer: Any = self.body.get_submodule(f"{lora.PREFIX}{name}")
             factor = layer.lora_B["default"]

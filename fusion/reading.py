@@ -96,6 +96,6 @@ class _Matching(nn.Module):
     def _hook(self, vectors: Tensor, match: Match) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             with torch.autocast(inputs[0].device.type, enabled=False):
-                self.found.append(match(inputs[0].float(), vectors))
+                self.found.append(match(inputs[0].float(), vectors.to(inputs[0].device)))
 
         return hook

@@ -11,6 +11,7 @@ from fusion.composition import Request
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
+from workbench.batching import beside
 from workbench.contracts import Silent, Task
 from workbench.learning import Lesson, learn
 from workbench.methods import METHODS
@@ -41,18 +42,22 @@ def request_for(
 
 
 def hidden(body: torch.nn.Module) -> torch.Tensor:
-    """Return the states (4, 9, h) that ``body`` makes of a fixed batch."""
+    """Return the states (4, 9, h) that ``body`` makes of a fixed batch, on the processor."""
     body.eval()
-    ids = torch.arange(36).reshape(4, 9) % 20 + 5
     with torch.no_grad():
-        states: torch.Tensor = body(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-    return states
+        states: torch.Tensor = body(**beside(body, fixed_batch())).last_hidden_state
+    return states.cpu()
 
 
 def logits(model: TaskModel) -> torch.Tensor:
-    """Return the logits (4, labels) of a fixed batch."""
+    """Return the logits (4, labels) of a fixed batch, on the processor."""
     model.eval()
-    ids = torch.arange(36).reshape(4, 9) % 20 + 5
     with torch.no_grad():
-        found: torch.Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids))["logits"]
-    return found
+        found: torch.Tensor = model(**beside(model, fixed_batch()))["logits"]
+    return found.cpu()
+
+
+def fixed_batch() -> dict[str, torch.Tensor]:
+    """Return four rows of nine tokens."""
+    ids = torch.arange(36).reshape(4, 9) % 20 + 5
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

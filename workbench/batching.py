@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from workbench.model import TaskModel
 
@@ -33,17 +33,22 @@ def in_batches(
         encoded: unpadded model inputs.
         collate: pads a list of rows to one batch.
     """
-    device = next(model.parameters()).device
     by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
     training, found = model.training, [None] * len(encoded)
     model.eval()
     for start in range(0, len(by_length), BATCH_SIZE):
         places = by_length[start : start + BATCH_SIZE]
-        batch = {name: tensor.to(device) for name, tensor in collate([encoded[place] for place in places]).items()}
+        batch = beside(model, collate([encoded[place] for place in places]))
         for place, result in zip(places, call(places, batch), strict=True):
             found[place] = result
     model.train(training)
     return found
+
+
+def beside(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a batch where the model is."""
+    device = next(model.parameters()).device
+    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def padded(rows: list[dict[str, Any]], pad: int, side: str) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from workbench.assets import write_whole
+from workbench.batching import beside
 from workbench.contracts import Epoch
 from workbench.errors import TrainingError
 from workbench.evaluation import evaluate
@@ -114,7 +115,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         known = json.loads((folder / KEPT).read_text(encoding="utf-8"))
         self.epochs = [Epoch(**epoch) for epoch in known["epochs"]]
         self.best, self.seconds_before = Epoch(**known["best"]), known["seconds"]
-        self.weights = load_file(folder / WEIGHTS, device=str(next(self.model.parameters()).device))
+        self.weights = beside(self.model, load_file(folder / WEIGHTS))
         return str(folder)
 
     def _require_finite(self, what: str, value: float, step: int) -> None:

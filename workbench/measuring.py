@@ -56,7 +56,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         step = _step(model, trainer, batch) if model.trainable() else _NOTHING
         tokens = int(batch["attention_mask"].sum())
         texts = _on(device, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
-        bare = _with_body(model, adaptation.backbone.load()).to(device)
+        bare = _with_body(model, adaptation.backbone.load())
         own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
         merged = _merged(model, adaptation, texts)
         examples = len(texts["input_ids"])

@@ -70,7 +70,7 @@ def save_merged(stored: StoredAdapter, backbone: Backbone, folder: Path, front_m
 
     Where answers are generated it is a whole language model, which needs no head of its own.
     """
-    model = merged(stored, backbone)
+    model = merged(stored, backbone).cpu()
     generates = stored.manifest.task.kind in GENERATED
     whole: Any = _language_model(model, backbone) if generates else model.body
     whole.save_pretrained(folder)

@@ -40,6 +40,8 @@ Penalty = Callable[[Batch], Tensor]
 class TaskModel(nn.Module):
     """Token states → what the kind reads off them (a feature vector a text, or each token's state) → logits.
 
+    Body and head stand on the machine's accelerator (:func:`accelerator`).
+
     Attributes:
         body: the backbone with a method's weights on it.
         head: what the kind reads (…, hidden_size) → logits (…, labels).
@@ -53,13 +55,19 @@ class TaskModel(nn.Module):
     accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
 
     def __init__(self, body: nn.Module, head: nn.Module, kind: Kind, pooling: Pooling, precision: Precision) -> None:
-        """Put the parts together; nothing is copied."""
+        """Put the parts together; nothing is copied, but where the accelerator has memory of its own."""
         super().__init__()
         self.body, self.head = body, head
         self.kind, self.pooling, self.precision = kind, pooling, precision
         self.penalty: Penalty | None = None
         if shown := getattr(body, "demonstrations", ()):
             self.demonstrate(shown)
+        if (device := accelerator()).type != "cpu":
+            self.to(device)
+
+    def under(self, head: nn.Module) -> TaskModel:
+        """Return the same body, in evaluation mode, under another head."""
+        return TaskModel(self.body, head, self.kind, self.pooling, self.precision).eval()
 
     def demonstrate(self, shown: Demonstrations) -> None:
         """Put solved examples before every question; for bodies of the library ``prompting``, which stores them."""
@@ -130,6 +138,11 @@ class TaskModel(nn.Module):
 def shifted(ids: Tensor, start: int) -> Tensor:
     """Return what a decoder reads to say ``ids`` (batch, tokens): the same one place later, after ``start``."""
     return torch.cat([torch.full_like(ids[:, :1], start), ids[:, :-1]], dim=1)
+
+
+def accelerator() -> torch.device:
+    """Return where models compute: the machine's accelerator (CUDA, MPS, …), else the processor."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 @cache

@@ -67,7 +67,7 @@ class Serving:
             require_backbone(each, backbone)
             body = hosting.host(body, each.folder, self._names[each.id])
         self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
-        self._heads = {each.id: open_head(each, backbone) for each in adapters}
+        self._models = {each.id: self._model(each, open_head(each, backbone)) for each in adapters}
 
     @property
     def mixes(self) -> bool:
@@ -78,14 +78,14 @@ class Serving:
     def switch(self, adapter: str) -> TaskModel:
         """Return the model of one adapter; the body is shared, so the one that was switched to before is no longer."""
         self._library.switch(self.body, self._names[adapter])
-        return self._model(adapter)
+        return self._models[adapter]
 
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Said]:
         """Return what ``owners[i]`` answers to row i and how sure it is: in one go where that can be, else in turns."""
         if not self.mixes:
             return _in_turns(self.switch, self.adapters, self.backbone, rows, owners)
         encoded = _in_places(owners, lambda adapter, places: self._questions(adapter, rows.select(places)))
-        model = self._model(owners[0])
+        model = self._models[owners[0]]
         logits = in_batches(
             lambda places, batch: self._logits(model, [owners[place] for place in places], batch),
             model,
@@ -108,7 +108,7 @@ class Serving:
 
         def head(adapter: str, rows: Sequence[int]) -> list[NDArray[np.float32]]:
             own = features[[where[row] for row in rows]]  # (rows of the adapter, hidden_size)
-            return list(self._heads[adapter](own).float().cpu().numpy())
+            return list(self._models[adapter].head(own).float().cpu().numpy())
 
         return _in_places(owners, head)
 
@@ -116,10 +116,9 @@ class Serving:
         manifest = self.adapters[adapter].manifest
         return KINDS.get(manifest.task.kind).questions(rows, self.backbone.tokenizer, manifest.budget.max_length)
 
-    def _model(self, adapter: str) -> TaskModel:
-        manifest = self.adapters[adapter].manifest
-        kind, pooling = KINDS.get(manifest.task.kind), self.backbone.pooling
-        return TaskModel(self.body, self._heads[adapter], kind, pooling, manifest.precision).eval()
+    def _model(self, adapter: StoredAdapter, head: nn.Module) -> TaskModel:
+        kind, pooling = KINDS.get(adapter.manifest.task.kind), self.backbone.pooling
+        return TaskModel(self.body, head, kind, pooling, adapter.manifest.precision).eval()
 
 
 def answers(adapters: Sequence[StoredAdapter], backbone: Backbone, rows: Dataset, owners: Sequence[str]) -> list[Said]:

@@ -123,8 +123,7 @@ class Hypernetwork(SharedWeights):
 
 def _opened(context: Context, state: State, task: Task, head: nn.Module, seed: int) -> TaskModel:
     """Return the stored network, or before the first task a fresh one, with an embedding drawn from ``seed``."""
-    model = context.adaptation.fresh(task.kind, len(context.asked(task).labels), seed)
-    model.head = head
+    model = context.adaptation.fresh(task.kind, len(context.asked(task).labels), seed).under(head)
     if state.folder:
         generator = generator_of(model.body)
         generator.load_state_dict({**load_file(state.folder / "body" / NETWORK), OWN: generator.task})

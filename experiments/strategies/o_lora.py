@@ -44,13 +44,13 @@ class OLora(SharedWeights):
             return super().begin(context, state, head)
         task, adaptation, seed = context.posed[-1], context.adaptation, context.seed
         # a seed of the stage's own: from the same one, the new A would begin as the first task's
-        model = adaptation.fresh(task.kind, len(task.labels), seed + 1000 * (len(context.tasks) - 1))
-        model.head, body = head, model.body
+        model = adaptation.fresh(task.kind, len(task.labels), seed + 1000 * (len(context.tasks) - 1)).under(head)
+        body = model.body
         body.load_adapter(state.folder / "body", PAST, is_trainable=False)  # type: ignore[operator]  # a PeftModel
         body.base_model.set_adapter([PAST, NOW])  # type: ignore[operator, union-attr]
         for name, parameter in body.named_parameters():
             parameter.requires_grad = f".{NOW}." in name
-        return model.eval()
+        return model
 
     def penalty(self, stage: Stage, strength: float) -> Penalty | None:
         """Return λ Σ ‖A Aₜᵀ‖² over modules, A the rows of all earlier tasks; nothing at the first stage."""

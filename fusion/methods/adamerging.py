@@ -16,6 +16,7 @@ from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import Per, mixture
 from fusion.target import model_on, needs_head, required, with_fitted_head
+from workbench.batching import beside
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, 
     """Move ``weights`` in place; return the entropy (in nats) of all training texts before and after."""
     rows, budget = required(request).splits["train"], request.budget
     encoded = model.kind.questions(rows, request.backbone.tokenizer, budget.max_length)
-    collate, device = model.kind.collate(request.backbone.tokenizer), weights.device
+    collate = model.kind.collate(request.backbone.tokenizer)
     generator = torch.Generator().manual_seed(request.seed)
     optimiser = torch.optim.Adam([weights], lr=settings.learning_rate)
 
     def entropy(places: list[int]) -> Tensor:
-        batch = {name: each.to(device) for name, each in collate([encoded[place] for place in places]).items()}
+        batch = beside(model, collate([encoded[place] for place in places]))
         logs = model(**batch)["logits"].log_softmax(dim=-1)  # (batch, labels)
         found: Tensor = -(logs.exp() * logs).sum(dim=-1).mean()
         return found

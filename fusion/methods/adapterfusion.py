@@ -16,6 +16,7 @@ import torch
 
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.target import begin, required, train
+from workbench.batching import beside
 from workbench.errors import InputError
 from workbench.evaluation import BATCH_SIZE
 from workbench.libraries.adapterfusion import FUSION, LIBRARY
@@ -75,14 +76,14 @@ def attention_weights(model: TaskModel, request: Request) -> dict[str, tuple[flo
     """
     tokenizer, rows = request.backbone.tokenizer, required(request).splits["validation"]
     encoded = model.kind.encode(rows, tokenizer, request.budget.max_length)
-    collate, device = model.kind.collate(tokenizer), next(model.parameters()).device
+    collate = model.kind.collate(tokenizer)
     sums: dict[str, NDArray[np.float64]] = {}
     tokens = 0.0
     for start in range(0, len(encoded), BATCH_SIZE):
-        batch = collate(encoded[start : start + BATCH_SIZE])
-        inputs = {name: each.to(device) for name, each in batch.items() if name != "labels"}
-        found = model.body(**inputs, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"][FUSION]
-        mask = batch["attention_mask"].numpy()[:, :, None]  # (batch, tokens, 1)
+        batch = beside(model, collate(encoded[start : start + BATCH_SIZE]))
+        batch.pop("labels", None)
+        found = model.body(**batch, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"][FUSION]
+        mask = batch["attention_mask"].cpu().numpy()[:, :, None]  # (batch, tokens, 1)
         tokens += float(mask.sum())
         for layer, places in found.items():
             for place, weights in places.items():  # (batch, tokens, sources)

@@ -21,6 +21,7 @@ from fusion.lowrank import collect, largest_rank
 from fusion.mixing import Mixture, mixture
 from fusion.target import required
 from workbench.adaptation import HEAD_FILE
+from workbench.batching import beside
 from workbench.kinds import KINDS
 from workbench.learning import adaptation_of
 from workbench.model import TaskModel
@@ -86,7 +87,7 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     rows = required(request).splits["train"]
     rows = rows.select(range(min(examples, len(rows))))
     encoded, collate = kind.encode(rows, tokenizer, request.budget.max_length), kind.collate(tokenizer)
-    generator, device = torch.Generator().manual_seed(request.seed), next(model.parameters()).device
+    generator = torch.Generator().manual_seed(request.seed)
     sums: dict[str, Tensor] = {}
     passed: dict[
         str, tuple[Tensor, Tensor]
@@ -101,19 +102,19 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     layers = {name: mixed.body.get_submodule(f"{lora.PREFIX}{name}") for name in mixed.update}
     hooks = [layer.register_forward_hook(catch(name)) for name, layer in layers.items()]
     for start in range(0, len(encoded), BATCH):
-        batch = {name: each.to(device) for name, each in collate(encoded[start : start + BATCH]).items()}
+        batch = beside(model, collate(encoded[start : start + BATCH]))
         labels = batch.pop("labels")
         read, _ = model.kind.read(model, batch, labels)
         logits = model.head(read)  # (answers, labels)
         drawn = torch.multinomial(logits.detach().softmax(dim=-1).cpu(), 1, generator=generator).squeeze(1)
-        loss = nn.functional.cross_entropy(logits, drawn.to(device), reduction="sum")
+        loss = nn.functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum")
         gradients = torch.autograd.grad(loss, [out for _, out in passed.values()])
         for (name, (inputs, _)), gradient in zip(passed.items(), gradients, strict=True):
             squares = torch.einsum("bto,bti->boi", gradient.float(), inputs).square().sum(dim=0)  # (out, in)
             sums[name] = sums[name] + squares if name in sums else squares
     for hook in hooks:
         hook.remove()
-    return {name: total / len(encoded) for name, total in sums.items()}
+    return {name: total.cpu() / len(encoded) for name, total in sums.items()}
 
 
 def _own_model(source: StoredAdapter, body: nn.Module, request: Request) -> TaskModel:

@@ -18,7 +18,7 @@ from fusion import heads, lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import mixture
 from fusion.target import model_on, needs_head, required
-from workbench.batching import BATCH_SIZE
+from workbench.batching import BATCH_SIZE, beside
 from workbench.evaluation import features
 
 if TYPE_CHECKING:
@@ -97,11 +97,10 @@ def target_loss(model: TaskModel, request: Request) -> float:
     if needs_head(model):
         return held_out_loss(features(model, rows, tokenizer, length), np.array(rows["label"][:]), len(task.labels))
     encoded, collate = model.kind.encode(rows, tokenizer, length), model.kind.collate(tokenizer)
-    device, total, count = next(model.parameters()).device, 0.0, 0
+    total, count = 0.0, 0
     with torch.inference_mode():
         for start in range(0, len(encoded), BATCH_SIZE):
-            batch = {name: each.to(device) for name, each in collate(encoded[start : start + BATCH_SIZE]).items()}
-            found = model(**batch)
+            found = model(**beside(model, collate(encoded[start : start + BATCH_SIZE])))
             answers = found["logits"].shape[0]  # tokens that are learned
             total, count = total + found["loss"].item() * answers, count + answers
     return total / count

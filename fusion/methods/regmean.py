@@ -91,7 +91,7 @@ def input_grams(mixed: Mixture, source: int, request: Request) -> dict[str, Tens
 
     def add(name: str) -> Callable[..., None]:
         def hook(module: Any, given: tuple[Tensor, ...]) -> None:
-            inputs = given[0][real[-1]].double()  # (tokens, in)
+            inputs = given[0][real[-1]].cpu().double()  # (tokens, in); not every accelerator knows float64
             grams[name] = grams[name] + inputs.T @ inputs if name in grams else inputs.T @ inputs
 
         return hook

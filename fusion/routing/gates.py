@@ -14,6 +14,7 @@ from pydantic import Field
 from fusion import lora
 from fusion.reading import by_module
 from fusion.routing import Router, RouterSettings
+from workbench.batching import beside
 from workbench.errors import InputError
 from workbench.learning import open_adapter
 
@@ -56,12 +57,12 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     encoded = model.kind.encode(rows, reader.backbone.tokenizer, reader.max_length)
     collate = model.kind.collate(reader.backbone.tokenizer)
     _train(model, list(gates.values()), encoded, collate, adapter.manifest.seed, settings)
-    return {name: gate.detach() for name, gate in gates.items()}
+    return {name: gate.detach().cpu() for name, gate in gates.items()}
 
 
 def _install(layer: Any) -> Tensor:
     """Put a gate in front of the update of a peft LoRA ``layer`` and return its vector (in,)."""
-    gate = torch.zeros(layer.in_features, requires_grad=True)
+    gate = torch.zeros(layer.in_features, device=layer.weight.device, requires_grad=True)
     opened: list[Tensor] = []
 
     def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -91,7 +92,7 @@ def _train(
             order = torch.cat([order, torch.randperm(len(encoded), generator=generator)])
         batch, order = collate([encoded[int(index)] for index in order[:size]]), order[size:]
         optimizer.zero_grad()
-        model(**batch)["loss"].backward()
+        model(**beside(model, batch))["loss"].backward()
         optimizer.step()
 
 

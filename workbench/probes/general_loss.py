@@ -51,13 +51,14 @@ class GeneralLoss:
         Raises:
             InputError: the backbone has no output layer of its pretraining.
         """
-        backbone, device = context.backbone, next(model.parameters()).device
+        backbone = context.backbone
         told = encoded(backbone, context.text, context.max_length, context.seed)
         if not any(label != IGNORED for row in told for label in row["labels"]):
             return {}
-        head = model.head if isinstance(model.head, OutputLayer) else language_head(backbone).to(device)
+        own = isinstance(model.head, OutputLayer)
+        head = model.head if own else language_head(backbone).to(next(model.parameters()).device)
         loss = mean_loss(model, head, told, backbone.tokenizer.pad_token_id)
-        bare = _bare_loss(backbone, context.text, context.max_length, context.seed, model.precision, str(device))
+        bare = _bare_loss(backbone, context.text, context.max_length, context.seed, model.precision)
         return {"loss": loss, "increase": loss - bare}
 
 
@@ -96,11 +97,10 @@ def _bare_loss(
     max_length: int,
     seed: int,
     precision: Precision,
-    device: str,
 ) -> float:
     """Return what :func:`mean_loss` is without any method's weights; the same at every stage."""
     head = language_head(backbone)
-    bare = TaskModel(backbone.load(), head, KINDS.get(KIND), backbone.pooling, precision).eval().to(device)
+    bare = TaskModel(backbone.load(), head, KINDS.get(KIND), backbone.pooling, precision).eval()
     return mean_loss(bare, head, encoded(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
 
 
