@@ -33,7 +33,7 @@ def section(path: Path) -> str:
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
     if "--out" not in command:
-        command = re.sub(r"^(python -m \S+)", rf"\1 --out {path.name}", command)
+        command = re.sub(r"^(python -m \S+(?: compare)?)", rf"\1 --out {path.name}", command)
     name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))
     spoken = ", ".join(f"[{one.name}]({one.name})" for one in pages if name in one.read_text(encoding="utf-8"))
     machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"
