@@ -78,8 +78,8 @@ def _device() -> Iterator[Finding]:
 
     device = accelerator().type
     gpu = device != "cpu"
-    detail = device if gpu else f"none; models run on {os.cpu_count()} processor cores"
-    detail = torch.cuda.get_device_name() if device == "cuda" else detail
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    detail = name if gpu else f"none; models run on {os.cpu_count()} processor cores"
     remedy = "" if gpu else "nothing to do: processors work; for a GPU, install the build of torch for its CUDA or ROCm"
     yield Finding("GPU", gpu, False, detail, remedy)
     fast = resolve_precision("auto") == "bf16"

@@ -71,7 +71,7 @@ def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
     """Return the model under a head fitted on its frozen features, or as it is where its head is not fitted."""
     if not needs_head(model):
         return model
-    return model_on(request, model.body, fitted_head(model, request, "likelihood").head)
+    return model.under(fitted_head(model, request, "likelihood").head)
 
 
 def begin(body: nn.Module, request: Request) -> Begun:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workbench.batching import beside
 from workbench.contracts import MeasuredCost, Merges
 from workbench.memory import PeakMemory, freed_at_once
 from workbench.model import TaskModel
@@ -52,10 +53,10 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         rows = _longest(model, task, adaptation, budget)
         trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
         device = trainer.args.device
-        batch = _on(device, trainer.data_collator(rows))
+        batch = beside(model, trainer.data_collator(rows))
         step = _step(model, trainer, batch) if model.trainable() else _NOTHING
         tokens = int(batch["attention_mask"].sum())
-        texts = _on(device, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
+        texts = beside(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
         bare = _with_body(model, adaptation.backbone.load())
         own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
         merged = _merged(model, adaptation, texts)
@@ -152,10 +153,6 @@ def _in_turns(*works: Callable[[], None]) -> list[float]:
             work()
             taken.append(_now() - began)
     return [median(taken[WARM_UP:]) for taken in seconds]
-
-
-def _on(device: torch.device, batch: Batch) -> Batch:
-    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def _now() -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -32,8 +31,8 @@ def section(path: Path) -> str:
     """Return what there is to say about one file; what its record says of a second command stands after the first."""
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
-    if "--out" not in command:
-        command = re.sub(r"^(python -m \S+(?: compare)?)", rf"\1 --out {path.name}", command)
+    if command.startswith("python -m") and "--out" not in command:
+        command += f" --out {path.name}"
     name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))
     spoken = ", ".join(f"[{one.name}]({one.name})" for one in pages if name in one.read_text(encoding="utf-8"))
     machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"

@@ -8,7 +8,6 @@ from experiments.composing.result import Retained
 from experiments.testing import test, tested
 from workbench.adaptation import HEAD_FILE
 from workbench.learning import adaptation_of
-from workbench.model import TaskModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
-    few_shot = trial.problem
+    few_shot, metric = trial.problem, fused.model.kind.metric
     for source in trial.contestant.sources:
         manifest = source.manifest
         task = tasks.get(manifest.task.name)
@@ -30,7 +29,5 @@ def retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: W
         alone = tested(workspace, source, task, few_shot.backbone, few_shot.budget)
         adaptation = adaptation_of(manifest, few_shot.backbone)
         head = adaptation.stored_head(source.folder / HEAD_FILE, task.kind, len(task.labels))
-        body, kind = fused.model.body, fused.model.kind
-        model = TaskModel(body, head, kind, few_shot.backbone.pooling, few_shot.precision).eval()
-        score = test(model, task, few_shot.backbone, few_shot.budget).scores[kind.metric]
-        yield Retained(source.id, task.name, alone.scores[kind.metric], score, alone.examples)
+        score = test(fused.model.under(head), task, few_shot.backbone, few_shot.budget).scores[metric]
+        yield Retained(source.id, task.name, alone.scores[metric], score, alone.examples)
