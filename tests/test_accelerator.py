@@ -16,15 +16,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CONTRACT = "tests/test_contracts.py::test_method_learns_and_comes_back_bit_for_bit"
 TESTS = {
-    "methods": [f"{CONTRACT}[bert-{method}-classification]" for method in ("full", "lora", "pfeiffer", "hypernetwork")],
-    "generated answers": [f"{CONTRACT}[llama-prompt-causal-lm]", f"{CONTRACT}[t5-lora-seq2seq]"],
-    "streams": [
+    "training": [
+        *(f"{CONTRACT}[bert-{method}-classification]" for method in ("full", "lora", "pfeiffer", "hypernetwork")),
+        f"{CONTRACT}[llama-prompt-causal-lm]",
+        f"{CONTRACT}[t5-lora-seq2seq]",
+        "tests/workbench/test_training.py::test_a_process_that_sees_several_devices_trains_on_one",
+    ],
+    "what was trained": [
         "tests/experiments/test_run.py::test_matrix_has_the_lower_triangle_with_its_statuses",
         "tests/experiments/test_strategies_choice.py::test_stage_to_which_the_remedy_adds_nothing_is_learned_once",
         "tests/experiments/test_strategies_distillation.py::test_teacher_is_the_model_of_the_stage_before",
         "tests/workbench/probes/test_probe_cka.py",
-    ],
-    "compositions": [
         "tests/fusion/test_learned.py::test_adamerging_lowers_the_entropy_and_moves_the_weights_alone",
         "tests/fusion/test_learned.py::test_fisher_at_full_rank_is_the_fisher_mean",
         "tests/fusion/test_routing.py::test_gates_are_trained_and_nothing_else",

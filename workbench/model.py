@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from workbench import processes
+
 if TYPE_CHECKING:
     from workbench.backbone import Pooling
     from workbench.contracts import Kind
@@ -141,8 +143,14 @@ def shifted(ids: Tensor, start: int) -> Tensor:
 
 
 def accelerator() -> torch.device:
-    """Return where models compute: the machine's accelerator (CUDA, MPS, …), else the processor."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    """Return where models compute: on the machine's accelerator (CUDA, MPS, …), else on the processor.
+
+    Of several devices it is the first; processes that share a training have one each.
+    """
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is None:
+        return torch.device("cpu")
+    return torch.device(found.type, processes.place() % torch.accelerator.device_count())
 
 
 @cache

@@ -17,3 +17,8 @@ def count() -> int:
 def is_first() -> bool:
     """Return whether this is the first process, or the only one."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def place() -> int:
+    """Return which of the processes on this machine this one is, from 0; each computes on a device of its own."""
+    return int(os.environ.get("LOCAL_RANK", "0"))

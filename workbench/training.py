@@ -20,6 +20,7 @@ from workbench.course import Along, penalised
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.memory import PeakMemory
+from workbench.model import accelerator
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
@@ -130,8 +131,8 @@ def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budg
 
 
 def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:
-    settings = adaptation.settings
-    return TrainingArguments(
+    settings, on_processor = adaptation.settings, accelerator().type == "cpu"
+    arguments = TrainingArguments(
         output_dir=folder,
         seed=seed,
         num_train_epochs=budget.epochs,

@@ -23,7 +23,7 @@ from workbench.contracts import FitRecord, Silent, Task
 from workbench.errors import TrainingError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.methods import METHODS
-from workbench.model import Precision, TaskModel
+from workbench.model import Precision, TaskModel, accelerator
 from workbench.settings import Budget
 from workbench.training import fit
 
@@ -295,3 +295,22 @@ def test_what_a_fit_took_is_recorded(backbone: Backbone, task: Task, budget: Bud
     assert record.trainable_parameters == sum(each.numel() for each in model.trainable().values())
     assert 0 < record.seconds < 60
     assert record.peak_memory_mb is None or record.peak_memory_mb > 50
+
+
+def test_a_process_that_sees_several_devices_trains_on_one(
+    backbone: Backbone, task: Task, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # torch says so of CUDA alone, whichever accelerator there is: Trainer would share every step among them
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    _, record = fitted(adaptation_for(backbone), task, budget)
+    assert record.steps == budget.updates(len(task.splits["train"]))
+
+
+def test_processes_of_one_machine_have_a_device_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert accelerator() == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert accelerator() == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert accelerator() == torch.device("cuda", 0), "more processes than devices share them"
