@@ -150,21 +150,40 @@ def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -
         save_strategy="no",  # BestEpoch says when
         report_to=[],
         disable_tqdm=True,
-        use_cpu=not torch.accelerator.is_available(),
+        use_cpu=on_processor,
         ddp_find_unused_parameters=adaptation.card.trains_backbone,  # a pooler, often
-        ddp_backend="gloo" if processes.count() > 1 and not torch.accelerator.is_available() else None,
+        ddp_backend="gloo" if processes.count() > 1 and on_processor else None,
         dataloader_pin_memory=torch.cuda.is_available(),
         average_tokens_across_devices=False,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # a process would else give every GPU that it sees a batch a step
+    return arguments
 
 
 WEIGHTS_FILE = "model.safetensors"
 
 
 class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no types
-    """Trainer with class-balanced sampling, and checkpoints of what is trained alone; the rest is as it comes."""
+    """Trainer with class-balanced sampling, checkpoints of what is trained alone, optimisers that share no memory."""
 
     balanced = False
+
+    def create_optimizer(self) -> Any:
+        """Return the optimiser; of 8-bit ones, embeddings keep their moments in 32.
+
+        bitsandbytes remembers which parameters do so for the whole process: their modules, and their places in the
+        optimiser, which it would take for those of the next one. So it is made to forget.
+        """
+        if self.args.optim == OPTIMIZERS["adamw"] or self.optimizer is not None:
+            return super().create_optimizer()
+        from bitsandbytes.optim import GlobalOptimManager
+
+        remembered = GlobalOptimManager.get_instance()
+        remembered.initialize()
+        optimizer = super().create_optimizer()
+        optimizer.check_overrides()  # reads the modules, which are not needed after that
+        remembered.module_weight_config_triple.clear()
+        return optimizer
 
     def _save(self, output_dir: str, state_dict: Any = None) -> None:
         weights = {name: each.detach().contiguous() for name, each in self.model.trainable().items()}

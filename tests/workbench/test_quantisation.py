@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -160,6 +163,22 @@ def test_eight_bit_adamw_keeps_a_byte_a_moment(backbone: Backbone, budget: Budge
     optimizer.step()
     assert not torch.equal(large, before)
     assert [optimizer.state[large][name].dtype for name in ("state1", "state2")] == [torch.uint8] * 2
+
+
+def test_eight_bit_moments_leave_nothing_to_the_next_fit(backbone: Backbone, budget: Budget, tmp_path: Path) -> None:
+    def begun(method: str, **settings: Any) -> tuple[Any, Any]:
+        adaptation = adapted(backbone, method, optimizer="adamw-8bit", **settings)
+        model = adaptation.fresh("classification", 2, seed=0)
+        return model, trainer_of(model, adaptation, budget, 0, tmp_path, []).create_optimizer()
+
+    model, optimizer = begun("full")
+    embeddings = weakref.ref(model.body.get_submodule("embeddings.word_embeddings"))
+    assert optimizer.get_config(0, 0, optimizer.param_groups[0])["optim_bits"] == 32, "the embeddings come first"
+    del model, optimizer
+    gc.collect()
+    assert embeddings() is None
+    _, optimizer = begun("lora", rank=128)
+    assert optimizer.get_config(0, 0, optimizer.param_groups[0])["optim_bits"] == 8, "here a LoRA's A does"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
