@@ -356,6 +356,9 @@ class MeasuredCost:
         inference_ms: the adapted model's forward pass, milliseconds an example.
         bare_inference_ms: the same of the pretrained backbone alone.
         merged_inference_ms: the same with the update written into the backbone's weights; None where that cannot be.
+        texts: in the batch that was trained on; 0, as the next two, in a record of before this was kept.
+        length: tokens of each, padding counted.
+        said: tokens of the batch that are learned to be said; 0 also where there is a head of labels.
     """
 
     device: str
@@ -369,6 +372,9 @@ class MeasuredCost:
     inference_ms: float
     bare_inference_ms: float
     merged_inference_ms: float | None
+    texts: int = 0
+    length: int = 0
+    said: int = 0
 
     @property
     def step_mb(self) -> float | None:

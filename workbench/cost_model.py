@@ -5,7 +5,8 @@ size f, key-value width k, a attention heads, length s, and e bytes a number (4,
 
 weights       4 P bytes; of a quantised backbone the linear layers take 4.127 bits (nf4) or 8 bits (int8) a weight
 gradients     4 T
-optimiser     8 T (two moments of AdamW in 32 bits); 2.03 T in 8 bits (a byte each, and a 32-bit scale for each 256)
+optimiser     8 T (two moments of AdamW in 32 bits); in 8 bits 2.03 for each trained number (a byte each, and a 32-bit
+              scale for each 256), but 8 for those of embeddings and of tensors under 4,096 numbers, which stay in 32
 casts         2 bytes for each weight of a linear layer that is not packed, in bf16: kept from forward to backward pass
 activations   for each layer through which gradients pass, bytes a token, after Korthikanti et al. 2022
               (arXiv:2205.05198, § 4.1), who count full fine-tuning in 16 bits, with dropout, as 34 h + 5 a s:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 MB = 1e6
 BITS: dict[Quantization | None, float] = {None: 32, "nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
 STATES: dict[Optimizer, float] = {"adamw": 8, "adamw-8bit": 2 + 2 * 4 / 256, "paged-adamw-8bit": 2 + 2 * 4 / 256}
+SMALLEST_IN_8_BITS = 4096  # numbers of a tensor, of which bitsandbytes keeps the moments in 8 bits
 LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/cost.md)
 ADDED = ("lora_A", "lora_B", "adapters")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
@@ -183,7 +185,7 @@ class Workload:
             trainable=count,
             weights=self._weights() + output,
             gradients=4.0 * count,
-            optimizer=STATES[self.settings.optimizer] * count,
+            optimizer=self._states(trained),
             activations=tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained)),
             casts=2.0 * self._linear * depth / shape.layers if self._number == 2 else 0,
             logits=3.0 * 4 * self.said * shape.vocabulary,
@@ -220,6 +222,13 @@ class Workload:
     def _weights(self) -> float:
         total = sum(parameter.numel() for parameter in self._body.parameters())
         return 4.0 * (total - self._linear) + BITS[self.quantization] / 8 * self._linear
+
+    def _states(self, trained: list[tuple[str, nn.Parameter]]) -> float:
+        looked_up = {id(module.weight) for module in self._body.modules() if isinstance(module, nn.Embedding)}
+        return sum(
+            (8 if id(p) in looked_up or p.numel() < SMALLEST_IN_8_BITS else STATES[self.settings.optimizer]) * p.numel()
+            for _, p in trained
+        )
 
     def _depth(self, shape: Shape, names: list[str]) -> int:
         """Return through how many layers gradients pass: those above the lowest weight that is trained."""

@@ -3,10 +3,11 @@
 How it is measured. The step is that of a fit (the same Trainer, optimiser and clipping) on one batch of the task's
 longest training texts, so that the memory is the highest that a fit meets. A first step brings weights and library code
 into memory; then the optimiser's states are dropped. Memory is the peak of the two steps after it (the states come
-into being at the end of the first), less what the process held before them; the C library is told to give freed blocks
-back at once, so that neither what was there before nor what it keeps for later is counted. The steps after these are
-timed, with the C library as it always is. Each timing is the median of several repetitions after a warm-up; the forward
-passes of the adapted model and of the bare backbone take turns, so that what else the machine does falls on both.
+into being at the end of the first), less what the process held before them. All three are made in a thread of their
+own, and the C library is told to give freed blocks back at once, so that neither what was there before nor what it
+keeps for later is counted. The steps after these are timed, with the C library as it always is. Each timing is the
+median of several repetitions after a warm-up; the forward passes of the adapted model and of the bare backbone take
+turns, so that what else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.batching import beside
-from workbench.contracts import MeasuredCost, Merges
-from workbench.memory import PeakMemory, freed_at_once
+from workbench.batching import IGNORED, beside
+from workbench.contracts import GENERATED, MeasuredCost, Merges
+from workbench.memory import PeakMemory, apart, freed_at_once, release
 from workbench.model import TaskModel
 from workbench.training import trainer_of
 
@@ -73,6 +74,9 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         inference_ms=1000 * own / examples,
         bare_inference_ms=1000 * plain / examples,
         merged_inference_ms=None if merged is None else 1000 * merged / examples,
+        texts=len(rows),
+        length=batch["input_ids"].shape[1],
+        said=int((batch["labels"] != IGNORED).sum()) if task.kind in GENERATED else 0,
     )
 
 
@@ -83,16 +87,24 @@ def _step(model: TaskModel, trainer: Any, batch: Batch) -> Mapping[str, float | 
     """Return memory in MB and the median seconds of a step's parts."""
     optimizer = trainer.create_optimizer()
     model.train()
-    _timed_step(model, optimizer, batch, trainer.args.max_grad_norm)
-    optimizer.state.clear()
-    with freed_at_once(), PeakMemory() as memory:
-        for _ in range(WARM_UP + 1):
-            _timed_step(model, optimizer, batch, trainer.args.max_grad_norm)
+    memory = apart(lambda: _memory(model, optimizer, batch, trainer.args.max_grad_norm))
     taken = [_timed_step(model, optimizer, batch, trainer.args.max_grad_norm) for _ in range(WARM_UP + REPETITIONS)]
     model.eval()
     parts = zip(("forward", "backward", "update"), zip(*taken[WARM_UP:], strict=True), strict=True)
     seconds = {name: median(values) for name, values in parts}
     return {"before_mb": memory.before_mb, "peak_mb": memory.peak_mb, **seconds}
+
+
+def _memory(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> PeakMemory:
+    """Return the memory of two steps, the first of which brings the optimiser's states into being."""
+    with freed_at_once():
+        _timed_step(model, optimizer, batch, largest_norm)
+        optimizer.state.clear()
+        release()
+        with PeakMemory() as memory:
+            for _ in range(2):
+                _timed_step(model, optimizer, batch, largest_norm)
+    return memory
 
 
 def _timed_step(model: TaskModel, optimizer: Any, batch: Batch, largest_norm: float) -> tuple[float, float, float]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 
 MB = 1e6
+Result = TypeVar("Result")
 
 
 class PeakMemory:
@@ -56,16 +58,29 @@ def freed_at_once() -> Iterator[None]:
     """Let glibc give every freed block of 128 KiB or more back to the system at once; other C libraries are left alone.
 
     By default it keeps most of them for later, and of a training step's peak a fifth to a third is such left-overs. The
-    threshold for that adapts itself until it is set; after the block it stands where it ends up in any process that
-    has freed a large tensor.
+    thresholds for that adapt themselves until they are set; after the block they stand where they end up in any process
+    that has freed a large tensor. Blocks that were freed before are used again all the same, and kept: see
+    :func:`apart`.
     """
     _glibc("mallopt", M_MMAP_THRESHOLD, SMALLEST_MMAP)
+    _glibc("mallopt", M_TRIM_THRESHOLD, SMALLEST_MMAP)
     release()
     try:
         yield
     finally:
         _glibc("mallopt", M_MMAP_THRESHOLD, LARGEST_MMAP)
         _glibc("mallopt", M_TRIM_THRESHOLD, 2 * LARGEST_MMAP)
+
+
+def apart(work: Callable[[], Result]) -> Result:
+    """Return what ``work`` gives, done in a thread of its own where memory is the processor's.
+
+    There glibc has a heap in which nothing was freed yet, so that no block of before is used again and kept.
+    """
+    if torch.cuda.is_available():
+        return work()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(work).result()
 
 
 def release() -> None:

@@ -3,8 +3,8 @@
     python -m experiments.benchmarks.quantised compare --out docs/results/quantised.json
 
 One language model learns one task in several ways, each in a process of its own, since what a process once held is
-not all given back. The memory is that of a step at the budget's full length (see :mod:`workbench.measuring`), beside
-what the cost model predicts for it. Finished ways in the file are kept.
+not all given back. The memory is that of a step on a batch of the longest texts (see :mod:`workbench.measuring`),
+beside what the cost model predicts for that batch. Finished ways in the file are kept.
 """
 
 from __future__ import annotations
@@ -75,20 +75,19 @@ def one(
     with tempfile.TemporaryDirectory() as place:
         bench = Workbench(Path(place))
         lesson = bench.lesson(task, method, backbone, **given)
-        adaptation, spent = lesson.adaptation, lesson.budget
-        cost = measure(adaptation, lesson.task, spent)
+        adaptation = lesson.adaptation
+        cost = measure(adaptation, lesson.task, lesson.budget)
         trained = bench.train(lesson)
         fit = trained.adapter.manifest.fit
-        answer = min(lesson.task.max_new_tokens or 0, spent.max_length)
         work = Workload(
             adaptation.backbone.config,
             method,
             adaptation.settings,
             adaptation.precision,
-            spent.batch_size,
-            spent.max_length,
+            cost.texts,
+            cost.length,
             adaptation.backbone.quantization,
-            spent.batch_size * answer,
+            cost.said,
         )
         predicted = work.predict()
         result = {

@@ -14,10 +14,11 @@ from tests.conftest import WORDS, _folder
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.contracts import Task
-from workbench.cost_model import MB, Workload, shape_of
+from workbench.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
 from workbench.measuring import measure
 from workbench.methods import METHODS
 from workbench.settings import Budget
+from workbench.training import trainer_of
 
 LLAMA_65B = LlamaConfig(
     vocab_size=32000,
@@ -178,7 +179,24 @@ def test_4_127_bits_a_weight_and_eight_bit_moments(wide_llama: Backbone) -> None
     lora = 3 * 8 * (2 * 192 + 192 + 64)
     assert parts("lora", "nf4").weights == pytest.approx(4 * (whole - linear + lora) + linear * 4.127 / 8, rel=1e-4)
     assert parts("full").optimizer == 8 * whole
-    assert parts("full", optimizer="adamw-8bit").optimizer == pytest.approx(2 * whole, rel=0.02)
+    looked_up = (len(WORDS) + 5) * 192
+    in_8_bits = 2 * linear + 8 * (whole - linear)
+    assert looked_up > SMALLEST_IN_8_BITS, "embeddings keep 32 bits, however large"
+    assert parts("full", optimizer="adamw-8bit").optimizer == pytest.approx(in_8_bits, rel=0.02)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw-8bit"])
+def test_the_optimiser_keeps_what_is_predicted(deep_bert: Backbone, optimizer: Any, tmp_path: Path) -> None:
+    adaptation = Adaptation(deep_bert, "full", METHODS.get("full").settings(optimizer=optimizer), "fp32")
+    model = adaptation.fresh("classification", 2, seed=0)
+    made = trainer_of(model, adaptation, Budget(), 0, tmp_path, []).create_optimizer()
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    made.step()
+    moments = {"exp_avg", "exp_avg_sq", "state1", "state2", "absmax1", "absmax2"}
+    states = [made.state[parameter] for parameter in model.body.parameters()]
+    kept = sum(each.nbytes for state in states for name, each in state.items() if name in moments)
+    assert workload(adaptation, 1, 8).predict().optimizer == pytest.approx(kept, rel=1e-4)
 
 
 def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint
 from workbench.contracts import Task
 from workbench.measuring import REPETITIONS, measure
-from workbench.memory import PeakMemory, release
+from workbench.memory import PeakMemory, apart, freed_at_once, release
 from workbench.methods import METHODS
 from workbench.settings import Budget
 
@@ -33,6 +34,7 @@ def test_every_part_of_a_step_is_timed_and_only_an_update_of_weights_is_merged(
 
     assert torch.equal(torch.get_rng_state(), before), "the caller's generator is left alone"
     assert cost.tokens == budget.batch_size * 5, "three words and two special tokens"
+    assert (cost.texts, cost.length, cost.said) == (budget.batch_size, 5, 0)
     assert cost.repetitions == REPETITIONS
     assert cost.forward_seconds_per_token is not None and cost.forward_seconds_per_token > 0
     assert cost.backward_seconds_per_token is not None and cost.backward_seconds_per_token > 0
@@ -51,6 +53,31 @@ def test_peak_counts_from_what_was_there_before() -> None:
     if memory.before_mb is None or memory.peak_mb is None:
         pytest.skip("this system does not tell")
     assert 38 < memory.peak_mb - memory.before_mb < 60
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
+def test_what_was_freed_before_is_not_taken_again_and_kept_in_a_thread_apart() -> None:
+    def blocks() -> list[Any]:
+        return [(torch.ones(10 * MB // 4), torch.ones(25_000)) for _ in range(10)]
+
+    def kept() -> float:
+        with freed_at_once():
+            with PeakMemory() as before:
+                pass
+            blocks()
+            with PeakMemory() as after:
+                pass
+        if before.before_mb is None or after.before_mb is None:
+            pytest.skip("this system does not tell")
+        return after.before_mb - before.before_mb
+
+    with freed_at_once():
+        pass  # from here on blocks of 10 MB come from the heap
+    pins = [small for _, small in blocks()]
+    assert apart(kept) < 10
+    assert kept() > 50, "the case is not what it should be"
+    assert len(pins) == 10
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
