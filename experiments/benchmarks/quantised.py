@@ -10,12 +10,13 @@ beside what the cost model predicts for that batch. Finished ways in the file ar
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +26,9 @@ from workbench.assets import write_whole
 from workbench.cost_model import MB, Workload
 from workbench.measuring import measure
 from workbench.store import size
+
+if TYPE_CHECKING:
+    from workbench.learning import Lesson
 
 FULL, LORA = {"learning_rate": 5e-5}, {"learning_rate": 2e-3}  # LoRA's is that of the recipe reasoning-3
 # way → method, further settings
@@ -47,12 +51,11 @@ def compare(
         {"train_examples": 300, "eval_examples": 60, "validation_examples": 24, "batch_size": 8, "max_length": 192}
     ),
     ways: Annotated[str, typer.Option(help="Which of them, with semicolons.")] = ";".join(WAYS),
+    train: Annotated[bool, typer.Option(help="Train and test too, or measure steps alone.")] = True,
 ) -> None:
-    """Train and measure every way in a process of its own, and print the table as JSON."""
-    options = ["--task", task, "--backbone", backbone, "--budget", budget]
-    command = (
-        f"python -m experiments.benchmarks.quantised compare --task {task} --backbone {backbone} --budget '{budget}'"
-    )
+    """Measure and train every way in a process of its own, and print the table as JSON."""
+    options = ["--task", task, "--backbone", backbone, "--budget", budget, *([] if train else ["--no-train"])]
+    command = f"python -m experiments.benchmarks.quantised compare {shlex.join(options)}"
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["ways"] if out.is_file() else {}
     for way in ways.split(";"):
         if way not in found:
@@ -68,6 +71,7 @@ def one(
     task: Annotated[str, typer.Option()],
     backbone: Annotated[str, typer.Option()],
     budget: Annotated[str, typer.Option()],
+    train: Annotated[bool, typer.Option()] = True,
 ) -> None:
     """Measure and train one way, and print what was found."""
     method, settings = WAYS[way]
@@ -77,9 +81,7 @@ def one(
         lesson = bench.lesson(task, method, backbone, **given)
         adaptation = lesson.adaptation
         cost = measure(adaptation, lesson.task, lesson.budget)
-        trained = bench.train(lesson)
-        fit = trained.adapter.manifest.fit
-        work = Workload(
+        predicted = Workload(
             adaptation.backbone.config,
             method,
             adaptation.settings,
@@ -88,20 +90,27 @@ def one(
             cost.length,
             adaptation.backbone.quantization,
             cost.said,
-        )
-        predicted = work.predict()
+        ).predict()
         result = {
-            "test": trained.test.scores,
-            "validation": fit.validation,
-            "majority": trained.majority,
-            "seconds": round(fit.seconds, 1),
+            **(_learned(bench, lesson) if train else {}),
             "measured": {**asdict(cost), "step_mb": cost.step_mb},
             "predicted": predicted.as_json(),
             "backbone_mb": round(predicted.weights / MB, 1),
-            "trainable_parameters": fit.trainable_parameters,
-            "stored_bytes": size(trained.adapter.folder),
         }
     typer.echo(json.dumps(result))
+
+
+def _learned(bench: Workbench, lesson: Lesson) -> dict[str, Any]:
+    trained = bench.train(lesson)
+    fit = trained.adapter.manifest.fit
+    return {
+        "test": trained.test.scores,
+        "validation": fit.validation,
+        "majority": trained.majority,
+        "seconds": round(fit.seconds, 1),
+        "trainable_parameters": fit.trainable_parameters,
+        "stored_bytes": size(trained.adapter.folder),
+    }
 
 
 if __name__ == "__main__":
