@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.backbone import config_of
 from workbench.cost_model import MB, Workload
@@ -42,7 +42,16 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     speaks = any(name.endswith("ForCausalLM") for name in config.architectures or [])
     kind = "causal-lm" if speaks else "classification"
     require_possible(method, settings, config, kind, bits=budget.quantization)
-    return _workload(config, method, settings, budget, ANSWER if speaks else 0)
+    return Workload(
+        config=config,
+        method=method,
+        settings=settings,
+        precision=resolve_precision(budget.precision),
+        batch_size=budget.batch_size,
+        length=budget.max_length,
+        quantization=budget.quantization,
+        said=_said(budget, ANSWER if speaks else 0),
+    )
 
 
 def predicted_memory(plan: Plan) -> Callable[[Step], float | None]:
@@ -67,9 +76,8 @@ def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction
 
     ``answer``: tokens that each example is learned to be answered with, 0 where there is a head.
     """
-    budget = budget.model_copy(update={"quantization": adaptation.backbone.quantization})
     try:
-        return _workload(adaptation.backbone.config, adaptation.method, adaptation.settings, budget, answer).predict()
+        return Workload.of(adaptation, budget.batch_size, budget.max_length, _said(budget, answer)).predict()
     except InputError:
         return None
 
@@ -79,14 +87,5 @@ def peak_mb(prediction: Prediction | None) -> float | None:
     return round(prediction.peak / MB, 1) if prediction else None
 
 
-def _workload(config: Any, method: str, settings: Any, budget: Budget, answer: int) -> Workload:
-    return Workload(
-        config=config,
-        method=method,
-        settings=settings,
-        precision=resolve_precision(budget.precision),
-        batch_size=budget.batch_size,
-        length=budget.max_length,
-        quantization=budget.quantization,
-        said=budget.batch_size * min(answer, budget.max_length),
-    )
+def _said(budget: Budget, answer: int) -> int:
+    return budget.batch_size * min(answer, budget.max_length)

@@ -39,7 +39,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import nn
@@ -52,6 +52,7 @@ from workbench.quantisation import KEPT
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+    from workbench.adaptation import Adaptation
     from workbench.model import Precision
     from workbench.settings import MethodSettings, Optimizer, Quantization
 
@@ -190,6 +191,20 @@ class Workload:
             casts=2.0 * self._linear * depth / shape.layers if self._number == 2 else 0,
             logits=3.0 * 4 * self.said * shape.vocabulary,
             working=tokens * self._working(shape) + self._unpacked,
+        )
+
+    @classmethod
+    def of(cls, adaptation: Adaptation, batch_size: int, length: int, said: int = 0) -> Self:
+        """Return the training step of an adaptation."""
+        return cls(
+            config=adaptation.backbone.config,
+            method=adaptation.method,
+            settings=adaptation.settings,
+            precision=adaptation.precision,
+            batch_size=batch_size,
+            length=length,
+            quantization=adaptation.backbone.quantization,
+            said=said,
         )
 
     @cached_property

@@ -81,16 +81,7 @@ def one(
         lesson = bench.lesson(task, method, backbone, **given)
         adaptation = lesson.adaptation
         cost = measure(adaptation, lesson.task, lesson.budget)
-        predicted = Workload(
-            adaptation.backbone.config,
-            method,
-            adaptation.settings,
-            adaptation.precision,
-            cost.texts,
-            cost.length,
-            adaptation.backbone.quantization,
-            cost.said,
-        ).predict()
+        predicted = Workload.of(adaptation, cost.texts, cost.length, cost.said).predict()
         result = {
             **(_learned(bench, lesson) if train else {}),
             "measured": {**asdict(cost), "step_mb": cost.step_mb},

@@ -66,19 +66,6 @@ def adapted(backbone: Backbone, method: str, precision: Any) -> Adaptation:
     return Adaptation(backbone, method, METHODS.get(method).settings(), precision)
 
 
-def workload(adaptation: Adaptation, batch_size: int, length: int) -> Workload:
-    backbone = adaptation.backbone
-    return Workload(
-        backbone.config,
-        adaptation.method,
-        adaptation.settings,
-        adaptation.precision,
-        batch_size,
-        length,
-        backbone.quantization,
-    )
-
-
 def kept_by_autograd(adaptation: Adaptation, batch_size: int, length: int) -> int:
     """Return the bytes that autograd keeps from a forward pass, the model's own tensors left out."""
     model = adaptation.fresh("classification", 2, seed=0).train()
@@ -103,20 +90,20 @@ def test_activations_are_what_autograd_keeps(
     backbone: str, method: str, precision: str, request: pytest.FixtureRequest
 ) -> None:
     adaptation = adapted(request.getfixturevalue(backbone), method, precision)
-    found = workload(adaptation, 4, 64).predict()
+    found = Workload.of(adaptation, 4, 64).predict()
     assert found.activations + found.casts == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.08)
 
 
 def test_frozen_features_keep_nothing(deep_bert: Backbone) -> None:
     adaptation = adapted(deep_bert, "head", "fp32")
-    found = workload(adaptation, 4, 64).predict()
+    found = Workload.of(adaptation, 4, 64).predict()
     assert (found.activations, found.gradients, found.optimizer) == (0, 0, 0)
     assert kept_by_autograd(adaptation, 4, 64) < 5000, "the head's own input"
 
 
 def test_an_encoder_decoder_keeps_maps_of_scores_for_three_attentions(t5: Path) -> None:
     adaptation = adapted(open_backbone(str(t5)), "lora", "fp32")
-    found = workload(adaptation, 4, 64).predict()
+    found = Workload.of(adaptation, 4, 64).predict()
     assert found.activations == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.2)
     assert shape_of(T5Config(num_layers=3, num_decoder_layers=2)).attentions == 3 + 2 * 2
 
@@ -155,7 +142,7 @@ def compare(adaptation: Adaptation, batch_size: int, length: int) -> None:
     cost = measure(adaptation, long_texts(), Budget(batch_size=batch_size, max_length=length))
     if cost.step_mb is None:
         pytest.skip("this system does not tell")
-    found = workload(adaptation, batch_size, length).predict()
+    found = Workload.of(adaptation, batch_size, length).predict()
     assert found.peak / MB == pytest.approx(found.weights / MB + cost.step_mb, rel=0.2)
 
 
@@ -196,7 +183,7 @@ def test_the_optimiser_keeps_what_is_predicted(deep_bert: Backbone, optimizer: A
     moments = {"exp_avg", "exp_avg_sq", "state1", "state2", "absmax1", "absmax2"}
     states = [made.state[parameter] for parameter in model.body.parameters()]
     kept = sum(each.nbytes for state in states for name, each in state.items() if name in moments)
-    assert workload(adaptation, 1, 8).predict().optimizer == pytest.approx(kept, rel=1e-4)
+    assert Workload.of(adaptation, 1, 8).predict().optimizer == pytest.approx(kept, rel=1e-4)
 
 
 def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes() -> None:
