@@ -49,7 +49,7 @@ class Budget(Settings):
     max_length: int = Field(128, ge=4, description="tokens; longer texts are cut")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation score")
     balanced: bool = Field(False, description="draw training examples so that each class comes equally often")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the processor has it")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where it is the faster one")
     quantization: Quantization | None = Field(
         None,
         description="keep the backbone's linear layers in so many bits",
