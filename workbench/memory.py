@@ -49,8 +49,25 @@ class PeakMemory:
             self.peak_mb = _high_water_mark()
 
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # parameters of mallopt(3)
 SMALLEST_MMAP, LARGEST_MMAP = 128 * 1024, 32 * 1024 * 1024  # bytes: where glibc's own threshold begins and ends
+MOST_MMAPS, NEVER = 65536, 2**31 - 1
+
+
+@contextmanager
+def freed_for_reuse() -> Iterator[None]:
+    """Let glibc keep freed blocks of every size for those that come next, and give them back after the work.
+
+    By itself it keeps none above 32 MiB. The gradient of MiniLM's word embeddings has 47 MB: each step would get it
+    page by page from the system, which clears them first. Full fine-tuning takes a seventh less time without that.
+    """
+    _glibc("mallopt", M_MMAP_MAX, 0)
+    _glibc("mallopt", M_TRIM_THRESHOLD, NEVER)
+    try:
+        yield
+    finally:
+        _as_usual()
+        _glibc("malloc_trim", 0)
 
 
 @contextmanager
@@ -58,7 +75,7 @@ def freed_at_once() -> Iterator[None]:
     """Let glibc give every freed block of 128 KiB or more back to the system at once; other C libraries are left alone.
 
     By default it keeps most of them for later, and of a training step's peak a fifth to a third is such left-overs. The
-    thresholds for that adapt themselves until they are set; after the block they stand where they end up in any process
+    thresholds for that adapt themselves until they are set; after the work they stand where they end up in any process
     that has freed a large tensor. Blocks that were freed before are used again all the same, and kept: see
     :func:`apart`.
     """
@@ -68,8 +85,7 @@ def freed_at_once() -> Iterator[None]:
     try:
         yield
     finally:
-        _glibc("mallopt", M_MMAP_THRESHOLD, LARGEST_MMAP)
-        _glibc("mallopt", M_TRIM_THRESHOLD, 2 * LARGEST_MMAP)
+        _as_usual()
 
 
 def apart(work: Callable[[], Result]) -> Result:
@@ -87,6 +103,12 @@ def release() -> None:
     """Give memory that nothing refers to any more back to the system, as far as the C library does that on request."""
     gc.collect()
     _glibc("malloc_trim", 0)
+
+
+def _as_usual() -> None:
+    _glibc("mallopt", M_MMAP_MAX, MOST_MMAPS)
+    _glibc("mallopt", M_MMAP_THRESHOLD, LARGEST_MMAP)
+    _glibc("mallopt", M_TRIM_THRESHOLD, 2 * LARGEST_MMAP)
 
 
 def _glibc(function: str, *arguments: int) -> None:

@@ -19,7 +19,7 @@ from workbench.contracts import FitRecord, Steps
 from workbench.course import Along, penalised
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
-from workbench.memory import PeakMemory
+from workbench.memory import PeakMemory, freed_for_reuse
 from workbench.model import accelerator
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def fit(
     with (
         tempfile.TemporaryDirectory() as elsewhere,
         PeakMemory() as memory,
+        freed_for_reuse(),
         penalised(model, course),
         listener.fit(label, steps) as advance,
     ):

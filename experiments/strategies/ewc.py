@@ -5,8 +5,8 @@ arXiv:1612.00796, eq. 3), and F the diagonal Fisher information, kept in one run
 (online EWC: Schwarz et al. 2018, arXiv:1805.06370, § 3.2).
 
 Fₜ is the mean over training examples x of Σ_y p(y | x) (∂ log p(y | x) / ∂θ)², exact in the labels as van de Ven (2025,
-arXiv:2502.11756) recommends; of other answers it is the squared gradient of the right
-answer's likelihood (of a value: of its squared error).
+arXiv:2502.11756) recommends; of other answers it is the squared gradient of the right answer's likelihood (of a value:
+of its squared error).
 
 With p the probabilities of C labels and J the logits' Jacobian, that sum is the diagonal of Jᵀ (diag(p) − p pᵀ) J. The
 middle matrix has rank C − 1, so C − 1 backward passes along its scaled eigenvectors give it: one for two labels.
@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
 from workbench.batching import beside
+from workbench.memory import freed_for_reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ class Ewc(SharedWeights):
         save_file(found, folder / FILE)
 
 
+@freed_for_reuse()
 def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
     """Return the diagonal Fisher information of the body's trained weights on the stage's task, by parameter name."""
     model, context = stage.model, stage.context

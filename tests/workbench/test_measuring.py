@@ -89,6 +89,37 @@ def test_what_was_freed_before_is_not_taken_again_and_kept_in_a_thread_apart() -
     assert at_once > 50, "the case is not what it should be"
 
 
+REUSE = """
+import resource
+import torch
+from workbench.memory import PeakMemory, freed_for_reuse
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(12_500_000)  # 50 MB, more than glibc keeps
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+at_first = pages()
+with freed_for_reuse():
+    kept = pages()
+with PeakMemory() as after:
+    pass
+with PeakMemory() as now:
+    torch.ones(12_500_000)
+print(at_first, kept, pages(), now.peak_mb - after.before_mb)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+def test_what_is_freed_for_reuse_is_asked_of_the_system_once_and_given_back_after_the_work() -> None:
+    done = subprocess.run([sys.executable, "-c", REUSE], capture_output=True, text=True, check=True)
+    at_first, kept, afterwards, back = (float(each) for each in done.stdout.split())
+    assert kept < at_first / 5, "ten blocks take the pages of one"
+    assert afterwards > at_first / 2, "after the work everything is as usual"
+    assert back > 40, "nothing stays behind"
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
 def test_released_memory_no_longer_counts() -> None:
     many = [torch.ones(1000) for _ in range(10_000)]  # 40 MB in blocks that the C library keeps for later
