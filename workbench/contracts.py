@@ -255,6 +255,11 @@ class Method:
     trains_backbone: bool = False
     composed: bool = False
 
+    @property
+    def trains_body(self) -> bool:
+        """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
+        return self.trains_backbone or self.library != "plain"
+
 
 @dataclass(frozen=True)
 class Epoch:

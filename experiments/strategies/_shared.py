@@ -19,6 +19,7 @@ from experiments.stopwatch import Stopwatch
 from experiments.testing import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
+from workbench.assets import digest
 from workbench.evaluation import evaluate
 from workbench.heads import Heads
 from workbench.kinds import KINDS
@@ -182,8 +183,11 @@ class SharedWeights:
         return test(model(), context.asked(task), context.adaptation.backbone, context.budget)
 
     def identity(self, state: State, task: Task, context: Context) -> str:
-        """The state itself: every stage changes the shared weights."""
-        return f"{state.key} {task.name}"
+        """The state, since every stage changes the shared weights; under frozen features the head alone counts."""
+        head = head_file(state, task, context)
+        if context.adaptation.card.trains_body or not head.is_file():
+            return f"{state.key} {task.name}"
+        return answering(context, head)
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state's folder."""
@@ -224,6 +228,13 @@ class SharedWeights:
             found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
             scores.append(found.scores[kind.metric])
         return sum(scores) / len(scores)
+
+
+def answering(context: Context, head: Path, *own: Any) -> str:
+    """Return the key of all that answers hang on: the backbone, how the task's ``own`` is read, and a stored head."""
+    adaptation = context.adaptation
+    read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
+    return key([adaptation.method, *own, *read, digest(head) if head.is_file() else None])
 
 
 def head_name(context: Context, task: Task) -> str:

@@ -15,10 +15,17 @@ from pydantic import Field
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength, existing, head_file, stored_head
+from experiments.strategies._shared import (
+    RemedySettings,
+    SharedWeights,
+    Strength,
+    answering,
+    existing,
+    head_file,
+    stored_head,
+)
 from workbench.assets import digest
 from workbench.libraries.hypernetwork import generate, generator_of
-from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,11 +121,9 @@ class Hypernetwork(SharedWeights):
         """The state; where the network is frozen, all that the task's LoRA and head are made of: these stay."""
         if context.settings.trains == "network":
             return super().identity(state, task, context)
-        adaptation, head = context.adaptation, head_file(state, task, context)
         with safe_open(existing(state) / EMBEDDINGS, "pt") as stored:
-            own = [stored.metadata()[NETWORK], stored.get_tensor(task.name).tolist()]
-        shape = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
-        return key([METHOD, *own, *shape, digest(head) if head.is_file() else None])
+            own = stored.metadata()[NETWORK], stored.get_tensor(task.name).tolist()
+        return answering(context, head_file(state, task, context), *own)
 
 
 def _opened(context: Context, state: State, task: Task, head: nn.Module, seed: int) -> TaskModel:
