@@ -157,8 +157,9 @@ def accelerator() -> torch.device:
 def resolve_precision(precision: Literal["auto", "fp32", "bf16"]) -> Precision:
     """Return what ``auto`` means here: bf16 where the hardware multiplies bfloat16 faster than float32, else fp32.
 
-    AMX does, and so do Arm's and AMD's AVX512-BF16 units. Intel's, on a machine that hides AMX from its guests, takes
-    twice float32's time. Read off the processor's name and not timed: a run that goes on must find what it began with.
+    AMX does, and so do Arm's units and AMD's for AVX512-BF16. With Intel's alone, where a machine hides AMX from its
+    guests, a fit takes longer than in float32. Read off the processor's name and not timed: a run that goes on must
+    find what it began with.
     """
     if precision != "auto":
         return precision
