@@ -187,7 +187,6 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
-        axes.axvline(0, color=FAINT, linewidth=0.8)
         for place, strategy, lost, learned in points:
             axes.errorbar(
                 100 * (lost.mean or 0.0),
@@ -202,12 +201,23 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
             style: dict[str, Any] = dict(zip(("color", "marker"), look(place), strict=True))
             at = ([100 * (lost.mean or 0.0)], [100 * (learned.mean or 0.0)])
             axes.plot(*at, markersize=7, linestyle="none", label=short(strategy.label), **style)
-        axes.margins(0.15)
-        axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
-        axes.grid(color="#ececec", linewidth=0.8)
-        axes.set_axisbelow(True)
+        learned_over_lost(axes, [100 * (learned.mean or 0.0) for *_, learned in points])
         figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
     return figure
+
+
+def learned_over_lost(axes: Axes, learned: Sequence[float]) -> None:
+    """Finish axes of learning accuracy in percent, which ``learned`` holds of each point, over forgetting in points.
+
+    The interval of few seeds can reach where no accuracy is. It is cut there, or it would press the points together.
+    """
+    axes.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
+    axes.margins(0.15)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, min(0.0, *learned) - 2), min(high, max(100.0, *learned) + 2))
+    axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
+    axes.grid(color="#ececec", linewidth=0.8)
+    axes.set_axisbelow(True)
 
 
 def half_width(value: Interval) -> float | None:

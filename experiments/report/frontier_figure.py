@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from experiments.report.figures import FAINT, INK, STYLE, half_width, look, short
+from experiments.report.figures import INK, STYLE, half_width, learned_over_lost, look, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,13 +32,9 @@ def frontier_figure(report: Report) -> Figure | None:
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.6), layout="constrained")
         axes = figure.subplots()
-        axes.axvline(0, color=FAINT, linewidth=0.8)
         for label, frontier in drawn.items():
             _line(axes, label, frontier, places[label])
-        axes.margins(0.15)
-        axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
-        axes.grid(color="#ececec", linewidth=0.8)
-        axes.set_axisbelow(True)
+        learned_over_lost(axes, [at[1] for one in drawn.values() for at in map(_at, one.points) if at])
         handles, _ = axes.get_legend_handles_labels()
         ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
         handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))
