@@ -18,7 +18,7 @@ from workbench.settings import Budget
 from workbench.store import AdapterStore
 
 START = State(None, "start")
-RATES = {"lora": 2e-2, "full": 3e-3, "hypernetwork": 1e-2}
+RATES = {"lora": 2e-2, "full": 3e-3, "hypernetwork": 3e-3}
 
 
 def adapted(method: str, backbone: Backbone, **settings: Any) -> Adaptation:
