@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from experiments.report.wording import number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -177,33 +177,35 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
 
 def learning_versus_forgetting(report: Report) -> Figure | None:
     """Return learning accuracy over forgetting, with 95 % intervals; None where no strategy has both."""
-    points = [
-        (place, one, one.metrics["forgetting"], one.metrics["learning_accuracy"])
-        for place, one in enumerate(report.strategies)
-        if one.metrics["forgetting"].mean is not None and one.metrics["learning_accuracy"].mean is not None
-    ]
+    points = [(place, one, at) for place, one in enumerate(report.strategies) if (at := lost_and_learned(one.metrics))]
     if not points:
         return None
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
-        for place, strategy, lost, learned in points:
+        for place, strategy, (lost, learned) in points:
+            colour, marker = look(place)
             axes.errorbar(
-                100 * (lost.mean or 0.0),
-                100 * (learned.mean or 0.0),
-                xerr=half_width(lost),
-                yerr=half_width(learned),
-                color=look(place)[0],
+                lost,
+                learned,
+                xerr=half_width(strategy.metrics["forgetting"]),
+                yerr=half_width(strategy.metrics["learning_accuracy"]),
+                color=colour,
                 capsize=3,
                 linewidth=1.3,
                 fmt="none",
             )
-            style: dict[str, Any] = dict(zip(("color", "marker"), look(place), strict=True))
-            at = ([100 * (lost.mean or 0.0)], [100 * (learned.mean or 0.0)])
-            axes.plot(*at, markersize=7, linestyle="none", label=short(strategy.label), **style)
-        learned_over_lost(axes, [100 * (learned.mean or 0.0) for *_, learned in points])
+            style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
+            axes.plot([lost], [learned], label=short(strategy.label), **style)
+        learned_over_lost(axes, [learned for *_, (_, learned) in points])
         figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
     return figure
+
+
+def lost_and_learned(metrics: Mapping[str, Interval]) -> tuple[float, float] | None:
+    """Return mean forgetting in points and mean learning accuracy in percent; None where one was not measured."""
+    lost, learned = metrics["forgetting"].mean, metrics["learning_accuracy"].mean
+    return None if lost is None or learned is None else (100 * lost, 100 * learned)
 
 
 def learned_over_lost(axes: Axes, learned: Sequence[float]) -> None:

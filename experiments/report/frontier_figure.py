@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from experiments.report.figures import INK, STYLE, half_width, learned_over_lost, look, short
+from experiments.report.figures import INK, STYLE, half_width, learned_over_lost, look, lost_and_learned, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def frontier_figure(report: Report) -> Figure | None:
 
     Filled: the rate of the recipe's own entry. Ringed: the rate that single-task validation picks.
     """
-    drawn = {label: frontier for label, frontier in report.frontier.items() if any(map(_at, frontier.points))}
+    drawn = {label: frontier for label, frontier in report.frontier.items() if _shown(frontier)}
     if not drawn:
         return None
     places = {one.label: place for place, one in enumerate(report.strategies)}
@@ -34,7 +34,7 @@ def frontier_figure(report: Report) -> Figure | None:
         axes = figure.subplots()
         for label, frontier in drawn.items():
             _line(axes, label, frontier, places[label])
-        learned_over_lost(axes, [at[1] for one in drawn.values() for at in map(_at, one.points) if at])
+        learned_over_lost(axes, [learned for frontier in drawn.values() for _, (_, learned) in _shown(frontier)])
         handles, _ = axes.get_legend_handles_labels()
         ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
         handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))
@@ -44,7 +44,7 @@ def frontier_figure(report: Report) -> Figure | None:
 
 def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
     colour, marker = look(place)
-    shown = [(point, at) for point in frontier.points if (at := _at(point))]
+    shown = _shown(frontier)
     axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
     axes.plot([], [], color=colour, marker=marker, markersize=6, label=short(label))
     for rank, (point, (x, y)) in enumerate(shown):
@@ -62,6 +62,6 @@ def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
         axes.annotate(f"{point.learning_rate:g}", (x, y), offset, textcoords="offset points", **text)
 
 
-def _at(point: Point) -> tuple[float, float] | None:
-    lost, learned = point.metrics["forgetting"].mean, point.metrics["learning_accuracy"].mean
-    return None if lost is None or learned is None else (100 * lost, 100 * learned)
+def _shown(frontier: Frontier) -> list[tuple[Point, tuple[float, float]]]:
+    """Return the points that have a place, each with its forgetting and learning accuracy."""
+    return [(point, at) for point in frontier.points if (at := lost_and_learned(point.metrics))]

@@ -184,10 +184,9 @@ class SharedWeights:
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The state, since every stage changes the shared weights; under frozen features the head alone counts."""
-        head = head_file(state, task, context)
-        if context.adaptation.card.trains_body or not head.is_file():
-            return f"{state.key} {task.name}"
-        return answering(context, head)
+        if not context.adaptation.card.trains_body and (head := head_file(state, task, context)).is_file():
+            return answering(context, head)
+        return f"{state.key} {task.name}"
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state's folder."""
@@ -231,7 +230,7 @@ class SharedWeights:
 
 
 def answering(context: Context, head: Path, *own: Any) -> str:
-    """Return the key of all that answers hang on: the backbone, how the task's ``own`` is read, and a stored head."""
+    """Return the key of all that answers hang on: the adapted backbone, a stored head, what else is the task's own."""
     adaptation = context.adaptation
     read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
     return key([adaptation.method, *own, *read, digest(head) if head.is_file() else None])

@@ -112,6 +112,7 @@ print(at_first, kept, pages(), now.peak_mb - after.before_mb)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
 def test_what_is_freed_for_reuse_is_asked_of_the_system_once_and_given_back_after_the_work() -> None:
     done = subprocess.run([sys.executable, "-c", REUSE], capture_output=True, text=True, check=True)
     at_first, kept, afterwards, back = (float(each) for each in done.stdout.split())
