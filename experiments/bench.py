@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from experiments.plan import strategy_settings
 from experiments.probing import Probing, Subject
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
@@ -67,9 +68,8 @@ class Bench:
         """What the strategy may use."""
         adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
         store, scratch = self.workspace.adapters, self.workspace.scratch(self.step.key)
-        strategy, given = STRATEGIES.get(self.step.contender.strategy).settings, self.step.contender.settings
         return Context(
-            settings=strategy.model_validate({name: given[name] for name in strategy.model_fields}),
+            settings=strategy_settings(self.step.contender),
             adaptation=adaptation,
             budget=budget,
             seed=self.step.seed,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from tasks.spec import TaskSpec
     from workbench.contracts import Task
-    from workbench.settings import Document, MethodSettings
+    from workbench.settings import Document, MethodSettings, Settings
 
 FORMAT = 2  # raised when the meaning of stored steps changes
 
@@ -105,9 +105,10 @@ class Plan:
         return next(one for one in own if task in one.tasks)
 
     def updates(self, step: Step) -> int:
-        """Return how many optimiser steps a step's training takes at most, what is rehearsed not counted."""
-        taught = step.tasks if STRATEGIES.get(step.contender.strategy).stages == "last" else step.tasks[-1:]
-        return sum(self.recipe.budget.updates(len(task.splits["train"])) for task in taught)
+        """Return how many optimiser steps a step's training takes at most, all of its fits together."""
+        budget, contender = self.recipe.budget, step.contender
+        examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
+        return sum(map(budget.updates, STRATEGIES.get(contender.strategy).fits(strategy_settings(contender), examples)))
 
     def adaptation(self, contender: Contender) -> Adaptation:
         """Return the contender's method on the recipe's backbone."""
@@ -156,6 +157,12 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     resolved = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
     return replace(resolved, steps=tuple(_steps(resolved)))
+
+
+def strategy_settings(contender: Contender) -> Settings:
+    """Return the settings of a contender's strategy, without those of its method."""
+    model = STRATEGIES.get(contender.strategy).settings
+    return model.model_validate({name: contender.settings[name] for name in model.model_fields})
 
 
 def _method_settings(contender: Contender) -> MethodSettings:

@@ -61,4 +61,4 @@ def _alike(told: Mapping[str, Any], budget: Budget) -> bool:
 
 def _pace(fits: Iterable[FitRecord]) -> float | None:
     timed = [fit for fit in fits if fit.steps]
-    return math.fsum(fit.seconds for fit in timed) / sum(fit.steps for fit in timed) if timed else None
+    return math.fsum(fit.seconds for fit in timed) / sum(fit.steps * fit.trials for fit in timed) if timed else None

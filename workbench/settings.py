@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workbench import processes
 from workbench.errors import InputError, Problem, SettingsError, suggest
 
 Key = tuple[str | int, ...]
@@ -56,9 +57,13 @@ class Budget(Settings):
         exclude_if=lambda chosen: chosen is None,  # keys of what was trained before this was there stay as they are
     )
 
+    def drawn(self, examples: int) -> int:
+        """Return how many of a split's training examples a fit sees."""
+        return min(examples, self.train_examples or examples)
+
     def updates(self, examples: int) -> int:
-        """Return the optimiser steps that a fit on a split of ``examples`` takes, unless patience ends it."""
-        batches = math.ceil(min(examples, self.train_examples or examples) / self.batch_size)
+        """Return the optimiser steps that a fit takes that sees so many, unless patience ends it."""
+        batches = math.ceil(math.ceil(examples / self.batch_size) / processes.count())
         return math.ceil(batches / self.gradient_accumulation) * self.epochs
 
 

@@ -189,4 +189,4 @@ def pending(plan: ComparisonPlan, workspace: Workspace, label: str, task: Task) 
 
 def updates(lesson: Lesson) -> int:
     """Return how many optimiser steps a lesson takes at most."""
-    return lesson.budget.updates(len(lesson.task.splits["train"]))
+    return lesson.budget.updates(lesson.budget.drawn(len(lesson.task.splits["train"])))

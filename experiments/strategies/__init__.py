@@ -99,6 +99,9 @@ class Strategy(Protocol):
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """Return why this cannot be done with a fine-tuning method, tasks of these kinds, a scenario; or None."""
 
+    def fits(self, settings: Any, examples: Sequence[int]) -> list[int]:
+        """Return how many examples each fit of a stage sees in an epoch, from those of each task so far."""
+
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Learn ``task``, coming from ``state``, and write the next state into the empty ``folder``."""
 

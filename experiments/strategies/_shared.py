@@ -108,19 +108,30 @@ class SharedWeights:
         """Any method and any tasks will do, unless the remedy says otherwise."""
         return None
 
+    def fits(self, settings: Any, examples: Sequence[int]) -> list[int]:
+        """One for each strength that is tried, on the new task and what is rehearsed."""
+        *earlier, own = examples
+        return [own + self.rehearsals(settings, earlier)] * len(self.strengths(settings, len(examples)))
+
+    def rehearsals(self, settings: Any, earlier: Sequence[int]) -> int:
+        """Return how many examples are learned again, from those of each earlier task."""
+        return 0
+
+    def strengths(self, settings: Any, stage: int) -> Sequence[float | None]:
+        """Return the strengths that are tried at a stage, the first one 1; None where nothing is added to the loss."""
+        return settings.strengths if isinstance(settings, RemedySettings) and stage > 1 else [None]
+
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Go on training the shared weights on ``task``, once for each strength of the remedy; keep the best."""
-        strengths = context.settings.strengths if isinstance(context.settings, RemedySettings) else (None,)
-        beside, seconds, trials, best = Stopwatch(), 0.0, 0, -math.inf
+        strengths = self.strengths(context.settings, len(context.tasks))
+        beside, seconds, best = Stopwatch(), 0.0, -math.inf
         for strength in strengths:
             other, told = self._tried(state, context, strength, beside)
-            trials, seconds = trials + 1, seconds + told.seconds
+            seconds += told.seconds
             with beside:
-                standing = self._standing(other) if len(strengths) > 1 and told.chosen else 0.0
+                standing = self._standing(other) if len(strengths) > 1 else 0.0
             if standing > best:
                 stage, record, best = other, told, standing
-            if not told.chosen:
-                break
         (folder / "body").mkdir()
         self.save(stage, folder / "body")
         (folder / "heads").mkdir()
@@ -130,7 +141,7 @@ class SharedWeights:
             save_head(head, _file(folder, name))
         with beside:
             self.remember(stage, folder)
-        return replace(record, seconds=seconds + beside.seconds, trials=trials)
+        return replace(record, seconds=seconds + beside.seconds, trials=len(strengths))
 
     def lesson(self, stage: Stage) -> Task:
         """Return what the stage learns from: the task's own examples, and earlier ones where the remedy keeps some."""
@@ -148,9 +159,9 @@ class SharedWeights:
         """Return training rows of earlier tasks that are learned again, posed as now, by task name."""
         return {}
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
-        """Return what is added to the loss."""
-        return None
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
+        """Return what is added to the loss at a stage that has strengths."""
+        raise NotImplementedError
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Write into the new state's ``folder`` what later stages need to keep this task."""
@@ -205,8 +216,8 @@ class SharedWeights:
         )
         heard = context.listener, context.label, scratch
         record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
-        chosen, model.penalty = {"strength": strength} if strength is not None and model.penalty else {}, None
-        return stage, replace(record, chosen=chosen)
+        model.penalty = None
+        return stage, replace(record, chosen={} if strength is None else {"strength": strength})
 
     def _head(self, context: Context, state: State) -> nn.Module:
         """Return the head to learn with: the shared one, the task's own, or those of all tasks so far."""

@@ -59,10 +59,8 @@ class DerPlusPlus(Replay):
         (logits,) = _logits.answers(stage, rows, [head])
         return _logits.with_logits(rows, logits)
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
-        """Return α times the mean squared distance of logits; nothing at the first stage."""
-        if stage.state.folder is None:
-            return None
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
+        """Return α times the mean squared distance of logits."""
         return lambda batch: strength * _distance(batch)
 
     def _placed(self, rows: Dataset, stage: Stage, task: int) -> Dataset:

@@ -20,7 +20,7 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
+from experiments.strategies._shared import RemedySettings, SharedWeights, Strength, existing
 from experiments.strategies._weights import body_weights, distance
 from workbench.batching import beside
 from workbench.memory import freed_for_reuse
@@ -51,11 +51,9 @@ class Ewc(SharedWeights):
     settings = EwcSettings
     disposable = ("body", FILE)
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
-        """Return λ/2 Σ F (θ − θ*)²; nothing at the first stage."""
-        if stage.state.folder is None:
-            return None
-        importance, start = load_file(stage.state.folder / FILE), body_weights(stage.model.body)
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
+        """Return λ/2 Σ F (θ − θ*)²."""
+        importance, start = load_file(existing(stage.state) / FILE), body_weights(stage.model.body)
         return lambda batch: strength / 2 * distance(batch.model.body, start, importance)
 
     def remember(self, stage: Stage, folder: Path) -> None:

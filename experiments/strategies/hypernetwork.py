@@ -77,10 +77,12 @@ class Hypernetwork(SharedWeights):
                 parameter.requires_grad = name == OWN
         return model
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
-        """Return λ/(t−1) Σ ‖h(eᵢ) − h*(eᵢ)‖²; nothing where no task is earlier, or the network is frozen."""
-        if stage.state.folder is None or stage.context.settings.trains == "embedding":
-            return None
+    def strengths(self, settings: HypernetworkSettings, stage: int) -> Sequence[float | None]:
+        """Nothing holds a network that is frozen."""
+        return [None] if settings.trains == "embedding" else super().strengths(settings, stage)
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
+        """Return λ/(t−1) Σ ‖h(eᵢ) − h*(eᵢ)‖²."""
         embeddings, generator = _embeddings(stage.state), generator_of(stage.model.body)
         with torch.no_grad():
             held = [(each, _flat(generator(each))) for each in embeddings.values()]

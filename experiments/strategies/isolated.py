@@ -63,6 +63,10 @@ class Isolated:
             return "each task is named in this scenario: leave 'router' out" if settings.router else None
         return routing_objection(settings.router, method, kinds)
 
+    def fits(self, settings: IsolatedSettings, examples: Sequence[int]) -> list[int]:
+        """One, on the new task."""
+        return [examples[-1]]
+
     def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
         """Train an adapter for ``task``, or take it from the store, and add its id to the list."""
         earlier = _adapters(state)

@@ -29,6 +29,10 @@ class Joint(SharedWeights):
         """Rows of all tasks are mixed in a batch, which takes tasks of one kind."""
         return one_kind(kinds, *MIXED)
 
+    def rehearsals(self, settings: Any, earlier: Sequence[int]) -> int:
+        """All of them, though here it is for the first time."""
+        return sum(earlier)
+
     def lesson(self, stage: Stage) -> Task:
         """Return the examples of all tasks; the epoch is picked on all their validation splits."""
         train, validation = (

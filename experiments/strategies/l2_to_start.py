@@ -6,12 +6,14 @@ were drawn from the seed; nothing has to be kept for it (Li et al. 2018, arXiv:1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.strategies._shared import Stage
     from workbench.model import Penalty
 
@@ -27,7 +29,11 @@ class L2ToStart(SharedWeights):
 
     settings = L2Settings
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
+    def strengths(self, settings: Any, stage: int) -> Sequence[float | None]:
+        """The first stage has a start to be held to, too."""
+        return tuple(settings.strengths)
+
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return λ ‖θ − θ₀‖²."""
         context, task = stage.context, stage.task
         start = body_weights(context.adaptation.fresh(task.kind, len(task.labels), context.seed).body)

@@ -50,10 +50,8 @@ class Lwf(SharedWeights):
             logits[:, where] = said[:, : where.stop - where.start]
         return _logits.with_logits(rows, logits)
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
-        """Return λ times the distillation loss; nothing at the first stage."""
-        if stage.state.folder is None:
-            return None
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
+        """Return λ times the distillation loss."""
         groups = _groups(stage)
 
         def of(batch: Batch) -> Tensor:

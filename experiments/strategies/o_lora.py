@@ -52,10 +52,8 @@ class OLora(SharedWeights):
             parameter.requires_grad = f".{NOW}." in name
         return model
 
-    def penalty(self, stage: Stage, strength: float) -> Penalty | None:
-        """Return λ Σ ‖A Aₜᵀ‖² over modules, A the rows of all earlier tasks; nothing at the first stage."""
-        if stage.state.folder is None:
-            return None
+    def penalty(self, stage: Stage, strength: float) -> Penalty:
+        """Return λ Σ ‖A Aₜᵀ‖² over modules, A the rows of all earlier tasks."""
         return lambda batch: strength * overlap(batch)
 
     def save(self, stage: Stage, folder: Path) -> None:

@@ -22,30 +22,37 @@ class Course:
     """How far a whole run has come, and how long the rest will take at the speed measured since it began.
 
     Attributes:
-        fits: how many lie ahead when it begins; None where that cannot be told.
-        updates: the same in optimiser steps.
-        reached: label of each fit so far → its optimiser steps; one that tries several settings has one label for
-            all of them, and its steps count once, as they were planned.
+        fits: how many lie ahead when it begins; None where that cannot be told. One that tries several settings has
+            one label for all of them, and counts once.
+        updates: the same in optimiser steps, which all count.
+        labels: of the fits so far.
+        done: optimiser steps so far.
     """
 
     fits: int | None
     updates: int | None
-    reached: dict[str, int] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
+    done: int = 0
     began: float = field(default_factory=time.monotonic)
 
-    def reach(self, label: str, step: int = 0) -> None:
-        """Take down that a fit has come to ``step``."""
-        self.reached[label] = max(self.reached.get(label, 0), step)
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
+        """Count a fit, and the steps that it says it has come to; one that ends early has no more ahead of it."""
+        self.labels.add(label)
+        reached = 0
 
-    @property
-    def done(self) -> int:
-        """Optimiser steps so far, each fit's once."""
-        return sum(self.reached.values())
+        def reach(step: int) -> None:
+            nonlocal reached
+            self.done += step - reached
+            reached = step
+
+        yield reach
+        reach(steps)
 
     @property
     def place(self) -> str:
         """Which fit of how many: ``3/24``; nothing where that is not known."""
-        return f"{len(self.reached)}/{self.fits}" if self.fits else ""
+        return f"{len(self.labels)}/{self.fits}" if self.fits else ""
 
     @property
     def left(self) -> str:
@@ -94,17 +101,17 @@ class LiveProgress:
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Show one fit."""
-        self.course.reach(label)
-        self.progress.update(self.whole, description=f"{self.title} {self.course.place}".strip())
-        bar = self.progress.add_task(label, total=steps, note="")
-        try:
-            yield self._advance(label, bar)
-        finally:
-            self.progress.remove_task(bar)
+        with self.course.fit(label, steps) as reach:
+            self.progress.update(self.whole, description=f"{self.title} {self.course.place}".strip())
+            bar = self.progress.add_task(label, total=steps, note="")
+            try:
+                yield self._advance(reach, bar)
+            finally:
+                self.progress.remove_task(bar)
 
-    def _advance(self, label: str, bar: TaskID) -> Callable[[int, float, float], None]:
+    def _advance(self, reach: Callable[[int], None], bar: TaskID) -> Callable[[int, float, float], None]:
         def advance(step: int, epoch: float, loss: float) -> None:
-            self.course.reach(label, step)
+            reach(step)
             self.progress.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
             self.progress.update(self.whole, completed=self.course.done, note=self.course.left)
 
@@ -133,16 +140,16 @@ class PlainProgress:
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Say how the fit began, and how it ended."""
         last = 0.0
+        with self.course.fit(label, steps) as reach:
 
-        def advance(step: int, epoch: float, loss: float) -> None:
-            nonlocal last
-            self.course.reach(label, step)
-            last = loss
+            def advance(step: int, epoch: float, loss: float) -> None:
+                nonlocal last
+                reach(step)
+                last = loss
 
-        self.course.reach(label)
-        place = f"{self.course.place} " if self.course.place else ""
-        self.say(f"{place}{label}: {steps} steps")
-        yield advance
+            place = f"{self.course.place} " if self.course.place else ""
+            self.say(f"{place}{label}: {steps} steps")
+            yield advance
         left = f", {self.course.left}" if self.course.left else ""
         self.say(f"{place}{label}: done, last loss {last:.3f}{left}")
 

@@ -29,3 +29,4 @@ def test_two_processes_share_a_run(bert: Path, tmp_path: Path) -> None:
     (adapter,) = workspace.adapters.ids()
     assert workspace.adapters.verify(adapter).manifest.fit.steps == 16, "each step takes a batch of both"
     assert done.stderr.count("isolated") == 2, "progress is told once"
+    assert done.stderr.count(": 16 steps") == 2

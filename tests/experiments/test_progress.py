@@ -35,12 +35,18 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[float]) -> None:
     course = Course(fits=4, updates=100, began=clock[0])
     assert (course.place, course.left) == ("0/4", ""), "nothing to go by yet"
-    course.reach("first", 25)
-    clock[0] += 30
-    assert course.left == "1 min 30 s left"
-    course.reach("first", 130)  # rehearsal comes on top of what was planned
-    assert course.left == "0.0 s left"
-    assert (Course(None, None, {"one": 3}).place, Course(None, None, {"one": 3}).left) == ("", "")
+    with course.fit("first", 50) as reach:
+        reach(25)
+        clock[0] += 30
+        assert (course.place, course.left) == ("1/4", "1 min 30 s left")
+        with course.fit("second", 10) as other:  # side by side
+            other(10)
+    assert (course.place, course.done) == ("2/4", 60), "what a fit does not need is not ahead any more"
+    with pytest.raises(KeyboardInterrupt), course.fit("third", 40) as reach:
+        reach(5)
+        raise KeyboardInterrupt
+    assert course.done == 65
+    assert (Course(None, None, {"one"}, 3).place, Course(None, None, {"one"}, 3).left) == ("", "")
 
 
 def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: io.StringIO) -> None:
@@ -54,7 +60,7 @@ def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: i
         "1/2 lora [x]: 5 steps",
         "1/2 lora [x]: done, last loss 0.750, 30 s left",
         "1/2 lora [x]: 5 steps",
-        "1/2 lora [x]: done, last loss 0.500, 30 s left",  # its steps count once
+        "1/2 lora [x]: done, last loss 0.500, 10 s left",  # one fit of the plan, and all of its steps
     ]
 
 

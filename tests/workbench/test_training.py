@@ -214,7 +214,9 @@ def test_a_fit_takes_as_many_steps_as_the_budget_says(
     backbone: Backbone, task: Task, batch: int, accumulation: int, examples: int
 ) -> None:
     few = replace(task, splits={**task.splits, "train": task.splits["train"].select(range(examples))})
-    budget = Budget(epochs=2, batch_size=batch, gradient_accumulation=accumulation, max_length=16, precision="fp32")
+    shape = {"batch_size": batch, "gradient_accumulation": accumulation, "max_length": 16}
+    # what a task is drawn to is not drawn again: a lesson of several tasks, or with a memory, has more
+    budget = Budget(epochs=2, train_examples=2, precision="fp32", **shape)
     listener = Recorder()
     _, record = fitted(adaptation_for(backbone), few, budget, listener=listener)
     wanted = 2 * math.ceil(math.ceil(examples / batch) / accumulation)
