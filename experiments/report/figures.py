@@ -185,19 +185,10 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
         axes = figure.subplots()
         for place, strategy, (lost, learned) in points:
             colour, marker = look(place)
-            axes.errorbar(
-                lost,
-                learned,
-                xerr=half_width(strategy.metrics["forgetting"]),
-                yerr=half_width(strategy.metrics["learning_accuracy"]),
-                color=colour,
-                capsize=3,
-                linewidth=1.3,
-                fmt="none",
-            )
+            cross(axes, strategy.metrics, colour, width=1.3)
             style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
             axes.plot([lost], [learned], label=short(strategy.label), **style)
-        learned_over_lost(axes, [learned for *_, (_, learned) in points])
+        learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points])
         figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
     return figure
 
@@ -208,15 +199,33 @@ def lost_and_learned(metrics: Mapping[str, Interval]) -> tuple[float, float] | N
     return None if lost is None or learned is None else (100 * lost, 100 * learned)
 
 
-def learned_over_lost(axes: Axes, learned: Sequence[float]) -> None:
-    """Finish axes of learning accuracy in percent, which ``learned`` holds of each point, over forgetting in points.
+def cross(axes: Axes, metrics: Mapping[str, Interval], colour: str, width: float) -> None:
+    """Draw forgetting and learning accuracy: their 95 % intervals, and each replication as a dot."""
+    lost, learned = metrics["forgetting"], metrics["learning_accuracy"]
+    style: dict[str, Any] = {"color": colour, "linewidth": width, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
+    if at := lost_and_learned(metrics):
+        axes.errorbar(*at, xerr=half_width(lost), yerr=half_width(learned), **style)
+    each = zip(lost.values, learned.values, strict=True)
+    dots = [(100 * x, 100 * y) for x, y in each if x is not None and y is not None]
+    axes.scatter([x for x, _ in dots], [y for _, y in dots], s=14, alpha=0.5, linewidths=0, color=colour)
 
-    The interval of few seeds can reach where no accuracy is. It is cut there, or it would press the points together.
+
+def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]]) -> None:
+    """Finish axes of learning accuracy in percent over forgetting in points, in which all of ``metrics`` were drawn.
+
+    The intervals of few seeds can be many times as wide as all points together, and would press them into one: where
+    an interval is further from the nearest replication than they are from each other, it is cut.
     """
     axes.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
     axes.margins(0.15)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, min(0.0, *learned) - 2), min(high, max(100.0, *learned) + 2))
+    for name, edges, crop in (
+        ("forgetting", axes.get_xlim(), axes.set_xlim),
+        ("learning_accuracy", axes.get_ylim(), axes.set_ylim),
+    ):
+        values = [100 * one for each in metrics for one in each[name].values if one is not None]
+        low, high = min(values), max(values)
+        room = max(high - low, 2.0)
+        crop(max(edges[0], low - room), min(edges[1], high + room))
     axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
     axes.grid(color="#ececec", linewidth=0.8)
     axes.set_axisbelow(True)

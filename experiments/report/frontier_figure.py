@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from experiments.report.figures import INK, STYLE, half_width, learned_over_lost, look, lost_and_learned, short
+from experiments.report.figures import INK, STYLE, cross, learned_over_lost, look, lost_and_learned, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def frontier_figure(report: Report) -> Figure | None:
         axes = figure.subplots()
         for label, frontier in drawn.items():
             _line(axes, label, frontier, places[label])
-        learned_over_lost(axes, [learned for frontier in drawn.values() for _, (_, learned) in _shown(frontier)])
+        learned_over_lost(axes, [point.metrics for frontier in drawn.values() for point, _ in _shown(frontier)])
         handles, _ = axes.get_legend_handles_labels()
         ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
         handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))
@@ -48,11 +48,7 @@ def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
     axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
     axes.plot([], [], color=colour, marker=marker, markersize=6, label=short(label))
     for rank, (point, (x, y)) in enumerate(shown):
-        error: dict[str, Any] = {
-            "xerr": half_width(point.metrics["forgetting"]),
-            "yerr": half_width(point.metrics["learning_accuracy"]),
-        }
-        axes.errorbar(x, y, color=colour, capsize=2, linewidth=0.7, alpha=0.6, fmt="none", **error)
+        cross(axes, point.metrics, colour, width=0.7)
         face = colour if point.chosen else "white"
         axes.plot(x, y, marker=marker, markersize=6.5, color=colour, markerfacecolor=face, zorder=3)
         if frontier.picked is point:

@@ -39,11 +39,13 @@ class Exhibit:
     one_order: bool = False
 
 
+BARS = "Bars are 95 % intervals over replications, cut where they would press all else together; dots are replications."
+
 EXHIBITS: dict[str, Exhibit] = {
     "frontier": Exhibit(
         "Stability and plasticity",
         "Strategies at several learning rates. Top left is best: learned well and kept. Filled: the recipe's own rate. "
-        "Ringed: the rate that single-task validation picks. Bars are 95 % intervals over replications.",
+        "Ringed: the rate that single-task validation picks. " + BARS,
         ("Learning accuracy at the recipe's own rate", "learning_accuracy", "%"),
         frontier_figure,
     ),
@@ -65,7 +67,7 @@ EXHIBITS: dict[str, Exhibit] = {
     ),
     "learning-versus-forgetting": Exhibit(
         "Learning against forgetting",
-        "Top left is best: learned well and kept. Bars are 95 % intervals over replications.",
+        "Top left is best: learned well and kept. " + BARS,
         ("Learning accuracy", "learning_accuracy", "%"),
         learning_versus_forgetting,
     ),

@@ -5,23 +5,39 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
-from experiments.report.figures import learned_over_lost
+from experiments.report.figures import cross, learned_over_lost
+from workbench.forgetting import Interval
+
+
+def spread(mean: float, half: float, *values: float) -> Interval:
+    return Interval(mean, mean - half, mean + half, values)
 
 
 @pytest.mark.parametrize(
-    ("learned", "half", "low", "high"),
+    ("interval", "low", "high"),
     [
-        (81.0, 79.0, -2, 102),  # 2 to 160
-        (20.0, 60.0, -2, 102),
-        (90.0, 2.0, 87, 93),
-        (-30.0, 5.0, -32, -23),  # a regression's R²
+        (spread(0.81, 0.79, 0.75, 0.87), 63, 99),  # two seeds, 2 to 160 %
+        (spread(0.90, 0.02, 0.89, 0.91), 87, 93),  # all of it, and a margin
+        (spread(-0.30, 0.05, -0.32, -0.28), -36.5, -23.5),  # a regression's R²
+        (spread(0.50, 0.40, 0.50), 48, 52),  # one value has no range
     ],
 )
-def test_no_interval_makes_room_where_no_accuracy_is(learned: float, half: float, low: float, high: float) -> None:
+def test_no_interval_presses_the_points_together(interval: Interval, low: float, high: float) -> None:
     axes = Figure().subplots()
-    axes.errorbar(10, learned, yerr=half)
+    metrics = dict.fromkeys(("forgetting", "learning_accuracy"), interval)
+    cross(axes, metrics, "black", width=1)
 
-    learned_over_lost(axes, [learned])
+    learned_over_lost(axes, [metrics])
 
-    bottom, top = axes.get_ylim()
-    assert low <= bottom < learned < top <= high
+    values = [100 * value for value in interval.values if value is not None]
+    for start, end in (axes.get_ylim(), axes.get_xlim()):
+        assert low <= start < min(values)
+        assert max(values) < end <= high
+
+
+def test_each_replication_is_a_dot() -> None:
+    axes = Figure().subplots()
+    lost, learned = Interval(0.2, 0.1, 0.3, (0.1, None, 0.3)), Interval(0.8, 0.7, 0.9, (0.7, 0.8, 0.9))
+    cross(axes, {"forgetting": lost, "learning_accuracy": learned}, "black", width=1)
+    (dots,) = [each for each in axes.collections if len(each.get_offsets()) == 2 and each.get_sizes().size]
+    assert [[round(float(x)), round(float(y))] for x, y in dots.get_offsets()] == [[10, 70], [30, 90]]
