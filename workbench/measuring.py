@@ -24,7 +24,6 @@ from workbench.batching import IGNORED, beside
 from workbench.contracts import GENERATED, MeasuredCost, Merges
 from workbench.memory import PeakMemory, apart, freed_at_once, release
 from workbench.model import TaskModel
-from workbench.training import trainer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +48,8 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
     Raises:
         InputError: the method cannot work on this backbone for this kind of task.
     """
+    from workbench.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
+
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         model = adaptation.fresh(task.kind, len(task.labels), seed=0)
         rows = _longest(model, task, adaptation, budget)

@@ -18,7 +18,7 @@ from workbench.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
 from workbench.measuring import measure
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.training import trainer_of
+from workbench.trainer import trainer_of
 
 LLAMA_65B = LlamaConfig(
     vocab_size=32000,

@@ -22,7 +22,8 @@ from workbench.learning import Lesson, learn, open_adapter
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import AdapterStore
-from workbench.training import OPTIMIZERS, require_optimizer, trainer_of
+from workbench.trainer import OPTIMIZERS, trainer_of
+from workbench.training import require_optimizer
 
 BITS = ("nf4", "int8")
 

@@ -1,0 +1,112 @@
+"""transformers' Trainer as a fit needs it: what of the budget and the method it is told, and what it does otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import WeightedRandomSampler
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from workbench import processes
+from workbench.model import accelerator
+
+if TYPE_CHECKING:
+    from workbench.adaptation import Adaptation
+    from workbench.model import TaskModel
+    from workbench.settings import Budget, Optimizer
+
+WEIGHTS_FILE = "model.safetensors"
+
+OPTIMIZERS: dict[Optimizer, str] = {  # as transformers calls them
+    "adamw": "adamw_torch_fused",
+    "adamw-8bit": "adamw_bnb_8bit",
+    "paged-adamw-8bit": "paged_adamw_8bit",
+}
+
+
+def trainer_of(
+    model: TaskModel, adaptation: Adaptation, budget: Budget, seed: int, folder: Path, encoded: list[dict[str, Any]]
+) -> Trainer:
+    """Return the Trainer of a fit on ``encoded`` rows, writing to ``folder``; it puts ``model`` on the device."""
+    trainer = _Trainer(
+        model=model,
+        args=_arguments(str(folder), adaptation, budget, seed),
+        train_dataset=encoded,
+        data_collator=model.kind.collate(adaptation.backbone.tokenizer),
+    )
+    trainer.balanced = budget.balanced
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -> TrainingArguments:
+    settings, on_processor = adaptation.settings, accelerator().type == "cpu"
+    arguments = TrainingArguments(
+        output_dir=folder,
+        seed=seed,
+        num_train_epochs=budget.epochs,
+        per_device_train_batch_size=budget.batch_size,
+        gradient_accumulation_steps=budget.gradient_accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_ratio=settings.warmup,
+        optim=OPTIMIZERS[settings.optimizer],
+        group_by_length=not budget.balanced,
+        remove_unused_columns=False,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",  # BestEpoch says when
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=on_processor,
+        ddp_find_unused_parameters=adaptation.card.trains_backbone,  # a pooler, often
+        ddp_backend="gloo" if processes.count() > 1 and on_processor else None,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        average_tokens_across_devices=False,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # a process would else give every GPU that it sees a batch a step
+    return arguments
+
+
+class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no types
+    """Trainer with class-balanced sampling, checkpoints of what is trained alone, optimisers that share no memory."""
+
+    balanced = False
+
+    def create_optimizer(self) -> Any:
+        """Return the optimiser; of 8-bit ones, embeddings keep their moments in 32.
+
+        bitsandbytes remembers which parameters do so for the whole process: their modules, and their places in the
+        optimiser, which it would take for those of the next one. So it is made to forget.
+        """
+        if self.args.optim == OPTIMIZERS["adamw"] or self.optimizer is not None:
+            return super().create_optimizer()
+        from bitsandbytes.optim import GlobalOptimManager
+
+        remembered = GlobalOptimManager.get_instance()
+        remembered.initialize()
+        optimizer = super().create_optimizer()
+        optimizer.check_overrides()  # reads the modules, which are not needed after that
+        remembered.module_weight_config_triple.clear()
+        return optimizer
+
+    def _save(self, output_dir: str, state_dict: Any = None) -> None:
+        weights = {name: each.detach().contiguous() for name, each in self.model.trainable().items()}
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        save_file(weights, Path(output_dir) / WEIGHTS_FILE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self.model.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS_FILE), strict=False)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if not self.balanced:
+            return super()._get_train_sampler(train_dataset)
+        labels = np.array([row["labels"] for row in self.train_dataset])
+        weights = 1.0 / np.bincount(labels)[labels]
+        generator = torch.Generator().manual_seed(self.args.seed)
+        return WeightedRandomSampler(weights.tolist(), len(labels), generator=generator)
