@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from tasks.spec import TaskSpec
     from workbench.contracts import Task
-    from workbench.settings import Document, MethodSettings, Settings
+    from workbench.settings import Document, MethodSettings, Settings, SettingsT
 
 FORMAT = 2  # raised when the meaning of stored steps changes
 
@@ -161,12 +161,14 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
 
 def strategy_settings(contender: Contender) -> Settings:
     """Return the settings of a contender's strategy, without those of its method."""
-    model = STRATEGIES.get(contender.strategy).settings
-    return model.model_validate({name: contender.settings[name] for name in model.model_fields})
+    return _read_as(STRATEGIES.get(contender.strategy).settings, contender)
 
 
 def _method_settings(contender: Contender) -> MethodSettings:
-    model = METHODS.get(contender.method).settings
+    return _read_as(METHODS.get(contender.method).settings, contender)
+
+
+def _read_as(model: type[SettingsT], contender: Contender) -> SettingsT:
     return model.model_validate({name: each for name, each in contender.settings.items() if name in model.model_fields})
 
 

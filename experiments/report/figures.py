@@ -214,18 +214,18 @@ def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]]) -> 
     """Finish axes of learning accuracy in percent over forgetting in points, in which all of ``metrics`` were drawn.
 
     The intervals of few seeds can be many times as wide as all points together, and would press them into one: where
-    an interval is further from the nearest replication than they are from each other, it is cut.
+    an interval is further from the nearest replication than they are from each other, it is cut, and where no score is.
     """
     axes.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
     axes.margins(0.15)
-    for name, edges, crop in (
-        ("forgetting", axes.get_xlim(), axes.set_xlim),
-        ("learning_accuracy", axes.get_ylim(), axes.set_ylim),
+    for name, least, edges, crop in (
+        ("forgetting", -100.0, axes.get_xlim(), axes.set_xlim),
+        ("learning_accuracy", 0.0, axes.get_ylim(), axes.set_ylim),
     ):
         values = [100 * one for each in metrics for one in each[name].values if one is not None]
         low, high = min(values), max(values)
         room = max(high - low, 2.0)
-        crop(max(edges[0], low - room), min(edges[1], high + room))
+        crop(max(edges[0], low - room, min(least, low) - 2), min(edges[1], high + room, max(100.0, high) + 2))
     axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
     axes.grid(color="#ececec", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -6,7 +6,7 @@ were drawn from the seed; nothing has to be kept for it (Li et al. 2018, arXiv:1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
@@ -29,9 +29,9 @@ class L2ToStart(SharedWeights):
 
     settings = L2Settings
 
-    def strengths(self, settings: Any, stage: int) -> Sequence[float | None]:
+    def strengths(self, settings: L2Settings, stage: int) -> Sequence[float | None]:
         """The first stage has a start to be held to, too."""
-        return tuple(settings.strengths)
+        return settings.strengths
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return λ ‖θ − θ₀‖²."""

@@ -44,9 +44,9 @@ class Replay(SharedWeights):
         """Rows are mixed in a batch, which takes tasks of one kind."""
         return one_kind(kinds, *MIXED)
 
-    def rehearsals(self, settings: Any, earlier: Sequence[int]) -> int:
+    def rehearsals(self, settings: ReplaySettings, earlier: Sequence[int]) -> int:
         """As many as the memory holds by then."""
-        return min(sum(earlier), int(settings.memory))
+        return min(sum(earlier), settings.memory)
 
     def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
         """Return the memory."""

@@ -57,7 +57,7 @@ def _stream(plan: Plan, bench: Workbench, as_json: bool) -> None:
         emit({"recipe": plan.name, "backbone": plan.backbone.name, "expected_seconds": expected, "steps": steps})
         return
     _lines(steps)
-    left = sum(plan.updates(step) for step in plan.steps if step.key in waiting)
+    left = sum(step["optimiser_steps"] for step in steps if not step["done"])
     stdout.print(f"\n{len(waiting)} of {len(steps)} steps to train, {left:,} optimiser steps. Nothing was trained.")
     stdout.print(MEMORY)
     _say_time(expected, [step["strategy"] for step in steps if step["expected_seconds"] is None and not step["done"]])

@@ -76,6 +76,17 @@ def test_stage_to_which_the_remedy_adds_nothing_is_learned_once(
     assert found == {"ewc": (1, False), "l2-to-start": (2, True)}
 
 
+@pytest.mark.parametrize("name", ["ewc", "lwf", "der-plus-plus", "o-lora", "hypernetwork"])
+def test_nothing_is_added_at_the_first_stage(name: str) -> None:
+    strategy, known = STRATEGIES.get(name), STRATEGIES.get(name).settings(strength=(1.0, 2.0))
+    assert [list(strategy.strengths(known, stage)) for stage in (1, 2)] == [[None], [1.0, 2.0]]
+
+
+def test_nothing_is_added_where_the_network_is_frozen() -> None:
+    strategy = STRATEGIES.get("hypernetwork")
+    assert list(strategy.strengths(strategy.settings(trains="embedding"), 2)) == [None]
+
+
 def test_strengths_of_tasks_of_several_kinds_are_compared_kind_by_kind(
     llama: Path, copying: Task, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
