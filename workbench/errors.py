@@ -22,6 +22,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from workbench.printable import printable
+
+MOST_LINES = 9  # of the problems that one message lists
+MOST_NAMES = 40  # of those that are there, in a hint
+
 
 class WorkbenchError(Exception):
     """Root of the tree; carries what happened, where, and what to do.
@@ -46,9 +51,10 @@ class Problem:
     hint: str | None = None
 
     def __str__(self) -> str:
-        """Return ``where: what``, the hint on the next line."""
-        message = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{message}\n  {self.hint}" if self.hint else message
+        """Return ``where: what``, the hint on the next line; whatever they quote, each part is one short line."""
+        what = printable(self.what)
+        message = f"{printable(self.where)}: {what}" if self.where else what
+        return f"{message}\n  {printable(self.hint, 2000)}" if self.hint else message
 
 
 class InputError(WorkbenchError):
@@ -62,16 +68,19 @@ class UnknownNameError(InputError):
 
     def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None) -> None:
         """Say which ``noun`` is unknown and suggest from ``known``."""
-        super().__init__(f"there is no {noun} called {name!r}", where=where, hint=suggest(name, known))
+        super().__init__(
+            f"there is no {noun} called {printable(str(name), 120)!r}", where=where, hint=suggest(name, known)
+        )
 
 
 class SettingsError(InputError):
     """All problems of one file (or command line) in one message."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """Keep ``problems`` as they are for callers who want them one by one."""
+        """Keep ``problems`` as they are for callers who want them one by one; a message lists the first of many."""
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        self.what, self.where, self.hint = _listed(self.problems), None, None
+        Exception.__init__(self, self.what)
 
 
 class DataError(InputError):
@@ -103,6 +112,46 @@ class TrackingError(WorkError):
 
 
 @contextmanager
+def opening(thing: str, where: str, hint: str | None = None) -> Iterator[None]:
+    """Turn whatever a library raises while it opens a foreign file or folder into one message, with its reason.
+
+    Only what opens the thing belongs inside the block: a fault of ours in there would be told as a fault of the file.
+
+    Args:
+        thing: what is opened, as a message calls it: ``the tokenizer``.
+        where: the file or folder.
+        hint: what to do about it.
+
+    Raises:
+        InputError: anything but an error of ours was raised inside the block; those pass as they are.
+    """
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except Exception as error:
+        what = f"{thing} cannot be opened: {reason(error)}"
+        raise InputError(what, where=where, hint=hint) from error
+
+
+def reason(error: BaseException) -> str:
+    """Return what an exception says, on one line; its type where that says little (``KeyError: 'weight'``)."""
+    said = printable(str(error)).strip()
+    telling = said and not isinstance(error, LookupError | AttributeError | TypeError | AssertionError)
+    return said if telling else f"{type(error).__name__}: {said}".rstrip(": ")
+
+
+def _listed(problems: tuple[Problem, ...]) -> str:
+    lines: list[str] = []
+    for index, problem in enumerate(problems):
+        told = str(problem).splitlines()
+        if index and len(lines) + len(told) > MOST_LINES:
+            return "\n".join([*lines, f"… and {len(problems) - index} more"])
+        lines += told
+    return "\n".join(lines)
+
+
+@contextmanager
 def collected(problems: list[Problem], where: str | None = None) -> Iterator[None]:
     """Add what is wrong inside the block to ``problems`` and go on after it; ``where`` is for errors without one."""
     try:
@@ -116,6 +165,7 @@ def collected(problems: list[Problem], where: str | None = None) -> Iterator[Non
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean …? Available: …`` for a ``name`` that is not among ``known``."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
+    near = difflib.get_close_matches(name[:200], names, n=3, cutoff=0.55)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
-    return f"{guess}Available: {', '.join(names) or 'none'}."
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{guess}Available: {', '.join(names[:MOST_NAMES]) or 'none'}{more}."

@@ -1,0 +1,31 @@
+"""Text of any origin as it may stand on a screen: on one line, without control characters, not too long."""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST = 400  # characters of one part of a message
+HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (bidirectional marks), surrogates, separators of lines
+JOINERS = "\u200c\u200d"  # of the category Cf, but letters of many scripts need them
+
+
+def printable(text: str, longest: int | None = LONGEST) -> str:
+    r"""Return ``text`` with each character that a terminal would obey written out (``\x1b``), line breaks as spaces.
+
+    Args:
+        text: of any origin: a file, an exception, a library.
+        longest: how many characters to keep, from the beginning and the end; None keeps all.
+    """
+    if longest is not None and len(text) > 4 * longest:
+        text = f"{text[: 2 * longest]}…{text[-2 * longest :]}"
+    line = "".join(map(_written, " ".join(text.split("\n")) if "\n" in text else text))
+    if longest is None or len(line) <= longest:
+        return line
+    tail = longest // 4
+    return f"{line[: longest - tail - 3]} … {line[-tail:]}"
+
+
+def _written(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) not in HIDDEN or character in JOINERS:
+        return character
+    return " " if character in "\t\r\n" else ascii(character)[1:-1]
