@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from workbench import assets, quantisation
-from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
+from workbench.checkpoint import BROKEN, require_described, require_whole
+from workbench.errors import InputError, UnknownNameError, opening
+from workbench.model_config import built, read_json
+from workbench.model_folder import CONFIG, check_folder, pooling_modes
 from workbench.registry import Documents
 from workbench.settings import Quantization, Settings, read
 
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
-ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
-CONFIG = "config.json"
 Pooling = Literal["mean", "first", "last"]
 POOLING_MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last"}
 
@@ -81,19 +82,28 @@ class Backbone:
 
     @cached_property
     def config(self) -> PretrainedConfig:
-        """The model's config, read after :func:`check_config` has passed."""
-        from transformers import AutoConfig
-
-        return AutoConfig.from_pretrained(self.folder)
+        """The model's config, built from the checked file by :func:`workbench.model_config.built`."""
+        place = self.folder / CONFIG
+        config = built(read_json(place), str(place))
+        config.name_or_path = str(self.folder)
+        return config
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer; a model without a padding token pads with its end token."""
+        """The tokenizer; a model without a padding token pads with its end token.
+
+        Raises:
+            InputError: it cannot be opened, pads with nothing, or has words that the model has no place for.
+        """
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        with opening("the tokenizer", str(self.folder), BROKEN):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                self.folder, config=self.config, trust_remote_code=False
+            )
+            if tokenizer.pad_token is None:
+                tokenizer.pad_token = tokenizer.eos_token
+            _require_usable(tokenizer, self.config)
         return tokenizer
 
     @cached_property
@@ -105,19 +115,50 @@ class Backbone:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
         It is in float32; of a quantised one, what is not packed.
-        Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). Weights that the checkpoint lacks (often
-        a pooler) are drawn from a fixed seed, so that every copy is the same; the caller's generator is left alone.
+        Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). A pooler that the checkpoint lacks is drawn
+        from a fixed seed, so that every copy is the same; the caller's generator is left alone.
+
+        Raises:
+            InputError: the weights cannot be opened, or are not those that the config describes.
         """
         import torch
         from transformers import AutoModel
 
-        options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
+        options: dict[str, Any] = {}
         if self.quantization:
-            options |= {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
+            options = {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            body: nn.Module = AutoModel.from_pretrained(self.folder, **options)
+            body, told = self.pretrained(AutoModel, **options)
+        require_whole(self.folder, self.config, told)
         return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
+
+    def pretrained(self, loader: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the weights in float32 as a model of the class that ``loader`` picks, and what transformers tells.
+
+        The latter names ``missing_keys`` and ``unexpected_keys`` of the checkpoint.
+
+        Args:
+            loader: ``AutoModel`` or a kin of it.
+            options: for its ``from_pretrained``.
+
+        Raises:
+            InputError: the weights cannot be opened, or do not have the sizes that the config describes.
+        """
+        import torch
+
+        require_described(self.folder, self.config)
+        with opening("the model", str(self.folder), BROKEN):
+            model, told = loader.from_pretrained(
+                self.folder,
+                config=copy.deepcopy(self.config),
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                trust_remote_code=False,
+                **options,
+            )
+        return model, told
 
     def require_length(self, tokens: int, where: str | None = None, virtual: int = 0) -> None:
         """Make sure that texts of ``tokens`` tokens fit the model, with ``virtual`` tokens of a method before each.
@@ -163,11 +204,11 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         card = read(BACKBONES.path(name)).parse(BackboneCard)
         member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
         folder = member if member.is_dir() else _converted(member)
-        check_config(folder)
+        check_folder(folder)
         return Backbone(name, folder, card.pooling, card.hub_id, license=card.license)
     hub_id, revision = _on_the_hub(name, where)
     folder = assets.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
-    check_config(folder)
+    check_folder(folder)
     return Backbone(name, folder, _pooling(folder), hub_id, license=_license(folder))
 
 
@@ -182,8 +223,6 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
         UnsafeConfigError: the config asks for foreign code.
         AssetError: the file cannot be fetched.
     """
-    from transformers import AutoConfig
-
     plain, _ = _bits(name)
     if plain in BACKBONES.names():
         return open_backbone(plain, where).config
@@ -191,17 +230,7 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
     if not file.is_file():
         hub_id, revision = _on_the_hub(plain, where)
         file = assets.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
-    check_keys(file)
-    content = _read_json(file)
-    try:
-        config = AutoConfig.for_model(**content)
-    except (TypeError, ValueError):
-        what = f"transformers knows no model of the type {content.get('model_type')!r}"
-        raise InputError(what, where=str(file)) from None
-    if not hasattr(config, "hidden_size"):
-        what = f"a {config.model_type} does not tell a hidden_size, so it is no transformer that reads texts"
-        raise InputError(what, where=str(file))
-    return config
+    return built(read_json(file), str(file))
 
 
 def bits_of(name: str) -> Quantization | None:
@@ -225,73 +254,28 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
     return hub_id, revision or None
 
 
-def check_config(folder: Path) -> None:
-    """Refuse a folder that would make transformers fetch, unpickle or run what is not its own.
-
-    transformers 4.57.6 follows ``_attn_implementation_internal`` (CVE-2026-4372) and a nested ``trust_remote_code``
-    (CVE-2026-5241) even where the caller passed ``trust_remote_code=False``; so the file is read before it does.
-
-    Raises:
-        InputError: no readable ``config.json`` with a ``model_type``, no safetensors, or an adapter beside the model.
-        UnsafeConfigError: a key that names foreign code, or an attention implementation that is not built in.
-    """
-    check_keys(folder / CONFIG)
-    if (folder / "adapter_config.json").exists():
-        hint = "Give the backbone's own folder; an adapter's config may lead transformers to another model."
-        raise InputError("an adapter lies beside this model", where=str(folder), hint=hint)
-    if not any(folder.glob("*.safetensors")):
-        hint = "Pickled weights are not read; save the model with save_pretrained, which writes safetensors."
-        raise InputError("there are no safetensors weights here", where=str(folder), hint=hint)
-
-
-def check_keys(config: Path) -> None:
-    """Refuse a config, or that of a tokenizer beside it, that names foreign code: :func:`check_config` says how."""
-    if "model_type" not in _read_json(config):
-        hint = "Is this an adapter, not a backbone?"
-        raise InputError("the config names no model_type", where=str(config), hint=hint)
-    tokenizer = config.parent / "tokenizer_config.json"
-    for path in [config, *([tokenizer] if tokenizer.exists() else [])]:
-        for key, value in _walk(_read_json(path)):
-            attention = key in {"attn_implementation", "_attn_implementation"} and value not in ATTENTION
-            if attention or key in {"_attn_implementation_internal", "auto_map", "trust_remote_code"}:
-                raise UnsafeConfigError(
-                    f"{key}: {value!r} would load code from elsewhere",
-                    where=str(path),
-                    hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
-                )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    hint = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"no readable model config: {error}", where=str(path.parent), hint=hint) from None
-    if not isinstance(content, dict):
-        raise InputError("no readable model config: expected a mapping", where=str(path), hint=hint)
-    return content
-
-
-def _walk(config: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(config, dict):
-        for key, value in config.items():
-            yield key, value
-            yield from _walk(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _walk(value)
+def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
+    """Raise ValueError where texts would be read as tokens that the model does not have, or cannot be padded."""
+    if tokenizer.pad_token_id is None:
+        raise ValueError("it has neither a padding token nor an end token")
+    words, places = tokenizer.vocab_size, getattr(config, "vocab_size", tokenizer.vocab_size)
+    last = max([words - 1, *(each for each in tokenizer.all_special_ids if each is not None)])
+    if last >= places:
+        raise ValueError(f"it has tokens up to number {last}, and the model {places} of them")
+    longest = tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:
+        raise ValueError(f"model_max_length: {longest!r} is no length")
 
 
 def _pooling(folder: Path) -> Pooling:
     """Return the pooling that a sentence-transformers folder states, else what suits the architecture."""
-    stated = folder / "1_Pooling" / "config.json"
-    if stated.is_file():
-        modes = json.loads(stated.read_text(encoding="utf-8"))
-        named = [pooling for mode, pooling in POOLING_MODES.items() if modes.get(f"pooling_mode_{mode}")]
-        if named:
-            return named[0]
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    causal = any(name.endswith("ForCausalLM") for name in config.get("architectures") or [])
+    modes = pooling_modes(folder)
+    named = [pooling for mode, pooling in POOLING_MODES.items() if modes.get(f"pooling_mode_{mode}")]
+    if named:
+        return named[0]
+    config = read_json(folder / CONFIG)
+    architectures = config.get("architectures")
+    causal = isinstance(architectures, list) and any(str(name).endswith("ForCausalLM") for name in architectures)
     return "last" if causal or config.get("is_encoder_decoder") else "mean"
 
 

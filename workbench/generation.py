@@ -65,9 +65,7 @@ def output_layer(backbone: Backbone) -> OutputLayer:
 
     two_halves = is_seq2seq(backbone.config)
     loader: Any = AutoModelForSeq2SeqLM if two_halves else AutoModelForCausalLM
-    lm, told = loader.from_pretrained(
-        backbone.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-    )
+    lm, told = backbone.pretrained(loader)
     layer = lm.get_output_embeddings()
     if told["missing_keys"] or layer is None:
         missing = ", ".join(sorted(told["missing_keys"])) or "an output layer"

@@ -88,7 +88,7 @@ def _language_model(model: TaskModel, backbone: Backbone) -> nn.Module:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     loader: Any = AutoModelForSeq2SeqLM if is_seq2seq(backbone.config) else AutoModelForCausalLM
-    lm: Any = loader.from_pretrained(backbone.folder, dtype=torch.float32, use_safetensors=True)
+    lm, _ = backbone.pretrained(loader)
     head = cast("OutputLayer", model.head)
     lm.base_model.load_state_dict(model.body.state_dict(), strict=False)
     if lm.config.tie_word_embeddings and not torch.equal(lm.get_input_embeddings().weight, head.weight):

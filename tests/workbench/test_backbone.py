@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from workbench import assets
-from workbench.backbone import BACKBONES, Backbone, BackboneCard, check_config, fingerprint, open_backbone
+from workbench.backbone import BACKBONES, Backbone, BackboneCard, fingerprint, open_backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
+from workbench.model_folder import check_folder
 from workbench.settings import read
 
 
@@ -50,7 +51,7 @@ def change(folder: Path, file: str = "config.json", **keys: Any) -> Path:
 )
 def test_a_config_that_asks_for_foreign_code_is_refused(copy: Path, keys: dict[str, Any], named: str) -> None:
     change(copy, **keys)
-    for act in (check_config, lambda folder: open_backbone(str(folder))):
+    for act in (check_folder, lambda folder: open_backbone(str(folder))):
         with pytest.raises(UnsafeConfigError, match=rf"config\.json: {named}: ") as caught:
             act(copy)
         assert caught.value.exit_code == 2
@@ -58,12 +59,12 @@ def test_a_config_that_asks_for_foreign_code_is_refused(copy: Path, keys: dict[s
 
 @pytest.mark.parametrize("attention", [None, "eager", "sdpa", "flash_attention_2"])
 def test_built_in_attention_is_accepted(copy: Path, attention: str | None) -> None:
-    check_config(change(copy, attn_implementation=attention, _attn_implementation=attention))
+    check_folder(change(copy, attn_implementation=attention, _attn_implementation=attention))
 
 
 def test_the_tiny_models_are_accepted(bert: Path, llama: Path) -> None:
-    check_config(bert)
-    check_config(llama)
+    check_folder(bert)
+    check_folder(llama)
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b'{"hidden_size": 3}', None])

@@ -69,9 +69,7 @@ def _masked_head(backbone: Backbone) -> MaskedHead:
     if backbone.config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or backbone.tokenizer.mask_token_id is None:
         raise InputError(f"{backbone.name!r} is neither a causal nor a masked language model")
     with torch.random.fork_rng(devices=[]), _silence():  # what is missing is drawn, with advice to train it
-        lm, told = AutoModelForMaskedLM.from_pretrained(
-            backbone.folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
+        lm, told = backbone.pretrained(AutoModelForMaskedLM)
     own = sorted(name for name in told["missing_keys"] if not name.startswith(f"{lm.base_model_prefix}."))
     if own:
         raise InputError(

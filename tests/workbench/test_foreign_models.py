@@ -1,0 +1,264 @@
+"""Folders of models as somebody else may send them: nothing of them runs, and what does not fit is one message."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from workbench.backbone import open_backbone
+from workbench.errors import InputError, UnsafeConfigError
+from workbench.model_config import text_types
+from workbench.model_folder import READ
+
+CANARY = "canary"
+
+
+@pytest.fixture
+def copy(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A BERT folder that may be changed, with a module in it that leaves a file behind when it is run."""
+    folder = shutil.copytree(bert, tmp_path / "bert")
+    code = f"from pathlib import Path\nPath({str(tmp_path / CANARY)!r}).touch()\n"
+    for name in ("configuration_evil.py", "modeling_evil.py", "evil.py"):
+        (folder / name).write_text(code)
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def change(folder: Path, file: str = "config.json", **keys: Any) -> Path:
+    path = folder / file
+    path.parent.mkdir(exist_ok=True)
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps({**content, **keys}), encoding="utf-8")
+    return folder
+
+
+def opened_whole(folder: Path) -> None:
+    """Open everything that a command could open of a backbone."""
+    backbone = open_backbone(str(folder))
+    assert backbone.config
+    assert backbone.tokenizer
+    backbone.load()
+
+
+def refused(folder: Path, expected: type[InputError] = InputError) -> str:
+    with pytest.raises(expected) as caught:
+        opened_whole(folder)
+    message = str(caught.value)
+    assert len(message.splitlines()) <= 3
+    assert len(message) < 3000
+    assert not (folder.parent / CANARY).exists(), "foreign code was run"
+    return message
+
+
+LIGHTGLUE = {
+    "model_type": "lightglue",
+    "keypoint_detector_config": {"model_type": "evil", "trust_remote_code": True, "auto_map": {"AutoConfig": "evil.C"}},
+}
+
+
+def test_a_config_for_another_version_is_refused(copy: Path) -> None:
+    (copy / "config.4.0.0.json").write_text(json.dumps(LIGHTGLUE))
+    assert "config.4.0.0.json: a file for another version" in refused(copy, UnsafeConfigError)
+    change(copy, configuration_files=["config.4.0.0.json"])
+    assert "configuration_files" in refused(copy, UnsafeConfigError)
+
+
+def test_a_tokenizer_for_another_version_is_refused(copy: Path) -> None:
+    shutil.copy(copy / "tokenizer.json", copy / "tokenizer.4.0.0.json")
+    assert "tokenizer.4.0.0.json" in refused(copy, UnsafeConfigError)
+    (copy / "tokenizer.4.0.0.json").unlink()
+    change(copy, "tokenizer_config.json", fast_tokenizer_files=["tokenizer.4.0.0.json"])
+    assert "fast_tokenizer_files" in refused(copy, UnsafeConfigError)
+
+
+@pytest.mark.parametrize("file", ["config.json", *READ])
+@pytest.mark.parametrize("nested", [False, True])
+def test_code_is_refused_in_every_file_that_a_loader_reads(copy: Path, file: str, nested: bool) -> None:
+    wanted = {"auto_map": {"AutoConfig": "configuration_evil.C", "AutoModel": "modeling_evil.M"}}
+    change(copy, file, **({"part": [wanted]} if nested else wanted))
+    assert "auto_map" in refused(copy, UnsafeConfigError)
+
+
+@pytest.mark.parametrize("kind", ["lightglue", "clip", "whisper", "llava", "vit", "encoder-decoder", "transfo-xl"])
+def test_only_models_that_read_texts_are_opened(copy: Path, kind: str) -> None:
+    assert f"a {kind} is no transformer that reads texts" in refused(change(copy, model_type=kind))
+
+
+def test_the_usual_architectures_are_among_them() -> None:
+    usual = {"bert", "roberta", "distilbert", "deberta-v2", "modernbert", "electra", "albert", "xlm-roberta", "mpnet"}
+    usual |= {"gpt2", "gpt_neox", "llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma2", "gemma3_text", "phi3"}
+    assert usual | {"t5", "mt5", "bart", "mbart"} <= text_types()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"model_type": 3},
+        {"model_type": "nonsense"},
+        {"architectures": [3], "model_type": []},
+        *({"hidden_size": size} for size in (0, -1, 10**12, "32", 32.5, True, [], {})),
+        *({"num_hidden_layers": size} for size in (0, -1, 10**6, "two")),
+        *({"num_attention_heads": size} for size in (0, 5, 10**9)),
+        *({"vocab_size": size} for size in (0, -3, 10**12)),
+        {"vocab_size": 3},
+        {"max_position_embeddings": -5},
+        {"intermediate_size": 10**15},
+        {"layer_norm_eps": "small"},
+        {"layer_norm_eps": float("nan")},
+        {"hidden_act": "nonsense"},
+        {"hidden_act": 7},
+        {"hidden_dropout_prob": 7},
+        {"hidden_dropout_prob": float("inf")},
+        {"pad_token_id": 10**7},
+        {"is_decoder": "yes"},
+        {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+        {"pruned_heads": {"a": [1]}},
+    ],
+    ids=str,
+)
+def test_a_value_that_no_config_has_is_one_message(copy: Path, keys: dict[str, Any]) -> None:
+    refused(change(copy, **keys))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"num_hidden_layers": 1},
+        {"num_hidden_layers": 3},
+        {"hidden_size": 64},
+        {"intermediate_size": 32},
+        {"vocab_size": 1000},
+        {"max_position_embeddings": 128},
+        {"type_vocab_size": 5},
+        {"position_embedding_type": "relative_key"},
+        {"model_type": "distilbert"},
+        {"model_type": "llama"},
+    ],
+    ids=str,
+)
+def test_sizes_that_are_not_those_of_the_weights_are_one_message(copy: Path, keys: dict[str, Any]) -> None:
+    assert str(copy) in refused(change(copy, **keys))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"return_dict": False, "output_hidden_states": True, "torchscript": True, "torch_dtype": "nonsense"},
+        {"num_labels": 10**9, "problem_type": "nonsense", "id2label": 3, "use_cache": "no"},
+        {"task_specific_params": 3, "architectures": [3], "a_key_of_another_library": {"deep": [1]}},
+    ],
+)
+def test_what_the_workbench_decides_by_itself_is_not_taken_from_a_config(copy: Path, keys: dict[str, Any]) -> None:
+    wanted = open_backbone(str(copy)).fingerprint
+    assert open_backbone(str(change(copy, **keys))).fingerprint == wanted
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\x00" * 100, b"[]", b"null", b"3", b'{"a":' * 5000], ids=len)
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"])
+def test_a_broken_file_is_one_message_with_its_name(copy: Path, file: str, content: bytes) -> None:
+    (copy / file).write_bytes(content)
+    assert copy.name in refused(copy)
+
+
+def test_a_pipe_or_a_device_in_place_of_a_file_does_not_hang(copy: Path) -> None:
+    (copy / "config.json").unlink()
+    os.mkfifo(copy / "config.json")
+    refused(copy)
+    (copy / "config.json").unlink()
+    (copy / "config.json").symlink_to("/dev/zero")
+    refused(copy)
+
+
+@pytest.mark.parametrize("missing", [("tokenizer.json",), ("tokenizer.json", "tokenizer_config.json")])
+def test_a_model_without_a_tokenizer_is_one_message(copy: Path, missing: tuple[str, ...]) -> None:
+    for file in missing:
+        (copy / file).unlink()
+    assert "the tokenizer cannot be opened" in refused(copy)
+
+
+@pytest.mark.parametrize("length", [0, -3, "long", True])
+def test_a_tokenizer_whose_length_is_none_is_one_message(copy: Path, length: object) -> None:
+    assert "tokenizer" in refused(change(copy, "tokenizer_config.json", model_max_length=length))
+
+
+def test_a_tokenizer_of_a_larger_model_is_one_message(copy: Path) -> None:
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"] |= {f"word{number}": 1000 + number for number in range(100)}
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "tokens up to number" in refused(copy)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_weights_that_are_cut_short_are_one_message(copy: Path) -> None:
+    cut(copy / "model.safetensors")
+    assert "model.safetensors: the weights cannot be opened" in refused(copy)
+
+
+def test_weights_of_other_names_are_not_drawn_anew(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    save_file({f"other.{name}": each for name, each in load_file(weights).items()}, weights, {"format": "pt"})
+    assert "They would be random numbers" in refused(copy)
+
+
+def test_one_missing_tensor_is_not_drawn_anew(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    left = load_file(weights)
+    del left["encoder.layer.1.output.dense.weight"]
+    save_file(left, weights, {"format": "pt"})
+    assert "encoder.layer.1.output.dense.weight" in refused(copy)
+
+
+def test_a_tensor_of_another_shape_is_one_message(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    changed = load_file(weights)
+    changed["encoder.layer.1.output.dense.weight"] = torch.zeros(3, 3)
+    save_file(changed, weights, {"format": "pt"})
+    refused(copy)
+
+
+def index(folder: Path, place: str) -> None:
+    names = dict.fromkeys(load_file(folder / "model.safetensors"), place)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "../outside.safetensors", "/etc/passwd", "sub/model.safetensors"])
+def test_an_index_names_safetensors_of_its_folder_only(copy: Path, place: str) -> None:
+    torch.save(load_file(copy / "model.safetensors"), copy / "weights.bin")
+    index(copy, place)
+    (copy / "model.safetensors").rename(copy.parent / "outside.safetensors")
+    assert repr(place) in refused(copy, UnsafeConfigError)
+
+
+@pytest.mark.parametrize("map_", [{}, 3, None, {"a": 3}, ["model.safetensors"]])
+def test_an_index_that_names_nothing_is_one_message(copy: Path, map_: object) -> None:
+    (copy / "model.safetensors").rename(copy / "model-00001-of-00001.safetensors")
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": map_}))
+    refused(copy)
+
+
+def test_sharded_weights_are_opened(copy: Path) -> None:
+    wanted = open_backbone(str(copy)).fingerprint
+    index(copy, "model-00001-of-00001.safetensors")
+    (copy / "model.safetensors").rename(copy / "model-00001-of-00001.safetensors")
+    assert open_backbone(str(copy)).fingerprint == wanted
+
+
+def test_a_pickle_beside_safetensors_is_not_read(copy: Path) -> None:
+    (copy / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
+    opened_whole(copy)
+    assert not (copy / CANARY).exists()
+
+
+def test_pooling_settings_are_checked_too(copy: Path) -> None:
+    change(copy, "1_Pooling/config.json", pooling_mode_mean_tokens=True, auto_map={"a": "b"})
+    refused(copy, UnsafeConfigError)

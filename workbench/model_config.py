@@ -1,0 +1,189 @@
+"""The config of a pretrained model: checked as plain JSON, then built here, so that no loader reads it again.
+
+A ``config.json`` holds more than sizes. transformers imports the module that ``auto_map`` names, the kernel that
+``_attn_implementation_internal`` names (CVE-2026-4372), and the code of a nested model with ``trust_remote_code``
+(CVE-2026-5241), whatever the caller passed; ``configuration_files`` makes it read another file in place of the checked
+one. Nothing of that kind passes, and the config built here is handed to every class that opens a part of the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InputError, UnsafeConfigError, opening
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import PretrainedConfig
+
+LARGEST = 1 << 24  # bytes of a JSON file; a config has a few thousand
+ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flex_attention")
+LEADS_AWAY = {  # keys that make a loader import, fetch or read something else
+    *("auto_map", "trust_remote_code", "_attn_implementation_internal", "configuration_files", "fast_tokenizer_files"),
+    *("custom_pipelines", "custom_generate", "auto_mapping"),
+}
+OURS = {  # what the workbench decides by itself: types of numbers, what a model returns, labels, packing
+    *("model_type", "return_dict", "output_attentions", "output_hidden_states", "torchscript", "dtype", "torch_dtype"),
+    *("attn_implementation", "_attn_implementation", "quantization_config", "num_labels", "id2label", "label2id"),
+    *("problem_type", "finetuning_task", "task_specific_params", "prefix", "name_or_path", "_name_or_path"),
+    *("_commit_hash", "transformers_version", "use_cache", "use_bfloat16", "tf_legacy_loss", "gradient_checkpointing"),
+}
+NUMBER = 1 << 31  # no number of a config is larger
+SIZES = {  # the name that transformers gives to a size → the largest there is room for
+    "hidden_size": 1 << 18,
+    "intermediate_size": 1 << 24,
+    "vocab_size": 1 << 24,
+    "num_hidden_layers": 2000,
+    "num_attention_heads": 1 << 14,
+}
+MANY = {"layer": 2000, "expert": 1 << 14, "head": 1 << 14}  # part of a key → the largest number under it
+HINT = "Is it the model that you mean? Its config.json may be damaged."
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file of somebody else's.
+
+    Raises:
+        InputError: no ordinary file, too large, not JSON, nested too deeply, or no mapping.
+        UnsafeConfigError: a key leads away from the file: to code, or to another file.
+    """
+    hint = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
+    try:
+        if not path.is_file():
+            raise InputError(
+                f"no readable model config: there is no file {path.name}", where=str(path.parent), hint=hint
+            )
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"no readable model config: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"no readable model config: {error}", where=str(path), hint=hint) from None
+    if not isinstance(content, dict):
+        raise InputError("no readable model config: expected a mapping", where=str(path), hint=hint)
+    refuse_ways_out(content, path)
+    return content
+
+
+def refuse_ways_out(content: Any, path: Path) -> None:
+    """Raise UnsafeConfigError where a key, however deep, leads a loader to code or to a file that nobody checked."""
+    for key, value in _walk(content):
+        attention = key in {"attn_implementation", "_attn_implementation"}
+        if (attention and not (value is None or value in ATTENTION)) or (key in LEADS_AWAY and value not in (None, {})):
+            raise UnsafeConfigError(
+                f"{key}: {value!r} would load code from elsewhere",
+                where=str(path),
+                hint="Remove the key if you trust the weights alone; the workbench runs no remote code.",
+            )
+
+
+def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
+    """Return the config object of a checked ``content``, from the keys that its architecture knows.
+
+    Args:
+        content: what :func:`read_json` returned.
+        where: the file, for messages.
+
+    Raises:
+        InputError: no such architecture, one that reads no texts, or a value of the wrong type or size.
+    """
+    kind = content.get("model_type")
+    if kind is None:
+        raise InputError("the config names no model_type", where=where, hint="Is this an adapter, not a backbone?")
+    default = _default(_known_type(kind, where))
+    if content.get("quantization_config"):
+        hint = "Give the model as it was trained; NAME:nf4 or budget.quantization packs it here."
+        raise InputError("these weights are quantised already", where=where, hint=hint)
+    known = {name: value for name, value in content.items() if name in _keys(default)}
+    for name, value in known.items():
+        _require_plain(name, value, getattr(default, name, None), where)
+    with opening("the config", where, HINT):
+        config = type(default)(**known)
+        config.pruned_heads = {int(layer): heads for layer, heads in config.pruned_heads.items()}
+    _require_sizes(config, where)
+    return config
+
+
+def _known_type(kind: object, where: str) -> str:
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING_NAMES:
+        raise InputError(f"transformers knows no model of the type {kind!r}", where=where)
+    if kind not in text_types():
+        raise InputError(f"a {kind} is no transformer that reads texts and nothing else", where=where)
+    return kind
+
+
+@cache
+def text_types() -> frozenset[str]:
+    """Return the types of models that read texts and nothing else, as transformers' own tables tell."""
+    from transformers.models.auto import modeling_auto as tables
+
+    spoken = ("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION")
+    seen = ("VISION_2_SEQ", "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ", "CTC", "TEXT_TO_WAVEFORM", "IMAGE_CLASSIFICATION")
+    texts = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{each}_MAPPING_NAMES") for each in spoken))
+    others = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{each}_MAPPING_NAMES") for each in seen))
+    return (texts & frozenset(tables.MODEL_MAPPING_NAMES)) - others - {"transfo-xl"}  # its tokenizer reads pickles
+
+
+@cache
+def _default(kind: str) -> PretrainedConfig:
+    """Return the architecture's config as it is where nothing is stated."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    default: PretrainedConfig = CONFIG_MAPPING[kind]()
+    return default
+
+
+def _keys(default: PretrainedConfig) -> frozenset[str]:
+    stated = inspect.signature(type(default).__init__).parameters.keys()
+    keys = {*stated, *vars(default), *default.attribute_map} - {"self", "kwargs"}
+    return frozenset(name for name in keys - OURS if not name.startswith("_"))
+
+
+def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
+    """Raise InputError unless a value has the type of the default, and its numbers are such as configs have."""
+    numbers = [each for _, each in _walk({name: value}) if isinstance(each, int | float) and not isinstance(each, bool)]
+    most = next((largest for part, largest in MANY.items() if part in name and not name.endswith("_id")), NUMBER)
+    if any(not math.isfinite(number) or abs(number) > most for number in numbers):
+        raise InputError(f"{name}: {value!r} is no number that a config can have", where=where, hint=HINT)
+    if value is None or default is None:
+        return
+    wanted: Any = bool if isinstance(default, bool) else str if isinstance(default, str) else None
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        entries = value if isinstance(value, list) else [value]  # one number for each layer is common
+        fits = all(isinstance(each, int | float) and not isinstance(each, bool) for each in entries)
+    else:
+        fits = wanted is None or isinstance(value, wanted)
+    if not fits:
+        what = f"{name}: expected {'a number' if wanted is None else wanted.__name__}, got {value!r}"
+        raise InputError(what, where=where, hint=HINT)
+
+
+def _require_sizes(config: PretrainedConfig, where: str) -> None:
+    if not hasattr(config, "hidden_size"):
+        what = f"a {config.model_type} does not tell a hidden_size, so it is no transformer that reads texts"
+        raise InputError(what, where=where)
+    for name, largest in SIZES.items():
+        given = getattr(config, name, 1)
+        for size in given if isinstance(given, list) else [given]:
+            if not isinstance(size, int) or not 1 <= size <= largest:
+                raise InputError(f"{name}: {size!r} is no size from 1 to {largest:,}", where=where, hint=HINT)
+
+
+def _walk(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every (key, value) of nested JSON; entries of a list stand under the list's key."""
+    waiting: list[tuple[str, Any]] = [("", content)]
+    while waiting:
+        key, value = waiting.pop()
+        if key:
+            yield key, value
+        if isinstance(value, dict):
+            waiting += [(str(name), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            waiting += [(key, each) for each in value]
