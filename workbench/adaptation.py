@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workbench import quantisation
+from workbench.adapter_folder import check_adapter
 from workbench.backbone import fingerprint
+from workbench.errors import opening
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
@@ -72,15 +74,29 @@ class Adaptation:
         return KINDS.get(kind).head(self.backbone, labels)
 
     def stored_head(self, path: Path, kind: str, labels: int) -> nn.Module:
-        """Return the head that :func:`save_head` wrote to ``path``, or the backbone's own where the kind uses that."""
+        """Return the head that :func:`save_head` wrote to ``path``, or the backbone's own where the kind uses that.
+
+        Raises:
+            InputError: it cannot be read, or has not so many labels.
+        """
         head = self.fresh_head(kind, labels, seed=0)
         if head.state_dict():
-            head.load_state_dict(load_file(path))
+            with opening("the head", str(path)):
+                head.load_state_dict(load_file(path))
         return head
 
     def load(self, folder: Path, head: nn.Module, kind: str) -> TaskModel:
-        """Return the body stored in ``folder`` under ``head``."""
-        return self._model(self.library.load(self.backbone.load(), folder, self._config), head, kind)
+        """Return the body stored in ``folder`` under ``head``.
+
+        Raises:
+            InputError: the weights or their config cannot be read, or do not fit the backbone.
+            UnsafeConfigError: the folder leads a library to something outside it.
+        """
+        body = self.backbone.load()
+        with opening("the adapter", str(folder)):
+            check_adapter(folder)
+            body = self.library.load(body, folder, self._config)
+        return self._model(body, head, kind)
 
     def backbone_is_intact(self, model: TaskModel) -> bool:
         """Take the method's weights off ``model`` and compare the rest with the pretrained weights, byte for byte."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench import card, processes
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.errors import InputError, IntegrityError
+from workbench.errors import InputError, IntegrityError, opening
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.model import resolve_precision
@@ -152,6 +152,7 @@ def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
         InputError: the adapter belongs to another backbone.
     """
     require_backbone(stored, backbone)
+    backbone.require_length(stored.manifest.budget.max_length, stored.id)
     head = open_head(stored, backbone)
     return adaptation_of(stored.manifest, backbone).load(stored.folder, head, stored.manifest.task.kind)
 
@@ -174,8 +175,17 @@ def require_backbone(stored: StoredAdapter, backbone: Backbone) -> None:
 
 
 def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
-    """Return the adaptation that a manifest describes."""
-    settings = METHODS.get(manifest.method).settings.model_validate(manifest.settings)
+    """Return the adaptation that a manifest describes.
+
+    Raises:
+        InputError: no such method, or one that has no such settings or is of another library.
+    """
+    card = METHODS.get(manifest.method, manifest.id)
+    with opening("the settings in the manifest", manifest.id):
+        settings = card.settings.model_validate(manifest.settings)
+    if manifest.library != card.library:
+        what = f"the manifest says library {manifest.library!r}, and {manifest.method} is of {card.library!r}"
+        raise InputError(what, where=manifest.id)
     return Adaptation(backbone, manifest.method, settings, resolve_precision(manifest.precision))
 
 

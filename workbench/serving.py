@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from workbench.adapter_folder import check_adapter
 from workbench.batching import in_batches
 from workbench.contracts import Hosts
-from workbench.errors import InputError
+from workbench.errors import InputError, opening
 from workbench.kinds import KINDS
 from workbench.learning import open_adapter, open_head, require_backbone
 from workbench.libraries import LIBRARIES
@@ -65,7 +66,9 @@ class Serving:
         body: nn.Module = backbone.load()
         for each in adapters:
             require_backbone(each, backbone)
-            body = hosting.host(body, each.folder, self._names[each.id])
+            with opening("the adapter", str(each.folder)):
+                check_adapter(each.folder)
+                body = hosting.host(body, each.folder, self._names[each.id])
         self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
         self._models = {each.id: self._model(each, open_head(each, backbone)) for each in adapters}
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors.torch import load_file
 from torch import nn
 
-from workbench.libraries.adapters import prepare
+from workbench.libraries.adapters import load_whole, prepare, require_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
 
+WEIGHTS = "model_adapter_fusion.safetensors"  # as the package calls them
 FUSION = "fusion"  # the fusion layer's name, and its folder's
 WIDTH = 3  # digits of a source's number, so that the folders' order is the sources' order
 
@@ -45,7 +47,7 @@ class AdapterFusion:
         prepare(body)
         names = [name_of(index) for index in range(len(config.sources))]
         for name, folder in zip(names, config.sources, strict=True):
-            body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
+            load_whole(body, folder, name)
         body.add_adapter_fusion(names, "dynamic", name=FUSION)
         return _trainable(body, config)
 
@@ -59,8 +61,11 @@ class AdapterFusion:
         """Return the body with the stored sources and fusion layer; only the latter is trainable."""
         prepare(body)
         for source in sorted(folder.glob("source-*")):
-            body.load_adapter(str(source), load_as=source.name, with_head=False, use_safetensors=True)
+            load_whole(body, source, source.name)
         body.load_adapter_fusion(str(folder / FUSION), load_as=FUSION, use_safetensors=True)
+        stored = load_file(folder / FUSION / WEIGHTS)
+        own = [name for name in body.state_dict() if f".adapter_fusion_layer.{FUSION}." in name]
+        require_loaded(body, [name for name in own if name not in stored])
         return _trainable(body, config)
 
     def detach(self, body: Any) -> nn.Module:

@@ -57,13 +57,13 @@ class Adapters:
     def load(self, body: Any, folder: Path, config: Any) -> nn.Module:
         """Return the body with the stored adapter active and trainable."""
         prepare(body)
-        body.load_adapter(str(folder), load_as=NAME, with_head=False, use_safetensors=True)
+        load_whole(body, folder, NAME)
         return _trainable(body)
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the body with one more adapter."""
         prepare(body)
-        body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True)
+        load_whole(body, folder, name)
         return _with_room_for_prefixes(body)
 
     def switch(self, body: Any, name: str) -> None:
@@ -93,6 +93,26 @@ class Adapters:
         body.delete_adapter(NAME)
         model: nn.Module = body
         return model
+
+
+def load_whole(body: Any, folder: Path, name: str) -> None:
+    """Load a stored adapter as ``name``.
+
+    Raises:
+        ValueError: some of its weights are missing; the package would draw them anew.
+    """
+    told: dict[str, list[str]] = {}
+    body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True, loading_info=told)
+    require_loaded(body, told["missing_keys"])
+
+
+def require_loaded(body: Any, missing: Sequence[str]) -> None:
+    """Raise ValueError where a tensor was not loaded under any of its names; a shared one stands in files once."""
+    tensors = body.state_dict(keep_vars=True)
+    names = {name.removeprefix(f"{body.base_model_prefix}.") for name in missing}
+    loaded = {id(tensor) for name, tensor in tensors.items() if name not in names}
+    if lacking := sorted(name for name in names if id(tensors.get(name)) not in loaded):
+        raise ValueError(f"the weights of {lacking[0]} are missing")
 
 
 def prepare(body: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +66,14 @@ def needs_targets(
     return objection
 
 
+@contextmanager
+def whole() -> Iterator[None]:
+    """Let loading fail where stored weights lack some of an adapter's: peft draws them anew, and warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        yield
+
+
 class Peft:
     """Wraps the body in a ``PeftModel`` with one adapter called ``default``."""
 
@@ -83,19 +93,21 @@ class Peft:
         """Return the wrapped body with the stored weights; the stored configuration rules."""
         from peft import PeftModel
 
-        model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
+        with whole():
+            model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
         return model
 
     def host(self, body: Any, folder: Path, name: str) -> nn.Module:
         """Return the wrapped body with one more adapter; all of them have to be of one method."""
         from peft import PeftModel
 
-        model: nn.Module = body
-        if isinstance(body, PeftModel):
-            body.load_adapter(str(folder), name)
-        else:
-            model = PeftModel.from_pretrained(body, folder, name)
-        return model
+        if not isinstance(body, PeftModel):
+            with whole():
+                model: nn.Module = PeftModel.from_pretrained(body, folder, name)
+            return model
+        if missing := body.load_adapter(str(folder), name).missing_keys:
+            raise ValueError(f"the weights of {missing[0]} are missing")
+        return body
 
     def switch(self, body: Any, name: str) -> None:
         """Make one hosted adapter the active one."""

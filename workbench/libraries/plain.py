@@ -36,10 +36,12 @@ class Plain:
             save_file({name: each.detach().contiguous() for name, each in trained.items()}, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Callable[[str], bool]) -> nn.Module:
-        """Copy the stored parameters over ``body``'s own."""
+        """Copy the stored parameters over ``body``'s own; raises ValueError where a trained one is missing."""
         body = self.attach(body, config)
-        if (folder / FILE).is_file():
-            body.load_state_dict(load_file(folder / FILE), strict=False)
+        stored = load_file(folder / FILE) if (folder / FILE).is_file() else {}
+        missing = set(body.load_state_dict(stored, strict=False).missing_keys) & _trained(body).keys()
+        if missing:
+            raise ValueError(f"the weights of {min(missing)} are missing")
         return body
 
     @torch.no_grad()

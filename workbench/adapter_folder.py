@@ -1,0 +1,81 @@
+"""The folder of a stored adapter: what its library will read in it is looked at before the library does.
+
+An adapter's config may lead to other places: peft imports the module that ``megatron_core`` names, and opens what
+``tokenizer_name_or_path``, X-LoRA's ``adapters`` and initialisations from data name. Both packages take a pickled file
+where the safetensors are missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import InputError, UnsafeConfigError
+from workbench.model_config import read_json
+from workbench.model_folder import numbers_in, refuse_pickles
+
+CONFIG, FUSION = "adapter_config.json", "adapter_fusion_config.json"
+WEIGHTS = {True: "adapter_model.safetensors", False: "adapter.safetensors"}  # of peft, of adapters
+FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
+PEFT_TYPES = {
+    *("LORA", "ADALORA", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "IA3", "SHIRA", "PROMPT_TUNING", "P_TUNING"),
+}  # what the methods here write; an X-LoRA names other adapters, a multitask prompt a pickled file
+STAYING: dict[str, tuple[Any, ...]] = {  # key → the values that lead nowhere else; any other key does not at all
+    "megatron_config": (None,),
+    "megatron_core": (None, "megatron.core"),
+    "tokenizer_name_or_path": (None,),
+    "tokenizer_kwargs": (None,),
+    "adapters": (None,),
+    "prompt_tuning_init": (None, "RANDOM", "SAMPLE_VOCAB"),
+    "prompt_tuning_init_state_dict_path": (None,),
+    "init_lora_weights": (None, True, False, "gaussian"),
+    "loftq_config": (None, {}),
+    "eva_config": (None,),
+    "corda_config": (None,),
+    "lora_ga_config": (None,),
+}
+HINT = "Import it from where it was made: `workbench adapters export` writes what is needed."
+
+
+def check_adapter(folder: Path) -> None:
+    """Refuse a folder whose config leads a library elsewhere, or whose weights are no safetensors.
+
+    Raises:
+        InputError: a config or weights that cannot be read, or that are missing.
+        UnsafeConfigError: a pickled file, or a config that names code or another place.
+    """
+    refuse_pickles(folder)
+    for config in sorted(folder.rglob(CONFIG)):
+        _check_config(config)
+    for config in sorted(folder.rglob(FUSION)):
+        _require_beside(config, FUSION_WEIGHTS)
+        _require_mapping(config, read_json(config))
+    for weights in sorted(folder.rglob("*.safetensors")):
+        numbers_in(weights)
+
+
+def _check_config(config: Path) -> None:
+    content = read_json(config)
+    of_peft = "peft_type" in content
+    _require_beside(config, WEIGHTS[of_peft])
+    if not of_peft:
+        _require_mapping(config, content)
+        return
+    kind = content["peft_type"]
+    if not isinstance(kind, str) or kind not in PEFT_TYPES:
+        raise InputError(f"peft_type: {kind!r} is none that is stored here", where=str(config), hint=HINT)
+    for key, values in STAYING.items():
+        if not any(content.get(key) is value or content.get(key) == value for value in values):
+            what = f"{key}: {content[key]!r} leads to something outside this folder"
+            raise UnsafeConfigError(what, where=str(config), hint=HINT)
+
+
+def _require_mapping(config: Path, content: dict[str, Any]) -> None:
+    """Raise InputError unless the adapter's config stands in the file: a name is looked up on the hub."""
+    if not isinstance(content.get("config"), dict):
+        raise InputError("this file holds no adapter's config", where=str(config), hint=HINT)
+
+
+def _require_beside(config: Path, weights: str) -> None:
+    if not (config.parent / weights).is_file():
+        raise InputError(f"there is no {weights} beside it", where=str(config), hint=HINT)
