@@ -14,6 +14,7 @@ from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
+from experiments.importing import imported
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
@@ -170,6 +171,19 @@ class Workbench:
         with new_folder(folder) as place:
             save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), place, about)
         return folder
+
+    def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
+        """Copy an adapter that :meth:`export` wrote into the workspace; see :func:`experiments.importing.imported`.
+
+        Args:
+            folder: the exported folder.
+            backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
+
+        Raises:
+            InputError: no such folder, or its backbone is not known here or is another one.
+            IntegrityError: the files are not those of the manifest.
+        """
+        return imported(self.workspace.adapters, folder, backbone)
 
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.

@@ -66,11 +66,10 @@ class InputError(WorkbenchError):
 class UnknownNameError(InputError):
     """A name that is not registered; the hint names the nearest ones."""
 
-    def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None) -> None:
-        """Say which ``noun`` is unknown and suggest from ``known``."""
-        super().__init__(
-            f"there is no {noun} called {printable(str(name), 120)!r}", where=where, hint=suggest(name, known)
-        )
+    def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None, also: str = "") -> None:
+        """Say which ``noun`` is unknown and suggest from ``known``; ``also`` tells what else would be taken."""
+        hint = f"{suggest(name, known)} {also}".rstrip()
+        super().__init__(f"there is no {noun} called {printable(str(name), 120)!r}", where=where, hint=hint)
 
 
 class SettingsError(InputError):
@@ -129,7 +128,9 @@ def opening(thing: str, where: str, hint: str | None = None) -> Iterator[None]:
         yield
     except WorkbenchError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of libraries in Rust
+            raise
         what = f"{thing} cannot be opened: {reason(error)}"
         raise InputError(what, where=where, hint=hint) from error
 

@@ -19,11 +19,16 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from workbench import assets
+from workbench.adapter_folder import check_adapter
 from workbench.contracts import FitRecord
-from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.errors import InputError, IntegrityError, UnknownNameError, reason
 from workbench.settings import Budget, Quantization, Settings
 
 MANIFEST, README = "manifest.json", "README.md"
+AGAIN = "Remove it and train it again, or import a sound copy."
+LONGEST_ID = 200  # bytes; a file system takes 255 for a name, and what is written beside it has a longer one
+ID = re.compile(r"[^\W_][\w.+@=-]*")
+MOST = 5  # of the files that a message names
 FRONT_MATTER = re.compile(rb"\A---\n.*?\n---\n", re.DOTALL)
 OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # what a folder has that was fetched from there
 
@@ -90,6 +95,7 @@ class Manifest(Settings):
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
     files: dict[str, str] = Field(default_factory=dict)
+    digest: str = Field("", description="SHA-256 of all else in the manifest; empty in one from before this was kept")
 
 
 @dataclass(frozen=True)
@@ -157,9 +163,7 @@ class AdapterStore:
         if not (folder / MANIFEST).is_file():
             with assets.written_whole(folder) as place:
                 write(place)
-                complete = manifest.model_copy(update={"files": _digests(place)})
-                (place / MANIFEST).write_text(complete.model_dump_json(indent=2), encoding="utf-8")
-                read_manifest(place)
+                _write_manifest(manifest.model_copy(update={"files": _digests(place)}), place)
         return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
@@ -182,37 +186,51 @@ class AdapterStore:
                 card.write_bytes(front_matter.encode() + card.read_bytes())
         return target
 
-    def import_(self, source: Path) -> StoredAdapter:
+    def import_(self, source: Path, backbone: str) -> StoredAdapter:
         """Copy an exported folder into the store after verifying it; also one that has been on the hub meanwhile.
 
+        Args:
+            source: what :meth:`export` wrote.
+            backbone: what its backbone is called here; the name in the folder is its sender's, and may be a path.
+
         Raises:
-            InputError: no manifest there, or another adapter has this id.
+            InputError: no manifest there, one that cannot be an adapter's, or another adapter has this id.
             IntegrityError: the files are not those of the manifest.
+            UnsafeConfigError: a library would be led out of the folder, or to a pickled file.
         """
-        if not (source / MANIFEST).is_file():
-            raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
-        manifest = read_manifest(source)
-        name = manifest.id
-        if not name or Path(name).name != name or name.startswith("."):
-            raise InputError(f"{name!r} cannot be an adapter's id", where=str(source / MANIFEST))
-        if any(path.is_symlink() for path in source.rglob("*")):
-            raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
-        check_files(StoredAdapter(manifest, source), exported=True)
-        if name in self.ids() and self.get(name).manifest.files != manifest.files:
-            raise InputError(f"another adapter is stored as {name!r}", hint="Remove that one first.")
-        with assets.written_whole(self.root / name) as place:
-            for file in [*manifest.files, MANIFEST]:
+        manifest = importable(source)
+        if manifest.id in self.ids() and self.get(manifest.id).manifest.files != manifest.files:
+            raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
+        known = manifest.backbone.model_copy(update={"name": backbone})
+        with assets.written_whole(self.root / manifest.id) as place:
+            for file in manifest.files:
                 (place / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / file, place / file)
             if README in manifest.files:
                 (place / README).write_bytes(_text(place / README))
-        return self.get(name)
+            _write_manifest(manifest.model_copy(update={"backbone": known}), place)
+        return self.get(manifest.id)
 
     def remove(self, name: str) -> str:
         """Delete an adapter and return its id; a crash half-way leaves no half adapter behind."""
         folder = self.root / self.resolve(name)
         assets.remove_whole(folder)
         return folder.name
+
+
+def importable(source: Path) -> Manifest:
+    """Verify an exported folder and return its manifest; raises as :meth:`AdapterStore.import_`."""
+    if not (source / MANIFEST).is_file():
+        raise InputError(f"no {MANIFEST} here", where=str(source), hint="Import what `adapters export` wrote.")
+    manifest = read_manifest(source)
+    if not ID.fullmatch(manifest.id) or len(manifest.id.encode(errors="replace")) > LONGEST_ID:
+        hint = f"An id has letters, digits and . _ + - and at most {LONGEST_ID} bytes."
+        raise InputError(f"{manifest.id!r} cannot be an adapter's id", where=str(source / MANIFEST), hint=hint)
+    if any(path.is_symlink() for path in source.rglob("*")):
+        raise InputError("there are links in this folder", where=str(source), hint="Import a plain copy of it.")
+    check_files(StoredAdapter(manifest, source), exported=True)
+    check_adapter(source)
+    return manifest
 
 
 @contextmanager
@@ -246,9 +264,9 @@ def check_files(stored: StoredAdapter, exported: bool = False) -> None:
     ]
     if problems:
         raise IntegrityError(
-            f"adapter {stored.id}: {'; '.join(problems)}",
+            f"adapter {stored.id}: {'; '.join(problems[:MOST])}{_more(problems)}",
             where=str(stored.folder),
-            hint="Remove it and train it again, or import a sound copy.",
+            hint=AGAIN,
         )
 
 
@@ -279,9 +297,31 @@ def _text(card: Path) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read."""
+    """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read or has changed."""
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise IntegrityError(f"no readable manifest: {error}", where=str(path)) from None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        manifest = Manifest.model_validate(content, strict=False)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:MOST])
+        raise IntegrityError(f"no readable manifest: {wrong}", where=str(path), hint=AGAIN) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path), hint=AGAIN) from None
+    if manifest.digest and manifest.digest != _sealed(content):
+        raise IntegrityError("this manifest has changed since it was written", where=str(path), hint=AGAIN)
+    return manifest
+
+
+def _write_manifest(manifest: Manifest, folder: Path) -> None:
+    content = json.loads(manifest.model_dump_json())
+    told = {**content, "digest": _sealed(content)}
+    (folder / MANIFEST).write_text(json.dumps(told, indent=2, ensure_ascii=False), encoding="utf-8")
+    read_manifest(folder)
+
+
+def _sealed(content: dict[str, Any]) -> str:
+    return key({name: value for name, value in content.items() if name != "digest"})
+
+
+def _more(problems: list[str]) -> str:
+    return f"; and {len(problems) - MOST} more" if len(problems) > MOST else ""

@@ -98,11 +98,21 @@ def export(
 
 @app.command("import")
 def import_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote.")], workspace: Workspace = None
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote.")],
+    backbone: Annotated[
+        str | None, typer.Option(help="Its backbone here: a name, hub id or folder; not needed where it is known.")
+    ] = None,
+    workspace: Workspace = None,
 ) -> None:
-    """Verify an exported adapter and copy it into the workspace."""
-    stored = find_workspace(workspace).adapters.import_(folder)
-    stdout.print(f"Imported {stored.id}")
+    """Verify an exported adapter and copy it into the workspace; nothing in it is run.
+
+    The backbone that its sender names is opened only if you have it: under a registered name, or because another
+    adapter of this workspace belongs to it. Else say which one it is with --backbone.
+    """
+    from experiments.api import Workbench
+
+    stored = Workbench(workspace).import_adapter(folder, backbone)
+    stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}", markup=False)
 
 
 @app.command()

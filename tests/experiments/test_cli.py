@@ -158,7 +158,9 @@ def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_p
         assert (code, out, (tmp_path / "other").exists()) == (2, "", False)
     assert call("adapters", "remove", name)[0] == 0
     assert call("adapters", "show", name)[0] == 2
-    assert call("adapters", "import", "out")[0] == 0
+    code, out, err = call("adapters", "import", "out")
+    assert (code, out, "is not known in this workspace" in err) == (2, "", True), "its sender's path is not opened"
+    assert call("adapters", "import", "out", "--backbone", str(bert))[0] == 0
     (tmp_path / ".workbench/adapters" / name / "README.md").write_text("changed")
     code, out, err = call("adapters", "verify")
     assert code == 1

@@ -123,10 +123,10 @@ def test_an_exported_folder_comes_back_as_it_was_stored(named: Backbone, tmp_pat
     (out / ".gitattributes").write_text("*.safetensors filter=lfs", encoding="utf-8")
     (out / ".cache" / "huggingface").mkdir(parents=True)
     (out / ".cache" / "huggingface" / "x.metadata").write_text("etag", encoding="utf-8")
-    again = other.import_(out)
+    again = other.import_(out, named.name)
     assert everything(again.folder) == everything(stored.folder)
     assert again.identity == stored.identity
-    assert store.import_(out).id == stored.id, "it is the same adapter as the one that is there"
+    assert store.import_(out, named.name).id == stored.id, "it is the same adapter as the one that is there"
 
 
 def test_a_text_that_was_changed_on_the_way_is_refused(named: Backbone, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_text_that_was_changed_on_the_way_is_refused(named: Backbone, tmp_path
     out = store.export(stored.id, tmp_path / "out", front_matter(stored.manifest, {}))
     (out / "README.md").write_text((out / "README.md").read_text() + "more", encoding="utf-8")
     with pytest.raises(IntegrityError, match=r"README\.md has changed"):
-        AdapterStore(tmp_path / "other").import_(out)
+        AdapterStore(tmp_path / "other").import_(out, named.name)
     assert json.loads((stored.folder / "manifest.json").read_text())["files"] == stored.manifest.files
 
 

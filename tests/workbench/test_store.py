@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save as weights_of
 
 from workbench import assets
 from workbench.contracts import Epoch, FitRecord
@@ -27,7 +29,7 @@ from workbench.store import (
     size,
 )
 
-FILES = {"adapter.safetensors": b"weights", "deep/config.json": b"{}"}
+FILES = {"adapter.safetensors": weights_of({"weight": np.zeros(2)}), "deep/config.json": b"{}"}
 
 
 def manifest(name: str = "news-lora-1", likelihood: float = -0.25) -> Manifest:
@@ -78,8 +80,15 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 def rename(folder: Path, name: str) -> Path:
     """Give an exported adapter another id, the digests staying right."""
-    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    (folder / MANIFEST).write_text(json.dumps({**content, "id": name}), encoding="utf-8")
+    return change(folder, id=name)
+
+
+def change(folder: Path, **keys: Any) -> Path:
+    """Change an exported adapter's manifest, the digests staying right."""
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) | keys
+    del content["digest"]
+    content["digest"] = key(content)
+    (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 
@@ -92,7 +101,7 @@ def test_an_empty_store_has_nothing(store: AdapterStore) -> None:
 
 def test_what_is_saved_comes_back(store: AdapterStore, stored: StoredAdapter) -> None:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
-    assert stored.manifest == manifest().model_copy(update={"files": digests})
+    assert stored.manifest.model_copy(update={"digest": ""}) == manifest().model_copy(update={"files": digests})
     again = AdapterStore(store.root).get("news-lora-1")
     assert again == stored
     assert again.folder == store.root / "news-lora-1"
@@ -184,11 +193,11 @@ def test_export_and_import_carry_an_adapter_to_another_store(
 ) -> None:
     assert everything(exported) == everything(stored.folder)
     other = AdapterStore(tmp_path / "other")
-    imported = other.import_(exported)
+    imported = other.import_(exported, "tiny")
     assert imported.manifest == stored.manifest
     assert other.verify(stored.id).folder == other.root / stored.id
     assert everything(exported) == everything(stored.folder), "the source stays"
-    assert other.import_(exported) == imported, "twice is once"
+    assert other.import_(exported, "tiny") == imported, "twice is once"
     assert other.ids() == [stored.id]
 
 
@@ -233,8 +242,45 @@ def test_import_refuses_what_has_changed(exported: Path, tmp_path: Path, tamper:
     tamper(exported)
     other = AdapterStore(tmp_path / "other")
     with pytest.raises(IntegrityError):
-        other.import_(exported)
+        other.import_(exported, "tiny")
     assert other.ids() == []
+
+
+@pytest.mark.parametrize("place", [50, 200, 700, -30])
+def test_a_byte_of_the_manifest_that_changed_is_found(stored: StoredAdapter, exported: Path, place: int) -> None:
+    for folder in (exported, stored.folder):
+        content = bytearray((folder / MANIFEST).read_bytes())
+        content[place] = ord("x") if content[place] != ord("x") else ord("y")
+        (folder / MANIFEST).write_bytes(content)
+    other = AdapterStore(exported.parent / "other")
+    with pytest.raises(IntegrityError, match="manifest"):
+        other.import_(exported, "tiny")
+    with pytest.raises(IntegrityError, match="manifest"):
+        AdapterStore(stored.folder.parent).get(stored.id)
+    assert other.ids() == []
+
+
+def test_a_manifest_from_before_it_had_a_digest_is_read(stored: StoredAdapter) -> None:
+    content = json.loads((stored.folder / MANIFEST).read_text(encoding="utf-8"))
+    del content["digest"]
+    (stored.folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    assert AdapterStore(stored.folder.parent).verify(stored.id).manifest.digest == ""
+
+
+def test_a_manifest_with_too_much_in_it_is_a_short_message(exported: Path, tmp_path: Path) -> None:
+    change(exported, files={f"file-{number}": "0" * 64 for number in range(20_000)})
+    with pytest.raises(IntegrityError) as caught:
+        AdapterStore(tmp_path / "other").import_(exported, "tiny")
+    assert len(str(caught.value)) < 1000
+    change(exported, **{f"key-{number}": 1 for number in range(20_000)})
+    with pytest.raises(IntegrityError, match="no readable manifest") as caught:
+        AdapterStore(tmp_path / "other").import_(exported, "tiny")
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_imported_adapter_s_backbone_is_what_it_is_called_here(exported: Path, tmp_path: Path) -> None:
+    imported = AdapterStore(tmp_path / "other").import_(change(exported), "my-model")
+    assert imported.manifest.backbone.name == "my-model"
 
 
 def test_import_brings_nothing_that_was_not_verified(exported: Path, tmp_path: Path) -> None:
@@ -244,7 +290,7 @@ def test_import_brings_nothing_that_was_not_verified(exported: Path, tmp_path: P
     (exported / "link").symlink_to(outside, target_is_directory=True)
     other = AdapterStore(tmp_path / "other")
     with pytest.raises(InputError, match="links"):
-        other.import_(exported)
+        other.import_(exported, "tiny")
     assert other.ids() == []
 
 
@@ -253,7 +299,7 @@ def test_import_refuses_an_id_that_is_no_folder_name(exported: Path, tmp_path: P
     rename(exported, name)
     before = everything(tmp_path)
     with pytest.raises(InputError, match="cannot be an adapter's id"):
-        AdapterStore(tmp_path / "other").import_(exported)
+        AdapterStore(tmp_path / "other").import_(exported, "tiny")
     assert everything(tmp_path) == before
 
 
@@ -263,15 +309,15 @@ def test_import_refuses_another_adapter_under_a_known_id(
     other = AdapterStore(tmp_path / "other")
     other.save(manifest(), writer({"adapter.safetensors": b"other weights"}))
     with pytest.raises(InputError, match="another adapter is stored as 'news-lora-1'"):
-        other.import_(exported)
+        other.import_(exported, "tiny")
     assert (other.get("news").folder / "adapter.safetensors").read_bytes() == b"other weights"
 
 
 def test_import_of_a_folder_without_manifest(store: AdapterStore, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no manifest\.json here"):
-        store.import_(tmp_path)
+        store.import_(tmp_path, "tiny")
     with pytest.raises(InputError, match=r"no manifest\.json here"):
-        store.import_(tmp_path / "missing")
+        store.import_(tmp_path / "missing", "tiny")
 
 
 def test_an_interrupted_import_leaves_nothing(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +327,7 @@ def test_an_interrupted_import_leaves_nothing(exported: Path, tmp_path: Path, mo
     other = AdapterStore(tmp_path / "other")
     monkeypatch.setattr(assets, "_fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        other.import_(exported)
+        other.import_(exported, "tiny")
     assert other.ids() == []
     assert list(other.root.iterdir()) == []
 

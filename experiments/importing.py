@@ -1,0 +1,60 @@
+"""Taking in an adapter of somebody else's: what its backbone is called here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.backbone import BACKBONES, bits_of, open_backbone
+from workbench.errors import InputError
+from workbench.store import importable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.store import AdapterStore, Manifest, StoredAdapter
+
+
+def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:
+    """Copy an exported adapter into ``store`` under a backbone that the person named or has.
+
+    The name in the folder is its sender's. It may be a path on another machine, or one that leads to something else
+    here, so it counts only where it is a registered name.
+
+    Args:
+        store: where it goes.
+        folder: what ``workbench adapters export`` wrote.
+        backbone: the name, hub id or folder of its backbone here; found among those that are known if None.
+
+    Raises:
+        InputError: its backbone is not known here, or ``backbone`` has other weights.
+        IntegrityError: the files are not those of the manifest.
+    """
+    manifest = importable(folder)
+    name = _confirmed(manifest, backbone) if backbone else _known(manifest, store)
+    return store.import_(folder, name)
+
+
+def _confirmed(manifest: Manifest, backbone: str) -> str:
+    opened = open_backbone(backbone, "--backbone").quantized(manifest.backbone.quantization, "--backbone")
+    if opened.fingerprint != manifest.backbone.fingerprint:
+        what = f"{manifest.id} was not trained on {backbone!r}: these are other weights"
+        raise InputError(what, where="--backbone", hint=_told(manifest))
+    return opened.name
+
+
+def _known(manifest: Manifest, store: AdapterStore) -> str:
+    reference = manifest.backbone
+    if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
+        return reference.name
+    stored = (store.get(name).manifest.backbone for name in store.ids())
+    for known in stored:
+        if known.fingerprint == reference.fingerprint:
+            return known.name
+    hint = f"Name it: workbench adapters import DIR --backbone NAME. {_told(manifest)}"
+    raise InputError(f"the backbone of {manifest.id} is not known in this workspace", hint=hint)
+
+
+def _told(manifest: Manifest) -> str:
+    reference = manifest.backbone
+    called = f"the hub id {reference.hub_id!r}" if reference.hub_id else f"{reference.name!r}"
+    return f"Its sender calls it {called}."

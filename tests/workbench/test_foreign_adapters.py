@@ -1,0 +1,218 @@
+"""Folders of adapters as somebody else may send them: nothing of them runs, and what does not fit is one message."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import toy
+from workbench import assets
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.contracts import FitRecord
+from workbench.errors import InputError, IntegrityError, UnsafeConfigError, WorkbenchError
+from workbench.learning import describe, keep, open_adapter
+from workbench.methods import METHODS
+from workbench.serving import Serving
+from workbench.settings import Budget
+from workbench.store import MANIFEST, AdapterStore, StoredAdapter, key, read_manifest
+
+CONFIG = "adapter_config.json"
+CANARY = "canary"
+
+
+@pytest.fixture(scope="module")
+def made(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], StoredAdapter]:
+    """Make an adapter of a method, once a method."""
+    store, task = AdapterStore(tmp_path_factory.mktemp("adapters")), toy("classification")
+
+    def make(method: str) -> StoredAdapter:
+        adaptation = Adaptation(backbone, method, METHODS.get(method).settings(), "fp32")
+        model = adaptation.fresh(task.kind, 2, seed=0)
+        record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
+        budget = Budget(max_length=16)
+        return keep(model, adaptation, describe(f"a-{method}", task, adaptation, budget, 0, record), store)
+
+    return make
+
+
+@pytest.fixture
+def sent(made: Callable[[str], StoredAdapter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a copy of an adapter's folder, with a module in it that leaves a file behind when it is run."""
+
+    def copy(method: str = "lora") -> Path:
+        folder = shutil.copytree(made(method).folder, tmp_path / "sent")
+        code = f"from pathlib import Path\nPath({str(tmp_path / CANARY)!r}).touch()\n"
+        (folder / "evil_megatron.py").write_text(code)
+        monkeypatch.syspath_prepend(str(folder))
+        return sealed(folder)
+
+    return copy
+
+
+def sealed(folder: Path, **keys: Any) -> Path:
+    """Give a folder a manifest with the digests of its files, as a sender who changes them would."""
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) | keys
+    files = {path.relative_to(folder).as_posix(): assets.digest(path) for path in folder.rglob("*") if path.is_file()}
+    del files[MANIFEST]
+    content["files"] = files
+    content["digest"] = key({name: value for name, value in content.items() if name != "digest"})
+    (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def change(folder: Path, **keys: Any) -> Path:
+    content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    (folder / CONFIG).write_text(json.dumps({**content, **keys}), encoding="utf-8")
+    return sealed(folder)
+
+
+def refused(folder: Path, backbone: Backbone, expected: type[WorkbenchError] = InputError) -> str:
+    """Make sure that a folder is neither imported nor opened nor hosted; return what opening it says."""
+    store, messages = AdapterStore(folder.parent / "other"), []
+    for act in (
+        lambda: open_adapter(store.import_(folder, backbone.name), backbone),
+        lambda: open_adapter(StoredAdapter(read_manifest(folder), folder), backbone),
+        lambda: Serving([StoredAdapter(read_manifest(folder), folder)], backbone),
+    ):
+        with pytest.raises(expected) as caught:
+            act()
+        messages.append(str(caught.value))
+    assert max(len(message) for message in messages) < 3000
+    assert not (folder.parent / CANARY).exists(), "foreign code was run"
+    return messages[1]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"megatron_config": {"tensor_model_parallel_size": 1}, "megatron_core": "evil_megatron"},
+        {"megatron_core": "evil_megatron"},
+        {"auto_mapping": {"base_model_class": "Model", "parent_library": "evil_megatron"}},
+        {"tokenizer_name_or_path": "owner/tokenizer"},
+        {"init_lora_weights": "corda"},
+        {"init_lora_weights": "lora_ga"},
+        {"corda_config": {"cache_file": "covariance.pt"}},
+        {"eva_config": {}},
+        {"auto_map": {"AutoModel": "evil_megatron.M"}},
+        {"adapters": {"0": "owner/adapter"}},
+        {"trust_remote_code": True},
+    ],
+    ids=str,
+)
+def test_a_config_that_leads_elsewhere_is_refused(
+    sent: Callable[..., Path], backbone: Backbone, keys: dict[str, Any]
+) -> None:
+    assert next(iter(keys)) in refused(change(sent(), **keys), backbone, UnsafeConfigError)
+
+
+@pytest.mark.parametrize("kind", ["XLORA", "MULTITASK_PROMPT_TUNING", "NONSENSE", 3, None, []], ids=str)
+def test_a_kind_of_adapter_that_nothing_here_writes_is_refused(
+    sent: Callable[..., Path], backbone: Backbone, kind: object
+) -> None:
+    assert "peft_type" in refused(change(sent(), peft_type=kind), backbone)
+
+
+@pytest.mark.parametrize("config", ["owner/config", None, 3, "pfeiffer"], ids=str)
+def test_a_bottleneck_s_config_is_never_a_name(sent: Callable[..., Path], backbone: Backbone, config: object) -> None:
+    refused(change(sent("pfeiffer"), config=config), backbone)
+
+
+@pytest.mark.parametrize(
+    ("method", "weights", "pickled"),
+    [
+        ("lora", "adapter_model.safetensors", "adapter_model.bin"),
+        ("pfeiffer", "adapter.safetensors", "pytorch_adapter.bin"),
+    ],
+)
+def test_pickled_weights_are_not_taken_in_place_of_safetensors(
+    sent: Callable[..., Path], backbone: Backbone, method: str, weights: str, pickled: str
+) -> None:
+    folder = sent(method)
+    torch.save(load_file(folder / weights), folder / pickled)
+    assert "pickled" in refused(sealed(folder), backbone, UnsafeConfigError), "beside them"
+    (folder / weights).unlink()
+    assert "pickled" in refused(sealed(folder), backbone, UnsafeConfigError)
+    (folder / pickled).unlink()
+    assert weights in refused(sealed(folder), backbone)
+
+
+@pytest.mark.parametrize(
+    ("method", "weights"),
+    [("lora", "adapter_model.safetensors"), ("pfeiffer", "adapter.safetensors"), ("bitfit", "model.safetensors")],
+)
+def test_a_missing_tensor_is_not_drawn_anew(
+    sent: Callable[..., Path], backbone: Backbone, method: str, weights: str
+) -> None:
+    folder = sent(method)
+    left = load_file(folder / weights)
+    gone = sorted(left)[0]
+    del left[gone]
+    save_file(left, folder / weights, {"format": "pt"})
+    with pytest.raises(InputError, match="missing"):
+        open_adapter(StoredAdapter(read_manifest(sealed(folder)), folder), backbone)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00" * 64], ids=len)
+@pytest.mark.parametrize("file", [CONFIG, "adapter_model.safetensors", "head.safetensors"])
+def test_a_broken_file_is_one_message(sent: Callable[..., Path], backbone: Backbone, file: str, content: bytes) -> None:
+    folder = sent()
+    (folder / file).write_bytes(content)
+    assert folder.name in refused(sealed(folder), backbone)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"method": "nonsense"},
+        {"method": "full"},
+        {"library": "adapters"},
+        {"settings": {"rank": "many"}},
+        {"settings": {"unknown": 1}},
+        {"budget": {"max_length": 10**9}},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_does_not_fit_is_one_message(
+    sent: Callable[..., Path], backbone: Backbone, keys: dict[str, Any]
+) -> None:
+    folder = sealed(sent(), **keys)
+    with pytest.raises(InputError):
+        open_adapter(StoredAdapter(read_manifest(folder), folder), backbone)
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "b", "c"], []], ids=len)
+def test_a_head_of_other_labels_is_one_message(
+    sent: Callable[..., Path], backbone: Backbone, labels: list[str]
+) -> None:
+    folder = sent()
+    task = json.loads((folder / MANIFEST).read_text())["task"] | {"labels": labels}
+    with pytest.raises(InputError, match="the head cannot be opened"):
+        open_adapter(StoredAdapter(read_manifest(sealed(folder, task=task)), folder), backbone)
+
+
+@pytest.mark.parametrize(
+    "keys", [{"fit": 3}, {"task": None}, {"seed": "zero"}, {"precision": "fp8"}, {"files": []}, {"more": 1}], ids=str
+)
+def test_a_manifest_of_other_types_is_one_message(sent: Callable[..., Path], keys: dict[str, Any]) -> None:
+    folder = sent()
+    content = json.loads((folder / MANIFEST).read_text()) | keys
+    (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(IntegrityError, match="no readable manifest"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize("method", ["lora", "pfeiffer", "bitfit", "prompt", "mam", "lora+bitfit"])
+def test_what_is_stored_here_may_be_opened(
+    made: Callable[[str], StoredAdapter], backbone: Backbone, method: str
+) -> None:
+    stored = made(method)
+    other = AdapterStore(stored.folder.parent.parent / "imported").import_(stored.folder, backbone.name)
+    assert open_adapter(other, backbone)
