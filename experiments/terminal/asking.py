@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.terminal.progress import counting
 from tasks import row_files
+from tasks.raw_values import raw
 from tasks.row_files import FileRows, ListedRows, Row, Rows
 from tasks.several import is_list
-from tasks.spec import raw
 from tasks.traits import is_blank
 from workbench.assets import file_written_whole
 from workbench.errors import InputError
