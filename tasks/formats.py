@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks import delimited, sheets
-from tasks.dialect import KEYS, USUAL, DialectSettings
+from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
 from tasks.text_files import GZIP, LONGEST_LINE, Lines, opened_bytes, opened_text, require_readable, suffix_of
 from workbench.errors import DataError, InputError, opening
 
@@ -78,6 +78,20 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
     return frame
 
 
+def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any]]:  # noqa: A002
+    """Yield the rows of a file one after another, so that it need not fit in memory; raises as :func:`read`."""
+    if format in USUAL:
+        with delimited.opened(path, dialect, TYPE_LINES if format == "orange-tab" else 0) as table:
+            yield from (dict(zip(table.names, row, strict=True)) for row in table.rows)
+    elif format == "xlsx":
+        with sheets.opened(path) as (names, cells):
+            yield from (dict(zip(names, row, strict=True)) for row in cells)
+    elif format == "parquet":
+        yield from _parquet_rows(path)
+    else:
+        yield from json_rows(path)
+
+
 def lines_of(table: Any) -> int | None:
     """Return how many lines of its file hold the rows of a table that was read here; None where there are no lines."""
     lines: int | None = getattr(table, "attrs", {}).get("lines")
@@ -143,6 +157,16 @@ def _parquet(path: Path) -> pd.DataFrame:
 
     with opening("this file", str(path)):
         return pd.read_parquet(path).reset_index(drop=True)
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with opening("this file", str(path)), pq.ParquetFile(path) as file:
+        batches = file.iter_batches()
+        while (batch := next(batches, None)) is not None:
+            listed = batch.to_pylist()
+            yield from listed
 
 
 def label_files(path: Path) -> list[Path]:
