@@ -69,7 +69,7 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
     require_readable(path, folder=True)
     format, said = format or format_of(path), said or DialectSettings()  # noqa: A001
     if foreign := [key for key in said.said() if key not in FITTING.get(format, ())]:
-        raise InputError(f"{' and '.join(foreign)} mean nothing for {format}", where=str(path))
+        raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
     require_readable(path, folder=format == "folders")
     frame = _read(path, format, said)
     frame.columns = frame.columns.map(str)
