@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.spec import METRIC, NEW_TOKENS, TaskSpec, raw
+from tasks.raw_values import raw
+from tasks.spec import METRIC, NEW_TOKENS, TaskSpec
 from workbench.errors import DataError
 from workbench.text_scores import last_number
 
@@ -22,7 +23,7 @@ def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[st
     """
     answers = rows["target"]
     filled = answers.where(answers.notna(), "").map(raw).astype("str").str.strip()
-    _refuse(spec, split, rows, filled == "", "no answer", "Answer them, or remove them.")
+    _refuse(spec, split, rows, filled == "", "no answer", "Answer them, or leave them out with `on_missing: drop`.")
     if spec.file.metric == "numeric-match":
         missing = filled.map(last_number).isna()
         _refuse(spec, split, rows, missing, "no number in the answer", "Use another metric, such as exact-match.")

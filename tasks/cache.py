@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks import verification
 from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
-from workbench.assets import cache_folder, written_whole
+from workbench.assets import cache_folder, remove_whole, writing_cache, written_whole
 from workbench.contracts import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from datasets import Dataset
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,23 +31,34 @@ class Content:
     Attributes:
         labels: label names in order.
         fingerprint: SHA-256 over kind, labels and every row.
-        empty: how many rows were left out for want of a text.
+        notes: what a person has to know of the rows, such as how many were left out.
         tables: one for each split.
     """
 
     labels: tuple[str, ...]
     fingerprint: str
-    empty: int
+    notes: tuple[str, ...]
     tables: Mapping[str, pa.Table]
 
 
 def cached(key: str, make: Callable[[], Content]) -> Content:
-    """Return the content stored under ``key``, made and stored if it is not there."""
+    """Return the content stored under ``key``, made and stored if it is not there, or not as it was written.
+
+    Raises:
+        InputError: the cache cannot be written.
+    """
     folder = cache_folder() / "tasks" / key
-    if not folder.is_dir():
+    with writing_cache():
+        there = folder.is_dir()
+        if there and (damaged := verification.damaged(folder)):
+            logger.warning("%s of the task cache is damaged (%s); it is made again", damaged, folder)
+            remove_whole(folder)
+            there = False
+    if not there:
         content = make()
-        with written_whole(folder) as scratch:
+        with writing_cache(), written_whole(folder) as scratch:
             _write(content, scratch)
+            verification.seal(scratch)
     return _read(folder)
 
 
@@ -76,7 +92,7 @@ def _write(content: Content, folder: Path) -> None:
     for split, table in content.tables.items():
         with pa.OSFile(str(folder / f"{split}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
-    told = {"labels": content.labels, "fingerprint": content.fingerprint, "empty": content.empty}
+    told = {"labels": content.labels, "fingerprint": content.fingerprint, "notes": content.notes}
     (folder / "task.json").write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -85,4 +101,4 @@ def _read(folder: Path) -> Content:
 
     told: dict[str, Any] = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     tables = {split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in SPLITS}
-    return Content(tuple(told["labels"]), told["fingerprint"], told["empty"], tables)
+    return Content(tuple(told["labels"]), told["fingerprint"], tuple(told["notes"]), tables)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.duplicates import text_keys
 from tasks.fingerprint import LISTS
+from tasks.odd_texts import odd_texts
 from workbench.contracts import GENERATED
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def check(
         answer, and ``answers_cut``, the share of answers over ``max_new_tokens``);
         ``leakage``: for each pair of splits, written ``a/b``, the ``count`` of rows of b whose text stands in a, and
         some of their ids; ``conflicts``: the ``count`` of texts with several labels or answers, and some ids;
+        ``texts``: what looks like several rows read as one: ``line_breaks`` and ``long`` (50 times the ``median``
+        length of all splits), each the ``count`` of such texts and some of their ids;
         ``majority``: score on test of always giving the most frequent label or answer of train.
     """
     from workbench.kinds import KINDS
@@ -67,6 +70,7 @@ def check(
         "splits": splits,
         "leakage": {f"{a}/{b}": _shared(keys[a], keys[b], rows[b]) for a, b in combinations(rows, 2)},
         "conflicts": _conflicts(rows, keys),
+        "texts": _texts(rows),
         "majority": kind.majority(task.splits["train"], task.splits["test"]),
         "fingerprint": task.fingerprint,
         "origin": task.origin,
@@ -110,6 +114,18 @@ def _conflicts(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.Series[st
     several = repeated.groupby("key")[target].transform("nunique") > 1
     found = repeated[several]
     return {"count": int(found["key"].nunique()), "ids": found.sort_values("key")["id"].head(SHOWN).tolist()}
+
+
+def _texts(rows: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    import pandas as pd
+
+    every = pd.concat(rows.values(), ignore_index=True)
+    odd = odd_texts(every["text"])
+    told = {
+        name: {"count": len(places), "ids": every["id"].iloc[list(places[:SHOWN])].tolist()}
+        for name, places in (("line_breaks", odd.broken), ("long", odd.long))
+    }
+    return {**told, "median": odd.median}
 
 
 def _tokens(

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.duplicates import text_keys
+from tasks.formats import lines_of
 from tasks.guess import Guess
+from tasks.odd_texts import OddTexts, odd_texts
+from tasks.raw_values import raw
 from tasks.several import FALSE, SEPARATOR, is_list
-from tasks.spec import raw
 from tasks.traits import is_blank
 from workbench.kinds import KINDS
 
@@ -27,6 +29,8 @@ class Findings:
         empty: rows without a text, which are left out.
         unlabelled: rows without what is asked for, which have to be mended.
         duplicates: rows beyond the first with their text.
+        odd: texts that look like several rows read as one, by their place among the rows.
+        lines: how many lines of the file hold rows; None where rows are no lines.
         counts: label, tag or answer → how often it stands, most frequent first; empty for numbers.
     """
 
@@ -34,6 +38,8 @@ class Findings:
     empty: int
     unlabelled: int
     duplicates: int
+    odd: OddTexts
+    lines: int | None
     counts: Mapping[str, int]
 
 
@@ -53,6 +59,8 @@ def findings(columns: Guess, frame: pd.DataFrame) -> Findings:
         empty=int((~filled).sum()),
         unlabelled=int(blank.sum()),
         duplicates=int(text_keys(words[filled]).duplicated().sum()),
+        odd=odd_texts(words["text"]),
+        lines=lines_of(frame),
         counts=dict(Counter(_values(columns, told, target)).most_common()),
     )
 

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.errors import DataError, InputError
+from tasks import delimited, sheets
+from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
+from tasks.text_files import GZIP, LONGEST_LINE, Lines, opened_bytes, opened_text, require_readable, suffix_of
+from workbench.errors import DataError, InputError, opening
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Format = Literal["csv", "tsv", "jsonl", "parquet", "folders", "orange-tab"]
-
-BLOCK = 1 << 26  # bytes; no row of a csv file may be longer
+Format = Literal["csv", "tsv", "txt", "jsonl", "parquet", "xlsx", "folders", "orange-tab"]
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".txt": "txt",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
     ".tab": "orange-tab",
 }
+READABLE = f"{', '.join(SUFFIXES)}, and {GZIP} of those that are text"
+PACKED_ALREADY = (".parquet", ".xlsx")
+FITTING = {**dict.fromkeys(USUAL, KEYS), "jsonl": ("encoding",), "folders": ("encoding",), "xlsx": ("header",)}
+TYPE_LINES = 2  # of Orange's tables, after the names: types and roles
+
+
+def is_known(path: Path) -> bool:
+    """Return whether the name of a file tells its format."""
+    suffix = suffix_of(path)
+    return suffix in SUFFIXES and not (path.suffix.lower() == GZIP and suffix in PACKED_ALREADY)
 
 
 def format_of(path: Path) -> Format:
@@ -35,115 +47,152 @@ def format_of(path: Path) -> Format:
     """
     if path.is_dir():
         return "folders"
-    if (suffix := path.suffix.lower()) in SUFFIXES:
-        return SUFFIXES[suffix]
-    known = ", ".join(SUFFIXES)
-    raise InputError(f"cannot tell the format of {path.name}", hint=f"Name it (format: …), or use one of {known}.")
+    if is_known(path):
+        return SUFFIXES[suffix_of(path)]
+    raise InputError(f"cannot tell the format of {path.name}", hint=f"Name it (format: …), or use one of {READABLE}.")
 
 
-def read(path: Path, format: Format | None = None) -> pd.DataFrame:  # noqa: A002 - the key's name in a task file
-    """Return the rows of ``path``, one column each; csv, tsv and orange-tab give strings only.
+def read(path: Path, format: Format | None = None, said: DialectSettings | None = None) -> pd.DataFrame:  # noqa: A002
+    """Return the rows of ``path``, one column each; text formats and xlsx give strings only.
+
+    A frame from delimited text has ``attrs["lines"]``: how many lines of the file hold rows.
 
     Args:
-        path: the file, or for ``folders`` the folder of ``<label>/<name>.txt``.
+        path: the file, or for ``folders`` the folder of ``<label>/<name>``.
         format: how to read it; told by the suffix if None.
+        said: what a task file says of its dialect.
 
     Raises:
-        InputError: no such file, or an unknown format.
+        InputError: no such file, an unknown format, or a key that is not for this format.
         DataError: the file is not what its format says, with the line where that is known.
     """
-    if not path.exists():
-        raise InputError("no such file", where=str(path))
-    reader = _READERS[format or format_of(path)]
-    try:
-        return reader(path)
-    except (ValueError, OSError) as error:  # those of pandas, pyarrow and the decoder are all one of the two
-        hint = "Save the file as UTF-8." if "utf" in str(error).lower() else None
-        raise DataError(f"cannot be read: {error}", where=str(path), hint=hint) from None
-
-
-def _delimited(path: Path, delimiter: str, lines_after_header: int = 0) -> pd.DataFrame:
-    """Read fields as strings, quoted as csv quotes them: the text "NA" and the label "01" are what they are."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        names = next(csv.reader(stream, delimiter=delimiter), [])
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"several columns are called {', '.join(map(repr, twice))}", where=f"{path}, line 1")
-    table = arrow_csv.read_csv(
-        path,
-        arrow_csv.ReadOptions(block_size=BLOCK, skip_rows_after_names=lines_after_header),
-        arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-    )
-    frame: pd.DataFrame = table.to_pandas()
+    require_readable(path, folder=True)
+    format, said = format or format_of(path), said or DialectSettings()  # noqa: A001
+    if foreign := [key for key in said.said() if key not in FITTING.get(format, ())]:
+        raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
+    require_readable(path, folder=format == "folders")
+    frame = _read(path, format, said)
+    frame.columns = frame.columns.map(str)
+    if twice := list(dict.fromkeys(frame.columns[frame.columns.duplicated()])):
+        raise DataError(f"several columns are called {', '.join(map(repr, twice[:5]))}", where=str(path))
     return frame
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    return _delimited(path, ",")
+def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any]]:  # noqa: A002
+    """Yield the rows of a file one after another, so that it need not fit in memory; raises as :func:`read`."""
+    if format in USUAL:
+        with delimited.opened(path, dialect, TYPE_LINES if format == "orange-tab" else 0) as table:
+            yield from (dict(zip(table.names, row, strict=True)) for row in table.rows)
+    elif format == "xlsx":
+        with sheets.opened(path) as (names, cells):
+            yield from (dict(zip(names, row, strict=True)) for row in cells)
+    elif format == "parquet":
+        yield from _parquet_rows(path)
+    else:
+        yield from json_rows(path)
 
 
-def _tsv(path: Path) -> pd.DataFrame:
-    return _delimited(path, "\t")
+def lines_of(table: Any) -> int | None:
+    """Return how many lines of its file hold the rows of a table that was read here; None where there are no lines."""
+    lines: int | None = getattr(table, "attrs", {}).get("lines")
+    return lines
 
 
-def _orange_tab(path: Path) -> pd.DataFrame:
-    """Read Orange's table: names, types and roles in three lines, then tab-separated rows."""
-    return _delimited(path, "\t", lines_after_header=2)
+def _read(path: Path, format: Format, said: DialectSettings) -> pd.DataFrame:  # noqa: A002
+    if format in USUAL:
+        return delimited.frame_of(path, said.dialect(format), TYPE_LINES if format == "orange-tab" else 0)
+    if format == "jsonl":
+        return _jsonl(path, said.encoding or "utf-8")
+    if format == "xlsx":
+        return sheets.frame_of(path, said.header is not False)
+    return _parquet(path) if format == "parquet" else _folders(path, said.encoding or "utf-8")
 
 
-def _jsonl(path: Path) -> pd.DataFrame:
+def _jsonl(path: Path, encoding: str) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([*json_rows(path)])
+    rows = [*json_rows(path, encoding)]
+    if not rows:
+        raise DataError("cannot be read: the file is empty", where=str(path))
+    return pd.DataFrame(rows)
 
 
-def json_rows(path: Path) -> Iterator[dict[str, Any]]:
+def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
     """Yield the object on each line of a JSONL file, blank lines left out.
 
     Raises:
-        DataError: a line is not a JSON object.
+        DataError: a line is not a JSON object, is nested too deeply, or holds half of a character (a lone surrogate).
     """
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
+    with opened_text(path, encoding) as text:
+        lines = Lines(text, str(path))
+        for line in lines:
+            lines.row_ends()
             if not line.strip():
                 continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"not JSON: {error.msg}", where=f"{path}, line {number}") from None
+            row = _json(line, lines.where)
             if not isinstance(row, dict):
-                raise DataError("expected one JSON object on each line", where=f"{path}, line {number}")
+                raise DataError("expected one JSON object on each line", where=lines.where)
             yield row
+
+
+def _json(line: str, where: str) -> Any:
+    try:
+        value = json.loads(line)
+        if "\\u" in line:
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON: {error.msg}", where=where) from None
+    except RecursionError:
+        raise DataError("not JSON that can be read: it is nested too deeply", where=where) from None
+    except UnicodeEncodeError:
+        hint = "Write the whole character, or take it out."
+        raise DataError("a lone surrogate, which is half of a character", where=where, hint=hint) from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise DataError(f"not JSON that can be read: {error}", where=where) from None
+    return value
 
 
 def _parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_parquet(path)
+    with opening("this file", str(path)):
+        return pd.read_parquet(path).reset_index(drop=True)
 
 
-def _folders(path: Path) -> pd.DataFrame:
-    """Read ``<label>/<name>.txt`` into ``file``, ``label`` and ``text``; bytes that are not UTF-8 become U+FFFD."""
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with opening("this file", str(path)), pq.ParquetFile(path) as file:
+        batches = file.iter_batches()
+        while (batch := next(batches, None)) is not None:
+            listed = batch.to_pylist()
+            yield from listed
+
+
+def label_files(path: Path) -> list[Path]:
+    """Return the files ``<label>/<name>`` below a folder, whatever their suffix; hidden ones are none."""
+    files = (file for file in path.glob("*/*") if file.is_file())
+    return sorted(file for file in files if not file.name.startswith(".") and not file.parent.name.startswith("."))
+
+
+def _folders(path: Path, encoding: str) -> pd.DataFrame:
+    """Read ``<label>/<name>`` into ``file``, ``label`` and ``text``; bytes that are no characters become U+FFFD."""
     import pandas as pd
 
-    files = sorted(path.glob("*/*.txt"))
+    files = label_files(path)
     return pd.DataFrame(
         {
             "file": [file.relative_to(path).as_posix() for file in files],
             "label": [file.parent.name for file in files],
-            "text": [file.read_text(encoding="utf-8", errors="replace") for file in files],
+            "text": [_content(file, encoding) for file in files],
         }
     )
 
 
-_READERS: dict[Format, Callable[[Path], pd.DataFrame]] = {
-    "csv": _csv,
-    "tsv": _tsv,
-    "jsonl": _jsonl,
-    "parquet": _parquet,
-    "folders": _folders,
-    "orange-tab": _orange_tab,
-}
+def _content(file: Path, encoding: str) -> str:
+    with opened_bytes(file) as stream:
+        content = stream.read(LONGEST_LINE + 1)
+    text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if len(content) > LONGEST_LINE or "\0" in text:
+        raise DataError("this is no text", where=str(file), hint="Take it out of the folder, or name its encoding.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.spec import TaskSpec, raw
+from tasks.raw_values import by_size, raw
+from tasks.spec import TaskSpec
 from workbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]
         raise DataError(
             f"{int(missing.sum())} of {len(rows)} rows of split {split!r} have no label (rows {examples})",
             where=where,
-            hint="Label them, remove them, or name another split under `splits`.",
+            hint="Label them, leave them out with `on_missing: drop`, or name another split under `splits`.",
         )
     if not (single := labels.map(lambda value: not isinstance(value, list | tuple | dict | np.ndarray))).all():
         example = labels[~single].iloc[0]
@@ -74,9 +75,7 @@ def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...],
             where=where,
             hint="A class label has at least 2 and few distinct values. Name another column, or list `labels`.",
         )
-    if all(value.lstrip("-").isdigit() for value in values):
-        values.sort(key=int)
-    return tuple(values), {value: value for value in values}
+    return tuple(by_size(values)), {value: value for value in values}
 
 
 def decode(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks import cutting, labels, normalise, several, values
+from tasks import cutting, formats, labels, normalise, several, values
 from tasks.answers import judged
 from tasks.cache import Content, cached, dataset, table_of
 from tasks.fingerprint import LISTS, fingerprint
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tasks.sources import Table
 
-VERSION = 1  # of the rows that a task file gives; another version makes old cached rows unused
+VERSION = 2  # of the rows that a task file gives; another version makes old cached rows unused
 CUT = {"test": 0.2, "validation": 0.1}  # what is cut from train, in this order, where a file does not say
 
 
@@ -44,7 +44,7 @@ def load(spec: TaskSpec) -> Task:
         split: dataset(table, f"{content.fingerprint} {split}", content.labels)
         for split, table in content.tables.items()
     }
-    origin = f"{spec.origin}{f' ({content.empty} rows without a text left out)' if content.empty else ''}"
+    origin = f"{spec.origin} ({'; '.join(content.notes)})" if content.notes else spec.origin
     file, hub_id = spec.file, source.hub_id(spec.source_settings)
     return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, origin, file.license, hub_id)
 
@@ -68,9 +68,27 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     _require_ids(spec, rows)
     if "value" in rows["train"]:
         rows = values.scaled(spec, rows)
-    content = {split: table_of(frame) for split, frame in rows.items()}
-    empty = sum(one.empty for one in given.values())
-    return Content(names, fingerprint(spec.file.kind, names, content), empty, content)
+    try:
+        content = {split: table_of(frame) for split, frame in rows.items()}
+    except UnicodeEncodeError as error:
+        raise DataError(f"a text holds half of a character: {error}", where=spec.document.where(spec.source)) from None
+    return Content(names, fingerprint(spec.file.kind, names, content), _notes(chosen, tables, given), content)
+
+
+def _notes(
+    chosen: Mapping[str, str], tables: Mapping[str, Table], given: Mapping[str, normalise.Rows]
+) -> tuple[str, ...]:
+    """Return what a person has to know of the rows: those left out, and files with other numbers of lines and rows."""
+    left_out = {
+        "a text": sum(rows.empty for rows in given.values()),
+        "a label": sum(rows.untold for rows in given.values()),
+    }
+    notes = [f"{count:,} rows without {what} left out" for what, count in left_out.items() if count]
+    for name in dict.fromkeys(chosen.values()):
+        lines, rows = formats.lines_of(tables[name]), len(tables[name])
+        if lines is not None and lines != rows:
+            notes.append(f"{name} has {lines:,} lines and {rows:,} rows")
+    return tuple(notes)
 
 
 def _decoded(

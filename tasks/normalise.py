@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tasks import several, values
 from tasks.answers import free_answers
 from tasks.labels import raw_labels
-from tasks.spec import TaskSpec, raw
+from tasks.raw_values import raw
+from tasks.spec import TaskSpec
+from tasks.traits import is_blank
 from workbench.errors import DataError, suggest
 from workbench.kinds import KINDS
 
@@ -30,10 +32,12 @@ class Rows:
             the kind has for it: ``label`` (str, a raw value), ``labels`` or ``tags`` (lists of such), ``value`` (float)
             or ``answer`` (str).
         empty: how many rows were dropped for want of a text.
+        untold: how many were dropped for want of a label or an answer.
     """
 
     frame: pd.DataFrame
     empty: int
+    untold: int = 0
 
 
 def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
@@ -64,9 +68,27 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     filled = rows["text"].str.strip() != ""
     if columns.text_pair:
         filled &= rows["text_pair"].str.strip() != ""
-    kept = rows[filled].reset_index(drop=True)
+    if spec.file.on_missing == "error" and not filled.all():
+        _refuse_empty(spec, split, rows["id"][~filled], len(rows))
+    told = _told(spec, kind.target, rows["target"])
+    kept = rows[filled & told].reset_index(drop=True)
     decoded = _READERS[kind.target](spec, split, kept)
-    return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()))
+    untold = int((filled & ~told).sum())
+    return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()), untold)
+
+
+def _told(spec: TaskSpec, target: str, values: pd.Series[Any]) -> pd.Series[bool]:
+    """Return which rows are kept for what is right in them; no labels are a set of labels too."""
+    dropped = spec.file.on_missing == "drop" and target != "labels"
+    return values.map(lambda value: not (dropped and is_blank(value))).astype(bool)
+
+
+def _refuse_empty(spec: TaskSpec, split: str, ids: pd.Series[str], rows: int) -> None:
+    raise DataError(
+        f"{len(ids)} of {rows} rows of split {split!r} have no text (rows {', '.join(ids.head(SHOWN))})",
+        where=spec.document.where("on_missing"),
+        hint="Fill them in, or leave them out with `on_missing: drop`.",
+    )
 
 
 _READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] = {

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.formats import json_rows
+from tasks import formats
+from tasks.dialect import USUAL, Dialect, DialectSettings
 from tasks.several import is_list
-from workbench.errors import DataError, InputError
+from tasks.sniffing import sniffed
+from tasks.text_files import require_readable
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +26,6 @@ Write = Callable[[Iterable[Row]], Any]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 WRITTEN = (*DELIMITERS, *LINES, ".parquet")
-LONGEST_FIELD = 1 << 26  # characters of a csv field
 
 
 class Rows(ABC):
@@ -78,20 +80,23 @@ class ListedRows(Rows):
 
 
 class FileRows(Rows):
-    """The rows of a csv, tsv, jsonl or parquet file; fields of csv and tsv are strings."""
+    """The rows of a text file, a workbook or a parquet file; fields of text files and workbooks are strings."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, expected: Collection[str] = ()) -> None:
         """Go through ``path`` once, so that whatever is wrong with it is said before any work is done.
+
+        Args:
+            path: of a format that :mod:`tasks.formats` knows by its name.
+            expected: columns that are asked for: a first row with one of them is a header.
 
         Raises:
             InputError: no such file, or another kind of file.
             DataError: the file is not what its suffix says, with the line.
         """
-        if not path.is_file():
-            raise InputError("no such file", where=str(path))
-        if path.suffix.lower() not in WRITTEN:
-            raise InputError("cannot tell the format", where=str(path), hint=f"Known: {', '.join(WRITTEN)}.")
-        self.path = path
+        require_readable(path)
+        self.path, self.format = path, formats.format_of(path)
+        is_text = self.format in USUAL
+        self.dialect = sniffed(path, self.format, DialectSettings(), expected) if is_text else Dialect()
         columns: dict[str, None] = {}
         self.count = 0
         for row in self:
@@ -101,44 +106,15 @@ class FileRows(Rows):
 
     def __iter__(self) -> Iterator[Row]:
         """Yield one row after another; raises DataError as the constructor does."""
-        suffix = self.path.suffix.lower()
-        read = _parquet if suffix == ".parquet" else json_rows if suffix in LINES else _delimited
-        try:
-            yield from read(self.path)
-        except (ValueError, OSError, csv.Error) as error:  # those of pyarrow and the decoder are one of the two
-            hint = "Save the file as UTF-8." if "utf" in str(error).lower() else None
-            raise DataError(f"cannot be read: {error}", where=str(self.path), hint=hint) from None
+        return formats.rows(self.path, self.format, self.dialect)
 
     def schema(self) -> pa.Schema:
         """Return the type of each column; a parquet file tells its own."""
-        if self.path.suffix.lower() != ".parquet":
+        if self.format != "parquet":
             return super().schema()
         import pyarrow.parquet as pq
 
         return pq.read_schema(self.path)
-
-
-def _delimited(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST_FIELD)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter=DELIMITERS[path.suffix.lower()], strict=True)
-        names = next(reader, [])
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise DataError(f"several columns are called {', '.join(map(repr, twice))}", where=f"{path}, line 1")
-        for fields in reader:
-            if fields and len(fields) != len(names):
-                what = f"{len(fields)} fields, but there are {len(names)} columns"
-                raise DataError(what, where=f"{path}, line {reader.line_num}", hint="Put quotes around such fields.")
-            if fields:
-                yield dict(zip(names, fields, strict=True))
-
-
-def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches():
-            yield from batch.to_pylist()
 
 
 def require_writable(target: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.spec import TaskSpec, raw
+from tasks.raw_values import raw
+from tasks.spec import TaskSpec
 from workbench.errors import DataError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@
     columns: {text: body, label: team}       # text may be a list of columns, joined with a space; text_pair; id
     labels: [billing, shipping]              # or {raw value: name}; discovered in sorted order if left out
     other_labels: refuse                     # or drop: rows whose label is not listed are left out
+    on_missing: drop                         # or error; see below
     where: {language: en}                    # keep only rows with this value (or one of a list)
     splits: {validation: 0.1, test: 0.2, seed: 0, stratified: true}
     license: CC-BY-4.0
@@ -44,8 +45,14 @@ train before the cut. **Rows whose texts are the same but for case and white spa
 cut**, so that a split made here never leaks; they are all kept. Splits that come with a source are left as they are;
 ``workbench tasks check`` counts what they share.
 
-Rows without a text (or without one of a pair) are dropped, and the task's origin says how many. A row without a
-label or an answer is an error.
+Rows without a text (or without one of a pair) are dropped, and the task's origin says how many; a row without a
+label or an answer is an error. ``on_missing: drop`` drops both, ``on_missing: error`` refuses both.
+
+Text files may be written in many ways; what is not plain for the format stands with the file (``tasks new`` finds it)::
+
+    files: {data: rows.txt, delimiter: ";", quotes: false, header: false, encoding: latin-1, decimal: ","}
+
+**A task file with the source ``python`` is code**: a function of a module beside it runs whenever the task is loaded.
 
 A file may declare a ``family``: a list of members, each with a ``name`` that begins with the file's name and a dash,
 and with any other key; a member's keys replace those of the file, inside mappings key by key. The members' order is
@@ -60,6 +67,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tasks.raw_values import raw
 from tasks.sources import SOURCES
 from workbench.contracts import GENERATED
 from workbench.errors import Problem, SettingsError, suggest
@@ -67,20 +75,12 @@ from workbench.kinds import KINDS
 from workbench.settings import Document, Settings
 
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-NAME_RULE = "lowercase letters and digits, joined by single hyphens"
+LONGEST_NAME = 100  # characters; it becomes part of file names
+NAME_RULE = f"lowercase letters and digits, joined by single hyphens, at most {LONGEST_NAME} characters"
 
 Scalar = bool | int | float | str
 Metric = Literal["exact-match", "numeric-match", "rouge-l"]
 METRIC, NEW_TOKENS = "exact-match", 32  # where a file with free answers does not say
-
-
-def raw(value: object) -> str:
-    """Return a raw value as the string it is compared by: ``1`` for 1 and 1.0, ``true`` for True."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 class Columns(Settings):
@@ -96,6 +96,13 @@ class Columns(Settings):
     )
     answer: str | None = Field(None, description="the right answer in words, for kinds that generate; then no label")
     id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
+
+    @field_validator("text", "label")
+    @classmethod
+    def _at_least_one(cls, value: str | list[str]) -> str | list[str]:
+        if not value:
+            raise ValueError("expected the name of a column, or a list of names")
+        return value
 
     @property
     def texts(self) -> list[str]:
@@ -141,12 +148,15 @@ class Splits(Settings):
 class TaskFile(Settings):
     """Every key of a task but its source."""
 
-    name: str | None = Field(None, pattern=NAME)
+    name: str | None = Field(None, pattern=NAME, max_length=LONGEST_NAME)
     description: str = Field(min_length=1)
     kind: str = "classification"
     columns: Columns
     labels: list[str] | dict[str, str] | None = None
     other_labels: Literal["refuse", "drop"] = "refuse"
+    on_missing: Literal["error", "drop"] | None = Field(
+        None, description="rows without a text or a label; if left out, such texts are dropped, such labels refused"
+    )
     metric: Metric | None = None
     max_new_tokens: int | None = Field(None, ge=1, description="tokens that an answer may take")
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tasks.raw_values import are_whole, by_size
 from tasks.several import SEPARATOR
 from workbench.contracts import GENERATED
 from workbench.kinds import KINDS
+from workbench.printable import printable
 from workbench.text_scores import last_number
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ def template(
         values: the distinct labels, tags or answers.
         splits: the splits that the source has.
     """
-    lines = [f"# Drafted from {origin}; every line may be changed.", f"description: {quoted(description)}"]
+    lines = [f"# Drafted from {printable(origin)}; every line may be changed.", f"description: {quoted(description)}"]
     lines += [f"kind: {columns.kind} # or {', '.join(name for name in KINDS.names() if name != columns.kind)}"]
     lines += [*source, *_columns(columns), *_asked(columns, values), *_cuts(splits)]
     return "\n".join([*lines, "# license:", "# homepage:"]) + "\n"
@@ -80,9 +83,9 @@ def _judged(answers: Sequence[str]) -> list[str]:
 
 
 def _labels(columns: Sequence[str], values: Sequence[str]) -> list[str]:
-    names = list(columns) if len(columns) > 1 else sorted(values)
-    if all(name.lstrip("-").isdigit() for name in names):
-        lines = [f"  {quoted(name)}: {quoted(name)}" for name in sorted(names, key=int)]
+    names = list(columns) if len(columns) > 1 else by_size(list(values))
+    if are_whole(names):
+        lines = [f"  {quoted(name)}: {quoted(name)}" for name in names]
         return ["labels: # raw value: the name that reports show", *lines]
     return ["labels: # their order is the order of the classes", *(f"  - {quoted(name)}" for name in names)]
 
@@ -100,5 +103,5 @@ def quoted(value: str) -> str:
     import yaml
 
     return (
-        yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True).removesuffix("...\n").strip()
+        yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True).removesuffix("...\n").strip()
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tasks.raw_values import raw
 from tasks.several import is_list
-from tasks.spec import raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,12 @@ def is_blank(value: Any) -> bool:
     """Return whether a raw value is missing: nothing, not a number, or white space alone."""
     if is_list(value):
         return False
-    return value is None or bool(value != value) or (isinstance(value, str) and not value.strip())
+    if value is None or isinstance(value, str):
+        return not (value or "").strip()
+    try:
+        return bool(value != value)
+    except TypeError:  # of pandas' NA
+        return True
 
 
 def _plain(value: Any) -> str:
@@ -118,8 +123,8 @@ def _plain(value: Any) -> str:
 
 def _number(value: Any) -> float:
     try:
-        return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+        return math.nan if isinstance(value, bool) or "_" in str(value)[:400] else float(value)  # 1_1 is an id
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

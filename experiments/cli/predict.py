@@ -35,7 +35,7 @@ def predict(
     ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, each in quotes.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="One text a line; or CSV, TSV, JSONL, Parquet with --column.")
+        Path | None, typer.Option(help="One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column.")
     ] = None,
     column: Annotated[str, typer.Option(help="Column of the file that holds the text.")] = "text",
     pair: Annotated[str | None, typer.Option(help="Second text, or the file's column of it, for pair tasks.")] = None,

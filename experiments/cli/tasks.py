@@ -10,10 +10,11 @@ import typer
 from experiments.terminal import completion
 from experiments.terminal.next_steps import options, print_next, training
 from experiments.terminal.options import FOLDERS, Folders
-from experiments.terminal.output import Json, emit, listing, stdout, table
+from experiments.terminal.output import Json, emit, listing, stderr, stdout, table
 from tasks import registry
 from tasks.spec import TaskSpec
 from workbench.errors import DataError
+from workbench.settings import Document
 
 app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
 
@@ -33,7 +34,9 @@ def list_(as_json: Json = False, tasks: Folders = None) -> None:
 @app.command()
 def show(name: Name, as_json: Json = False, tasks: Folders = None) -> None:
     """Show what a task's file says; nothing is downloaded."""
-    told = _told(registry.find(name, registry.user_folders(tasks)))
+    spec = registry.find(name, registry.user_folders(tasks))
+    _warn_of_code(spec)
+    told = _told(spec)
     if as_json:
         emit(told)
     else:
@@ -51,7 +54,9 @@ def check(
     """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths."""
     from tasks.check import check as examine
 
-    task = registry.load(registry.find(name, registry.user_folders(tasks)))
+    spec = registry.find(name, registry.user_folders(tasks))
+    _warn_of_code(spec)
+    task = registry.load(spec)
     tokenizer = None
     if backbone:
         from workbench.backbone import open_backbone
@@ -78,6 +83,18 @@ def new(
         str | None, typer.Option(metavar="COLUMN", help="Column with the right answers, where they are free text.")
     ] = None,
     separator: Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels in one string.")] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="CHARACTER", help="Between two fields of a text file; told from it if left out."),
+    ] = None,
+    quotes: Annotated[
+        bool | None, typer.Option("--quotes/--no-quotes", help="Whether fields may stand in double quotes.")
+    ] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Whether the first row names the columns.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of a text file, as latin-1.")] = None,
+    decimal: Annotated[str | None, typer.Option(metavar="SIGN", help="Decimal sign of number columns: . or ,")] = None,
     description: Annotated[str | None, typer.Option(metavar="LINE", help="What the task is, in a line.")] = None,
     tasks: Annotated[
         Path | None,
@@ -88,17 +105,21 @@ def new(
 ) -> None:
     """Write a task file for your own data: classification, multilabel, regression, tags of words, or free answers.
 
-    Kind and columns are guessed from the data. In a terminal, what is not certain is asked; with any of the options
-    that describe the task, with --yes, in a notebook, or without a terminal, nothing is.
+    Kind, columns and how a text file is written are guessed from the data, and shown. In a terminal, what is not
+    certain is asked; with any of the options that describe the task, with --yes, in a notebook, or without a
+    terminal, nothing is.
     """
     from experiments.terminal import drafting
-    from tasks.draft import draft, found_at, require_new, write
+    from tasks.dialect import DialectSettings
+    from tasks.draft import draft, require_new, write
+    from tasks.found_data import found_at
     from tasks.guess import Given
 
     folder = registry.writable_folder(tasks)
     require_new(name, folder, force=force)
     given = Given(kind, text, pair, tuple(label or ()), answer, separator)
-    data = found_at(origin, folder)
+    told = {"delimiter": delimiter, "quotes": quotes, "header": header, "encoding": encoding, "decimal": decimal}
+    data = found_at(origin, folder, Document(told, "command line").parse(DialectSettings))
     talking = given == Given() and description is None and not yes and drafting.somebody_there()
     if talking:
         given, description = drafting.converse(name, data)
@@ -124,6 +145,12 @@ def _then(name: str, kind: str, folder: Path, told: str) -> None:
         print_next([f"workbench tasks check {name}{told}   (when that is mended)"])
         return
     print_next([f"workbench tasks check {name}{told}", training(name, kind, told)])
+
+
+def _warn_of_code(spec: TaskSpec) -> None:
+    if spec.source == "python":
+        what = f"{spec.name} is code: {spec.origin.removeprefix('python ')} runs whenever the task is loaded."
+        stderr.print(f"{what} Load it only if you trust whoever wrote it.", markup=False)
 
 
 def _told(spec: TaskSpec) -> dict[str, Any]:
@@ -158,17 +185,31 @@ def _print_check(found: dict[str, Any], max_length: int) -> None:
         _print_answers(found)
     if any("tokens" in split for split in splits.values()):
         _print_tokens(splits, max_length)
+    _print_faults(found, target)
+    constant = "mean" if target == "value" else f"most frequent {target}"
+    score = f"an R² of {found['majority']:.3f}" if target == "value" else f"{found['majority']:.1%}"
+    stdout.print(f"Always answering train's {constant} scores {score} on test.")
+
+
+def _print_faults(found: dict[str, Any], target: str) -> None:
     for pair, shared in found["leakage"].items():
         if shared["count"]:
             first, second = pair.split("/")
             ids = ", ".join(shared["ids"])
             stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids}, …)", markup=False)
+    for part, what in (("line_breaks", "have a line break in them"), ("long", _far_longer(found))):
+        if found["texts"][part]["count"]:
+            ids = ", ".join(found["texts"][part]["ids"])
+            stdout.print(f"Texts: {found['texts'][part]['count']:,} {what} ({ids}, …)", markup=False)
     if found["conflicts"]["count"]:
         ids = ", ".join(found["conflicts"]["ids"])
         stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several {target}s ({ids}, …)", markup=False)
-    constant = "mean" if target == "value" else f"most frequent {target}"
-    score = f"an R² of {found['majority']:.3f}" if target == "value" else f"{found['majority']:.1%}"
-    stdout.print(f"Always answering train's {constant} scores {score} on test.")
+
+
+def _far_longer(found: dict[str, Any]) -> str:
+    from tasks.odd_texts import FAR_LONGER
+
+    return f"are {FAR_LONGER} times as long as most ({found['texts']['median']} characters) or longer"
 
 
 def _target_of(found: dict[str, Any]) -> str:

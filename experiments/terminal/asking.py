@@ -8,14 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
-from tasks import row_files
+from tasks import delimited, formats, row_files
+from tasks.dialect import DialectSettings, described, unusual
+from tasks.raw_values import raw
 from tasks.row_files import FileRows, ListedRows, Row, Rows
 from tasks.several import is_list
-from tasks.spec import raw
+from tasks.sniffing import encoding_of, sniffed
+from tasks.text_files import Lines, opened_bytes, opened_text, suffix_of
 from tasks.traits import is_blank
 from workbench.assets import file_written_whole
-from workbench.errors import InputError
+from workbench.errors import DataError, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +36,7 @@ def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: 
     """Return the rows to answer for, and what finds the text (or the pair; None for a blank one) of each.
 
     Args:
-        path: a table, or a file with one text a line.
+        path: a table, or a file with one text a line; a .txt is a table where it has the column.
         texts: texts of the command line; read from stdin where neither is given.
         column: of the table, with the texts.
         pair: the table's column with the second texts; without a table the second text itself.
@@ -40,8 +44,10 @@ def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: 
     Raises:
         InputError: nothing to read, no such column, or a file that cannot be read.
     """
-    if path is not None and path.suffix.lower() in row_files.WRITTEN:
-        rows = FileRows(path)
+    if path is not None and _is_table(path, column):
+        rows = FileRows(path, [name for name in (column, pair) if name is not None])
+        if unusual(rows.dialect, rows.format):
+            stderr.print(f"{path.name} was read as: {described(rows.dialect)}", markup=False)
         for name, flag in ((column, "--column"), (pair, "--pair")):
             if name is not None and name not in rows.columns:
                 hint = f"Columns: {', '.join(rows.columns)}. Name one with {flag}."
@@ -61,11 +67,22 @@ def _text(row: Row, columns: Sequence[str]) -> Any:
     return tuple(told) if len(told) > 1 else told[0]
 
 
-def _lines(path: Path) -> list[str]:
+def _is_table(path: Path, column: str) -> bool:
+    """Return whether a file is a table: as its suffix says, and a .txt where it has the column that is asked for."""
+    if suffix_of(path) != ".txt":
+        return formats.is_known(path)
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read this file: {error}", where=str(path)) from None
+        with delimited.opened(path, sniffed(path, "txt", DialectSettings(), [column])) as table:
+            return column in table.names
+    except DataError:  # what is wrong with it is said when it is read as lines
+        return False
+
+
+def _lines(path: Path) -> list[str]:
+    with opened_bytes(path) as stream:
+        encoding = encoding_of(stream.read())
+    with opened_text(path, encoding) as text:
+        return [line.rstrip("\r\n") for line in Lines(text, str(path)) if line.strip()]
 
 
 def _piped() -> list[str]:

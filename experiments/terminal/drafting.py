@@ -12,12 +12,16 @@ from rich.prompt import Confirm, Prompt
 
 from experiments.terminal.output import stdout, table
 from tasks.guess import Doubt, Given, consider
+from tasks.odd_texts import FAR_LONGER
 from tasks.traits import traits_of
+from workbench.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.draft import Draft, RawData
+    from tasks.draft import Draft
+    from tasks.findings import Findings
+    from tasks.found_data import RawData
 
 QUESTIONS = {
     "kind": "What kind of task is it?",
@@ -35,7 +39,8 @@ def somebody_there() -> bool:
 
 def converse(name: str, data: RawData) -> tuple[Given, str]:
     """Show what was found, ask about what is not certain, and return the answers and the task's description."""
-    stdout.print(f"{data.origin}: {sizes(data)}", markup=False)
+    stdout.print(f"{printable(data.origin)}: {sizes(data)}", markup=False)
+    show_dialect(data)
     described = traits_of(data.sample).values()
     table(["column", "distinct", "for example"], [[one.name, one.distinct, one.shown] for one in described])
     stdout.print("\nThree rows:")
@@ -80,12 +85,41 @@ def show_findings(made: Draft, data: RawData) -> None:
     found = made.findings
     notes = [(found.empty, "without a text are left out"), (found.duplicates, "repeat the text of another")]
     told = "".join(f"; {count} {what}" for count, what in notes if count)
+    show_dialect(data)
     stdout.print(f"{sizes(data)}{told}", markup=False)
+    for warning in doubtful(found, data):
+        stdout.print(warning, markup=False)
     examples(made.examples, made.columns.used)
     if found.counts:
         what = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
         shown = [*found.counts.items()][:MOST_SHOWN]
         table([what, "count"], shown, title=f"\n{len(found.counts)} distinct {what}s")
+
+
+def show_dialect(data: RawData) -> None:
+    """Print how a file was read, where it is one that can be read in several ways."""
+    if data.read_as:
+        stdout.print(f"Read as: {data.read_as}", markup=False)
+
+
+def doubtful(found: Findings, data: RawData) -> list[str]:
+    """Return what looks as if rows were lost: lines and rows that differ in number, line breaks, very long texts."""
+    told, hint = [], "   (--no-quotes, if quotes are part of the texts)" if "quotes" in data.read_as else ""
+    if found.lines is not None and found.lines != found.rows:
+        told.append(f"Look at this: the file has {found.lines:,} lines and {found.rows:,} rows{hint}")
+    if found.odd.broken:
+        told.append(
+            f"Look at this: {len(found.odd.broken):,} texts have a line break in them: {_rows(found.odd.broken)}"
+        )
+    if found.odd.long:
+        times = f"{FAR_LONGER} times as long as most ({found.odd.median} characters) or longer"
+        told.append(f"Look at this: {len(found.odd.long):,} texts are {times}: {_rows(found.odd.long)}")
+    return told
+
+
+def _rows(places: Sequence[int]) -> str:
+    shown = ", ".join(f"{place + 1:,}" for place in places[:5])
+    return f"rows {shown}{', …' if len(places) > 5 else ''}"
 
 
 def examples(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Your own files: csv, tsv, jsonl, parquet, or folders of texts; paths are relative to the task file."""
+"""Your own files: delimited text, jsonl, parquet, xlsx, or folders of texts; paths are relative to the task file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from tasks import formats
+from tasks.dialect import DialectSettings
 from tasks.sources import Source
+from tasks.text_files import exists, path_of, require_readable
 from workbench.assets import digest
-from workbench.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class FilesSettings(Settings):
-    """One file for each split, or one file with all the data."""
+class FilesSettings(DialectSettings):
+    """One file for each split, or one file with all the data; all are written in the same dialect."""
 
     data: Path | None = Field(None, description="all rows in one file; it is split")
     train: Path | None = None
@@ -35,12 +36,12 @@ class FilesSettings(Settings):
     def paths(self, folder: Path) -> dict[str, Path]:
         """Return the path of each split that was given."""
         given = {split: getattr(self, split) for split in ("data", "train", "validation", "test")}
-        return {split: folder / path.expanduser() for split, path in given.items() if path is not None}
+        return {split: folder / path_of(path) for split, path in given.items() if path is not None}
 
 
 def read(settings: FilesSettings, folder: Path) -> dict[str, pd.DataFrame]:
     """Return one frame for each file; raises as :func:`tasks.formats.read`."""
-    return {split: formats.read(path, settings.format) for split, path in settings.paths(folder).items()}
+    return {split: formats.read(path, settings.format, settings) for split, path in settings.paths(folder).items()}
 
 
 def origin(settings: FilesSettings) -> str:
@@ -49,10 +50,16 @@ def origin(settings: FilesSettings) -> str:
 
 
 def identity(settings: FilesSettings, folder: Path) -> str | None:
-    """Return a digest of the files' bytes, or None where one is missing."""
+    """Return a digest of the files' bytes, or None where one is missing.
+
+    Raises:
+        InputError: one is neither a file nor a folder; a device or a pipe has no bytes to be known by.
+    """
     paths = settings.paths(folder)
-    if not all(path.exists() for path in paths.values()):
+    if not all(exists(path) for path in paths.values()):
         return None
+    for path in paths.values():
+        require_readable(path, folder=True)
     lines = "".join(f"{split} {digest(path)}\n" for split, path in paths.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 

@@ -1,10 +1,15 @@
-"""Rows that a function of yours makes: ``module:function``, called with the arguments of the task file."""
+"""Rows that a function of yours makes, called with the arguments of the task file: **such a task file is code**.
+
+The function is ``module:function`` of a module that lies beside the task file, or the name of an entry point that an
+installed package offers in the group ``adapter_workbench.rows``. Nothing else is imported: a task file that somebody
+sends cannot name a function of the standard library or of whatever is installed.
+"""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tasks.sources import Source
-from workbench.errors import DataError, InputError
+from workbench.errors import DataError, InputError, reason, suggest
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
     from tasks.sources import Table
+
+GROUP = "adapter_workbench.rows"
 
 
 class PythonSettings(Settings):
     """Which function to call."""
 
     function: str = Field(
-        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="module:function; a module beside the task file is found before an installed one",
+        pattern=r"^([A-Za-z_]\w*:[A-Za-z_]\w*|[A-Za-z0-9]+(-[A-Za-z0-9]+)*)$",
+        description="module:function of a module beside the task file, or an entry point of adapter_workbench.rows",
     )
     arguments: dict[str, Any] = Field(default_factory=dict, description="keyword arguments")
 
@@ -33,12 +40,18 @@ def read(settings: PythonSettings, folder: Path) -> dict[str, Table]:
     """Return what the function returns: split name → rows (mappings), a DataFrame or a Dataset.
 
     Raises:
-        InputError: no such module or function.
+        InputError: no such module, function or entry point, or it raised something itself.
         DataError: it returned something else.
     """
-    result = _function(settings.function, folder)(**settings.arguments)
-    splits = result if isinstance(result, Mapping) else {"data": result}
-    return {str(split): _table(rows, settings.function) for split, rows in splits.items()}
+    function = _function(settings.function, folder)
+    try:
+        result = function(**settings.arguments)
+        splits = result if isinstance(result, Mapping) else {"data": result}
+        return {str(split): _table(rows, settings.function) for split, rows in splits.items()}
+    except DataError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"it raised an error: {reason(error)}", where=_place(error, settings.function)) from error
 
 
 def _table(rows: Any, name: str) -> Table:
@@ -59,26 +72,52 @@ def _table(rows: Any, name: str) -> Table:
 
 def _function(name: str, folder: Path) -> Callable[..., Any]:
     module_name, _, function_name = name.partition(":")
-    try:
-        module = _module(module_name, folder)
-    except ImportError as error:
-        raise InputError(f"cannot import {module_name!r}: {error}", where=name) from None
+    if not function_name:
+        return _entry_point(name)
+    module = _module(module_name, folder)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise InputError(f"module {module_name!r} has no function {function_name!r}", where=name)
     return function  # type: ignore[no-any-return]  # what a user's module holds has no type here
 
 
+def _entry_point(name: str) -> Callable[..., Any]:
+    known = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in known:
+        hint = f"Name a function of a module beside the task file (module:function). {suggest(name, known)}"
+        raise InputError(f"no installed package offers {name!r} in the group {GROUP}", hint=hint)
+    try:
+        return known[name].load()  # type: ignore[no-any-return]
+    except Exception as error:
+        raise InputError(f"{known[name].value} cannot be imported: {reason(error)}", where=name) from error
+
+
 def _module(name: str, folder: Path) -> ModuleType:
     beside = folder / f"{name}.py"
     if not beside.is_file():
-        return importlib.import_module(name)
-    spec = importlib.util.spec_from_file_location(name, beside)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load {beside}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+        raise InputError(
+            f"no file {beside.name} lies beside the task file",
+            where=str(folder),
+            hint=f"A module has to lie there; an installed package offers its rows as an entry point of {GROUP}.",
+        )
+    try:
+        spec = importlib.util.spec_from_file_location(name, beside)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"cannot load {beside}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"cannot import {name!r}: {reason(error)}", where=_place(error, str(beside))) from error
     return module
+
+
+def _place(error: BaseException, otherwise: str) -> str:
+    """Return the file and line of the innermost frame outside this module, where there is one."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    file = frame.tb_frame.f_code.co_filename if frame else __file__
+    return otherwise if frame is None or file == __file__ else f"{file}, line {frame.tb_lineno}"
 
 
 def origin(settings: PythonSettings) -> str:

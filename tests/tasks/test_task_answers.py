@@ -10,8 +10,9 @@ import pytest
 
 from tasks import registry
 from tasks.check import check
-from tasks.draft import draft, found_at, write
+from tasks.draft import draft, write
 from tasks.fingerprint import fingerprint
+from tasks.found_data import found_at
 from tasks.guess import Given, guess_columns
 from tasks.sources import SOURCES
 from tasks.stream import split_into_stream

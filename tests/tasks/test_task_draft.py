@@ -11,8 +11,9 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from tasks import registry
-from tasks.draft import Draft, found_at, write
+from tasks.draft import Draft, write
 from tasks.draft import draft as draft_of
+from tasks.found_data import found_at
 from tasks.guess import Given, guess_columns
 from workbench.errors import InputError, SettingsError
 

@@ -11,7 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from tasks import registry
-from tasks.draft import draft, found_at, write
+from tasks.draft import draft, write
+from tasks.found_data import found_at
 from tasks.guess import Given, consider, guess_columns
 from tests.conftest import Call
 from workbench.contracts import Task

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -10,7 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from tasks import formats
-from tasks.sources import SOURCES
+from tasks.dialect import DialectSettings
+from tasks.sources import SOURCES, python
 from workbench.errors import AssetError, DataError, InputError
 
 ROWS = {"text": ["NA", 'said "no"', "naïve\ttext"], "label": ["null", "01", "a"]}
@@ -42,11 +44,19 @@ def test_orange_tab_has_three_header_lines(tmp_path: Path) -> None:
 
 
 def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path) -> None:
-    for name, content in (("a/1.txt", b"caf\xe9"), ("b/1.txt", b"tea"), ("b/note.md", b"no")):
+    files = {"a/1.txt": b"caf\xe9", "b/51060": b"tea\r\n", "b/note.md": b"\xef\xbb\xbfmilk", "b/.hidden": b"no"}
+    for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "read.me").write_text("no label")
+    names, labels = ["a/1.txt", "b/51060", "b/note.md"], ["a", "b", "b"]
     rows = formats.read(tmp_path).to_dict("list")
-    assert rows == {"file": ["a/1.txt", "b/1.txt"], "label": ["a", "b"], "text": ["caf\ufffd", "tea"]}
+    assert rows == {"file": names, "label": labels, "text": ["caf\ufffd", "tea\n", "milk"]}
+    rows = formats.read(tmp_path, said=DialectSettings(encoding="latin-1")).to_dict("list")
+    assert rows["text"][0] == "café"
+    (tmp_path / "a" / "picture.png").write_bytes(b"\x89PNG\0\0")
+    with pytest.raises(DataError, match=r"picture.png: this is no text"):
+        formats.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -54,26 +64,26 @@ def test_folders_are_labels_and_bad_bytes_do_not_stop_the_reading(tmp_path: Path
     [
         ("x.jsonl", b'{"a": 1}\n{"a": \n', "line 2: not JSON"),
         ("x.jsonl", b"[1]\n", "line 1: expected one JSON object"),
-        ("x.csv", b"a,b\n1,2\n1\n", "Expected 2 columns, got 1: 1"),
-        ("x.csv", b"a,b\n1,2,3\n1,2\n1,2,3,4\n", "cannot be read"),
+        ("x.csv", b"a,b\n1,2\n1\n", "line 3: 1 field, but there are 2 columns"),
+        ("x.csv", b"a,b\n1,2,3\n1,2\n1,2,3,4\n", "line 2: 3 fields, but there are 2"),
         ("x.csv", b"a,b\n\xff,2\n", "UTF-8"),
-        ("x.parquet", b"nothing", "cannot be read"),
-        ("x.csv", b"", "cannot be read"),
+        ("x.parquet", b"nothing", "cannot be opened"),
+        ("x.csv", b"", "the file is empty"),
         ("x.csv", b"a,b,a\n1,2,3\n", "several columns are called 'a'"),
     ],
 )
 def test_broken_files(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=expected):
+    with pytest.raises(InputError, match=expected):
         formats.read(tmp_path / name)
 
 
 def test_a_missing_file_and_an_unknown_suffix(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         formats.read(tmp_path / "x.csv")
-    (tmp_path / "x.xlsx").write_bytes(b"")
+    (tmp_path / "x.doc").write_bytes(b"")
     with pytest.raises(InputError, match="cannot tell the format"):
-        formats.read(tmp_path / "x.xlsx")
+        formats.read(tmp_path / "x.doc")
 
 
 HUB = "hub: {id: ./repo}\ncolumns: {text: sentence, label: label}\nsplits: {test: validation, validation: 0.25}"
@@ -126,6 +136,10 @@ def rows(size):
     return {"train": [row(n) for n in range(size)], "test": pd.DataFrame([row(n) for n in range(100, 104)])}
 def number():
     return 3
+def broken():
+    return 1 / 0
+def leave():
+    raise SystemExit("bye")
 """
 
 
@@ -134,14 +148,36 @@ def test_a_function_beside_the_task_file(folder: Path, load: Any) -> None:
     task = load("python: {function: made:rows, arguments: {size: 20}}\ncolumns: {text: text}")
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 18, "validation": 2, "test": 4}
     for function, expected in (
-        ("nowhere:f", "cannot import"),
+        ("nowhere:f", "no file nowhere.py lies beside the task file"),
         ("made:f", "has no function"),
-        ("json:loads", "missing"),
+        ("made:rows", "it raised an error: TypeError: .*missing 1 required"),
+        ("made:broken", r"made.py, line \d+: it raised an error: ZeroDivisionError|division by zero"),
+        ("made:leave", "it raised an error"),
+        ("mine-own", "no installed package offers 'mine-own'"),
     ):
-        with pytest.raises((InputError, TypeError), match=expected):
+        with pytest.raises(InputError, match=expected):
             load(f"python: {{function: '{function}'}}\ncolumns: {{text: text}}")
     with pytest.raises(DataError, match="returned int"):
         load("python: {function: 'made:number'}\ncolumns: {text: text}")
+
+
+@pytest.mark.parametrize("function", ["os:system", "os:getcwd", "subprocess:run", "made.deeper:rows", "os.path:exists"])
+def test_no_installed_module_is_called(folder: Path, load: Any, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = folder / "canary"
+    monkeypatch.setattr("os.system", lambda *_, **__: canary.touch())
+    with pytest.raises(InputError, match=r"beside the task file|python.function"):
+        load(f"python: {{function: '{function}', arguments: {{command: touch {canary}}}}}\ncolumns: {{text: text}}")
+    assert not canary.exists()
+
+
+def test_an_installed_package_offers_rows_as_an_entry_point(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_rows() -> Any:
+        return lambda size: [{"text": f"t{n}", "label": n % 2} for n in range(size)]
+
+    entry = SimpleNamespace(name="my-rows", value="my_package:rows", load=load_rows)
+    monkeypatch.setattr(python, "entry_points", lambda group: [entry] * (group == "adapter_workbench.rows"))
+    task = load("python: {function: my-rows, arguments: {size: 40}}\ncolumns: {text: text}")
+    assert sum(len(rows) for rows in task.splits.values()) == 40
 
 
 def test_a_local_file_that_changes_is_read_again(folder: Path, load: Any) -> None:

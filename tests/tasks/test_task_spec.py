@@ -7,7 +7,7 @@ import pytest
 
 from tasks import registry
 from tasks.families import members
-from tasks.spec import raw
+from tasks.raw_values import raw
 from workbench import settings
 from workbench.errors import InputError, SettingsError, UnknownNameError
 

@@ -1,0 +1,43 @@
+"""Texts that look like several rows read as one: with line breaks inside, or far longer than the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAR_LONGER = 50  # times the median length
+FEW = 0.5  # share of the texts; where more have line breaks, that is how they are written
+
+
+@dataclass(frozen=True)
+class OddTexts:
+    """What to look at.
+
+    Attributes:
+        broken: places of the texts with a line break inside; none where most texts have one.
+        long: places of the texts of 50 times the median length and more.
+        median: characters of a text.
+    """
+
+    broken: tuple[int, ...]
+    long: tuple[int, ...]
+    median: int
+
+
+def odd_texts(texts: pd.Series[str]) -> OddTexts:
+    """Return which of ``texts`` are odd; blank ones count for nothing."""
+    import numpy as np
+
+    stripped = [text.strip() for text in texts]
+    lengths = np.array([len(text) for text in stripped])
+    filled = lengths > 0
+    if not filled.any():
+        return OddTexts((), (), 0)
+    median = int(np.median(lengths[filled]))
+    broken = [place for place, text in enumerate(stripped) if "\n" in text or "\r" in text]
+    if len(broken) > FEW * int(filled.sum()):
+        broken = []
+    return OddTexts(tuple(broken), tuple(np.flatnonzero(lengths >= FAR_LONGER * max(1, median)).tolist()), median)

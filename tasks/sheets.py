@@ -1,0 +1,80 @@
+"""The first sheet of an Excel workbook as strings: values, never formulas or macros."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.delimited import column_names
+from tasks.raw_values import raw
+from tasks.text_files import require_readable
+from workbench.errors import DataError, InputError, opening
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BYTES = 1 << 31  # unpacked; a workbook of a few kilobytes can claim any size
+HINT = "Save it as an Excel workbook (.xlsx), or as csv."
+
+
+@contextmanager
+def opened(path: Path, header: bool = True) -> Iterator[tuple[tuple[str, ...], Iterator[list[str]]]]:
+    """Open the first sheet of ``path``: the names of its columns, and its rows as strings; empty rows are left out.
+
+    Raises:
+        InputError: no such file, or no workbook.
+        DataError: an empty sheet, or several columns of one name.
+    """
+    require_readable(path)
+    with opening("this workbook", str(path), HINT):
+        import openpyxl
+
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
+                raise InputError("it unpacks to more than 2 GB", where=str(path), hint="Save it as csv.")
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    try:
+        rows = _rows(path, book)
+        first = next(rows, None)
+        if first is None:
+            raise DataError("the first sheet is empty", where=str(path))
+        names = column_names(first if header else [""] * len(first), f"{path}, the first row")
+        yield names, (_fitted(row, names, path) for row in (rows if header else chain([first], rows)))
+    finally:
+        book.close()
+
+
+def frame_of(path: Path, header: bool = True) -> pd.DataFrame:
+    """Return the first sheet of ``path``, every cell as a string; raises as :func:`opened`."""
+    import pandas as pd
+
+    with opened(path, header) as (names, rows):
+        return pd.DataFrame(list(rows), columns=list(names), dtype="str")
+
+
+def _rows(path: Path, book: Any) -> Iterator[list[str]]:
+    with opening("this workbook", str(path), HINT):
+        for values in book.worksheets[0].iter_rows(values_only=True):
+            cells = [_text(value) for value in values]
+            while cells and not cells[-1]:
+                cells.pop()
+            if cells:
+                yield cells
+
+
+def _fitted(cells: list[str], names: tuple[str, ...], path: Path) -> list[str]:
+    if len(cells) > len(names):
+        what = f"a row has {len(cells)} cells, but there are {len(names)} columns"
+        raise DataError(what, where=f"{path}: {cells[0][:60]!r}", hint="Name every column in the first row.")
+    return cells + [""] * (len(names) - len(cells))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, date | datetime) else raw(value)

@@ -1,0 +1,137 @@
+"""Text files as streams of lines: plain or gzipped, in any encoding, and never a device or a pipe."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, TextIO, cast
+
+from workbench.errors import DataError, InputError, opening
+
+LONGEST_LINE = 1 << 26  # characters
+GZIP = ".gz"
+
+
+def path_of(text: str | Path) -> Path:
+    """Return a path with ``~`` replaced by the home folder.
+
+    Raises:
+        InputError: ``~name`` for a person that this machine does not know.
+    """
+    with opening("this path", str(text)):
+        return Path(text).expanduser()
+
+
+def exists(path: Path) -> bool:
+    """Return whether something is at ``path``.
+
+    Raises:
+        InputError: that cannot be told: a name that is too long or holds NUL, a folder that may not be read.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be opened: {getattr(error, 'strerror', error)}", where=str(path)) from None
+    return True
+
+
+def require_readable(path: Path, *, folder: bool = False) -> None:
+    """Raise InputError unless ``path`` is a file (or, where ``folder`` says so, a folder); a device would never end."""
+    if not exists(path):
+        raise InputError("no such file", where=str(path))
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) or (folder and stat.S_ISDIR(mode)):
+        return
+    what = "this is a folder" if stat.S_ISDIR(mode) else "this is a device or a pipe, not a file"
+    raise InputError(what, where=str(path), hint="Save the data in a file, and name that.")
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix in lower case, without that of gzip."""
+    inner = path.with_suffix("") if path.suffix.lower() == GZIP else path
+    return inner.suffix.lower()
+
+
+@contextmanager
+def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, unpacked where its name ends in ``.gz``.
+
+    Raises:
+        InputError: as :func:`require_readable`.
+        DataError: it cannot be read, then or inside the block.
+    """
+    require_readable(path)
+    packed = path.suffix.lower() == GZIP
+    try:
+        with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as stream:
+            yield stream
+    except (OSError, EOFError, zlib.error) as error:  # the last two are gzip's, of a file that was cut or changed
+        raise DataError(f"cannot be read: {error}", where=str(path)) from None
+
+
+@contextmanager
+def opened_text(path: Path, encoding: str) -> Iterator[TextIO]:
+    """Open a file as text, line breaks as they are.
+
+    Raises:
+        InputError: no such file.
+        DataError: what is read inside the block is not text in this encoding, or not whole.
+    """
+    codec = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
+    try:
+        with opened_bytes(path) as stream, io.TextIOWrapper(stream, codec, newline="") as text:
+            yield text
+    except UnicodeError as error:
+        hint = "Say which encoding it has (encoding: latin-1, for example), or save the file as UTF-8."
+        raise DataError(f"not text in {encoding}: {error}", where=str(path), hint=hint) from None
+
+
+class Lines:
+    """The lines of a text file, counted while they are read.
+
+    Attributes:
+        file: the file, as messages call it.
+        number: of the last line, from 1.
+        filled: how many lines are not blank.
+    """
+
+    def __init__(self, text: TextIO, file: str) -> None:
+        """Start before the first line."""
+        self._read, self.file = partial(text.readline, LONGEST_LINE), file
+        self.number = self.filled = 0
+        self._row: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield each line with its line break.
+
+        Raises:
+            DataError: a line of 64 million characters, or one with a NUL character: the file is no text.
+        """
+        while line := self._read():
+            self.number += 1
+            if len(line) == LONGEST_LINE:
+                raise DataError("a line is longer than 64 million characters", where=self.where)
+            if "\0" in line:
+                hint = "It is no plain text, or of another encoding (utf-16, for example); name that with `encoding`."
+                raise DataError("a NUL character", where=self.where, hint=hint)
+            self.filled += not line.isspace()
+            self._row.append(line)
+            yield line
+
+    @property
+    def where(self) -> str:
+        """The file and the number of the last line."""
+        return f"{self.file}, line {self.number}"
+
+    def row_ends(self) -> list[str]:
+        """Return the lines since this was last asked for: those of the row that ends here."""
+        row, self._row = self._row, []
+        return row

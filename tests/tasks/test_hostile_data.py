@@ -1,0 +1,278 @@
+"""Files that are no data, or not what they say: one message each, at once, and nothing is written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import formats, registry
+from tasks.draft import draft, write
+from tasks.found_data import found_at
+from tasks.guess import Given
+from tests.conftest import Call
+from workbench.contracts import SPLITS, Task
+from workbench.errors import DataError, InputError
+
+LINES = "text,label\n" + "".join(f"text number {n},{'ab'[n % 2]}\n" for n in range(40))
+JSON = [json.dumps({"text": f"text {n}", "label": "ab"[n % 2]}) for n in range(40)]
+Load = Callable[..., Task]
+
+
+def fifo(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def linked(path: Path) -> Path:
+    path.symlink_to("/dev/zero")
+    return path
+
+
+def file(name: str, content: bytes | str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return make
+
+
+def twice(path: Path) -> Path:
+    table = pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, path)
+    return path
+
+
+def bomb(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"x")
+        archive.filelist[0].file_size = 1 << 40
+    return path
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "nothing": (lambda folder: folder / "rows.csv", "no such file"),
+    "/dev/null": (lambda folder: Path("/dev/null"), "a device or a pipe"),
+    "/dev/zero": (lambda folder: Path("/dev/zero"), "a device or a pipe"),
+    "a link to /dev/zero": (lambda folder: linked(folder / "rows.csv"), "a device or a pipe"),
+    "a pipe": (lambda folder: fifo(folder / "rows.csv"), "a device or a pipe"),
+    "a link to itself": (
+        lambda folder: (folder / "rows.csv").symlink_to("rows.csv") or folder / "rows.csv",
+        "rows.csv",
+    ),
+    "a long name": (lambda folder: folder / f"{'x' * 300}.csv", "name too long"),
+    "a person nobody knows": (lambda folder: Path("~nobody-of-this-name/rows.csv"), "rows.csv"),
+    "an empty file": (file("rows.csv", ""), "the file is empty"),
+    "an empty jsonl": (file("rows.jsonl", "\n\n"), "the file is empty"),
+    "a header only": (file("rows.csv", "text,label\n"), "cannot tell"),
+    "blank lines": (file("rows.csv", "\n\n\n"), "the file is empty"),
+    "NUL": (file("rows.csv", LINES.replace("number 7", "number \0")), "line 9: a NUL character"),
+    "NUL in json": (file("rows.jsonl", "\n".join(JSON).replace("text 3", "\0")), "line 4: a NUL character"),
+    "a picture": (file("rows.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), "a NUL character"),
+    "not UTF-8": (file("rows.jsonl", LINES.encode() + b"\xff\xfe\xfa"), "rows.jsonl"),
+    "a lone surrogate": (file("rows.jsonl", '{"text": "\\ud800", "label": "a"}'), "line 1: a lone surrogate"),
+    "deep json": (file("rows.jsonl", '{"text": ' + "[" * 100_000), "nested too deeply"),
+    "a huge number": (file("rows.jsonl", '{"text": "a", "label": ' + "1" * 10_000 + "}"), "line 1: not JSON"),
+    "no objects": (file("rows.jsonl", "[1]\n"), "line 1: expected one JSON object"),
+    "more fields": (file("rows.csv", LINES.replace("7,", "7,,,,")), "line 9: 5 fields, but there are 2 columns"),
+    "columns of one name": (file("rows.csv", LINES.replace("text,", "label,")), "several columns are called 'label'"),
+    "columns of one name in parquet": (lambda folder: twice(folder / "rows.parquet"), "rows.parquet"),
+    "no gzip": (file("rows.csv.gz", LINES), "rows.csv.gz: cannot be read"),
+    "half a gzip": (file("rows.csv.gz", gzip.compress(os.urandom(5000))[:2000]), "rows.csv.gz: cannot be read"),
+    "no parquet": (file("rows.parquet", LINES), "rows.parquet: this file cannot be opened"),
+    "no workbook": (file("rows.xlsx", LINES), "rows.xlsx: this workbook cannot be opened"),
+    "another archive": (lambda folder: bomb(folder / "rows.xlsx"), "rows.xlsx"),
+    "a file without a suffix": (file("rows", LINES), "cannot tell the format"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_one_message_and_nothing_written(case: str, call: Call, folder: Path) -> None:
+    make, expected = HOSTILE[case]
+    path, begun = make(folder), time.monotonic()
+    before = sorted(one.name for one in folder.iterdir())
+    code, out, err = call("tasks", "new", "mine", "--from", str(path), "--tasks", str(folder))
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert len(err.splitlines()) < 10
+    assert sorted(one.name for one in folder.iterdir()) == before
+    assert time.monotonic() - begun < 10, "a device or a pipe would never end"
+    if path.parent == folder:
+        (folder / "mine.yaml").write_text(
+            f"description: d\nfiles: {{data: {path.name}}}\ncolumns: {{text: text, label: label}}\n"
+        )
+        code, out, err = call("tasks", "check", "mine", "--tasks", str(folder))
+        assert (code, out, "Traceback" in err) == (2, "", False)
+
+
+@pytest.mark.parametrize("name", [f"a{'b' * 100}", "a/b", "a\nb", "../a", "a b", ""])
+def test_names_that_are_no_file_names(name: str, call: Call, folder: Path) -> None:
+    (folder / "rows.csv").write_text(LINES)
+    code, out, err = call("tasks", "new", name, "--from", str(folder / "rows.csv"), "--tasks", str(folder))
+    assert (code, out) == (2, "")
+    assert "cannot be a task's name" in err
+    assert len(err.splitlines()) == 2
+    assert [one.name for one in folder.iterdir()] == ["rows.csv"]
+
+
+def test_a_folder_that_cannot_be_written(call: Call, folder: Path) -> None:
+    (folder / "rows.csv").write_text(LINES)
+    for place in (folder / "rows.csv", folder / ("x" * 300)):
+        code, _, err = call("tasks", "new", "mine", "--from", str(folder / "rows.csv"), "--tasks", str(place))
+        assert code == 2
+        assert len(err.splitlines()) <= 2
+    assert [one.name for one in folder.iterdir()] == ["rows.csv"]
+
+
+def test_a_name_of_a_file_is_no_part_of_the_task_file(call: Call, folder: Path) -> None:
+    path = folder / "a\nlicense: forged\nb.csv"
+    path.write_text(LINES)
+    code, _, err = call("tasks", "new", "mine", "--from", str(path), "--tasks", str(folder))
+    assert code == 0, err
+    assert registry.find("mine", [folder]).file.license is None
+    assert registry.load(registry.find("mine", [folder])).labels == ("a", "b")
+
+
+def test_huge_fields_come_in_whole(folder: Path) -> None:
+    (folder / "rows.csv").write_text(LINES + f"{'x' * 3_000_000},a\n")
+    frame = formats.read(folder / "rows.csv")
+    assert (len(frame), frame["text"].str.len().max()) == (41, 3_000_000)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["1", "0"],
+        ["-1", "1"],
+        ["²", "³"],
+        ["٣", "٤"],
+        ["1" * 5000, "2" * 5000],
+        ["--5", "5"],
+        ["-", "+"],
+        ["1_0", "10"],
+    ],
+)
+def test_labels_that_look_like_numbers(labels: list[str], folder: Path) -> None:
+    path = folder / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"text {n},{labels[n % 2]}\n" for n in range(40)), encoding="utf-8")
+    write(draft("mine", found_at(str(path), folder), Given(label=("label",))), folder)
+    assert set(registry.load(registry.find("mine", [folder])).labels) == set(labels)
+    (folder / "mine.yaml").write_text("description: d\nfiles: {data: rows.csv}\ncolumns: {text: text}\n")
+    assert set(registry.load(registry.find("mine", [folder])).labels) == set(labels)
+
+
+@pytest.mark.parametrize(
+    ("file", "rows", "notes"),
+    [
+        ("", None, "1 of 42 rows of split 'data' have no label"),
+        ("", LINES + " ,a\n", "1 rows without a text left out"),
+        ("on_missing: error", LINES + " ,a\n", "1 of 41 rows of split 'data' have no text (rows data-40)"),
+        ("on_missing: drop", None, "1 rows without a text left out; 1 rows without a label left out"),
+    ],
+)
+def test_rows_without_a_label_or_a_text(file: str, rows: str | None, notes: str, load: Load) -> None:
+    text = f"files: {{data: rows.csv}}\ncolumns: {{text: text}}\n{file}"
+    lines = (rows or LINES + " ,a\nx,\n").splitlines()
+    if "of" in notes.split()[:3]:
+        with pytest.raises(DataError) as error:
+            load(text, lines)
+        assert notes.replace("42", "41") in str(error.value)
+        assert "on_missing: drop" in str(error.value)
+    else:
+        task = load(text, lines)
+        assert task.origin == f"files rows.csv ({notes})"
+        assert sum(len(task.splits[split]) for split in SPLITS) == 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "filled"),
+    [
+        ("regression", "text: text, label: y", "0.5"),
+        ("causal-lm", "text: text, answer: y", "seven"),
+        ("token-classification", "text: text, label: y", "O B-X"),
+    ],
+)
+def test_on_missing_of_other_kinds(kind: str, columns: str, filled: str, load: Load) -> None:
+    values = [filled if kind != "regression" else str(n / 2) for n in range(40)]
+    values = [f"{'O B-X' if n % 2 else 'O O'}" for n in range(40)] if kind == "token-classification" else values
+    lines = ["text,y", *(f"text {n},{value}" for n, value in enumerate(values)), "text x,", "text y, "]
+    text = f"kind: {kind}\nfiles: {{data: rows.csv}}\ncolumns: {{{columns}}}\n"
+    with pytest.raises(DataError, match="2 of 42 rows"):
+        load(text, lines)
+    assert "2 rows without a label left out" in load(f"{text}on_missing: drop", lines).origin
+
+
+def workbook(path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["text", "label", "stars", "day"])
+    for n in range(40):
+        sheet.append([f"text {n}", "ab"[n % 2], n, pd.Timestamp("2026-01-02").to_pydatetime()])
+    sheet.append([])
+    sheet["A2"] = "=1+1"  # a formula whose value nobody has computed
+    book.create_sheet("other").append(["not", "read"])
+    book.save(path)
+
+
+def test_a_workbook(folder: Path) -> None:
+    workbook(folder / "rows.xlsx")
+    frame = formats.read(folder / "rows.xlsx")
+    assert frame.iloc[1].tolist() == ["text 1", "b", "1", "2026-01-02T00:00:00"]
+    assert (len(frame), frame["text"][0]) == (40, "")
+    data = found_at(str(folder / "rows.xlsx"), folder)
+    assert data.read_as == "the first sheet, a header"
+    write(draft("mine", data, Given()), folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert (task.labels, task.origin) == (("a", "b"), "files rows.xlsx (1 rows without a text left out)")
+
+
+def test_folders_of_splits_of_folders_of_texts(folder: Path) -> None:
+    for split in ("train", "test"):
+        for n in range(20):
+            path = folder.parent / "reviews" / split / ("pos", "neg")[n % 2] / f"{n}_10"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(f"ein schöner Text {n} {split}".encode("latin-1"))
+    (folder.parent / "reviews" / "README").write_text("about")
+    made = draft("mine", found_at(str(folder.parent / "reviews"), folder), Given())
+    assert "encoding: cp1252" in made.text
+    write(made, folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 18, "validation": 2, "test": 20}
+    assert task.splits["test"]["text"][0].startswith("ein schöner Text")
+
+
+def test_lists_where_numbers_are_expected(folder: Path, load: Load) -> None:
+    (folder / "rows.jsonl").write_text("\n".join('{"text": "a", "label": [1]}' for _ in range(9)))
+    with pytest.raises(InputError, match="9 of 9 rows of split 'data' hold no number"):
+        load("kind: regression\nfiles: {data: rows.jsonl}\ncolumns: {text: text}")
+
+
+def test_a_function_that_makes_half_of_a_character(folder: Path, load: Load) -> None:
+    (folder / "made.py").write_text(
+        'def rows():\n    return [{"text": "a\\ud800" + str(n), "label": n % 2} for n in range(40)]\n'
+    )
+    with pytest.raises(InputError, match=r"mine.yaml, line 2|surrogate"):
+        load("python: {function: 'made:rows'}\ncolumns: {text: text}")
+
+
+def test_what_runs_code_says_so(call: Call, folder: Path) -> None:
+    (folder / "made.py").write_text(
+        'def rows():\n    return [{"text": f"text {n}", "label": n % 2} for n in range(40)]\n'
+    )
+    (folder / "mine.yaml").write_text("description: d\npython: {function: 'made:rows'}\ncolumns: {text: text}\n")
+    for command in ("show", "check"):
+        code, out, err = call("tasks", command, "mine", "--tasks", str(folder), "--json")
+        assert code == 0, err
+        assert json.loads(out)
+        assert "mine is code: made:rows runs whenever the task is loaded." in err
