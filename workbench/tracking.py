@@ -92,6 +92,11 @@ def tracking_uri(workspace: Path, uri: str | None = None) -> str:
     return given or LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
 
 
+def shown(address: str) -> str:
+    """Return an address, or a message that quotes one, without the password that may stand in it."""
+    return re.sub(r"(//[^/@:\s]*:)[^/@\s]*(?=@)", r"\1…", address)
+
+
 class Tracker:
     """One MLflow server or database. Creating a tracker neither imports MLflow nor contacts the server."""
 
@@ -148,7 +153,7 @@ class Tracker:
             model = find_model(self._client, self._experiment(experiment), entry.model)
             if model is None:
                 hint = "Delete the run in MLflow too, and register again: it is logged anew."
-                raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=self.uri, hint=hint)
+                raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=shown(self.uri), hint=hint)
             return enter(self._client, entry, model)
 
     @contextmanager
@@ -172,13 +177,15 @@ class Tracker:
 
     def _failed(self, what: str) -> TrackingError:
         return TrackingError(
-            f"MLflow does not answer as it should: {what}",
-            where=self.uri,
+            f"MLflow does not answer as it should: {shown(what)}",
+            where=shown(self.uri),
             hint="The workspace holds everything; `workbench report --log` writes it to MLflow later.",
         )
 
     @cached_property
     def _client(self) -> BoundedClient:
+        if self.database and self.database.is_dir():
+            raise TrackingError("it names a folder, not a file for the database")
         if self.database and not self.database.exists():
             _set_up(self.database)
         elif self.database and (line := relocate(self.database)):
@@ -207,15 +214,16 @@ class Tracker:
             folder = artifact_folder(self.database).as_uri() if self.database else None
             tags = TRAINING | ({NOTE_TAG: about} if about else {})
             return _identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
+        identity = _identity(found.experiment_id)
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted",
-                where=self.uri,
-                hint=f"Restore it (`mlflow experiments restore -x {found.experiment_id}`) or rename the recipe.",
+                where=shown(self.uri),
+                hint=f"Restore it (`mlflow experiments restore -x {identity}`) or rename the recipe.",
             )
         if about and not found.tags.get(NOTE_TAG):
-            self._client.set_experiment_tag(found.experiment_id, NOTE_TAG, about)
-        return _identity(found.experiment_id)
+            self._client.set_experiment_tag(identity, NOTE_TAG, about)
+        return identity
 
     def _runs(self, experiment: str, root: str) -> Iterator[Any]:
         token = None

@@ -44,7 +44,7 @@ def report(
         write_whole(html, view.page())
     if log:
         from experiments.publish import tracked
-        from workbench.tracking import Tracker, tracking_uri
+        from workbench.tracking import Tracker, shown, tracking_uri
 
         uri = tracking_uri(place.root)
         Tracker(uri, partial(stderr.print, markup=False)).sync(view.tracked, tracked(view, place), view.about)
@@ -55,4 +55,4 @@ def report(
     if html:
         stdout.print(f"\nWritten: {html}", markup=False)
     if log:
-        stdout.print(f"\nLogged to {uri}", markup=False)
+        stdout.print(f"\nLogged to {shown(uri)}", markup=False)

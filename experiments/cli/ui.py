@@ -56,7 +56,7 @@ def ui(
         stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}", markup=False)
         _reports(uri, tracker)
         return
-    if tracker.database and not tracker.database.exists():
+    if tracker.database and not tracker.database.is_file():
         hint = "Run something first (workbench run quickstart), or name another --workspace."
         raise InputError("nothing has been logged here yet", where=str(tracker.database.parent), hint=hint)
     with TemporaryDirectory() as scratch:
