@@ -82,7 +82,15 @@ def metric_name(*parts: str) -> str:
 
     A part that had to be changed ends in the start of its SHA-256, so that two different parts never share a name.
     """
-    return "/".join(_allowed(part) for part in parts)
+    return "/".join(plain(part) for part in parts)
+
+
+def plain(part: str) -> str:
+    """Return a name in letters, digits and ``_.- ``, for a metric or a file; see :func:`metric_name`."""
+    kept = re.sub(r"[^A-Za-z0-9_. -]+", "-", part).strip(" .")
+    if kept == part and kept:
+        return kept
+    return f"{kept}-{hashlib.sha256(part.encode(errors='backslashreplace')).hexdigest()[:6]}"
 
 
 def tracking_uri(workspace: Path, uri: str | None = None) -> str:
@@ -353,13 +361,6 @@ def _content(record: RunRecord) -> str:
 
 def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _allowed(part: str) -> str:
-    plain = re.sub(r"[^A-Za-z0-9_. -]+", "-", part).strip(" .")
-    if plain == part and plain:
-        return plain
-    return f"{plain}-{hashlib.sha256(part.encode()).hexdigest()[:6]}"
 
 
 @contextmanager
