@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from experiments.report.mlflow_note import escape
 from workbench.registration import Entry
 from workbench.store import key
 from workbench.tracked import TrackedData, TrackedModel
@@ -34,7 +35,7 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
     manifest = stored.manifest
     task, backbone, fit = manifest.task, manifest.backbone, manifest.fit
     composed = manifest.composition.method if manifest.composition else ""
-    note = f"{composed or manifest.method} for {task.name} on {backbone.name}"
+    note = escape(f"{composed or manifest.method} for {task.name} on {backbone.name}")
     params = {"task": task.name, "method": manifest.method, "backbone": backbone.name, "seed": str(manifest.seed)}
     params |= {metric_name(name): str(value) for name, value in manifest.settings.items()}
     params |= {metric_name("budget", name): str(value) for name, value in manifest.budget.model_dump().items()}
@@ -46,7 +47,7 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
         params=params,
         metrics=(
             *_epochs(stored),
-            *((name, value, fit.best_epoch) for name, value in manifest.metrics.items()),
+            *((metric_name(name), value, fit.best_epoch) for name, value in manifest.metrics.items()),
             *((metric_name(f"test_{name}"), value, fit.best_epoch) for name, value in test.items()),
             ("cost/train_seconds", fit.seconds, fit.best_epoch),
             ("cost/peak_memory_mb", fit.peak_memory_mb, fit.best_epoch),
@@ -86,13 +87,16 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
 
 
 def entry(stored: StoredAdapter) -> Entry:
-    """Return an adapter as an entry of the registry, ``task.method``: MLflow allows no ``/`` and ``:`` in a name."""
+    """Return an adapter as an entry of the registry, ``task.method``.
+
+    MLflow allows no ``/`` and ``:`` in a name, and is asked for it in quotes.
+    """
     manifest, budget = stored.manifest, stored.manifest.budget
     few = [budget.validation_examples, manifest.seed] if budget.validation_examples else []
     method = manifest.composition.method if manifest.composition else manifest.method
     (metric,) = manifest.metrics
     return Entry(
-        name=re.sub(r"[/:]", "-", f"{manifest.task.name}.{method}"),
+        name=re.sub(r"[/:'\"\\]", "-", f"{manifest.task.name}.{method}"),
         model=stored.identity,
         adapter=manifest.id,
         measure=key([manifest.task.fingerprint, metric, budget.eval_examples, *few]),

@@ -194,7 +194,7 @@ class Workbench:
             UnknownNameError: no such adapter.
             TrackingError: the server does not answer, or cannot register models.
         """
-        return register(self.workspace.adapters.verify(adapter), self.workspace)
+        return register(self.workspace.adapters.verify(adapter), self.workspace, self.listener)
 
     def route(
         self,

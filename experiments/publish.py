@@ -41,7 +41,7 @@ class Publisher:
     def __init__(self, workspace: Workspace, listener: Listener) -> None:
         """Publish to the tracking server of ``workspace``; ``listener`` hears of trouble, once."""
         self.workspace, self.listener = workspace, listener
-        self.tracker = Tracker(tracking_uri(workspace.root))
+        self.tracker = Tracker(tracking_uri(workspace.root), listener.say)
         self.told = False
         self.rests_until = 0.0
 
@@ -75,19 +75,20 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
     if not is_first():
         return
     try:
-        Tracker(tracking_uri(workspace.root)).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
+        Tracker(tracking_uri(workspace.root), listener.say).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
     except TrackingError as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
 
 
-def register(stored: StoredAdapter, workspace: Workspace) -> Registered:
+def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
     """Log an adapter where it is not logged yet, and enter it into the model registry.
 
     Raises:
         TrackingError: the server does not answer, or cannot register models.
     """
-    return Tracker(tracking_uri(workspace.root)).register(EXPERIMENT, _run(stored, workspace), entry(stored))
+    tracker = Tracker(tracking_uri(workspace.root), listener.say)
+    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored))
 
 
 def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:

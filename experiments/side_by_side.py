@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from experiments.workspace import Workspace
 from workbench import processes
 from workbench.errors import InputError, WorkbenchError
+from workbench.interpreter import safe_path
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -60,7 +61,8 @@ def helped(by: Help, workspace: Workspace, listener: Listener, jobs: int) -> Ite
     for _ in range(jobs - 1):
         heard, said = context.Pipe(duplex=False)  # one each: a queue's lock would go down with whoever is killed
         helpers.append(context.Process(target=_help, args=(by, workspace.root, said, share), daemon=True))
-        helpers[-1].start()
+        with safe_path():
+            helpers[-1].start()
         said.close()  # the helper's own end is the last one, and ends with it
         lines.append(heard)
     ear = threading.Thread(target=_hear, args=(lines, listener), daemon=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
+    from workbench.bounded_client import BoundedClient
 
 CHAMPION = "champion"
 ADAPTER, MEASURE, VALIDATION = "workbench.adapter", "workbench.measure", "workbench.validation"
@@ -53,7 +53,7 @@ class Registered:
         return f"models:/{self.name}@{CHAMPION}" if self.champion else f"models:/{self.name}/{self.version}"
 
 
-def enter(client: MlflowClient, entry: Entry, model: Any) -> Registered:
+def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
     """Make ``model``, MLflow's entity of it, a version; an adapter that has one already keeps it.
 
     It becomes the champion where there is none, or where it beats the champion on the same validation examples.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.contracts import SPLITS
 
 if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
+    from workbench.bounded_client import BoundedClient
 
 DIGEST = 36  # characters that MLflow allows for one; a SHA-256 has 64
 MODEL_TAG = "workbench.model"
@@ -56,7 +56,7 @@ class TrackedModel:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def log_data(client: MlflowClient, run: str, data: Sequence[TrackedData]) -> None:
+def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> None:
     """Add the splits of ``data`` to a run's inputs; what is there already stays as it is."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -78,7 +78,7 @@ def log_data(client: MlflowClient, run: str, data: Sequence[TrackedData]) -> Non
         client.log_inputs(run, inputs)
 
 
-def log_models(client: MlflowClient, experiment: str, run: str, models: Sequence[TrackedModel]) -> None:
+def log_models(client: BoundedClient, experiment: str, run: str, models: Sequence[TrackedModel]) -> None:
     """Log what ``experiment`` does not hold yet of ``models``, and name all of them as outputs of ``run``.
 
     A model is ready when all of its files are there; one whose upload was cut off is completed.
@@ -91,19 +91,29 @@ def log_models(client: MlflowClient, experiment: str, run: str, models: Sequence
     linked = {each.model_id for each in outputs.model_outputs} if outputs else set()
     for each in models:
         found = find_model(client, experiment, each.key)
-        if found is None or str(found.status) != "READY":
+        if found is None or not _is_whole(client, found):
             found = _logged(client, experiment, run, each, found)
         if found.model_id not in linked:
             client.log_outputs(run, [LoggedModelOutput(found.model_id, step=0)])
 
 
-def find_model(client: MlflowClient, experiment: str, key: str) -> Any:
+def models_are_whole(client: BoundedClient, experiment: str, models: Sequence[TrackedModel]) -> bool:
+    """Return whether all files of ``models`` are there; a model that a person deleted is not missed."""
+    known = [find_model(client, experiment, each.key) for each in models]
+    return all(_is_whole(client, found) for found in known if found is not None)
+
+
+def _is_whole(client: BoundedClient, model: Any) -> bool:
+    return str(model.status) == "READY" and bool(client.list_logged_model_artifacts(model.model_id))
+
+
+def find_model(client: BoundedClient, experiment: str, key: str) -> Any:
     """Return MLflow's entity of a model, ready or not; None where there is none."""
     pages = client.search_logged_models([experiment], filter_string=f"tags.`{MODEL_TAG}` = '{key}'")
     return next(iter(pages), None)
 
 
-def _logged(client: MlflowClient, experiment: str, run: str, model: TrackedModel, begun: Any) -> Any:
+def _logged(client: BoundedClient, experiment: str, run: str, model: TrackedModel, begun: Any) -> Any:
     from mlflow.entities import Metric
     from mlflow.models import Model
 
@@ -120,7 +130,8 @@ def _logged(client: MlflowClient, experiment: str, run: str, model: TrackedModel
         model.save(Path(scratch, "model"), about)
         client.log_model_artifacts(found.model_id, str(Path(scratch, "model")))
     now = int(time.time() * 1000)
+    new = str(found.status) != "READY"  # else its files alone were lost
     points = [Metric(name, value, now, 0, model_id=found.model_id, run_id=run) for name, value in model.metrics.items()]
-    if points:
+    if points and new:
         client.log_batch(run, points)
     return client.finalize_logged_model(found.model_id, "READY")

@@ -17,18 +17,19 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from workbench import assets
+from workbench.bounded_client import LOCAL, BoundedClient
 from workbench.errors import TrackingError
 from workbench.registration import Entry, Registered, enter
-from workbench.tracked import TrackedData, TrackedModel, find_model, log_data, log_models
+from workbench.relocation import artifact_folder, relocate
+from workbench.tracked import TrackedData, TrackedModel, find_model, log_data, log_models, models_are_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from mlflow.tracking import MlflowClient
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
 NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
@@ -81,21 +82,35 @@ def metric_name(*parts: str) -> str:
 
     A part that had to be changed ends in the start of its SHA-256, so that two different parts never share a name.
     """
-    return "/".join(_allowed(part) for part in parts)
+    return "/".join(plain(part) for part in parts)
+
+
+def plain(part: str) -> str:
+    """Return a name in letters, digits and ``_.- ``, for a metric or a file; see :func:`metric_name`."""
+    kept = re.sub(r"[^A-Za-z0-9_. -]+", "-", part).strip(" .")
+    if kept == part and kept:
+        return kept
+    return f"{kept}-{hashlib.sha256(part.encode(errors='backslashreplace')).hexdigest()[:6]}"
 
 
 def tracking_uri(workspace: Path, uri: str | None = None) -> str:
     """Return ``uri``, else ``$MLFLOW_TRACKING_URI``, else SQLite inside ``workspace``."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.absolute() / 'mlflow.db'}"
+    given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    database = str(workspace.absolute() / "mlflow.db")
+    return given or LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
+
+
+def shown(address: str) -> str:
+    """Return an address, or a message that quotes one, without the password that may stand in it."""
+    return re.sub(r"(//[^/@:\s]*:)[^/@\s]*(?=@)", r"\1…", address)
 
 
 class Tracker:
     """One MLflow server or database. Creating a tracker neither imports MLflow nor contacts the server."""
 
-    def __init__(self, uri: str) -> None:
-        """Keep the ``uri`` as :func:`tracking_uri` gives it."""
-        self.uri = uri
-        self._deadline = math.inf
+    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None) -> None:
+        """Keep the ``uri`` as :func:`tracking_uri` gives it; ``say`` hears that a database was moved."""
+        self.uri, self.say = uri, say
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -121,8 +136,7 @@ class Tracker:
         Raises:
             TrackingError: the server does not answer, answers too late, or refuses.
         """
-        self._deadline = time.monotonic() + within
-        with self._answering():
+        with self._answering(within):
             return self._sync(experiment, record, about)
 
     def newest(self) -> list[tuple[str, str]]:
@@ -147,37 +161,51 @@ class Tracker:
             model = find_model(self._client, self._experiment(experiment), entry.model)
             if model is None:
                 hint = "Delete the run in MLflow too, and register again: it is logged anew."
-                raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=self.uri, hint=hint)
+                raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=shown(self.uri), hint=hint)
             return enter(self._client, entry, model)
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answering(self, within: float = math.inf) -> Iterator[None]:
         with quick_and_quiet():
             from alembic.util import CommandError
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
 
+            _forget_folders()
             try:
+                self._client.deadline = time.monotonic() + within
                 yield
+            except TrackingError as error:
+                if error.where:
+                    raise
+                raise self._failed(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise TrackingError(
-                    f"MLflow does not answer as it should: {reason[:300]}",
-                    where=self.uri,
-                    hint="The workspace holds everything; `workbench report --log` writes it to MLflow later.",
-                ) from error
+                first = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise self._failed(first[:300]) from error
+
+    def _failed(self, what: str) -> TrackingError:
+        return TrackingError(
+            f"MLflow does not answer as it should: {shown(what)}",
+            where=shown(self.uri),
+            hint="The workspace holds everything; `workbench report --log` writes it to MLflow later.",
+        )
 
     @cached_property
-    def _client(self) -> MlflowClient:
-        from mlflow.tracking import MlflowClient
-
-        if self._database and not self._database.exists():
-            _set_up(self._database)
-        return MlflowClient(tracking_uri=self.uri)
+    def _client(self) -> BoundedClient:
+        if self.database and self.database.is_dir():
+            raise TrackingError("it names a folder, not a file for the database")
+        if self.database and not self.database.exists():
+            _set_up(self.database)
+        elif self.database and (line := relocate(self.database)):
+            self.say(line)
+        return BoundedClient(self.uri)
 
     @property
-    def _database(self) -> Path | None:
-        return Path(self.uri.removeprefix("sqlite:///")).absolute() if self.uri.startswith("sqlite:///") else None
+    def database(self) -> Path | None:
+        """The file that holds everything; None where a server does."""
+        if not self.uri.startswith(LOCAL):
+            return None
+        return Path(unquote(self.uri.removeprefix(LOCAL).partition("?")[0])).absolute()
 
     def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
         place, root = self._experiment(experiment, about), hashlib.sha256(record.key.encode()).hexdigest()
@@ -188,25 +216,22 @@ class Tracker:
             self._write(place, child, known.get(child.key), tags)
         return parent
 
-    def _in_time(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise TimeoutError("it is too slow: not everything was there in the time allowed")
-
     def _experiment(self, name: str, about: str = "") -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            folder = (self._database.parent / "mlartifacts").as_uri() if self._database else None
+            folder = artifact_folder(self.database).as_uri() if self.database else None
             tags = TRAINING | ({NOTE_TAG: about} if about else {})
-            return str(self._client.create_experiment(name, artifact_location=folder, tags=tags))
+            return _identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
+        identity = _identity(found.experiment_id)
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted",
-                where=self.uri,
-                hint=f"Restore it (`mlflow experiments restore -x {found.experiment_id}`) or rename the recipe.",
+                where=shown(self.uri),
+                hint=f"Restore it (`mlflow experiments restore -x {identity}`) or rename the recipe.",
             )
         if about and not found.tags.get(NOTE_TAG):
-            self._client.set_experiment_tag(found.experiment_id, NOTE_TAG, about)
-        return str(found.experiment_id)
+            self._client.set_experiment_tag(identity, NOTE_TAG, about)
+        return identity
 
     def _runs(self, experiment: str, root: str) -> Iterator[Any]:
         token = None
@@ -218,11 +243,10 @@ class Tracker:
 
     def _write(self, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
         """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
-        self._in_time()
         if run is None:
             run = self._client.create_run(experiment, tags={KEY_TAG: record.key, **tags}, run_name=record.name)
-        run_id, content = str(run.info.run_id), _content(record)
-        if run.data.tags.get(CONTENT_TAG) == content:
+        run_id, content = _identity(run.info.run_id), _content(record)
+        if run.data.tags.get(CONTENT_TAG) == content and self._is_whole(experiment, run_id, record):
             return run_id
         metrics, params = self._missing_metrics(run, record), _missing_params(run, record)
         self._log(run_id, metrics, params, _changed_tags(run, record))
@@ -235,13 +259,21 @@ class Tracker:
         self._client.set_tag(run_id, CONTENT_TAG, content)
         return run_id
 
+    def _is_whole(self, experiment: str, run_id: str, record: RunRecord) -> bool:
+        """Return whether the files that a run's tag vouches for are there; somebody may have deleted them."""
+        folders = {str(PurePosixPath(name).parent) for name in record.artifacts}
+        listed = [each for folder in sorted(folders) for each in self._client.list_artifacts(run_id, folder)]
+        sizes = {each.path: each.file_size for each in listed}
+        if any(sizes.get(name) != len(content) for name, content in record.artifacts.items()):
+            return False
+        return models_are_whole(self._client, experiment, record.models)
+
     def _missing_metrics(self, run: Any, record: RunRecord) -> list[Any]:
         """Return the points that the stored histories do not end with, step by step."""
         from mlflow.entities import Metric
 
         stored: dict[tuple[str, int], float] = {}
         for name in {name for name, _, _ in record.metrics} & set(run.data.metrics):
-            self._in_time()
             history = self._client.get_metric_history(run.info.run_id, name)
             for point in sorted(history, key=lambda point: int(point.timestamp)):
                 stored[name, point.step] = point.value
@@ -266,6 +298,13 @@ class Tracker:
             self._client.log_artifacts(run_id, scratch)
 
 
+def _forget_folders() -> None:
+    """Empty MLflow's memory of where runs keep their files: it goes by run alone, which a copied database has too."""
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()
+
+
 def _set_up(database: Path) -> None:
     """Create MLflow's tables, off the disk's slow path, and put the file in place in one piece.
 
@@ -286,6 +325,13 @@ def _set_up(database: Path) -> None:
             event.remove(Engine, "connect", do_not_wait)
         if not database.exists():
             assets.write_whole(database, Path(scratch, "mlflow.db").read_bytes())
+
+
+def _identity(given: Any) -> str:
+    """Return the id of an experiment or a run as text; a server that gives none keeps nothing."""
+    if not given:
+        raise TrackingError("it names no id for what it was asked to keep")
+    return str(given)
 
 
 def _missing_params(run: Any, record: RunRecord) -> list[Any]:
@@ -315,13 +361,6 @@ def _content(record: RunRecord) -> str:
 
 def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _allowed(part: str) -> str:
-    plain = re.sub(r"[^A-Za-z0-9_. -]+", "-", part).strip(" .")
-    if plain == part and plain:
-        return plain
-    return f"{plain}-{hashlib.sha256(part.encode()).hexdigest()[:6]}"
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from experiments.api import Workbench
 from experiments.provenance import provenance
 from workbench.assets import write_whole
 from workbench.cost_model import MB, Workload
+from workbench.interpreter import PYTHON
 from workbench.measuring import measure
 from workbench.store import size
 
@@ -59,7 +59,7 @@ def compare(
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["ways"] if out.is_file() else {}
     for way in ways.split(";"):
         if way not in found:
-            child = [sys.executable, "-m", "experiments.benchmarks.quantised", "one", way, *options]
+            child = [*PYTHON, "-m", "experiments.benchmarks.quantised", "one", way, *options]
             found[way] = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
         write_whole(out, json.dumps({"provenance": provenance(command), "ways": found}, indent=1))
     typer.echo(json.dumps(found, indent=1))

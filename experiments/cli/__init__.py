@@ -13,6 +13,7 @@ from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
 from workbench.errors import UnknownNameError, WorkbenchError
+from workbench.interpreter import safe_path
 from workbench.processes import is_first
 from workbench.registry import Modules
 
@@ -66,7 +67,8 @@ def main() -> None:
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
-        application().main(prog_name="workbench")
+        with safe_path():
+            application().main(prog_name="workbench")
     except WorkbenchError as error:
         if COMPLETING in os.environ:  # a person is still typing
             sys.exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -122,15 +123,18 @@ def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) ->
     It becomes the champion of that name if there is none, or if it beats it on the same validation examples.
     """
     from experiments.api import Workbench
+    from experiments.terminal.progress import progress
 
     bench = Workbench(workspace)
-    found = bench.register(adapter)
+    with progress(adapter) as bench.listener:
+        found = bench.register(adapter)
     if as_json:
         emit(asdict(found))
         return
     stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
-    uri = tracking_uri(bench.workspace.root)
-    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} mlflow models serve -m {found.uri} --env-manager local")
+    uri = shlex.quote(tracking_uri(bench.workspace.root))
+    serve = f"mlflow models serve -m {found.uri} --env-manager local"
+    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}", markup=False)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
-from experiments.terminal.output import Json, emit, listing, stdout
+from experiments.terminal.output import Json, emit, listing, stderr, stdout
 
 app = typer.Typer(add_completion=False)
 
@@ -43,15 +44,15 @@ def report(
         write_whole(html, view.page())
     if log:
         from experiments.publish import tracked
-        from workbench.tracking import Tracker, tracking_uri
+        from workbench.tracking import Tracker, shown, tracking_uri
 
         uri = tracking_uri(place.root)
-        Tracker(uri).sync(view.tracked, tracked(view, place), view.about)
+        Tracker(uri, partial(stderr.print, markup=False)).sync(view.tracked, tracked(view, place), view.about)
     if as_json:
         emit(view.document(full))
         return
     view.show()
     if html:
-        stdout.print(f"\nWritten: {html}")
+        stdout.print(f"\nWritten: {html}", markup=False)
     if log:
-        stdout.print(f"\nLogged to {uri}")
+        stdout.print(f"\nLogged to {shown(uri)}", markup=False)

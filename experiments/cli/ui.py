@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal.options import Workspace
-from experiments.terminal.output import stdout
+from experiments.terminal.output import stderr, stdout
+from workbench.interpreter import PYTHON, SAFE_PATH
+from workbench.printable import printable
+from workbench.relocation import ARTIFACTS
 
 if TYPE_CHECKING:
     from workbench.tracking import Tracker
@@ -43,42 +51,55 @@ def ui(
 
     place = find_workspace(workspace)
     uri = tracking_uri(place.root)
+    tracker = Tracker(uri, partial(stderr.print, markup=False))
     if uri.startswith(("http://", "https://")):
-        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}")
-        _reports(uri, Tracker(uri))
+        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}", markup=False)
+        _reports(uri, tracker)
         return
-    if not (place.root / "mlflow.db").exists() and uri.startswith("sqlite:///"):
+    if tracker.database and not tracker.database.is_file():
         hint = "Run something first (workbench run quickstart), or name another --workspace."
-        raise InputError("nothing has been logged here yet", where=str(place.root), hint=hint)
-    chosen = port or _free_port()
-    address = f"http://{HOST}:{chosen}"
-    stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
-    _reports(address, Tracker(uri))
-    artifacts = (place.root / "mlartifacts").as_uri()
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--default-artifact-root",
-        artifacts,
-    ]
-    command += ["--host", HOST, "--port", str(chosen), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    _serve(command)
+        raise InputError("nothing has been logged here yet", where=str(tracker.database.parent), hint=hint)
+    with TemporaryDirectory() as scratch:
+        if tracker.database:
+            tracker = _writable(tracker, tracker.database, Path(scratch))
+        chosen = port or _free_port()
+        address = f"http://{HOST}:{chosen}"
+        stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)", markup=False)
+        _reports(address, tracker)
+        _serve(_command(tracker.uri, (place.root / ARTIFACTS).as_uri(), chosen, scratch))
+
+
+def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
+    """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written."""
+    from workbench.bounded_client import LOCAL
+    from workbench.relocation import artifact_folder, is_writable, relocate
+    from workbench.tracking import Tracker
+
+    if is_writable(database):
+        return tracker
+    copyfile(database, scratch / database.name)
+    relocate(scratch / database.name, artifact_folder(database))
+    stdout.print("This workspace cannot be written: what is changed in the UI is not kept.")
+    return Tracker(f"{LOCAL}{scratch / database.name}")
+
+
+def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
+    command = [*PYTHON, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
+    # uvicorn looks for what it serves in the current folder first, whatever Python was told: in an empty one
+    serving = f"--log-level warning --app-dir {shlex.quote(scratch)}"
+    return [*command, "--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", serving]
 
 
 def _reports(address: str, tracker: Tracker) -> None:
     for name, path in tracker.newest():
-        stdout.print(f"{name}: {address}/#/{path}{WORKFLOW}", markup=False)
+        stdout.print(f"{printable(name)}: {address}/#/{path}{WORKFLOW}", markup=False)
         stdout.print(f"  report: {address}/#/{path}/artifacts/report/report.html{WORKFLOW}")
 
 
 def _serve(command: list[str]) -> None:
     """Run a server and all that it starts until it ends or we are told to stop; leave none of its processes behind."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = subprocess.Popen(command, env={**os.environ, **QUIET}, start_new_session=True)
+    server = subprocess.Popen(command, env={**os.environ, **QUIET, **SAFE_PATH}, start_new_session=True)
     try:
         raise typer.Exit(server.wait())
     except KeyboardInterrupt:

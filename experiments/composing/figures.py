@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from experiments.report.comparison import reading
 from experiments.report.figures import COLOURS, FAINT, STYLE, look, short
 from experiments.report.fusion_figures import attention_map, diagnostics_map, weight_bars
+from workbench.tracking import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ def figures(report: FusionReport) -> Mapping[str, Figure]:
     for place, document in list(report.record.diagnostics.items())[:1]:
         figure = diagnostics_map(document)
         if figure:
-            drawn[f"diagnostics-{place.replace('/', '-')}"] = figure
+            drawn[f"diagnostics-{'-'.join(map(plain, place.split('/')))}"] = figure
     return drawn | dict(_details(report))
 
 
@@ -87,9 +88,9 @@ def _details(report: FusionReport) -> Iterator[tuple[str, Figure]]:
         names = list(dict.fromkeys(names))
         weights = details.pop("weights", None)
         if weights and len(weights) == len(names) and len(set(weights)) > 1:
-            yield f"weights-{row.label}", weight_bars(dict(zip(names, weights, strict=True)))
+            yield f"weights-{plain(row.label)}", weight_bars(dict(zip(names, weights, strict=True)))
         if details and all(len(values) == len(names) for values in details.values()):
-            yield f"details-{row.label}", attention_map(details, names)
+            yield f"details-{plain(row.label)}", attention_map(details, names)
 
 
 def _gain(row: Row, key: str) -> tuple[float, float, float, str]:

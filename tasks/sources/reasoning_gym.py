@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from tasks.sources import Source
 from tasks.sources._generate import UNKNOWN
 from workbench.assets import wheel_member
 from workbench.errors import DataError, InputError, suggest
+from workbench.interpreter import PYTHON, SAFE_PATH
 from workbench.settings import Settings
 from workbench.store import key
 
@@ -62,12 +62,12 @@ def read(settings: ReasoningGymSettings, folder: Path) -> dict[str, pd.DataFrame
     root = wheel_member(PACKAGE, MEMBER, SHA256).parent
     config = {**settings.config, "seed": settings.seed, "size": settings.size}
     done = subprocess.run(
-        [sys.executable, "-P", str(PROGRAM)],
+        [*PYTHON, str(PROGRAM)],
         input=json.dumps({"root": str(root), "dataset": settings.dataset, "config": config}),
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+        env={**os.environ, **SAFE_PATH, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
         check=False,
     )
     if done.returncode == UNKNOWN:

@@ -26,6 +26,7 @@ from tests.conftest import environment
 from tests.experiments.test_comparing import RECIPE as METHODS
 from tests.experiments.test_composing import RECIPE as COMPOSITIONS
 from tests.experiments.test_run import ROOT, do, scores
+from tests.hostile_folder import hostile_folder
 from tests.streams import write_recipe
 from workbench.contracts import Listener, Silent
 from workbench.errors import InputError
@@ -63,7 +64,12 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_helper_in_a_process_of_its_own_does_the_work_and_is_heard(plan: Plan, tmp_path: Path) -> None:
+def test_a_helper_in_a_process_of_its_own_does_the_work_and_is_heard(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, canary = hostile_folder(tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])  # else its own path begins here too
     workspace, ear, threads = Workspace(tmp_path / "ws"), Ear(), torch.get_num_threads()
     with helped(partial(help_along, plan), workspace, ear, jobs=2):
         until(lambda: len(ear.ended) == len(plan.steps))
@@ -72,6 +78,7 @@ def test_a_helper_in_a_process_of_its_own_does_the_work_and_is_heard(plan: Plan,
     assert ear.begun == ear.ended == labels
     assert set(ear.steps) == set(labels)
     assert torch.get_num_threads() == threads
+    assert not canary.exists(), "modules in the current folder were run"
     again = Ear()
     record = run(plan, workspace, again, "test", lambda _: None)
     assert again.begun == [], "nothing was left to do"

@@ -1,0 +1,161 @@
+"""Names that try to get out of Markdown, HTML and paths: in descriptions and pages of every kind they stay names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from html import escape as as_html
+from pathlib import Path, PurePosixPath
+
+import pytest
+from markdown_it import MarkdownIt
+
+from experiments.comparing.record import ComparisonRecord
+from experiments.comparing.report import ComparisonReport, Recommendation
+from experiments.comparing.report import Row as MethodRow
+from experiments.composing.record import FusionRecord, Party
+from experiments.composing.report import FusionReport, Row, Standing
+from experiments.record import Record
+from experiments.report.mlflow_note import escape, exhibits
+from experiments.report.summary import summarise
+from experiments.views import View, view
+from workbench.contracts import MeasuredCost
+from workbench.forgetting import Interval
+from workbench.tracking import NOTE_TAG, metric_name, plain
+
+NASTY = (
+    "| # <img src=x onerror=alert(1)> </script><b>*x*</b> `y` ~~z~~ [l](http://a.b) @you www.a.b :+1: &lt; \"' $x^{2"
+)
+BESIDE = (
+    f"{NASTY}\n\n# heading\n- item \x1b[2J ../../../outside/"  # as no label of a file should be, but a manifest may
+)
+STARTS = ["# a", "- a", "+ a", "1. a", "1) a", "> a", "=====", "---", "    code", "\tcode", "~~~", "```", "* a", "***"]
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+@pytest.mark.parametrize(
+    "text", [NASTY, BESIDE, *STARTS, "0.5 is a number", "a: b @ 0.01", "[l]: http://x", "\\*a*", ""]
+)
+def test_escaped_text_is_shown_as_it_stands(text: str) -> None:
+    shown = " ".join(text.replace("\x1b", "\\x1b").split("\n")).strip()
+    assert MARKDOWN.render(escape(text)).strip() == (f"<p>{_quoted(shown)}</p>" if shown else "")
+    table = MARKDOWN.render(f"| a | b |\n| --- | --- |\n| {escape(text)} | c |")
+    assert re.findall(r"<td>(.*?)</td>", table, re.DOTALL) == [_quoted(shown), "c"]
+
+
+@pytest.mark.parametrize("text", [NASTY, BESIDE])
+def test_nothing_is_left_that_github_makes_links_and_pictures_of(text: str) -> None:
+    assert not re.search(r"https?://|www\.|(^|\s)@\w|(?<!\\):[\w+]+:|\n", escape(text))
+
+
+def _quoted(text: str) -> str:
+    return as_html(text, quote=False).replace('"', "&quot;")
+
+
+def cost() -> MeasuredCost:
+    return MeasuredCost("cpu", 5, 100, 0.0, 1.0, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
+
+
+def stream(record: Record) -> View:
+    """Every name in a record of a stream is the hostile one, or begins with it."""
+    labels = {one.label: f"{NASTY} {place}" for place, one in enumerate(record.contenders)}
+    tasks = {name: f"{NASTY} {place}" for place, name in enumerate(record.tasks)}
+    outcomes = tuple(
+        replace(
+            one,
+            strategy=labels[one.strategy],
+            cells=tuple(replace(cell, task=tasks[cell.task]) for cell in one.cells),
+        )
+        for one in record.outcomes
+    )
+    named = replace(
+        record,
+        experiment=NASTY,
+        backbone=NASTY,
+        scenario=NASTY,
+        reference=labels[record.reference],
+        tasks=tuple(tasks.values()),
+        orders=(tuple(tasks.values()),),
+        contenders=tuple(replace(one, label=labels[one.label]) for one in record.contenders),
+        outcomes=outcomes,
+        examples={},
+        provenance=dict.fromkeys(record.provenance, NASTY),
+    )
+    return view(summarise(named))
+
+
+def comparison() -> View:
+    rows = tuple(
+        MethodRow(
+            label, NASTY, {NASTY: NASTY}, Interval(0.5, 0.4, 0.6), {NASTY: Interval(0.5, 0.4, 0.6)}, 0.5, None,
+            1.0, 1.0, 1000.0, 1000.0, cost(), cells=(), searches=(),
+        )
+        for label in (NASTY, f"{NASTY} 2")
+    )  # fmt: skip
+    record = ComparisonRecord(
+        NASTY, NASTY, NASTY, (NASTY,), (0, 1), NASTY, {NASTY: NASTY}, 0, {NASTY: 0.1}, (), {"command": NASTY}
+    )
+    return view(ComparisonReport(record, rows, Recommendation(NASTY, f"{NASTY} is the best.")))
+
+
+def compositions() -> View:
+    standing = Standing(0.5, {NASTY: 0.5}, 0.5, None, 1.0, 1.0, 1.0, 1.0)
+    labels = (NASTY, f"{NASTY} 2", "../../../outside")
+    rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": standing}) for label in labels)
+    record = FusionRecord(
+        NASTY, NASTY, NASTY, NASTY, (NASTY,), (8,), (0,), {"8": {NASTY: NASTY}}, {NASTY: 0.1}, {"command": NASTY},
+        sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
+        parties=tuple(Party(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
+    )  # fmt: skip
+    weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
+    return view(FusionReport(record, rows, (), (), weights))
+
+
+@pytest.fixture(scope="module", params=["stream", "comparison", "compositions"])
+def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> View:
+    if request.param == "stream":
+        from tests.experiments.report.conftest import invent
+
+        return stream(invent(tmp_path_factory.mktemp("invented"), seeds=(0, 1)))
+    return comparison() if request.param == "comparison" else compositions()
+
+
+def test_no_name_gets_out_of_a_description(shown: View) -> None:
+    note = shown.run(False).tags[NOTE_TAG]
+    for text in (note, shown.about):
+        html = MARKDOWN.render(text)
+        assert _quoted(NASTY) in html
+        assert set(re.findall(r"<(\w+)", html)) <= {"p", "table", "thead", "tbody", "tr", "th", "td"}
+    widths = {row.count("<td") for row in re.findall(r"<tr>.*?</tr>", MARKDOWN.render(note), re.DOTALL)} - {0}
+    assert len(widths) == 1, "every row of the table has as many cells"
+
+
+def test_no_name_gets_out_of_a_page(shown: View) -> None:
+    page = shown.page()
+    assert as_html(NASTY).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
+    assert not re.search(r"<script|<img src=x|</script|<b>\*x\*", page)
+
+
+def test_names_in_mlflow_are_made_of_what_it_allows(shown: View) -> None:
+    record = shown.run(False)
+    names = [name for one in (record, *record.children) for name, _, _ in one.metrics]
+    assert all(re.fullmatch(r"[\w. /-]+", name, re.ASCII) for name in names)
+    assert all(".." not in PurePosixPath(name).parts for name in names)
+
+
+def test_figures_are_files_of_their_own_folder(shown: View) -> None:
+    names = list(shown.files())
+    assert len(names) > 2
+    assert all(re.fullmatch(r"[\w. -]+", name, re.ASCII) for name in names), "no folder, nor anything else"
+
+
+def test_a_figure_with_blanks_in_its_name_is_shown() -> None:
+    html = MARKDOWN.render("\n".join(exhibits(["weights-a b*c.png"])))
+    assert html.count("<img") == 1
+    assert "weights-a%20b%2Ac.png" in html
+
+
+@pytest.mark.parametrize("name", [NASTY, BESIDE, "..", ".", "", "\udce4", "a/../../b"])
+def test_a_plain_name_is_one_part_of_a_path(name: str) -> None:
+    assert Path(plain(name)).name == plain(name) == metric_name(name)

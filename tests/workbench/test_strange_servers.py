@@ -1,0 +1,156 @@
+"""Servers and addresses that are not what MLflow expects: each is one line, in time, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from workbench import bounded_client
+from workbench.errors import TrackingError
+from workbench.registration import Entry
+from workbench.tracking import RunRecord, Tracker, shown
+
+RECORD = RunRecord("key", "name", metrics=(("accuracy", 0.5, 1),), artifacts={"report/report.html": b"page"})
+ENTRY = Entry("news.lora", "key", "adapter", "measure", 0.5)
+DRIP = 0.01  # seconds between two bytes: far less than the time that requests allows between them
+
+
+LONGEST = 15  # seconds on a machine that has other things to do; a drip as above would take longer by far
+
+
+@contextmanager
+def answering(body: bytes, kind: str = "application/json", status: str = "200 OK", drip: float = 0.0) -> Iterator[str]:
+    """Yield the address of a server on loopback that answers everything with ``body``, by bytes if it drips."""
+    whole = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=listener.accept()[:1], daemon=True).start()
+
+        def answer(client: socket.socket) -> None:
+            with suppress(OSError), client:
+                while client.recv(65536):
+                    for part in [whole[i : i + 1] for i in range(len(whole))] if drip else [whole]:
+                        client.sendall(part)
+                        time.sleep(drip)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+DOORS: dict[str, Callable[[Tracker], object]] = {
+    "sync": lambda tracker: tracker.sync("experiment", RECORD),
+    "newest": Tracker.newest,
+    "ping": Tracker.ping,
+    "register": lambda tracker: tracker.register("experiment", RECORD, ENTRY),
+}
+
+
+def complaint(address: str, door: str) -> str:
+    began = time.monotonic()
+    with pytest.raises(TrackingError) as caught:
+        DOORS[door](Tracker(address))
+    assert time.monotonic() - began < LONGEST
+    assert caught.value.exit_code == 1
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2, "the message, and what to do"
+    assert all(len(line) < 1000 for line in lines)
+    return lines[0]
+
+
+EXPERIMENT = {"experiment_id": "1", "name": "experiment", "lifecycle_stage": "active", "artifact_location": "file:///x"}
+STRANGE = {
+    "a page": (b"<!doctype html><html><body>Log in</body></html>", "text/html", "200 OK"),
+    "a page for an error": (b"<html>" + b"x" * 100_000, "text/html", "502 Bad Gateway"),
+    "null": (b"null", "application/json", "200 OK"),
+    "a list": (b"[1, 2]", "application/json", "200 OK"),
+    "half a document": (b'{"experiments": [{"experiment_id": "1"', "application/json", "200 OK"),
+    "control characters": (b'{"error_code": "\\u001b[2J", "message": "\\u001b]0;title\\u0007"}', "x", "400 Bad"),
+    "a number for a document": (json.dumps({"experiment": 7, "experiments": 7, "runs": 7}).encode(), "x", "200 OK"),
+    "numbers for texts": (
+        json.dumps({"experiment": {"experiment_id": 1, "name": 5}, "experiments": [{"name": 5}]}).encode(),
+        "application/json",
+        "200 OK",
+    ),
+    "texts for numbers": (
+        json.dumps({"experiments": [{"creation_time": "soon"}], "experiment": {"creation_time": "soon"}}).encode(),
+        "application/json",
+        "200 OK",
+    ),
+    "an error that is none": (b'{"error_code": 5, "message": [7]}', "application/json", "400 Bad Request"),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("strange", STRANGE)
+def test_a_strange_answer_is_one_message(strange: str, door: str) -> None:
+    with answering(*STRANGE[strange]) as address:
+        assert "\x1b" not in complaint(address, door)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+@pytest.mark.parametrize("door", ["sync", "register"])
+def test_a_server_that_keeps_nothing_is_not_told_to_hold_anything(door: str, body: bytes) -> None:
+    with answering(body) as address:
+        assert "no id" in complaint(address, door)
+
+
+ADDRESSES = [
+    "htp:/x", "http://[::1", "http://", "http:// spaces in it:80/", "http://127.0.0.1:99999", "http://127.0.0.1:port",
+    "postgresql://user:secret@127.0.0.1/mlflow", "postgresql+nothing://x/y", "mysql://x/y", "://", "gopher://nowhere",
+    "sqlite:///", "sqlite:////dev/null/mlflow.db", "http://\x00", "\x1b[2J", "uc:x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_leads_nowhere_is_one_message(address: str) -> None:
+    complaint(address, "sync")
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"])
+@pytest.mark.parametrize("value", ["abc", "", "-1", "1e999", "٣"])
+def test_a_setting_of_mlflow_that_is_no_number_is_one_message(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with answering(b"<html>") as address:
+        complaint(address, "sync")
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    assert "postgresql://user:…@127.0.0.1:1/mlflow: " in complaint(
+        "postgresql://user:secret@127.0.0.1:1/mlflow", "sync"
+    )
+    assert shown("http://user:secret@host:80/x:y@z") == "http://user:…@host:80/x:y@z"
+    assert shown("http://host:80/x:y@z") == "http://host:80/x:y@z"
+    assert shown("could not ask 'http://user:secret@host'") == "could not ask 'http://user:…@host'"
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_server_that_answers_a_byte_at_a_time_is_given_up(door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_client, "PATIENCE", 0.5)
+    with answering(b" " * 100_000, drip=DRIP) as address:
+        assert "too slow" in complaint(address, door)
+
+
+def test_a_call_that_was_given_up_is_never_joined_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_client, "PATIENCE", 0.3)
+    with answering(b"{}" + b" " * 20, drip=DRIP) as address:
+        tracker = Tracker(address)
+        for expected in ("no whole answer within", "not answered the last request yet"):
+            with pytest.raises(TrackingError, match=expected):
+                tracker.ping()
+        pending = tracker._client._pending
+        pending.exception(timeout=20)
+        monkeypatch.setattr(bounded_client, "PATIENCE", 20.0)
+        tracker.ping()
+        assert tracker._client._pending is not pending

@@ -1,0 +1,93 @@
+"""MLflow's client with an end to every call: a server may answer a byte at a time, or with something else entirely."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from workbench.errors import TrackingError, reason
+
+PATIENCE = 20.0  # seconds for a call; what requests is given is the time between two bytes of an answer
+UPLOAD_RATE = 100_000  # bytes a second: a call that sends files may take longer, by their size
+UPLOADS = ("log_artifacts", "log_model_artifacts")
+LOCAL = "sqlite:///"  # answers at once, and needs no thread
+
+
+class BoundedClient:
+    """Has the methods of ``MlflowClient``; each returns in time, or raises what MLflow raises or a TrackingError.
+
+    A call that is given up goes on in a thread of its own, because nothing can end it. Until it ends no other begins:
+    two writers would make a run twice.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Neither import MLflow nor contact the server."""
+        self.deadline = math.inf  # of time.monotonic, for all calls together
+        self._uri = uri
+        self._made: Any = None
+        self._pending: Future[Any] = Future()
+        self._pending.set_result(None)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return MLflow's method of that name, with an end."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*given: Any, **options: Any) -> Any:
+            seconds = min(PATIENCE + _bytes(name, given) / UPLOAD_RATE, self.deadline - time.monotonic())
+            return self._within(seconds, lambda: getattr(self._client(), name)(*given, **options))
+
+        return call
+
+    def _client(self) -> Any:
+        from mlflow.tracking import MlflowClient
+
+        if self._made is None:
+            self._made = MlflowClient(tracking_uri=self._uri)
+        return self._made
+
+    def _within(self, seconds: float, ask: Callable[[], Any]) -> Any:
+        if seconds <= 0:
+            raise TimeoutError("it is too slow: not everything was there in the time allowed")
+        if self._uri.startswith(LOCAL):
+            return _told(ask)
+        if not self._pending.done():
+            raise TimeoutError("it is too slow: it has not answered the last request yet")
+        answer = self._pending = Future()
+        Thread(target=_answer, args=(answer, ask), daemon=True, name="MLflow").start()
+        if not wait([answer], seconds).done:
+            raise TimeoutError(f"it is too slow: no whole answer within {seconds:.0f} s")
+        return answer.result()
+
+
+def _answer(answer: Future[Any], ask: Callable[[], Any]) -> None:
+    try:
+        answer.set_result(_told(ask))
+    except BaseException as error:
+        answer.set_exception(error)
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """Return what is answered; what no store of MLflow's would raise is told as a fault of the server's."""
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return ask()
+    except (MlflowException, SQLAlchemyError, CommandError, OSError):
+        raise
+    except Exception as error:  # drivers that are missing, addresses that are none, types that nobody expects
+        raise TrackingError(reason(error)) from error
+
+
+def _bytes(name: str, given: tuple[Any, ...]) -> int:
+    """Return the size of the folder that a call sends: ``log_artifacts(run, folder)``."""
+    if name not in UPLOADS:
+        return 0
+    return sum(path.stat().st_size for path in Path(given[1]).rglob("*") if path.is_file())

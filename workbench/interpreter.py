@@ -1,0 +1,31 @@
+"""How further Python processes are started: none imports what happens to lie in the current folder.
+
+Python puts that folder first on the path of ``-m`` and ``-c``, so that a ``pip/`` or ``mlflow/`` in it would be run.
+``-P`` leaves it out. ``-I`` would also leave out what people name themselves: ``PYTHONPATH``, and packages in their
+home. Processes that such a process starts in turn know nothing of its options, but have its environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PYTHON = (sys.executable, "-P")
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Let every process that is started inside the block, by whatever library, leave out the current folder."""
+    before = {name: os.environ.get(name) for name in SAFE_PATH}
+    os.environ.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
