@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.adapter_view import ABOUT, EXPERIMENT, entry, run_record
 from experiments.system_metrics import points
 from workbench.assets import write_whole
-from workbench.errors import TrackingError
+from workbench.errors import TrackingError, UnwritableError
 from workbench.processes import is_first
 from workbench.tracking import Tracker, tracking_uri
 
@@ -54,14 +54,17 @@ class Publisher:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""
         if not is_first():
             return True
-        for name, content in view.files().items():
-            write_whole(self.workspace.experiment(view.experiment) / name, content)
+        try:
+            for name, content in view.files().items():
+                write_whole(self.workspace.experiment(view.experiment) / name, content)
+        except UnwritableError:
+            return False  # a workspace that can only be read: nothing of the run is new
         return self._try(view, artifacts=True, within=LAST_PATIENCE)
 
     def _try(self, view: View, artifacts: bool, within: float) -> bool:
         try:
             self.tracker.sync(view.tracked, tracked(view, self.workspace, artifacts), view.about, within)
-        except TrackingError as error:
+        except (TrackingError, UnwritableError) as error:
             self.rests_until = time.monotonic() + PAUSE
             if not self.told:
                 self.listener.say(f"Tracking: {error}")
@@ -76,7 +79,7 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
         return
     try:
         Tracker(tracking_uri(workspace.root)).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
-    except TrackingError as error:
+    except (TrackingError, UnwritableError) as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stdout
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from experiments.workspace import Workspace as Place
 
 app = typer.Typer(add_completion=False)
 
@@ -32,9 +36,7 @@ def report(
 
     place = find_workspace(workspace)
     if experiment is None:
-        listing(
-            [{"name": name, "description": view_of(place, name).description} for name in place.experiments()], as_json
-        )
+        listing([{"name": name, "description": _description(place, name)} for name in place.experiments()], as_json)
         return
     view = view_of(place, experiment)
     if html:
@@ -55,3 +57,13 @@ def report(
         stdout.print(f"\nWritten: {html}")
     if log:
         stdout.print(f"\nLogged to {uri}")
+
+
+def _description(place: Place, name: str) -> str:
+    """Return one line about an experiment; where something of it is damaged, that."""
+    from experiments.views import view_of
+
+    try:
+        return view_of(place, name).description
+    except IntegrityError as error:
+        return f"{error.where}: {error.what}"
