@@ -178,7 +178,7 @@ class Bench:
         self.workspace.fit(self.step.key)
         own = adapter_ids(folder / "state").get(self.step.task.name)
         if own and not is_sound(self.workspace.adapters, own):
-            raise IntegrityError("damaged or missing", where=str(self.workspace.adapters.root / own))
+            raise IntegrityError(f"damaged: the adapter {own} is not as it was", where=str(folder / "state"))
         self.workspace.sound.add(self.step.key)
         return True
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.adapter_view import ABOUT, EXPERIMENT, entry, run_record
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.tracking import RunRecord
 
 
+EFFECTIVE = os.access in os.supports_effective_ids
 PAUSE = 60.0  # seconds that a server which failed is left alone
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run, wait for a slow one
 
@@ -73,12 +76,26 @@ class Publisher:
         return True
 
 
+def writing_tracker(workspace: Workspace) -> Tracker:
+    """Return the tracker of a workspace, to write with.
+
+    Raises:
+        TrackingError: its store is a file that can only be read, of which MLflow itself makes many lines.
+    """
+    uri = tracking_uri(workspace.root)
+    store = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
+        hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
+        raise TrackingError("this store can only be read", where=uri, hint=hint)
+    return Tracker(uri)
+
+
 def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
     """Log an adapter as a run of its own; a server that fails is said, and hinders nothing."""
     if not is_first():
         return
     try:
-        Tracker(tracking_uri(workspace.root)).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
+        writing_tracker(workspace).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
     except (TrackingError, UnwritableError) as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
@@ -90,7 +107,7 @@ def register(stored: StoredAdapter, workspace: Workspace) -> Registered:
     Raises:
         TrackingError: the server does not answer, or cannot register models.
     """
-    return Tracker(tracking_uri(workspace.root)).register(EXPERIMENT, _run(stored, workspace), entry(stored))
+    return writing_tracker(workspace).register(EXPERIMENT, _run(stored, workspace), entry(stored))
 
 
 def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:

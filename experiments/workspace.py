@@ -310,11 +310,10 @@ class Workspace:
             UnknownNameError: no such experiment.
             IntegrityError: a file that it was made of is damaged or missing.
         """
-        content = self._content(name)
-        if content is None and (self.experiment(name) / "report.json").is_file():
-            where = str(self.experiment(name) / RECORD)
-            hint = "`workbench run` with its recipe writes it again; nothing is trained for it."
-            raise IntegrityError("missing: the record of this experiment", where=where, hint=hint)
+        with needed_by(name, ""):
+            content = self._content(name)
+            if content is None and (self.experiment(name) / "report.json").is_file():
+                raise IntegrityError("missing: the record of this experiment", where=str(self.experiment(name)))
         if content is None:
             raise UnknownNameError("experiment", name, self.experiments(), str(self.root))
         try:

@@ -103,18 +103,19 @@ def require_sound(folder: Path, without: Collection[str] = (), among: str = "") 
         for name, digest in promised.items()
         if name.startswith(among) and not any(name == each or name.startswith(f"{each}/") for each in dropped)
     }
-    problems = [problem for name, digest in expected.items() if (problem := _problem(folder / name, digest))]
+    problems = [problem for name, digest in expected.items() if (problem := _problem(folder, name, digest))]
     if problems:
         raise IntegrityError(f"damaged: {'; '.join(problems)}", where=str(folder))
 
 
-def _problem(path: Path, digest: str) -> str | None:
+def _problem(folder: Path, name: str, digest: str) -> str | None:
+    path = folder / name
     if not path.is_file():
-        return f"{path.name} is missing"
+        return f"{name} is missing"
     try:
-        return None if assets.digest(path) == digest else f"{path.name} has changed"
+        return None if assets.digest(path) == digest else f"{name} has changed"
     except OSError as error:
-        return f"{path.name} cannot be read ({error.strerror})"
+        return f"{name} cannot be read ({error.strerror})"
 
 
 def _digest(content: Mapping[str, Any]) -> str:

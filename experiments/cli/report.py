@@ -44,11 +44,10 @@ def report(
 
         write_whole(html, view.page())
     if log:
-        from experiments.publish import tracked
-        from workbench.tracking import Tracker, tracking_uri
+        from experiments.publish import tracked, writing_tracker
 
-        uri = tracking_uri(place.root)
-        Tracker(uri).sync(view.tracked, tracked(view, place), view.about)
+        tracker = writing_tracker(place)
+        tracker.sync(view.tracked, tracked(view, place), view.about)
     if as_json:
         emit(view.document(full))
         return
@@ -56,7 +55,7 @@ def report(
     if html:
         stdout.print(f"\nWritten: {html}")
     if log:
-        stdout.print(f"\nLogged to {uri}")
+        stdout.print(f"\nLogged to {tracker.uri}")
 
 
 def _description(place: Place, name: str) -> str:
