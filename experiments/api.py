@@ -123,9 +123,10 @@ class Workbench:
             TrainingError: the fit failed; nothing was stored.
         """
         label = f"{lesson.task.name} · {lesson.adaptation.method}"
-        with sampled(self.workspace.system(lesson.adapter_id)):
-            adapter = self.workspace.learned(lesson, self.listener, label)
-        found = tested(self.workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+        workspace = self.workspace.mended_by(self.listener)
+        with sampled(workspace.system(lesson.adapter_id)):
+            adapter = workspace.learned(lesson, self.listener, label)
+        found = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         log(adapter, self.workspace, self.listener)
         return Trained(adapter, found, majority(lesson.task, lesson.budget))
 
@@ -256,7 +257,7 @@ class Workbench:
         trial = plan.own_trial()
         adapter = self._fusion(plan).kept(trial)
         problem = trial.problem
-        tested(self.workspace, adapter, problem.target, problem.backbone, problem.budget)
+        tested(self.workspace.mended_by(self.listener), adapter, problem.target, problem.backbone, problem.budget)
         log(adapter, self.workspace, self.listener)
         return FusedAdapter(adapter, self.run(plan, command))
 

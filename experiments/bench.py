@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from experiments.mending import is_sound
 from experiments.plan import strategy_settings
 from experiments.probing import Probing, Subject
 from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, State
+from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.testing import evaluation_key
-from workbench import assets
+from workbench import assets, documents
 from workbench.contracts import Cell, Cost, StageOutcome
+from workbench.errors import IntegrityError
 from workbench.kinds import KINDS
 from workbench.store import key, size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.plan import Plan, Step
     from experiments.strategies import Strategy
     from experiments.workspace import Workspace
@@ -32,9 +35,9 @@ if TYPE_CHECKING:
 
 def is_learned(step: Step, workspace: Workspace) -> bool:
     """Return whether the state after ``step`` is there with all its parts."""
-    folder = workspace.step(step.key) / "state"
+    folder = workspace.step(step.key)
     parts = STRATEGIES.get(step.contender.strategy).disposable
-    return folder.exists() and all((folder / name).exists() for name in parts)
+    return all((folder / name).exists() for name in ("fit.json", "state", *(f"state/{part}" for part in parts)))
 
 
 def outcome_file(plan: Plan, step: Step) -> str:
@@ -95,6 +98,7 @@ class Bench:
 
     def work(self) -> None:
         """Learn the step's task, test the tasks learned so far, probe, and write the outcome down."""
+        self.mend()
         self.learn()
         probing = Probing(self.plan.recipe, self.plan.backbone, self.workspace, self.plan.text)
         cells = []
@@ -139,11 +143,56 @@ class Bench:
             with assets.written_whole(folder) as place:
                 (place / "state").mkdir()
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
-                (place / "fit.json").write_text(json.dumps(asdict(fit), indent=2), encoding="utf-8")
-                for name in self.strategy.disposable if folder.exists() else ():
-                    assets.remove_whole(folder / "state" / name)  # a part that came back before the process was killed
-                    (place / "state" / name).rename(folder / "state" / name)
+                self.workspace.save_fit(fit, place)
+                documents.seal(place)
+                if folder.exists():
+                    self._put_back(place, folder)
             shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
+
+    def mend(self) -> None:
+        """Learn again whatever is damaged of the states up to this one.
+
+        Only this state and the one before have to be there with all their parts; parts that were dropped stay away.
+        """
+        step: Step | None = self.step
+        chain: list[Bench] = []
+        while step:
+            chain.append(replace(self, step=step))
+            step = self.plan.previous(step) if step.before else None
+        for bench in reversed(chain):
+            if bench.step.key not in self.workspace.sound and bench._is_damaged():
+                bench.learn()
+
+    def _is_damaged(self) -> bool:
+        """Return whether something was damaged in the step's state, and was taken away."""
+        folder = self.workspace.step(self.step.key)
+        if not (folder / "state").exists():
+            return False
+        return not self.workspace.mending.known(folder / "state", self._sound)
+
+    def _sound(self) -> bool:
+        """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
+        folder = self.workspace.step(self.step.key)
+        dropped = [f"state/{name}" for name in self.strategy.disposable]
+        documents.require_sound(folder, dropped, among="state/")
+        self.workspace.fit(self.step.key)
+        own = adapter_ids(folder / "state").get(self.step.task.name)
+        if own and not is_sound(self.workspace.adapters, own):
+            raise IntegrityError(f"damaged: the adapter {own} is not as it was", where=str(folder / "state"))
+        self.workspace.sound.add(self.step.key)
+        return True
+
+    def _put_back(self, place: Path, folder: Path) -> None:
+        """Let the parts of a step that are missing join those that stayed; whatever ends it, it can be begun again."""
+        whole = not (folder / "state").exists()
+        again = ["fit.json", "state"] if whole else [f"state/{name}" for name in self.strategy.disposable]
+        if whole:
+            assets.remove_whole(folder / documents.DIGESTS)
+        for name in again:
+            assets.remove_whole(folder / name)  # a part that came back before the process was killed
+        documents.reseal(folder, place, again)
+        for name in again:
+            (place / name).rename(folder / name)
 
     def cell(self, answering: Answering) -> Cell:
         """Return R[stage, task].

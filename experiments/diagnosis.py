@@ -59,7 +59,8 @@ class Finding:
 
 def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
     """Try everything; a failure is a finding, never an exception. ``offline`` leaves out what needs the network."""
-    here = [*_packages(), *_device(), *_quantisation(), _cache(), _room(workspace), _tracking(workspace)]
+    here = [*_packages(), *_device(), *_quantisation(), _cache(), _room(workspace), *_swept(workspace)]
+    here.append(_tracking(workspace))
     return here if offline else [*here, _hub()]
 
 
@@ -153,6 +154,12 @@ def _room(workspace: Workspace) -> Finding:
     enough = free > ROOM_GB
     remedy = "" if enough else f"make {ROOM_GB:g} GB free, or name another --workspace (or set WORKBENCH_HOME)"
     return Finding("disk", enough, True, f"{free:.1f} GB free at {existing}", remedy)
+
+
+def _swept(workspace: Workspace) -> Iterator[Finding]:
+    """Delete what killed runs have left half-written, and say so where there was something."""
+    if swept := workspace.sweep():
+        yield Finding("swept", True, False, f"{swept / 1e6:.1f} MB that killed runs had left half-written")
 
 
 def _tracking(workspace: Workspace) -> Finding:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from experiments.stopwatch import Stopwatch
-from workbench import assets
-from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench import assets, documents
+from workbench.errors import InputError, IntegrityError, Problem, SettingsError, collected, reason
 from workbench.hidden import Hidden
 from workbench.probes import PROBES, ProbeContext
 from workbench.sampling import stratified
@@ -96,13 +96,17 @@ class Probing:
     def _of(self, subject: Subject, newest: bool) -> dict[str, Mapping[str, float]]:
         names = [name for name in self.recipe.probes if newest or PROBES.get(name).scope == "task"]
         files = {name: self.workspace.probe(self._key(subject, name)) / "values.json" for name in names}
-        missing = [name for name in names if not files[name].is_file()]
+        known = {name: self._measured(path) for name, path in files.items()}
+        missing = [name for name, values in known.items() if values is None]
         context = self._context(subject) if missing else None
         for name in missing:
             assert context is not None
-            found = dict(PROBES.get(name).measure(subject.model, context))
-            assets.write_whole(files[name], json.dumps(found, indent=1))
-        return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in files.items()}
+            known[name] = dict(PROBES.get(name).measure(subject.model, context))
+            documents.write(documents.CONTENT, known[name], files[name])
+        return {name: values for name, values in known.items() if values is not None}
+
+    def _measured(self, path: Path) -> dict[str, float] | None:
+        return self.workspace.mending.known(path, lambda: documents.read(documents.CONTENT, path))
 
     def _context(self, subject: Subject) -> ProbeContext:
         size = self.recipe.probe_examples
@@ -120,14 +124,15 @@ class Probing:
         )
         if subject.unchanged and any(PROBES.get(name).reads_hidden for name in self.recipe.probes):
             place = self._hidden(subject)
-            if not place.is_dir():
+            if self._learned(subject) is None:
                 with assets.written_whole(place) as folder:
                     save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
+                    documents.seal(folder)
         return context
 
     def _learned(self, subject: Subject) -> Hidden | None:
-        path = self._hidden(subject) / HIDDEN
-        return Hidden(**load_file(path)) if path.is_file() else None
+        folder = self._hidden(subject)
+        return self.workspace.mending.known(folder, lambda: _hidden_states(folder)) if folder.is_dir() else None
 
     def _hidden(self, subject: Subject) -> Path:
         """Return where the hidden states stand that a task's model had when the task was learned."""
@@ -139,6 +144,14 @@ class Probing:
 
     def _data(self, subject: Subject) -> list[Any]:
         return [subject.texts, self.recipe.probe_examples, self.recipe.budget.max_length]
+
+
+def _hidden_states(folder: Path) -> Hidden:
+    documents.require_sound(folder)
+    try:
+        return Hidden(**load_file(folder / HIDDEN))
+    except (OSError, SafetensorError, TypeError) as error:
+        raise IntegrityError(f"damaged: not readable ({reason(error)})", where=str(folder / HIDDEN)) from None
 
 
 def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, kinds: Sequence[str]) -> None:

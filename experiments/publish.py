@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.adapter_view import ABOUT, EXPERIMENT, entry, run_record
 from experiments.system_metrics import points
 from workbench.assets import write_whole
-from workbench.errors import TrackingError
+from workbench.errors import TrackingError, UnwritableError
 from workbench.processes import is_first
 from workbench.tracking import Tracker, tracking_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from experiments.views import View
     from experiments.workspace import Workspace
     from workbench.contracts import Listener
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.tracking import RunRecord
 
 
+EFFECTIVE = os.access in os.supports_effective_ids
 PAUSE = 60.0  # seconds that a server which failed is left alone
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run, wait for a slow one
 
@@ -54,14 +59,17 @@ class Publisher:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""
         if not is_first():
             return True
-        for name, content in view.files().items():
-            write_whole(self.workspace.experiment(view.experiment) / name, content)
+        try:
+            for name, content in view.files().items():
+                write_whole(self.workspace.experiment(view.experiment) / name, content)
+        except UnwritableError:
+            return False  # a workspace that can only be read: nothing of the run is new
         return self._try(view, artifacts=True, within=LAST_PATIENCE)
 
     def _try(self, view: View, artifacts: bool, within: float) -> bool:
         try:
             self.tracker.sync(view.tracked, tracked(view, self.workspace, artifacts), view.about, within)
-        except TrackingError as error:
+        except (TrackingError, UnwritableError) as error:
             self.rests_until = time.monotonic() + PAUSE
             if not self.told:
                 self.listener.say(f"Tracking: {error}")
@@ -70,13 +78,27 @@ class Publisher:
         return True
 
 
+def writing_tracker(workspace: Workspace, say: Callable[[str], None]) -> Tracker:
+    """Return the tracker of a workspace, to write with; ``say`` hears that its database was moved.
+
+    Raises:
+        TrackingError: its store is a file that can only be read, of which MLflow itself makes many lines.
+    """
+    uri = tracking_uri(workspace.root)
+    store = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
+        hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
+        raise TrackingError("this store can only be read", where=uri, hint=hint)
+    return Tracker(uri, say)
+
+
 def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
     """Log an adapter as a run of its own; a server that fails is said, and hinders nothing."""
     if not is_first():
         return
     try:
-        Tracker(tracking_uri(workspace.root), listener.say).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
-    except TrackingError as error:
+        writing_tracker(workspace, listener.say).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
+    except (TrackingError, UnwritableError) as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
 
@@ -87,7 +109,7 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
     Raises:
         TrackingError: the server does not answer, or cannot register models.
     """
-    tracker = Tracker(tracking_uri(workspace.root), listener.say)
+    tracker = writing_tracker(workspace, listener.say)
     return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored))
 
 

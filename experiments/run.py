@@ -6,9 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from experiments.bench import Bench, is_learned, outcome_file
+from experiments.mending import READ_ONLY
 from experiments.provenance import provenance
 from experiments.record import Record
 from experiments.testing import majority
+from workbench.errors import IntegrityError, UnwritableError
 from workbench.sampling import draw
 from workbench.store import key
 
@@ -23,21 +25,44 @@ if TYPE_CHECKING:
 def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, after: Callable[[Record], None]) -> Record:
     """Do every step of ``plan`` that is not done yet; ``after`` hears of each one, with the record so far.
 
-    Whatever ends the process, everything that a step finished stays, and the next call goes on from there.
+    Whatever ends the process, everything that a step finished stays, and the next call goes on from there. What is
+    damaged is made again. Where nothing can be written, a plan that is done is read.
+
+    Raises:
+        UnwritableError: nothing can be written, and there is something to do.
     """
+    try:
+        return _run(plan, workspace.mended_by(listener), listener, command, after)
+    except UnwritableError:
+        if not _is_done(plan, workspace):
+            raise
+        listener.say(READ_ONLY)
+        return workspace.record(plan.recipe.name)
+
+
+def _run(plan: Plan, workspace: Workspace, listener: Listener, command: str, after: Callable[[Record], None]) -> Record:
     name = plan.recipe.name
     with workspace.locked(name):
         steps = [_reference(plan, step) for step in plan.steps]
-        workspace.save_record(_blank_record(plan, provenance(command)), steps)
+        blank = _blank_record(plan, provenance(command))
+        workspace.save_record(blank, steps)
         for stream in streams(plan):
             with workspace.claimed(key_of(stream)):
                 for _ in _worked(stream, plan, workspace, listener):
                     after(workspace.record(name))
+        workspace.save_record(blank, steps, finished=True)
         return workspace.record(name)
+
+
+def _is_done(plan: Plan, workspace: Workspace) -> bool:
+    """Return whether there is nothing to do, and the record is there."""
+    done = all(workspace.finished(step.key, outcome_file(plan, step)) for step in plan.steps)
+    return done and plan.recipe.name in workspace.streams()
 
 
 def help_along(plan: Plan, workspace: Workspace, listener: Listener) -> None:
     """Do the streams of ``plan`` that no other process is at, the last first, for a process that runs it."""
+    workspace = workspace.mended_by(listener)
     for stream in reversed(streams(plan)):
         with workspace.claimed(key_of(stream), wait=False) as mine:
             if mine:
@@ -60,7 +85,7 @@ def key_of(stream: Sequence[Step]) -> str:
 def _worked(stream: Sequence[Step], plan: Plan, workspace: Workspace, listener: Listener) -> Iterator[Step]:
     """Yield each step after it was done, without those that had been done before."""
     for step in stream:
-        if workspace.outcome(step.key, outcome_file(plan, step)) is None:
+        if workspace.finished(step.key, outcome_file(plan, step)) is None:
             Bench(plan, step, workspace, listener).work()
             yield step
 
@@ -70,11 +95,18 @@ def pending(plan: Plan, workspace: Workspace) -> list[Step]:
     waiting: list[Step] = []
     needed: set[str] = set()
     for step in reversed(plan.steps):
-        tested = workspace.outcome(step.key, outcome_file(plan, step)) is not None
+        tested = _is_tested(plan, step, workspace)
         if (not tested or step.key in needed) and not is_learned(step, workspace):
             waiting.append(step)
             needed.add(step.before or "")
     return list({step.key: step for step in waiting[::-1]}.values())  # orders that begin alike share their steps
+
+
+def _is_tested(plan: Plan, step: Step, workspace: Workspace) -> bool:
+    try:
+        return workspace.finished(step.key, outcome_file(plan, step)) is not None
+    except IntegrityError:
+        return False  # a run makes it again
 
 
 def _reference(plan: Plan, step: Step) -> dict[str, Any]:

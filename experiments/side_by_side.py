@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Help: TypeAlias = Callable[[Workspace, "Listener"], None]
 Advance: TypeAlias = Callable[[int, float, float], None]
+PATIENCE = 5.0  # seconds that a helper has to leave in order
 
 
 @contextmanager
@@ -74,6 +75,9 @@ def helped(by: Help, workspace: Workspace, listener: Listener, jobs: int) -> Ite
         torch.set_num_threads(cores)
         for helper in helpers:
             helper.terminate()
+        for helper in helpers:
+            helper.join(PATIENCE)
+            helper.kill()  # the lock on what it was writing ends with it, so that it is swept
             helper.join()
         ear.join()
 
@@ -106,7 +110,8 @@ def _help(by: Help, root: Path, said: Connection, threads: int) -> None:
     torch.set_num_threads(threads)
     relay = Relay(said)
     try:
-        by(Workspace(root), relay)
+        with processes.stoppable():
+            by(Workspace(root), relay)
     except Exception as error:  # whoever comes to the same place next tells the whole of it
         what = error.what if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
         relay.say(f"A helper stopped, and the run goes on without it. {what}")

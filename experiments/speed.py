@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,11 +32,12 @@ def stream_speed(plan: Plan, workspace: Workspace) -> Callable[[Contender], floa
     """
     fits: dict[tuple[str, str], list[FitRecord]] = defaultdict(list)
     for name in workspace.streams():
-        record = workspace.record(name)
-        if record.backbone == plan.recipe.backbone and _alike(record.budget, plan.recipe.budget):
-            known = {one.label: (one.strategy, one.method) for one in record.contenders}
-            for label, fit in workspace.fits(name):
-                fits[known[label]].append(fit)
+        with suppress(IntegrityError):  # what is damaged tells nothing
+            record = workspace.record(name)
+            if record.backbone == plan.recipe.backbone and _alike(record.budget, plan.recipe.budget):
+                known = {one.label: (one.strategy, one.method) for one in record.contenders}
+                for label, fit in workspace.fits(name):
+                    fits[known[label]].append(fit)
     return lambda contender: _pace(fits[contender.strategy, contender.method])
 
 

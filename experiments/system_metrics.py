@@ -54,7 +54,7 @@ def _interval() -> float:
 
 def points(file: Path) -> tuple[tuple[str, float | None, int], ...]:
     """Return what was sampled, as metrics of a run; the step is the number of the sample."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     return tuple(
         (f"system/{name}", value, step) for step, line in enumerate(lines) for name, value in _read(line).items()
     )
@@ -62,10 +62,12 @@ def points(file: Path) -> tuple[tuple[str, float | None, int], ...]:
 
 def _read(line: str) -> dict[str, float]:
     try:
-        found: dict[str, float] = json.loads(line)
+        found = json.loads(line)
     except ValueError:
         return {}  # the process was killed while it wrote
-    return found
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
 def _monitors() -> list[Any]:

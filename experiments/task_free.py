@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.mending import Mending
 from fusion.reading import KIND
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench import serving
 from workbench.backbone import open_backbone
-from workbench.errors import InputError
+from workbench.errors import InputError, UnwritableError
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from fusion.routing import RouterSettings
+    from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
     from workbench.contracts import Listener, Task
     from workbench.store import AdapterStore, Manifest, StoredAdapter
@@ -94,19 +96,29 @@ def known_state(
     """Return a router that knows ``adapters``; what it learned of one before is read from where ``place_of`` says.
 
     ``place_of`` gives the folder of a key (:meth:`experiments.workspace.Workspace.router`). ``task_of`` gives the
-    examples that an adapter was trained on; it is asked only for what is not known yet.
+    examples that an adapter was trained on; it is asked only for what is not known yet. What is damaged is learned
+    again; where nothing can be written, what was learned is not kept.
     """
+    mending = Mending(listener)
     card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
     for adapter in adapters:
         place = place_of(part_key(router, settings, adapter, reader))
-        part = load_part(place)
+        part = _known_part(place, mending)
         if part is None:
             if card.reads_data:
                 listener.say(f"router {router}: reading the training examples of {adapter.id}")
             part = fit_part(router, settings, adapter, task_of(adapter) if card.reads_data else None, reader)
-            save_part(place, part, router, settings, adapter)
+            with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
+                save_part(place, part, router, settings, adapter)
         parts.append(part)
     return RoutingState(router, settings, tuple(adapters), tuple(parts), reader)
+
+
+def _known_part(place: Path, mending: Mending) -> Part | None:
+    try:
+        return mending.known(place, lambda: load_part(place))
+    except UnwritableError:
+        return None  # the damaged one cannot be taken away
 
 
 def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:

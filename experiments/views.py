@@ -68,7 +68,7 @@ def report_on(record: AnyRecord, workspace: Workspace) -> AnyReport:
     if isinstance(record, ComparisonRecord):
         from experiments.comparing.summary import summarise_comparison
 
-        return summarise_comparison(record, workspace.outcomes)
+        return summarise_comparison(record, workspace.known_outcomes)
     if isinstance(record, FusionRecord):
         from experiments.composing.summary import summarise_fusion
 

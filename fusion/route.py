@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fusion.reading import KIND, Reader
 from fusion.routing import ROUTERS, Query
+from workbench import documents
 from workbench.assets import written_whole
-from workbench.errors import InputError
+from workbench.errors import InputError, IntegrityError, reason
 from workbench.learning import versions
 from workbench.store import key
 
@@ -106,16 +108,31 @@ def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, read
 
 
 def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, adapter: StoredAdapter) -> None:
-    """Write a part as safetensors, and beside it what it is of."""
+    """Write a part as safetensors, and beside it what it is of.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
     told = {"router": router, "settings": settings.model_dump(mode="json"), "adapter": adapter.id}
     with written_whole(folder) as place:
         save_file({name: tensor.contiguous() for name, tensor in part.items()}, place / ARRAYS)
         (place / CARD).write_text(json.dumps(told, indent=2), encoding="utf-8")
+        documents.seal(place)
 
 
 def load_part(folder: Path) -> Part | None:
-    """Return what :func:`save_part` wrote; None where there is nothing."""
-    return load_file(folder / ARRAYS) if (folder / CARD).is_file() else None
+    """Return what :func:`save_part` wrote; None where there is nothing.
+
+    Raises:
+        IntegrityError: a file of it is damaged or missing.
+    """
+    if not folder.is_dir():
+        return None
+    documents.require_sound(folder)
+    try:
+        return load_file(folder / ARRAYS)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError(f"damaged: not readable ({reason(error)})", where=str(folder / ARRAYS)) from None
 
 
 def fit_part(router: str, settings: RouterSettings, adapter: StoredAdapter, task: Task | None, reader: Reader) -> Part:

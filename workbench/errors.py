@@ -7,6 +7,7 @@
     │   ├── UnknownNameError     a name that no registry holds, with the nearest ones
     │   ├── SettingsError        all that is wrong with one file, each with its line
     │   ├── DataError            a task's data do not fit what its file says
+    │   ├── UnwritableError      a file or folder cannot be written where it should go
     │   └── UnsafeConfigError    a model's config asks for code that does not belong to transformers
     └── WorkError                the work failed: exit code 1, what was finished is kept
         ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
@@ -84,6 +85,10 @@ class SettingsError(InputError):
 
 class DataError(InputError):
     """A task's data do not fit what its file says."""
+
+
+class UnwritableError(InputError):
+    """A file or folder cannot be written where it should go: no permission, a read-only disk, a file in the way."""
 
 
 class UnsafeConfigError(InputError):

@@ -7,6 +7,38 @@ second finds it there. Only the first process locks, prints and logs.
 from __future__ import annotations
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGHUP}  # exit codes of a process that was told to end
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as SystemExit, so that it is left in order; a second one ends at once.
+
+    The exit code is 128 + the number of the signal. One that is ignored (``nohup``) stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    replaced = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, before[number])
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
 
 
 def count() -> int:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from typer import Typer
 from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from workbench.errors import UnknownNameError, WorkbenchError
+from workbench.errors import Problem, UnknownNameError, WorkbenchError
 from workbench.interpreter import safe_path
-from workbench.processes import is_first
+from workbench.processes import STOPPED, is_first, stoppable
 from workbench.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
 INTERRUPTED = 130
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
@@ -67,22 +69,31 @@ def main() -> None:
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
-        with safe_path():
+        with stoppable(), safe_path():
             application().main(prog_name="workbench")
     except WorkbenchError as error:
         if COMPLETING in os.environ:  # a person is still typing
             sys.exit(0)
         _leave(f"Error: {error}", error.exit_code)
     except Exception as error:
-        if os.strerror(errno.ENOSPC) not in str(error):  # safetensors raises an error of its own
-            raise
-        _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
+        _leave_disk(error)
+        raise
     except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:
-            _leave("Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED)
+        if leaving.code in {INTERRUPTED, *STOPPED}:
+            _leave("Stopped. What was finished is kept; the same command goes on from there.", int(leaving.code))
         raise
 
 
-def _leave(message: str, code: int) -> None:
-    sys.stderr.write(f"{message}\n")
+def _leave_disk(error: Exception) -> None:
+    """Say what the disk refuses, if that is what the error is about."""
+    if os.strerror(errno.ENOSPC) in str(error):  # safetensors raises an error of its own
+        _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
+    if isinstance(error, OSError) and error.errno in REFUSED:
+        place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+        _leave(f"Error: {Problem(f'the file system refuses it: {error.strerror}', place)}", 2)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    with suppress(OSError):  # the terminal may be gone
+        sys.stderr.write(f"{message}\n")
     sys.exit(code)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stderr, stdout
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from experiments.workspace import Workspace as Place
 
 app = typer.Typer(add_completion=False)
 
@@ -33,9 +37,7 @@ def report(
 
     place = find_workspace(workspace)
     if experiment is None:
-        listing(
-            [{"name": name, "description": view_of(place, name).description} for name in place.experiments()], as_json
-        )
+        listing([{"name": name, "description": _description(place, name)} for name in place.experiments()], as_json)
         return
     view = view_of(place, experiment)
     if html:
@@ -43,11 +45,10 @@ def report(
 
         write_whole(html, view.page())
     if log:
-        from experiments.publish import tracked
-        from workbench.tracking import Tracker, shown, tracking_uri
+        from experiments.publish import tracked, writing_tracker
 
-        uri = tracking_uri(place.root)
-        Tracker(uri, partial(stderr.print, markup=False)).sync(view.tracked, tracked(view, place), view.about)
+        tracker = writing_tracker(place, partial(stderr.print, markup=False))
+        tracker.sync(view.tracked, tracked(view, place), view.about)
     if as_json:
         emit(view.document(full))
         return
@@ -55,4 +56,16 @@ def report(
     if html:
         stdout.print(f"\nWritten: {html}", markup=False)
     if log:
-        stdout.print(f"\nLogged to {shown(uri)}", markup=False)
+        from workbench.tracking import shown
+
+        stdout.print(f"\nLogged to {shown(tracker.uri)}", markup=False)
+
+
+def _description(place: Place, name: str) -> str:
+    """Return one line about an experiment; where something of it is damaged, that."""
+    from experiments.views import view_of
+
+    try:
+        return view_of(place, name).description
+    except IntegrityError as error:
+        return f"{error.where}: {error.what}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from workbench import assets
+from experiments.mending import Mending
+from workbench import documents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,16 +18,20 @@ Note = TypeVar("Note")
 class Notes(Generic[Note]):
     """The files ``KEY.json`` below one folder, each whole or not at all."""
 
-    def __init__(self, root: Path, kind: type[Note]) -> None:
+    def __init__(self, root: Path, kind: type[Note], mending: Mending | None = None) -> None:
         """Keep values of a dataclass below ``root``; it is made when the first one is saved."""
-        self.root, self._adapter = root, TypeAdapter(kind)
+        self.root, self.mending, self._kind = root, mending or Mending(), TypeAdapter(kind)
 
     def get(self, key: str) -> Note | None:
-        """Return what was saved under ``key``, or None."""
+        """Return what was saved under ``key``, or None.
+
+        Raises:
+            IntegrityError: it is damaged, and nobody is mending.
+        """
         path = self.root / f"{key}.json"
-        return self._adapter.validate_json(path.read_bytes()) if path.is_file() else None
+        return self.mending.known(path, lambda: documents.read(self._kind, path))
 
     def save(self, key: str, note: Note) -> Note:
         """Write ``note`` under ``key``, and return it."""
-        assets.write_whole(self.root / f"{key}.json", self._adapter.dump_json(note, indent=1))
+        documents.write(self._kind, note, self.root / f"{key}.json")
         return note

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from experiments import stored
 from experiments.comparing.tuning import Attempt
+from workbench import documents
 from workbench.contracts import MeasuredCost
 
 FILE = "comparison.json"
@@ -106,12 +106,16 @@ class ComparisonRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""
-        stored.write(RECORD, self, folder / FILE)
+        documents.write(RECORD, self, folder / FILE)
 
 
 RECORD = TypeAdapter(ComparisonRecord)
 
 
 def load(folder: Path) -> ComparisonRecord | None:
-    """Return the record in an experiment's folder; None for another kind of experiment."""
-    return stored.read(RECORD, folder / FILE)
+    """Return the record in an experiment's folder; None for another kind of experiment.
+
+    Raises:
+        IntegrityError: the record is damaged.
+    """
+    return documents.read(RECORD, folder / FILE)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from experiments.comparing.record import Cell, ComparisonRecord, Entrant, Search, load
+from experiments.comparing.record import FILE, Cell, ComparisonRecord, Entrant, Search, load
 from experiments.comparing.tuning import Attempt, attempts, choose
+from experiments.mending import READ_ONLY
 from experiments.provenance import provenance
 from experiments.testing import evaluation_key, majority, tested
-from workbench.errors import TrainingError
+from workbench.errors import IntegrityError, TrainingError, UnwritableError
 from workbench.kinds import KINDS
 from workbench.learning import teach
 from workbench.measuring import measure
@@ -35,13 +36,33 @@ class ComparisonRun:
     listener: Listener
     hear: Callable[[ComparisonRecord], None] = lambda record: None
 
+    def __post_init__(self) -> None:
+        """Make damaged things again."""
+        self.workspace = self.workspace.mended_by(self.listener)
+
     def all(self, command: str = "") -> ComparisonRecord:
         """Do whatever is not done yet, and return the record of everything.
 
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
             InputError: the experiment is being run already.
+            UnwritableError: nothing can be written, and there is something to do.
         """
+        try:
+            return self._all(command)
+        except UnwritableError:
+            known = load(self.workspace.experiment(self.plan.name))
+            if known is None or not self._is_whole(known):
+                raise
+            self.listener.say(READ_ONLY)
+            return known
+
+    def _is_whole(self, known: ComparisonRecord) -> bool:
+        """Return whether a record is that of this plan, with all its adapters and costs."""
+        complete = len(known.cells) == known.planned and len(known.costs) == len(known.entrants)
+        return complete and known.plan == begin(self.plan).plan
+
+    def _all(self, command: str) -> ComparisonRecord:
         with self.workspace.locked(self.plan.name):
             record = self._begin(command)
             for label in self.plan.adaptations:
@@ -80,7 +101,8 @@ class ComparisonRun:
 
     def _begin(self, command: str) -> ComparisonRecord:
         """Return the record without results; a run that goes on keeps the circumstances under which it was begun."""
-        blank, known = begin(self.plan), load(self.workspace.experiment(self.plan.name))
+        folder = self.workspace.experiment(self.plan.name)
+        blank, known = begin(self.plan), self.workspace.mending.known(folder / FILE, lambda: load(folder))
         same = known is not None and known.plan == blank.plan
         return replace(blank, provenance=known.provenance if known and same else provenance(command))
 
@@ -179,12 +201,19 @@ def pending(plan: ComparisonPlan, workspace: Workspace, label: str, task: Task) 
     if not trials:
         return [lesson for seed in seeds if (lesson := plan.lesson(label, task, seed)).adapter_id not in there]
     tuning, own = plan.tuning_seed, plan.adaptations[label].settings.learning_rate
-    tried = attempts(own, trials, lambda rate: workspace.attempts.get(plan.lesson(label, task, tuning, rate).key))
+    tried = attempts(own, trials, lambda rate: _tried(workspace, plan.lesson(label, task, tuning, rate)))
     if len(tried) < trials:
         untried = [plan.lesson(label, task, tuning)] * (trials - len(tried))
         return untried + [plan.lesson(label, task, seed) for seed in seeds]
     lessons = (plan.lesson(label, task, seed, choose(tried)) for seed in seeds)
     return [lesson for lesson in lessons if lesson.adapter_id not in there]
+
+
+def _tried(workspace: Workspace, lesson: Lesson) -> Attempt | None:
+    try:
+        return workspace.attempts.get(lesson.key)
+    except IntegrityError:
+        return None  # a run makes it again
 
 
 def updates(lesson: Lesson) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from experiments import stored
+from workbench import documents
 
 FILE = "fusion.json"
 
@@ -78,12 +78,16 @@ class FusionRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""
-        stored.write(RECORD, self, folder / FILE)
+        documents.write(RECORD, self, folder / FILE)
 
 
 RECORD = TypeAdapter(FusionRecord)
 
 
 def load(folder: Path) -> FusionRecord | None:
-    """Return the record in an experiment's folder; None for another kind of experiment."""
-    return stored.read(RECORD, folder / FILE)
+    """Return the record in an experiment's folder; None for another kind of experiment.
+
+    Raises:
+        IntegrityError: the record is damaged.
+    """
+    return documents.read(RECORD, folder / FILE)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from experiments.mending import Mending
 from experiments.outcomes import example_scores
-from workbench import assets
+from workbench import assets, documents
 from workbench.contracts import FitRecord
+from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,21 +66,41 @@ RESULT = TypeAdapter(Result)
 class Results:
     """The results below one folder: ``KEY/result.json`` and ``KEY/outcomes.parquet``, whole or not at all."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mending: Mending | None = None) -> None:
         """Keep results below ``root``; it is made when the first one is saved."""
-        self.root = root
+        self.root, self.mending = root, mending or Mending()
 
     def get(self, key: str) -> Result | None:
-        """Return the result of the trial with this key, or None."""
-        path = self.root / key / "result.json"
-        return RESULT.validate_json(path.read_bytes()) if path.is_file() else None
+        """Return the result of the trial with this key, or None.
+
+        Raises:
+            IntegrityError: a file of it is damaged or missing, and nobody is mending.
+        """
+        folder = self.root / key
+        return self.mending.known(folder, lambda: _read(folder)) if folder.is_dir() else None
+
+    def require(self, key: str) -> Result:
+        """Return the result of a trial that is known to have been run; raises IntegrityError if it is not there."""
+        found = self.get(key)
+        if found is None:
+            raise IntegrityError("missing: what this trial measured", where=str(self.root / key))
+        return found
 
     def save(self, key: str, result: Result, outcomes: pd.DataFrame) -> None:
         """Write a result with its per-example outcomes."""
         with assets.written_whole(self.root / key) as folder:
             outcomes.to_parquet(folder / "outcomes.parquet", index=False)
-            (folder / "result.json").write_bytes(RESULT.dump_json(result, indent=2))
+            (folder / "result.json").write_text(documents.text_of(RESULT, result), encoding="utf-8")
+            documents.seal(folder)
 
     def examples(self, key: str) -> pd.Series:
         """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
         return example_scores(self.root / key / "outcomes.parquet")
+
+
+def _read(folder: Path) -> Result:
+    documents.require_sound(folder)
+    found = documents.read(RESULT, folder / "result.json")
+    if found is None or not (folder / "outcomes.parquet").is_file():
+        raise IntegrityError("damaged: files are missing", where=str(folder))
+    return found

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.composing.record import Cell, FusionRecord, Party
+from experiments.composing.record import Cell, FusionRecord, Party, load
 from experiments.composing.result import Result
 from experiments.composing.retention import retained
+from experiments.mending import READ_ONLY, clear_the_way
 from experiments.provenance import provenance
 from experiments.testing import majority, test
 from fusion.compatibility import require_compatible
 from fusion.diagnostics import diagnose
 from fusion.fuse import fused_id, keep_fused
 from fusion.lora import read
+from workbench.errors import UnwritableError
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
@@ -48,13 +50,34 @@ class FusionRun:
     hear: Callable[[FusionRecord], None] = lambda record: None
     _last: tuple[str, Fused] | None = None
 
+    def __post_init__(self) -> None:
+        """Make damaged things again."""
+        self.workspace = self.workspace.mended_by(self.listener)
+
     def all(self, command: str = "") -> FusionRecord:
         """Do whatever is not done yet, and return the record of everything.
 
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
             InputError: sources that do not go together, or the experiment is being run already.
+            UnwritableError: nothing can be written, and there is something to do.
         """
+        try:
+            return self._all(command)
+        except UnwritableError:
+            known = load(self.workspace.experiment(self.plan.name))
+            if known is None or not self._is_whole(known):
+                raise
+            self.listener.say(READ_ONLY)
+            return known
+
+    def _is_whole(self, known: FusionRecord) -> bool:
+        """Return whether a record is that of this plan, with all its results."""
+        blank = begin(self.plan, "")
+        same = replace(known, provenance={}, sources=(), parties=(), cells=(), diagnostics={}, data={})
+        return same == replace(blank, provenance={}, data={}) and len(known.cells) == known.planned > 0
+
+    def _all(self, command: str) -> FusionRecord:
         with self.workspace.locked(self.plan.name):
             record = begin(self.plan, command)
             for seed in self.plan.seeds:
@@ -108,6 +131,7 @@ class FusionRun:
         """
         method, settings, request = trial.contestant.method, trial.contestant.settings, trial.request(self.listener)
         adapter, store = fused_id(method, request, settings), self.workspace.adapters
+        clear_the_way(store, adapter, self.listener)
         if adapter in store.ids():
             return store.verify(adapter)
         fused = self.fused(trial)

@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pydantic import TypeAdapter
+
+from workbench.errors import IntegrityError
 from workbench.registry import Modules
 from workbench.sampling import draw
 
@@ -125,5 +128,20 @@ class Strategy(Protocol):
 
 
 ADAPTERS_FILE = "adapters.json"  # in a state where each task has an adapter of its own: task → its id
+ADAPTERS = TypeAdapter(dict[str, str])
+
+
+def adapter_ids(folder: Path) -> dict[str, str]:
+    """Return the ids of the adapters in a state's folder, by task; none where the tasks share one.
+
+    Raises:
+        IntegrityError: the list is damaged.
+    """
+    file = folder / ADAPTERS_FILE
+    try:
+        return ADAPTERS.validate_json(file.read_bytes()) if file.is_file() else {}
+    except ValueError:
+        raise IntegrityError("damaged: this is no list of adapters", where=str(file)) from None
+
 
 STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from experiments.strategies import ADAPTERS_FILE
+from experiments.mending import clear_the_way
+from experiments.strategies import ADAPTERS_FILE, adapter_ids
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.testing import test
 from fusion.composition import Request
@@ -74,6 +75,7 @@ class Isolated:
             stored = _warm_started(task, context, tuple(context.store.verify(name) for name in earlier.values()))
         else:
             lesson = Lesson(task, context.adaptation, context.budget, context.seed)
+            clear_the_way(context.store, lesson.adapter_id, context.listener)
             stored = learn(lesson, context.store, context.listener, context.label, context.scratch)
         adapters = {**earlier, task.name: stored.id}
         (folder / ADAPTERS_FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
@@ -130,6 +132,7 @@ def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ..
     wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
     settings = WarmStart.model_validate(wanted)
     name = fused_id(WARM_START, request, settings)
+    clear_the_way(context.store, name, context.listener)
     if name in context.store.ids():
         return context.store.verify(name)
     fused = fuse(WARM_START, request, settings)
@@ -139,8 +142,7 @@ def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ..
 def _adapters(state: State) -> dict[str, str]:
     if state.folder is None:
         return {}
-    adapters: dict[str, str] = json.loads((state.folder / ADAPTERS_FILE).read_text(encoding="utf-8"))
-    return adapters
+    return adapter_ids(state.folder)
 
 
 STRATEGY = Isolated()

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from workbench import assets
-from workbench.errors import AssetError, InputError
+from workbench.errors import AssetError, InputError, UnwritableError
 
 MEMBERS = {"pkg/model.bin": b"weights", "pkg/data/a.txt": b"alpha", "pkg/data/deep/b.txt": b"beta", "pkg/x.py": b""}
 
@@ -25,6 +27,11 @@ def sha256(content: bytes) -> str:
 
 def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def folder_at(path: Path) -> None:
+    with assets.written_whole(path):
+        pass
 
 
 @pytest.fixture
@@ -134,6 +141,89 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="No space left"), assets.written_whole(tmp_path / "target") as folder:
         (folder / "file").write_text("content", encoding="utf-8")
     assert entries(tmp_path) == []
+
+
+HELD = """
+import sys, time
+from pathlib import Path
+from workbench import assets
+with assets.written_whole(Path(sys.argv[1])) as folder, assets.file_written_whole(Path(sys.argv[2])) as file:
+    (folder / "half").write_bytes(b"x" * 1000)
+    file.write_bytes(b"y" * 500)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_left_is_swept_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HELD, str(tmp_path / "folder"), str(tmp_path / "file")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        assert assets.sweep(tmp_path) == 0
+        assert len(entries(tmp_path)) == 4, "a folder, a file, and a lock for each"
+        writer.kill()
+    assert assets.sweep(tmp_path) == 1500
+    assert entries(tmp_path) == []
+
+
+def test_what_was_left_without_a_lock_is_swept_after_a_day(tmp_path: Path) -> None:
+    old, new = tmp_path / ".step.0123456789ab", tmp_path / ".step.ba9876543210"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "file").write_bytes(b"123")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    assert assets.sweep(tmp_path) == 3
+    assert entries(tmp_path) == [new.name]
+
+
+@pytest.mark.parametrize("name", [".lock", "step", ".hidden", "a.0123456789ab", ".a.0123456789abc", ".a.0123456789AB"])
+def test_nothing_else_is_swept(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious")
+    os.utime(tmp_path / name, (0, 0))
+    assert assets.sweep(tmp_path) == 0
+    assert entries(tmp_path) == [name]
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path: Path) -> None:
+    assert assets.sweep(tmp_path / "nowhere") == 0
+
+
+@pytest.mark.parametrize("write", [lambda path: assets.write_whole(path, "x"), assets.remove_whole, folder_at])
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_disk_that_can_only_be_read_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None], number: int
+) -> None:
+    target = tmp_path / "there"
+    target.mkdir() if write is folder_at else target.write_text("old")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UnwritableError, match=f"there: cannot write here: {os.strerror(number)}") as caught:
+        write(target)
+    assert caught.value.exit_code == 2
+    assert entries(tmp_path) == ["there"]
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("", "this is a folder"), ("file/inside", "Not a directory|File exists"), ("n" * 300, "too long")],
+)
+def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, target: str, said: str) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(UnwritableError, match=said):
+        assets.write_whole(tmp_path / target, "content")
+    assert entries(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device")
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/full")
+    with pytest.raises(UnwritableError, match="no plain file"):
+        assets.write_whole(tmp_path / "link", "content")
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_what_is_written_follows_the_umask(tmp_path: Path) -> None:

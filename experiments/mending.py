@@ -1,0 +1,81 @@
+"""What becomes of damaged things in a workspace: whoever reads meets an error, a run makes them again."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from workbench import assets
+from workbench.errors import IntegrityError
+from workbench.store import StoredAdapter, check_files, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from workbench.contracts import Listener
+    from workbench.store import AdapterStore
+
+T = TypeVar("T")
+READ_ONLY = "This workspace cannot be written; what follows is what it holds."
+
+
+@dataclass(frozen=True)
+class Mending:
+    """How damage is met.
+
+    Attributes:
+        listener: hears of each damaged thing, which is then deleted, so that the run makes it again; with None damage
+            is an error, and nothing is touched.
+    """
+
+    listener: Listener | None = None
+
+    def known(self, path: Path, read: Callable[[], T | None]) -> T | None:
+        """Return what ``read`` gives; None where there is nothing, or nothing any more.
+
+        Args:
+            path: the file or folder that stands or falls with what is read.
+            read: raises IntegrityError where that is damaged.
+        """
+        try:
+            return read()
+        except IntegrityError as error:
+            if self.listener is None:
+                raise
+            self.listener.say(f"{error.where}: {error.what}. It is made again.")
+            assets.remove_whole(path)
+            return None
+
+
+@contextmanager
+def needed_by(experiment: str, command: str) -> Iterator[None]:
+    """Add to damage that is met inside the block which experiment needs the file, and what makes it again."""
+    try:
+        yield
+    except IntegrityError as error:
+        again = f"`{command}`" if command.startswith("workbench ") else "`workbench run` with its recipe"
+        hint = f"The report on {experiment!r} needs it; {again} makes it again."
+        raise IntegrityError(error.what, where=error.where, hint=error.hint or hint) from None
+
+
+def is_sound(store: AdapterStore, name: str) -> bool:
+    """Return whether an adapter is there, and as it was written."""
+    folder = store.root / name
+    try:
+        check_files(StoredAdapter(read_manifest(folder), folder))
+    except IntegrityError:
+        return False
+    return True
+
+
+def clear_the_way(store: AdapterStore, name: str, listener: Listener) -> None:
+    """Move an adapter aside if it is there and damaged: it can be trained again, what else is in its folder cannot."""
+    folder = store.root / name
+    if not folder.exists() or is_sound(store, name):
+        return
+    aside = store.root.parent / "damaged" / f"{name}-{secrets.token_hex(4)}"
+    assets.move_whole(folder, aside)
+    listener.say(f"{folder}: damaged. It is trained again; what was there is kept in {aside}.")

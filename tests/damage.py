@@ -1,0 +1,54 @@
+"""Ways to damage a stored file, and one file of each kind that a workspace holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+HEXADECIMAL = re.compile(r"[0-9a-f]{8,64}")
+VIEWS = re.compile(r"(report\.(json|html)|.*\.png|\.lock)")  # written anew by each run, read by nothing
+MLFLOW = ("mlflow.db", "mlartifacts", "claims", "system", "tasks")
+
+
+def truncate(path: Path) -> None:
+    """Keep the first half."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    """Turn one digit of a JSON document into another, so that it stays one; else one bit in the middle."""
+    content = bytearray(path.read_bytes())
+    digit = re.search(rb": -?\d", content)
+    place = digit.end() - 1 if digit and path.suffix == ".json" else len(content) // 2
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    """Keep the name."""
+    path.write_bytes(b"")
+
+
+def fill(path: Path) -> None:
+    """Write something else of about the same size."""
+    path.write_bytes(b"\xff garbage \x00" * (path.stat().st_size // 11 + 1))
+
+
+WAYS: dict[str, Callable[[Path], None]] = {
+    "truncate": truncate,
+    "flip": flip,
+    "empty": empty,
+    "fill": fill,
+    "remove": Path.unlink,
+}
+
+
+def kinds(root: Path) -> Iterator[str]:
+    """Yield the path below ``root`` of one file of each kind."""
+    found: dict[str, str] = {}
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        name = path.relative_to(root).as_posix()
+        if not VIEWS.fullmatch(path.name) and name.partition("/")[0] not in MLFLOW:
+            found.setdefault(HEXADECIMAL.sub("*", name), name)
+    yield from found.values()

@@ -1,0 +1,242 @@
+"""Damaged files: a report names them, a run makes them again; numbers never change in silence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.comparing.plan import plan_comparison
+from experiments.comparing.run import ComparisonRun
+from experiments.composing.plan import plan_recipe
+from experiments.composing.run import FusionRun
+from experiments.plan import make_plan
+from experiments.run import pending, run
+from experiments.views import report_of
+from experiments.workspace import Workspace
+from tests.conftest import Call
+from tests.damage import WAYS, flip, kinds
+from tests.experiments.test_strategies import ENTRIES as SHARED
+from tests.streams import write_recipe, write_tasks
+from workbench.contracts import Silent
+from workbench.documents import DIGESTS
+from workbench.errors import IntegrityError, WorkbenchError
+from workbench.settings import Document, read
+
+BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32", "train_examples": 16}
+ENTRIES = {**SHARED, "isolated": "{strategy: isolated, method: lora, learning_rate: 0.02}"}
+STREAM = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1", "budget.train_examples=16", "reference=ewc"]
+STREAM += [f"strategies={{{', '.join(f'{name}: {ENTRIES[name]}' for name in ('isolated', 'ewc', 'replay'))}}}"]
+METHODS = {
+    "name": "methods",
+    "description": "made in tests",
+    "tasks": ["animals"],
+    "seeds": [0],
+    "budget": BUDGET,
+    "methods": {"lora": {"learning_rate": 0.02}, "head": {"learning_rate": 0.02}},
+    "tune": 2,
+}
+FUSION = {
+    "name": "fusion",
+    "description": "made in tests",
+    "sources": {"tasks": ["animals", "halves"], "methods": {"lora": {"learning_rate": 0.02}}, "budget": BUDGET},
+    "targets": ["fruits"],
+    "shots": [8],
+    "seeds": [0],
+    "budget": {name: value for name, value in BUDGET.items() if name != "train_examples"},
+    "compositions": {"sum": {"method": "sum", "weights": [0.5, 0.5]}},
+}
+
+
+class Ear(Silent):
+    """Keeps what was said, and the labels of all fits."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.fits: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def fit(self, label: str, steps: int) -> Any:
+        self.fits.append(label)
+        return super().fit(label, steps)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An experiment that came to its end in a workspace, and how to run it in another."""
+
+    name: str
+    root: Path
+    do: Callable[[Workspace, Ear], Any]
+
+    def copy(self, folder: Path) -> Path:
+        return Path(shutil.copytree(self.root, folder / "space"))
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tasks(tmp_path_factory.mktemp("damage"))
+
+
+@pytest.fixture(scope="module")
+def finished(tasks: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
+    """One experiment of each sort, each in a workspace of its own."""
+    stream = make_plan(read(write_recipe(tasks.parent, bert)).set(STREAM), [tasks])
+    methods = plan_comparison(Document({**METHODS, "backbone": str(bert)}, "test"), [tasks])
+    fusion = plan_recipe(Document({**FUSION, "backbone": str(bert)}, "test"), [tasks])
+    every = {
+        "stream": lambda space, ear: run(stream, space, ear, "workbench run stream.yaml", lambda _: None),
+        "methods": lambda space, ear: ComparisonRun(methods, space, ear).all("workbench run methods.yaml"),
+        "fusion": lambda space, ear: FusionRun(fusion, space, ear).all("workbench run fusion.yaml"),
+    }
+    found = {}
+    for name, do in every.items():
+        found[name] = Finished(name, tmp_path_factory.mktemp(name), do)
+        do(Workspace(found[name].root), Ear())
+    return found
+
+
+def document(root: Path, name: str) -> Any:
+    return report_of(Workspace(root), name).as_json()
+
+
+TIMES = ("seconds", "provenance", "memory", "cost", "created", "speed", "bytes", "measured")
+
+
+def numbers(value: Any) -> Any:
+    """Leave out what differs from one run to the next: times, and when it was."""
+    if isinstance(value, dict):
+        return {key: numbers(each) for key, each in value.items() if not any(one in key for one in TIMES)}
+    return [numbers(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+def test_a_report_gives_the_same_numbers_or_names_the_file(
+    name: str, finished: dict[str, Finished], tmp_path: Path
+) -> None:
+    sound, root = document(finished[name].root, name), finished[name].copy(tmp_path)
+    for file in kinds(root):
+        content = (root / file).read_bytes()
+        for way, damage in WAYS.items():
+            damage(root / file)
+            try:
+                assert document(root, name) == sound, f"{way} {file}"
+            except WorkbenchError as error:
+                place = Path(file)
+                assert any(one in str(error) for one in (place.name, place.parent.name)), f"{way} {file}: {error}"
+                assert isinstance(error, IntegrityError) or place.parent.name == name, f"{way} {file}: {error!r}"
+            (root / file).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+def test_a_run_gives_the_same_numbers_whatever_was_damaged(
+    name: str, finished: dict[str, Finished], tmp_path: Path
+) -> None:
+    experiment = finished[name]
+    sound, files = document(experiment.root, name), [*kinds(experiment.root)]
+    for way in ("flip", "fill", "remove"):
+        root, ear = experiment.copy(tmp_path / way), Ear()
+        for file in files:
+            WAYS[way](root / file)
+        for _ in range(2):
+            experiment.do(Workspace(root), ear)
+            assert numbers(document(root, name)) == numbers(sound), way
+        again = Ear()
+        experiment.do(Workspace(root), again)
+        assert (again.said, again.fits) == ([], []), "it is whole again"
+        if way != "remove":
+            assert len(ear.said) >= len({file.split("/")[0] for file in files}) - 1, ear.said
+            assert not [line for line in ear.said if "\n" in line]
+
+
+def test_the_report_says_what_needs_the_file_and_what_makes_it_again(
+    finished: dict[str, Finished], call: Call, tmp_path: Path
+) -> None:
+    root = finished["stream"].copy(tmp_path)
+    outcomes = sorted(root.glob("steps/*/outcome*.json"))
+    for path in outcomes[:2]:
+        flip(path)
+    code, out, err = call("report", "stream", "--workspace", str(root))
+    assert (code, out) == (1, "")
+    assert all(str(path) in err for path in outcomes[:2])
+    assert "The report on 'stream' needs it; `workbench run stream.yaml` makes it again." in err
+    assert len(err.splitlines()) == 2
+    code, out, _ = call("report", "--workspace", str(root))
+    assert code == 0, "the list is still there"
+    assert "damaged" in out
+
+
+@pytest.mark.parametrize("way", ["flip", "empty", "remove"])
+@pytest.mark.parametrize("label", ["isolated", "ewc", "replay"])
+def test_a_damaged_state_is_not_trained_on(
+    label: str, way: str, finished: dict[str, Finished], tasks: Path, bert: Path, tmp_path: Path
+) -> None:
+    """A stream that goes on from the first stage with another task finds it damaged, and learns it again."""
+    only = [*STREAM[1:-2], f"strategies={{{label}: {ENTRIES[label]}}}", f"reference={label}"]
+    branch = make_plan(
+        read(tasks.parent / "stream.yaml").set([*only, "name=branch", "tasks=[animals, fruits]"]), [tasks]
+    )
+
+    def scores(root: Path, ear: Ear) -> list[Any]:
+        record = run(branch, Workspace(root), ear, "test", lambda _: None)
+        return [[(cell.task, cell.score, cell.evaluation) for cell in one.cells] for one in record.outcomes]
+
+    undisturbed = scores(finished["stream"].copy(tmp_path / "undisturbed"), Ear())
+    root, ear = finished["stream"].copy(tmp_path), Ear()
+    first = branch.steps[0]
+    state = root / "steps" / first.key / "state"
+    damaged = [path for path in state.rglob("*") if path.is_file()]
+    assert damaged
+    for path in damaged:
+        WAYS[way](path)
+    assert scores(root, ear) == undisturbed
+    assert [line for line in ear.said if first.key in line], "it is said"
+    assert (first.label in ear.fits) == (label != "isolated"), "the adapter is still in the store"
+    assert (root / "steps" / first.key / DIGESTS).is_file()
+    assert not pending(branch, Workspace(root))
+
+
+@pytest.mark.parametrize("way", ["flip", "remove"])
+def test_a_damaged_adapter_is_moved_aside_and_trained_again(
+    way: str, finished: dict[str, Finished], tasks: Path, tmp_path: Path
+) -> None:
+    experiment, root, ear = finished["methods"], finished["methods"].copy(tmp_path), Ear()
+    (folder,) = root.glob("adapters/animals-lora-*")
+    (folder / "notes.txt").write_text("precious")
+    WAYS[way](folder / "head.safetensors")
+    with pytest.raises(IntegrityError):
+        Workspace(root).adapters.verify(folder.name)
+    experiment.do(Workspace(root), ear)
+    Workspace(root).adapters.verify(folder.name)
+    (aside,) = (root / "damaged").iterdir()
+    assert (aside / "notes.txt").read_text() == "precious"
+    assert any(str(aside) in line for line in ear.said)
+    assert numbers(document(root, "methods")) == numbers(document(experiment.root, "methods"))
+
+
+def test_a_workspace_without_digests_is_read_without_a_word(finished: dict[str, Finished], tmp_path: Path) -> None:
+    root, ear = finished["stream"].copy(tmp_path), Ear()
+    for path in root.rglob(DIGESTS):
+        path.unlink()
+    finished["stream"].do(Workspace(root), ear)
+    assert (ear.said, ear.fits) == ([], [])
+    assert document(root, "stream") == document(finished["stream"].root, "stream")
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next_one(finished: dict[str, Finished], tmp_path: Path) -> None:
+    root = finished["stream"].copy(tmp_path)
+    step = next((root / "steps").iterdir())
+    left = [step.with_name(f".{step.name}.0123456789ab"), step / "state" / ".body.0123456789ab"]
+    left += [root / "adapters" / ".animals-lora.0123456789ab", root / "trials" / ".key.0123456789ab"]
+    for path in left:
+        path.mkdir(parents=True)
+        (path / "model.safetensors").write_bytes(b"x" * 100)
+        path.with_name(f"{path.name}.lock").touch()
+    finished["stream"].do(Workspace(root), Ear())
+    assert not [path for path in root.rglob(".*") if path.name != ".lock"]

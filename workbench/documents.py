@@ -1,0 +1,129 @@
+"""Typed documents and whole folders on disk that carry their own digests, so that damage is noticed and named.
+
+A document is a JSON file with the SHA-256 of its content under ``sha256``; a sealed folder has a ``digests.json`` with
+the SHA-256 of each of its files. Those of before there were digests are read as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from workbench import assets
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+DIGEST, DIGESTS = "sha256", "digests.json"
+CONTENT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+FILES: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+
+T = TypeVar("T")
+
+
+def write(kind: TypeAdapter[T], value: T, path: Path) -> None:
+    """Write a document, whole or not at all, in the place of what was there.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
+    assets.write_whole(path, text_of(kind, value))
+
+
+def text_of(kind: TypeAdapter[T], value: T) -> str:
+    """Return what stands in a document: for a file in a folder that is itself written whole."""
+    content = kind.dump_python(value, mode="json")
+    return json.dumps({**content, DIGEST: _digest(content)}, indent=1)
+
+
+def read(kind: TypeAdapter[T], path: Path) -> T | None:
+    """Return what is in a document; None where there is none.
+
+    Raises:
+        IntegrityError: the file is not what :func:`write` wrote.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        promised = content.pop(DIGEST, None)
+        found = kind.validate_json(json.dumps(content))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
+        raise IntegrityError(f"damaged: not readable ({_first_line(error)})", where=str(path)) from None
+    if promised is not None and promised != _digest(content):
+        raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
+    return found
+
+
+def seal(folder: Path) -> None:
+    """Write the digests of all files of a folder into it; done before the folder is put in its place."""
+    (folder / DIGESTS).write_text(text_of(FILES, digests(folder)), encoding="utf-8")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below ``folder``, by its path from there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
+    return {path.relative_to(folder).as_posix(): assets.digest(path) for path in files}
+
+
+def reseal(folder: Path, place: Path, parts: Collection[str]) -> None:
+    """Write the digests that ``folder`` will have once ``parts`` of it, files or folders, have come from ``place``."""
+
+    def comes(name: str) -> bool:
+        return any(name == part or name.startswith(f"{part}/") for part in parts)
+
+    promised = read(FILES, folder / DIGESTS) or {}
+    stays = {name: digest for name, digest in promised.items() if not comes(name)}
+    write(
+        FILES, {**stays, **{name: digest for name, digest in digests(place).items() if comes(name)}}, folder / DIGESTS
+    )
+
+
+def require_sound(folder: Path, without: Collection[str] = (), among: str = "") -> None:
+    """Compare the files of a sealed folder with their digests; files that were added later are none of them.
+
+    Args:
+        folder: the folder; where it was never sealed, nothing is compared.
+        without: paths in it, of files or folders, that may have been dropped as a whole.
+        among: only files whose path begins so.
+
+    Raises:
+        IntegrityError: a file is missing or has changed; all of them are named.
+    """
+    dropped = [name for name in without if not (folder / name).exists()]
+    promised = read(FILES, folder / DIGESTS) or {}
+    expected = {
+        name: digest
+        for name, digest in promised.items()
+        if name.startswith(among) and not any(name == each or name.startswith(f"{each}/") for each in dropped)
+    }
+    problems = [problem for name, digest in expected.items() if (problem := _problem(folder, name, digest))]
+    if problems:
+        raise IntegrityError(f"damaged: {'; '.join(problems)}", where=str(folder))
+
+
+def _problem(folder: Path, name: str, digest: str) -> str | None:
+    path = folder / name
+    if not path.is_file():
+        return f"{name} is missing"
+    try:
+        return None if assets.digest(path) == digest else f"{name} has changed"
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": ")
+    return (str(error).splitlines() or [type(error).__name__])[0]
