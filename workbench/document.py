@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from workbench.yaml_text import Key, parse, read_text, require_characters
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 MOST_HINTS = 20  # of the problems of one model: a message lists fewer
+MOST_READ = 1000  # entries of a list or mapping that is not known to fit: no model takes more
 DEEPEST_SETTING = 10
 TOLD = {  # what pydantic says otherwise in words of Python
     "dict_type": "expected a mapping of keys to values",
@@ -46,28 +48,39 @@ class Document:
 
     def where(self, *key: str | int) -> str:
         """Return ``file, line N`` (or ``--set key=value``) for a key path, or for the nearest path above it."""
-        for depth in range(len(key), 0, -1):
-            for prefix in (key[:depth], tuple(map(str, key[:depth]))):  # a key that YAML reads as a number is one
-                if prefix in self.overrides:
-                    return f"--set {self.overrides[prefix]}"
-                if prefix in self.lines:
-                    return f"{self.origin}, line {self.lines[prefix]}"
+        wholes = [key[:depth] for depth in range(len(key), 0, -1)]
+        given = next((self.overrides[whole] for whole in wholes if whole in self.overrides), None)
+        if given is None and key not in self.lines:
+            given = next((text for path, text in self.overrides.items() if key and path[: len(key)] == key), None)
+        if given is not None:  # what was set replaces all that stood below
+            return f"--set {given}"
+        for whole in wholes:
+            for place in (whole, tuple(map(str, whole))):  # a key that YAML reads as a number is one
+                if place in self.lines:
+                    return f"{self.origin}, line {self.lines[place]}"
         return self.origin
 
     def names(self, *key: str | int) -> list[tuple[int, str]]:
         """Return the texts in the list at a key path with their places, whatever else is wrong with the document."""
         found = self._at(key)
-        return (
-            [(place, one) for place, one in enumerate(found) if isinstance(one, str)]
-            if isinstance(found, list | tuple)
-            else []
-        )
+        listed = found[:MOST_READ] if isinstance(found, list | tuple) else ()
+        return [(place, one) for place, one in enumerate(listed) if isinstance(one, str)]
+
+    def text(self, *key: str | int) -> str | None:
+        """Return the text at a key path; None where there is none."""
+        found = self._at(key)
+        return found if isinstance(found, str) else None
+
+    def labels(self, *key: str | int) -> list[str]:
+        """Return the keys of the mapping at a key path, as far as they are text."""
+        found = self._at(key)
+        listed = islice(found, MOST_READ) if isinstance(found, dict) else ()
+        return [name for name in listed if isinstance(name, str)]
 
     def entries(self, *key: str | int) -> dict[str, dict[str, Any]]:
         """Return the mappings in the mapping at a key path, whatever else is wrong with the document."""
         found = self._at(key)
-        pairs = found.items() if isinstance(found, dict) else ()
-        return {name: one for name, one in pairs if isinstance(name, str) and isinstance(one, dict)}
+        return {name: found[name] for name in self.labels(*key) if isinstance(found[name], dict)}
 
     def set(self, assignments: Iterable[str]) -> Document:
         """Return a copy with ``a.b=value`` assignments applied; a value is read as YAML.

@@ -81,7 +81,7 @@ class _Sizes:
         elif isinstance(event, yaml.ScalarEvent):
             self._close(_Part(event.anchor))
         elif isinstance(event, yaml.AliasEvent):
-            self._repeat(event.anchor, where)
+            self._repeat(str(event.anchor), where)
         if len(self.parts) + self.parts[-1].height > DEEPEST + 1:
             raise InputError(f"more than {DEEPEST} levels inside each other", where=where)
         if self.parts[-1].values > MOST_VALUES:
