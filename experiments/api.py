@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from experiments.comparing.plan import ComparisonPlan, plan_comparison
+from experiments.comparing.plan import ComparisonPlan, plain_comparison, plan_comparison
 from experiments.comparing.run import ComparisonRun, updates
 from experiments.comparing.run import pending as untaught
 from experiments.composing.plan import FusionPlan, plan_recipe
@@ -32,7 +32,9 @@ from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.asking import rows_of
 from workbench.backbone import open_backbone
+from workbench.bounds import require_seed
 from workbench.contracts import Silent
+from workbench.errors import Problem, SettingsError, collected
 from workbench.learning import Lesson
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
@@ -288,8 +290,7 @@ class Workbench:
             assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
             others: the other fields of :class:`experiments.comparing.recipe.ComparisonRecipe`.
         """
-        about: dict[str, Any] = {"name": f"compare-{task}".lower(), "backbone": "minilm", "tasks": [task]}
-        recipe = {**about, "methods": {name: {} for name in methods}, **others}
+        recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return plan_comparison(Document(recipe, "command line").set(assignments), self.task_folders)
 
     def pending(self, plan: Plan) -> list[Step]:
@@ -366,8 +367,15 @@ class Workbench:
         card = trained_method(method)
         own = {name: value for name, value in document.data.items() if name != "budget"}
         wanted = document.data.get("budget", {})
-        settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
-        spec = registry.find(task, self.task_folders)
+        problems: list[Problem] = []
+        with collected(problems):
+            settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
+        with collected(problems):
+            require_seed(seed)
+        with collected(problems):
+            spec = registry.find(task, self.task_folders)
+        if problems:
+            raise SettingsError(problems)
         require_feasible(document, backbone, budget.quantization, [(method, settings, ())], [spec.file.kind])
         opened = open_backbone(backbone).quantized(budget.quantization, document.where("budget", "quantization"))
         opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.contenders import at_other_rates, indistinct, known_settings, misnamed, named_contenders
 from experiments.feasible import require_feasible
 from experiments.probing import general_text, require_measurable
-from experiments.recipe import Recipe
-from experiments.record import Contender
+from experiments.recipe import Recipe, require_affordable
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.task_names import named_tasks
 from tasks import registry
-from tasks.stream import expand
 from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.errors import InputError, Problem, SettingsError, collected, suggest
+from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.learning import versions
-from workbench.methods import METHODS, trained_method
+from workbench.methods import METHODS
 from workbench.model import resolve_precision
+from workbench.probes import PROBES
 from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from experiments.scenarios import Scenario
+    from experiments.record import Contender
     from tasks.spec import TaskSpec
     from workbench.contracts import Task
     from workbench.settings import Document, MethodSettings, Settings, SettingsT
@@ -126,28 +127,31 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         SettingsError: all that is wrong with the recipe, in one message.
         DataError: a task's data do not fit its file.
     """
-    recipe = document.parse(Recipe)
     problems: list[Problem] = []
-    specs = list(_specs(document, recipe, task_folders, problems))
+    with collected(problems):
+        recipe = document.parse(Recipe, known_settings(document))
+    specs = named_tasks(document, ("tasks",), task_folders, problems)
     kinds = tuple(dict.fromkeys(spec.file.kind for spec in specs))
-    entries = tuple(_contenders(document, recipe, kinds, problems))
-    contenders = (*entries, *_frontier(document, recipe, entries, problems))
-    names = [spec.name for spec in specs]
-    problems += [
-        Problem(f"task {name!r} comes more than once, by its family", document.where("tasks"))
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-    if recipe.reference not in recipe.strategies:
-        what = f"'reference' names no entry of 'strategies': {recipe.reference!r}"
-        problems.append(Problem(what, document.where("reference"), suggest(recipe.reference, recipe.strategies)))
-    text = _text(document, recipe, names, task_folders, problems)
+    entries = tuple(named_contenders(document, kinds, problems))
+    problems += misnamed(document)
+    text = _text(document, [spec.name for spec in specs], task_folders, problems)
+    for index, name in document.names("probes"):
+        with collected(problems):
+            PROBES.require(name, document.where("probes", index))
+    if problems:
+        raise SettingsError(problems)
+    contenders = (*entries, *at_other_rates(recipe, entries))
+    problems += indistinct(document, contenders)
+    with collected(problems):
+        fits = len(recipe.seeds) * recipe.orders * len(contenders) * len(specs)
+        require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
     wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in contenders]
     require_feasible(document, recipe.backbone, recipe.budget.quantization, wanted, kinds)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     backbone = backbone.quantized(recipe.budget.quantization, document.where("budget", "quantization"))
-    recipe = recipe.model_copy(update={"tasks": tuple(names)})
+    recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
     virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
     backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
     require_measurable(document, recipe, backbone, kinds)
@@ -172,66 +176,17 @@ def _read_as(model: type[SettingsT], contender: Contender) -> SettingsT:
     return model.model_validate({name: each for name, each in contender.settings.items() if name in model.model_fields})
 
 
-def _specs(document: Document, recipe: Recipe, folders: Sequence[Path], problems: list[Problem]) -> Iterator[TaskSpec]:
-    for index, name in enumerate(recipe.tasks):
-        with collected(problems, document.where("tasks", index)):
-            yield from [registry.find(member, folders) for member in expand([name], folders)]
-
-
 def _text(
-    document: Document, recipe: Recipe, names: Sequence[str], folders: Sequence[Path], problems: list[Problem]
+    document: Document, names: Sequence[str], folders: Sequence[Path], problems: list[Problem]
 ) -> TaskSpec | None:
-    if recipe.probe_text is None:
+    name = document.text("probe_text")
+    if name is None:
         return None
     with collected(problems, document.where("probe_text")):
-        if recipe.probe_text in names:
-            raise InputError(f"'probe_text' is a task of the stream: {recipe.probe_text!r}")
-        return registry.find(recipe.probe_text, folders)
+        if name in names:
+            raise InputError(f"'probe_text' is a task of the stream: {name!r}")
+        return registry.find(name, folders)
     return None
-
-
-def _contenders(
-    document: Document, recipe: Recipe, kinds: Sequence[str], problems: list[Problem]
-) -> Iterator[Contender]:
-    with collected(problems):
-        scenario = SCENARIOS.get(recipe.scenario, document.where("scenario"))
-        for label, entry in recipe.strategies.items():
-            with collected(problems):
-                yield _contender(document, label, entry, kinds, scenario)
-
-
-def _contender(
-    document: Document, label: str, entry: dict[str, Any], kinds: Sequence[str], scenario: Scenario
-) -> Contender:
-    place = ("strategies", label)
-    missing = [name for name in ("strategy", "method") if name not in entry]
-    if missing:
-        raise InputError(f"{'.'.join(place)!r} needs {' and '.join(missing)}", where=document.where(*place))
-    strategy = STRATEGIES.get(entry["strategy"], document.where(*place, "strategy"))
-    method = trained_method(entry["method"], document.where(*place, "method"))
-    rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
-    own = {name: rest.pop(name) for name in strategy.settings.model_fields if name in rest}
-    parts = document.parse_parts((place, own, strategy.settings), (place, rest, method.settings))
-    objection = strategy.objection(parts[0], entry["method"], kinds, scenario)
-    if objection:
-        raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*place))
-    settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
-    return Contender(label, entry["strategy"], entry["method"], settings)
-
-
-def _frontier(
-    document: Document, recipe: Recipe, entries: Sequence[Contender], problems: list[Problem]
-) -> Iterator[Contender]:
-    known = {entry.label: entry for entry in entries}
-    for label, rates in recipe.frontier.items():
-        if label not in recipe.strategies:
-            what = f"'frontier' names no entry of 'strategies': {label!r}"
-            problems.append(Problem(what, document.where("frontier", label), suggest(label, recipe.strategies)))
-        entry = known.get(label)
-        for rate in rates if entry else ():
-            if entry and rate != entry.settings["learning_rate"]:
-                changed = {**entry.settings, "learning_rate": rate}
-                yield replace(entry, label=f"{label} @ {rate:g}", settings=changed, frontier=label)
 
 
 def _orders(tasks: tuple[Task, ...], count: int) -> tuple[tuple[Task, ...], ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import Field
 
 from fusion import lora
+from workbench.bounds import Scale, Size
 from workbench.errors import InputError
 from workbench.settings import Settings
 
@@ -34,7 +35,7 @@ class CompositionSettings(Settings):
 class WeightSettings(CompositionSettings):
     """What every arithmetic composition takes; what is null is as the method has it."""
 
-    weights: tuple[float, ...] | None = Field(
+    weights: tuple[Scale, ...] | None = Field(
         None, description="one for each source, in order; the method's own if null"
     )
 
@@ -42,7 +43,7 @@ class WeightSettings(CompositionSettings):
 class MergeSettings(WeightSettings):
     """``rank``: what is null is as the method has it (all of an exact result, or the largest rank of a source)."""
 
-    rank: int | None = Field(None, ge=1, description="largest rank of the result")
+    rank: Size | None = Field(None, description="largest rank of the result")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from workbench.printable import printable
 
 MOST_LINES = 9  # of the problems that one message lists
 MOST_NAMES = 40  # of those that are there, in a hint
+MOST_COMPARED = 1000  # names that are looked at for a similar one
 
 
 class WorkbenchError(Exception):
@@ -67,10 +68,16 @@ class InputError(WorkbenchError):
 class UnknownNameError(InputError):
     """A name that is not registered; the hint names the nearest ones."""
 
-    def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None, also: str = "") -> None:
-        """Say which ``noun`` is unknown and suggest from ``known``; ``also`` tells what else would be taken."""
-        hint = f"{suggest(name, known)} {also}".rstrip()
-        super().__init__(f"there is no {noun} called {printable(str(name), 120)!r}", where=where, hint=hint)
+    def __init__(self, noun: str, name: object, known: Iterable[str], where: str | None = None, also: str = "") -> None:
+        """Say which ``noun`` is unknown and suggest from ``known``; what is no text (a number, a list) is no name.
+
+        ``also`` tells what else would be taken.
+        """
+        called = printable(name, 120) if isinstance(name, str) else ""
+        what = (
+            f"there is no {noun} called {called!r}" if called else f"a {noun} is named by a text, not by {_thing(name)}"
+        )
+        super().__init__(what, where=where, hint=f"{suggest(called, known)} {also}".rstrip())
 
 
 class SettingsError(InputError):
@@ -171,7 +178,15 @@ def collected(problems: list[Problem], where: str | None = None) -> Iterator[Non
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean …? Available: …`` for a ``name`` that is not among ``known``."""
     names = sorted(known)
-    near = difflib.get_close_matches(name[:200], names, n=3, cutoff=0.55)
+    near = difflib.get_close_matches(name[:200], names[:MOST_COMPARED], n=3, cutoff=0.55)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{guess}Available: {', '.join(names[:MOST_NAMES]) or 'none'}{more}."
+
+
+def _thing(value: object) -> str:
+    """Return what a value that is no name is, in the words of YAML."""
+    if value is None or value == "":
+        return "nothing"
+    kinds = {bool: "a truth value", list: "a list", tuple: "a list", dict: "a mapping"}
+    return kinds.get(type(value), printable(repr(value), 120))

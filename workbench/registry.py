@@ -43,18 +43,23 @@ class Modules(Generic[Entry]):
         """Return the registered names, sorted."""
         return sorted({*self._files, *self._plugins})
 
-    def get(self, name: str, where: str | None = None) -> Entry:
-        """Import and return the entry called ``name``.
+    def require(self, name: object, where: str | None = None) -> str:
+        """Return ``name``, where an entry is called so; nothing is imported.
 
         Raises:
-            UnknownNameError: no such entry; the message names ``where`` and the nearest entries.
+            UnknownNameError: no such entry; the message names ``where`` and the nearest entries. What a file holds in
+                a name's place (a number, a list, nothing) is no entry either.
         """
-        if name in self._files:
+        if isinstance(name, str) and (name in self._files or name in self._plugins):
+            return name
+        raise UnknownNameError(self.noun, name, self.names(), where)
+
+    def get(self, name: str, where: str | None = None) -> Entry:
+        """Import and return the entry called ``name``; raises as :meth:`require`."""
+        if self.require(name, where) in self._files:
             module = importlib.import_module(f"{self.package}.{self._files[name].stem}")
             return cast("Entry", getattr(module, self.attribute))
-        if name in self._plugins:
-            return cast("Entry", self._plugins[name].load())
-        raise UnknownNameError(self.noun, name, self.names(), where)
+        return cast("Entry", self._plugins[name].load())
 
     def describe(self, name: str) -> str:
         """Return the first line of the entry's docstring less its own name; the file is parsed, not imported."""
@@ -89,6 +94,6 @@ class Documents:
         Raises:
             UnknownNameError: no such file; the message names ``where`` and the nearest ones.
         """
-        if name not in self._files:
+        if not isinstance(name, str) or name not in self._files:
             raise UnknownNameError(self.noun, name, self.names(), where)
         return self._files[name]

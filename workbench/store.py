@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from workbench import assets
 from workbench.adapter_folder import check_adapter
@@ -67,6 +67,8 @@ class CompositionReference(Settings):
     source by layer or module; ``head`` says where the head comes from.
     """
 
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
     method: str
     settings: dict[str, Any]
     sources: tuple[str, ...]
@@ -78,6 +80,8 @@ class CompositionReference(Settings):
 
 class Manifest(Settings):
     """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
 
     id: str
     task: TaskReference

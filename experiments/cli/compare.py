@@ -31,12 +31,13 @@ def compare(
             autocompletion=completion.methods,
         ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds each is trained with.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds each is trained with.")] = 3,
     backbone: Annotated[
         str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
     ] = "minilm",
     tune: Annotated[
-        int, typer.Option(min=0, help="Learning rates that each method tries, by validation, with another seed.")
+        int,
+        typer.Option(min=0, max=1000, help="Learning rates that each method tries, by validation, with another seed."),
     ] = 0,
     recommend: Annotated[bool, typer.Option("--recommend", help="Print only which to take, and why.")] = False,
     jobs: Jobs = 1,

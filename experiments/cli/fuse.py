@@ -11,6 +11,7 @@ import typer
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, stdout
+from workbench.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
 
@@ -36,9 +37,12 @@ def fuse(
         ),
     ] = "average",
     shots: Annotated[
-        int | None, typer.Option(min=1, help="Labelled examples of TARGET, and as many for validation; else all.")
+        int | None,
+        typer.Option(
+            min=1, max=1_000_000_000, help="Labelled examples of TARGET, and as many for validation; else all."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the examples; seed of every fit.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Draws the examples; seed of every fit.")] = 0,
     ranking: Annotated[str, typer.Option(help="How auto:K ranks: logme, similarity or trial.")] = "logme",
     full: Annotated[bool, typer.Option(help="Hold it against full fine-tuning too.")] = True,
     backbone: Annotated[str | None, typer.Option(help="Where the sources' backbone is now, if it has moved.")] = None,

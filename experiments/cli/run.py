@@ -11,6 +11,7 @@ import typer
 from experiments.terminal import completion
 from experiments.terminal.options import Assignments, Folders, Jobs, Workspace
 from experiments.terminal.output import Json, emit, farewell
+from workbench.errors import InputError
 
 app = typer.Typer(add_completion=False)
 
@@ -18,13 +19,13 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def run(
     recipe: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="RECIPE",
             help="A shipped recipe's name, or a path to a YAML file.",
             autocompletion=completion.recipe,
         ),
-    ],
+    ] = None,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -34,8 +35,7 @@ def run(
 ) -> None:
     """Run RECIPE, or go on with it where it was stopped.
 
-    Shipped: quickstart, 20news-10, reasoning-3 (streams of tasks), compare-methods (a comparison of methods),
-    fuse-new-task (a comparison of compositions).
+    `workbench recipes list` names those that are shipped: streams of tasks, comparisons of methods and of compositions.
     What is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
@@ -43,6 +43,9 @@ def run(
     from experiments.terminal.progress import progress
     from experiments.views import view as view_on
 
+    if recipe is None:
+        hint = "`workbench recipes list` names those that are shipped; a path to a YAML file of your own works too."
+        raise InputError("which recipe?", where="workbench run", hint=hint)
     bench = Workbench(workspace, tasks)
     command = shlex.join(["workbench", *sys.argv[1:]])
     where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""

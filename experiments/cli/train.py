@@ -10,6 +10,7 @@ import typer
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, table
+from workbench.bounds import LARGEST_SEED
 from workbench.processes import is_first
 
 app = typer.Typer(add_completion=False)
@@ -29,7 +30,7 @@ def train(
     backbone: Annotated[
         str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
     ] = "minilm",
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     register: Annotated[
         bool, typer.Option("--register", help="Enter it into MLflow's model registry, as TASK.METHOD.")
     ] = False,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from experiments.comparing.recipe import ComparisonRecipe
 from experiments.feasible import require_feasible
+from experiments.labels import collisions
+from experiments.recipe import require_affordable
+from experiments.task_names import named_tasks
 from tasks import registry
-from tasks.stream import expand
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
-from workbench.errors import Problem, SettingsError, UnknownNameError, collected
+from workbench.bounds import LONGEST_NAME
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.learning import Lesson
-from workbench.methods import trained_method
+from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
 
 if TYPE_CHECKING:
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.contracts import Task
+    from workbench.known_keys import Place
     from workbench.settings import Document, MethodSettings
 
 FIRST_TUNING_SEED = 100
@@ -67,21 +74,20 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
         InputError: a method that cannot work on the backbone, or for the kind of a task.
         DataError: a task's data do not fit its file.
     """
-    recipe = document.parse(ComparisonRecipe)
     problems: list[Problem] = []
-    methods = {label: (method, settings) for label, method, settings in _methods(document, recipe, problems)}
     with collected(problems):
-        if recipe.reference not in (None, *recipe.methods):
-            where = document.where("reference")
-            raise UnknownNameError("method in this recipe", str(recipe.reference), recipe.methods, where)
-    specs = list(_specs(document, recipe, task_folders, problems))
-    names = [spec.name for spec in specs]
-    problems += [
-        Problem(f"task {name!r} comes more than once, by its family", document.where("tasks"))
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
+        recipe = document.parse(ComparisonRecipe, _known_settings(document))
+    methods = {label: (method, settings) for label, method, settings in _methods(document, problems)}
+    with collected(problems):
+        labels, reference = document.labels("methods"), document.text("reference")
+        if reference is not None and reference not in labels:
+            raise UnknownNameError("method in this recipe", reference, labels, document.where("reference"))
+    problems += collisions((label, document.where("methods", label)) for label in labels)
+    specs = named_tasks(document, ("tasks",), task_folders, problems)
     if problems:
         raise SettingsError(problems)
+    fits = len(recipe.seeds) * len(methods) * len(specs) + recipe.tune * len(methods) * len(specs)
+    require_affordable(fits, document.origin)
     wanted = [(method, settings, ("methods", label)) for label, (method, settings) in methods.items()]
     bits = recipe.budget.quantization
     require_feasible(document, recipe.backbone, bits, wanted, [spec.file.kind for spec in specs])
@@ -96,21 +102,32 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)
 
 
-def _methods(
-    document: Document, recipe: ComparisonRecipe, problems: list[Problem]
-) -> Iterator[tuple[str, str, MethodSettings]]:
-    for label, entry in recipe.methods.items():
+def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
+    """Return the beginning of a recipe that compares methods, each as it comes, on one task.
+
+    Raises:
+        InputError: no method, or one that is named twice.
+    """
+    if not methods:
+        raise InputError("no method is named", where="--methods", hint="Name some, with commas: lora,full")
+    if twice := [name for name, times in Counter(methods).items() if times > 1]:
+        hint = "To compare a method with itself at other settings, write a recipe with `methods`."
+        raise InputError(f"named more than once: {', '.join(twice)}", where="--methods", hint=hint)
+    name = re.sub(r"[^a-z0-9._-]+", "-", f"compare-{task}".lower())[:LONGEST_NAME]
+    return {"name": name, "tasks": [task], "methods": {name: {} for name in methods}}
+
+
+def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, MethodSettings]]:
+    for label, entry in document.entries("methods").items():
         place = ("methods", label)
         settings = {name: value for name, value in entry.items() if name != "method"}
         with collected(problems):
-            method = str(entry.get("method", label))
+            method = entry.get("method", label)
             card = trained_method(method, document.where(*place, *(["method"] if "method" in entry else [])))
             yield label, method, document.parse_part(place, settings, card.settings)
 
 
-def _specs(
-    document: Document, recipe: ComparisonRecipe, folders: Sequence[Path], problems: list[Problem]
-) -> Iterator[Any]:
-    for index, name in enumerate(recipe.tasks):
-        with collected(problems, document.where("tasks", index)):
-            yield from [registry.find(member, folders) for member in expand([name], folders)]
+def _known_settings(document: Document) -> Iterator[Place]:
+    for label, entry in document.entries("methods").items():
+        with suppress(InputError):
+            yield ("methods", label), METHODS.get(entry.get("method", label)).settings

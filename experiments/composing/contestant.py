@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.store import StoredAdapter
 
+FROZEN, FULL = "frozen features", "full fine-tuning"
 Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]
 
 
@@ -46,12 +47,28 @@ def fresh_label(family: str) -> str:
     return f"fresh {family}"
 
 
+def average_label(family: str) -> str:
+    """Return what tables call the uniform average of the sources of this fine-tuning method."""
+    return f"average, {family}"
+
+
+def alone_label(task: str, family: str) -> str:
+    """Return what tables call the source of one task, alone."""
+    return f"{task} alone, {family}"
+
+
+def reserved(families: Sequence[str], tasks: Sequence[str]) -> list[str]:
+    """Return the labels of what compositions are held against, which no composition may have."""
+    own = [[fresh_label(each), average_label(each), *(alone_label(task, each) for task in tasks)] for each in families]
+    return [FROZEN, FULL, *(label for labels in own for label in labels)]
+
+
 def common(full: dict[str, Any] | None) -> list[Contestant]:
     """Return the alternatives that need no source: a head on frozen features, and full fine-tuning with settings."""
-    found = [Contestant("frozen features", "frozen", "", "head")]
+    found = [Contestant(FROZEN, "frozen", "", "head")]
     if full is not None:
         settings = METHODS.get("full").settings.model_validate(full)
-        found.append(Contestant("full fine-tuning", "full", "", "full", settings))
+        found.append(Contestant(FULL, "full", "", "full", settings))
     return found
 
 
@@ -64,9 +81,9 @@ def alternatives(sources: Sequence[StoredAdapter], backbone: Backbone, fresh: Ma
     first = sources[0].manifest
     family, settings = first.method, adaptation_of(first, backbone).settings.model_copy(update=dict(fresh))
     singles = [
-        composition(f"{each.manifest.task.name} alone, {family}", "single", {}, (each,), "source") for each in sources
+        composition(alone_label(each.manifest.task.name, family), "single", {}, (each,), "source") for each in sources
     ]
-    average = composition(f"average, {family}", "average", {}, sources, "average")
+    average = composition(average_label(family), "average", {}, sources, "average")
     return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
 
 

@@ -48,7 +48,7 @@ def few_shot_budget(budget: dict[str, Any], shots: int) -> dict[str, Any]:
     """Return the settings of a budget for K = ``shots`` examples; what ``budget`` states itself stays.
 
     Few examples are seen more often: 640 ÷ K times, at least 3 and at most 20 times. That is 20 optimiser steps for
-    K = 16, 40 for K = 64 and 48 for K = 256, in batches of 16.
+    K = 16, 40 for K = 64 and 48 for K = 256, in batches of 16. The budget itself refuses a K that is none.
     """
-    epochs = min(max(round(EXAMPLES_SEEN / shots), FEWEST_EPOCHS), MOST_EPOCHS)
+    epochs = min(max(round(EXAMPLES_SEEN / max(shots, 1)), FEWEST_EPOCHS), MOST_EPOCHS)
     return {"epochs": epochs, **budget, "train_examples": shots, "validation_examples": shots}

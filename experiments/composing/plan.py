@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from experiments.composing.contestant import Contestant, alternatives, common, composition, fresh_label
+from experiments.composing.contestant import Contestant, alternatives, common, composition, fresh_label, reserved
 from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.recipe import FusionRecipe
+from experiments.composing.summary import PICKS
 from experiments.composing.trial import Trial
 from experiments.feasible import require_feasible
+from experiments.labels import collisions
+from experiments.recipe import require_affordable
+from experiments.task_names import named_tasks
 from fusion.compatibility import unfit
 from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
-from tasks.stream import expand
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
     from experiments.feasible import Wanted
     from workbench.contracts import Task
+    from workbench.known_keys import Place
     from workbench.settings import Document
     from workbench.store import StoredAdapter
 
@@ -100,13 +105,17 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
         SettingsError: all that is wrong with the recipe, in one message.
         DataError: a task's data do not fit its file.
     """
-    recipe = document.parse(FusionRecipe)
     problems: list[Problem] = []
-    methods = dict(_methods(document, recipe, problems))
-    _check_fresh(document, recipe, problems)
-    entries = tuple(_entries(document, recipe, problems))
-    sources = list(_specs(document, recipe.sources.tasks, ("sources", "tasks"), task_folders, problems))
-    targets = list(_specs(document, recipe.targets, ("targets",), task_folders, problems))
+    with collected(problems):
+        recipe = document.parse(FusionRecipe, _known_settings(document))
+    methods = dict(_methods(document, problems))
+    fresh = dict(_fresh(document, problems))
+    entries = tuple(_entries(document, problems))
+    sources = named_tasks(document, ("sources", "tasks"), task_folders, problems)
+    targets = named_tasks(document, ("targets",), task_folders, problems)
+    labels = document.labels("compositions")
+    own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
+    problems += collisions(((label, document.where("compositions", label)) for label in labels), own)
     for spec in targets:
         with collected(problems):
             require_fusible(spec.name, spec.file.kind, document.where("targets"))
@@ -115,6 +124,9 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
             problems.append(Problem(what, document.where("targets")))
     if problems:
         raise SettingsError(problems)
+    parties = 2 + len(methods) * (2 + len(sources)) + len(entries)
+    fits = len(recipe.seeds) * (len(methods) * len(sources) + parties * len(targets) * len(recipe.shots))
+    require_affordable(fits, document.origin)
     wanted = [(name, settings, ("sources", "methods", name)) for name, settings in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
     require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
@@ -139,7 +151,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
         seeds=recipe.seeds,
         reference=fresh_label(next(iter(methods))),
         lessons=lessons,
-        fresh=recipe.fresh,
+        fresh=fresh,
     )
 
 
@@ -166,8 +178,8 @@ def family_of(method: str, families: Mapping[str, str], where: str | None = None
     )
 
 
-def _methods(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
-    for name, settings in recipe.sources.methods.items():
+def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    for name, settings in document.entries("sources", "methods").items():
         place = ("sources", "methods", name)
         with collected(problems):
             yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
@@ -184,38 +196,38 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
         raise SettingsError(problems)
 
 
-def _check_fresh(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> None:
-    for name, settings in recipe.fresh.items():
+def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+    known = [*document.labels("sources", "methods"), "full"]
+    for name, settings in document.entries("fresh").items():
         place = ("fresh", name)
         with collected(problems):
-            if name not in (*recipe.sources.methods, "full"):
-                raise UnknownNameError(
-                    "method in 'fresh'", name, [*recipe.sources.methods, "full"], document.where(*place)
-                )
-            document.parse_part(place, settings, METHODS.get(name).settings)
+            if name not in known:
+                raise UnknownNameError("method in 'fresh'", name, known, document.where(*place))
+            parsed = document.parse_part(place, settings, METHODS.get(name, document.where(*place)).settings)
+            yield name, parsed.model_dump(mode="json", include=set(settings))
 
 
-def _entries(document: Document, recipe: FusionRecipe, problems: list[Problem]) -> Iterator[Entry]:
-    known = [name for name in recipe.sources.methods if name in METHODS.names()]
-    libraries = {name: METHODS.get(name).library for name in known}
-    for label, entry in recipe.compositions.items():
+def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
+    libraries = {}
+    for name in document.entries("sources", "methods"):
+        with suppress(InputError):  # told of the sources already
+            libraries[name] = METHODS.get(name).library
+    for label, entry in document.entries("compositions").items():
         place = ("compositions", label)
         rest = {name: value for name, value in entry.items() if name != "method"}
         with collected(problems, document.where(*place)):
             if "method" not in entry:
                 raise InputError(f"{'.'.join(place)!r} needs method")
-            family = family_of(entry["method"], libraries, document.where(*place, "method"))
-            document.parse_part(place, rest, COMPOSITIONS.get(entry["method"]).settings)
+            card = COMPOSITIONS.get(entry["method"], document.where(*place, "method"))
+            document.parse_part(place, rest, card.settings)
+            family = family_of(entry["method"], libraries, document.where(*place, "method")) if libraries else ""
             yield Entry(label, entry["method"], rest, family)
 
 
-def _specs(
-    document: Document,
-    names: Sequence[str],
-    place: tuple[str, ...],
-    folders: Sequence[Path],
-    problems: list[Problem],
-) -> Iterator[Any]:
-    for index, name in enumerate(names):
-        with collected(problems, document.where(*place, index)):
-            yield from [registry.find(member, folders) for member in expand([name], folders)]
+def _known_settings(document: Document) -> Iterator[Place]:
+    for name in document.entries("sources", "methods"):
+        with suppress(InputError):
+            yield ("sources", "methods", name), METHODS.get(name).settings
+    for label, entry in document.entries("compositions").items():
+        with suppress(InputError):
+            yield ("compositions", label), COMPOSITIONS.get(entry.get("method", "")).settings

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from experiments.recipe import Labelled, Names, Seeds
+from workbench.bounds import Count, Name
 from workbench.settings import Budget, Settings, unique
+
+ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
 
 
 class Sources(Settings):
     """The adapters that are composed: each method on each task, trained with each seed of the recipe."""
 
-    tasks: tuple[str, ...] = Field(min_length=2)
-    methods: dict[str, dict[str, Any]] = Field(min_length=1, description="fine-tuning method → its settings")
+    tasks: Names = Field(min_length=2)
+    methods: ByMethod = Field(min_length=1, description="fine-tuning method → its settings")
     budget: Budget = Budget()
+
+    _unique = field_validator("tasks")(unique)
 
 
 class FusionRecipe(Settings):
     """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: Name
     description: str = ""
     backbone: str
     sources: Sources
-    targets: tuple[str, ...] = Field(min_length=1)
-    shots: tuple[int, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    targets: Names
+    shots: tuple[Count, ...] = Field(min_length=1, max_length=100)
+    seeds: Seeds = (0,)
     budget: Budget = Budget()
-    fresh: dict[str, dict[str, Any]] = Field(
+    fresh: ByMethod = Field(
         default_factory=dict, description="fine-tuning method → what its few-shot fits from nothing have otherwise"
     )
-    compositions: dict[str, dict[str, Any]] = Field(min_length=1, description="label → method and its settings")
+    compositions: Labelled = Field(description="label → method and its settings")
 
     _unique = field_validator("targets", "shots", "seeds")(unique)
 

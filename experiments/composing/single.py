@@ -15,7 +15,9 @@ from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from tasks import registry
 from workbench.backbone import open_backbone
+from workbench.bounds import require_seed
 from workbench.contracts import Silent
+from workbench.errors import Problem, SettingsError, collected
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
@@ -65,10 +67,18 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path]) -> 
         InputError: an unknown name or setting, or sources that do not go together, or that the method does not compose.
     """
     document = Document({}, "command line").set(wanted.assignments)
-    settings, budget = _parsed(document, wanted)
-    RANKINGS.get(wanted.ranking, "--ranking")
-    spec = registry.find(wanted.target, folders)
-    require_fusible(spec.name, spec.file.kind)
+    problems: list[Problem] = []
+    with collected(problems):
+        settings, budget = _parsed(document, wanted)
+    with collected(problems):
+        RANKINGS.require(wanted.ranking, "--ranking")
+    with collected(problems):
+        require_seed(wanted.seed)
+    with collected(problems):
+        spec = registry.find(wanted.target, folders)
+        require_fusible(spec.name, spec.file.kind)
+    if problems:
+        raise SettingsError(problems)
     target = registry.load(spec)
     automatic = wanted.sources.startswith(AUTO)
     sources = () if automatic else named(workspace.adapters, wanted.sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from fusion.compatibility import unfit_source
@@ -21,16 +22,24 @@ if TYPE_CHECKING:
     from workbench.store import AdapterStore, StoredAdapter
 
 AUTO = "auto:"
+HINT = "Give ids with commas, or auto:3."
 
 
 def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
     """Return the adapters of ``id,id,…``; the beginning of an id is enough.
 
     Raises:
+        InputError: no id at all, or one that comes twice.
         UnknownNameError: no such adapter.
         IntegrityError: its files have changed.
     """
-    return tuple(store.verify(name.strip()) for name in given.split(",") if name.strip())
+    found = tuple(store.verify(name.strip()) for name in given.split(",") if name.strip())
+    if not found:
+        raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
+    if twice := [name for name, times in Counter(each.id for each in found).items() if times > 1]:
+        hint = "To give it more weight, set the method's `weights` (see `workbench compositions list`)."
+        raise InputError(f"named more than once: {', '.join(twice)}", where="--from", hint=hint)
+    return found
 
 
 def ranked(
@@ -42,8 +51,8 @@ def ranked(
         InputError: K is no number, or there are fewer candidates.
     """
     number = given.removeprefix(AUTO)
-    if not number.isdigit() or int(number) < 1:
-        raise InputError(f"{given!r} names no sources", where="--from", hint="Give ids with commas, or auto:3.")
+    if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:
+        raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
     found = candidates(store, method, few_shot)
     if len(found) < int(number):
         what = f"there are {len(found)} adapters that {method} could compose for {few_shot.target.name!r}"

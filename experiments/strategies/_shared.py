@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from safetensors.torch import load_file
 from torch import nn
 
@@ -20,6 +20,7 @@ from experiments.testing import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
 from workbench.assets import digest
+from workbench.bounds import Weight
 from workbench.evaluation import evaluate
 from workbench.heads import Heads
 from workbench.kinds import KINDS
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from workbench.model import Penalty
 
 SHARED_HEAD = "all"
-Strength = NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)]
+Strength = Weight | Annotated[tuple[Weight, ...], Field(min_length=1, max_length=100)]
 
 
 class RemedySettings(Settings):

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength, existing
 from experiments.strategies._weights import body_weights, distance
 from workbench.batching import beside
+from workbench.bounds import Count
 from workbench.memory import freed_for_reuse
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class EwcSettings(RemedySettings):
 
     strength: Strength = 1000.0
     decay: float = Field(1.0, ge=0, le=1, description="γ: what is left of the earlier tasks' Fisher information")
-    examples: int = Field(100, ge=1, description="training examples that the Fisher information is a mean over")
+    examples: Count = Field(100, description="training examples that the Fisher information is a mean over")
 
 
 class Ewc(SharedWeights):

@@ -13,6 +13,7 @@ from pydantic import Field
 from experiments.strategies import _memory
 from experiments.strategies._memory import Policy
 from experiments.strategies._shared import SharedWeights
+from workbench.bounds import Count
 from workbench.contracts import GENERATED
 from workbench.settings import Settings
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class ReplaySettings(Settings):
     """What is remembered."""
 
-    memory: int = Field(200, ge=1, description="examples that are kept, of all tasks together")
+    memory: Count = Field(200, description="examples that are kept, of all tasks together")
     policy: Policy = Field("balanced", description="equally many of each label, or a uniform sample (reservoir)")
 
 

@@ -23,6 +23,7 @@ Jobs = Annotated[
     typer.Option(
         "--jobs",
         min=1,
+        max=256,
         help="Processes side by side, each with its share of the cores and a model of its own.",
     ),
 ]

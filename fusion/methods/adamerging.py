@@ -17,6 +17,7 @@ from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import Per, mixture
 from fusion.target import model_on, needs_head, required, with_fitted_head
 from workbench.batching import beside
+from workbench.bounds import LearningRate, Size
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ class Settings(CompositionSettings):
     """Layer-wise by default, as the paper's better variant; its weights begin at 0.3, these at the average."""
 
     per: Per = Field("layer", description="whether modules share weights: all of them, those of a layer, or none")
-    steps: int = Field(50, ge=0, description="steps of Adam, one batch each")
-    learning_rate: float = Field(1e-2, gt=0)
-    rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
+    steps: int = Field(50, ge=0, le=1_000_000, description="steps of Adam, one batch each")
+    learning_rate: LearningRate = 1e-2
+    rank: Size | None = Field(None, description="rank of the result; exact (the sum of all ranks) if null")
 
 
 def compose(request: Request, settings: Settings) -> Composed:

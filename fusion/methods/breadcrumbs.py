@@ -11,6 +11,7 @@ from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import Rule, densely
 from fusion.lowrank import LowRank, Merged, Update
 from fusion.pruning import band, trim_tails_, weighted_total
+from workbench.bounds import Scale
 
 
 class Settings(MergeSettings):
@@ -18,7 +19,7 @@ class Settings(MergeSettings):
 
     lower: float = Field(0.85, ge=0, lt=1, description="β: the share of smallest entries that is dropped")
     upper: float = Field(0.993, gt=0, le=1, description="γ: what is larger than this share is dropped")
-    scale: float = Field(0.3, allow_inf_nan=False, description="α, a factor on the whole")
+    scale: Scale = Field(0.3, description="α, a factor on the whole")
 
     @model_validator(mode="after")
     def _something_stays(self) -> Self:

@@ -12,14 +12,15 @@ from torch import Tensor
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
 from fusion.pruning import average_or_elect
+from workbench.bounds import Density, Scale
 
 
 class Settings(MergeSettings):
     """``inner``: how the cores are merged; ``mean`` gives the plain mean of updates, by linearity."""
 
     inner: Literal["ties", "mean"] = "ties"
-    density: float = Field(0.2, gt=0, le=1, description="share of entries that stay, for ties")
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+    density: Density = Field(0.2, description="share of entries that stay, for ties")
+    scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

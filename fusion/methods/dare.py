@@ -12,13 +12,14 @@ from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import densely
 from fusion.lowrank import Merged, Update
 from fusion.pruning import drop_, weighted_total
+from workbench.bounds import Scale
 
 
 class Settings(MergeSettings):
     """The paper searches drop rates from 0.1 to 0.9; rescaling adds noise of p / (1 − p) times the update's energy."""
 
     drop: float = Field(0.5, ge=0, lt=1, description="p, the share of entries that are dropped")
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+    scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

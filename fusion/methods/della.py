@@ -13,14 +13,15 @@ from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import densely
 from fusion.lowrank import Merged, Update
 from fusion.pruning import drop_by_rank_, elect
+from workbench.bounds import Scale
 
 
 class Settings(MergeSettings):
     """Drop rates run from ``drop`` − ``window`` / 2 for a row's largest entry to ``drop`` + ``window`` / 2."""
 
     drop: float = Field(0.5, gt=0, lt=1, description="p, the mean drop rate")
-    window: float = Field(0.2, ge=0, description="ε, how far drop rates spread around p")
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+    window: float = Field(0.2, ge=0, le=1, description="ε, how far drop rates spread around p")
+    scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
     @model_validator(mode="after")
     def _rates_are_probabilities(self) -> Self:

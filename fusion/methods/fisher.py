@@ -22,6 +22,7 @@ from fusion.mixing import Mixture, mixture
 from fusion.target import required
 from workbench.adaptation import HEAD_FILE
 from workbench.batching import beside
+from workbench.bounds import Count, Size
 from workbench.kinds import KINDS
 from workbench.learning import adaptation_of
 from workbench.model import TaskModel
@@ -41,8 +42,8 @@ FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no sou
 class Settings(CompositionSettings):
     """``examples`` bounds the time; Fisher information is a mean and needs few."""
 
-    examples: int = Field(128, ge=1, description="texts of the target's training split that are read, the first ones")
-    rank: int | None = Field(None, ge=1, description="rank of the result; the largest source's if null")
+    examples: Count = Field(128, description="texts of the target's training split that are read, the first ones")
+    rank: Size | None = Field(None, description="rank of the result; the largest source's if null")
 
 
 def compose(request: Request, settings: Settings) -> Composed:

@@ -8,12 +8,13 @@ from pydantic import Field
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum, stack
+from workbench.bounds import Scale
 
 
 class Settings(MergeSettings):
     """The result has the numerical rank of the sum unless ``rank`` is given."""
 
-    scale: float = Field(1.0, allow_inf_nan=False, description="α, a factor on the whole")
+    scale: Scale = Field(1.0, description="α, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

@@ -19,6 +19,7 @@ from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import mixture
 from fusion.target import model_on, needs_head, required
 from workbench.batching import BATCH_SIZE, beside
+from workbench.bounds import Factor, Size, Weight, Whole
 from workbench.evaluation import features
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ SPREAD = 0.5  # first standard deviation of the search, a third of the way to th
 class Settings(CompositionSettings):
     """The paper's; ``evaluations`` is what its 40 steps are."""
 
-    evaluations: int = Field(40, ge=1, description="how many weightings are tried")
-    regularization: float = Field(0.05, ge=0, description="what Σ |wᵢ| costs")
-    bound: float = Field(1.5, gt=0, description="weights stay within ± this")
-    rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
+    evaluations: Whole = Field(40, description="how many weightings are tried")
+    regularization: Weight = Field(0.05, description="what Σ |wᵢ| costs")
+    bound: Factor = Field(1.5, description="weights stay within ± this")
+    rank: Size | None = Field(None, description="rank of the result; exact (the sum of all ranks) if null")
 
 
 def compose(request: Request, settings: Settings) -> Composed:

@@ -10,13 +10,14 @@ from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import Rule, densely
 from fusion.lowrank import LowRank, Merged, Update
 from fusion.pruning import floor, trim_, weighted_total
+from workbench.bounds import Density, Scale
 
 
 class Settings(MergeSettings):
     """The density is that of TIES, whose first step this is."""
 
-    density: float = Field(0.2, gt=0, le=1, description="share of entries that stay")
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+    density: Density = Field(0.2, description="share of entries that stay")
+    scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

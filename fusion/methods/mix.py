@@ -15,6 +15,7 @@ from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import Per, mixture
 from fusion.target import begin, required, train
+from workbench.bounds import LearningRate, Size
 
 if TYPE_CHECKING:
     from fusion.composition import Request
@@ -24,8 +25,8 @@ class Settings(CompositionSettings):
     """The learning rate is that of the weights and of the head alike."""
 
     per: Per = Field("layer", description="whether modules share weights: all of them, those of a layer, or none")
-    learning_rate: float = Field(5e-3, gt=0)
-    rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
+    learning_rate: LearningRate = 5e-3
+    rank: Size | None = Field(None, description="rank of the result; exact (the sum of all ranks) if null")
 
 
 def compose(request: Request, settings: Settings) -> Composed:

@@ -8,14 +8,15 @@ from pydantic import Field
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import Merged, Update, weighted_sum
+from workbench.bounds import Scale
 from workbench.errors import InputError
 
 
 class Settings(MergeSettings):
     """The result has the numerical rank of the sum unless ``rank`` is given."""
 
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, how far to go against the sources")
-    kept: int = Field(0, ge=0, description="m: so many of the first sources stay, and the others are subtracted")
+    scale: Scale = Field(1.0, description="λ, how far to go against the sources")
+    kept: int = Field(0, ge=0, le=1000, description="m: how many of the first sources stay; the others are subtracted")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

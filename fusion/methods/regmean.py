@@ -19,6 +19,7 @@ from fusion.lowrank import LowRank, Truncated, collect, norm, spectrum
 from fusion.mixing import Mixture, mixture
 from fusion.target import model_on, required
 from workbench.batching import in_batches
+from workbench.bounds import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ class Settings(CompositionSettings):
     """The paper's α; below 1 it makes every Gram matrix invertible."""
 
     alpha: float = Field(0.9, ge=0, lt=1, description="factor on the off-diagonal entries of the Gram matrices")
-    rank: int | None = Field(None, ge=1, description="rank of the result; exact (the sum of all ranks) if null")
+    rank: Size | None = Field(None, description="rank of the result; exact (the sum of all ranks) if null")
 
 
 def compose(request: Request, settings: Settings) -> Composed:

@@ -11,14 +11,15 @@ from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import Rule, densely
 from fusion.lowrank import LowRank, Merged, Update
 from fusion.pruning import floor, floor_across, trimmed_election
+from workbench.bounds import Density, Scale
 
 
 class Settings(MergeSettings):
     """``scope``: whether the largest entries are sought in a whole update, as the paper does, or in each module."""
 
-    density: float = Field(0.2, gt=0, le=1, description="share of entries that stay")
+    density: Density = Field(0.2, description="share of entries that stay")
     scope: Literal["global", "module"] = "global"
-    scale: float = Field(1.0, allow_inf_nan=False, description="λ, a factor on the whole")
+    scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

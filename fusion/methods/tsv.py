@@ -10,13 +10,14 @@ from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
+from workbench.bounds import Scale
 from workbench.errors import InputError
 
 
 class Settings(MergeSettings):
     """Each of n sources keeps ``rank`` ÷ n directions; all of them if ``rank`` is null."""
 
-    scale: float = Field(1.0, allow_inf_nan=False, description="α, a factor on the whole")
+    scale: Scale = Field(1.0, description="α, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:

@@ -15,6 +15,7 @@ from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.lowrank import LowRank, collect, spectrum
 from fusion.target import Begun, begin, required, train
+from workbench.bounds import LearningRate, Size
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Settings(CompositionSettings):
     """
 
     start: tuple[str, ...] = Field(("average",), min_length=1)
-    rank: int = Field(8, ge=1)
-    learning_rate: float = Field(5e-3, gt=0)
+    rank: Size = 8
+    learning_rate: LearningRate = 5e-3
     part: float = Field(1.0, gt=0, le=1)
 
     @field_validator("start", mode="before")

@@ -15,6 +15,7 @@ from fusion import lora
 from fusion.reading import by_module
 from fusion.routing import Router, RouterSettings
 from workbench.batching import beside
+from workbench.bounds import BatchSize, LearningRate, Whole
 from workbench.errors import InputError
 from workbench.learning import open_adapter
 
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 class Settings(RouterSettings):
     """How the gates are trained; nothing else is."""
 
-    steps: int = Field(100, ge=1, description="optimiser steps")
-    learning_rate: float = Field(5e-3, gt=0)
-    batch_size: int = Field(16, ge=1)
+    steps: Whole = Field(100, description="optimiser steps")
+    learning_rate: LearningRate = 5e-3
+    batch_size: BatchSize = 16
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Settings) -> Part:

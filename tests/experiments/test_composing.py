@@ -224,7 +224,7 @@ class TestOneFuse:
             ("{sources}", "adapterfusion", "adapterfusion composes adapters of adapters, not of peft"),
             ("{sources}", "tie", "Did you mean ties"),
             ("{sources}", "single", "single takes one source"),
-            ("", "ties", "there are none"),
+            ("", "ties", "names no sources"),
         ],
     )
     def test_mistakes_are_named(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, field_validator
 from torch import nn
 
 from workbench.architecture import skeleton
@@ -19,9 +21,18 @@ if TYPE_CHECKING:
 
 
 class TargetedSettings(MethodSettings):
-    """``targets``: names of the matrices; by default those that peft knows for the architecture."""
+    """``targets``: names of the matrices, or a regular expression; by default what peft knows for the architecture."""
 
-    targets: tuple[str, ...] | str | None = None
+    targets: tuple[str, ...] | str | None = Field(None, max_length=1000)
+
+    @field_validator("targets")
+    @classmethod
+    def _an_expression(cls, targets: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        try:
+            re.compile(targets if isinstance(targets, str) else "")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return targets
 
     @property
     def target_modules(self) -> list[str] | str | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import Field
 from torch import nn
 
+from workbench.bounds import Size
 from workbench.libraries.peft import LIBRARY as PEFT
 from workbench.settings import MethodSettings
 
@@ -24,7 +24,7 @@ class PromptSettings(MethodSettings):
     """``tokens``: how many virtual tokens stand before each text, beside ``budget.max_length``."""
 
     learning_rate: float
-    tokens: int = Field(20, ge=1)
+    tokens: Size = 20
 
     @property
     def virtual_tokens(self) -> int:

@@ -23,7 +23,7 @@ class Methods(Modules[Method]):
         Raises:
             UnknownNameError: no such method.
         """
-        if "+" not in name:
+        if not isinstance(name, str) or "+" not in name:
             return super().get(name, where)
         from workbench.methods._mixture import mixture
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from workbench.bounds import Reduction
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ class BottleneckSettings(MethodSettings):
     """``reduction_factor``: hidden size ÷ bottleneck size."""
 
     learning_rate: float = 5e-3
-    reduction_factor: float = Field(16, gt=0)
+    reduction_factor: Reduction = 16
 
 
 class InvertibleSettings(BottleneckSettings):
     """A bottleneck adapter in each layer, and after the embeddings two that can be undone, each for half of a state."""
 
-    inv_adapter_reduction_factor: float = Field(2, gt=0, description="half a state ÷ their bottleneck size")
+    inv_adapter_reduction_factor: Reduction = Field(2, description="half a state ÷ their bottleneck size")
 
 
 def packaged(name: str) -> Callable[[MethodSettings, PretrainedConfig], AdapterConfig]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from workbench.bounds import Reduction, Size
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ class CompacterSettings(BottleneckSettings):
     factor makes a wide bottleneck cheap.
     """
 
-    reduction_factor: float = Field(8, gt=0)
-    phm_dim: int = Field(4, ge=1)
-    phm_rank: int = Field(1, ge=1)
+    reduction_factor: Reduction = 8
+    phm_dim: int = Field(4, ge=1, le=64)
+    phm_rank: Size = 1
 
 
 def objection(settings: CompacterSettings, config: PretrainedConfig, kind: str) -> str | None:

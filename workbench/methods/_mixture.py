@@ -46,7 +46,7 @@ def mixture(parts: tuple[Part, ...]) -> Method:
 
 def _settings(parts: Sequence[Part]) -> type[MethodSettings]:
     rates = [card.settings.model_fields["learning_rate"].default for _, card in parts]
-    fields: dict[str, Any] = {"learning_rate": (float, Field(min(rates), gt=0))}  # what the most delicate part bears
+    fields: dict[str, Any] = {"learning_rate": (float, min(rates))}  # what the most delicate part bears
     for name, card in parts:
         fields[_field(name)] = (_own(name, card), Field(default_factory=_own(name, card), alias=name))
     return create_model("Settings", __base__=_MixtureSettings, **fields)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from pydantic import Field, model_validator
 
+from workbench.bounds import Size, Weight, Whole
 from workbench.contracts import Course, Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
 
@@ -24,12 +25,12 @@ class Settings(TargetedSettings):
     """Ranks go from ``initial_rank`` down to ``rank`` on average, and then stay for ``settled`` of the steps."""
 
     learning_rate: float = 1e-2
-    rank: int = Field(8, ge=1)
-    initial_rank: int = Field(12, ge=1)
-    alpha: int = Field(32, ge=1)
+    rank: Size = 8
+    initial_rank: Size = 12
+    alpha: Whole = 32
     warm: float = Field(0.1, ge=0, lt=0.5, description="share of the steps before ranks are cut")
     settled: float = Field(0.3, ge=0, lt=0.5, description="share of the steps after the last cut")
-    orthogonality: float = Field(0.1, ge=0, description="weight of ‖PᵀP − I‖ and ‖QQᵀ − I‖ in the loss")
+    orthogonality: Weight = Field(0.1, description="weight of ‖PᵀP − I‖ and ‖QQᵀ − I‖ in the loss")
 
     @model_validator(mode="after")
     def _shrinks(self) -> Self:

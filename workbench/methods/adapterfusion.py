@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import Field
 
+from workbench.bounds import Dropout, Weight
 from workbench.contracts import Method
 from workbench.libraries.adapterfusion import FusionConfig, value_matrices
 from workbench.settings import MethodSettings
@@ -27,8 +28,8 @@ class Settings(MethodSettings):
     """How the fusion layer is trained; what it fuses are the adapters that ``workbench fuse`` is given."""
 
     learning_rate: float = 2e-3
-    regularization: float = Field(0.01, ge=0, description="λ of the penalty λ ‖I − V‖²")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the attention scores, while training")
+    regularization: Weight = Field(0.01, description="λ of the penalty λ ‖I − V‖²")
+    dropout: Dropout = Field(0.1, description="on the attention scores, while training")
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> FusionConfig:

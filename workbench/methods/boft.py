@@ -23,7 +23,7 @@ class Settings(TargetedSettings):
     """``block_size``: rows of a block of R; it divides the columns of every matrix."""
 
     learning_rate: float = 5e-3
-    block_size: int = Field(8, ge=2)
+    block_size: int = Field(8, ge=2, le=65_536)
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> BOFTConfig:

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from workbench import architecture
+from workbench.bounds import Density, Weight
 from workbench.contracts import Course, Method
 from workbench.settings import MethodSettings
 
@@ -34,9 +35,9 @@ class Settings(MethodSettings):
     """``density``: share of the weights that differ in the end; ``relaxed``: share of the steps before the cut."""
 
     learning_rate: float = 2e-4
-    density: float = Field(0.005, gt=0, le=1)
+    density: Density = 0.005
     relaxed: float = Field(0.5, ge=0, lt=1)
-    penalty: float = Field(1.25e-7, ge=0, description="λ of the L0 penalty")
+    penalty: Weight = Field(1.25e-7, description="λ of the L0 penalty")
 
 
 class Gates(nn.Module):

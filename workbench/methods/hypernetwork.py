@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Size
 from workbench.contracts import Method
 from workbench.libraries.hypernetwork import HypernetworkConfig
 from workbench.methods import lora
@@ -18,8 +17,8 @@ class Settings(lora.Settings):
     """Those of the LoRA that is made, and the sizes of the embeddings and of the network's hidden layer."""
 
     learning_rate: float = 2e-3
-    embedding_size: int = Field(16, ge=1)
-    hidden_size: int = Field(32, ge=1)
+    embedding_size: Size = 16
+    hidden_size: Size = 32
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> HypernetworkConfig:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Count
 from workbench.contracts import Method
 from workbench.errors import InputError
 from workbench.prompts import NEW_TOKENS
@@ -24,7 +23,7 @@ class Settings(MethodSettings):
     """``shots``: how many examples are shown, drawn from the training split by the seed; there is nothing to learn."""
 
     learning_rate: float = 1.0
-    shots: int = Field(4, ge=1)
+    shots: Count = 4
 
 
 def prepare(

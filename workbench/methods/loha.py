@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Size, Whole
 from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
 
@@ -18,8 +17,8 @@ class Settings(TargetedSettings):
     """The update is scaled by ``alpha / rank``."""
 
     learning_rate: float = 5e-3
-    rank: int = Field(8, ge=1)
-    alpha: int = Field(16, ge=1)
+    rank: Size = 8
+    alpha: Whole = 16
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> LoHaConfig:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
+from workbench.bounds import Dropout, Factor, Size
 from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
 
@@ -18,9 +17,9 @@ class Settings(TargetedSettings):
     """The update is scaled by ``alpha / rank``; without ``targets`` it is that of attention projections."""
 
     learning_rate: float = 5e-3
-    rank: int = Field(8, ge=1)
-    alpha: float = Field(16, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    rank: Size = 8
+    alpha: Factor = 16
+    dropout: Dropout = 0.0
 
 
 def configure(settings: Settings, config: PretrainedConfig, **variant: Any) -> LoraConfig:

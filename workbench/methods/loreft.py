@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from workbench.bounds import Dropout, Size
 from workbench.contracts import Method
 from workbench.methods._adapters import lacks_architecture
 from workbench.settings import MethodSettings
@@ -19,10 +20,10 @@ class Settings(MethodSettings):
     """``rank``: rows of R and W, which all ``prefix_positions`` + ``suffix_positions`` of a layer share."""
 
     learning_rate: float = 5e-3
-    rank: int = Field(4, ge=1)
-    prefix_positions: int = Field(3, ge=1)
-    suffix_positions: int = Field(0, ge=0)
-    dropout: float = Field(0.05, ge=0, lt=1)
+    rank: Size = 4
+    prefix_positions: Size = 3
+    suffix_positions: int = Field(0, ge=0, le=4096)
+    dropout: Dropout = 0.05
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> LoReftConfig:

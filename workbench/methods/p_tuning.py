@@ -6,8 +6,8 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import Field
 
+from workbench.bounds import Size
 from workbench.contracts import Course, Method
 from workbench.libraries.prompts import NAME, PromptSettings, objection
 
@@ -22,7 +22,7 @@ class Settings(PromptSettings):
     """``width``: of the network's two hidden layers."""
 
     learning_rate: float = 2e-3
-    width: int = Field(128, ge=1)
+    width: Size = 128
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> PromptEncoderConfig:

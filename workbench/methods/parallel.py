@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
+from workbench.bounds import Factor
 from workbench.contracts import Method
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture, packaged
 
@@ -11,7 +10,7 @@ from workbench.methods._adapters import BottleneckSettings, lacks_architecture, 
 class Settings(BottleneckSettings):
     """``scaling``: s in h + s · adapter(x)."""
 
-    scaling: float = Field(4.0, gt=0)
+    scaling: Factor = 4.0
 
 
 METHOD = Method(

@@ -30,8 +30,8 @@ class Settings(MethodSettings):
     """
 
     learning_rate: float = 5e-4
-    last_k: int | None = Field(None, ge=1)
-    freeze_below: int | None = Field(None, ge=0)
+    last_k: int | None = Field(None, ge=1, le=10_000)
+    freeze_below: int | None = Field(None, ge=0, le=10_000)
     unfreeze: Literal["at-once", "gradual"] = "at-once"
 
     @model_validator(mode="after")

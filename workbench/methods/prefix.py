@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Size
 from workbench.contracts import Method
 from workbench.methods._adapters import lacks_architecture
 from workbench.settings import MethodSettings
@@ -23,9 +22,9 @@ class Settings(MethodSettings):
     """
 
     learning_rate: float = 5e-3
-    prefix_length: int = Field(30, ge=1)
+    prefix_length: Size = 30
     reparametrize: bool = True
-    bottleneck_size: int = Field(128, ge=1)
+    bottleneck_size: Size = 128
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> PrefixTuningConfig:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from workbench.architecture import biases
+from workbench.bounds import Factor, Size
 from workbench.contracts import Method
 from workbench.libraries.mixture import MixtureConfig
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture
@@ -27,9 +26,9 @@ class Settings(BottleneckSettings):
     """Sizes of the parts; of few layers the outer groups may get none."""
 
     learning_rate: float = 5e-3
-    prefix_length: int = Field(10, ge=1)
-    rank: int = Field(8, ge=1)
-    alpha: float = Field(16, gt=0)
+    prefix_length: Size = 10
+    rank: Size = 8
+    alpha: Factor = 16
 
 
 def group(layer: int, layers: int) -> int:

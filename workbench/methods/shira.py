@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Seed, Size
 from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
 
@@ -18,8 +17,8 @@ class Settings(TargetedSettings):
     """``rank``: as many entries are trained as a LoRA of this rank has; ``mask_seed`` draws which."""
 
     learning_rate: float = 5e-3
-    rank: int = Field(8, ge=1)
-    mask_seed: int = Field(0, ge=0)
+    rank: Size = 8
+    mask_seed: Seed = 0
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> ShiraConfig:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Factor, Size
 from workbench.contracts import Method
 from workbench.methods import prefix
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture
@@ -19,9 +18,9 @@ class Settings(prefix.Settings, BottleneckSettings):
     """Those of its parts, as the paper has them (sec. 4.1)."""
 
     learning_rate: float = 2e-3
-    prefix_length: int = Field(10, ge=1)
-    rank: int = Field(8, ge=1)
-    alpha: float = Field(16, gt=0)
+    prefix_length: Size = 10
+    rank: Size = 8
+    alpha: Factor = 16
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> UniPELTConfig:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
+from workbench.bounds import Size
 from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
 
@@ -18,7 +17,7 @@ class Settings(TargetedSettings):
     """``rank``: of the random matrices; they are stored along, since a seed means other numbers to another torch."""
 
     learning_rate: float = 2e-2
-    rank: int = Field(256, ge=1)
+    rank: Size = 256
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> VeraConfig:

@@ -1,0 +1,50 @@
+"""List the experiments that are shipped, and print one to start your own from."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.output import Json, emit, listing
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def recipes() -> None:
+    """List the experiments that are shipped: `workbench run NAME`."""
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List them, with one line each."""
+    from experiments.recipe import RECIPES
+    from workbench.settings import read
+
+    found = {name: read(RECIPES.path(name)).data for name in RECIPES.names()}
+    listing([{"name": name, "description": recipe["description"]} for name, recipe in found.items()], as_json)
+
+
+@app.command()
+def show(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A name from `recipes list`, or a file.", autocompletion=completion.recipe
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Print a recipe as it is written; in a file of your own it can be changed: workbench run FILE."""
+    from pathlib import Path
+
+    from experiments.recipe import find_recipe
+
+    document = find_recipe(recipe)
+    if as_json:
+        emit(document.data)
+    else:
+        sys.stdout.write(Path(document.origin).read_text(encoding="utf-8"))

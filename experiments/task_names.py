@@ -1,0 +1,38 @@
+"""The tasks that a recipe names, families by their members."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tasks import registry
+from workbench.errors import Problem, UnknownNameError, collected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tasks.spec import TaskSpec
+    from workbench.settings import Document, Key
+
+
+def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems: list[Problem]) -> list[TaskSpec]:
+    """Return the tasks in the list at ``key``; what is wrong with one is added to ``problems``, and the others follow.
+
+    Nothing is loaded. A task that comes twice, by its own name and by its family's, is a problem too.
+    """
+    found: list[TaskSpec] = []
+    with collected(problems, document.where(*key)):
+        families, known = registry.families(folders), set(registry.names(folders))
+        for index, name in document.names(*key):
+            for member in families.get(name, (name,)):
+                with collected(problems, document.where(*key, index)):
+                    if member not in known:
+                        raise UnknownNameError("task", member, [*known, *families])
+                    found.append(registry.find(member, folders))
+    problems += [
+        Problem(f"task {name!r} comes more than once, by its family", document.where(*key))
+        for name, times in Counter(spec.name for spec in found).items()
+        if times > 1
+    ]
+    return found
