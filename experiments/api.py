@@ -12,8 +12,9 @@ from experiments.comparing.run import pending as untaught
 from experiments.composing.plan import FusionPlan, plan_recipe
 from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
-from experiments.composing.sources import own_tasks
+from experiments.composing.sources import AUTO, own_tasks
 from experiments.feasible import require_feasible
+from experiments.naming import adapter_id, source_ids
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
@@ -26,6 +27,7 @@ from experiments.task_free import answers, candidates, known_state, training_tas
 from experiments.testing import known, majority, tested
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
+from fusion.methods import COMPOSITIONS
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.contracts import Listener, Task
     from workbench.registration import Registered
-    from workbench.store import StoredAdapter
+    from workbench.store import Manifest, StoredAdapter
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
@@ -128,6 +130,25 @@ class Workbench:
         log(adapter, self.workspace, self.listener)
         return Trained(adapter, found, majority(lesson.task, lesson.budget))
 
+    def chosen(
+        self, name: str, champions: bool = True, suits: Callable[[Manifest], bool] = lambda manifest: True
+    ) -> str:
+        """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
+
+        The name is an id, the name of a task (its champion in MLflow's registry, else the best of its adapters on the
+        same validation examples, else the newest), ``TASK.METHOD``, or the beginning of an id.
+
+        Args:
+            name: what a person wrote; every method here that wants an adapter takes such a name.
+            champions: whether champions are asked for.
+            suits: which of a task's adapters to choose from, where there are any such.
+
+        Raises:
+            UnknownNameError: no adapter is meant.
+            InputError: several ids begin so, or it is a task without adapters.
+        """
+        return adapter_id(self.workspace, name, self.listener, self.task_folders, champions, suits)
+
     def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> Predictions[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
 
@@ -143,13 +164,13 @@ class Workbench:
         Raises:
             UnknownNameError: no such adapter.
         """
-        return Predictor(self.workspace.adapters.verify(adapter), backbone)
+        return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone)
 
     def export(self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
         Args:
-            adapter: its id.
+            adapter: its id, or another name: see :meth:`chosen`.
             folder: where to; new or empty.
             merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
             backbone: for ``merge``: where the adapter's backbone is, if not where it was.
@@ -161,11 +182,11 @@ class Workbench:
         from workbench.hub import front_matter
         from workbench.merging import require_mergeable, save_merged
 
-        stored = self.workspace.adapters.verify(adapter)
+        stored = self.workspace.adapters.verify(self.chosen(adapter))
         found = known(self.workspace, stored)
         about = front_matter(stored.manifest, found.scores if found else {}, merged=merge)
         if not merge:
-            return self.workspace.adapters.export(adapter, folder, about)
+            return self.workspace.adapters.export(stored.id, folder, about)
         require_mergeable(stored.manifest)
         with new_folder(folder) as place:
             save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), place, about)
@@ -174,13 +195,14 @@ class Workbench:
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
-        It becomes the champion of that name where it beats the one before on the same validation examples.
+        It becomes the champion of that name where it beats the one before on the same validation examples. Of a task's
+        name, the best adapter on validation is taken, not the champion, which is registered already.
 
         Raises:
             UnknownNameError: no such adapter.
             TrackingError: the server does not answer, or cannot register models.
         """
-        return register(self.workspace.adapters.verify(adapter), self.workspace)
+        return register(self.workspace.adapters.verify(self.chosen(adapter, champions=False)), self.workspace)
 
     def route(
         self,
@@ -195,8 +217,8 @@ class Workbench:
         Args:
             router: its name; ``assignments`` are its settings, as ``key=value``.
             texts: as for :meth:`predict`.
-            among: ids of the adapters to choose from; by default the newest one of each task that fits the texts, the
-                router and the backbone, see :func:`experiments.task_free.candidates`.
+            among: what the adapters to choose from are called, see :meth:`chosen`; by default the newest one of each
+                task that fits the texts, the router and the backbone, see :func:`experiments.task_free.candidates`.
             backbone: where the adapters' backbone is, if not where it was.
             assignments: settings of the router.
 
@@ -208,7 +230,9 @@ class Workbench:
         settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
         rows = rows_of(texts)
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
-        adapters, opened = candidates(store, router, pair, among, backbone)
+        libraries = ROUTERS.get(router).libraries
+        ids = [self.chosen(name, suits=lambda each: each.library in libraries) for name in among]
+        adapters, opened = candidates(store, router, pair, ids, backbone)
 
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
@@ -223,7 +247,8 @@ class Workbench:
 
         Args:
             target: name of a task.
-            sources: ids with commas, or ``auto:K`` for the K adapters that a ranking puts first.
+            sources: ids or tasks with commas, see :meth:`chosen`, or ``auto:K`` for the K adapters that a ranking puts
+                first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None.
             options: the other fields of :class:`experiments.composing.single.Wanted`.
@@ -231,6 +256,10 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
+        if not sources.startswith(AUTO):
+            names = [name.strip() for name in sources.split(",") if name.strip()]
+            libraries = COMPOSITIONS.get(method, "--method").libraries
+            sources = ",".join(source_ids(self.workspace, names, self.listener, self.task_folders, libraries))
         return plan_fuse(Wanted(target, sources, method, shots, **options), self.workspace, self.task_folders)
 
     def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:

@@ -8,37 +8,51 @@ from typing import Annotated
 
 import typer
 
+from experiments.naming import adapter_id
+from experiments.report.wording import megabytes
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
-from experiments.terminal.output import Json, emit, listing, stdout, table
+from experiments.terminal.output import Json, emit, stderr, stdout, table
+from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
+from workbench import registration
+from workbench.choosing import readable
 from workbench.errors import InputError
-from workbench.store import StoredAdapter
+from workbench.store import StoredAdapter, short_id
 from workbench.tracking import tracking_uri
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Id = Annotated[
-    str,
-    typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it.", autocompletion=completion.adapter),
-]
+NAME = "An adapter's id, the name of a task, or the beginning of an id."
+Name = Annotated[str, typer.Argument(metavar="ID", help=NAME, autocompletion=completion.adapter)]
 
 
 @app.command("list")
 def list_(workspace: Workspace = None, as_json: Json = False) -> None:
-    """List the adapters of the workspace."""
-    store = find_workspace(workspace).adapters
-    entries = [_entry(store.get(name)) for name in store.ids()]
-    if as_json or entries:
-        listing(entries, as_json)
-    else:
+    """List the adapters of the workspace, the newest of each task last; ★ marks the champions of MLflow's registry."""
+    place = find_workspace(workspace)
+    champions = registration.champions(tracking_uri(place.root))
+    found = [StoredAdapter(each, place.adapters.root / each.id) for each in readable(place.adapters)]
+    found.sort(key=lambda each: (each.manifest.task.name, each.manifest.created, each.id))
+    if damaged := sorted({*place.adapters.ids()} - {each.id for each in found}):
+        stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify ID` says what is wrong.")
+    if as_json:
+        emit([_entry(each, each.id in champions) for each in found])
+        return
+    if not found:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
+        return
+    ids = [each.id for each in found]
+    columns = ["id", "task", "method", "seed", "validation", "size", "made"]
+    table(columns, [_line(each, short_id(each.id, ids), each.id in champions) for each in found])
+    stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
 
 
 @app.command()
-def show(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
-    """Show where an adapter comes from: its manifest."""
-    stored = find_workspace(workspace).adapters.get(adapter)
+def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Show where an adapter comes from, and how it does: its manifest."""
+    place = find_workspace(workspace)
+    stored = place.adapters.get(adapter_id(place, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
     if as_json:
         emit({**manifest, "path": str(stored.folder)})
@@ -54,14 +68,15 @@ def show(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> Non
 def verify(
     adapter: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="An id; all adapters if left out.", autocompletion=completion.adapter),
+        typer.Argument(metavar="[ID]", help=f"{NAME} All adapters if left out.", autocompletion=completion.adapter),
     ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Compare every file with the SHA-256 in the manifest."""
-    store = find_workspace(workspace).adapters
-    names = [store.resolve(adapter)] if adapter else store.ids()
+    place = find_workspace(workspace)
+    store = place.adapters
+    names = [adapter_id(place, adapter, Messages())] if adapter else store.ids()
     for name in names:
         store.verify(name)
     if as_json:
@@ -72,7 +87,7 @@ def verify(
 
 @app.command()
 def export(
-    adapter: Id,
+    adapter: Name,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     merge: Annotated[
         bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
@@ -91,7 +106,7 @@ def export(
 
     if backbone and not merge:
         raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
-    target = Workbench(workspace).export(adapter, folder, merge, backbone)
+    target = Workbench(workspace, listener=Messages()).export(adapter, folder, merge, backbone)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {target}")
 
@@ -106,14 +121,15 @@ def import_(
 
 
 @app.command()
-def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
+def register(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
     """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first where it was not.
 
-    It becomes the champion of that name if there is none, or if it beats it on the same validation examples.
+    It becomes the champion of that name if there is none, or if it beats it on the same validation examples. Of a
+    task's adapters the best on validation is taken, not the champion, which is registered already.
     """
     from experiments.api import Workbench
 
-    bench = Workbench(workspace)
+    bench = Workbench(workspace, listener=Messages())
     found = bench.register(adapter)
     if as_json:
         emit(asdict(found))
@@ -124,18 +140,40 @@ def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) ->
 
 
 @app.command()
-def remove(adapter: Id, workspace: Workspace = None) -> None:
-    """Delete an adapter from the workspace."""
+def remove(
+    adapter: Annotated[
+        str, typer.Argument(metavar="ID", help="An id, or its beginning.", autocompletion=completion.adapter_id)
+    ],
+    workspace: Workspace = None,
+) -> None:
+    """Delete an adapter from the workspace; the name of a task is not enough for that."""
     stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
 
 
-def _entry(stored: StoredAdapter) -> dict[str, object]:
+def _entry(stored: StoredAdapter, champion: bool) -> dict[str, object]:
     manifest = stored.manifest
     description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, seed {manifest.seed}"
     return {
         "id": manifest.id,
         "description": description,
+        "task": manifest.task.name,
+        "method": _method(stored),
+        "seed": manifest.seed,
+        "created": manifest.created,
+        "champion": champion,
         "validation": round(manifest.fit.validation, 4),
         "parameters": manifest.fit.trainable_parameters,
         "bytes": stored.bytes,
     }
+
+
+def _line(stored: StoredAdapter, name: str, champion: bool) -> list[object]:
+    manifest = stored.manifest
+    score = f"{manifest.fit.validation:.4f}{' ★' if champion else ''}"
+    facts = [manifest.task.name, _method(stored), manifest.seed, score]
+    return [name, *facts, megabytes(stored.bytes / 1e6), manifest.created[:10]]
+
+
+def _method(stored: StoredAdapter) -> str:
+    composed = stored.manifest.composition
+    return composed.method if composed else stored.manifest.method

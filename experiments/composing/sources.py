@@ -24,7 +24,7 @@ AUTO = "auto:"
 
 
 def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
-    """Return the adapters of ``id,id,…``; the beginning of an id is enough.
+    """Return the adapters of ``id,id,…``.
 
     Raises:
         UnknownNameError: no such adapter.

@@ -49,11 +49,13 @@ def seconds(value: float | None) -> str:
 
 
 def megabytes(value: float | None) -> str:
-    """Return a size given in MB: ``1.8 MB``, ``512 MB``, ``1.3 GB`` (1 GB = 1,000 MB)."""
+    """Return a size given in MB: ``8 kB``, ``1.8 MB``, ``512 MB``, ``1.3 GB`` (1 GB = 1,000 MB)."""
     if value is None:
         return DASH
     if value >= 1000:
         return f"{value / 1000:.1f} GB"
+    if value < 0.1:
+        return f"{1000 * value:.0f} kB"
     return f"{value:.0f} MB" if value >= 10 else f"{value:.1f} MB"
 
 

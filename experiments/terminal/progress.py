@@ -154,6 +154,15 @@ class PlainProgress:
         self.say(f"{place}{label}: done, last loss {last:.3f}{left}")
 
 
+class Messages(Silent):
+    """What is said, one line each; no progress."""
+
+    def say(self, message: str) -> None:
+        """Print one line, in the first of several processes."""
+        if is_first():
+            stderr.print(message)
+
+
 class NoProgress(Silent):
     """Nothing: another process of the same run draws it."""
 
@@ -185,7 +194,7 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: None
         return
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,}/{task.total:,} rows"),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
