@@ -19,7 +19,7 @@ MOST_TASKS = 3  # whose scores have room in a line
 def show(report: ComparisonReport) -> None:
     """Print verdict, scores with their intervals, and costs; the best method first."""
     record = report.record
-    stdout.print(f"[bold]{record.experiment}[/bold]  ", end="")
+    stdout.print(record.experiment, style="bold", end="  ")
     tasks = ", ".join(record.tasks) if len(record.tasks) <= MOST_TASKS else plural(len(record.tasks), "task")
     stdout.print(f"{tasks}, {plural(len(record.seeds), 'seed')}, backbone {record.backbone}", markup=False)
     stdout.print(f"{tuned(report)}\n")

@@ -1,35 +1,72 @@
-"""What commands print: tables for people, one JSON document for scripts, errors as one message."""
+"""What commands print: tables for people, one JSON document for scripts, errors as one message.
+
+Everything goes through here, whoever wrote it: labels, texts, names of files. On these consoles nothing is markup, and
+a character that a terminal would obey is written out.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-stdout = Console(soft_wrap=True, highlight=False)
-stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+from workbench.printable import printable
+
+
+class Screen(Console):
+    """A console on which text is text: no markup, no emoji codes, and no character that a terminal would obey."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        """Print on stdout, or on stderr."""
+        super().__init__(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what rich makes of anything, its text :func:`shown`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(shown(segment.text), segment.style)
+
+
+def shown(text: str) -> str:
+    """Return ``text`` of any origin as it may stand on a screen; its lines stay lines."""
+    return text if text.isprintable() else "\n".join(printable(line, None) for line in text.split("\n"))
+
+
+stdout = Screen()
+stderr = Screen(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
 
 def emit(document: Any) -> None:
-    """Print ``document`` as JSON on stdout; NaN is refused, since JSON has none."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Print ``document`` as JSON on stdout; NaN is refused, since JSON has none.
+
+    What a terminal would obey is escaped, as JSON itself does with the first 32 characters.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(re.sub(r"[^\n -~]", _escaped, text) + "\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if printable(character, None) == character else json.dumps(character)[1:-1]
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """Print a table on stdout: numbers to the right, ``None`` as a dash; where there is room no word is broken."""
     rows = [list(row) for row in rows]
-    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    heads = [Text(column.replace("_", " ")) for column in columns]
-    body = [[Text("–" if cell is None else str(cell)) for cell in row] for row in rows]  # brackets are a person's own
+    style: dict[str, Any] = {"header_style": "bold", "box": None, "pad_edge": False, "show_header": any(columns)}
+    grid = Table(title=title, title_justify="left", **style)
+    heads = [Text(shown(column.replace("_", " "))) for column in columns]
+    body = [[Text("–" if cell is None else shown(str(cell))) for cell in row] for row in rows]
     for index, width in enumerate(_widths([heads, *body])):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
         justify: Literal["right", "left"] = "right" if numeric else "left"
