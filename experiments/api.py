@@ -14,6 +14,7 @@ from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
 from experiments.composing.sources import AUTO, own_tasks
 from experiments.feasible import require_feasible
+from experiments.learned import learned_nothing_in
 from experiments.naming import adapter_id, source_ids
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
@@ -24,7 +25,7 @@ from experiments.run import help_along, pending, run
 from experiments.side_by_side import helped
 from experiments.system_metrics import sampled
 from experiments.task_free import answers, candidates, known_state, training_task
-from experiments.testing import known, majority, tested
+from experiments.testing import evaluation_key, known, majority, tested
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
 from fusion.methods import COMPOSITIONS
@@ -34,6 +35,7 @@ from workbench.adaptation import Adaptation
 from workbench.asking import rows_of
 from workbench.backbone import open_backbone
 from workbench.contracts import Silent
+from workbench.kinds import KINDS
 from workbench.learning import Lesson
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
@@ -60,16 +62,25 @@ AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
 @dataclass(frozen=True)
 class Trained:
-    """An adapter, and how it does on the test split."""
+    """An adapter, and how it does on the test split.
+
+    Attributes:
+        adapter: as it is stored.
+        test: its scores.
+        majority: the main score of always giving the most frequent answer.
+        learned_nothing: why it seems so; None where the test shows that it has learned something.
+    """
 
     adapter: StoredAdapter
     test: StoredEvaluation
     majority: float
+    learned_nothing: str | None = None
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""
         scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
-        return table([], [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())])
+        rows = [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())]
+        return table([], [*rows, *([("learned nothing", self.learned_nothing)] if self.learned_nothing else [])])
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,10 @@ class Workbench:
             adapter = self.workspace.learned(lesson, self.listener, label)
         found = tested(self.workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         log(adapter, self.workspace, self.listener)
-        return Trained(adapter, found, majority(lesson.task, lesson.budget))
+        constant = majority(lesson.task, lesson.budget)
+        outcomes = self.workspace.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
+        score = found.scores[KINDS.get(lesson.task.kind).metric]
+        return Trained(adapter, found, constant, learned_nothing_in(outcomes, score, constant))
 
     def chosen(
         self, name: str, champions: bool = True, suits: Callable[[Manifest], bool] = lambda manifest: True
@@ -310,8 +324,10 @@ class Workbench:
         """Return the steps of ``plan`` that still have to be trained."""
         return pending(plan, self.workspace)
 
-    def updates(self, plan: AnyPlan) -> int | None:
-        """Return how many optimiser steps :meth:`run` will take; None where that cannot be told before."""
+    def updates(self, plan: AnyPlan | Lesson) -> int | None:
+        """Return how many optimiser steps :meth:`run`, or :meth:`train`, takes; None where nobody knows before."""
+        if isinstance(plan, Lesson):
+            return 0 if plan.adapter_id in self.workspace.adapters.ids() else updates(plan)
         if isinstance(plan, Plan):
             return sum(plan.updates(step) for step in self.pending(plan))
         if isinstance(plan, ComparisonPlan):

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from experiments.naming import adapter_id
-from experiments.report.wording import megabytes
+from experiments.report.wording import megabytes, score
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
-from experiments.terminal.output import Json, emit, stderr, stdout, table
+from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
 from workbench import registration
@@ -57,11 +57,20 @@ def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> N
     if as_json:
         emit({**manifest, "path": str(stored.folder)})
         return
-    for nested in ("task", "backbone", "settings", "budget", "metrics", "versions"):
-        manifest[nested] = ", ".join(f"{name} {value}" for name, value in manifest[nested].items() if value is not None)
-    manifest["fit"] = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
-    manifest["files"] = ", ".join(manifest["files"])
-    table(["", ""], [*manifest.items(), ("path", stored.folder)])
+    from experiments.learned import advice, learned_nothing_in
+    from experiments.testing import evaluation_key, known
+
+    rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
+    scores = [(name.replace("_", " "), score(name, value)) for name, value in manifest["metrics"].items()]
+    found, (metric,) = known(place, stored), [name.removeprefix("validation_") for name in stored.manifest.metrics]
+    tested = found.scores if found else {}
+    scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in tested.items()]
+    fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
+    rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
+    table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
+    place_of = place.outcomes(evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget))
+    if metric in tested and (why := learned_nothing_in(place_of, tested[metric])):
+        stdout.print(f"\n{advice(stored.manifest, why)}")
 
 
 @app.command()
@@ -148,6 +157,16 @@ def remove(
 ) -> None:
     """Delete an adapter from the workspace; the name of a task is not enough for that."""
     stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
+
+
+def _plain(value: object) -> str:
+    """Return what a manifest says in words; what it leaves open is left out."""
+    if isinstance(value, dict):
+        told = [(name, _plain(each)) for name, each in value.items()]
+        return ", ".join(f"{name} {each}" for name, each in told if each)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return "" if value is None else str(value)
 
 
 def _entry(stored: StoredAdapter, champion: bool) -> dict[str, object]:

@@ -59,6 +59,23 @@ def megabytes(value: float | None) -> str:
     return f"{value:.0f} MB" if value >= 10 else f"{value:.1f} MB"
 
 
+NO_SHARES = {"r2", "pearson", "spearman", "pearson_spearman", "mae", "rmse"}  # of numbers: nothing to say in percent
+
+
+def score(name: str, value: float) -> str:
+    """Return a score by its name, with or without its split before: ``64.8 %``, and an R² or an error as a number."""
+    return (
+        f"{value:.3f}"
+        if name.removeprefix("validation_").removeprefix("test_") in NO_SHARES
+        else f"{100 * value:.1f} %"
+    )
+
+
+def baseline(kind: str) -> str:
+    """Return what the score of always giving the same answer is called for a kind of task."""
+    return "always the mean" if kind == "regression" else "majority baseline"
+
+
 def count(value: float | None) -> str:
     """Return a count: ``940``, ``148 k``, ``22.7 M``."""
     if value is None:

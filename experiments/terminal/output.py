@@ -70,7 +70,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
     for index, width in enumerate(_widths([heads, *body])):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
         justify: Literal["right", "left"] = "right" if numeric else "left"
-        grid.add_column(heads[index], justify=justify, overflow="fold", no_wrap=index == 0, width=width)
+        grid.add_column(heads[index], justify=justify, overflow="fold", width=width)
     for cells in body:
         grid.add_row(*cells)
     stdout.print(grid)
@@ -79,11 +79,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
 def _widths(lines: Sequence[Sequence[Text]]) -> list[int | None]:
     """Return each column's width: its longest word and its share of what is left; rich alone would break the words.
 
-    None, rich's own choice, where every line fits, or where not even the words do.
+    The first column, of names, stays on one line where half the screen is enough for it. None, rich's own choice, where
+    every line fits, or where not even the words do.
     """
     sizes = [[cell.__rich_measure__(stdout, stdout.options) for cell in column] for column in zip(*lines, strict=True)]
+    longest = [max(size.maximum for size in column) for column in sizes]
     least = [max(size.minimum for size in column) for column in sizes]
-    wished = [max(size.maximum for size in column) - low for column, low in zip(sizes, least, strict=True)]
+    if longest[0] <= stdout.width // 2:
+        least[0] = longest[0]
+    wished = [most - low for most, low in zip(longest, least, strict=True)]
     spare = stdout.width - sum(least) - 2 * (len(least) - 1)
     if spare < 0 or spare >= sum(wished):
         return [None] * len(least)
@@ -98,10 +102,13 @@ def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:
         table([*entries[0]] if entries else ["name", "description"], [list(entry.values()) for entry in entries])
 
 
+def from_here(path: Path) -> Path:
+    """Return a path without the folder that the person is in, where it lies below that."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def farewell(folder: Path, name: str, where: str) -> None:
     """Print where an experiment's report is, and how to see it again; ``where`` is the option naming the workspace."""
-    page = folder / "report.html"
-    shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
-    stdout.print(f"\nReport: {shown}")
+    stdout.print(f"\nReport: {from_here(folder / 'report.html')}")
     stdout.print(f"MLflow: workbench ui{where}   then open experiment {name!r}")
     stdout.print(f"Again:  workbench report {name}{where}")
