@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from experiments.report.mlflow_note import escape
+from workbench.choosing import measure, registered_name
 from workbench.registration import Entry
-from workbench.store import key
 from workbench.tracked import TrackedData, TrackedModel
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
@@ -87,19 +86,13 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
 
 
 def entry(stored: StoredAdapter) -> Entry:
-    """Return an adapter as an entry of the registry, ``task.method``.
-
-    MLflow allows no ``/`` and ``:`` in a name, and is asked for it in quotes.
-    """
-    manifest, budget = stored.manifest, stored.manifest.budget
-    few = [budget.validation_examples, manifest.seed] if budget.validation_examples else []
-    method = manifest.composition.method if manifest.composition else manifest.method
-    (metric,) = manifest.metrics
+    """Return an adapter as an entry of the registry."""
+    manifest = stored.manifest
     return Entry(
-        name=re.sub(r"[/:'\"\\]", "-", f"{manifest.task.name}.{method}"),
+        name=registered_name(manifest),
         model=stored.identity,
         adapter=manifest.id,
-        measure=key([manifest.task.fingerprint, metric, budget.eval_examples, *few]),
+        measure=measure(manifest),
         validation=manifest.fit.validation,
     )
 

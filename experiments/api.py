@@ -12,9 +12,11 @@ from experiments.comparing.run import pending as untaught
 from experiments.composing.plan import FusionPlan, plan_recipe
 from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
-from experiments.composing.sources import own_tasks
+from experiments.composing.sources import AUTO, own_tasks
 from experiments.feasible import require_feasible
 from experiments.importing import imported
+from experiments.learned import learned_nothing_in
+from experiments.naming import adapter_id, source_ids
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
@@ -24,9 +26,10 @@ from experiments.run import help_along, pending, run
 from experiments.side_by_side import helped
 from experiments.system_metrics import sampled
 from experiments.task_free import answers, candidates, known_state, training_task
-from experiments.testing import known, majority, tested
+from experiments.testing import evaluation_key, known, majority, tested
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
+from fusion.methods import COMPOSITIONS
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -35,6 +38,7 @@ from workbench.backbone import open_backbone
 from workbench.bounds import require_seed
 from workbench.contracts import Silent
 from workbench.errors import Problem, SettingsError, collected
+from workbench.kinds import KINDS
 from workbench.learning import Lesson
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
@@ -54,23 +58,32 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.contracts import Listener, Task
     from workbench.registration import Registered
-    from workbench.store import StoredAdapter
+    from workbench.store import Manifest, StoredAdapter
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 
 
 @dataclass(frozen=True)
 class Trained:
-    """An adapter, and how it does on the test split."""
+    """An adapter, and how it does on the test split.
+
+    Attributes:
+        adapter: as it is stored.
+        test: its scores.
+        majority: the main score of always giving the most frequent answer.
+        learned_nothing: why it seems so; None where the test shows that it has learned something.
+    """
 
     adapter: StoredAdapter
     test: StoredEvaluation
     majority: float
+    learned_nothing: str | None = None
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""
         scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
-        return table([], [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())])
+        rows = [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())]
+        return table([], [*rows, *([("learned nothing", self.learned_nothing)] if self.learned_nothing else [])])
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,29 @@ class Workbench:
             adapter = workspace.learned(lesson, self.listener, label)
         found = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         log(adapter, self.workspace, self.listener)
-        return Trained(adapter, found, majority(lesson.task, lesson.budget))
+        constant = majority(lesson.task, lesson.budget)
+        outcomes = self.workspace.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
+        score = found.scores[KINDS.get(lesson.task.kind).metric]
+        return Trained(adapter, found, constant, learned_nothing_in(outcomes, score, constant))
+
+    def chosen(
+        self, name: str, champions: bool = True, suits: Callable[[Manifest], bool] = lambda manifest: True
+    ) -> str:
+        """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
+
+        The name is an id, the name of a task (its champion in MLflow's registry, else the best of its adapters on the
+        same validation examples, else the newest), ``TASK.METHOD``, or the beginning of an id.
+
+        Args:
+            name: what a person wrote; every method here that wants an adapter takes such a name.
+            champions: whether champions are asked for.
+            suits: which of a task's adapters to choose from, where there are any such.
+
+        Raises:
+            UnknownNameError: no adapter is meant.
+            InputError: several ids begin so, or it is a task without adapters.
+        """
+        return adapter_id(self.workspace, name, self.listener, self.task_folders, champions, suits)
 
     def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> Predictions[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
@@ -147,13 +182,13 @@ class Workbench:
         Raises:
             UnknownNameError: no such adapter.
         """
-        return Predictor(self.workspace.adapters.verify(adapter), backbone)
+        return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone)
 
     def export(self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
         Args:
-            adapter: its id.
+            adapter: its id, or another name: see :meth:`chosen`.
             folder: where to; new or empty.
             merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
             backbone: for ``merge``: where the adapter's backbone is, if not where it was.
@@ -165,11 +200,11 @@ class Workbench:
         from workbench.hub import front_matter
         from workbench.merging import require_mergeable, save_merged
 
-        stored = self.workspace.adapters.verify(adapter)
+        stored = self.workspace.adapters.verify(self.chosen(adapter))
         found = known(self.workspace, stored)
         about = front_matter(stored.manifest, found.scores if found else {}, merged=merge)
         if not merge:
-            return self.workspace.adapters.export(adapter, folder, about)
+            return self.workspace.adapters.export(stored.id, folder, about)
         require_mergeable(stored.manifest)
         with new_folder(folder) as place:
             save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), place, about)
@@ -191,13 +226,15 @@ class Workbench:
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
-        It becomes the champion of that name where it beats the one before on the same validation examples.
+        It becomes the champion of that name where it beats the one before on the same validation examples. Of a task's
+        name, the best adapter on validation is taken, not the champion, which is registered already.
 
         Raises:
             UnknownNameError: no such adapter.
             TrackingError: the server does not answer, or cannot register models.
         """
-        return register(self.workspace.adapters.verify(adapter), self.workspace, self.listener)
+        stored = self.workspace.adapters.verify(self.chosen(adapter, champions=False))
+        return register(stored, self.workspace, self.listener)
 
     def route(
         self,
@@ -212,8 +249,8 @@ class Workbench:
         Args:
             router: its name; ``assignments`` are its settings, as ``key=value``.
             texts: as for :meth:`predict`.
-            among: ids of the adapters to choose from; by default the newest one of each task that fits the texts, the
-                router and the backbone, see :func:`experiments.task_free.candidates`.
+            among: what the adapters to choose from are called, see :meth:`chosen`; by default the newest one of each
+                task that fits the texts, the router and the backbone, see :func:`experiments.task_free.candidates`.
             backbone: where the adapters' backbone is, if not where it was.
             assignments: settings of the router.
 
@@ -225,7 +262,9 @@ class Workbench:
         settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
         rows = rows_of(texts)
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
-        adapters, opened = candidates(store, router, pair, among, backbone)
+        libraries = ROUTERS.get(router).libraries
+        ids = [self.chosen(name, suits=lambda each: each.library in libraries) for name in among]
+        adapters, opened = candidates(store, router, pair, ids, backbone)
 
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
@@ -240,7 +279,8 @@ class Workbench:
 
         Args:
             target: name of a task.
-            sources: ids with commas, or ``auto:K`` for the K adapters that a ranking puts first.
+            sources: ids or tasks with commas, see :meth:`chosen`, or ``auto:K`` for the K adapters that a ranking puts
+                first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None.
             options: the other fields of :class:`experiments.composing.single.Wanted`.
@@ -248,6 +288,10 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
+        if not sources.startswith(AUTO):
+            names = [name.strip() for name in sources.split(",") if name.strip()]
+            libraries = COMPOSITIONS.get(method, "--method").libraries
+            sources = ",".join(source_ids(self.workspace, names, self.listener, self.task_folders, libraries))
         return plan_fuse(Wanted(target, sources, method, shots, **options), self.workspace, self.task_folders)
 
     def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:
@@ -297,8 +341,10 @@ class Workbench:
         """Return the steps of ``plan`` that still have to be trained."""
         return pending(plan, self.workspace)
 
-    def updates(self, plan: AnyPlan) -> int | None:
-        """Return how many optimiser steps :meth:`run` will take; None where that cannot be told before."""
+    def updates(self, plan: AnyPlan | Lesson) -> int | None:
+        """Return how many optimiser steps :meth:`run`, or :meth:`train`, takes; None where nobody knows before."""
+        if isinstance(plan, Lesson):
+            return 0 if plan.adapter_id in self.workspace.adapters.ids() else updates(plan)
         if isinstance(plan, Plan):
             return sum(plan.updates(step) for step in self.pending(plan))
         if isinstance(plan, ComparisonPlan):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.backbone import BACKBONES, bits_of, open_backbone
+from workbench.choosing import readable
 from workbench.errors import InputError
 from workbench.store import importable
 
@@ -46,8 +47,7 @@ def _known(manifest: Manifest, store: AdapterStore) -> str:
     reference = manifest.backbone
     if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
         return reference.name
-    stored = (store.get(name).manifest.backbone for name in store.ids())
-    for known in stored:
+    for known in (manifest.backbone for manifest in readable(store)):
         if known.fingerprint == reference.fingerprint:
             return known.name
     hint = f"Name it: workbench adapters import DIR --backbone NAME. {_told(manifest)}"

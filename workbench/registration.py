@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from workbench.bounded_client import BoundedClient
 
 CHAMPION = "champion"
+SQLITE = "sqlite:///"
+PATIENCE = 0.5  # seconds that a database which is being written is waited for
 ADAPTER, MEASURE, VALIDATION = "workbench.adapter", "workbench.measure", "workbench.validation"
 
 
@@ -51,6 +57,30 @@ class Registered:
     def uri(self) -> str:
         """What ``mlflow models serve -m`` takes for this version."""
         return f"models:/{self.name}@{CHAMPION}" if self.champion else f"models:/{self.name}/{self.version}"
+
+
+def champions(uri: str) -> frozenset[str]:
+    """Return the ids of the adapters that are champions, as far as a local database tells at once.
+
+    MLflow itself takes two seconds to be imported, and may wait for a server: so its SQLite file is read, and nothing
+    else. A store that cannot be asked in this way has no champions.
+
+    Args:
+        uri: of the tracking store, as :func:`workbench.tracking.tracking_uri` gives it.
+    """
+    path = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or not path.is_file():
+        return frozenset()
+    query = """
+        SELECT tag.value FROM registered_model_aliases AS alias
+        JOIN model_version_tags AS tag ON tag.name = alias.name AND tag.version = alias.version
+        WHERE alias.alias = ? AND tag.key = ?
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=PATIENCE)) as database:
+            return frozenset(str(row[0]) for row in database.execute(query, (CHAMPION, ADAPTER)))
+    except sqlite3.Error:  # busy, damaged, or of an MLflow with other tables
+        return frozenset()
 
 
 def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:

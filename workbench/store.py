@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ LONGEST_ID = 200  # bytes; a file system takes 255 for a name, and what is writt
 ID = re.compile(r"[^\W_][\w.+@=-]*")
 MOST = 5  # of the files that a message names
 FRONT_MATTER = re.compile(rb"\A---\n.*?\n---\n", re.DOTALL)
+MOST_NAMED = 4  # ids that a message lists
 OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # what a folder has that was fetched from there
 
 
@@ -137,24 +138,11 @@ class AdapterStore:
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{MANIFEST}"))
 
     def resolve(self, name: str) -> str:
-        """Return the one id that ``name`` is or begins.
-
-        Raises:
-            UnknownNameError: none does.
-            InputError: several do.
-        """
-        ids = self.ids()
-        if name in ids:
-            return name
-        matches = [one for one in ids if name and one.startswith(name)]
-        if len(matches) > 1:
-            raise InputError(f"{name!r} begins several ids: {', '.join(matches)}", hint="Give more of the id.")
-        if not matches:
-            raise UnknownNameError("adapter", name, ids)
-        return matches[0]
+        """Return the one id that ``name`` is, begins, or is the key of; raises as :func:`by_id`."""
+        return by_id(name, self.ids())
 
     def get(self, name: str) -> StoredAdapter:
-        """Return an adapter by its id, or by the beginning of it; raises as :meth:`resolve`, or IntegrityError."""
+        """Return an adapter by what :meth:`resolve` takes; raises as that, or IntegrityError."""
         folder = self.root / self.resolve(name)
         return StoredAdapter(read_manifest(folder), folder)
 
@@ -235,6 +223,32 @@ def importable(source: Path) -> Manifest:
     check_files(StoredAdapter(manifest, source), exported=True)
     check_adapter(source)
     return manifest
+
+
+def by_id(name: str, ids: Sequence[str]) -> str:
+    """Return the one of ``ids`` that ``name`` is, begins, or is the key of: what follows an id's last hyphen.
+
+    Raises:
+        UnknownNameError: none does.
+        InputError: several do.
+    """
+    if name in ids:
+        return name
+    matches = [each for each in ids if name and each.startswith(name)]
+    matches = matches or [each for each in ids if name == short_id(each, ids)]
+    if len(matches) > 1:
+        more = f" and {len(matches) - MOST_NAMED} more" if len(matches) > MOST_NAMED else ""
+        what = f"{name!r} begins {len(matches)} ids: {', '.join(matches[:MOST_NAMED])}{more}"
+        raise InputError(what, hint="Give more of the id, or the name of a task.")
+    if not matches:
+        raise UnknownNameError("adapter", name, ids)
+    return matches[0]
+
+
+def short_id(name: str, ids: Sequence[str]) -> str:
+    """Return the key that an id ends with, ``6b7f4df4`` of ``bbc-news-lora-6b7f4df4``; all of it if another has it."""
+    last = name.rpartition("-")[2]
+    return name if sum(each.rpartition("-")[2] == last for each in ids) > 1 else last
 
 
 @contextmanager

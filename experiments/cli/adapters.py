@@ -9,60 +9,84 @@ from typing import Annotated
 
 import typer
 
+from experiments.naming import adapter_id
+from experiments.report.wording import megabytes, score
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
-from experiments.terminal.output import Json, emit, listing, stdout, table
+from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
+from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
+from workbench import registration
+from workbench.choosing import readable
 from workbench.errors import InputError
-from workbench.store import StoredAdapter
+from workbench.store import StoredAdapter, short_id
 from workbench.tracking import tracking_uri
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Id = Annotated[
-    str,
-    typer.Argument(metavar="ID", help="An adapter's id, or the beginning of it.", autocompletion=completion.adapter),
-]
+NAME = "An adapter's id, the name of a task, or the beginning of an id."
+Name = Annotated[str, typer.Argument(metavar="ID", help=NAME, autocompletion=completion.adapter)]
 
 
 @app.command("list")
 def list_(workspace: Workspace = None, as_json: Json = False) -> None:
-    """List the adapters of the workspace."""
-    store = find_workspace(workspace).adapters
-    entries = [_entry(store.get(name)) for name in store.ids()]
-    if as_json or entries:
-        listing(entries, as_json)
-    else:
+    """List the adapters of the workspace, the newest of each task last; ★ marks the champions of MLflow's registry."""
+    place = find_workspace(workspace)
+    champions = registration.champions(tracking_uri(place.root))
+    found = [StoredAdapter(each, place.adapters.root / each.id) for each in readable(place.adapters)]
+    found.sort(key=lambda each: (each.manifest.task.name, each.manifest.created, each.id))
+    if damaged := sorted({*place.adapters.ids()} - {each.id for each in found}):
+        stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify ID` says what is wrong.")
+    if as_json:
+        emit([_entry(each, each.id in champions) for each in found])
+        return
+    if not found:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
+        return
+    ids = [each.id for each in found]
+    columns = ["id", "task", "method", "seed", "validation", "size", "made"]
+    table(columns, [_line(each, short_id(each.id, ids), each.id in champions) for each in found])
+    stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
 
 
 @app.command()
-def show(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
-    """Show where an adapter comes from: its manifest."""
-    stored = find_workspace(workspace).adapters.get(adapter)
+def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
+    """Show where an adapter comes from, and how it does: its manifest."""
+    place = find_workspace(workspace)
+    stored = place.adapters.get(adapter_id(place, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
     if as_json:
         emit({**manifest, "path": str(stored.folder)})
         return
-    for nested in ("task", "backbone", "settings", "budget", "metrics", "versions"):
-        manifest[nested] = ", ".join(f"{name} {value}" for name, value in manifest[nested].items() if value is not None)
-    manifest["fit"] = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
-    manifest["files"] = ", ".join(manifest["files"])
-    table(["", ""], [*manifest.items(), ("path", stored.folder)])
+    from experiments.learned import advice, learned_nothing_in
+    from experiments.testing import evaluation_key, known
+
+    rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
+    scores = [(name.replace("_", " "), score(name, value)) for name, value in manifest["metrics"].items()]
+    found, (metric,) = known(place, stored), [name.removeprefix("validation_") for name in stored.manifest.metrics]
+    tested = found.scores if found else {}
+    scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in tested.items()]
+    fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
+    rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
+    table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
+    place_of = place.outcomes(evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget))
+    if metric in tested and (why := learned_nothing_in(place_of, tested[metric])):
+        stdout.print(f"\n{advice(stored.manifest, why)}")
 
 
 @app.command()
 def verify(
     adapter: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="An id; all adapters if left out.", autocompletion=completion.adapter),
+        typer.Argument(metavar="[ID]", help=f"{NAME} All adapters if left out.", autocompletion=completion.adapter),
     ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Compare every file with the SHA-256 in the manifest."""
-    store = find_workspace(workspace).adapters
-    names = [store.resolve(adapter)] if adapter else store.ids()
+    place = find_workspace(workspace)
+    store = place.adapters
+    names = [adapter_id(place, adapter, Messages())] if adapter else store.ids()
     for name in names:
         store.verify(name)
     if as_json:
@@ -73,7 +97,7 @@ def verify(
 
 @app.command()
 def export(
-    adapter: Id,
+    adapter: Name,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     merge: Annotated[
         bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
@@ -92,7 +116,7 @@ def export(
 
     if backbone and not merge:
         raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
-    target = Workbench(workspace).export(adapter, folder, merge, backbone)
+    target = Workbench(workspace, listener=Messages()).export(adapter, folder, merge, backbone)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {target}")
 
@@ -117,17 +141,16 @@ def import_(
 
 
 @app.command()
-def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) -> None:
+def register(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
     """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first where it was not.
 
-    It becomes the champion of that name if there is none, or if it beats it on the same validation examples.
+    It becomes the champion of that name if there is none, or if it beats it on the same validation examples. Of a
+    task's adapters the best on validation is taken, not the champion, which is registered already.
     """
     from experiments.api import Workbench
-    from experiments.terminal.progress import progress
 
-    bench = Workbench(workspace)
-    with progress(adapter) as bench.listener:
-        found = bench.register(adapter)
+    bench = Workbench(workspace, listener=Messages())
+    found = bench.register(adapter)
     if as_json:
         emit(asdict(found))
         return
@@ -138,18 +161,50 @@ def register(adapter: Id, workspace: Workspace = None, as_json: Json = False) ->
 
 
 @app.command()
-def remove(adapter: Id, workspace: Workspace = None) -> None:
-    """Delete an adapter from the workspace."""
+def remove(
+    adapter: Annotated[
+        str, typer.Argument(metavar="ID", help="An id, or its beginning.", autocompletion=completion.adapter_id)
+    ],
+    workspace: Workspace = None,
+) -> None:
+    """Delete an adapter from the workspace; the name of a task is not enough for that."""
     stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
 
 
-def _entry(stored: StoredAdapter) -> dict[str, object]:
+def _plain(value: object) -> str:
+    """Return what a manifest says in words; what it leaves open is left out."""
+    if isinstance(value, dict):
+        told = [(name, _plain(each)) for name, each in value.items()]
+        return ", ".join(f"{name} {each}" for name, each in told if each)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return "" if value is None else str(value)
+
+
+def _entry(stored: StoredAdapter, champion: bool) -> dict[str, object]:
     manifest = stored.manifest
     description = f"{manifest.method} for {manifest.task.name} on {manifest.backbone.name}, seed {manifest.seed}"
     return {
         "id": manifest.id,
         "description": description,
+        "task": manifest.task.name,
+        "method": _method(stored),
+        "seed": manifest.seed,
+        "created": manifest.created,
+        "champion": champion,
         "validation": round(manifest.fit.validation, 4),
         "parameters": manifest.fit.trainable_parameters,
         "bytes": stored.bytes,
     }
+
+
+def _line(stored: StoredAdapter, name: str, champion: bool) -> list[object]:
+    manifest = stored.manifest
+    score = f"{manifest.fit.validation:.4f}{' ★' if champion else ''}"
+    facts = [manifest.task.name, _method(stored), manifest.seed, score]
+    return [name, *facts, megabytes(stored.bytes / 1e6), manifest.created[:10]]
+
+
+def _method(stored: StoredAdapter) -> str:
+    composed = stored.manifest.composition
+    return composed.method if composed else stored.manifest.method

@@ -26,7 +26,7 @@ def fuse(
         typer.Option(
             "--from",
             metavar="ID,ID,…",
-            help="Adapters; or auto:K, the K that suit TARGET best.",
+            help="Ids or tasks; or auto:K, the K adapters that suit TARGET best.",
             autocompletion=completion.adapters,
         ),
     ],
@@ -58,9 +58,9 @@ def fuse(
     the method are given by name (--set density=0.3), those of the budget with a prefix (--set budget.epochs=5).
     """
     from experiments.api import Workbench
-    from experiments.terminal.progress import progress
+    from experiments.terminal.progress import Messages, progress
 
-    bench = Workbench(workspace, tasks)
+    bench = Workbench(workspace, tasks, Messages())
     plan = bench.fusion_plan(
         target,
         sources,

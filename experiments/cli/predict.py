@@ -29,7 +29,7 @@ def predict(
         str,
         typer.Argument(
             metavar="ID",
-            help="An adapter's id, or the beginning of it; or router:NAME.",
+            help="An adapter's id, a task, or the beginning of an id; or router:NAME.",
             autocompletion=completion.adapter,
         ),
     ],
@@ -49,7 +49,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="ID,ID…",
-            help="Adapters that a router chooses from, with commas.",
+            help="Ids or tasks that a router chooses from, with commas.",
             autocompletion=completion.adapters,
         ),
     ] = None,
@@ -67,13 +67,13 @@ def predict(
     """
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile, texts_of
-    from experiments.terminal.progress import progress
+    from experiments.terminal.progress import Messages, progress
 
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     if router is None and (among or assignments or tasks):
         raise InputError("--among, --set and --tasks are for routers", hint="Give router:NAME in place of the id.")
     rows, text_of = texts_of(file, texts, column, pair)
-    bench = Workbench(workspace, tasks)
+    bench = Workbench(workspace, tasks, Messages())
     predictor = None if router else bench.predictor(adapter, backbone)
     told = predictor.told if predictor else ROUTED
 
@@ -81,7 +81,7 @@ def predict(
         if predictor:
             return predictor(items)
         with progress(adapter) as bench.listener:
-            return bench.route(str(router), items, among.split(",") if among else [], backbone, assignments or [])
+            return bench.route(str(router), items, _names(among), backbone, assignments or [])
 
     if out is not None:
         _write(AnswerFile(out, rows, told, prefix, file), text_of, ask, as_json)
@@ -94,6 +94,10 @@ def predict(
     table(columns, [_line(one, router is not None) for one in said])
     where = next_steps.options(workspace, tasks)
     next_steps.print_next([f"workbench predict {adapter} --file FILE --column COLUMN --out answers.csv{where}"])
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in (listed or "").split(",") if name.strip()]
 
 
 def _line(one: Any, routed: bool) -> list[str]:

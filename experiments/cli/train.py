@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from experiments.report.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
-from experiments.terminal.output import Json, emit, table
+from experiments.terminal.output import Json, emit, from_here, stdout, table
 from workbench.bounds import LARGEST_SEED
 from workbench.processes import is_first
 
@@ -51,7 +52,7 @@ def train(
 
     bench = Workbench(workspace, tasks)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
-    with progress(task) as listener:
+    with progress(task, bench.updates(lesson)) as listener:
         bench.listener = listener
         trained = bench.train(lesson)
     registered = bench.register(trained.adapter.id) if register and is_first() else None
@@ -59,22 +60,27 @@ def train(
     test = {f"test_{name}": value for name, value in trained.test.scores.items()}
     if as_json:
         metrics = {**manifest.metrics, **test, "majority": trained.majority}
-        document = {"adapter": manifest.id, "path": str(trained.adapter.folder), "metrics": metrics}
+        document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder), "metrics": metrics}
+        document["learned_nothing"] = trained.learned_nothing
         emit(document | ({"registered": asdict(registered)} if registered else {}))
         return
     rows: list[tuple[str, object]] = [
         ("adapter", manifest.id),
-        *((name.replace("_", " "), f"{100 * value:.1f} %") for name, value in {**manifest.metrics, **test}.items()),
-        ("majority baseline", f"{100 * trained.majority:.1f} %"),
+        *((name.replace("_", " "), score(name, value)) for name, value in {**manifest.metrics, **test}.items()),
+        (baseline(manifest.task.kind), score(next(iter(manifest.metrics)), trained.majority)),
         ("best epoch", f"{fit.best_epoch} of {len(fit.epochs)}"),
         ("trained parameters", f"{fit.trainable_parameters:,}"),
-        ("time", f"{fit.seconds:.1f} s"),
-        ("size", f"{trained.adapter.bytes / 1e6:.2f} MB"),
-        ("folder", trained.adapter.folder),
+        ("time", seconds(fit.seconds)),
+        ("size", megabytes(trained.adapter.bytes / 1e6)),
+        ("folder", from_here(trained.adapter.folder)),
     ]
     if registered:
         rows += [("registered", f"{registered.name} version {registered.version}"), ("", registered.decision)]
     table(["", ""], rows)
+    if trained.learned_nothing:
+        from experiments.learned import advice
+
+        stdout.print(f"\n{advice(manifest, trained.learned_nothing)}")
     steps = [
         next_steps.predicting(manifest.id, manifest.task.pair, next_steps.options(workspace)),
         next_steps.towards_fusion(bench.workspace.adapters, trained.adapter, workspace, tasks, assignments),

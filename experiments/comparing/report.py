@@ -30,6 +30,7 @@ class Row:
         measured: memory of the training step alone, and times; None where that has not been measured yet.
         cells: every adapter that is there.
         searches: the learning rates that were tried, by task.
+        learned_nothing: (task, seed, why) of the adapters that seem to have learned nothing.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Row:
     measured: MeasuredCost | None
     cells: tuple[Cell, ...]
     searches: tuple[Search, ...]
+    learned_nothing: tuple[tuple[str, int, str], ...] = ()
 
     @property
     def slowdown(self) -> float | None:
@@ -70,6 +72,7 @@ class Row:
                 "stored_bytes": self.stored_bytes,
             },
             "measured": {**asdict(measured), "step_mb": measured.step_mb} if measured else None,
+            "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in self.learned_nothing],
             "tuning": [asdict(search) for search in self.searches],
         }
         if full:

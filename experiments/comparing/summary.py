@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.comparing.recommend import recommend
 from experiments.comparing.report import ComparisonReport, Row
+from experiments.learned import learned_nothing_in
 from experiments.mending import needed_by
 from experiments.report.comparison import Difference
 from experiments.report.examples import over_replications, scores_by_example
@@ -80,7 +81,13 @@ class _Summary:
             measured=record.costs.get(label),
             cells=cells,
             searches=tuple(search for search in record.searches if search.label == label),
+            learned_nothing=tuple(
+                (cell.task, cell.seed, why) for cell in cells if (why := self._learned_nothing(cell)) is not None
+            ),
         )
+
+    def _learned_nothing(self, cell: Cell) -> str | None:
+        return learned_nothing_in(self.outcomes(cell.evaluation), cell.score, self.record.majority.get(cell.task))
 
     def _by_seed(self, values: Mapping[Place, float]) -> list[float | None]:
         """Return for each seed the mean over tasks; None where a task is missing."""

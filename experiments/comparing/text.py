@@ -19,13 +19,14 @@ MOST_TASKS = 3  # whose scores have room in a line
 def show(report: ComparisonReport) -> None:
     """Print verdict, scores with their intervals, and costs; the best method first."""
     record = report.record
-    stdout.print(f"[bold]{record.experiment}[/bold]  ", end="")
+    stdout.print(record.experiment, style="bold", end="  ")
     tasks = ", ".join(record.tasks) if len(record.tasks) <= MOST_TASKS else plural(len(record.tasks), "task")
     stdout.print(f"{tasks}, {plural(len(record.seeds), 'seed')}, backbone {record.backbone}", markup=False)
     stdout.print(f"{tuned(report)}\n")
     stdout.print(report.verdict, soft_wrap=False, markup=False)
     if report.scored:
         _scores(report)
+        _failures(report)
         _costs(report)
 
 
@@ -54,6 +55,24 @@ def _scores(report: ComparisonReport) -> None:
     table(["method", *columns, f"minus {record.reference}"], rows, title=f"\nTest score in percent{over}")
     if len(record.seeds) > 1:
         stdout.print(f"▲ higher  ▼ lower  {MARKS[SAME]} not distinguishable: the paired interval holds 0")
+
+
+def _failures(report: ComparisonReport) -> None:
+    """Say which methods seem to have learned nothing, and with what."""
+    for row in report.scored:
+        if not row.learned_nothing:
+            continue
+        task, seed, why = row.learned_nothing[0]
+        others = len(row.learned_nothing) - 1
+        more = (
+            f"; so {'do' if others > 1 else 'does'} {plural(others, 'more adapter')} of its {len(row.cells)}"
+            if others
+            else ""
+        )
+        told = f"! {row.label} learned nothing that the test of {task} shows (seed {seed}): {why}{more}."
+        stdout.print(told, soft_wrap=False)
+    if any(row.learned_nothing for row in report.scored):
+        stdout.print("  To try: more epochs, another learning rate (--tune 3), more examples.")
 
 
 def _costs(report: ComparisonReport) -> None:

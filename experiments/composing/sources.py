@@ -26,7 +26,7 @@ HINT = "Give ids with commas, or auto:3."
 
 
 def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
-    """Return the adapters of ``id,id,…``; the beginning of an id is enough.
+    """Return the adapters of ``id,id,…``.
 
     Raises:
         InputError: no id at all, or one that comes twice.

@@ -22,7 +22,7 @@ def show(report: FusionReport) -> None:
     """Print verdict, table, retention, and what it cost."""
     record = report.record
     sizes = ", ".join(str(shots) for shots in record.shots)
-    stdout.print(f"[bold]{record.experiment}[/bold]  ", end="")
+    stdout.print(record.experiment, style="bold", end="  ")
     stdout.print(
         f"{plural(len(record.targets), 'target')}, K = {sizes}, {plural(len(record.seeds), 'seed')}, "
         f"backbone {record.backbone}\n"

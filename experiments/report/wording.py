@@ -49,12 +49,31 @@ def seconds(value: float | None) -> str:
 
 
 def megabytes(value: float | None) -> str:
-    """Return a size given in MB: ``1.8 MB``, ``512 MB``, ``1.3 GB`` (1 GB = 1,000 MB)."""
+    """Return a size given in MB: ``8 kB``, ``1.8 MB``, ``512 MB``, ``1.3 GB`` (1 GB = 1,000 MB)."""
     if value is None:
         return DASH
     if value >= 1000:
         return f"{value / 1000:.1f} GB"
+    if value < 0.1:
+        return f"{1000 * value:.0f} kB"
     return f"{value:.0f} MB" if value >= 10 else f"{value:.1f} MB"
+
+
+NO_SHARES = {"r2", "pearson", "spearman", "pearson_spearman", "mae", "rmse"}  # of numbers: nothing to say in percent
+
+
+def score(name: str, value: float) -> str:
+    """Return a score by its name, with or without its split before: ``64.8 %``, and an R² or an error as a number."""
+    return (
+        f"{value:.3f}"
+        if name.removeprefix("validation_").removeprefix("test_") in NO_SHARES
+        else f"{100 * value:.1f} %"
+    )
+
+
+def baseline(kind: str) -> str:
+    """Return what the score of always giving the same answer is called for a kind of task."""
+    return "always the mean" if kind == "regression" else "majority baseline"
 
 
 def count(value: float | None) -> str:

@@ -71,6 +71,14 @@ def _adapters(ctx: typer.Context) -> Iterable[str]:
     return find_workspace(ctx.params.get("workspace")).adapters.ids()
 
 
+def _named(ctx: typer.Context) -> Iterable[str]:
+    from experiments.workspace import find_workspace
+    from workbench.choosing import readable
+
+    store = find_workspace(ctx.params.get("workspace")).adapters
+    return [*sorted({each.task.name for each in readable(store)}), *store.ids()]
+
+
 def _experiments(ctx: typer.Context) -> Iterable[str]:
     from experiments.workspace import find_workspace
 
@@ -78,5 +86,6 @@ def _experiments(ctx: typer.Context) -> Iterable[str]:
 
 
 task, method, composition, kind = map(completes, (_tasks, _methods, _compositions, _kinds))
-backbone, recipe, adapter, experiment = map(completes, (_backbones, _recipes, _adapters, _experiments))
-methods, adapters = completes(_methods, listed=True), completes(_adapters, listed=True)
+backbone, recipe, adapter, experiment = map(completes, (_backbones, _recipes, _named, _experiments))
+adapter_id = completes(_adapters)
+methods, adapters = completes(_methods, listed=True), completes(_named, listed=True)

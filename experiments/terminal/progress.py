@@ -16,6 +16,8 @@ from experiments.terminal.output import stderr
 from workbench.contracts import Silent
 from workbench.processes import is_first
 
+PAUSE = 60.0  # seconds between two lines about one fit
+
 
 @dataclass
 class Course:
@@ -56,8 +58,8 @@ class Course:
 
     @property
     def left(self) -> str:
-        """The time left in words, tests and probes included; nothing before there is something to go by."""
-        if not self.updates or not self.done:
+        """The time left in words, tests and probes included; nothing at the end, or where nothing tells it yet."""
+        if not self.updates or not self.done or self.done >= self.updates:
             return ""
         elapsed, ahead = time.monotonic() - self.began, max(self.updates - self.done, 0)
         return f"{seconds(elapsed * ahead / self.done)} left"
@@ -119,7 +121,7 @@ class LiveProgress:
 
 
 class PlainProgress:
-    """Two lines for each fit, for logs: its place in the run, and how it ended with the time left."""
+    """Two lines for each fit, for logs: its place in the run, and how it ended with the time left; one each minute."""
 
     def __init__(self, course: Course) -> None:
         """Begin with nothing done."""
@@ -138,20 +140,35 @@ class PlainProgress:
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
-        """Say how the fit began, and how it ended."""
-        last = 0.0
+        """Say how the fit began, how it goes on where it takes long, and how it ended."""
+        last, said = 0.0, time.monotonic()
         with self.course.fit(label, steps) as reach:
 
             def advance(step: int, epoch: float, loss: float) -> None:
-                nonlocal last
+                nonlocal last, said
                 reach(step)
                 last = loss
+                if time.monotonic() >= said + PAUSE:
+                    said = time.monotonic()
+                    self.say(f"{place}{label}: step {step} of {steps}, epoch {epoch:.1f}, loss {loss:.3f}{self._left}")
 
             place = f"{self.course.place} " if self.course.place else ""
             self.say(f"{place}{label}: {steps} steps")
             yield advance
-        left = f", {self.course.left}" if self.course.left else ""
-        self.say(f"{place}{label}: done, last loss {last:.3f}{left}")
+        self.say(f"{place}{label}: done, last loss {last:.3f}{self._left}")
+
+    @property
+    def _left(self) -> str:
+        return f", {self.course.left}" if self.course.left else ""
+
+
+class Messages(Silent):
+    """What is said, one line each; no progress."""
+
+    def say(self, message: str) -> None:
+        """Print one line, in the first of several processes."""
+        if is_first():
+            stderr.print(message)
 
 
 class NoProgress(Silent):
@@ -185,7 +202,7 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: None
         return
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,}/{task.total:,} rows"),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.streams import write_tasks
+from tests.workbench.test_store import manifest
 
 PROGRAM = [sys.executable, "-c", "from experiments.cli import main; main()"]
 
@@ -24,7 +25,8 @@ def complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     for place in (".workbench", "other"):
         folder = tmp_path / place / "adapters" / f"animals-lora-{place.strip('.')}"
         folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text("{}")
+        document = manifest(folder.name).model_dump_json().replace('"name":"news"', '"name":"animals"')
+        (folder / "manifest.json").write_text(document)
     (tmp_path / ".workbench" / "experiments" / "trial").mkdir(parents=True)
     (tmp_path / ".workbench" / "experiments" / "trial" / "record.json").write_text("{}")
 
@@ -52,11 +54,12 @@ OFFERED = {
     "workbench train animals --method pfeif": ["pfeiffer", "pfeiffer-inv"],
     "workbench compare animals --methods lora,bitfit-": ["lora,bitfit-ln"],
     "workbench fuse animals --method tie": ["ties"],
-    "workbench fuse animals --from x,animals": ["x,animals-lora-workbench"],
+    "workbench fuse animals --from x,animals": ["x,animals", "x,animals-lora-workbench"],
     "workbench run quick": ["quickstart"],
-    "workbench predict anim": ["animals-lora-workbench"],
-    "workbench predict --workspace other anim": ["animals-lora-other"],
-    "workbench adapters show anim": ["animals-lora-workbench"],
+    "workbench predict anim": ["animals", "animals-lora-workbench"],
+    "workbench predict --workspace other anim": ["animals", "animals-lora-other"],
+    "workbench adapters show anim": ["animals", "animals-lora-workbench"],
+    "workbench adapters remove anim": ["animals-lora-workbench"],
     "workbench report tri": ["trial"],
     "workbench tasks new mine --kind reg": ["regression"],
     "workbench train animals --method lora --backbone mini": ["minilm"],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import TrackingError
-from workbench.registration import Entry
+from workbench.registration import Entry, champions
 from workbench.tracked import TrackedData, TrackedModel
 from workbench.tracking import RunRecord, Tracker
 
@@ -107,3 +107,17 @@ def test_a_model_that_was_deleted_is_said(tracker: Tracker) -> None:
         tracker._client.delete_logged_model(each.model_id)
     with pytest.raises(TrackingError, match="'h' was deleted"):
         tracker.register("deleted", record("h"), entry("h", 0.5))
+
+
+def test_champions_are_read_from_the_database_without_mlflow(tracker: Tracker, tmp_path: Path) -> None:
+    tracker.register("read", record("e"), replace(entry("e", 0.99), name="other.lora"))
+    found = champions(tracker.uri)
+    assert "e" in found
+    aliases = tracker._client.get_registered_model("news.lora").aliases
+    version = tracker._client.get_model_version("news.lora", aliases["champion"])
+    assert version.tags["workbench.adapter"] in found
+    assert len(found) == 2, "one for each registered name"
+    (tmp_path / "other.db").write_text("no database")
+    for uri in ("http://127.0.0.1:9", f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/other.db"):
+        assert champions(uri) == frozenset()
+    assert not (tmp_path / "none.db").exists()

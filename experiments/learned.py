@@ -1,0 +1,103 @@
+"""Whether an adapter has learned anything: not where it gives one answer to everything, or does no better than that."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from workbench.store import Manifest
+
+Z = 1.96  # standard errors of a 95 % interval
+STILL = 0.01  # numbers that spread less than this share of the right ones are one number
+
+
+def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None = None) -> str | None:
+    """Return why an adapter seems to have learned nothing, in words; None where the test shows that it has.
+
+    Above means above by more than chance: the 95 % interval of the difference, over examples, does not hold 0.
+
+    Args:
+        outcomes: what it answered on the test split, as :class:`workbench.evaluation.Evaluation` holds it.
+        score: the main metric on it.
+        constant: the same of always giving the most frequent answer, or the mean; None where it is not known. Of labels
+            and numbers it is not needed: both are compared example by example.
+    """
+    number = len(outcomes)
+    if number > 1 and _one_answer(outcomes):
+        return f"it gives the same answer to all {number:,} test examples"
+    gain = _gain(outcomes)
+    if gain is not None:
+        lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
+    elif constant is not None:
+        lead, margin = score - constant, 0.0
+    else:
+        return None
+    if lead > margin:
+        return None
+    numbers = "value" in outcomes
+    always = "the mean" if numbers else "the most frequent answer"
+    own, other = (f"{x:.3f}" if numbers else f"{100 * x:.1f} %" for x in (score, score - lead))
+    return f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other})"
+
+
+def learned_nothing_in(file: Path, score: float, constant: float | None = None) -> str | None:
+    """Return :func:`learned_nothing` of the outcomes in a file; None where there is none."""
+    import pandas as pd
+
+    return learned_nothing(pd.read_parquet(file), score, constant) if file.is_file() else None
+
+
+def advice(manifest: Manifest, why: str) -> str:
+    """Return that an adapter has learned nothing, ``why``, and what to try."""
+    return f"This adapter has learned nothing that the test shows: {why}.\nTo try: {remedies(manifest)}"
+
+
+def remedies(manifest: Manifest) -> str:
+    """Return what to try with an adapter that has learned nothing, as options of the command that trained it."""
+    if manifest.composition:
+        return "other sources, or another composition method"
+    if not manifest.fit.steps:
+        return "a method that trains, or another backbone"
+    budget, rate = manifest.budget, manifest.settings.get("learning_rate")
+    tries = [f"--set budget.epochs={2 * budget.epochs}"]
+    if isinstance(rate, int | float) and rate > 0:
+        tries += [f"--set learning_rate={3 * rate:.2g}", f"--set learning_rate={rate / 3:.2g}"]
+    if manifest.task.kind == "classification" and not budget.balanced:
+        tries.append("--set budget.balanced=true")
+    if budget.train_examples:
+        tries.append(f"--set budget.train_examples={2 * budget.train_examples}")
+    more = "" if budget.train_examples else "; or more examples"
+    return f"{', '.join(tries)}{more}"
+
+
+def _one_answer(outcomes: pd.DataFrame) -> bool:
+    """Say whether all answers are the same although the right ones are not."""
+    given = outcomes["prediction"]
+    if "value" in outcomes:
+        spread = float(outcomes["value"].std())
+        return spread > 0 and float(given.std()) < STILL * spread
+    right = next((outcomes[name] for name in ("label", "answer") if name in outcomes), None)
+    return given.nunique() == 1 and (right is None or right.nunique() > 1)
+
+
+def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Return by how much each example's score exceeds that of the best constant answer; None for other kinds."""
+    if "value" in outcomes:
+        values, error = (outcomes[name].to_numpy(dtype=np.float64) for name in ("value", "error"))
+        variance = values.var()
+        return ((values - values.mean()) ** 2 - error**2) / variance if variance else None
+    if "label" not in outcomes or not np.issubdtype(outcomes["label"].dtype, np.integer):
+        return None
+    labels = outcomes["label"].to_numpy()
+    found: NDArray[np.float64] = outcomes["correct"].to_numpy().astype(np.float64) - (
+        labels == np.bincount(labels).argmax()
+    )
+    return found

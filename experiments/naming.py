@@ -1,0 +1,78 @@
+"""What a person calls an adapter: the id that is meant, and a word about why it is that one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks import registry
+from workbench.choosing import chosen
+from workbench.errors import InputError, UnknownNameError
+from workbench.registration import champions
+from workbench.tracking import tracking_uri
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+    from workbench.contracts import Listener
+    from workbench.store import Manifest
+
+
+def adapter_id(
+    workspace: Workspace,
+    name: str,
+    listener: Listener,
+    folders: Sequence[Path] = (),
+    crowned: bool = True,
+    suits: Callable[[Manifest], bool] = lambda manifest: True,
+) -> str:
+    """Return the id of the adapter that ``name`` means, and tell ``listener`` why it is that one.
+
+    Args:
+        workspace: where the adapters are.
+        name: what a person wrote: see :func:`workbench.choosing.chosen`.
+        listener: hears of the choice, where there was one.
+        folders: of the person's own tasks, to recognise a task that has no adapter yet.
+        crowned: whether a task's champion in MLflow's registry goes first.
+        suits: which of a task's adapters to choose from, where there are any such.
+
+    Raises:
+        UnknownNameError: no adapter is meant.
+        InputError: several ids begin so, or the task has no adapter yet.
+    """
+    if not workspace.adapters.ids():
+        hint = "Train one: workbench train TASK --method lora. Or name the folder where it is: --workspace DIR"
+        raise InputError("there are no adapters here yet", where=str(workspace.root), hint=hint)
+    known = partial(champions, tracking_uri(workspace.root)) if crowned else tuple
+    try:
+        choice = chosen(workspace.adapters, name, known, suits)
+    except UnknownNameError as error:
+        if name not in registry.names(folders):
+            raise
+        hint = f"Train one: workbench train {name} --method lora"
+        raise InputError(f"there is no adapter for the task {name!r} yet", where=error.where, hint=hint) from None
+    if choice.why:
+        listener.say(f"{name}: {choice.id}, {choice.why}.")
+    return choice.id
+
+
+def source_ids(
+    workspace: Workspace, names: Iterable[str], listener: Listener, folders: Sequence[Path], libraries: Sequence[str]
+) -> list[str]:
+    """Return the ids of adapters that are to be composed; raises as :func:`adapter_id`.
+
+    Of a task's adapters only those count that a composition of these ``libraries`` takes, and that go with the first
+    source: on the same backbone, of the same library.
+    """
+    ids: list[str] = []
+
+    def suits(manifest: Manifest) -> bool:
+        first = workspace.adapters.get(ids[0]).manifest if ids else manifest
+        alike = (manifest.library, manifest.backbone.fingerprint) == (first.library, first.backbone.fingerprint)
+        return alike and manifest.library in libraries
+
+    for name in names:
+        ids += [adapter_id(workspace, name, listener, folders, suits=suits)]  # the next one's choice depends on it
+    return ids

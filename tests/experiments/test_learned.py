@@ -1,0 +1,117 @@
+"""Whether an adapter has learned anything, told from what it answered; expected values are counted by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.learned import advice, learned_nothing, learned_nothing_in
+from experiments.report.wording import baseline, score
+from tests.conftest import Call
+from tests.streams import write_tasks
+from tests.workbench.test_store import manifest
+from workbench.settings import Budget
+
+
+def answers(labels: list[int], predictions: list[int]) -> tuple[pd.DataFrame, float]:
+    """Return outcomes of a classification, and their accuracy."""
+    found = pd.DataFrame({"label": labels, "prediction": predictions})
+    found["correct"] = found["label"] == found["prediction"]
+    return found, float(found["correct"].mean())
+
+
+TWO_IN_THREE = [0, 0, 1] * 100
+
+
+def test_one_answer_to_everything_is_nothing_learned() -> None:
+    assert learned_nothing(*answers(TWO_IN_THREE, [0] * 300)) == "it gives the same answer to all 300 test examples"
+    assert learned_nothing(*answers(TWO_IN_THREE, [1] * 300)) is not None, "below the majority too"
+
+
+def test_a_handful_of_other_answers_is_no_more() -> None:
+    outcomes, accuracy = answers(TWO_IN_THREE, [1, 0, 1, *[0] * 297])  # one right, one wrong in place of the majority
+    assert accuracy == pytest.approx(200 / 300)
+    told = learned_nothing(outcomes, accuracy)
+    assert told == (
+        "its score on 300 test examples (66.7 %) is not above that of always giving the most frequent answer (66.7 %)"
+    )
+
+
+def test_the_difference_has_to_be_more_than_chance() -> None:
+    # k more right answers of 300: mean gain k/300, standard error √k/300 nearly; k > 1.96 √k from k = 4 on
+    for right, learned in ((3, False), (5, True)):
+        predictions = [1 if place < 3 * right and place % 3 == 2 else 0 for place in range(300)]
+        assert (learned_nothing(*answers(TWO_IN_THREE, predictions)) is None) == learned
+
+
+def test_good_answers_to_a_task_with_one_frequent_label_count() -> None:
+    labels = [1] * 10 + [0] * 190
+    assert learned_nothing(*answers(labels, labels)) is None, "95 % would be right without looking"
+
+
+@pytest.mark.parametrize(("noise", "learned"), [(0.5, True), (3.0, False)])
+def test_numbers_are_held_against_the_mean(noise: float, learned: bool) -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=200)
+    predictions = values + noise * generator.normal(size=200)
+    outcomes = pd.DataFrame({"value": values, "prediction": predictions, "error": predictions - values})
+    r2 = 1 - float((outcomes["error"] ** 2).mean() / values.var())
+    told = learned_nothing(outcomes, r2)
+    assert (told is None) == learned
+    assert learned or ("always giving the mean (0.000)" in str(told) and "%" not in str(told))
+    constant = outcomes.assign(prediction=0.5 + values * 1e-4, error=0.5 - values)
+    assert learned_nothing(constant, -0.25) == "it gives the same answer to all 200 test examples"
+
+
+def test_other_kinds_are_held_against_the_constant_that_is_known() -> None:
+    outcomes = pd.DataFrame({"answer": list("abcd"), "prediction": list("abxy"), "score": [1.0, 1.0, 0.0, 0.0]})
+    assert learned_nothing(outcomes, 0.5, 0.25) is None
+    assert "(25.0 %)" in str(learned_nothing(outcomes, 0.25, 0.25))
+    assert learned_nothing(outcomes, 0.5) is None, "nothing to compare with"
+    assert "same answer" in str(learned_nothing(outcomes.assign(prediction="a"), 0.25))
+
+
+def test_what_is_not_there_is_not_judged(tmp_path: Path) -> None:
+    assert learned_nothing_in(tmp_path / "none.parquet", 0.5) is None
+
+
+def test_advice_fits_the_adapter() -> None:
+    plain = manifest().model_copy(update={"settings": {"learning_rate": 0.0003}, "budget": Budget(epochs=3)})
+    told = advice(plain, "so")
+    for option in ("budget.epochs=6", "learning_rate=0.0009", "learning_rate=0.0001", "budget.balanced=true", "more"):
+        assert option in told
+    few = plain.model_copy(update={"budget": Budget(train_examples=50, balanced=True)})
+    assert "budget.train_examples=100" in advice(few, "so")
+    assert "balanced" not in advice(few, "so")
+    untrained = plain.model_copy(update={"fit": replace(plain.fit, steps=0)})
+    assert "epochs" not in advice(untrained, "so")
+
+
+def test_scores_of_numbers_are_not_percentages() -> None:
+    assert (score("validation_r2", -0.0123), score("test_mae", 1.5)) == ("-0.012", "1.500")
+    assert (score("test_macro_f1", 0.5), baseline("classification")) == ("50.0 %", "majority baseline")
+    assert baseline("regression") == "always the mean"
+
+
+def test_train_and_show_and_compare_say_so(call: Call, bert: Path, tmp_path: Path) -> None:
+    write_tasks(tmp_path)
+    settings = ["--set", "budget.max_length=16", "--set", "budget.epochs=1"]
+    options = ["--backbone", str(bert), *settings]
+    still = ["--set", "learning_rate=1e-9"]
+    code, out, err = call("train", "animals", "--method", "lora", *options, *still)
+    assert (code, "learned nothing that the test shows" in out) == (0, True), err
+    assert "budget.balanced=true" in out
+    document = json.loads(call("train", "animals", "--method", "lora", *options, *still, "--json")[1])
+    assert "test examples" in document["learned_nothing"]
+    assert "learned nothing" in call("adapters", "show", "animals")[1]
+    code, out, err = call(
+        "compare", "animals", "--methods", "lora", "--seeds", "1", *options, "--set", "methods.lora.learning_rate=1e-9"
+    )
+    assert (code, "! lora learned nothing" in out) == (0, True), err
+    (method,) = json.loads(call("report", "compare-animals", "--json")[1])["methods"].values()
+    assert method["learned_nothing"][0]["task"] == "animals"

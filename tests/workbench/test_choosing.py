@@ -1,0 +1,134 @@
+"""What a name means among stored adapters: exact ids, tasks, champions, scores that can be compared, beginnings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.test_store import manifest, writer
+from workbench.choosing import Choice, choose, chosen
+from workbench.errors import InputError, UnknownNameError
+from workbench.settings import Budget
+from workbench.store import AdapterStore, Manifest
+
+STORED = {
+    "tweets-lora-aaaa1111": {"validation": 0.70, "created": "2026-01-01"},
+    "tweets-lora-aaaa2222": {"validation": 0.90, "created": "2026-01-02"},
+    "tweets-lora-bbbb3333": {"validation": 0.80, "created": "2026-01-03"},
+    "tweets-class-lora-cccc4444": {"validation": 0.99, "created": "2026-01-04"},
+}
+
+
+def adapter(name: str, validation: float = 0.5, created: str = "2026-01-01", **others: Any) -> Manifest:
+    """Return a manifest whose task and method are those in its id."""
+    plain = manifest(name)
+    task, method, _ = name.rsplit("-", 2)
+    others = {"method": method, "fit": replace(plain.fit, validation=validation), "created": created, **others}
+    return plain.model_copy(update={"task": plain.task.model_copy(update={"name": task}), **others})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AdapterStore:
+    found = AdapterStore(tmp_path)
+    for name, about in STORED.items():
+        found.save(adapter(name, **about), writer())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "meant", "why"),
+    [
+        ("tweets-lora-aaaa1111", "tweets-lora-aaaa1111", ""),
+        ("tweets", "tweets-lora-aaaa2222", "best of 3 adapters on the same validation examples (0.9000)"),
+        ("tweets.lora", "tweets-lora-aaaa2222", "best of 3"),
+        ("tweets-class", "tweets-class-lora-cccc4444", "the only adapter for tweets-class"),
+        ("tweets-c", "tweets-class-lora-cccc4444", "begins so"),
+        ("tweets-lora-b", "tweets-lora-bbbb3333", "begins so"),
+        ("bbbb3333", "tweets-lora-bbbb3333", "ends so"),
+    ],
+)
+def test_a_name_is_an_id_a_task_or_a_beginning(store: AdapterStore, name: str, meant: str, why: str) -> None:
+    choice = chosen(store, name)
+    assert choice.id == meant
+    assert why in choice.why
+    assert bool(why) == bool(choice.why)
+
+
+def test_a_beginning_of_several_is_told_with_a_few_of_them(store: AdapterStore) -> None:
+    with pytest.raises(InputError, match=r"begins 3 ids: tweets-lora-aaaa1111, .*\n  Give more"):
+        chosen(store, "tweets-l")
+    for number in range(6):
+        store.save(adapter(f"tweets-lora-d{number}"), writer())
+    with pytest.raises(InputError, match=r"begins 9 ids: .* and 5 more"):
+        chosen(store, "tweets-l")
+
+
+def test_what_is_unknown_suggests_tasks_too(store: AdapterStore) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean tweets"):
+        chosen(store, "tweet5")
+    with pytest.raises(UnknownNameError):
+        chosen(store, "")
+
+
+def test_the_champion_goes_first_and_is_asked_for_only_where_a_task_is_named(store: AdapterStore) -> None:
+    champion = {"tweets-lora-aaaa1111"}
+    choice = chosen(store, "tweets", lambda: champion)
+    assert choice == Choice("tweets-lora-aaaa1111", "the champion of tweets.lora")
+
+    def never() -> set[str]:
+        raise AssertionError("nobody asked for a champion")
+
+    assert chosen(store, "tweets-lora-aaaa2222", never).id == "tweets-lora-aaaa2222"
+    assert chosen(store, "tweets", lambda: {"removed-lora-1"}).id == "tweets-lora-aaaa2222"
+
+
+def test_scores_on_other_examples_are_not_compared() -> None:
+    smaller = Budget(epochs=1, eval_examples=10)
+    easy = adapter("tweets-lora-1", 0.99, "2026-01-01", budget=smaller)
+    old, new = adapter("tweets-lora-2", 0.7, "2026-01-02"), adapter("tweets-lora-3", 0.6, "2026-01-03")
+    choice = choose("tweets", [easy, old, new])
+    assert choice.id == "tweets-lora-2"
+    assert choice.why.endswith("(0.7000); scores of 1 more are of other examples")
+    choice = choose("tweets", [easy, new])
+    assert (choice.id, choice.why[:15]) == ("tweets-lora-3", "the newest of 2")
+
+
+def test_few_shot_validation_examples_belong_to_their_seed() -> None:
+    few = Budget(epochs=1, validation_examples=8)
+    adapters = [adapter("tweets-lora-1", 0.9, "2026-01-01", budget=few, seed=0)]
+    adapters.append(adapter("tweets-lora-2", 0.6, "2026-01-02", budget=few, seed=1))
+    assert choose("tweets", adapters).id == "tweets-lora-2"
+    assert choose("tweets", [each.model_copy(update={"seed": 1}) for each in adapters]).id == "tweets-lora-1"
+
+
+def test_of_several_champions_the_best_is_taken() -> None:
+    adapters = [adapter("tweets-lora-1", 0.6), adapter("tweets-pfeiffer-2", 0.8), adapter("tweets-bitfit-3", 0.9)]
+    choice = choose("tweets", adapters, {"tweets-lora-1", "tweets-pfeiffer-2"})
+    assert (choice.id, "best of 2 champions" in choice.why) == ("tweets-pfeiffer-2", True)
+
+
+def test_a_score_that_is_no_number_is_the_lowest() -> None:
+    adapters = [adapter("tweets-lora-1", float("nan"), "2026-01-02"), adapter("tweets-lora-2", -0.5)]
+    assert choose("tweets", adapters).id == "tweets-lora-2"
+
+
+def test_adapters_that_do_not_suit_stand_back(store: AdapterStore) -> None:
+    assert chosen(store, "tweets", suits=lambda each: each.fit.validation < 0.85).id == "tweets-lora-bbbb3333"
+    assert chosen(store, "tweets", suits=lambda each: False).id == "tweets-lora-aaaa2222"
+
+
+def test_a_damaged_adapter_hinders_no_other(store: AdapterStore) -> None:
+    (store.root / "tweets-lora-aaaa2222" / "manifest.json").write_text("{")
+    assert chosen(store, "tweets").id == "tweets-lora-bbbb3333"
+    assert chosen(store, "tweets-lora-aaaa2222").id == "tweets-lora-aaaa2222", "an id is an id"
+
+
+def test_only_an_id_or_its_beginning_removes(store: AdapterStore) -> None:
+    for name in ("tweets", "tweets.lora", "tweets-lora"):
+        with pytest.raises(InputError):
+            store.remove(name)
+    assert store.remove("tweets-c") == "tweets-class-lora-cccc4444"
+    assert len(store.ids()) == 3

@@ -1,0 +1,125 @@
+"""Which stored adapter a name means: an id, a task's name, or the beginning of an id."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.errors import IntegrityError, UnknownNameError
+from workbench.store import by_id, key
+
+if TYPE_CHECKING:
+    from workbench.store import AdapterStore, Manifest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The adapter that a name means.
+
+    Attributes:
+        id: of the adapter.
+        why: it and no other, in a few words; empty where the name was its id.
+    """
+
+    id: str
+    why: str = ""
+
+
+def chosen(
+    store: AdapterStore,
+    name: str,
+    champions: Callable[[], Collection[str]] = tuple,
+    suits: Callable[[Manifest], bool] = lambda manifest: True,
+) -> Choice:
+    """Return the adapter of ``store`` that ``name`` means, by :func:`choose`.
+
+    Args:
+        store: where the adapters are; those whose manifest cannot be read are found by their id alone.
+        name: what a person wrote.
+        champions: gives the ids of the registry's champions; called only where the name is a task's.
+        suits: which of a task's adapters to choose from, where there are any such.
+
+    Raises:
+        UnknownNameError: no adapter is meant.
+        InputError: several ids begin so.
+    """
+    ids = store.ids()
+    if name in ids:
+        return Choice(name)
+    manifests = readable(store)
+    meant = _of_task(name, manifests)
+    if meant:
+        return choose(name, [each for each in meant if suits(each)] or meant, champions())
+    try:
+        found = by_id(name, ids)
+    except UnknownNameError:
+        known = {each.task.name for each in manifests}
+        raise UnknownNameError("adapter", name, [*known, *ids], str(store.root)) from None
+    return Choice(found, f"the only id that {'begins' if found.startswith(name) else 'ends'} so")
+
+
+def choose(task: str, manifests: Sequence[Manifest], champions: Collection[str] = ()) -> Choice:
+    """Return the adapter that stands for a task: the champion, else the best on validation, else the newest.
+
+    Scores are compared only where they are scores on the same validation examples as the newest adapter's.
+
+    Args:
+        task: the name that was given.
+        manifests: of the task's adapters, at least one.
+        champions: ids of the registry's champions.
+    """
+    crowned = [each for each in manifests if each.id in champions]
+    if len(crowned) == 1:
+        return Choice(crowned[0].id, f"the champion of {registered_name(crowned[0])}")
+    if len(manifests) == 1:
+        return Choice(manifests[0].id, f"the only adapter for {task}")
+    pool, noun = (crowned, "champions") if crowned else (manifests, "adapters")
+    newest = max(pool, key=lambda each: (each.created, each.id))
+    alike = [each for each in pool if measure(each) == measure(newest)]
+    if len(alike) == 1:
+        return Choice(newest.id, f"the newest of {len(pool)} {noun}: no two scores are of the same validation examples")
+    best = max(alike, key=lambda each: (_score(each), each.created, each.id))
+    others = f"; scores of {len(pool) - len(alike)} more are of other examples" if len(pool) > len(alike) else ""
+    score = f"{best.fit.validation:.4f}"
+    return Choice(best.id, f"the best of {len(alike)} {noun} on the same validation examples ({score}){others}")
+
+
+def registered_name(manifest: Manifest) -> str:
+    """Return an adapter's name in MLflow's registry, ``TASK.METHOD``.
+
+    MLflow allows no ``/`` and ``:`` in it, and is asked for it in quotes.
+    """
+    method = manifest.composition.method if manifest.composition else manifest.method
+    return re.sub(r"[/:'\"\\]", "-", f"{manifest.task.name}.{method}")
+
+
+def measure(manifest: Manifest) -> str:
+    """Return what a validation score is a score of: equal data, metric and draw, equal text."""
+    budget, metrics = manifest.budget, ",".join(manifest.metrics)
+    few = [budget.validation_examples, manifest.seed] if budget.validation_examples else []
+    return key([manifest.task.fingerprint, metrics, budget.eval_examples, *few])
+
+
+def readable(store: AdapterStore) -> list[Manifest]:
+    """Return the manifests of a store, those left out that cannot be read: one damaged adapter hinders no other."""
+    found = []
+    for each in store.ids():
+        with suppress(IntegrityError):
+            found.append(store.get(each).manifest)
+    return found
+
+
+def _of_task(name: str, manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Return the adapters of the task ``name``, or of ``TASK.METHOD``."""
+    return [each for each in manifests if each.task.name == name] or [
+        each for each in manifests if registered_name(each) == name
+    ]
+
+
+def _score(manifest: Manifest) -> float:
+    score = manifest.fit.validation
+    return -math.inf if math.isnan(score) else score
