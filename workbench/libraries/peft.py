@@ -118,7 +118,8 @@ class Peft:
             return model
         if missing := body.load_adapter(str(folder), name).missing_keys:
             raise ValueError(f"the weights of {missing[0]} are missing")
-        return body
+        hosting: nn.Module = body
+        return hosting
 
     def switch(self, body: Any, name: str) -> None:
         """Make one hosted adapter the active one."""
