@@ -1,0 +1,182 @@
+"""Hostile values and damaged files for the fuzz test, and what every command promises of whatever it is given."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import datetime
+import io
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hypothesis import strategies as st
+
+CANARY = "canary"
+MODULES = ("evil", "pip", "mlflow_plugin", "megatron")  # beside the files; each leaves the canary behind when imported
+CODES = {0, 1, 2, 130}
+MOST_LINES = 10
+
+TEXTS = [
+    *("", " ", "0", "-1", "nan", "1e999", "true", "null", "x" * 20_000, "\x00", "\ud800", "é\u202e", "\x1b[31mred"),
+    *("[bold]x[/bold]", "[/]", "<script>alert(1)</script>", "../../outside", "/dev/zero", "/dev/null", "~", "."),
+    *("evil", "evil:run", "os:system", "owner/repo", "evil.Config", "${HOME}", "%s%n", "a,b", "=1+1", "minilm:nf4"),
+    *("lora", "lora+lora", "isolated", "head", "full", "animals", "config.4.0.0.json", "weights.bin"),
+]
+VALUES = [
+    *(None, True, False, 0, 1, -1, 2, 3, 10**12, 10**30, -(2**63), 0.5, 1e308, math.nan, math.inf, -math.inf),
+    *([], {}, [[]], [None], [1, 1], {"a": {"b": {"c": []}}}, {"auto_map": {"AutoModel": "evil.M"}}, [[[[[[[[0]]]]]]]]),
+    *({"trust_remote_code": True}, {"function": "evil:run"}, {1: 2}, datetime.date(2026, 1, 1), ["x"] * 300),
+]
+KEYS = [
+    *("auto_map", "trust_remote_code", "configuration_files", "python", "method", "strategy", "seeds", "budget"),
+    *(
+        "learning_rate",
+        "rank",
+        "model_type",
+        "architectures",
+        "megatron_core",
+        "quantization_config",
+        "labels",
+        "files",
+    ),
+    *("", "a.b", "\x1b", "x" * 300, "__class__"),
+]
+
+texts = st.sampled_from(TEXTS) | st.text(max_size=8)
+values = st.sampled_from(VALUES) | texts | st.integers() | st.floats() | st.lists(st.integers(-3, 3), max_size=3)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(*arguments: str) -> Outcome:
+    """Run ``workbench …`` in this process; an exception that is no exit of the command line's is not caught."""
+    from experiments.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["workbench", *arguments]),
+        mock.patch.object(sys, "stdin", io.StringIO("")),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            main()
+            code = 0
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def content(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of every file and folder below ``folder``, but for caches of Python's."""
+    found = {}
+    for path in folder.rglob("*"):
+        told = path.lstat()
+        if "__pycache__" not in path.parts and ".lock" not in path.name and "claims" not in path.parts:
+            found[str(path)] = (told.st_size if path.is_file() else 0, told.st_mtime_ns if path.is_file() else 0)
+    return found
+
+
+def require_promises(folder: Path, *arguments: str) -> Outcome:
+    """Run a command in ``folder`` and make sure that it keeps what every command promises.
+
+    An exit code that is documented, at most ten lines where it is not 0, no traceback, no control characters on the
+    screen, no foreign code run, and nothing changed where the input was wrong.
+    """
+    before = content(folder)
+    found = command(*arguments)
+    shown = f"{arguments!r} → {found.code}\n{found.err[-2000:]}"
+    assert found.code in CODES, shown
+    assert "Traceback" not in found.err, shown
+    assert not (folder / CANARY).exists(), f"foreign code was run: {shown}"
+    if found.code:
+        assert found.err.strip(), f"nothing was said: {shown}"
+        assert len(found.err.strip().splitlines()) <= MOST_LINES, shown
+        assert max(map(len, found.err.splitlines())) < 5000, shown
+    assert "\x1b" not in found.err, shown
+    if found.code == 2:
+        assert content(folder) == before, f"something was changed: {shown}"
+    return found
+
+
+def write_canaries(folder: Path) -> None:
+    """Write modules that leave a file behind when they are imported."""
+    for name in MODULES:
+        code = f"from pathlib import Path\nPath({str(folder / CANARY)!r}).touch()\ndef run(**_): return []\n"
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let modules of ``folder`` be found, as where a person works in it; the process stands there."""
+    before = Path.cwd()
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        os.chdir(before)
+
+
+def places(document: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every entry of nested mappings and lists."""
+    entries = document.items() if isinstance(document, dict) else enumerate(document)
+    found = []
+    for key, value in entries:
+        found.append((*above, key))
+        if isinstance(value, dict | list):
+            found += places(value, (*above, key))
+    return found
+
+
+@st.composite
+def changed(draw: st.DrawFn, document: Any) -> Any:
+    """Return a copy of a document with one to three entries replaced, removed, or added."""
+    result = copy.deepcopy(document)
+    for _ in range(draw(st.integers(1, 3))):
+        known = places(result)
+        if not known:
+            break
+        path = draw(st.sampled_from(known))
+        holder = result
+        for key in path[:-1]:
+            holder = holder[key]
+        act = draw(st.sampled_from(["replace", "replace", "replace", "remove", "add"]))
+        if act == "remove":
+            del holder[path[-1]]
+        elif act == "add" and isinstance(holder, dict):
+            holder[draw(st.sampled_from(KEYS))] = copy.deepcopy(draw(values))
+        else:
+            holder[path[-1]] = copy.deepcopy(draw(values))
+    return result
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    """Return bytes that are cut short, have some replaced, or begin with others."""
+    act = draw(st.sampled_from(["cut", "flip", "insert", "other"]))
+    place = draw(st.integers(0, max(len(whole) - 1, 0)))
+    if act == "cut":
+        return whole[:place]
+    if act == "flip" and whole:
+        return whole[:place] + bytes([whole[place] ^ draw(st.integers(1, 255))]) + whole[place + 1 :]
+    if act == "insert":
+        return whole[:place] + draw(st.binary(max_size=12)) + whole[place:]
+    return draw(st.binary(max_size=64))
