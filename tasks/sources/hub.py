@@ -31,7 +31,7 @@ class HubSettings(Settings):
     revision: str | None = Field(None, description="commit, tag or branch; pin a commit to keep results comparable")
 
     def local(self, folder: Path) -> Path | None:
-        """Return the folder that ``id`` names, or None where it is an id on the hub; raises InputError for no folder."""
+        """Return the folder that ``id`` names, or None for an id on the hub; InputError where none is."""
         if self.id[:1] not in PATHS:
             return None
         local = folder / path_of(self.id)
