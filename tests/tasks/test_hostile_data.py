@@ -144,6 +144,21 @@ def test_a_name_of_a_file_is_no_part_of_the_task_file(call: Call, folder: Path) 
     assert registry.load(registry.find("mine", [folder])).labels == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    "names", [["text", " label"], ["\ufefftext", "label\xa0"], [" text", "label", "label "], ["", "label"]]
+)
+def test_names_of_columns_with_something_around_them(names: list[str], folder: Path) -> None:
+    rows = [[f"text {n}", "ab"[n % 2], "xyz"[n % 3]][: len(names)] for n in range(40)]
+    lines = "\n".join(",".join(row) for row in [names, *rows])
+    (folder / "rows.csv").write_text(f"\ufeff{lines}\n", encoding="utf-8")
+    made = draft("mine", found_at(str(folder / "rows.csv"), folder), Given())
+    assert made.columns.label == (names[1],)
+    write(made, folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert task.labels == ("a", "b")
+    assert sum(len(task.splits[split]) for split in SPLITS) == 40
+
+
 def test_huge_fields_come_in_whole(folder: Path) -> None:
     (folder / "rows.csv").write_text(LINES + f"{'x' * 3_000_000},a\n")
     frame = formats.read(folder / "rows.csv")
