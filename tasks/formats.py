@@ -71,6 +71,10 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
     if foreign := [key for key in said.said() if key not in FITTING.get(format, ())]:
         raise InputError(f"{' and '.join(foreign)} cannot be said of {format}", where=str(path))
     require_readable(path, folder=format == "folders")
+    if format == "folders" and not label_files(path):
+        raise InputError(
+            "no texts in folders called after their labels", where=str(path), hint="Expected <label>/<text>."
+        )
     frame = _read(path, format, said)
     frame.columns = frame.columns.map(str)
     if twice := list(dict.fromkeys(frame.columns[frame.columns.duplicated()])):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.targets import Target, forced, free_answers, targets
+from tasks.targets import Target, forced, free_answers, plain_name, targets
 from tasks.traits import Traits, traits_of
 from workbench.contracts import GENERATED
 from workbench.errors import InputError, suggest
@@ -211,7 +211,7 @@ def _texts(rest: Mapping[str, Traits], given: Given, target: Target | None) -> t
 
 
 def _pair(columns: Mapping[str, Traits]) -> tuple[str | None, str | None]:
-    lower = {name.lower(): name for name in columns}
+    lower = {plain_name(name): name for name in columns}
     for first, second in PAIRS:
         if first in lower and second in lower:
             return lower[first], lower[second]

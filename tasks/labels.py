@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.raw_values import by_size, raw
 from tasks.spec import TaskSpec
+from tasks.traits import is_blank
 from workbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]
     import numpy as np
 
     labels = rows["target"]
-    missing = labels.isna() | (labels.map(raw).str.strip() == "")
+    missing = labels.map(is_blank).astype(bool)
     where = spec.document.where("columns", "label")
     if missing.any():
         examples = ", ".join(rows["id"][missing].head(SHOWN))

@@ -159,7 +159,7 @@ def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
 
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
     wanted = {raw(one) for one in (value if isinstance(value, list) else [value])}
-    given = values.map(raw)
+    given = values.map(raw).astype("str")
     if wanted <= {"true", "false"}:
         given = given.str.lower()
     found: pd.Series[bool] = given.isin(wanted)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.families import members
 from tasks.spec import TaskSpec, parse
 from workbench import settings
-from workbench.errors import InputError, UnknownNameError
+from workbench.errors import InputError, UnknownNameError, opening
 
 if TYPE_CHECKING:
     from workbench.contracts import Task
@@ -93,7 +93,7 @@ def _index(folders: Iterable[Path]) -> dict[str, Path]:
     """Return name → file; a folder of one's own may add tasks but not replace one."""
     index: dict[str, Path] = {}
     for folder in dict.fromkeys(place.resolve() for place in (CATALOG, *folders)):
-        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        for path in sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()):
             for name in _names_in(path):
                 if name in index:
                     what = f"there is a task called {name!r} already, in {index[name]}"
@@ -104,6 +104,8 @@ def _index(folders: Iterable[Path]) -> dict[str, Path]:
 
 def _names_in(path: Path) -> tuple[str, ...]:
     """Return the task names of one file; only a file that declares a family is parsed."""
-    if "\nfamily:" not in f"\n{path.read_text(encoding='utf-8', errors='replace')}":
+    with opening("this task file", str(path)):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    if "\nfamily:" not in f"\n{text}":
         return (path.stem,)
     return tuple(members(settings.read(path), path.stem))

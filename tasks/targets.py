@@ -78,6 +78,11 @@ def free_answers(column: str, tier: int) -> list[Target]:
     return [Target(kind, tier, answer=column) for kind in (first, second)]
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a column as usual names are compared: in lower case, without space or a mark around it."""
+    return name.strip(" \t\xa0\ufeff").lower()
+
+
 def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Target]:
     words = {name: frame[name].map(_words) for name, one in traits.items() if one.lists or one.length}
     counts = {name: [len(each) for each in column] for name, column in words.items()}
@@ -93,7 +98,7 @@ def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Targe
 
 
 def _named(traits: Mapping[str, Traits]) -> Iterator[Target]:
-    lower = {name.lower(): one for name, one in traits.items()}
+    lower = {plain_name(name): one for name, one in [*traits.items()][::-1]}  # the first of two alike
     for name in (*LABELS, *VALUES):
         if found := [*_asked(lower[name], name in VALUES)] if name in lower else []:
             yield from found
@@ -141,4 +146,5 @@ def _words(value: object) -> list[str]:
 
 
 def _place(name: str, names: tuple[str, ...]) -> int:
-    return names.index(name.lower()) if name.lower() in names else len(names)
+    name = plain_name(name)
+    return names.index(name) if name in names else len(names)

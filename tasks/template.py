@@ -103,5 +103,7 @@ def quoted(value: str) -> str:
     import yaml
 
     return (
-        yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True).removesuffix("...\n").strip()
+        yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
+        .removesuffix("...\n")
+        .strip("\n")
     )

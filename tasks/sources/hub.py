@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.sources import Source
+from tasks.text_files import exists, path_of
 from workbench.assets import digest
-from workbench.errors import AssetError, InputError
+from workbench.errors import AssetError, InputError, opening, reason
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+PATHS = (".", "~", "/")  # what the path of a local folder begins with
 
 
 class HubSettings(Settings):
@@ -27,31 +31,35 @@ class HubSettings(Settings):
     revision: str | None = Field(None, description="commit, tag or branch; pin a commit to keep results comparable")
 
     def local(self, folder: Path) -> Path | None:
-        """Return the folder that ``id`` names, or None where it is an id on the hub."""
-        return folder / Path(self.id).expanduser() if self.id[:1] in {".", "~", "/"} else None
+        """Return the folder that ``id`` names, or None for an id on the hub; InputError where none is."""
+        if self.id[:1] not in PATHS:
+            return None
+        local = folder / path_of(self.id)
+        if not exists(local) or not local.is_dir():
+            raise InputError("no such folder", where=str(local))
+        return local
 
 
 def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
     """Return the splits of the data set; code inside a data set's repository is never run.
 
     Raises:
-        InputError: a local folder that is not there.
+        InputError: a local folder that is not there, or holds no data set.
         AssetError: no such data set, configuration or revision, or the hub cannot be reached and nothing is cached.
     """
     from datasets import DatasetDict, load_dataset
-    from datasets.exceptions import DatasetNotFoundError
-    from huggingface_hub.errors import HfHubHTTPError
 
     local = settings.local(folder)
-    if local is not None and not local.is_dir():
-        raise InputError("no such folder", where=str(local))
+    if local is not None:
+        with _quiet(), opening("this folder", str(local), "Expected files as data sets on the hub have them."):
+            splits = load_dataset(str(local), settings.config, revision=settings.revision)
+        return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
     try:
         with _quiet():
-            splits = load_dataset(str(local or settings.id), settings.config, revision=settings.revision)
-    except (DatasetNotFoundError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+            splits = load_dataset(settings.id, settings.config, revision=settings.revision)
+    except Exception as error:  # the libraries behind it raise many
         raise AssetError(
-            f"cannot load {origin(settings)} from the hub: {reason}",
+            f"cannot load {origin(settings)} from the hub: {reason(error)}",
             hint="Check the id, config and revision, and the network; or download it and give the folder's path.",
         ) from None
     return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
@@ -79,14 +87,14 @@ def identity(settings: HubSettings, folder: Path) -> str | None:
     """Return the pinned commit, or the digest of a local folder; None for a branch, which may move."""
     local = settings.local(folder)
     if local is not None:
-        return digest(local) if local.is_dir() else None
+        return digest(local)
     revision = settings.revision or ""
     return revision if len(revision) == 40 and set(revision) <= set("0123456789abcdef") else None
 
 
 def hub_id(settings: HubSettings) -> str | None:
     """Return ``owner/name``; None for a local folder."""
-    return None if settings.local(Path()) else settings.id
+    return None if settings.id[:1] in PATHS else settings.id
 
 
 SOURCE = Source(HubSettings, read, origin, identity, hub_id)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -218,6 +220,37 @@ def test_what_fails_half_way_leaves_the_old_file(
     assert asked
     assert (tmp_path / "out.csv").read_text() == "old"
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_any_text_file_a_workbook_and_gzip_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body = [text for text, *_ in ROWS]
+    lines = "\r\n".join(f"{text};{note};{n}" for text, note, n in ROWS)
+    (tmp_path / "semicolons.csv").write_bytes(f"body;note;n\r\n{lines}\r\n".encode("utf-16"))
+    (tmp_path / "headless.csv").write_text(lines.replace(";", "\t"))
+    (tmp_path / "table.txt.gz").write_bytes(gzip.compress(f"body;note;n\n{lines}".encode()))
+    pd.DataFrame(ROWS, columns=["body", "note", "n"]).to_excel(tmp_path / "book.xlsx", index=False)
+    for name, column in (("semicolons.csv", "body"), ("table.txt.gz", "body"), ("book.xlsx", "body")):
+        rows, text_of = asking.texts_of(tmp_path / name, None, column, None)
+        assert (rows.columns, rows.count) == (("body", "note", "n"), 5)
+        assert [row["body"] for row in rows] == body
+        assert [text_of(row) for row in rows] == [text or None for text in body]
+    assert "semicolons.csv was read as: semicolons between fields" in capsys.readouterr().err
+    rows, _ = asking.texts_of(tmp_path / "headless.csv", None, "column_1", None)
+    assert [row["column_1"] for row in rows] == body
+
+
+def test_a_text_file_without_the_column_is_one_text_a_line(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_bytes('one, two\n\nein schöner, Tag\r\n"three\u2028'.encode("cp1252", "ignore"))
+    rows, text_of = asking.texts_of(tmp_path / "texts.txt", None, "text", None)
+    assert [text_of(row) for row in rows] == ["one, two", "ein schöner, Tag", '"three']
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", ".", "nowhere.txt", "pipe", "pipe.csv", "x" * 300])
+def test_what_is_no_file_is_one_message(name: str, tmp_path: Path) -> None:
+    for pipe in ("pipe", "pipe.csv"):
+        os.mkfifo(tmp_path / pipe)
+    with pytest.raises(InputError, match=r"no such file|a device or a pipe|a folder|name too long"):
+        asking.texts_of(tmp_path / name, None, "text", None)
 
 
 def test_rows_of_lines_may_differ(tmp_path: Path) -> None:

@@ -144,6 +144,21 @@ def test_a_name_of_a_file_is_no_part_of_the_task_file(call: Call, folder: Path) 
     assert registry.load(registry.find("mine", [folder])).labels == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    "names", [["text", " label"], ["\ufefftext", "label\xa0"], [" text", "label", "label "], ["", "label"]]
+)
+def test_names_of_columns_with_something_around_them(names: list[str], folder: Path) -> None:
+    rows = [[f"text {n}", "ab"[n % 2], "xyz"[n % 3]][: len(names)] for n in range(40)]
+    lines = "\n".join(",".join(row) for row in [names, *rows])
+    (folder / "rows.csv").write_text(f"\ufeff{lines}\n", encoding="utf-8")
+    made = draft("mine", found_at(str(folder / "rows.csv"), folder), Given())
+    assert made.columns.label == (names[1],)
+    write(made, folder)
+    task = registry.load(registry.find("mine", [folder]))
+    assert task.labels == ("a", "b")
+    assert sum(len(task.splits[split]) for split in SPLITS) == 40
+
+
 def test_huge_fields_come_in_whole(folder: Path) -> None:
     (folder / "rows.csv").write_text(LINES + f"{'x' * 3_000_000},a\n")
     frame = formats.read(folder / "rows.csv")
@@ -252,6 +267,12 @@ def test_folders_of_splits_of_folders_of_texts(folder: Path) -> None:
     assert task.splits["test"]["text"][0].startswith("ein schöner Text")
 
 
+def test_a_table_without_rows(folder: Path, load: Load) -> None:
+    pq.write_table(pa.table({"text": pa.nulls(0), "label": pa.nulls(0)}), folder / "rows.parquet")
+    with pytest.raises(InputError, match="0 distinct values"):
+        load("files: {data: rows.parquet}\ncolumns: {text: text}")
+
+
 def test_lists_where_numbers_are_expected(folder: Path, load: Load) -> None:
     (folder / "rows.jsonl").write_text("\n".join('{"text": "a", "label": [1]}' for _ in range(9)))
     with pytest.raises(InputError, match="9 of 9 rows of split 'data' hold no number"):
@@ -276,3 +297,44 @@ def test_what_runs_code_says_so(call: Call, folder: Path) -> None:
         assert code == 0, err
         assert json.loads(out)
         assert "mine is code: made:rows runs whenever the task is loaded." in err
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'files: {data: "a\\0b.csv"}',
+        f"files: {{data: {'x' * 300}.csv}}",
+        "files: {data: ~nobody-of-this-name/rows.csv}",
+        "files: {data: /dev/zero}",
+        "files: {data: /dev/null, format: csv}",
+        "files: {data: ., format: csv}",
+        "files: {data: rows.csv, format: folders}",
+        "files: {data: rows.csv, format: jsonl}",
+        "files: {data: rows.csv, format: parquet}",
+        "files: {data: rows.csv, format: xlsx}",
+        "files: {data: rows.csv, format: orange-tab}",
+        "files: {data: rows.csv, encoding: utf-16}",
+        "files: {data: rows.csv, encoding: punycode}",
+        "files: {data: rows.csv, delimiter: ''}",
+        "files: {data: rows.csv, delimiter: t}",
+        "hub: {id: ./nowhere}",
+        "hub: {id: ~nobody-of-this-name/x}",
+        "hub: {id: ./broken}",
+        'hub: {id: "./\\0"}',
+        "python: {function: 'os:system', arguments: {command: touch canary}}",
+        "python: {function: 'broken:rows'}",
+    ],
+)
+def test_sources_that_hold_no_data(source: str, call: Call, folder: Path) -> None:
+    (folder / "rows.csv").write_text(LINES)
+    (folder / "broken").mkdir()
+    (folder / "broken" / "train.parquet").write_text("nothing")
+    (folder / "broken.py").write_text("import sys\nsys.exit(7)\n")
+    (folder / "mine.yaml").write_text(f"description: d\n{source}\ncolumns: {{text: text, label: label}}\n")
+    (folder / "folder.yaml").mkdir()
+    (folder / "device.yaml").symlink_to("/dev/zero")
+    (folder / "gone.yaml").symlink_to("nowhere")
+    code, out, err = call("tasks", "check", "mine", "--tasks", str(folder))
+    assert (code, out, "Traceback" in err) == (2, "", False), err
+    assert len(err.splitlines()) < 10
+    assert not list(folder.rglob("canary"))

