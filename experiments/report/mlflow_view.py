@@ -70,8 +70,8 @@ def about(report: Report) -> str:
     record = report.record
     return (
         f"A stream of {len(record.tasks)} tasks on {escape(record.backbone)}, {escape(record.scenario)}. Each run is"
-        " one recipe with its budget: its description holds the verdict, its artifacts the report. Below it is a run for"
-        " each strategy and seed, whose metrics have the stage as their step."
+        " one recipe with its budget: its description holds the verdict, its artifacts the report. Below it is a run "
+        "for each strategy and seed, whose metrics have the stage as their step."
     )
 
 
