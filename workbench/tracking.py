@@ -108,9 +108,15 @@ def shown(address: str) -> str:
 class Tracker:
     """One MLflow server or database. Creating a tracker neither imports MLflow nor contacts the server."""
 
-    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None) -> None:
-        """Keep the ``uri`` as :func:`tracking_uri` gives it; ``say`` hears that a database was moved."""
-        self.uri, self.say = uri, say
+    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None, artifacts: Path | None = None) -> None:
+        """Keep what is given.
+
+        Args:
+            uri: as :func:`tracking_uri` gives it.
+            say: hears that a database was moved.
+            artifacts: of a database, where they do not lie beside it.
+        """
+        self.uri, self.say, self.artifacts = uri, say, artifacts
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -196,7 +202,7 @@ class Tracker:
             raise TrackingError("it names a folder, not a file for the database")
         if self.database and not self.database.exists():
             _set_up(self.database)
-        elif self.database and (line := relocate(self.database)):
+        elif self.database and (line := relocate(self.database, self.artifacts)):
             self.say(line)
         return BoundedClient(self.uri)
 

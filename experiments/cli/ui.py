@@ -72,15 +72,14 @@ def ui(
 def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
     """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written."""
     from workbench.bounded_client import LOCAL
-    from workbench.relocation import artifact_folder, is_writable, relocate
+    from workbench.relocation import artifact_folder, is_writable
     from workbench.tracking import Tracker
 
     if is_writable(database):
         return tracker
     copyfile(database, scratch / database.name)
-    relocate(scratch / database.name, artifact_folder(database))
     stdout.print("This workspace cannot be written: what is changed in the UI is not kept.")
-    return Tracker(f"{LOCAL}{scratch / database.name}")
+    return Tracker(f"{LOCAL}{scratch / database.name}", artifacts=artifact_folder(database))
 
 
 def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
