@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 PAUSE = 60.0  # seconds that a server which failed is left alone
-PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run, wait for a slow one
+PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
 
 
 def tracked(view: View, workspace: Workspace, artifacts: bool = True) -> RunRecord:
@@ -75,7 +75,9 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
     if not is_first():
         return
     try:
-        Tracker(tracking_uri(workspace.root), listener.say).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
+        Tracker(tracking_uri(workspace.root), listener.say).sync(
+            EXPERIMENT, _run(stored, workspace), ABOUT, LAST_PATIENCE
+        )
     except TrackingError as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+PAGE = "report/report.html"  # among the artifacts of a run; adapters have none
 HOST = "127.0.0.1"
 WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
 TRAINING_RUNS = f"#/experiments{WORKFLOW}"
@@ -90,9 +91,10 @@ def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
 
 
 def _reports(address: str, tracker: Tracker) -> None:
-    for name, path in tracker.newest():
+    for name, path, reported in tracker.newest(PAGE):
         stdout.print(f"{printable(name)}: {address}/#/{path}{WORKFLOW}", markup=False)
-        stdout.print(f"  report: {address}/#/{path}/artifacts/report/report.html{WORKFLOW}")
+        if reported:
+            stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}", markup=False)
 
 
 def _serve(command: list[str]) -> None:

@@ -64,6 +64,7 @@ def test_a_workspace_that_cannot_be_written_is_shown_from_a_copy(
     original.mkdir()
     record = RunRecord("key", "run", {ROOT_TAG: "root"}, artifacts={"report/report.html": b"page"})
     Tracker(tracking_uri(original)).sync("stream", record)
+    Tracker(tracking_uri(original)).sync("adapters", RunRecord("other", "no report", {ROOT_TAG: "root"}))
     shutil.copytree(original, colleague)
     before = (colleague / "mlflow.db").read_bytes()
     served: list[str] = []
@@ -79,6 +80,7 @@ def test_a_workspace_that_cannot_be_written_is_shown_from_a_copy(
     assert (code, err) == (0, "")
     assert "cannot be written" in out
     assert "stream: http://127.0.0.1:" in out
+    assert out.count("/artifacts/report/report.html") == 1
     assert served[0].startswith((colleague / "mlartifacts").as_uri())
     assert (colleague / "mlflow.db").read_bytes() == before
 
