@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EFFECTIVE = os.access in os.supports_effective_ids
 PAUSE = 60.0  # seconds that a server which failed is left alone
-PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run, wait for a slow one
+PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
 
 
 def tracked(view: View, workspace: Workspace, artifacts: bool = True) -> RunRecord:
@@ -97,7 +97,8 @@ def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None
     if not is_first():
         return
     try:
-        writing_tracker(workspace, listener.say).sync(EXPERIMENT, _run(stored, workspace), ABOUT)
+        tracker = writing_tracker(workspace, listener.say)
+        tracker.sync(EXPERIMENT, _run(stored, workspace), ABOUT, LAST_PATIENCE)
     except (TrackingError, UnwritableError) as error:
         hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
         listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tasks import formats
@@ -25,6 +27,9 @@ Row = dict[str, Any]
 Write = Callable[[Iterable[Row]], Any]
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
+CRLF = "\r\n"
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 WRITTEN = (*DELIMITERS, *LINES, ".parquet")
 
 
@@ -124,10 +129,13 @@ def require_writable(target: Path) -> None:
 
 
 @contextmanager
-def rows_to(path: Path, suffix: str, schema: Callable[[], pa.Schema], columns: Sequence[str]) -> Iterator[Write]:
+def rows_to(
+    path: Path, suffix: str, schema: Callable[[], pa.Schema], columns: Sequence[str], for_spreadsheets: bool = False
+) -> Iterator[Write]:
     """Open ``path`` for rows in the format of ``suffix``; call what it yields with one batch after another.
 
     Lists are joined with commas in csv and tsv, and mappings are JSON there. Only parquet asks for the ``schema``.
+    ``for_spreadsheets`` lets no text begin in csv and tsv as a formula does.
     """
     suffix = suffix.lower()
     if suffix == ".parquet":
@@ -144,9 +152,22 @@ def rows_to(path: Path, suffix: str, schema: Callable[[], pa.Schema], columns: S
                 f"{json.dumps(row, ensure_ascii=False, default=str)}\n" for row in rows
             )
             return
-        table = csv.DictWriter(stream, columns, delimiter=DELIMITERS[suffix], lineterminator="\n")
-        table.writeheader()
-        yield lambda rows: table.writerows({name: _field(value) for name, value in row.items()} for row in rows)
+        # a carriage return inside a text is put in quotes only if lines end in one
+        lines = SimpleNamespace(write=lambda line: stream.write(f"{line.removesuffix(CRLF)}\n"))
+        table = csv.DictWriter(lines, columns, delimiter=DELIMITERS[suffix], lineterminator=CRLF)
+        field = _literal if for_spreadsheets else _field
+        table.writerow({name: field(name) for name in columns})
+        yield lambda rows: table.writerows({name: field(value) for name, value in row.items()} for row in rows)
+
+
+def _literal(value: Any) -> Any:
+    """Return a field with an apostrophe before what a spreadsheet would compute; numbers stay numbers.
+
+    What counts as the beginning of a formula: OWASP, CSV Injection.
+    """
+    field = _field(value)
+    formula = isinstance(field, str) and field.startswith(FORMULAS) and not NUMBER.fullmatch(field)
+    return f"'{field}" if formula else field
 
 
 def _field(value: Any) -> Any:

@@ -108,9 +108,15 @@ def shown(address: str) -> str:
 class Tracker:
     """One MLflow server or database. Creating a tracker neither imports MLflow nor contacts the server."""
 
-    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None) -> None:
-        """Keep the ``uri`` as :func:`tracking_uri` gives it; ``say`` hears that a database was moved."""
-        self.uri, self.say = uri, say
+    def __init__(self, uri: str, say: Callable[[str], None] = lambda line: None, artifacts: Path | None = None) -> None:
+        """Keep what is given.
+
+        Args:
+            uri: as :func:`tracking_uri` gives it.
+            say: hears that a database was moved.
+            artifacts: of a database, where they do not lie beside it.
+        """
+        self.uri, self.say, self.artifacts = uri, say, artifacts
 
     def ping(self) -> None:
         """Ask for one experiment.
@@ -139,8 +145,11 @@ class Tracker:
         with self._answering(within):
             return self._sync(experiment, record, about)
 
-    def newest(self) -> list[tuple[str, str]]:
-        """Return name and path in the UI of each experiment's newest run that stands below no other, newest first.
+    def newest(self, artifact: str) -> list[tuple[str, str, bool]]:
+        """Return each experiment's newest run that stands below no other, newest first.
+
+        Each is the experiment's name, the run's path in the UI, and whether ``artifact`` (``report/report.html``) is
+        among its files.
 
         Raises:
             TrackingError: the server does not answer, or answers too late.
@@ -151,8 +160,15 @@ class Tracker:
             for run in self._client.search_runs([*names], order_by=["attributes.start_time DESC"]):
                 if run.data.tags.get(ROOT_TAG) and "mlflow.parentRunId" not in run.data.tags:
                     newest.setdefault(run.info.experiment_id, run.info.run_id)
-            paths = {place: f"experiments/{place}/runs/{run}" for place, run in newest.items()}
-            return [(names[place], path) for place, path in paths.items()]
+            folder = str(PurePosixPath(artifact).parent)
+            return [
+                (
+                    names[place],
+                    f"experiments/{place}/runs/{run}",
+                    any(each.path == artifact for each in self._client.list_artifacts(run, folder)),
+                )
+                for place, run in newest.items()
+            ]
 
     def register(self, experiment: str, record: RunRecord, entry: Entry) -> Registered:
         """Sync ``record``, and enter the model of it that ``entry`` names into the registry; raises as :meth:`sync`."""
@@ -196,7 +212,7 @@ class Tracker:
             raise TrackingError("it names a folder, not a file for the database")
         if self.database and not self.database.exists():
             _set_up(self.database)
-        elif self.database and (line := relocate(self.database)):
+        elif self.database and (line := relocate(self.database, self.artifacts)):
             self.say(line)
         return BoundedClient(self.uri)
 

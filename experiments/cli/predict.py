@@ -44,6 +44,10 @@ def predict(
         typer.Option(help="Write CSV, TSV, JSONL or Parquet: all columns of the file, and the answers beside them."),
     ] = None,
     prefix: Annotated[str, typer.Option(help="With --out: stands before the names of the new columns.")] = "",
+    for_spreadsheets: Annotated[
+        bool,
+        typer.Option("--for-spreadsheets", help="With --out: an apostrophe before texts that begin as a formula does."),
+    ] = False,
     backbone: Annotated[str | None, typer.Option(help="Where its backbone is now, if it was trained by path.")] = None,
     among: Annotated[
         str | None,
@@ -72,6 +76,8 @@ def predict(
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     if router is None and (among or assignments or tasks):
         raise InputError("--among, --set and --tasks are for routers", hint="Give router:NAME in place of the id.")
+    if for_spreadsheets and out is None:
+        raise InputError("--for-spreadsheets is for files", hint="Give --out answers.csv too.")
     rows, text_of = texts_of(file, texts, column, pair)
     bench = Workbench(workspace, tasks, Messages())
     predictor = None if router else bench.predictor(adapter, backbone)
@@ -84,7 +90,7 @@ def predict(
             return bench.route(str(router), items, _names(among), backbone, assignments or [])
 
     if out is not None:
-        _write(AnswerFile(out, rows, told, prefix, file), text_of, ask, as_json)
+        _write(AnswerFile(out, rows, told, prefix, file, for_spreadsheets), text_of, ask, as_json)
         return
     said = ask([text for row in rows if (text := text_of(row)) is not None])
     if as_json:

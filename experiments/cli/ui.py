@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+PAGE = "report/report.html"  # among the artifacts of a run; adapters have none
 HOST = "127.0.0.1"
 WORKFLOW = "?workflowType=machine_learning"  # without it the UI is about traces and prompts, with runs hidden away
 TRAINING_RUNS = f"#/experiments{WORKFLOW}"
@@ -72,15 +73,14 @@ def ui(
 def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
     """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written."""
     from workbench.bounded_client import LOCAL
-    from workbench.relocation import artifact_folder, is_writable, relocate
+    from workbench.relocation import artifact_folder, is_writable
     from workbench.tracking import Tracker
 
     if is_writable(database):
         return tracker
     copyfile(database, scratch / database.name)
-    relocate(scratch / database.name, artifact_folder(database))
     stdout.print("This workspace cannot be written: what is changed in the UI is not kept.")
-    return Tracker(f"{LOCAL}{scratch / database.name}")
+    return Tracker(f"{LOCAL}{scratch / database.name}", artifacts=artifact_folder(database))
 
 
 def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
@@ -91,9 +91,10 @@ def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
 
 
 def _reports(address: str, tracker: Tracker) -> None:
-    for name, path in tracker.newest():
+    for name, path, reported in tracker.newest(PAGE):
         stdout.print(f"{printable(name)}: {address}/#/{path}{WORKFLOW}", markup=False)
-        stdout.print(f"  report: {address}/#/{path}/artifacts/report/report.html{WORKFLOW}")
+        if reported:
+            stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}", markup=False)
 
 
 def _serve(command: list[str]) -> None:

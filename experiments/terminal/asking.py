@@ -94,7 +94,15 @@ def _piped() -> list[str]:
 class AnswerFile:
     """A file with all columns of some rows, and beside them what was answered."""
 
-    def __init__(self, path: Path, rows: Rows, told: Mapping[str, str], prefix: str, source: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows: Rows,
+        told: Mapping[str, str],
+        prefix: str,
+        source: Path | None,
+        for_spreadsheets: bool = False,
+    ) -> None:
         """Make sure, before a model is opened, that ``path`` can be written.
 
         Args:
@@ -103,11 +111,16 @@ class AnswerFile:
             told: the columns of an answer, and the attribute of an answer that stands there.
             prefix: stands before their names.
             source: the file that the rows come from.
+            for_spreadsheets: whether no text may begin as a formula does.
 
         Raises:
             InputError: it is the file that is read, its suffix is no format, or a column is there already.
         """
         row_files.require_writable(path)
+        if for_spreadsheets and path.suffix.lower() not in row_files.DELIMITERS:
+            hint = f"Spreadsheets open {' and '.join(row_files.DELIMITERS)}."
+            raise InputError("--for-spreadsheets is for other files", where=str(path), hint=hint)
+        self.for_spreadsheets = for_spreadsheets
         if source is not None and path.exists() and path.samefile(source):
             raise InputError("this is the file that is read", where=str(path), hint="Give --out another name.")
         self.path, self.rows, self.plain = path, rows, tuple(told)
@@ -124,7 +137,9 @@ class AnswerFile:
         tags = next(iter(self.told)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None
         with (
             file_written_whole(self.path) as path,
-            row_files.rows_to(path, suffix, self._schema, [*self.rows.columns, *self.told]) as write,
+            row_files.rows_to(
+                path, suffix, self._schema, [*self.rows.columns, *self.told], self.for_spreadsheets
+            ) as write,
             counting(self.path.name, self.rows.count) as advance,
         ):
             for batch in self.rows.batches(BATCH):

@@ -154,6 +154,13 @@ def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:
     assert found[0]["value"] == ["alive", "animal"]
 
 
+def test_answers_for_a_spreadsheet_are_not_computed_there(predict: Call, tmp_path: Path) -> None:
+    assert predict("classification", "=1+1", "the cat", "--out", "out.csv", "--for-spreadsheets")[0] == 0
+    first, second = read(tmp_path / "out.csv")
+    assert (first["text"], second["text"]) == ("'=1+1", "the cat")
+    assert 0 < float(first["confidence"]) <= 1
+
+
 def test_a_notebook_shows_tables_with_names_escaped(home: Path) -> None:
     bench = Workbench(home / "ws", [home / "tasks"])
     answers = bench.predict("classification", ["the cat <script>alert(1)</script>"])
@@ -174,6 +181,11 @@ MISTAKES = {
     "no such column": (["--file", "rows.csv", "--out", "out.csv"], "there is no column 'text'"),
     "no such second column": (["--file", "rows.csv", "--column", "body", "--pair", "bdy"], "Name one with --pair"),
     "the file itself": (["--file", "rows.csv", "--column", "body", "--out", "./rows.csv"], "the file that is read"),
+    "no spreadsheet": (
+        ["--file", "rows.csv", "--column", "body", "--out", "out.jsonl", "--for-spreadsheets"],
+        "Spreadsheets open .csv and .tsv",
+    ),
+    "nothing for a spreadsheet": (["the cat", "--for-spreadsheets"], "--out answers.csv"),
     "no format": (["--file", "rows.csv", "--column", "body", "--out", "out.xlsx"], "cannot tell the format to write"),
     "a column twice": (["--file", "labelled.csv", "--column", "body", "--out", "out.csv"], "--prefix predicted_"),
     "no file": (["--file", "nowhere.csv", "--column", "body"], "no such file"),

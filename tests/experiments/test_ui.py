@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,13 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+import pytest
 
+from experiments.cli import ui
+from tests.conftest import Call
 from tests.hostile_folder import hostile_folder
-from workbench.tracking import RunRecord, Tracker, tracking_uri
+from workbench import relocation
+from workbench.tracking import ROOT_TAG, RunRecord, Tracker, tracking_uri
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,19 +40,63 @@ def test_the_ui_shows_what_was_logged_and_goes_without_a_trace(tmp_path: Path) -
     record = RunRecord(key="key", name="run", metrics=(("accuracy/animals", 0.5, 1),))
     Tracker(tracking_uri(tmp_path)).sync("stream", record)
     folder, canary = hostile_folder(tmp_path)
-    with started(tmp_path, folder) as ui:
-        assert ui.stdout is not None
-        address = re.search(r"http://127\.0\.0\.1:\d+", ui.stdout.readline())
+    with started(tmp_path, folder) as program:
+        assert program.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+", program.stdout.readline())
         assert address
         names = _experiments(address[0])
-        children = psutil.Process(ui.pid).children(recursive=True)
-        ui.send_signal(signal.SIGTERM)
-        ui.wait(timeout=20)
+        children = psutil.Process(program.pid).children(recursive=True)
+        program.send_signal(signal.SIGTERM)
+        program.wait(timeout=20)
     assert "stream" in names
     assert children
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert not canary.exists(), "modules in the current folder were run"
+
+
+def test_a_workspace_that_cannot_be_written_is_shown_from_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    original, colleague = tmp_path / "original", tmp_path / "colleague's"
+    original.mkdir()
+    record = RunRecord("key", "run", {ROOT_TAG: "root"}, artifacts={"report/report.html": b"page"})
+    Tracker(tracking_uri(original)).sync("stream", record)
+    Tracker(tracking_uri(original)).sync("adapters", RunRecord("other", "no report", {ROOT_TAG: "root"}))
+    shutil.copytree(original, colleague)
+    before = (colleague / "mlflow.db").read_bytes()
+    served: list[str] = []
+
+    def serve(command: list[str]) -> None:
+        client = MlflowClient(command[command.index("--backend-store-uri") + 1])
+        (run,) = client.search_runs([client.get_experiment_by_name("stream").experiment_id])
+        served.append(run.info.artifact_uri)
+
+    monkeypatch.setattr(relocation, "is_writable", lambda database: False)
+    monkeypatch.setattr(ui, "_serve", serve)
+    code, out, err = call("ui", "--workspace", str(colleague))
+    assert (code, err) == (0, "")
+    assert "cannot be written" in out
+    assert "stream: http://127.0.0.1:" in out
+    assert out.count("/artifacts/report/report.html") == 1
+    assert served[0].startswith((colleague / "mlartifacts").as_uri())
+    assert (colleague / "mlflow.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [("sqlite:///", 2), ("postgresql://nobody@127.0.0.1:1/x", 1), ("htp:/x", 1), ("http://[::1", 1)],
+)
+def test_an_address_that_leads_nowhere_is_one_message(
+    address: str, code: int, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    found, _, err = call("ui")
+    assert found == code
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 2
 
 
 def _experiments(address: str) -> list[str]:

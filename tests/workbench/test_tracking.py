@@ -137,7 +137,8 @@ def test_an_experiment_is_described_once_and_its_newest_run_is_found(tracker: Tr
     assert client.get_experiment_by_name("described").tags[NOTE_TAG] == "what a person wrote"
     path = f"experiments/{experiment.experiment_id}/runs/{run}"
     assert client.get_run(run).data.tags[NOTE_TAG] == f"[report](#/{path}/artifacts/report/report.html)"
-    assert ("described", path) in tracker.newest()
+    assert ("described", path, True) in tracker.newest("report/report.html")
+    assert ("described", path, False) in tracker.newest("report/other.html")
 
 
 def test_large_records_fit_the_limits_of_a_batch(tracker: Tracker) -> None:

@@ -1,0 +1,76 @@
+"""Commands in a workspace that was moved or copied: reports, models and champions are there, and the original rests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Call
+from workbench.tracking import tracking_uri
+
+BUDGET = "budget={epochs: 4, batch_size: 8, max_length: 16, precision: fp32}"
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def require_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask MLflow alone, as a program of a person's own does, for the report's page and the champion's answer."""
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri(root))
+    (run,) = client.search_runs(
+        [client.get_experiment_by_name("stream").experiment_id], "tags.recipe = 'stream' and params.tasks != ''",
+    )  # fmt: skip
+    assert {each.path for each in client.list_artifacts(run.info.run_id, "report")} > {"report/report.html"}
+    assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(root)
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking_uri(root))
+        model = mlflow.pyfunc.load_model("models:/animals.lora@champion")
+    assert model.predict(pd.DataFrame({"text": ["the cat often"]}))["label"].tolist() == ["first"]
+
+
+def test_a_workspace_is_copied_and_moved_and_every_command_finds_what_it_needs(
+    call: Call, recipe: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = [
+        "train",
+        "animals",
+        "--method",
+        "lora",
+        "--backbone",
+        str(bert),
+        "--tasks",
+        "tasks",
+        "--register",
+        "--set",
+        BUDGET,
+        "--set",
+        "learning_rate=0.02",
+    ]
+    assert call("run", str(recipe), "--tasks", "tasks", "--workspace", "first")[0] == 0
+    code, _, err = call(*train, "--workspace", "first")
+    assert code == 0, err
+    before = files(tmp_path / "first")
+
+    shutil.copytree("first", "copy")
+    code, out, err = call("report", "stream", "--log", "--workspace", "copy")
+    assert code == 0, err
+    assert "Logged to" in out
+    assert err.count("MLflow's database was written for") == 1
+    require_whole(tmp_path / "copy", monkeypatch)
+    code, out, err = call("adapters", "register", "animals-lora", "--workspace", "copy")
+    assert (code, "champion already" in out, err) == (0, True, "")
+    assert files(tmp_path / "first") == before, "a copy never writes into its original"
+
+    Path("first").rename("second")
+    code, _, err = call(*train, "--workspace", "second")
+    assert code == 0, err
+    assert "MLflow's database was written for" in err
+    require_whole(tmp_path / "second", monkeypatch)
+    assert not Path("first").exists(), "a move leaves nothing behind, and nothing makes it again"
