@@ -18,6 +18,7 @@ from experiments.diagnosis import _swept
 from experiments.mending import READ_ONLY
 from experiments.plan import make_plan
 from experiments.run import pending, run
+from experiments.system_metrics import points
 from experiments.views import report_of, report_on
 from experiments.workspace import Workspace
 from tests.conftest import Call
@@ -238,6 +239,31 @@ def test_a_damaged_adapter_is_moved_aside_and_trained_again(
     assert (aside / "notes.txt").read_text() == "precious"
     assert any(str(aside) in line for line in ear.said)
     assert numbers(document(root, "methods")) == numbers(document(experiment.root, "methods"))
+
+
+def test_a_router_learns_again_what_was_damaged(finished: dict[str, Finished], call: Call, tmp_path: Path) -> None:
+    root = finished["stream"].copy(tmp_path)
+    command = ["predict", "router:arrow", "the dog sleeps", "--json", "--workspace", str(root)]
+    code, sound, err = call(*command)
+    assert code == 0, err
+    parts = sorted(root.glob("routers/*/*"))
+    assert {path.name for path in parts} == {"part.safetensors", "part.json", DIGESTS}
+    for path in parts[: len(parts) // 2]:
+        content = path.read_bytes()
+        for way, damage in WAYS.items():
+            damage(path)
+            code, out, err = call(*command)
+            assert (code, out) == (0, sound), f"{way} {path}: {err}"
+            assert (path.parent.name in err) == ((way, path.name) != ("remove", DIGESTS))
+            if not path.exists():
+                path.write_bytes(content)  # as in a workspace of before there were digests, nobody misses them
+            assert call(*command)[2] == "", "it is whole again"
+
+
+def test_what_a_damaged_file_of_system_metrics_still_says_is_taken(tmp_path: Path) -> None:
+    lines = [b'{"cpu": 1.5}', b"\xff\x00", b"[1]", b'{"cpu": "much", "memory": 2}', b'{"cpu": 3']
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
+    assert points(tmp_path / "x.jsonl") == (("system/cpu", 1.5, 0), ("system/memory", 2, 3))
 
 
 def test_a_workspace_without_digests_is_read_without_a_word(finished: dict[str, Finished], tmp_path: Path) -> None:
