@@ -250,6 +250,11 @@ class Answering:
         """The model, opened from what is stored."""
         return self.bench.strategy.model_for(self.bench.after, self.task, self.bench.context)
 
+    def opened_again(self) -> TaskModel:
+        """Return the model from a state whose parts may have been dropped meanwhile: they are learned again."""
+        self.bench.learn()
+        return self.model
+
     @cached_property
     def kept(self) -> bool:
         """Whether it is the model of the stage before, and the question is the same."""
@@ -281,4 +286,5 @@ class Answering:
             outcomes=lambda: pd.read_parquet(bench.workspace.outcomes(cell.evaluation)),
             outcomes_learned=lambda: pd.read_parquet(bench.workspace.outcomes(learned.evaluation)),
             open=lambda: self.model,
+            open_learned=learned.opened_again,
         )

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench import documents
 from workbench.errors import IntegrityError, reason
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+
+FILE = "outcomes.parquet"
+
+
+def require_readable(folder: Path) -> None:
+    """Make sure that the outcomes in a folder are as they were written; without a digest, that they can be read.
+
+    Raises:
+        IntegrityError: a file is damaged or missing.
+    """
+    documents.require_sound(folder)
+    if not (folder / documents.DIGESTS).is_file():
+        example_scores(folder / FILE)
 
 
 def example_scores(path: Path) -> pd.Series:
@@ -24,5 +39,7 @@ def example_scores(path: Path) -> pd.Series:
     try:
         column = "score" if "score" in pq.read_schema(path).names else "correct"
         return pd.read_parquet(path, columns=["id", column]).set_index("id")[column].astype(float).sort_index()
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError) as error:  # what pyarrow and pandas say of a damaged file
         raise IntegrityError(f"damaged: not readable ({reason(error)})", where=str(path)) from None

@@ -47,6 +47,7 @@ class Subject:
         outcomes: the model's stored answers to the test split.
         outcomes_learned: the same right after the task was learned.
         open: opens the model.
+        open_learned: opens it as it was right after the task was learned.
     """
 
     task: Task
@@ -56,11 +57,17 @@ class Subject:
     outcomes: Callable[[], pd.DataFrame]
     outcomes_learned: Callable[[], pd.DataFrame]
     open: Callable[[], TaskModel]
+    open_learned: Callable[[], TaskModel]
 
     @cached_property
     def model(self) -> TaskModel:
         """The model."""
         return self.open()
+
+    @property
+    def as_learned(self) -> Subject:
+        """The same right after the task was learned."""
+        return replace(self, identity=self.learned, outcomes=self.outcomes_learned, open=self.open_learned)
 
     @property
     def unchanged(self) -> bool:
@@ -101,8 +108,9 @@ class Probing:
         context = self._context(subject) if missing else None
         for name in missing:
             assert context is not None
-            known[name] = dict(PROBES.get(name).measure(subject.model, context))
-            documents.write(documents.CONTENT, known[name], files[name])
+            found = dict(PROBES.get(name).measure(subject.model, context))
+            documents.write(documents.CONTENT, found, files[name])
+            known[name] = found
         return {name: values for name, values in known.items() if values is not None}
 
     def _measured(self, path: Path) -> dict[str, float] | None:
@@ -124,13 +132,19 @@ class Probing:
         )
         if subject.unchanged and any(PROBES.get(name).reads_hidden for name in self.recipe.probes):
             place = self._hidden(subject)
-            if self._learned(subject) is None:
+            if self._kept(subject) is None:
                 with assets.written_whole(place) as folder:
                     save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
                     documents.seal(folder)
         return context
 
     def _learned(self, subject: Subject) -> Hidden | None:
+        """Return the hidden states right after the task was learned; those that were lost are taken again."""
+        if not any(PROBES.get(name).reads_hidden for name in self.recipe.probes):
+            return None
+        return self._kept(subject) or self._context(subject.as_learned).hidden
+
+    def _kept(self, subject: Subject) -> Hidden | None:
         folder = self._hidden(subject)
         return self.workspace.mending.known(folder, lambda: _hidden_states(folder)) if folder.is_dir() else None
 

@@ -45,10 +45,11 @@ def method_speed(plan: ComparisonPlan, workspace: Workspace) -> Callable[[str], 
     """Return what tells the same of a label of a comparison of methods, from the stored adapters of its method."""
     fits: dict[str, list[FitRecord]] = defaultdict(list)
     for adapter in workspace.adapters.ids():
-        manifest = workspace.adapters.get(adapter).manifest
-        named = manifest.backbone.name == plan.recipe.backbone
-        if named and not manifest.composition and _alike(manifest.budget.model_dump(mode="json"), plan.recipe.budget):
-            fits[manifest.method].append(manifest.fit)
+        with suppress(IntegrityError):
+            manifest = workspace.adapters.get(adapter).manifest
+            alike = _alike(manifest.budget.model_dump(mode="json"), plan.recipe.budget)
+            if alike and manifest.backbone.name == plan.recipe.backbone and not manifest.composition:
+                fits[manifest.method].append(manifest.fit)
     return lambda label: _pace(fits[plan.adaptations[label].method])
 
 

@@ -10,6 +10,7 @@ from experiments.comparing.record import ComparisonRecord
 from experiments.comparing.report import ComparisonReport
 from experiments.composing.record import FusionRecord
 from experiments.composing.report import FusionReport
+from experiments.mending import needed_by
 from experiments.record import Record
 from experiments.report.document import Report
 
@@ -53,18 +54,29 @@ def view_of(workspace: Workspace, experiment: str) -> View:
 
     Raises:
         UnknownNameError: no such experiment in this workspace.
+        IntegrityError: a file that the report is made of is damaged or missing.
     """
     return view(report_of(workspace, experiment))
 
 
 def report_of(workspace: Workspace, experiment: str) -> AnyReport:
     """Return the report on an experiment of any kind; raises as :func:`view_of`."""
+    workspace.require_experiment(experiment)
     found = workspace.comparison_record(experiment) or workspace.fusion_record(experiment)
     return report_on(found or workspace.record(experiment), workspace)
 
 
 def report_on(record: AnyRecord, workspace: Workspace) -> AnyReport:
-    """Return the report on what an experiment has measured so far."""
+    """Return the report on what an experiment has measured so far.
+
+    Raises:
+        IntegrityError: a file that it is made of is damaged or missing.
+    """
+    with needed_by(record.experiment, record.provenance.get("command", "")):
+        return _summarised(record, workspace)
+
+
+def _summarised(record: AnyRecord, workspace: Workspace) -> AnyReport:
     if isinstance(record, ComparisonRecord):
         from experiments.comparing.summary import summarise_comparison
 

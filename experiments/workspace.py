@@ -47,6 +47,8 @@ from experiments.composing.record import FILE as FUSION_FILE
 from experiments.composing.record import FusionRecord, load
 from experiments.composing.result import Results
 from experiments.mending import Mending, clear_the_way, needed_by
+from experiments.outcomes import FILE as OUTCOMES
+from experiments.outcomes import require_readable
 from experiments.record import Contender, Record
 from experiments.strategies import adapter_ids
 from workbench import assets, documents, processes
@@ -219,16 +221,16 @@ class Workspace:
 
     def _evaluation(self, folder: Path) -> StoredEvaluation:
         if folder.name not in self.sound:
-            documents.require_sound(folder)
+            require_readable(folder)
         found = documents.read(EVALUATION, folder / "evaluation.json")
-        if found is None or not self.outcomes(folder.name).is_file():
-            raise IntegrityError("damaged: files are missing", where=str(folder))
+        if found is None:
+            raise IntegrityError("damaged: evaluation.json is missing", where=str(folder))
         self.sound.add(folder.name)
         return found
 
     def outcomes(self, key: str) -> Path:
         """Return where a stored evaluation's per-example outcomes are."""
-        return self.root / "evaluations" / key / "outcomes.parquet"
+        return self.root / "evaluations" / key / OUTCOMES
 
     def known_outcomes(self, key: str) -> Path:
         """Return the same of an evaluation that is known to have been stored; raises IntegrityError if it is not."""
@@ -240,7 +242,7 @@ class Workspace:
         """Store an evaluation with its per-example outcomes."""
         kept = StoredEvaluation(found.scores, found.logits_sha256, found.seconds, len(found.outcomes))
         with assets.written_whole(self.root / "evaluations" / key) as folder:
-            found.outcomes.to_parquet(folder / "outcomes.parquet", index=False)
+            found.outcomes.to_parquet(folder / OUTCOMES, index=False)
             (folder / "evaluation.json").write_text(documents.text_of(EVALUATION, kept), encoding="utf-8")
             documents.seal(folder)
         return kept
@@ -249,6 +251,21 @@ class Workspace:
         """Return the names of the experiments that were begun here, sorted."""
         files = (RECORD, FUSION_FILE, COMPARISON_FILE)
         return sorted({path.parent.name for file in files for path in self.root.glob(f"experiments/*/{file}")})
+
+    def require_experiment(self, name: str) -> None:
+        """Make sure that an experiment was begun here.
+
+        Raises:
+            UnknownNameError: it was not.
+            IntegrityError: it was, and its record is gone.
+        """
+        known = self.experiments()
+        if name in known:
+            return
+        with needed_by(name, ""):
+            if name in {path.parent.name for path in self.root.glob("experiments/*/report.json")}:
+                raise IntegrityError("missing: the record of this experiment", where=str(self.experiment(name)))
+        raise UnknownNameError("experiment", name, known, str(self.root))
 
     def streams(self) -> list[str]:
         """Return the names of those among the experiments that learn a stream of tasks, sorted."""
@@ -312,8 +329,6 @@ class Workspace:
         """
         with needed_by(name, ""):
             content = self._content(name)
-            if content is None and (self.experiment(name) / "report.json").is_file():
-                raise IntegrityError("missing: the record of this experiment", where=str(self.experiment(name)))
         if content is None:
             raise UnknownNameError("experiment", name, self.experiments(), str(self.root))
         try:

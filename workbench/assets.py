@@ -189,7 +189,8 @@ def _held_beside(target: Path) -> Iterator[Path]:
             yield path
             return
         finally:
-            lock.unlink(missing_ok=True)
+            if not os.path.lexists(path):  # else what is there is for the next sweep
+                lock.unlink(missing_ok=True)
             os.close(descriptor)
 
 

@@ -47,6 +47,7 @@ def read(kind: TypeAdapter[T], path: Path) -> T | None:
 
     Raises:
         IntegrityError: the file is not what :func:`write` wrote.
+        PermissionError: it may not be read.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -54,6 +55,8 @@ def read(kind: TypeAdapter[T], path: Path) -> T | None:
         found = kind.validate_json(json.dumps(content))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError:
+        raise  # nothing is known to be damaged
     except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
         raise IntegrityError(f"damaged: not readable ({_first_line(error)})", where=str(path)) from None
     if promised is not None and promised != _digest(content):
@@ -95,6 +98,7 @@ def require_sound(folder: Path, without: Collection[str] = (), among: str = "") 
 
     Raises:
         IntegrityError: a file is missing or has changed; all of them are named.
+        PermissionError: one may not be read.
     """
     dropped = [name for name in without if not (folder / name).exists()]
     promised = read(FILES, folder / DIGESTS) or {}
@@ -114,6 +118,8 @@ def _problem(folder: Path, name: str, digest: str) -> str | None:
         return f"{name} is missing"
     try:
         return None if assets.digest(path) == digest else f"{name} has changed"
+    except PermissionError:
+        raise
     except OSError as error:
         return f"{name} cannot be read ({error.strerror})"
 

@@ -20,7 +20,8 @@ from workbench.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
 INTERRUPTED = 130
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
@@ -86,7 +87,7 @@ def main() -> None:
 
 def _leave_disk(error: Exception) -> None:
     """Say what the disk refuses, if that is what the error is about."""
-    if os.strerror(errno.ENOSPC) in str(error):  # safetensors raises an error of its own
+    if any(os.strerror(number) in str(error) for number in FULL):  # safetensors raises an error of its own
         _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
     if isinstance(error, OSError) and error.errno in REFUSED:
         place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None

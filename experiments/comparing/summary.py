@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from experiments.comparing.recommend import recommend
 from experiments.comparing.report import ComparisonReport, Row
 from experiments.learned import learned_nothing_in
-from experiments.mending import needed_by
 from experiments.report.comparison import Difference
 from experiments.report.examples import over_replications, scores_by_example
 from workbench.forgetting import interval, paired_bootstrap
@@ -52,11 +51,9 @@ class _Summary:
     @cached_property
     def correct(self) -> dict[str, pd.Series | None]:
         """Whether each test example was answered right, by evaluation, where the score is the share of those."""
-        with needed_by(self.record.experiment, self.record.provenance.get("command", "")):
-            return {
-                cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score)
-                for cell in self.record.cells
-            }
+        return {
+            cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score) for cell in self.record.cells
+        }
 
     def _row(self, entrant: Entrant) -> Row:
         label, record = entrant.label, self.record

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from experiments.mending import Mending
-from experiments.outcomes import example_scores
+from experiments.outcomes import FILE, example_scores, require_readable
 from workbench import assets, documents
 from workbench.contracts import FitRecord
 from workbench.errors import IntegrityError
@@ -89,18 +89,18 @@ class Results:
     def save(self, key: str, result: Result, outcomes: pd.DataFrame) -> None:
         """Write a result with its per-example outcomes."""
         with assets.written_whole(self.root / key) as folder:
-            outcomes.to_parquet(folder / "outcomes.parquet", index=False)
+            outcomes.to_parquet(folder / FILE, index=False)
             (folder / "result.json").write_text(documents.text_of(RESULT, result), encoding="utf-8")
             documents.seal(folder)
 
     def examples(self, key: str) -> pd.Series:
         """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
-        return example_scores(self.root / key / "outcomes.parquet")
+        return example_scores(self.root / key / FILE)
 
 
 def _read(folder: Path) -> Result:
-    documents.require_sound(folder)
+    require_readable(folder)
     found = documents.read(RESULT, folder / "result.json")
-    if found is None or not (folder / "outcomes.parquet").is_file():
-        raise IntegrityError("damaged: files are missing", where=str(folder))
+    if found is None:
+        raise IntegrityError("damaged: result.json is missing", where=str(folder))
     return found

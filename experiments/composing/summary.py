@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.composing.report import FusionReport, Kept, Row, Speed, Standing
-from experiments.mending import needed_by
 from experiments.report.comparison import Difference
 from workbench.forgetting import interval, paired_bootstrap
 
@@ -67,8 +66,7 @@ class _Summary:
     @cached_property
     def known(self) -> dict[str, Result]:
         keys = {key for taken in self.taken.values() for key in taken.values()}
-        with needed_by(self.record.experiment, self.record.provenance.get("command", "")):
-            return {key: self.results.require(key) for key in sorted(keys)}
+        return {key: self.results.require(key) for key in sorted(keys)}
 
     @cached_property
     def examples(self) -> dict[str, Array]:

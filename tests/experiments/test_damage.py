@@ -14,17 +14,21 @@ from experiments.comparing.plan import plan_comparison
 from experiments.comparing.run import ComparisonRun
 from experiments.composing.plan import plan_recipe
 from experiments.composing.run import FusionRun
+from experiments.diagnosis import _swept
+from experiments.mending import READ_ONLY
 from experiments.plan import make_plan
 from experiments.run import pending, run
-from experiments.views import report_of
+from experiments.system_metrics import points
+from experiments.views import report_of, report_on
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds
 from tests.experiments.test_strategies import ENTRIES as SHARED
+from tests.read_only import read_only
 from tests.streams import write_recipe, write_tasks
 from workbench.contracts import Silent
 from workbench.documents import DIGESTS
-from workbench.errors import IntegrityError, WorkbenchError
+from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
 from workbench.settings import Document, read
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32", "train_examples": 16}
@@ -140,13 +144,12 @@ def test_a_run_gives_the_same_numbers_whatever_was_damaged(
 ) -> None:
     experiment = finished[name]
     sound, files = document(experiment.root, name), [*kinds(experiment.root)]
-    for way in ("flip", "fill", "remove"):
+    for way in ("flip", "remove"):
         root, ear = experiment.copy(tmp_path / way), Ear()
         for file in files:
             WAYS[way](root / file)
-        for _ in range(2):
-            experiment.do(Workspace(root), ear)
-            assert numbers(document(root, name)) == numbers(sound), way
+        experiment.do(Workspace(root), ear)
+        assert numbers(document(root, name)) == numbers(sound), way
         again = Ear()
         experiment.do(Workspace(root), again)
         assert (again.said, again.fits) == ([], []), "it is whole again"
@@ -202,6 +205,24 @@ def test_a_damaged_state_is_not_trained_on(
     assert not pending(branch, Workspace(root))
 
 
+def test_probes_compare_with_what_was_kept_or_take_it_again(tasks: Path, bert: Path, tmp_path: Path) -> None:
+    only = [f"strategies={{replay: {ENTRIES['replay']}}}", "reference=replay", "probes=[cka]", "keep_states=last"]
+    plan = make_plan(read(write_recipe(tasks.parent, bert)).set([*STREAM[:-2], *only]), [tasks])
+
+    def probes(ear: Ear) -> list[Any]:
+        return [one.probes for one in run(plan, Workspace(tmp_path), ear, "test", lambda _: None).outcomes]
+
+    sound, ear = probes(Ear()), Ear()
+    assert sound[1]["cka"], "the second stage compares with the first"
+    hidden = min(tmp_path.glob("probes/*/hidden.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in [hidden, *tmp_path.glob("probes/*/values.json"), *tmp_path.glob("steps/*/outcome-final*.json")]:
+        flip(path)
+    assert probes(ear) == sound
+    assert any(hidden.parent.name in line for line in ear.said)
+    again = Ear()
+    assert (probes(again), again.said, again.fits) == (sound, [], [])
+
+
 @pytest.mark.parametrize("way", ["flip", "remove"])
 def test_a_damaged_adapter_is_moved_aside_and_trained_again(
     way: str, finished: dict[str, Finished], tasks: Path, tmp_path: Path
@@ -220,6 +241,31 @@ def test_a_damaged_adapter_is_moved_aside_and_trained_again(
     assert numbers(document(root, "methods")) == numbers(document(experiment.root, "methods"))
 
 
+def test_a_router_learns_again_what_was_damaged(finished: dict[str, Finished], call: Call, tmp_path: Path) -> None:
+    root = finished["stream"].copy(tmp_path)
+    command = ["predict", "router:arrow", "the dog sleeps", "--json", "--workspace", str(root)]
+    code, sound, err = call(*command)
+    assert code == 0, err
+    parts = sorted(root.glob("routers/*/*"))
+    assert {path.name for path in parts} == {"part.safetensors", "part.json", DIGESTS}
+    for path in parts[: len(parts) // 2]:
+        content = path.read_bytes()
+        for way, damage in WAYS.items():
+            damage(path)
+            code, out, err = call(*command)
+            assert (code, out) == (0, sound), f"{way} {path}: {err}"
+            assert (path.parent.name in err) == ((way, path.name) != ("remove", DIGESTS))
+            if not path.exists():
+                path.write_bytes(content)  # as in a workspace of before there were digests, nobody misses them
+            assert call(*command)[2] == "", "it is whole again"
+
+
+def test_what_a_damaged_file_of_system_metrics_still_says_is_taken(tmp_path: Path) -> None:
+    lines = [b'{"cpu": 1.5}', b"\xff\x00", b"[1]", b'{"cpu": "much", "memory": 2}', b'{"cpu": 3']
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
+    assert points(tmp_path / "x.jsonl") == (("system/cpu", 1.5, 0), ("system/memory", 2, 3))
+
+
 def test_a_workspace_without_digests_is_read_without_a_word(finished: dict[str, Finished], tmp_path: Path) -> None:
     root, ear = finished["stream"].copy(tmp_path), Ear()
     for path in root.rglob(DIGESTS):
@@ -229,14 +275,33 @@ def test_a_workspace_without_digests_is_read_without_a_word(finished: dict[str, 
     assert document(root, "stream") == document(finished["stream"].root, "stream")
 
 
+@pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
+def test_what_is_finished_is_read_where_nothing_can_be_written(
+    name: str, finished: dict[str, Finished], tmp_path: Path
+) -> None:
+    experiment, ear = finished[name], Ear()
+    root = experiment.copy(tmp_path)
+    with read_only(root):
+        record = experiment.do(Workspace(root), ear)
+    assert (ear.said, ear.fits) == ([READ_ONLY], [])
+    assert report_on(record, Workspace(root)).as_json() == document(root, name)
+    record_file = next(root.glob(f"experiments/{name}/[!.]*.json"))
+    record_file.unlink()
+    with read_only(root), pytest.raises(UnwritableError, match="cannot write to the workspace"):
+        experiment.do(Workspace(root), ear)
+
+
 def test_what_a_killed_run_left_is_swept_by_the_next_one(finished: dict[str, Finished], tmp_path: Path) -> None:
     root = finished["stream"].copy(tmp_path)
+    assert not list(_swept(Workspace(root)))
     step = next((root / "steps").iterdir())
     left = [step.with_name(f".{step.name}.0123456789ab"), step / "state" / ".body.0123456789ab"]
     left += [root / "adapters" / ".animals-lora.0123456789ab", root / "trials" / ".key.0123456789ab"]
     for path in left:
         path.mkdir(parents=True)
-        (path / "model.safetensors").write_bytes(b"x" * 100)
+        (path / "model.safetensors").write_bytes(b"x" * 100_000)
         path.with_name(f"{path.name}.lock").touch()
+    (finding,) = _swept(Workspace(Path(shutil.copytree(root, tmp_path / "doctor"))))
+    assert finding.detail == "0.4 MB that killed runs had left half-written"
     finished["stream"].do(Workspace(root), Ear())
     assert not [path for path in root.rglob(".*") if path.name != ".lock"]

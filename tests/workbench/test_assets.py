@@ -167,6 +167,19 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_live_one_writes_is_not(tm
     assert entries(tmp_path) == []
 
 
+def test_what_could_not_be_deleted_to_the_end_is_swept_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "file").write_bytes(b"123")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(assets, "_delete", interrupt)
+        assets.remove_whole(tmp_path / "target")
+    assert assets.sweep(tmp_path) == 3
+    assert entries(tmp_path) == []
+
+
 def test_what_was_left_without_a_lock_is_swept_after_a_day(tmp_path: Path) -> None:
     old, new = tmp_path / ".step.0123456789ab", tmp_path / ".step.ba9876543210"
     for folder in (old, new):
