@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from workbench.errors import InputError
+from workbench.errors import InputError, reason
 
 Key = tuple[str | int, ...]
 
@@ -136,9 +136,9 @@ def parse(text: str, origin: str) -> Parsed:
             sizes.see(event)
         node = loader.get_single_node()
         data = None if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # LookupError: `!!bool 5`
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or reason(error)
         raise InputError(f"not YAML: {what}", where=f"{origin}, line {mark.line + 1}" if mark else origin) from None
     finally:
         loader.dispose()

@@ -38,6 +38,8 @@ def test_small_texts_are_data_with_the_line_of_each_key() -> None:
         ("a: " + "9" * 10_000, "a number of 10,000 characters"),
         ("a: !!binary aGk=", "line 1: not YAML: the tag tag:yaml.org,2002:binary is not read here"),
         ("a: !!python/name:os.system", "line 1: not YAML: the tag"),
+        ("a: !!bool 5", "not YAML: KeyError: '5'"),
+        ("a: !!int 1.5", "not YAML: invalid literal"),
         ('a: "b\\0"', "line 1: a character that no text has: U\\+0000"),
         ("a: \0", "f.yaml: a character that no text has: U\\+0000"),
         ("a: \udcff", "f.yaml: a character that no text has: U\\+DCFF"),
