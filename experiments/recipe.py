@@ -39,7 +39,9 @@ class Recipe(Settings):
     )
     reference: str
     probes: tuple[str, ...] = Field((), max_length=100)
-    probe_examples: Count = Field(128, ge=8, description="of each task's training and validation split, for probes")
+    probe_examples: int = Field(
+        128, ge=8, le=1_000_000, description="of each task's training and validation split, for probes"
+    )
     probe_text: str | None = Field(None, description="a task that is not in the stream; its texts are general text")
     evaluate_every: Count = Field(1, description="earlier tasks are tested after each so many stages, and the last")
     keep_states: Literal["all", "last"] = "all"

@@ -120,6 +120,8 @@ class Document:
 
     def parse_part(self, key: Key, data: object, model: type[SettingsT], beside: Iterable[Place] = ()) -> SettingsT:
         """Return ``data``, which stands at ``key`` of this document, as ``model``; raises as :meth:`parse`."""
+        if isinstance(data, dict) and len(data) > MOST_READ:  # each would become a problem of its own
+            raise SettingsError([Problem(f"{len(data):,} keys, where no settings have so many", self.where(*key))])
         try:
             return model.model_validate(data)
         except ValidationError as error:

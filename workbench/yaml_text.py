@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from workbench.errors import InputError
+from workbench.errors import InputError, reason
 
 Key = tuple[str | int, ...]
 
@@ -19,6 +20,7 @@ MOST_VALUES = 100_000  # with every alias written out
 DEEPEST = 50
 LONGEST_NUMBER = 100  # characters: Python takes quadratic time over the digits of a number
 
+_NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")}
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -134,9 +136,9 @@ def parse(text: str, origin: str) -> Parsed:
             sizes.see(event)
         node = loader.get_single_node()
         data = None if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # LookupError: `!!bool 5`
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or reason(error)
         raise InputError(f"not YAML: {what}", where=f"{origin}, line {mark.line + 1}" if mark else origin) from None
     finally:
         loader.dispose()
@@ -149,9 +151,8 @@ def require_characters(text: str, where: str) -> None:
     Raises:
         InputError: it has a NUL or half of a surrogate pair (from an argument that is not UTF-8).
     """
-    wrong = next((one for one in text if one == "\0" or "\ud800" <= one <= "\udfff"), None)
-    if wrong is not None:
-        raise InputError(f"a character that no text has: U+{ord(wrong):04X}", where=where)
+    if wrong := _NO_CHARACTER.search(text):
+        raise InputError(f"a character that no text has: U+{ord(wrong[0]):04X}", where=where)
 
 
 def _require_plain(event: Any, where: str) -> None:

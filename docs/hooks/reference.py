@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from functools import reduce
 from importlib import import_module
+from operator import or_
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -148,11 +151,26 @@ def settings_table(model: type[Any], leave_out: Iterable[str] = ()) -> str:
 
 def told_type(info: FieldInfo) -> str:
     """Return a field's type as Python writes it, with its bounds."""
+    notes = [*info.metadata]
+    plain = without_notes(info.annotation, notes)
+    told = [(sign, getattr(one, key)) for one in notes for key, sign in SIGNS.items() if hasattr(one, key)]
     bounds = [
-        f"{sign} {getattr(one, key)}" for one in info.metadata for key, sign in SIGNS.items() if hasattr(one, key)
+        f"{sign} {bound:,}" if isinstance(bound, int) else f"{sign} {bound:g}" for sign, bound in dict.fromkeys(told)
     ]
-    written = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", inspect.formatannotation(info.annotation))
+    written = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", inspect.formatannotation(plain))
     return f"{written}, {' '.join(bounds)}" if bounds else written
+
+
+def without_notes(annotation: Any, notes: list[Any]) -> Any:
+    """Return a type without what is annotated to it or to its parts, which is added to ``notes``."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        notes += [one for note in parts[1:] for one in getattr(note, "metadata", ())]
+        return without_notes(parts[0], notes)
+    if origin in (None, Literal):
+        return annotation
+    plain = [without_notes(part, notes) for part in parts]
+    return reduce(or_, plain) if origin in (Union, UnionType) else origin[tuple(plain)]
 
 
 def default(info: FieldInfo) -> str:

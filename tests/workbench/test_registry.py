@@ -69,6 +69,28 @@ def test_an_unknown_name_is_answered_with_the_nearest(modules: Modules[Any]) -> 
     assert "Did you mean" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (5, "not by 5"),
+        (None, "not by nothing"),
+        ("", "not by nothing"),
+        (["alpha"], "not by a list"),
+        ({"alpha": 1}, "not by a mapping"),
+        (True, "not by a truth value"),
+    ],
+)
+def test_what_is_no_text_is_no_name(modules: Modules[Any], tmp_path: Path, name: Any, told: str) -> None:
+    for look_up in (modules.get, modules.require, Documents("thing", [tmp_path]).path):
+        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: a thing is named by a text, {told}"):
+            look_up(name, "f.yaml, line 1")
+
+
+def test_a_name_is_checked_without_an_import(modules: Modules[Any]) -> None:
+    assert modules.require("broken") == "broken"
+    assert "registry_under_test.broken" not in imported()
+
+
 def test_a_package_that_does_not_exist_is_an_empty_registry() -> None:
     empty: Modules[Any] = Modules("thing", "no_such_package_here", "ENTRY")
     assert empty.names() == []

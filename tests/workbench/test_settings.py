@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from workbench.bounds import require_seed
 from workbench.errors import InputError, SettingsError
 from workbench.settings import Budget, Document, Settings, read
 
@@ -237,3 +238,81 @@ def test_updates_counts_optimiser_steps(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_SIZE", str(processes))  # each takes a batch of its own
         assert budget.updates(budget.drawn(examples)) == steps
+
+
+class TestNumbers:
+    def test_a_bound_outlives_another_default(self) -> None:
+        class Base(Settings):
+            rate: float = Field(0.1, gt=0, le=1)
+
+        class Other(Base):
+            rate: float = 0.5
+
+        class Wider(Base):
+            rate: float = Field(0.5, ge=0)
+
+        assert Other().rate == 0.5
+        for value in (0, 2):
+            with pytest.raises(ValidationError):
+                Other(rate=value)
+        assert Wider(rate=0).rate == 0, "a bound of one's own counts"
+        with pytest.raises(ValidationError):
+            Wider(rate=2)
+
+    @pytest.mark.parametrize("given", [{"epochs": True}, {"train_examples": False}])
+    def test_a_truth_value_is_no_number(self, given: dict[str, object]) -> None:
+        with pytest.raises(SettingsError, match="a number, not a truth value"):
+            Document({"name": "x", "budget": given}, "f").parse(Plan)
+
+    def test_truth_values_are_found_at_any_depth(self) -> None:
+        class Deep(Settings):
+            one: float | tuple[float, ...] = 1.0
+            many: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+            type: int = 0
+            either: str | float | None = None
+
+        for wrong in ({"one": [1, True]}, {"many": {"a": [True]}}, {"type": True}, {"either": True}):
+            with pytest.raises(SettingsError) as caught:
+                Document(wrong, "f").parse(Deep)
+            assert len(caught.value.problems) == 1
+        assert [Deep(either=value).either for value in ("0.5", 0.5, None)] == ["0.5", 0.5, None]
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), "nan", "1e999"])
+    def test_numbers_are_finite(self, value: object) -> None:
+        with pytest.raises(SettingsError, match="finite"):
+            Document({"name": "x", "alpha": value}, "f").parse(Plan)
+
+    @pytest.mark.parametrize("seed", [-1, 2**32, True, 1.5, "1"])
+    def test_seeds_are_what_every_library_takes(self, seed: int) -> None:
+        with pytest.raises(InputError, match="a seed is a whole number from 0 to 4294967295"):
+            require_seed(seed)
+        assert require_seed(2**32 - 1) == 2**32 - 1
+
+
+def test_a_key_that_stands_elsewhere_is_told_with_its_place() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Document({"name": "x", "epochs": 3, "epohs": 2}, "f").parse(Plan)
+    assert [problem.hint for problem in caught.value.problems] == ["Did you mean budget.epochs?"] * 2
+
+
+def test_all_assignments_that_cannot_be_read_come_in_one_message(document: Document) -> None:
+    wrong = ["a..b=1", ".=1", "name", "tasks=[a", "name.first=x", "a\udcff=1", f"{'a.' * 20}b=1", "alpha=&a [*a]"]
+    with pytest.raises(SettingsError) as caught:
+        document.set(wrong)
+    assert len(caught.value.problems) == len(wrong)
+
+
+def test_what_was_set_as_a_whole_or_in_part_is_where_its_mistakes_are(document: Document) -> None:
+    changed = document.set(["budget={epochs: 0}", "foo.bar=1", "tasks=[1]"])
+    assert changed.where("budget", "epochs") == "--set budget={epochs: 0}"
+    assert changed.where("foo") == "--set foo.bar=1"
+    assert changed.where("tasks", 0) == "--set tasks=[1]"
+
+
+def test_what_can_be_looked_up_is_told_whatever_else_is_wrong() -> None:
+    document = Document({"tasks": ["a", 1, "b"], "parts": {"x": {"y": 1}, "z": 3, 4: {}}, "name": 5}, "f")
+    assert document.names("tasks") == [(0, "a"), (2, "b")]
+    assert document.labels("parts") == ["x", "z"]
+    assert document.entries("parts") == {"x": {"y": 1}}
+    assert (document.text("name"), document.text("tasks")) == (None, None)
+    assert (document.names("name"), document.labels("name"), document.entries("nowhere", "deep")) == ([], [], {})

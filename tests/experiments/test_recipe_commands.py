@@ -1,0 +1,89 @@
+"""What a person gives the commands that plan: recipes by name, names with commas, seeds and counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.composing.sources import named
+from experiments.recipe import RECIPES
+from tests.conftest import Call
+from workbench.errors import InputError
+from workbench.settings import read
+
+
+def test_recipes_are_listed_and_shown(call: Call) -> None:
+    code, out, err = call("recipes", "list", "--json")
+    assert (code, err) == (0, "")
+    assert [one["name"] for one in json.loads(out)] == RECIPES.names()
+    assert all(len(one["description"]) > 20 for one in json.loads(out))
+    code, out, _ = call("recipes", "list")
+    assert "quickstart" in out
+    path = RECIPES.path("quickstart")
+    assert call("recipes", "show", "quickstart") == (0, path.read_text(encoding="utf-8"), "")
+    code, out, _ = call("recipes", "show", "quickstart", "--json")
+    assert json.loads(out) == read(path).data
+    code, _, err = call("recipes", "show", "quikstart")
+    assert (code, "Did you mean quickstart?" in err) == (2, True)
+
+
+def test_run_without_a_recipe_says_where_they_are(call: Call) -> None:
+    code, _, err = call("run")
+    assert code == 2
+    assert "workbench recipes list" in err
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", ".", "x" * 20_000, "a\0b", "x" * 300 + ".yaml", ""])
+def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path) -> None:
+    code, _, err = call("run", name)
+    assert code == 2
+    assert len(err) < 2000
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir()), "nothing is changed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["compare", "bbc-news", "--methods", "lora, lora"], "--methods: named more than once: lora"),
+        (["compare", "bbc-news", "--methods", ","], "--methods: no method is named"),
+        (["compare", "bbc news", "--methods", "lora, nope"], "there is no method called 'nope'"),
+        (["compare", "bbc-news", "--methods", "lora", "--seeds", "1000000000"], "--seeds"),
+        (["compare", "bbc-news", "--methods", "lora", "--set", "rank=4"], "Did you mean methods.lora.rank?"),
+        (["train", "bbc-news", "--method", "lora", "--seed", "-1"], "--seed"),
+        (["train", "bbc-news", "--method", "lora", "--seed", "4294967296"], "--seed"),
+        (
+            ["train", "bbc-news", "--method", "lora", "--set", "train_examples=64"],
+            "Did you mean budget.train_examples?",
+        ),
+        (["train", "bbc-news", "--method", "lora", "--set", "targets='('"], "not a regular expression"),
+        (["train", "bbc-new", "--method", "lora", "--set", "rank=true"], "there is no task called 'bbc-new'"),
+        (["train", "bbc-new", "--method", "lora", "--set", "rank=true"], "a number, not a truth value"),
+        (["fuse", "bbc-news", "--from", "a", "--seed", "-1"], "--seed"),
+        (["fuse", "bbc-news", "--from", " , "], "--from: ' , ' names no sources"),
+        (["fuse", "bbc-nws", "--from", "a", "--method", "tie", "--ranking", "x"], "there is no ranking called 'x'"),
+        (["fuse", "bbc-nws", "--from", "a", "--set", "budget=3"], "'budget': expected a mapping of keys to values"),
+        (["plan", "--model-config", "minilm", "--method", "lora", "--set", "rank=1000000000000"], "4096"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_done(
+    arguments: list[str], told: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.loading.load", lambda spec: None)
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert told in err.replace("\n  ", " ")
+    assert len(err.splitlines()) <= 10
+    assert not list(tmp_path.iterdir()), "nothing is changed"
+
+
+def test_a_source_that_is_named_twice_is_told() -> None:
+    class Store:
+        def verify(self, name: str) -> object:
+            return type("Stored", (), {"id": name.rstrip("…")})()
+
+    with pytest.raises(InputError, match="--from: named more than once: a"):
+        named(Store(), "a, b,a…")  # type: ignore[arg-type]
+    assert [one.id for one in named(Store(), " a, b,")] == ["a", "b"]  # type: ignore[arg-type]

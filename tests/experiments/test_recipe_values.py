@@ -1,0 +1,205 @@
+"""Wrong values anywhere in a recipe or in any entry's settings: one message, before any backbone is opened."""
+
+from __future__ import annotations
+
+import copy
+import time
+from functools import cache
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from experiments.comparing.plan import plan_comparison
+from experiments.composing.plan import plan_recipe
+from experiments.plan import make_plan
+from experiments.recipe import RECIPES
+from experiments.strategies import STRATEGIES
+from fusion.methods import COMPOSITIONS
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench.errors import InputError, SettingsError
+from workbench.methods import METHODS
+from workbench.settings import Budget, Document, read
+
+REGISTRIES = {"method": METHODS, "composition": COMPOSITIONS, "router": ROUTERS, "strategy": STRATEGIES}
+MODELS = [(noun, name) for noun, entries in REGISTRIES.items() for name in entries.names()]
+PLANNERS = {"quickstart": make_plan, "compare-methods": plan_comparison, "fuse-new-task": plan_recipe}
+MORE = {"frontier": {"full-sequential": [0.01]}, "scenario": "task-incremental", "orders": 1, "probes": ["cka"]}
+MORE |= {"probe_text": "imdb", "probe_examples": 8, "evaluate_every": 1}
+CATALOG: dict[str, Any] = {name: cache(getattr(registry, name)) for name in ("find", "families", "names")}
+WRONG: dict[str, Any] = {
+    "a number": 3.5,
+    "a list": [[1]],
+    "a map": {"a": {"b": 1}},
+    "null": None,
+    "a truth value": True,
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "-1": -1,
+    "0": 0,
+    "10**30": 10**30,
+    "20,000 characters": "x" * 20_000,
+    "an empty text": "",
+    "a NUL": "a\0b",
+    "half a character": "\ud800",
+    "a list of them": [-1, None, True, "\ud800"],
+}
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No backbone is opened; a recipe in which nothing is wrong stops here too. The catalog is read once."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise InputError("a backbone would be opened now")
+
+    for module in ("experiments.plan", "experiments.comparing.plan", "experiments.composing.plan"):
+        monkeypatch.setattr(f"{module}.require_feasible", refuse)
+    for name in CATALOG:
+        monkeypatch.setattr(registry, name, CATALOG[name])
+
+
+def places(data: Any, key: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of everything in a recipe, itself included."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [key, *(place for name, value in inside for place in places(value, (*key, name)))]
+
+
+def changed(recipe: dict[str, Any], place: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    found = copy.deepcopy(recipe)
+    holder: Any = found
+    for part in place[:-1]:
+        holder = holder[part]
+    holder[place[-1]] = value
+    return found
+
+
+@pytest.mark.parametrize("recipe", PLANNERS)
+def test_a_wrong_value_anywhere_in_a_recipe_is_one_short_message(recipe: str) -> None:
+    document = read(RECIPES.path(recipe))
+    if recipe == "quickstart":
+        document = Document({**document.data, **MORE}, document.origin, document.lines)
+    some = [place for place in places(document.data) if place and not (isinstance(place[-1], int) and place[-1] > 1)]
+    entries = {"strategies": 2, "methods": 2, "compositions": 2}  # the others are like them
+    skipped = {(key, name) for key, most in entries.items() for name in [*document.data.get(key, {})][most:-1]}
+    for place in some:
+        if place[:2] in skipped:
+            continue
+        for what, value in WRONG.items():
+            wrong = Document(changed(document.data, place, value), "recipe.yaml", document.lines)
+            try:
+                with pytest.raises(InputError) as caught:
+                    PLANNERS[recipe](wrong)
+            except Exception as error:
+                raise AssertionError(f"{place}: {what} ended in {type(error).__name__}: {error}") from error
+            assert len(str(caught.value).splitlines()) <= 10
+            assert str(caught.value).isprintable() or "\n" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["strategy", "method"])
+@pytest.mark.parametrize("value", [5, [1], {"a": 1}, None, True, "", "nope"])
+def test_what_is_no_name_is_told_with_its_line(key: str, value: Any) -> None:
+    document = read(RECIPES.path("quickstart"))
+    data = changed(document.data, ("strategies", "lora-isolated", key), value)
+    with pytest.raises(SettingsError) as caught:
+        make_plan(Document(data, "recipe.yaml", document.lines))
+    (problem,) = caught.value.problems
+    assert problem.where == f"recipe.yaml, line {document.lines['strategies', 'lora-isolated', key]}"
+    assert "Available: " in str(problem.hint)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("noun", "name"), MODELS)
+def test_numbers_of_settings_have_bounds(noun: str, name: str) -> None:
+    model = REGISTRIES[noun].get(name).settings
+    for key, info in model.model_fields.items():
+        annotation = str(info.annotation)
+        numbers = "int" in annotation or "float" in annotation
+        for value in (True, float("nan"), float("inf"), -(10**30), 10**30, "x") if numbers else ():
+            with pytest.raises(SettingsError):
+                Document({key: value}, "settings").parse(model)
+        if key == "learning_rate":
+            for value in (0, -1):
+                with pytest.raises(SettingsError, match="'learning_rate'"):
+                    Document({key: value}, "settings").parse(model)
+
+
+@pytest.mark.parametrize("model", [Budget, *(REGISTRIES[noun].get(name).settings for noun, name in MODELS)])
+def test_no_value_of_settings_ends_in_another_error(model: type[BaseModel]) -> None:
+    for key in model.model_fields:
+        for value in WRONG.values():
+            try:
+                Document({key: value}, "settings").parse(model)
+            except SettingsError as error:
+                assert len(str(error)) < 2000
+
+
+def test_mistakes_of_all_sorts_come_in_one_message() -> None:
+    document = read(RECIPES.path("quickstart")).set(
+        ["train_examples=64", "rank=4", "orders=0", "tasks=[bbc-news, bbc-new]", "reference=full", "probes=[nope]"]
+    )
+    with pytest.raises(SettingsError) as caught:
+        make_plan(document)
+    found = {problem.where: problem for problem in caught.value.problems}
+    assert set(found) == {
+        "--set train_examples=64",
+        "--set rank=4",
+        "--set orders=0",
+        "--set tasks=[bbc-news, bbc-new]",
+        "--set reference=full",
+        "--set probes=[nope]",
+    }
+    assert found["--set train_examples=64"].hint == "Did you mean budget.train_examples?"
+    assert found["--set rank=4"].hint == "Did you mean strategies.lora-isolated.rank?"
+
+
+def test_two_hundred_thousand_unknown_keys_are_told_soon() -> None:
+    data = {**read(RECIPES.path("quickstart")).data, **{f"key{index}": index for index in range(200_000)}}
+    began = time.perf_counter()
+    with pytest.raises(SettingsError) as caught:
+        make_plan(Document(data, "recipe.yaml"))
+    assert time.perf_counter() - began < 5
+    assert len(str(caught.value)) < 4000
+
+
+def test_more_fits_than_can_end_are_refused() -> None:
+    document = read(RECIPES.path("quickstart")).set([f"seeds={list(range(1000))}", "orders=1000"])
+    with pytest.raises(InputError, match="this would take 12,000,000 fits; at most 100,000 are planned"):
+        make_plan(document)
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("label", "other"),
+        [("full-sequential @ 5e-05", "full-sequential @ 5e-05"), ("FULL-sequential", "full-sequential")],
+    )
+    def test_two_entries_of_a_stream_are_told_apart(self, label: str, other: str) -> None:
+        entry = {"strategy": "sequential", "method": "lora"}
+        data = changed(read(RECIPES.path("quickstart")).data, ("strategies", label), entry)
+        with pytest.raises(SettingsError, match="would be the same row of the tables") as caught:
+            make_plan(Document({**data, "frontier": {"full-sequential": [0.00005]}}, "recipe.yaml"))
+        assert repr(other) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "label",
+        "fresh lora|Full fine-tuning|frozen  features|average, pfeiffer|bbc-news alone, lora|best composition".split(
+            "|"
+        ),
+    )
+    def test_a_composition_is_told_from_its_alternatives(self, label: str) -> None:
+        data = changed(read(RECIPES.path("fuse-new-task")).data, ("compositions", label), {"method": "sum"})
+        with pytest.raises(SettingsError, match="would be the same row of the tables"):
+            plan_recipe(Document(data, "recipe.yaml"))
+
+    def test_methods_are_told_apart(self) -> None:
+        data = changed(read(RECIPES.path("compare-methods")).data, ("methods", "LoRA"), {"method": "lora"})
+        with pytest.raises(SettingsError, match="'LoRA' and 'lora' would be the same row"):
+            plan_comparison(Document(data, "recipe.yaml"))
+
+    @pytest.mark.parametrize("label", [" a", "", "a/b", "a\\b", "a\x1b[2J", "a\nb", "x" * 81])
+    def test_a_label_can_be_printed_and_is_short(self, label: str) -> None:
+        entry = {"strategy": "sequential", "method": "full"}
+        data = changed(read(RECIPES.path("quickstart")).data, ("strategies", label), entry)
+        with pytest.raises(SettingsError, match=r"a label (has|is)"):
+            make_plan(Document(data, "recipe.yaml"))

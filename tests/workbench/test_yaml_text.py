@@ -1,0 +1,79 @@
+"""YAML that a person would not write: refused with its line, soon, and before it takes memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import InputError
+from workbench.yaml_text import MOST_BYTES, parse, read_text
+
+ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def test_small_texts_are_data_with_the_line_of_each_key() -> None:
+    parsed = parse("a: &one {x: 1}\nb:\n  <<: *one\n  y: [2, {z: 0.5}]\n", "f.yaml")
+    assert parsed.data == {"a": {"x": 1}, "b": {"x": 1, "y": [2, {"z": 0.5}]}}
+    assert parsed.lines["b", "y", 1, "z"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ALIASES, "f.yaml, line 5: more than 100,000 values, aliases written out"),
+        ("\n".join(f"- k{index}" for index in range(100_001)), "more than 100,000 values"),
+        ("a: " + "[" * 60 + "]" * 60, "f.yaml, line 1: more than 50 levels inside each other"),
+        ("\n".join(f"{' ' * index}a:" for index in range(3000)), "line 50: more than 50 levels"),
+        ("[" * 100_000, "f.yaml"),
+        (f"a: &a {'[' * 30}{']' * 30}\nb: {'[' * 30}*a{']' * 30}", "line 2: more than 50 levels"),
+        ("name: &a [*a]", "line 1: a part of this file holds itself"),
+        ("name: &a {b: [*a]}", "line 1: a part of this file holds itself"),
+        ("a: *b", "line 1: not YAML: found undefined alias"),
+        ("a: 1" + ":1" * 100_000, "a number of 200,001 characters"),
+        ("a: " + "9" * 10_000, "a number of 10,000 characters"),
+        ("a: !!binary aGk=", "line 1: not YAML: the tag tag:yaml.org,2002:binary is not read here"),
+        ("a: !!python/name:os.system", "line 1: not YAML: the tag"),
+        ("a: !!bool 5", "not YAML: KeyError: '5'"),
+        ("a: !!int 1.5", "not YAML: invalid literal"),
+        ('a: "b\\0"', "line 1: a character that no text has: U\\+0000"),
+        ("a: \0", "f.yaml: a character that no text has: U\\+0000"),
+        ("a: \udcff", "f.yaml: a character that no text has: U\\+DCFF"),
+        ('a: "\\ud800"', "line 1"),
+        ("? [a]\n: b", "line 1: not YAML: found unhashable key"),
+        ("a: {b: 1,\n  b: 2}", "line 2: 'a.b' stands twice, first on line 1"),
+    ],
+)
+def test_what_nobody_writes_is_refused_soon(text: str, message: str) -> None:
+    began = time.perf_counter()
+    with pytest.raises(InputError, match=message):
+        parse(text, "f.yaml")
+    assert time.perf_counter() - began < 5
+
+
+def test_a_device_a_pipe_and_a_folder_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    (tmp_path / "folder.yaml").mkdir()
+    for name, what in (("pipe", "a pipe"), ("zero", "no ordinary file"), ("folder", "a folder")):
+        with pytest.raises(InputError, match=f"cannot read this file: it is {what}"):
+            read_text(tmp_path / f"{name}.yaml")
+
+
+def test_a_file_has_a_size_that_somebody_may_have_written(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text("#" * MOST_BYTES, encoding="utf-8")
+    assert parse(read_text(path), "f.yaml").data is None
+    path.write_text("#" * (MOST_BYTES + 1), encoding="utf-8")
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        read_text(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".yaml", "a\0b.yaml", "\udcff.yaml"])
+def test_a_name_that_no_file_has_is_told(name: str) -> None:
+    with pytest.raises(InputError, match="cannot read this file"):
+        read_text(Path(name))
