@@ -94,7 +94,7 @@ def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:
         values, error = (outcomes[name].to_numpy(dtype=np.float64) for name in ("value", "error"))
         variance = values.var()
         return ((values - values.mean()) ** 2 - error**2) / variance if variance else None
-    if "label" not in outcomes or not np.issubdtype(outcomes["label"].dtype, np.integer):
+    if "label" not in outcomes or outcomes["label"].dtype.kind not in "iu":
         return None
     labels = outcomes["label"].to_numpy()
     found: NDArray[np.float64] = outcomes["correct"].to_numpy().astype(np.float64) - (

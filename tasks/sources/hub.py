@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tasks.sources import Source
-from workbench.assets import digest
+from workbench.assets import digest, hub_silence, quiet
 from workbench.errors import AssetError, InputError
 from workbench.settings import Settings
 
@@ -45,11 +44,13 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
     local = settings.local(folder)
     if local is not None and not local.is_dir():
         raise InputError("no such folder", where=str(local))
+    silence = "" if local else hub_silence()
     try:
-        with _quiet():
+        with _patient(silence):
             splits = load_dataset(str(local or settings.id), settings.config, revision=settings.revision)
     except (DatasetNotFoundError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = f"{silence}, and the cache does not have it" if silence else said
         raise AssetError(
             f"cannot load {origin(settings)} from the hub: {reason}",
             hint="Check the id, config and revision, and the network; or download it and give the folder's path.",
@@ -58,15 +59,17 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the hub client's line for each retry off the screen; what failed in the end is one message."""
-    logger = logging.getLogger("huggingface_hub.utils._http")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _patient(silence: str) -> Iterator[None]:
+    """Let `datasets` take what is cached where the hub is silent, and keep its warnings off the screen."""
+    from datasets import config
+
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = before or bool(silence)
     try:
-        yield
+        with quiet("huggingface_hub", "datasets"):
+            yield
     finally:
-        logger.setLevel(level)
+        config.HF_HUB_OFFLINE = before
 
 
 def origin(settings: HubSettings) -> str:

@@ -74,6 +74,8 @@ def test_other_kinds_are_held_against_the_constant_that_is_known() -> None:
     assert "(25.0 %)" in str(learned_nothing(outcomes, 0.25, 0.25))
     assert learned_nothing(outcomes, 0.5) is None, "nothing to compare with"
     assert "same answer" in str(learned_nothing(outcomes.assign(prediction="a"), 0.25))
+    sets = pd.DataFrame({"label": ["0", "0 1", "1"], "prediction": ["0", "1", "1"], "correct": [True, False, True]})
+    assert learned_nothing(sets, 0.8, 0.4) is None
 
 
 def test_what_is_not_there_is_not_judged(tmp_path: Path) -> None:

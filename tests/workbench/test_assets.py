@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import socket
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub.utils import reset_sessions
 
 from workbench import assets
 from workbench.errors import AssetError, InputError
@@ -264,3 +267,26 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert assets.cache_folder() == tmp_path
     monkeypatch.delenv("WORKBENCH_CACHE")
     assert assets.cache_folder() == Path.home() / ".cache" / "adapter-workbench"
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_hub_that_does_not_answer_is_one_message_soon(
+    listening: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as silent:  # takes the connection and says nothing, or refuses it
+        silent.bind(("127.0.0.1", 0))
+        if listening:
+            silent.listen()
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", place)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr(assets, "HUB_PATIENCE", 0.2)
+        reset_sessions()  # the one of before may be offline for good
+        began = time.monotonic()
+        for fetch in (assets.hub_folder, lambda name: assets.hub_file(name, "config.json")):
+            with pytest.raises(AssetError, match=f"{place} does not answer, and the cache does not have it"):
+                fetch("owner/name")
+        assert time.monotonic() - began < 3
+    reset_sessions()
+    assert capfd.readouterr().err == ""
