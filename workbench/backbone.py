@@ -220,9 +220,8 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
     if Path(name).is_dir():
         return "", None
     if "/" not in name or name.startswith(("/", ".")):
-        error = UnknownNameError("backbone", name, BACKBONES.names(), where)
-        hint = "Hub ids are owner/name, as google-bert/bert-base-uncased."
-        raise InputError(error.what, where=where, hint=f"{error.hint} {hint}")
+        hint = "" if "/" in name else " Hub ids are owner/name, as google-bert/bert-base-uncased."
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where, hint)
     hub_id, _, revision = name.partition("@")
     return hub_id, revision or None
 

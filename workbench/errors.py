@@ -66,11 +66,10 @@ class InputError(WorkbenchError):
 class UnknownNameError(InputError):
     """A name that is not registered; the hint names the nearest ones."""
 
-    def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None) -> None:
-        """Say which ``noun`` is unknown and suggest from ``known``."""
-        super().__init__(
-            f"there is no {noun} called {printable(str(name), 120)!r}", where=where, hint=suggest(name, known)
-        )
+    def __init__(self, noun: str, name: str, known: Iterable[str], where: str | None = None, others: str = "") -> None:
+        """Say which ``noun`` is unknown and suggest from ``known``; ``others`` tells what else would be taken."""
+        what = f"there is no {noun} called {printable(str(name), 120)!r}"
+        super().__init__(what, where=where, hint=f"{suggest(name, known)}{others}")
 
 
 class SettingsError(InputError):
