@@ -60,7 +60,7 @@ def test_a_folder_of_task_files_is_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     program = (
         "import sys, importlib.machinery\n"
-        "own = sys.path.pop(1)\n"  # found after all folders, as a package that is installed for editing
+        "own = sys.path.pop(2)\n"  # found after all folders, as a package that is installed for editing
         "class Editable:\n"
         "    find_spec = staticmethod(lambda name, path=None, target=None: None if '.' in name else"
         " importlib.machinery.PathFinder.find_spec(name, [own]))\n"
