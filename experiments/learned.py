@@ -32,7 +32,8 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     """
     number = len(outcomes)
     if number > 1 and _one_answer(outcomes):
-        return f"it gives the same answer to all {number:,} test examples"
+        alike = "nearly the same number" if "value" in outcomes else "the same answer"
+        return f"it gives {alike} to all {number:,} test examples"
     gain = _gain(outcomes)
     if gain is not None:
         lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
