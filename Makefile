@@ -1,6 +1,8 @@
 # quickstart · test · lint · docs · bench: each sets up what it needs, and a second call reinstalls nothing.
 
-PYTHON ?= python3
+PYTHONS := python3 python3.13 python3.12 python3.11
+RECENT := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in $(PYTHONS); do $$each -c '$(RECENT)' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -14,7 +16,10 @@ help:
 	@echo "make bench        measure which learning rate single-task validation picks for each method"
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(RECENT)' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, with its venv module; tried: $(if $(PYTHON),$(PYTHON),$(PYTHONS))." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

@@ -32,7 +32,8 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     """
     number = len(outcomes)
     if number > 1 and _one_answer(outcomes):
-        return f"it gives the same answer to all {number:,} test examples"
+        alike = "nearly the same number" if "value" in outcomes else "the same answer"
+        return f"it gives {alike} to all {number:,} test examples"
     gain = _gain(outcomes)
     if gain is not None:
         lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
@@ -94,7 +95,7 @@ def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:
         values, error = (outcomes[name].to_numpy(dtype=np.float64) for name in ("value", "error"))
         variance = values.var()
         return ((values - values.mean()) ** 2 - error**2) / variance if variance else None
-    if "label" not in outcomes or not np.issubdtype(outcomes["label"].dtype, np.integer):
+    if "label" not in outcomes or outcomes["label"].dtype.kind not in "iu":
         return None
     labels = outcomes["label"].to_numpy()
     found: NDArray[np.float64] = outcomes["correct"].to_numpy().astype(np.float64) - (

@@ -249,7 +249,7 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
     if Path(name).is_dir():
         return "", None
     if "/" not in name or name.startswith(("/", ".")):
-        also = "A hub id is written OWNER/NAME, as google-bert/bert-base-uncased; a folder by its path."
+        also = "" if "/" in name else "Hub ids are owner/name, as google-bert/bert-base-uncased."
         raise UnknownNameError("backbone", name, BACKBONES.names(), where, also)
     hub_id, _, revision = name.partition("@")
     return hub_id, revision or None

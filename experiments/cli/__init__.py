@@ -6,9 +6,10 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn
 
-from typer import Typer
+from typer import Exit, Option, Typer
 from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
@@ -19,14 +20,45 @@ from workbench.processes import STOPPED, is_first, stoppable
 from workbench.registry import Modules
 
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
+DISTRIBUTION = "adapter-workbench"
 INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
-Begin with: workbench run quickstart
+\b
+Begin with a stream of four tasks, which takes 6 to 12 minutes:
+  workbench run quickstart
+
+\b
+With texts of your own:
+  workbench tasks new tickets --from tickets.csv
+  workbench train tickets --method lora
+  workbench predict tickets "some text"
+
+Every command explains itself: workbench train --help
 """
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"workbench {version(DISTRIBUTION)}\n")
+        raise Exit
+
+
+def _version_option() -> Any:
+    """Return the option ``--version``, made by typer as it makes those of any command."""
+    app = Typer(add_completion=False)
+
+    @app.command()
+    def options(
+        version: Annotated[
+            bool, Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        ] = False,
+    ) -> None: ...
+
+    return next(option for option in as_command(app).params if option.name == "version")
 
 
 class Bench(TyperGroup):
@@ -44,8 +76,12 @@ class Bench(TyperGroup):
         """
         if cmd_name not in COMMANDS.names():
             raise UnknownNameError("command", cmd_name, COMMANDS.names())
-        command = as_command(COMMANDS.get(cmd_name))
-        command.name = cmd_name
+        app = COMMANDS.get(cmd_name)
+        app.rich_markup_mode = None  # with it, help loses what stands in brackets, and breaks lines where the code does
+        command = as_command(app)
+        command.name, command.help = cmd_name, command.help or f"{COMMANDS.describe(cmd_name)}"
+        for each in getattr(command, "commands", {}).values():  # click would cut their first sentences
+            each.short_help = " ".join((each.help or "").partition("\n\n")[0].split())
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -61,7 +97,7 @@ def application() -> Bench:
         help=INTRODUCTION,
         rich_markup_mode=None,
         no_args_is_help=True,
-        params=[*get_install_completion_arguments()],
+        params=[_version_option(), *get_install_completion_arguments()],
     )
 
 

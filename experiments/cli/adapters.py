@@ -78,7 +78,7 @@ def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> N
 def verify(
     adapter: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help=f"{NAME} All adapters if left out.", autocompletion=completion.adapter),
+        typer.Argument(metavar="ID", help=f"{NAME} All adapters if left out.", autocompletion=completion.adapter),
     ] = None,
     workspace: Workspace = None,
     as_json: Json = False,

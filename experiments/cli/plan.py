@@ -47,4 +47,4 @@ def plan(
         f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, without a head's."
     )
     stdout.print("Peak: weights + optimizer + the larger of activations + casts + logits + working, and of gradients.")
-    stdout.print(f"On a processor, freed blocks add about {LEFT_OVER:.0%} of the step. Formulas: docs/cost.md")
+    stdout.print(f"On a processor, freed blocks add about {LEFT_OVER:.0%} of the step.")

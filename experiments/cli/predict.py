@@ -33,7 +33,7 @@ def predict(
             autocompletion=completion.adapter,
         ),
     ],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, each in quotes.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts, each in quotes.")] = None,
     file: Annotated[
         Path | None, typer.Option(help="One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column.")
     ] = None,
@@ -43,6 +43,7 @@ def predict(
         Path | None,
         typer.Option(help="Write CSV, TSV, JSONL or Parquet: all columns of the file, and the answers beside them."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace a file that is there.")] = False,
     prefix: Annotated[str, typer.Option(help="With --out: stands before the names of the new columns.")] = "",
     for_spreadsheets: Annotated[
         bool,
@@ -90,7 +91,10 @@ def predict(
             return bench.route(str(router), items, _names(among), backbone, assignments or [])
 
     if out is not None:
-        _write(AnswerFile(out, rows, told, prefix, file, for_spreadsheets), text_of, ask, as_json)
+        answers = AnswerFile(out, rows, told, prefix, file, for_spreadsheets)
+        if out.exists() and not overwrite:
+            raise InputError("this file is there already", where=str(out), hint="--overwrite replaces it.")
+        _write(answers, text_of, ask, as_json)
         return
     said = ask([text for row in rows if (text := text_of(row)) is not None])
     if as_json:

@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False)
 def report(
     experiment: Annotated[
         str | None,
-        typer.Argument(metavar="[EXPERIMENT]", help="Left out: list them.", autocompletion=completion.experiment),
+        typer.Argument(metavar="EXPERIMENT", help="Left out: list them.", autocompletion=completion.experiment),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="With --json: what each seed gave.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page.")] = None,

@@ -10,7 +10,10 @@ import typer
 Workspace = Annotated[
     Path | None,
     typer.Option(
-        "--workspace", metavar="DIR", help="Where everything is kept [default: $WORKBENCH_HOME, ./.workbench]."
+        "--workspace",
+        metavar="DIR",
+        help="Where everything is kept.",
+        show_default="$WORKBENCH_HOME, else ./.workbench",
     ),
 ]
 FOLDERS = "$WORKBENCH_TASKS, else ./tasks"

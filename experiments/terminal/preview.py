@@ -23,7 +23,7 @@ HEADS = {  # narrower than the names in the JSON document, and explained below t
     "trainable_parameters": "parameters",
     "predicted_memory_mb": "memory MB",
 }
-MEMORY = "Memory: of a plain training step at full length, model included; see docs/cost.md."
+MEMORY = "Memory: of a plain training step at full length, model included."
 
 
 def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:

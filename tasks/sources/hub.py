@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from tasks.sources import Source
 from tasks.text_files import exists, path_of
-from workbench.assets import digest
+from workbench.assets import digest, hub_silence, quiet
 from workbench.errors import AssetError, InputError, opening, reason
 from workbench.settings import Settings
 
@@ -51,30 +50,34 @@ def read(settings: HubSettings, folder: Path) -> dict[str, Dataset]:
 
     local = settings.local(folder)
     if local is not None:
-        with _quiet(), opening("this folder", str(local), "Expected files as data sets on the hub have them."):
+        with _patient(), opening("this folder", str(local), "Expected files as data sets on the hub have them."):
             splits = load_dataset(str(local), settings.config, revision=settings.revision)
         return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
+    silence = hub_silence()
     try:
-        with _quiet():
+        with _patient(silence):
             splits = load_dataset(settings.id, settings.config, revision=settings.revision)
     except Exception as error:  # the libraries behind it raise many
+        why = f"{silence}, and the cache does not have it" if silence else reason(error)
         raise AssetError(
-            f"cannot load {origin(settings)} from the hub: {reason(error)}",
+            f"cannot load {origin(settings)} from the hub: {why}",
             hint="Check the id, config and revision, and the network; or download it and give the folder's path.",
         ) from None
     return dict(splits) if isinstance(splits, DatasetDict) else {"data": splits}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the hub client's line for each retry off the screen; what failed in the end is one message."""
-    logger = logging.getLogger("huggingface_hub.utils._http")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _patient(silence: str = "") -> Iterator[None]:
+    """Let `datasets` take what is cached where the hub is silent, and keep its warnings off the screen."""
+    from datasets import config
+
+    before = config.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = before or bool(silence)
     try:
-        yield
+        with quiet("huggingface_hub", "datasets"):
+            yield
     finally:
-        logger.setLevel(level)
+        config.HF_HUB_OFFLINE = before
 
 
 def origin(settings: HubSettings) -> str:

@@ -173,6 +173,10 @@ MISTAKES = {
     "misspelt method": (["train", "animals", "--method", "lorra"], "Did you mean lora"),
     "misspelt command": (["trian"], "Did you mean train"),
     "misspelt backbone": (["train", "animals", "--method", "lora", "--backbone", "minilmm"], "Did you mean minilm"),
+    "hub id without an owner": (
+        ["train", "animals", "--method", "lora", "--backbone", "bert-base-uncased"],
+        "Hub ids are owner/name, as google-bert/bert-base-uncased",
+    ),
     "unknown setting": (["train", "animals", "--method", "lora", "--set", "rnk=4"], "Did you mean rank"),
     "unknown budget": (["train", "animals", "--method", "lora", "--set", "budget.epoch=4"], "Did you mean epochs"),
     "two of them": (
@@ -182,6 +186,7 @@ MISTAKES = {
     "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
     "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),
     "missing method": (["train", "animals"], "--method"),
+    "a method twice": (["compare", "animals", "--methods", "lora,bitfit, lora"], "lora is given more than once"),
     "unknown recipe": (["run", "quikstart"], "Did you mean quickstart"),
     "missing recipe": (["run", "nowhere.yaml"], "nowhere.yaml"),
     "no adapter yet": (["predict", "nothing", "text"], "there are no adapters here yet"),
@@ -317,3 +322,34 @@ def test_no_color_is_respected(no_color: str | None, coloured: bool) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert ("48;5;" in done.stdout or "48;2;" in done.stdout) is coloured
     assert "cell" in done.stdout
+
+
+HELP = {
+    "train": ["[default: ($WORKBENCH_HOME, else ./.workbench)]", "[default: minilm]"],
+    "predict": ["{ID} [TEXT]...", "--overwrite"],
+    "report": ["[EXPERIMENT]"],
+    "adapters verify": ["[ID]"],
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_keeps_what_stands_in_brackets(command: str, call: Call) -> None:
+    code, out, _ = call(*command.split(), "--help")
+    assert code == 0
+    for told in HELP[command]:
+        assert told in " ".join(out.split())
+
+
+@pytest.mark.parametrize("command", [[], ["adapters"], ["tasks"]])
+def test_a_group_alone_prints_its_commands_uncut(command: list[str], call: Call) -> None:
+    code, out, err = call(*command)
+    assert (code, out) == (2, "")
+    assert "Commands:" in err
+    assert "List" in err
+    assert "..." not in err.replace("[ARGS]...", "")
+
+
+def test_the_version_is_told(call: Call) -> None:
+    from importlib.metadata import version
+
+    assert call("--version") == (0, f"workbench {version('adapter-workbench')}\n", "")

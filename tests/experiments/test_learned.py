@@ -65,7 +65,7 @@ def test_numbers_are_held_against_the_mean(noise: float, learned: bool) -> None:
     assert (told is None) == learned
     assert learned or ("always giving the mean (0.000)" in str(told) and "%" not in str(told))
     constant = outcomes.assign(prediction=0.5 + values * 1e-4, error=0.5 - values)
-    assert learned_nothing(constant, -0.25) == "it gives the same answer to all 200 test examples"
+    assert learned_nothing(constant, -0.25) == "it gives nearly the same number to all 200 test examples"
 
 
 def test_other_kinds_are_held_against_the_constant_that_is_known() -> None:
@@ -74,6 +74,8 @@ def test_other_kinds_are_held_against_the_constant_that_is_known() -> None:
     assert "(25.0 %)" in str(learned_nothing(outcomes, 0.25, 0.25))
     assert learned_nothing(outcomes, 0.5) is None, "nothing to compare with"
     assert "same answer" in str(learned_nothing(outcomes.assign(prediction="a"), 0.25))
+    sets = pd.DataFrame({"label": ["0", "0 1", "1"], "prediction": ["0", "1", "1"], "correct": [True, False, True]})
+    assert learned_nothing(sets, 0.8, 0.4) is None
 
 
 def test_what_is_not_there_is_not_judged(tmp_path: Path) -> None:

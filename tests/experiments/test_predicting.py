@@ -228,7 +228,10 @@ def test_what_fails_half_way_leaves_the_old_file(
         raise InputError("enough")
 
     monkeypatch.setattr("experiments.predicting.Predictor.__call__", once)
-    assert predict("classification", "--file", "rows.csv", "--column", "body", "--out", "out.csv")[0] == 2
+    arguments = ["classification", "--file", "rows.csv", "--column", "body", "--out", "out.csv"]
+    code, _, err = predict(*arguments)
+    assert (code, "--overwrite replaces it" in err, asked) == (2, True, []), "not without a word"
+    assert predict(*arguments, "--overwrite")[0] == 2
     assert asked
     assert (tmp_path / "out.csv").read_text() == "old"
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]

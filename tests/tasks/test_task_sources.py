@@ -123,8 +123,12 @@ def test_the_hub_out_of_reach(folder: Path, load: Any, monkeypatch: pytest.Monke
         raise ConnectionError("Couldn't reach 'a/b' on the Hub")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    monkeypatch.setattr("tasks.sources.hub.hub_silence", lambda: "")
     with pytest.raises(AssetError, match="cannot load a/b/c@main from the hub: Couldn't reach"):
         load("hub: {id: a/b, config: c, revision: main}\ncolumns: {text: t}")
+    monkeypatch.setattr("tasks.sources.hub.hub_silence", lambda: "it does not answer")
+    with pytest.raises(AssetError, match="cannot load a/b from the hub: it does not answer, and the cache does not"):
+        load("hub: {id: a/b}\ncolumns: {text: t}")
     with pytest.raises(InputError, match="no such folder"):
         load("hub: {id: ./nowhere}\ncolumns: {text: t}")
 

