@@ -16,7 +16,7 @@ from experiments.probing import Probing, Subject
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.testing import evaluation_key
-from workbench import assets, documents
+from workbench import assets, sealed
 from workbench.contracts import Cell, Cost, StageOutcome
 from workbench.errors import IntegrityError
 from workbench.kinds import KINDS
@@ -144,7 +144,7 @@ class Bench:
                 (place / "state").mkdir()
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
                 self.workspace.save_fit(fit, place)
-                documents.seal(place)
+                sealed.seal(place)
                 if folder.exists():
                     self._put_back(place, folder)
             shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
@@ -174,7 +174,7 @@ class Bench:
         """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
         folder = self.workspace.step(self.step.key)
         dropped = [f"state/{name}" for name in self.strategy.disposable]
-        documents.require_sound(folder, dropped, among="state/")
+        sealed.require_sound(folder, dropped, among="state/")
         self.workspace.fit(self.step.key)
         own = adapter_ids(folder / "state").get(self.step.task.name)
         if own and not is_sound(self.workspace.adapters, own):
@@ -187,10 +187,10 @@ class Bench:
         whole = not (folder / "state").exists()
         again = ["fit.json", "state"] if whole else [f"state/{name}" for name in self.strategy.disposable]
         if whole:
-            assets.remove_whole(folder / documents.DIGESTS)
+            assets.remove_whole(folder / sealed.DIGESTS)
         for name in again:
             assets.remove_whole(folder / name)  # a part that came back before the process was killed
-        documents.reseal(folder, place, again)
+        sealed.reseal(folder, place, again)
         for name in again:
             (place / name).rename(folder / name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench import documents
+from workbench import sealed
 from workbench.errors import IntegrityError, reason
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def require_readable(folder: Path) -> None:
     Raises:
         IntegrityError: a file is damaged or missing.
     """
-    documents.require_sound(folder)
-    if not (folder / documents.DIGESTS).is_file():
+    sealed.require_sound(folder)
+    if not (folder / sealed.DIGESTS).is_file():
         example_scores(folder / FILE)
 
 

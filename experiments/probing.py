@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from experiments.stopwatch import Stopwatch
-from workbench import assets, documents
+from workbench import assets, sealed
 from workbench.errors import InputError, IntegrityError, Problem, SettingsError, collected, reason
 from workbench.hidden import Hidden
 from workbench.probes import PROBES, ProbeContext
@@ -109,12 +109,12 @@ class Probing:
         for name in missing:
             assert context is not None
             found = dict(PROBES.get(name).measure(subject.model, context))
-            documents.write(documents.CONTENT, found, files[name])
+            sealed.write(sealed.CONTENT, found, files[name])
             known[name] = found
         return {name: values for name, values in known.items() if values is not None}
 
     def _measured(self, path: Path) -> dict[str, float] | None:
-        return self.workspace.mending.known(path, lambda: documents.read(documents.CONTENT, path))
+        return self.workspace.mending.known(path, lambda: sealed.read(sealed.CONTENT, path))
 
     def _context(self, subject: Subject) -> ProbeContext:
         size = self.recipe.probe_examples
@@ -135,7 +135,7 @@ class Probing:
             if self._kept(subject) is None:
                 with assets.written_whole(place) as folder:
                     save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
-                    documents.seal(folder)
+                    sealed.seal(folder)
         return context
 
     def _learned(self, subject: Subject) -> Hidden | None:
@@ -161,7 +161,7 @@ class Probing:
 
 
 def _hidden_states(folder: Path) -> Hidden:
-    documents.require_sound(folder)
+    sealed.require_sound(folder)
     try:
         return Hidden(**load_file(folder / HIDDEN))
     except (OSError, SafetensorError, TypeError) as error:

@@ -21,7 +21,7 @@
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
 once is done for every run that needs it. Documents and folders carry digests of what is in them
-(:mod:`workbench.documents`): damage is an error for who reads, and made again by a run (:mod:`experiments.mending`).
+(:mod:`workbench.sealed`): damage is an error for who reads, and made again by a run (:mod:`experiments.mending`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from experiments.outcomes import FILE as OUTCOMES
 from experiments.outcomes import require_readable
 from experiments.record import Contender, Record
 from experiments.strategies import adapter_ids
-from workbench import assets, documents, processes
+from workbench import assets, processes, sealed
 from workbench.contracts import FitRecord, MeasuredCost, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnwritableError
 from workbench.processes import is_first
@@ -182,14 +182,14 @@ class Workspace:
             IntegrityError: this is damaged or missing.
         """
         path = self.step(key) / "fit.json"
-        found = documents.read(FIT, path)
+        found = sealed.read(FIT, path)
         if found is None:
             raise IntegrityError("missing: how this step was learned", where=str(path))
         return found
 
     def save_fit(self, fit: FitRecord, folder: Path) -> None:
         """Write how the fit of a step went into what will be the step's folder."""
-        (folder / "fit.json").write_text(documents.text_of(FIT, fit), encoding="utf-8")
+        (folder / "fit.json").write_text(sealed.text_of(FIT, fit), encoding="utf-8")
 
     def outcome(self, key: str, name: str) -> StageOutcome | None:
         """Return a step's outcome, or None if it has not been evaluated in this way yet.
@@ -198,7 +198,7 @@ class Workspace:
             IntegrityError: it is damaged, and nobody is mending.
         """
         path = self.step(key) / name
-        return self.mending.known(path, lambda: documents.read(OUTCOME, path))
+        return self.mending.known(path, lambda: sealed.read(OUTCOME, path))
 
     def finished(self, key: str, name: str) -> StageOutcome | None:
         """Return a step's outcome, if all that it was taken from is there too; else None. Raises as :meth:`outcome`."""
@@ -208,7 +208,7 @@ class Workspace:
 
     def save_outcome(self, key: str, name: str, outcome: StageOutcome) -> None:
         """Write a step's outcome."""
-        documents.write(OUTCOME, outcome, self.step(key) / name)
+        sealed.write(OUTCOME, outcome, self.step(key) / name)
 
     def evaluation(self, key: str) -> StoredEvaluation | None:
         """Return a stored evaluation, or None.
@@ -222,7 +222,7 @@ class Workspace:
     def _evaluation(self, folder: Path) -> StoredEvaluation:
         if folder.name not in self.sound:
             require_readable(folder)
-        found = documents.read(EVALUATION, folder / "evaluation.json")
+        found = sealed.read(EVALUATION, folder / "evaluation.json")
         if found is None:
             raise IntegrityError("damaged: evaluation.json is missing", where=str(folder))
         self.sound.add(folder.name)
@@ -243,8 +243,8 @@ class Workspace:
         kept = StoredEvaluation(found.scores, found.logits_sha256, found.seconds, len(found.outcomes))
         with assets.written_whole(self.root / "evaluations" / key) as folder:
             found.outcomes.to_parquet(folder / OUTCOMES, index=False)
-            (folder / "evaluation.json").write_text(documents.text_of(EVALUATION, kept), encoding="utf-8")
-            documents.seal(folder)
+            (folder / "evaluation.json").write_text(sealed.text_of(EVALUATION, kept), encoding="utf-8")
+            sealed.seal(folder)
         return kept
 
     def experiments(self) -> list[str]:
@@ -300,12 +300,12 @@ class Workspace:
             for derived in DERIVED:
                 content.pop(derived)
         if content != known:
-            documents.write(documents.CONTENT, content, path)
+            sealed.write(sealed.CONTENT, content, path)
 
     def _content(self, name: str) -> dict[str, Any] | None:
         """Return what stands in the record of a stream; None where there is none."""
         path = self.experiment(name) / RECORD
-        content = documents.read(documents.CONTENT, path)
+        content = sealed.read(sealed.CONTENT, path)
         if content is not None and not isinstance(content.get("steps"), list):
             raise IntegrityError("damaged: this is no record of an experiment", where=str(path))
         return content

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from fusion.reading import KIND, Reader
 from fusion.routing import ROUTERS, Query
-from workbench import documents
+from workbench import sealed
 from workbench.assets import written_whole
 from workbench.errors import InputError, IntegrityError, reason
 from workbench.learning import versions
@@ -117,7 +117,7 @@ def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, a
     with written_whole(folder) as place:
         save_file({name: tensor.contiguous() for name, tensor in part.items()}, place / ARRAYS)
         (place / CARD).write_text(json.dumps(told, indent=2), encoding="utf-8")
-        documents.seal(place)
+        sealed.seal(place)
 
 
 def load_part(folder: Path) -> Part | None:
@@ -128,7 +128,7 @@ def load_part(folder: Path) -> Part | None:
     """
     if not folder.is_dir():
         return None
-    documents.require_sound(folder)
+    sealed.require_sound(folder)
     try:
         return load_file(folder / ARRAYS)
     except (OSError, SafetensorError) as error:

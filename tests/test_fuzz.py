@@ -154,7 +154,7 @@ def _seal(folder: Path) -> None:
     if isinstance(told, dict):
         names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         told["files"] = {name: digest(folder / name) for name in names if name != MANIFEST}
-        told["digest"] = key({name: value for name, value in told.items() if name != "digest"})
+        told["sha256"] = key({name: value for name, value in told.items() if name != "sha256"})
         (folder / MANIFEST).write_text(json.dumps(told), encoding="utf-8")
 
 

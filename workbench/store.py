@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from workbench import assets
+from workbench import assets, sealed
 from workbench.adapter_folder import check_adapter
 from workbench.contracts import FitRecord
 from workbench.errors import InputError, IntegrityError, UnknownNameError, reason
@@ -100,7 +100,9 @@ class Manifest(Settings):
     parents: tuple[str, ...] = ()
     composition: CompositionReference | None = None
     files: dict[str, str] = Field(default_factory=dict)
-    digest: str = Field("", description="SHA-256 of all else in the manifest; empty in one from before this was kept")
+
+
+KIND = TypeAdapter(Manifest)
 
 
 @dataclass(frozen=True)
@@ -318,27 +320,22 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read or has changed."""
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest.model_validate(content, strict=False)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:MOST])
-        raise IntegrityError(f"no readable manifest: {wrong}", where=str(path), hint=AGAIN) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path), hint=AGAIN) from None
-    if manifest.digest and manifest.digest != _sealed(content):
-        raise IntegrityError("this manifest has changed since it was written", where=str(path), hint=AGAIN)
+        manifest = sealed.read(KIND, path)
+    except (IntegrityError, PermissionError) as error:
+        why = error.what if isinstance(error, IntegrityError) else reason(error)
+        raise IntegrityError(f"no readable manifest: {why}", where=str(path), hint=AGAIN) from None
+    if manifest is None:
+        raise IntegrityError("no readable manifest: there is no such file", where=str(path), hint=AGAIN)
     return manifest
 
 
 def _write_manifest(manifest: Manifest, folder: Path) -> None:
-    content = json.loads(manifest.model_dump_json())
-    told = {**content, "digest": _sealed(content)}
-    (folder / MANIFEST).write_text(json.dumps(told, indent=2, ensure_ascii=False), encoding="utf-8")
-    read_manifest(folder)
-
-
-def _sealed(content: dict[str, Any]) -> str:
-    return key({name: value for name, value in content.items() if name != "digest"})
+    path = folder / MANIFEST
+    try:
+        KIND.validate_json(manifest.model_dump_json())  # where NaN, which JSON does not have, is null
+    except ValidationError as error:
+        raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path)) from None
+    path.write_text(sealed.text_of(KIND, manifest), encoding="utf-8")
 
 
 def _more(problems: list[str]) -> str:

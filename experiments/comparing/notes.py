@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from experiments.mending import Mending
-from workbench import documents
+from workbench import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,9 @@ class Notes(Generic[Note]):
             IntegrityError: it is damaged, and nobody is mending.
         """
         path = self.root / f"{key}.json"
-        return self.mending.known(path, lambda: documents.read(self._kind, path))
+        return self.mending.known(path, lambda: sealed.read(self._kind, path))
 
     def save(self, key: str, note: Note) -> Note:
         """Write ``note`` under ``key``, and return it."""
-        documents.write(self._kind, note, self.root / f"{key}.json")
+        sealed.write(self._kind, note, self.root / f"{key}.json")
         return note

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from experiments.comparing.tuning import Attempt
-from workbench import documents
+from workbench import sealed
 from workbench.contracts import MeasuredCost
 
 FILE = "comparison.json"
@@ -106,7 +106,7 @@ class ComparisonRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""
-        documents.write(RECORD, self, folder / FILE)
+        sealed.write(RECORD, self, folder / FILE)
 
 
 RECORD = TypeAdapter(ComparisonRecord)
@@ -118,4 +118,4 @@ def load(folder: Path) -> ComparisonRecord | None:
     Raises:
         IntegrityError: the record is damaged.
     """
-    return documents.read(RECORD, folder / FILE)
+    return sealed.read(RECORD, folder / FILE)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from workbench import documents
+from workbench import sealed
 
 FILE = "fusion.json"
 
@@ -78,7 +78,7 @@ class FusionRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""
-        documents.write(RECORD, self, folder / FILE)
+        sealed.write(RECORD, self, folder / FILE)
 
 
 RECORD = TypeAdapter(FusionRecord)
@@ -90,4 +90,4 @@ def load(folder: Path) -> FusionRecord | None:
     Raises:
         IntegrityError: the record is damaged.
     """
-    return documents.read(RECORD, folder / FILE)
+    return sealed.read(RECORD, folder / FILE)

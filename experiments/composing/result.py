@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from experiments.mending import Mending
 from experiments.outcomes import FILE, example_scores, require_readable
-from workbench import assets, documents
+from workbench import assets, sealed
 from workbench.contracts import FitRecord
 from workbench.errors import IntegrityError
 
@@ -90,8 +90,8 @@ class Results:
         """Write a result with its per-example outcomes."""
         with assets.written_whole(self.root / key) as folder:
             outcomes.to_parquet(folder / FILE, index=False)
-            (folder / "result.json").write_text(documents.text_of(RESULT, result), encoding="utf-8")
-            documents.seal(folder)
+            (folder / "result.json").write_text(sealed.text_of(RESULT, result), encoding="utf-8")
+            sealed.seal(folder)
 
     def examples(self, key: str) -> pd.Series:
         """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
@@ -100,7 +100,7 @@ class Results:
 
 def _read(folder: Path) -> Result:
     require_readable(folder)
-    found = documents.read(RESULT, folder / "result.json")
+    found = sealed.read(RESULT, folder / "result.json")
     if found is None:
         raise IntegrityError("damaged: result.json is missing", where=str(folder))
     return found

@@ -27,8 +27,8 @@ from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.read_only import read_only
 from tests.streams import write_recipe, write_tasks
 from workbench.contracts import Silent
-from workbench.documents import DIGESTS
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
+from workbench.sealed import DIGESTS
 from workbench.settings import Document, read
 
 BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32", "train_examples": 16}

@@ -63,7 +63,7 @@ def sealed(folder: Path, **keys: Any) -> Path:
     files = {path.relative_to(folder).as_posix(): assets.digest(path) for path in folder.rglob("*") if path.is_file()}
     del files[MANIFEST]
     content["files"] = files
-    content["digest"] = key({name: value for name, value in content.items() if name != "digest"})
+    content["sha256"] = key({name: value for name, value in content.items() if name != "sha256"})
     (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
     return folder
 
@@ -176,7 +176,7 @@ def test_a_broken_file_is_one_message(sent: Callable[..., Path], backbone: Backb
         {"library": "adapters"},
         {"settings": {"rank": "many"}},
         {"settings": {"unknown": 1}},
-        {"budget": {"max_length": 10**9}},
+        {"budget": {"max_length": 10**6}},
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from workbench import documents
+from workbench import sealed
 from workbench.errors import IntegrityError
 
 
@@ -31,7 +31,7 @@ WRITTEN = Note("größer", (0.1, 1 / 3, math.inf), {"b": 2, "a": 1})
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    documents.write(NOTE, WRITTEN, tmp_path / "deep" / "note.json")
+    sealed.write(NOTE, WRITTEN, tmp_path / "deep" / "note.json")
     return tmp_path / "deep" / "note.json"
 
 
@@ -41,24 +41,24 @@ def folder(tmp_path: Path) -> Path:
     (place / "state" / "body").mkdir(parents=True)
     for name in ("fit.json", "state/head.bin", "state/body/model.bin"):
         (place / name).write_bytes(name.encode())
-    documents.seal(place)
+    sealed.seal(place)
     return place
 
 
 def test_what_was_written_is_read(path: Path) -> None:
-    assert documents.read(NOTE, path) == WRITTEN
-    assert documents.read(NOTE, path.with_name("other.json")) is None
+    assert sealed.read(NOTE, path) == WRITTEN
+    assert sealed.read(NOTE, path.with_name("other.json")) is None
 
 
 def test_the_digest_is_that_of_the_content_with_sorted_keys(tmp_path: Path) -> None:
-    documents.write(documents.CONTENT, {"b": 1, "a": "ü"}, tmp_path / "x.json")
+    sealed.write(sealed.CONTENT, {"b": 1, "a": "ü"}, tmp_path / "x.json")
     wanted = hashlib.sha256(b'{"a": "\\u00fc", "b": 1}').hexdigest()  # ASCII, ", " and ": ", as json.dumps has them
     assert json.loads((tmp_path / "x.json").read_text())["sha256"] == wanted
 
 
 def test_a_document_without_a_digest_is_read_as_before_there_were_any(path: Path) -> None:
     path.write_text('{"name": "old", "scores": [0.5], "parts": {}}')
-    assert documents.read(NOTE, path) == Note("old", (0.5,), {})
+    assert sealed.read(NOTE, path) == Note("old", (0.5,), {})
 
 
 def test_no_flipped_byte_changes_what_is_read(path: Path) -> None:
@@ -68,7 +68,7 @@ def test_no_flipped_byte_changes_what_is_read(path: Path) -> None:
         damaged[place] ^= 1
         path.write_bytes(damaged)
         try:
-            found = documents.read(NOTE, path)
+            found = sealed.read(NOTE, path)
         except IntegrityError as error:
             assert error.where == str(path)
             continue
@@ -79,12 +79,12 @@ def test_no_flipped_byte_changes_what_is_read(path: Path) -> None:
 def test_what_is_no_such_document_is_damaged(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match="damaged"):
-        documents.read(NOTE, path)
+        sealed.read(NOTE, path)
 
 
 def test_a_folder_in_the_place_of_a_document_is_damage(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="damaged"):
-        documents.read(NOTE, tmp_path)
+        sealed.read(NOTE, tmp_path)
 
 
 def change(path: Path) -> None:
@@ -96,33 +96,33 @@ def change(path: Path) -> None:
 def test_a_sealed_folder_names_what_is_not_as_it_was(
     folder: Path, name: str, damage: Callable[[Path], None], said: str
 ) -> None:
-    documents.require_sound(folder)
+    sealed.require_sound(folder)
     damage(folder / name)
     with pytest.raises(IntegrityError, match=f"{Path(name).name} {said}") as caught:
-        documents.require_sound(folder)
+        sealed.require_sound(folder)
     assert caught.value.where == str(folder)
 
 
 def test_files_that_came_later_are_no_damage(folder: Path) -> None:
     (folder / "outcome.json").write_text("{}")
-    documents.require_sound(folder)
+    sealed.require_sound(folder)
 
 
 def test_a_part_may_be_dropped_as_a_whole_but_not_in_part(folder: Path) -> None:
     (folder / "state" / "body" / "other.bin").write_bytes(b"")
-    documents.seal(folder)
+    sealed.seal(folder)
     (folder / "state" / "body" / "other.bin").unlink()
     with pytest.raises(IntegrityError, match=r"other\.bin is missing"):
-        documents.require_sound(folder, without=["state/body"])
+        sealed.require_sound(folder, without=["state/body"])
     (folder / "state" / "body" / "model.bin").unlink()
     (folder / "state" / "body").rmdir()
-    documents.require_sound(folder, without=["state/body"])
+    sealed.require_sound(folder, without=["state/body"])
 
 
 def test_a_folder_of_before_there_were_digests_is_taken_as_it_is(folder: Path) -> None:
-    (folder / documents.DIGESTS).unlink()
+    (folder / sealed.DIGESTS).unlink()
     change(folder / "fit.json")
-    documents.require_sound(folder)
+    sealed.require_sound(folder)
 
 
 def test_parts_that_come_back_bring_their_digests_and_leave_the_others(folder: Path, tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_parts_that_come_back_bring_their_digests_and_leave_the_others(folder: P
     (fresh / "state" / "body").mkdir(parents=True)
     (fresh / "state" / "body" / "shard.bin").write_bytes(b"again")
     change(folder / "fit.json")
-    documents.reseal(folder, fresh, ["state/body"])
+    sealed.reseal(folder, fresh, ["state/body"])
     (folder / "state" / "body" / "model.bin").unlink()
     (fresh / "state" / "body" / "shard.bin").rename(folder / "state" / "body" / "shard.bin")
     with pytest.raises(IntegrityError) as caught:
-        documents.require_sound(folder)
+        sealed.require_sound(folder)
     assert caught.value.what == "damaged: fit.json has changed", "damage is not blessed, and nothing else is wrong"
