@@ -13,10 +13,9 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 from unittest import mock
-
-from hypothesis import strategies as st
 
 CANARY = "canary"
 MODULES = ("evil", "pip", "mlflow_plugin", "megatron")  # beside the files; each leaves the canary behind when imported
@@ -48,9 +47,6 @@ KEYS = [
     ),
     *("", "a.b", "\x1b", "x" * 300, "__class__"),
 ]
-
-texts = st.sampled_from(TEXTS) | st.text(max_size=8)
-values = st.sampled_from(VALUES) | texts | st.integers() | st.floats() | st.lists(st.integers(-3, 3), max_size=3)
 
 
 @dataclass(frozen=True)
@@ -146,37 +142,49 @@ def places(document: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@st.composite
-def changed(draw: st.DrawFn, document: Any) -> Any:
-    """Return a copy of a document with one to three entries replaced, removed, or added."""
+def text(random: Random) -> str:
+    """Return a hostile text, or a few characters of anywhere."""
+    if random.random() < 0.7:
+        return random.choice(TEXTS)
+    return "".join(chr(random.choice([random.randrange(0x20, 0x7F), random.randrange(0xD800)])) for _ in range(6))
+
+
+def value(random: Random) -> Any:
+    """Return a value of any type that YAML or JSON can hold."""
+    if random.random() < 0.6:
+        return copy.deepcopy(random.choice(VALUES))
+    return random.choice([text, lambda random: random.randrange(-10, 300), lambda random: random.uniform(-2, 2)])(
+        random
+    )
+
+
+def changed(random: Random, document: Any) -> Any:
+    """Return a copy of a document with one or two entries replaced, removed, or added."""
     result = copy.deepcopy(document)
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(random.choice([1, 1, 2])):
         known = places(result)
         if not known:
             break
-        path = draw(st.sampled_from(known))
+        path = random.choice(known)
         holder = result
         for key in path[:-1]:
             holder = holder[key]
-        act = draw(st.sampled_from(["replace", "replace", "replace", "remove", "add"]))
-        if act == "remove":
-            del holder[path[-1]]
-        elif act == "add" and isinstance(holder, dict):
-            holder[draw(st.sampled_from(KEYS))] = copy.deepcopy(draw(values))
+        act = random.random()
+        if act < 0.7:
+            holder[path[-1]] = value(random)
+        elif act < 0.85 and isinstance(holder, dict):
+            holder[random.choice(KEYS)] = value(random)
         else:
-            holder[path[-1]] = copy.deepcopy(draw(values))
+            del holder[path[-1]]
     return result
 
 
-@st.composite
-def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
-    """Return bytes that are cut short, have some replaced, or begin with others."""
-    act = draw(st.sampled_from(["cut", "flip", "insert", "other"]))
-    place = draw(st.integers(0, max(len(whole) - 1, 0)))
-    if act == "cut":
+def damaged(random: Random, whole: bytes) -> bytes:
+    """Return bytes that are cut short, have one changed, hold others, or are others."""
+    act, place = random.randrange(4), random.randrange(len(whole) + 1)
+    if act == 0:
         return whole[:place]
-    if act == "flip" and whole:
-        return whole[:place] + bytes([whole[place] ^ draw(st.integers(1, 255))]) + whole[place + 1 :]
-    if act == "insert":
-        return whole[:place] + draw(st.binary(max_size=12)) + whole[place:]
-    return draw(st.binary(max_size=64))
+    if act == 1:
+        return whole[:place] + bytes(255 ^ byte for byte in whole[place : place + 1]) + whole[place + 1 :]
+    more = random.randbytes(random.randrange(12))
+    return whole[:place] + more + whole[place:] if act == 2 else more

@@ -6,6 +6,8 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from workbench.errors import opening
+
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
@@ -50,11 +52,23 @@ def blocks(config: PretrainedConfig) -> list[str]:
     return found
 
 
+def described(config: PretrainedConfig) -> nn.Module:
+    """Return a new model of ``config`` on the device and in the mode that torch is set to.
+
+    Raises:
+        InputError: there is no model with such sizes and rates.
+    """
+    from transformers import AutoModel
+
+    with opening("the model that the config describes", config.name_or_path or str(config.model_type)):
+        model: nn.Module = AutoModel.from_config(config)
+    return model
+
+
 @lru_cache(maxsize=8)
 def _built(content: str) -> nn.Module:
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        model: nn.Module = AutoModel.from_config(AutoConfig.for_model(**json.loads(content)))
-    return model
+        return described(AutoConfig.for_model(**json.loads(content)))

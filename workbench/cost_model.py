@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import nn
 
+from workbench.architecture import described
 from workbench.errors import InputError
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS
@@ -210,12 +211,11 @@ class Workload:
     @cached_property
     def _body(self) -> nn.Module:
         """The adapted body without any memory behind it."""
-        from transformers import AutoModel
-
         card = METHODS.get(self.method)
         with torch.device("meta"):
-            body: nn.Module = AutoModel.from_config(self.config)
-            return LIBRARIES.get(card.library).attach(body, card.configure(self.settings, self.config))
+            return LIBRARIES.get(card.library).attach(
+                described(self.config), card.configure(self.settings, self.config)
+            )
 
     @property
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
