@@ -6,11 +6,12 @@ PYTHON ?= $(shell for each in $(PYTHONS); do $$each -c '$(RECENT)' 2>/dev/null &
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint docs bench help
+.PHONY: quickstart test acceptance lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 13 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
+	@echo "make acceptance   the tests that take long as well"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
 	@echo "make bench        measure which learning rate single-task validation picks for each method"
@@ -44,6 +45,9 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2
+
+acceptance: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 -m "acceptance or not acceptance"
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
