@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from experiments.adapter_view import tracked_data
 from experiments.comparing.page import files
 from experiments.comparing.text import difference
-from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
+from experiments.report.mlflow_note import FOLDER, circumstances, exhibits
 from experiments.report.wording import count, megabytes, unit, with_margin
+from workbench.markdown import escape
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from experiments.adapter_view import tracked_data, tracked_model
 from experiments.report.html import files
-from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
+from experiments.report.mlflow_note import FOLDER, circumstances, exhibits
 from experiments.report.replications import over_replications
 from experiments.report.wording import baselines, number, unit, with_margin
+from workbench.markdown import escape
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
