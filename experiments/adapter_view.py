@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.report.mlflow_note import escape
 from workbench.choosing import measure, registered_name
+from workbench.markdown import escape
 from workbench.registration import Entry
 from workbench.tracked import TrackedData, TrackedModel
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name

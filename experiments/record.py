@@ -38,7 +38,7 @@ class Record:
         backbone: the backbone's registered name.
         tasks: the stream, in order.
         test_sizes: examples in each task's test split, in the order of ``tasks``.
-        majority: M[j], the majority-class score of each task, in the order of ``tasks``.
+        majority: M[j], the score of always giving the same answer to each task, in the order of ``tasks``.
         seeds: the recipe's seeds.
         orders: the orders that the stream is learned in; the first one is ``tasks``. Each seed with each order is one
             replication.
@@ -51,7 +51,8 @@ class Record:
         provenance: command, date, versions, git state, machine: strings for people.
         examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label,
             prediction, correct, confidence, log_likelihood).
-        data: task → SHA-256 of its data; empty in a record of before this was kept.
+        data: task → SHA-256 of its data; empty in a record of before this was kept, as ``kinds``.
+        kinds: task → its kind.
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
     """
 
@@ -70,4 +71,5 @@ class Record:
     provenance: Mapping[str, str]
     examples: Mapping[tuple[str, int, int, int, str], Path]
     data: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)

@@ -138,4 +138,5 @@ def _blank_record(plan: Plan, circumstances: dict[str, str]) -> Record:
         provenance=circumstances,
         examples={},
         data={task.name: task.fingerprint for task in plan.tasks},
+        kinds={task.name: task.kind for task in plan.tasks},
     )

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import secrets
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -103,6 +104,15 @@ def write_whole(target: Path, content: str | bytes) -> None:
     """Write one file so that a reader sees the old content or the new one, never a part; raises as what follows."""
     with file_written_whole(target) as path:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def require_folder_of(target: Path) -> None:
+    """Raise UnwritableError unless the folder is there that a person wants the file ``target`` in: a misspelt one."""
+    folder = target.parent
+    if os.path.lexists(folder):
+        return  # what else is wrong with it, whoever writes will be told
+    hint = f"Make it first: mkdir -p {shlex.quote(str(folder))}"
+    raise UnwritableError(f"cannot write here: there is no folder {str(folder)!r}", where=str(target), hint=hint)
 
 
 @contextmanager

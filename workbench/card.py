@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from workbench.kinds import KINDS
+from workbench.markdown import code, escape
 
 if TYPE_CHECKING:
     from workbench.store import Manifest
@@ -68,12 +69,12 @@ TEMPLATE = """\
 # {{ id }}
 
 {{ method }} adapter{{ ", written into its backbone's weights," if merged }}
-for the task **{{ task.name }}** ({{ kind }}) on
-`{{ backbone.hub_id or backbone.name }}`{{ bits }}; validation score {{ "%.4f" | format(fit.validation) }} after epoch
+for the task **{{ task_name }}** ({{ kind }}) on
+{{ base }}{{ bits }}; validation score {{ "%.4f" | format(fit.validation) }} after epoch
 {{ fit.best_epoch }}, {{ "{:,}".format(fit.trainable_parameters) }} trained parameters.
 
-- Backbone: `{{ backbone.hub_id or backbone.name }}`{{ ", licence: " ~ backbone.license if backbone.license else "" }}
-- Data: {{ task.origin }}{{ ", licence: " ~ task.license if task.license else "" }}
+- Backbone: {{ base }}{{ backbone_license }}
+- Data: {{ origin }}{{ data_license }}
 - Trained with {{ trained_with }}
 {{ "" if merged else "- Everything else: `manifest.json`\n" }}
 ## Use without the workbench
@@ -95,11 +96,8 @@ def render(manifest: Manifest, merged: bool = False) -> str:
     if merged:
         manifest = manifest.model_copy(update={"library": "plain"})
     values = {name: getattr(manifest, name) for name in type(manifest).model_fields}
-    trained_with = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    labels = ", ".join(manifest.task.labels)
     extra = {
-        "kind": f"{manifest.task.kind}: {labels}" if labels else manifest.task.kind,
-        "trained_with": trained_with,
+        **_words(manifest),
         "opening": "" if merged else OPENING[manifest.library],
         "merged": merged,
         "bits": f" in {manifest.backbone.quantization}" if manifest.backbone.quantization else "",
@@ -108,6 +106,22 @@ def render(manifest: Manifest, merged: bool = False) -> str:
     }
     usage = _filled(KINDS.get(manifest.task.kind).usage, {**values, **extra})
     return _filled(TEMPLATE, {**values, **extra, "usage": usage})
+
+
+def _words(manifest: Manifest) -> dict[str, str]:
+    """Return what the template says in words that others wrote, escaped."""
+    task, backbone = manifest.task, manifest.backbone
+    labels = ", ".join(task.labels)
+    return {
+        "method": escape(manifest.method),
+        "task_name": escape(task.name),
+        "kind": escape(f"{task.kind}: {labels}" if labels else task.kind),
+        "base": code(backbone.hub_id or backbone.name),
+        "origin": escape(task.origin),
+        "backbone_license": escape(f", licence: {backbone.license}") if backbone.license else "",
+        "data_license": escape(f", licence: {task.license}") if task.license else "",
+        "trained_with": escape(", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+    }
 
 
 def _filled(template: str, values: dict[str, Any]) -> str:

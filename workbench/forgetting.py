@@ -138,7 +138,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "relative_forgetting",
-        "the same drop ÷ (that max − M[j]), M[j] the majority-class score; null where the denominator is ≤ 0",
+        "the same drop ÷ (that max − M[j]), M[j] the score of a constant answer; null where the denominator is ≤ 0",
         "lower",
         lambda s: relative_forgetting(s.matrix, s.majority),
     ),

@@ -18,8 +18,8 @@ from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
 from workbench import registration
 from workbench.choosing import readable
-from workbench.errors import InputError
-from workbench.store import StoredAdapter, short_id
+from workbench.errors import InputError, IntegrityError, Problem
+from workbench.store import AGAIN, AdapterStore, StoredAdapter, short_id
 from workbench.tracking import tracking_uri
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -36,7 +36,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     found = [StoredAdapter(each, place.adapters.root / each.id) for each in readable(place.adapters)]
     found.sort(key=lambda each: (each.manifest.task.name, each.manifest.created, each.id))
     if damaged := sorted({*place.adapters.ids()} - {each.id for each in found}):
-        stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify ID` says what is wrong.")
+        stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
     if as_json:
         emit([_entry(each, each.id in champions) for each in found])
         return
@@ -83,16 +83,31 @@ def verify(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Compare every file with the SHA-256 in the manifest."""
+    """Compare every file with the SHA-256 in the manifest; every damaged adapter is named."""
     place = find_workspace(workspace)
     store = place.adapters
     names = [adapter_id(place, adapter, Messages())] if adapter else store.ids()
-    for name in names:
-        store.verify(name)
+    damage = {name: error for name in names if (error := _damage(store, name))}
     if as_json:
-        emit([{"id": name, "sound": True} for name in names])
-    else:
+        emit([{"id": name, "sound": name not in damage} for name in names])
+    if len(names) == 1:
+        for error in damage.values():
+            raise error
+    if damage:
+        for error in damage.values():
+            stderr.print(str(Problem(error.what, error.where)))
+        stderr.print(f"Error: {len(damage)} of {len(names)} adapters are damaged.\n  {AGAIN}")
+        raise typer.Exit(IntegrityError.exit_code)
+    if not as_json:
         stdout.print(f"{len(names)} adapter{'s' if len(names) != 1 else ''} verified: every file is as it was written.")
+
+
+def _damage(store: AdapterStore, name: str) -> IntegrityError | None:
+    try:
+        store.verify(name)
+    except IntegrityError as error:
+        return error
+    return None
 
 
 @app.command()

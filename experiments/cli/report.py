@@ -39,10 +39,12 @@ def report(
     if experiment is None:
         listing([{"name": name, "description": _description(place, name)} for name in place.experiments()], as_json)
         return
+    if html:
+        from workbench.assets import require_folder_of, write_whole
+
+        require_folder_of(html)
     view = view_of(place, experiment)
     if html:
-        from workbench.assets import write_whole
-
         write_whole(html, view.page())
     if log:
         from experiments.publish import tracked, writing_tracker

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
 from experiments.report.figures import FAINT, INK, STYLE, half_width, look, short
-from experiments.report.wording import count, megabytes
+from experiments.report.wording import count, megabytes, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,8 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
             _mark(axes, row, place, most)
         axes.margins(x=0.14, y=0.16)
         mean = " (mean over tasks)" if len(report.record.tasks) > 1 else ""
-        axes.set(xlabel="trained parameters, head included", ylabel=f"test score in %{mean}")
+        scale = unit(report.record.kinds).axis
+        axes.set(xlabel="trained parameters, head included", ylabel=f"test score {scale}{mean}")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value).replace(".0 ", " ")))
         axes.grid(color="#ececec", linewidth=0.8)
         axes.set_axisbelow(True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from experiments.adapter_view import tracked_data
 from experiments.comparing.page import files
 from experiments.comparing.text import difference
-from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
-from experiments.report.wording import count, megabytes, with_margin
+from experiments.report.mlflow_note import FOLDER, circumstances, exhibits
+from experiments.report.wording import count, megabytes, unit, with_margin
+from workbench.markdown import escape
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
 
 def comparison_key(record: ComparisonRecord) -> str:
     """Return the SHA-256 of what determines a comparison's numbers: methods, tasks, seeds, budget, tuning."""
-    parts = {name: each for name, each in asdict(record.plan).items() if name != "data"}  # it was not always kept
+    late = ("data", "kinds")  # they were not always kept
+    parts = {name: each for name, each in asdict(record.plan).items() if name not in late}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -78,7 +80,7 @@ def note(report: ComparisonReport, files: Iterable[str] = ()) -> str:
         size = count(row.trainable_parameters)
         cells = [escape(row.label), with_margin(row.score), difference(row.difference), size, memory]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Test score in percent, ± half the 95 % interval over seeds."]
+    lines += ["", f"Test score in {escape(unit(record.kinds).words)}, ± half the 95 % interval over seeds."]
     return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 

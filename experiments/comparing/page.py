@@ -9,7 +9,7 @@ from experiments.comparing.text import slowdown, tuned
 from experiments.report.comparison import reading
 from experiments.report.figures import png
 from experiments.report.pages import as_files, environment, picture
-from experiments.report.wording import count, megabytes, number
+from experiments.report.wording import baseline, count, megabytes, number, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,18 +39,25 @@ def page(report: ComparisonReport, drawn: Mapping[str, bytes] | None = None) -> 
     drawn = images(report) if drawn is None else drawn
     templates = environment()
     templates.filters |= {"reading": reading, "slowdown": slowdown}
+    kinds = report.record.kinds
     return templates.get_template("methods.html").render(
         report=report,
         record=report.record,
         tuned=tuned(report),
+        unit=unit(kinds),
+        constant={
+            task: (baseline(kinds.get(task, "")), f"{number(score)}{unit({task: kinds.get(task, '')}).sign}")
+            for task, score in report.record.majority.items()
+        },
         pictures=[picture(name, image, TITLE, CAPTION, _alternative(report)) for name, image in drawn.items()],
     )
 
 
 def _alternative(report: ComparisonReport) -> str:
     """Return what the figure shows, for whoever cannot see it."""
+    sign = unit(report.record.kinds).sign
     said = "; ".join(
-        f"{row.label} {number(row.score.mean)} % with {count(row.trainable_parameters)} trained parameters, "
+        f"{row.label} {number(row.score.mean)}{sign} with {count(row.trainable_parameters)} trained parameters, "
         f"{megabytes(row.measured.step_mb if row.measured else None)} a step"
         for row in report.scored
     )

@@ -75,7 +75,8 @@ class ComparisonRecord:
         majority: task → test score of always giving the most frequent answer.
         tune: how many learning rates each method tries on each task.
         costs: label → what its training step and its answers take, measured once, on the first task.
-        data: task → SHA-256 of its data; empty in a record of before this was kept.
+        data: task → SHA-256 of its data; empty in a record of before this was kept, as ``kinds``.
+        kinds: task → its kind.
     """
 
     experiment: str
@@ -93,6 +94,7 @@ class ComparisonRecord:
     cells: tuple[Cell, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
@@ -102,7 +104,7 @@ class ComparisonRecord:
     @property
     def plan(self) -> ComparisonRecord:
         """What was there before anything was done: equal plans, equal comparisons."""
-        return replace(self, provenance={}, searches=(), cells=(), costs={}, data={})
+        return replace(self, provenance={}, searches=(), cells=(), costs={}, data={}, kinds={})
 
     def save(self, folder: Path) -> None:
         """Write the record into the experiment's ``folder``."""

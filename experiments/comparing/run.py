@@ -189,6 +189,7 @@ def begin(plan: ComparisonPlan) -> ComparisonRecord:
         ),
         provenance={},
         data={task.name: task.fingerprint for task in plan.tasks},
+        kinds={task.name: task.kind for task in plan.tasks},
     )
 
 

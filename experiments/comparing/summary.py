@@ -12,6 +12,7 @@ from experiments.comparing.report import ComparisonReport, Row
 from experiments.learned import learned_nothing_in
 from experiments.report.comparison import Difference
 from experiments.report.examples import over_replications, scores_by_example
+from experiments.report.wording import unit
 from workbench.forgetting import interval, paired_bootstrap
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Place = tuple[str, int]  # task, seed
 def summarise_comparison(record: ComparisonRecord, outcomes: Callable[[str], Path]) -> ComparisonReport:
     """Return the report on a comparison as far as it has come; ``outcomes`` finds the file of a stored evaluation."""
     rows = tuple(_Summary(record, outcomes).rows())
-    return ComparisonReport(record, rows, recommend(rows))
+    return ComparisonReport(record, rows, recommend(rows, unit(record.kinds)))
 
 
 @dataclass(frozen=True)

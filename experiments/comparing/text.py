@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.report.comparison import SAME, reading
-from experiments.report.wording import DASH, count, megabytes, number, plural, seconds, with_margin
+from experiments.report.wording import DASH, count, megabytes, number, plural, seconds, unit, with_margin
 from experiments.terminal.output import stdout, table
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def _scores(report: ComparisonReport) -> None:
         for row in report.scored
     ]
     over = "" if len(record.seeds) == 1 else ", ± half the 95 % interval over seeds"
-    table(["method", *columns, f"minus {record.reference}"], rows, title=f"\nTest score in percent{over}")
+    title = f"\nTest score in {unit(record.kinds).words}{over}"
+    table(["method", *columns, f"minus {record.reference}"], rows, title=title)
     if len(record.seeds) > 1:
         stdout.print(f"▲ higher  ▼ lower  {MARKS[SAME]} not distinguishable: the paired interval holds 0")
 

@@ -14,8 +14,9 @@ from experiments.adapter_view import tracked_data
 from experiments.composing.page import files
 from experiments.composing.text import difference
 from experiments.composing.verdict import verdict
-from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
+from experiments.report.mlflow_note import FOLDER, circumstances, exhibits
 from experiments.report.wording import number
+from workbench.markdown import escape
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:

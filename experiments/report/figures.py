@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from experiments.report.wording import number
+from experiments.report.wording import PERCENT, baselines, number, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from experiments.report.document import Report, StrategyReport
+    from experiments.report.wording import Unit
     from workbench.forgetting import Interval
 
 DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
@@ -86,7 +87,7 @@ def accuracy_matrices(report: Report) -> Figure:
         bar.outline.set_visible(False)
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
         bar.ax.tick_params(length=0, labelsize=7.5)
-        bar.ax.set_title("%", size=8, loc="center")
+        bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
         figure.supxlabel("✓ recomputed, all logits bit-identical    → carried over    hatched: not measured", size=8)
     return figure
 
@@ -147,8 +148,9 @@ def forgetting_curves(report: Report) -> Figure:
             grid.ravel()[place].set_axis_off()
             grid.ravel()[place - columns].tick_params(labelbottom=True)
         for axes in grid[:, 0]:
-            axes.set_ylabel("score in %")
-        figure.supxlabel("stage (dashed: the task is learned; dotted: majority class)", size=8.5)
+            axes.set_ylabel(f"score {unit(report.record.kinds).axis}")
+        constant = baselines(report.record.kinds.values())
+        figure.supxlabel(f"stage (dashed: the task is learned; dotted: {constant})", size=8.5)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
     return figure
@@ -188,13 +190,13 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
             cross(axes, strategy.metrics, colour, width=1.3)
             style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
             axes.plot([lost], [learned], label=short(strategy.label), **style)
-        learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points])
+        learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points], unit(report.record.kinds))
         figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
     return figure
 
 
 def lost_and_learned(metrics: Mapping[str, Interval]) -> tuple[float, float] | None:
-    """Return mean forgetting in points and mean learning accuracy in percent; None where one was not measured."""
+    """Return mean forgetting in points and mean learning accuracy times 100; None where one was not measured."""
     lost, learned = metrics["forgetting"].mean, metrics["learning_accuracy"].mean
     return None if lost is None or learned is None else (100 * lost, 100 * learned)
 
@@ -210,8 +212,8 @@ def cross(axes: Axes, metrics: Mapping[str, Interval], colour: str, width: float
     axes.scatter([x for x, _ in dots], [y for _, y in dots], s=14, alpha=0.5, linewidths=0, color=colour)
 
 
-def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]]) -> None:
-    """Finish axes of learning accuracy in percent over forgetting in points, in which all of ``metrics`` were drawn.
+def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], scores: Unit = PERCENT) -> None:
+    """Finish axes of learning accuracy, in ``scores``, over forgetting in points, in which ``metrics`` were drawn.
 
     The intervals of few seeds can be many times as wide as all points together, and would press them into one: where
     an interval is further from the nearest replication than they are from each other, it is cut, and where no score is.
@@ -226,7 +228,7 @@ def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]]) -> 
         low, high = min(values), max(values)
         room = max(high - low, 2.0)
         crop(max(edges[0], low - room, min(least, low) - 2), min(edges[1], high + room, max(100.0, high) + 2))
-    axes.set(xlabel="forgetting in points (less is better)", ylabel="learning accuracy in % (more is better)")
+    axes.set(xlabel="forgetting in points (less is better)", ylabel=f"learning accuracy {scores.axis} (more is better)")
     axes.grid(color="#ececec", linewidth=0.8)
     axes.set_axisbelow(True)
 

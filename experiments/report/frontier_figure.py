@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from experiments.report.figures import INK, STYLE, cross, learned_over_lost, look, lost_and_learned, short
+from experiments.report.wording import unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,8 @@ def frontier_figure(report: Report) -> Figure | None:
         axes = figure.subplots()
         for label, frontier in drawn.items():
             _line(axes, label, frontier, places[label])
-        learned_over_lost(axes, [point.metrics for frontier in drawn.values() for point, _ in _shown(frontier)])
+        scores = unit(report.record.kinds)
+        learned_over_lost(axes, [point.metrics for frontier in drawn.values() for point, _ in _shown(frontier)], scores)
         handles, _ = axes.get_legend_handles_labels()
         ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
         handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))

@@ -10,7 +10,7 @@ from experiments.report.figures import accuracy_matrices, forgetting_curves, lea
 from experiments.report.frontier_figure import frontier_figure
 from experiments.report.probe_figures import probes_by_layer
 from experiments.report.probing import PANELS
-from experiments.report.wording import number
+from experiments.report.wording import baselines, number, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ class Exhibit:
 
     Attributes:
         title: over it.
-        caption: under it.
-        told: what its text alternative names for each strategy: words, metric, unit.
+        caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
+        told: what its text alternative names for each strategy: words, metric, unit; "%" for that of the scores.
         draw: returns None where the report has no data for it.
         one_order: whether it shows the recipe's own order alone.
     """
@@ -51,7 +51,7 @@ EXHIBITS: dict[str, Exhibit] = {
     ),
     "accuracy-matrices": Exhibit(
         "Accuracy matrices",
-        "R[i, j] in percent, mean over seeds: the score on task j's test split (column) after stage i (row). All "
+        "R[i, j] in {percent}, mean over seeds: the score on task j's test split (column) after stage i (row). All "
         "strategies share one colour scale. Hatched cells were not measured.",
         ("Average accuracy after the last stage", "average_accuracy", "%"),
         accuracy_matrices,
@@ -60,7 +60,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "forgetting-curves": Exhibit(
         "Each task through the stream",
         "The score of each task after every stage: mean over seeds, the range of the seeds shaded. Dashed: the stage "
-        "that learns the task. Dotted: the majority class.",
+        "that learns the task. Dotted: {constant}.",
         ("Mean drop of earlier tasks by the end", "forgetting", "points"),
         forgetting_curves,
         one_order=True,
@@ -92,15 +92,17 @@ def figures(report: Report) -> Mapping[str, Figure]:
 
 def caption(report: Report, name: str) -> str:
     """Return what stands under a figure."""
-    exhibit, orders = EXHIBITS[name], len(report.record.orders)
+    exhibit, kinds, orders = EXHIBITS[name], report.record.kinds, len(report.record.orders)
+    said = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
     if orders == 1 or not exhibit.one_order:
-        return exhibit.caption
-    return f"{exhibit.caption} Shown is the recipe's own order of the stream; the tables count all {orders} orders."
+        return said
+    return f"{said} Shown is the recipe's own order of the stream; the tables count all {orders} orders."
 
 
 def alternative(report: Report, name: str) -> str:
     """Return what a figure shows, for whoever cannot see it."""
-    what, metric, unit = EXHIBITS[name].told
+    what, metric, points = EXHIBITS[name].told
+    sign = unit(report.record.kinds).sign if points == "%" else f" {points}"
     values = [(one.label, one.metrics[metric].mean) for one in report.strategies]
-    said = ", ".join(f"{label} {number(value)} {unit}" for label, value in values if value is not None)
+    said = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)
     return f"{EXHIBITS[name].title}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."

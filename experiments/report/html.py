@@ -43,6 +43,8 @@ def page(report: Report, drawn: Mapping[str, bytes] | None = None) -> str:
     return templates.get_template("page.html").render(
         report=report,
         record=record,
+        unit=wording.unit(record.kinds),
+        constant=wording.baselines(record.kinds.values()),
         replicated=wording.replicated(len(record.seeds), len(record.orders)),
         metrics=METRICS,
         main_metrics=[metric for name in MAIN for metric in METRICS if metric.name == name],

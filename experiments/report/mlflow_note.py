@@ -1,32 +1,17 @@
-"""What the MLflow runs of every kind of experiment share: Markdown, pictures and links in it, and circumstances."""
+"""What the MLflow runs of every kind of experiment share: pictures and links in their Markdown, and circumstances."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from workbench.printable import printable
+from workbench.markdown import escape
 from workbench.tracking import EXPERIMENT_ID, RUN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FOLDER = "report"  # of a run's artifacts
-ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
-SIGNS = str.maketrans(ENTITIES | {sign: f"\\{sign}" for sign in "\\|*_`[~"})
-
-
-def escape(text: str) -> str:
-    """Return text of any origin as one line that Markdown shows as it stands, in a paragraph or in a table.
-
-    Showdown, which MLflow's UI uses with the habits of GitHub, takes a backslash before most signs only. It makes links
-    of addresses and ``@names``, and pictures of ``:words:``.
-    """
-    line = printable(text, None).strip().translate(SIGNS)
-    line = re.sub(r":(?=\S)", r"\\:", line)
-    line = re.sub(r"(?i)\b(www)\.", r"\1\\.", line)
-    return re.sub(r"^(\d*)(?=[#+=.)-])", r"\1\\", line)  # what makes a heading or a list, at the beginning only
 
 
 def circumstances(provenance: Mapping[str, str]) -> dict[str, str]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from experiments.adapter_view import tracked_data, tracked_model
 from experiments.report.html import files
-from experiments.report.mlflow_note import FOLDER, circumstances, escape, exhibits
+from experiments.report.mlflow_note import FOLDER, circumstances, exhibits
 from experiments.report.replications import over_replications
-from experiments.report.wording import number, with_margin
+from experiments.report.wording import baselines, number, unit, with_margin
+from workbench.markdown import escape
 from workbench.tracking import NOTE_TAG, RunRecord, metric_name
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def about(report: Report) -> str:
 
 def note(report: Report, files: Container[str] = ()) -> str:
     """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
+    kinds = report.record.kinds
     lines = [
         escape(report.verdict),
         "",
@@ -88,10 +90,10 @@ def note(report: Report, files: Container[str] = ()) -> str:
         lines.append(f"| {escape(one.label)} | {cells} |")
     lines += [
         "",
-        "Percent and points, ± half the 95 % interval over replications.",
+        f"{escape(unit(kinds).title)} and points, ± half the 95 % interval over replications.",
     ]
     majority = ", ".join(number(score) for score in report.record.majority)
-    lines.append(f"Majority class, in the order of the stream: {majority}.")
+    lines.append(f"{baselines(kinds.values()).capitalize()}, in the order of the stream: {majority}.")
     return "\n".join([*lines, *(exhibits(name for name in SHOWN if name in files) if files else ())])
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from experiments.report.probing import spurious
 from experiments.report.verdict import headline, versus
-from experiments.report.wording import number
+from experiments.report.wording import number, unit
 
 if TYPE_CHECKING:
     from experiments.report.document import Report
@@ -29,7 +29,8 @@ def frontier_sentences(report: Report) -> list[str]:
 
     Strategies that forget, and were run at one rate only, are named: what is said of them holds at that rate.
     """
-    sentences = [f"{label}: {_picked(frontier)}" for label, frontier in report.frontier.items()]
+    sign = unit(report.record.kinds).sign
+    sentences = [f"{label}: {_picked(frontier, sign)}" for label, frontier in report.frontier.items()]
     alone = {
         one.label: one.contender.settings["learning_rate"]
         for one in report.strategies
@@ -46,16 +47,16 @@ def frontier_sentences(report: Report) -> list[str]:
     return sentences
 
 
-def _picked(frontier: Frontier) -> str:
+def _picked(frontier: Frontier, sign: str) -> str:
     picked, own = frontier.picked, frontier.chosen
     if picked is None:
         return "single-task validation cannot pick a learning rate yet, as not every rate has learned a first task."
-    said = f"single-task validation picks learning rate {picked.learning_rate:g} ({number(picked.validation)} %)"
+    said = f"single-task validation picks learning rate {picked.learning_rate:g} ({number(picked.validation)}{sign})"
     if picked is own:
         return f"{said}, which is the rate that all tables and the verdict are drawn from."
     return (
         f"{said}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:g} "
-        f"({number(own.validation)} %)."
+        f"({number(own.validation)}{sign})."
     )
 
 

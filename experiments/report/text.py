@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.report.comparison import reading
-from experiments.report.wording import DASH, count, megabytes, number, plural, replicated, seconds, with_margin
+from experiments.report.wording import DASH, count, megabytes, number, plural, replicated, seconds, unit, with_margin
 from experiments.terminal import output
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _table(title: str, first: str, columns: Sequence[str]) -> Table:
 def _scores(report: Report) -> Table:
     repeated = replicated(len(report.record.seeds), len(report.record.orders))
     with_interval = f", {repeated}" if repeated == "1 seed" else f", ± half the 95 % interval, {repeated}"
-    table = _table(f"Percent and points{with_interval}", "strategy", [*COLUMNS.values()])
+    table = _table(f"{unit(report.record.kinds).title} and points{with_interval}", "strategy", [*COLUMNS.values()])
     for one in report.strategies:
         table.add_row(Text(one.label), *(with_margin(one.metrics[name]) for name in COLUMNS))
     return table
@@ -88,7 +88,7 @@ def _matrices(report: Report) -> list[RenderableType]:
     scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
     lowest = min(scores, default=0.0)
     own = ", the recipe's order" if len(report.record.orders) > 1 else ""
-    title = Text(f"Score of each task (column) after each stage (row), percent{own}", "bold")
+    title = Text(f"Score of each task (column) after each stage (row), {unit(report.record.kinds).words}{own}", "bold")
     blocks = [Group(Text(one.label), _matrix(one, lowest), "") for one in report.strategies]
     return [title, Columns(names, padding=(0, 2)), "", Columns(blocks, padding=(0, 3))]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.report.comparison import SAME, reading
-from experiments.report.wording import bounds, number, plural, replicated
+from experiments.report.wording import bounds, number, plural, replicated, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
     reference = next((one for one in strategies if one.label == record.reference), None)
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
-    return versus(record, ours, reference)
+    return f"{versus(record, ours, reference)}{unit(record.kinds).note}"
 
 
 def versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
@@ -42,7 +42,8 @@ def versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> s
     if not paired:
         return _unfinished(ours, reference)
     basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
-    return f"{_forgetting(record, ours, reference, differences['forgetting'], basis)} {_learning(ours, reference)}"
+    learned = _learning(ours, reference, unit(record.kinds).sign)
+    return f"{_forgetting(record, ours, reference, differences['forgetting'], basis)} {learned}"
 
 
 def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, gap: Interval, basis: str) -> str:
@@ -57,18 +58,19 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
     return f"{said}{_gap(gap, 'less', 'more')}."
 
 
-def _learning(ours: StrategyReport, reference: StrategyReport) -> str:
+def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
     assert ours.comparison is not None
     parts = []
     names = {
-        "learning_accuracy": "right after each task it scored {} % (learning accuracy) against {} %, ",
-        "average_accuracy": "after the last task it stands at {} % on average against {} %, ",
+        "learning_accuracy": "right after each task it scored {} (learning accuracy) against {}, ",
+        "average_accuracy": "after the last task it stands at {} on average against {}, ",
     }
     for name, words in names.items():
         mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
         gap = ours.comparison.differences[name].seeds
         if mine is not None and theirs is not None and gap.mean is not None:
-            parts.append(words.format(number(mine), number(theirs)) + _gap(gap, "lower", "higher"))
+            scores = (f"{number(score)}{sign}" for score in (mine, theirs))
+            parts.append(words.format(*scores) + _gap(gap, "lower", "higher"))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
 

@@ -1,10 +1,13 @@
-"""How numbers read: scores in percent, differences in points, one decimal."""
+"""How numbers read: scores in percent, differences in points, one decimal; an R² times 100 is no percent."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from workbench.forgetting import Interval
 
 DASH = "–"
@@ -71,9 +74,62 @@ def score(name: str, value: float) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Unit:
+    """In what the scores of a report are written, all of them times 100.
+
+    Attributes:
+        words: in a sentence, after "score in": percent, unless some are an R².
+        axis: behind what stands at a figure's axis.
+        sign: behind a score; nothing where not every score is a share.
+    """
+
+    words: str
+    axis: str
+    sign: str
+
+    @property
+    def title(self) -> str:
+        """The words at the beginning of a line."""
+        return f"{self.words[:1].upper()}{self.words[1:]}"
+
+    @property
+    def note(self) -> str:
+        """What a sentence with scores is followed by: nothing where they have a sign."""
+        return "" if self.sign else f" Scores: {self.words}."
+
+
+PERCENT = Unit("percent", "in %", " %")
+MOST_NAMED = 3  # tasks, in a title
+
+
+def unit(kinds: Mapping[str, str]) -> Unit:
+    """Return the unit of the scores of some tasks, given with their kinds; a kind that is not known has shares."""
+    numbers = [task for task, kind in kinds.items() if kind == "regression"]
+    if not numbers:
+        return PERCENT
+    if len(numbers) == len(kinds):
+        return Unit("R² × 100", "(R² × 100)", "")
+    named = ", ".join(numbers) if len(numbers) <= MOST_NAMED else plural(len(numbers), "task")
+    return Unit(f"percent (R² × 100 for {named})", "× 100", "")
+
+
+CONSTANT = {  # what is always answered, where that is no class
+    "regression": "always the mean",
+    "causal-lm": "always the most frequent answer",
+    "seq2seq": "always the most frequent answer",
+}
+
+
 def baseline(kind: str) -> str:
     """Return what the score of always giving the same answer is called for a kind of task."""
-    return "always the mean" if kind == "regression" else "majority baseline"
+    return CONSTANT.get(kind, "majority baseline")
+
+
+def baselines(kinds: Iterable[str]) -> str:
+    """Return what that score is called for tasks of several kinds together; an unknown kind has a majority class."""
+    names = {CONSTANT.get(kind, "majority class") for kind in kinds} or {"majority class"}
+    return names.pop() if len(names) == 1 else "always the same answer"
 
 
 def count(value: float | None) -> str:

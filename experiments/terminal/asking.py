@@ -18,7 +18,7 @@ from tasks.several import is_list
 from tasks.sniffing import encoding_of, sniffed
 from tasks.text_files import Lines, opened_bytes, opened_text, suffix_of
 from tasks.traits import is_blank
-from workbench.assets import file_written_whole
+from workbench.assets import file_written_whole, require_folder_of
 from workbench.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -114,9 +114,11 @@ class AnswerFile:
             for_spreadsheets: whether no text may begin as a formula does.
 
         Raises:
-            InputError: it is the file that is read, its suffix is no format, or a column is there already.
+            InputError: its folder is not there, it is the file that is read, its suffix is no format, or a column is
+                there already.
         """
         row_files.require_writable(path)
+        require_folder_of(path)
         if for_spreadsheets and path.suffix.lower() not in row_files.DELIMITERS:
             hint = f"Spreadsheets open {' and '.join(row_files.DELIMITERS)}."
             raise InputError("--for-spreadsheets is for other files", where=str(path), hint=hint)

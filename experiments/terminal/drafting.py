@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.prompt import Confirm, Prompt
+from rich.text import Text
 
 from experiments.terminal.output import stdout, table
 from tasks.guess import Doubt, Given, consider
@@ -47,7 +48,7 @@ def converse(name: str, data: RawData) -> tuple[Given, str]:
     examples(data.frame.head(3).to_dict("records"), [str(column) for column in data.frame.columns])
     stdout.print()
     given = settled(data.sample, data.origin)
-    about = Prompt.ask("In a line, what is it?", default=name, console=stdout)
+    about: str = Prompt.ask(_question("In a line, what is it?"), default=name, console=stdout)
     return given, about
 
 
@@ -65,11 +66,19 @@ def settled(sample: pd.DataFrame, where: str) -> Given:
 
 
 def answer(doubt: Doubt) -> Mapping[str, Any]:
-    """Return what the chosen of a doubt's choices settles; the likeliest is the default, if there is one."""
-    names, question = list(doubt.choices), QUESTIONS[doubt.part]
-    if doubt.guessed:
-        return doubt.choices[Prompt.ask(question, choices=names, console=stdout, default=names[0])]
-    return doubt.choices[Prompt.ask(question, choices=names, console=stdout)]
+    """Return what the chosen of a doubt's choices settles; the likeliest is the default, if there is one.
+
+    A choice is typed as it is shown: without spaces around it, and with whatever a terminal would obey written out.
+    """
+    named = {printable(name, None).strip(): name for name in doubt.choices}
+    names, question = [*named], _question(QUESTIONS[doubt.part])
+    default: Any = names[0] if doubt.guessed else ...
+    return doubt.choices[named[Prompt.ask(question, choices=names, console=stdout, default=default)]]
+
+
+def _question(words: str) -> Text:
+    """Return the words as they are; of a mere string the library would take brackets for markup."""
+    return Text(words, "prompt")
 
 
 def confirmed(made: Draft, data: RawData) -> bool:
@@ -77,7 +86,7 @@ def confirmed(made: Draft, data: RawData) -> bool:
     stdout.print()
     show_findings(made, data)
     stdout.print(f"\n{made.text}", markup=False)
-    return Confirm.ask("Write it?", default=True, console=stdout)
+    return Confirm.ask(_question("Write it?"), default=True, console=stdout)
 
 
 def show_findings(made: Draft, data: RawData) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.terminal.output import stdout
+from workbench.choosing import readable
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def _is_lora(adapter: StoredAdapter) -> bool:
 
 def _alike(store: AdapterStore, newest: Manifest) -> Iterator[Manifest]:
     """Yield the adapters that go with ``newest``, the oldest first."""
-    found = [store.get(name).manifest for name in store.ids()]
-    for one in sorted(found, key=lambda each: (each.created, each.id)):
+    for one in sorted(readable(store), key=lambda each: (each.created, each.id)):
         same = (one.task.kind, one.method, one.backbone.fingerprint) == (
             newest.task.kind,
             newest.method,

@@ -61,11 +61,14 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table on stdout: numbers to the right, ``None`` as a dash; where there is room no word is broken."""
+    """Print a table on stdout: numbers to the right, ``None`` as a dash; where there is room no word is broken.
+
+    Columns are called what they are called: some are a person's own, of a file or a task.
+    """
     rows = [list(row) for row in rows]
     style: dict[str, Any] = {"header_style": "bold", "box": None, "pad_edge": False, "show_header": any(columns)}
     grid = Table(title=title, title_justify="left", **style)
-    heads = [Text(shown(column.replace("_", " "))) for column in columns]
+    heads = [Text(shown(column)) for column in columns]
     body = [[Text("–" if cell is None else shown(str(cell))) for cell in row] for row in rows]
     for index, width in enumerate(_widths([heads, *body])):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)

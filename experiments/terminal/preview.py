@@ -141,7 +141,8 @@ def _lines(rows: list[dict[str, Any]]) -> None:
     told = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     if "label" in told and all(row["label"] == row["method"] for row in rows):
         told.remove("method")
-    table([HEADS.get(name, name) for name in told], [[_said(row[name]) for name in told] for row in rows])
+    heads = [HEADS.get(name, name.replace("_", " ")) for name in told]
+    table(heads, [[_said(row[name]) for name in told] for row in rows])
 
 
 def _said(value: Any) -> Any:

@@ -87,6 +87,12 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert isolated["cells"] == {"measured": 3, "verified": 2, "carried": 1}
     assert "<html" in (tmp_path / "page.html").read_text()
     assert set(document) >= {"experiment", "tasks", "reference", "strategies"}
+    code, out, err = call("report", "stream", "--html", "pages/page.html")
+    assert (code, out, (tmp_path / "pages").exists()) == (2, "", False)
+    assert (
+        err
+        == "Error: pages/page.html: cannot write here: there is no folder 'pages'\n  Make it first: mkdir -p pages\n"
+    )
 
     code, out, err = call("run", str(recipe), "--json")
     assert json.loads(out)["strategies"].keys() == document["strategies"].keys()

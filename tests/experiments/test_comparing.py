@@ -71,6 +71,7 @@ class TestRun:
         labels, tasks = ("full", "lora", "lora-2"), ("animals", "halves")
         assert cells == Counter((label, task, seed) for label in labels for task in tasks for seed in (0, 1))
         assert report.complete
+        assert report.record.kinds == {"animals": "classification", "halves": "classification"}
 
     def test_the_manifest_is_where_the_numbers_come_from(self, report, bench: Workbench) -> None:
         cell = report.record.cells[-1]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from experiments.terminal import output
 
-HEADS = ["strategy", "optimiser_steps", "task", "done"]
+HEADS = ["strategy", "optimiser steps", "task", "done"]
 ROW = ["full-sequential @ 0.0002", 114, "reasoning-gym-syllogism", "no"]
 
 
@@ -28,6 +28,11 @@ def test_headings_break_between_words_before_names_do(
     assert [line.split() for line in lines[:2]] == [["optimiser"], ["strategy", "steps", "task", "done"]]
     assert "reasoning-gym-syllogism  no" in lines[2]
     assert lines[3].split() == ["lora", "–", "animals", "yes"]
+
+
+def test_a_heading_is_what_the_column_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(["column_3", "a  b", "[red]x[/]", ":cat:"], [[1, 2, 3, 4]])
+    assert capsys.readouterr().out.splitlines()[0].split("  ") == ["column_3", "a", "b", "[red]x[/]", ":cat:"]
 
 
 def test_where_not_even_the_words_fit_nothing_is_cut_off(

@@ -187,6 +187,10 @@ MISTAKES = {
     ),
     "nothing for a spreadsheet": (["the cat", "--for-spreadsheets"], "--out answers.csv"),
     "no format": (["--file", "rows.csv", "--column", "body", "--out", "out.xlsx"], "cannot tell the format to write"),
+    "no such folder": (
+        ["--file", "rows.csv", "--column", "body", "--out", "answrs/out.csv"],
+        "answrs/out.csv: cannot write here: there is no folder 'answrs'\n  Make it first: mkdir -p answrs",
+    ),
     "a column twice": (["--file", "labelled.csv", "--column", "body", "--out", "out.csv"], "--prefix predicted_"),
     "no file": (["--file", "nowhere.csv", "--column", "body"], "no such file"),
     "a broken line": (["--file", "broken.csv", "--column", "body", "--out", "out.csv"], "broken.csv, line 3: 3 fields"),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+import workbench
 from experiments.composing.sources import named
 from experiments.recipe import RECIPES
 from tests.conftest import Call
 from workbench.errors import InputError
 from workbench.settings import read
+
+PACKAGES = ("workbench", "tasks", "fusion", "experiments")
+KINDS_OF_FILES = {".py", ".yaml", ".html"}
 
 
 def test_recipes_are_listed_and_shown(call: Call) -> None:
@@ -27,6 +33,26 @@ def test_recipes_are_listed_and_shown(call: Call) -> None:
     assert json.loads(out) == read(path).data
     code, _, err = call("recipes", "show", "quikstart")
     assert (code, "Did you mean quickstart?" in err) == (2, True)
+
+
+def test_nothing_that_is_installed_names_a_page_that_is_not() -> None:
+    root = Path(workbench.__file__).parents[1]
+    files = [path for package in PACKAGES for path in (root / package).rglob("*") if path.suffix in KINDS_OF_FILES]
+    assert len(files) > 300
+    named = [path for path in files if "docs/" in path.read_text(encoding="utf-8")]
+    said = [(path, text) for path in named for text in messages(path) if re.search(r"(?<!\w/)\bdocs/", text)]
+    assert not said
+
+
+def messages(path: Path) -> list[str]:
+    """Return what a file may say to a person: its text, or of a program the strings that are no docstrings."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return [content]
+    tree = ast.parse(content)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings)
+    return [node.value for node in constants if isinstance(node.value, str)]
 
 
 def test_run_without_a_recipe_says_where_they_are(call: Call) -> None:

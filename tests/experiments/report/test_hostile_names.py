@@ -17,11 +17,12 @@ from experiments.comparing.report import Row as MethodRow
 from experiments.composing.record import FusionRecord, Party
 from experiments.composing.report import FusionReport, Row, Standing
 from experiments.record import Record
-from experiments.report.mlflow_note import escape, exhibits
+from experiments.report.mlflow_note import exhibits
 from experiments.report.summary import summarise
 from experiments.views import View, view
 from workbench.contracts import MeasuredCost
 from workbench.forgetting import Interval
+from workbench.markdown import code, escape
 from workbench.tracking import NOTE_TAG, metric_name, plain
 
 NASTY = (
@@ -42,6 +43,13 @@ def test_escaped_text_is_shown_as_it_stands(text: str) -> None:
     assert MARKDOWN.render(escape(text)).strip() == (f"<p>{_quoted(shown)}</p>" if shown else "")
     table = MARKDOWN.render(f"| a | b |\n| --- | --- |\n| {escape(text)} | c |")
     assert re.findall(r"<td>(.*?)</td>", table, re.DOTALL) == [_quoted(shown), "c"]
+
+
+@pytest.mark.parametrize("text", ["minilm", "a`b", "```", "`", NASTY, BESIDE])
+def test_code_is_shown_as_it_stands(text: str) -> None:
+    shown = as_html(" ".join(text.replace("\x1b", "\\x1b").split("\n")), quote=True).replace("&#x27;", "'")
+    assert MARKDOWN.render(f"of {code(text)} here") == f"<p>of <code>{shown}</code> here</p>\n"
+    assert code("minilm") == "`minilm`"
 
 
 @pytest.mark.parametrize("text", [NASTY, BESIDE])

@@ -1,0 +1,124 @@
+"""No percent sign stands behind an R², and no majority class where there is none; of other tasks nothing changes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from experiments.comparing import figures as method_figures
+from experiments.comparing import mlflow_view as method_runs
+from experiments.comparing import page as method_page
+from experiments.comparing import text as method_text
+from experiments.comparing.recommend import recommend
+from experiments.comparing.record import ComparisonRecord, Search
+from experiments.comparing.report import ComparisonReport, Row
+from experiments.comparing.tuning import Attempt
+from experiments.record import Record
+from experiments.report import gallery, html, mlflow_view, text
+from experiments.report.figures import learning_versus_forgetting
+from experiments.report.summary import summarise
+from experiments.report.wording import PERCENT, baselines, unit
+from workbench.forgetting import Interval
+
+OTHER_SHARES = [  # percent that are none of a score
+    r"data:image\S+",
+    r"<style>.*?</style>",
+    r"<h2>What it took.*?(?=<h2>The stream)",  # how much of the time was measuring
+    r"\d+ %(?=\s+\S+ MB)",  # the same on a terminal, before the memory
+    r"9[57](\.5)?\s%|2\.5 %",  # intervals
+    r"[\d.]+\s% of full('|&#39;)s",  # parameters
+]
+
+
+def views(views: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the name and the words of each view, without what is no score."""
+    return [(name, re.sub("|".join(OTHER_SHARES), "", said, flags=re.DOTALL)) for name, said in views.items()]
+
+
+def stream(record: Record, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+    report = summarise(replace(record, kinds=kinds))
+    screen = io.StringIO()
+    text.show(report, Console(file=screen, width=200, highlight=False))
+    plot = learning_versus_forgetting(report)
+    assert plot is not None
+    captions = [gallery.caption(report, name) + gallery.alternative(report, name) for name in gallery.EXHIBITS]
+    return views(
+        {
+            "terminal": screen.getvalue(),
+            "page": html.page(report, {}),
+            "note": mlflow_view.note(report),
+            "captions": " ".join(captions),
+            "axis": plot.axes[0].get_ylabel(),
+        }
+    )
+
+
+def comparison(kinds: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    scores = {task: Interval(0.5, 0.4, 0.6) for task in kinds}
+    rows = tuple(
+        Row(label, label, {}, score, scores, 0.5, None, 1.0, 1.0, size, 1e6, None, (), ())
+        for label, score, size in (("full", Interval(0.6, 0.5, 0.7), 1e6), ("lora", Interval(0.5, 0.4, 0.6), 1e3))
+    )
+    search = Search("lora", next(iter(kinds)), 100, (Attempt(0.1, 0.5, -1.0, 1.0),), 0.1)
+    record = ComparisonRecord(
+        "made-up", "", "minilm", tuple(kinds), (0, 1), "full", {}, 1, dict.fromkeys(kinds, 0.25), (), {},
+        searches=(search,), kinds=kinds,
+    )  # fmt: skip
+    report = ComparisonReport(record, rows, recommend(rows, unit(kinds)))
+    method_text.show(report)
+    return views(
+        {
+            "terminal": capsys.readouterr().out,
+            "page": method_page.page(report),
+            "note": method_runs.note(report),
+            "axis": method_figures.figures(report)["score-by-parameters"].axes[0].get_ylabel(),
+        }
+    )
+
+
+def test_a_stream_of_numbers_has_no_percent(replicated: Record) -> None:
+    for part, said in stream(replicated, dict.fromkeys(replicated.tasks, "regression")):
+        assert not re.search("%|percent|majority", said, re.IGNORECASE), part
+        assert "R² × 100" in said
+        assert ("always the mean" in said.lower()) == (part not in ("terminal", "axis"))
+
+
+def test_a_comparison_on_numbers_has_no_percent(capsys: pytest.CaptureFixture[str]) -> None:
+    for part, said in comparison({"stsb": "regression"}, capsys):
+        assert not re.search("%|percent|majority", said, re.IGNORECASE), part
+        assert "R² × 100" in said
+        assert ("always the mean, stsb" in said) == (part == "page")
+
+
+def test_where_kinds_are_mixed_the_numbers_are_named(replicated: Record, capsys: pytest.CaptureFixture[str]) -> None:
+    mixed = dict.fromkeys(replicated.tasks, "classification") | {"a": "regression"}
+    for part, said in (*stream(replicated, mixed), *comparison(mixed, capsys)):
+        if part == "axis":
+            assert re.match(r"(test score|learning accuracy) × 100 ", said)
+            continue
+        assert "ercent (R² × 100 for a)" in said.replace("\\", ""), part
+        signs = re.findall(r"<th>(.*) %", said)
+        assert signs == [f"majority baseline, {task}</th><td>25.0" for task in "bc"] * ("always the mean, a" in said)
+
+
+def test_shares_are_in_percent(replicated: Record, capsys: pytest.CaptureFixture[str]) -> None:
+    shares = dict.fromkeys(replicated.tasks, "classification")
+    for part, said in (*stream(replicated, shares), *comparison(shares, capsys)):
+        assert re.search("%|percent", said, re.IGNORECASE), part
+        assert "R²" not in said
+
+
+def test_answers_have_no_majority_class() -> None:
+    assert baselines([]) == baselines(["classification", "multilabel"]) == "majority class"
+    assert baselines(["seq2seq", "causal-lm"]) == "always the most frequent answer"
+    assert baselines(["seq2seq", "classification"]) == "always the same answer"
+
+
+def test_records_of_before_are_in_percent() -> None:
+    assert unit({}) == unit({"a": "seq2seq"}) == PERCENT
+    assert unit(dict.fromkeys("abcd", "regression") | {"e": "multilabel"}).words == "percent (R² × 100 for 4 tasks)"
