@@ -16,7 +16,7 @@ from scipy.stats import t
 
 from experiments.api import Workbench
 from experiments.comparing.figures import score_by_parameters
-from experiments.comparing.mlflow_view import run_record
+from experiments.comparing.mlflow_view import comparison_key, run_record
 from experiments.comparing.page import page
 from experiments.comparing.recommend import recommend
 from experiments.comparing.report import Row
@@ -72,6 +72,9 @@ class TestRun:
         assert cells == Counter((label, task, seed) for label in labels for task in tasks for seed in (0, 1))
         assert report.complete
         assert report.record.kinds == {"animals": "classification", "halves": "classification"}
+        before = replace(report.record, kinds={}, data={})  # as records were written once
+        assert before.plan == report.record.plan
+        assert comparison_key(before) == comparison_key(report.record), "the same MLflow run"
 
     def test_the_manifest_is_where_the_numbers_come_from(self, report, bench: Workbench) -> None:
         cell = report.record.cells[-1]
