@@ -12,11 +12,11 @@ from experiments.comparing.run import pending as untaught
 from experiments.composing.plan import FusionPlan, plan_recipe
 from experiments.composing.run import FusionRun
 from experiments.composing.single import Wanted, plan_fuse
-from experiments.composing.sources import AUTO, own_tasks
+from experiments.composing.sources import own_tasks
 from experiments.feasible import require_feasible
 from experiments.importing import imported
 from experiments.learned import learned_nothing_in
-from experiments.naming import adapter_id, source_ids
+from experiments.naming import adapter_id
 from experiments.plan import Plan, make_plan
 from experiments.predicting import Prediction, Predictions, Predictor
 from experiments.publish import Publisher, log, register
@@ -29,7 +29,6 @@ from experiments.task_free import answers, candidates, known_state, training_tas
 from experiments.testing import evaluation_key, known, majority, tested
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
-from fusion.methods import COMPOSITIONS
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -288,11 +287,8 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
-        if not sources.startswith(AUTO):
-            names = [name.strip() for name in sources.split(",") if name.strip()]
-            libraries = COMPOSITIONS.get(method, "--method").libraries
-            sources = ",".join(source_ids(self.workspace, names, self.listener, self.task_folders, libraries))
-        return plan_fuse(Wanted(target, sources, method, shots, **options), self.workspace, self.task_folders)
+        wanted = Wanted(target, sources, method, shots, **options)
+        return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
 
     def fuse(self, plan: FusionPlan, command: str = "") -> FusedAdapter:
         """Make the adapter of a :meth:`fusion_plan`, keep it, and hold it against the plain alternatives.

@@ -56,12 +56,13 @@ def writing_cache() -> Iterator[None]:
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
         yield
-    except OSError as error:
-        if os.strerror(errno.ENOSPC) in str(error):
+    except (OSError, UnwritableError) as error:
+        cause = error.__cause__ if isinstance(error, UnwritableError) else error
+        if not isinstance(cause, OSError) or os.strerror(errno.ENOSPC) in str(cause):
             raise
         raise InputError(
-            f"the cache cannot be used: {error.strerror or error}",
-            where=str(error.filename or folder),
+            f"the cache cannot be used: {cause.strerror or cause}",
+            where=str(cause.filename or folder),
             hint="Set WORKBENCH_CACHE to a folder that can be written.",
         ) from None
 

@@ -54,7 +54,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return ``where: what``, the hint on the next line; whatever they quote, each part is one short line."""
-        what = printable(self.what)
+        what = "\n".join(printable(line) for line in self.what.splitlines()[:MOST_LINES])
         message = f"{printable(self.where)}: {what}" if self.where else what
         return f"{message}\n  {printable(self.hint, 2000)}" if self.hint else message
 

@@ -180,7 +180,7 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
     Raises:
         InputError: no such method, or one that has no such settings or is of another library.
     """
-    card = METHODS.get(manifest.method, manifest.id)
+    card = METHODS.get(manifest.method)
     with opening("the settings in the manifest", manifest.id):
         settings = card.settings.model_validate(manifest.settings)
     if manifest.library != card.library:

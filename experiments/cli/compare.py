@@ -63,9 +63,6 @@ def compare(
         raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
     bench = Workbench(workspace, tasks)
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        hint = "Settings make a difference: a recipe with two entries under `methods` compares them."
-        raise InputError(f"{', '.join(twice)} is given more than once", where="--methods", hint=hint)
     plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
     if dry_run:
         preview(plan, bench, as_json)

@@ -10,6 +10,7 @@ from experiments.composing.few_shot import FewShot, few_shot_budget
 from experiments.composing.plan import Entry, FusionPlan
 from experiments.composing.sources import AUTO, candidates, named, own_tasks, ranked
 from experiments.composing.trial import Trial
+from experiments.naming import source_ids
 from fusion.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.workspace import Workspace
+    from workbench.contracts import Listener
     from workbench.store import StoredAdapter
 
 DEFAULT_BACKBONE = "minilm"
@@ -39,7 +41,7 @@ class Wanted:
 
     Attributes:
         target: name of a task.
-        sources: ids with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
+        sources: ids or tasks with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
         method: name of a composition method.
         shots: labelled examples of the target, and as many for validation; all if None.
         backbone: where the sources' backbone is, if not where it was.
@@ -60,8 +62,10 @@ class Wanted:
     assignments: Sequence[str] = ()
 
 
-def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path]) -> FusionPlan:
+def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
     """Return the plan of one fuse; nothing is trained for it, but ``auto:K`` looks at the candidates' features.
+
+    ``listener`` hears which adapter the name of a task means.
 
     Raises:
         InputError: an unknown name or setting, or sources that do not go together, or that the method does not compose.
@@ -81,7 +85,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path]) -> 
         raise SettingsError(problems)
     target = registry.load(spec)
     automatic = wanted.sources.startswith(AUTO)
-    sources = () if automatic else named(workspace.adapters, wanted.sources)
+    sources = () if automatic else _named(wanted, workspace, folders, listener)
     known = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
     backbone = open_backbone(wanted.backbone or known)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
@@ -91,6 +95,15 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path]) -> 
         sources = ranked(workspace.adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, rows)
     require_composable(wanted.method, sources, backbone)
     return _plan(wanted, few_shot, sources, settings)
+
+
+def _named(
+    wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener
+) -> tuple[StoredAdapter, ...]:
+    names = [name.strip() for name in wanted.sources.split(",") if name.strip()]
+    libraries = COMPOSITIONS.get(wanted.method).libraries
+    ids = source_ids(workspace, names, listener, folders, libraries) if names else []
+    return named(workspace.adapters, ids, wanted.sources)
 
 
 def _parsed(document: Document, wanted: Wanted) -> tuple[dict[str, Any], Budget]:

@@ -25,15 +25,15 @@ AUTO = "auto:"
 HINT = "Give ids with commas, or auto:3."
 
 
-def named(store: AdapterStore, given: str) -> tuple[StoredAdapter, ...]:
-    """Return the adapters of ``id,id,…``.
+def named(store: AdapterStore, ids: Sequence[str], given: str) -> tuple[StoredAdapter, ...]:
+    """Return the adapters that a person named; ``given`` is what they wrote.
 
     Raises:
         InputError: no id at all, or one that comes twice.
         UnknownNameError: no such adapter.
         IntegrityError: its files have changed.
     """
-    found = tuple(store.verify(name.strip()) for name in given.split(",") if name.strip())
+    found = tuple(map(store.verify, ids))
     if not found:
         raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
     if twice := [name for name, times in Counter(each.id for each in found).items() if times > 1]:

@@ -192,7 +192,7 @@ MISTAKES = {
     "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
     "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),
     "missing method": (["train", "animals"], "--method"),
-    "a method twice": (["compare", "animals", "--methods", "lora,bitfit, lora"], "lora is given more than once"),
+    "a method twice": (["compare", "animals", "--methods", "lora,bitfit, lora"], "named more than once: lora"),
     "unknown recipe": (["run", "quikstart"], "Did you mean quickstart"),
     "missing recipe": (["run", "nowhere.yaml"], "nowhere.yaml"),
     "no adapter yet": (["predict", "nothing", "text"], "there are no adapters here yet"),

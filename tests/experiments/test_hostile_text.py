@@ -18,7 +18,7 @@ def test_nothing_of_a_task_is_obeyed(call: Call, bert: Path, tmp_path: Path) -> 
     recipe = tmp_path / "hostile.yaml"
     recipe.write_text(
         f"name: hostile\nbackbone: {bert}\ntasks: [odd]\nseeds: [0]\nbudget: {{epochs: 1, max_length: 16}}\n"
-        "strategies:\n  '[/]a': {strategy: isolated, method: lora}\n  '[bold]b': {strategy: sequential, method: full}\n"
+        "strategies:\n  '[bold]a': {strategy: isolated, method: lora}\n  '[bold]b': {strategy: sequential, method: full}\n"
         "reference: '[bold]b'\n"
     )
     commands = [
@@ -40,7 +40,7 @@ def test_nothing_of_a_task_is_obeyed(call: Call, bert: Path, tmp_path: Path) -> 
         printed[" ".join(command[:2])] = out
     for command in ("tasks check", "tasks show", "adapters show"):
         assert all(told in printed[command] for told in ("[bold]", "[/]", "\\x1b[31mred", "\\u202eback")), command
-    assert "[/]a" in printed["report hostile"]
+    assert "[bold]a" in printed["report hostile"]
     code, out, err = call("predict", "odd", "the \x1b[31mcat", "--json")
     assert json.loads(out)[0]["text"] == "the \x1b[31mcat", "a document holds what was given"
     assert "\x1b" not in out

@@ -99,8 +99,9 @@ def test_what_writes_is_one_message(
     adapter = store.ids()[0]
     exported = tmp_path / "exported"
     shutil.copytree(store.root / adapter, exported)
-    renamed = (exported / "manifest.json").read_text().replace(adapter, f"{adapter}-2")
-    (exported / "manifest.json").write_text(renamed)
+    told = json.loads((exported / "manifest.json").read_text()) | {"id": f"{adapter}-2"}
+    del told["sha256"]
+    (exported / "manifest.json").write_text(json.dumps(told))
     (made / "texts.csv").write_text("text\nthe dog sleeps\n")
     words = {"ID": adapter, "EXPORTED": str(exported), "BACKBONE": str(bert)}
     before = content(finished)

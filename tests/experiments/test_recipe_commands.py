@@ -111,5 +111,5 @@ def test_a_source_that_is_named_twice_is_told() -> None:
             return type("Stored", (), {"id": name.rstrip("…")})()
 
     with pytest.raises(InputError, match="--from: named more than once: a"):
-        named(Store(), "a, b,a…")  # type: ignore[arg-type]
-    assert [one.id for one in named(Store(), " a, b,")] == ["a", "b"]  # type: ignore[arg-type]
+        named(Store(), ["a", "b", "a…"], "a, b,a…")  # type: ignore[arg-type]
+    assert [one.id for one in named(Store(), ["a", "b"], " a, b,")] == ["a", "b"]  # type: ignore[arg-type]
