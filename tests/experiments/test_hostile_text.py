@@ -18,7 +18,8 @@ def test_nothing_of_a_task_is_obeyed(call: Call, bert: Path, tmp_path: Path) -> 
     recipe = tmp_path / "hostile.yaml"
     recipe.write_text(
         f"name: hostile\nbackbone: {bert}\ntasks: [odd]\nseeds: [0]\nbudget: {{epochs: 1, max_length: 16}}\n"
-        "strategies:\n  '[bold]a': {strategy: isolated, method: lora}\n  '[bold]b': {strategy: sequential, method: full}\n"
+        "strategies:\n  '[bold]a': {strategy: isolated, method: lora}\n"
+        "  '[bold]b': {strategy: sequential, method: full}\n"
         "reference: '[bold]b'\n"
     )
     commands = [
