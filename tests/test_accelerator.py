@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[1]
 CONTRACT = "tests/test_contracts.py::test_method_learns_and_comes_back_bit_for_bit"
 TESTS = {

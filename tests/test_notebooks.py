@@ -25,6 +25,7 @@ def runner() -> ModuleType:
     return module
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_and_shows_what_it_showed(
     path: Path, runner: ModuleType, monkeypatch: pytest.MonkeyPatch

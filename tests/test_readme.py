@@ -56,6 +56,7 @@ def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
     assert "shipping" in printed[2]
 
 
+@pytest.mark.acceptance
 def test_python_blocks_run(folder: Path) -> None:
     program = "\n".join(blocks("python"))
     assert "Workbench" in program

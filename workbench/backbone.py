@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from workbench import assets, quantisation
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, UnknownNameError, opening
-from workbench.model_config import built, read_json
+from workbench.model_config import built, named_architectures, read_json
 from workbench.model_folder import CONFIG, check_folder, pooling_modes
 from workbench.registry import Documents
 from workbench.settings import Quantization, Settings, read
@@ -275,8 +275,7 @@ def _pooling(folder: Path) -> Pooling:
     if named:
         return named[0]
     config = read_json(folder / CONFIG)
-    architectures = config.get("architectures")
-    causal = isinstance(architectures, list) and any(str(name).endswith("ForCausalLM") for name in architectures)
+    causal = any(name.endswith("ForCausalLM") for name in named_architectures(config))
     return "last" if causal or config.get("is_encoder_decoder") else "mean"
 
 

@@ -32,7 +32,15 @@ OURS = {  # what the workbench decides by itself: types of numbers, what a model
     *("model_type", "return_dict", "output_attentions", "output_hidden_states", "torchscript", "dtype", "torch_dtype"),
     *("attn_implementation", "_attn_implementation", "quantization_config", "num_labels", "id2label", "label2id"),
     *("problem_type", "finetuning_task", "task_specific_params", "prefix", "name_or_path", "_name_or_path"),
-    *("_commit_hash", "transformers_version", "use_cache", "use_bfloat16", "tf_legacy_loss", "gradient_checkpointing"),
+    *(
+        "architectures",
+        "_commit_hash",
+        "transformers_version",
+        "use_cache",
+        "use_bfloat16",
+        "tf_legacy_loss",
+        "gradient_checkpointing",
+    ),
 }
 NUMBER = 1 << 31  # no number of a config is larger
 SIZES = {  # the name that transformers gives to a size → the largest there is room for
@@ -105,8 +113,15 @@ def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     with opening("the config", where, HINT):
         config = type(default)(**known)
         config.pruned_heads = {int(layer): heads for layer, heads in config.pruned_heads.items()}
+        config.architectures = named_architectures(content)
     _require_sizes(config, where)
     return config
+
+
+def named_architectures(content: Mapping[str, Any]) -> list[str]:
+    """Return the classes that a config names, by which a causal language model is told; what is no name is left out."""
+    named = content.get("architectures")
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def _known_type(kind: object, where: str) -> str:

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from workbench import assets
 from workbench.bounded_client import LOCAL, BoundedClient
-from workbench.errors import TrackingError
+from workbench.errors import TrackingError, UnwritableError
 from workbench.registration import Entry, Registered, enter
 from workbench.relocation import artifact_folder, relocate
 from workbench.tracked import TrackedData, TrackedModel, find_model, log_data, log_models, models_are_whole
@@ -194,6 +194,8 @@ class Tracker:
             except TrackingError as error:
                 if error.where:
                     raise
+                raise self._failed(error.what) from error
+            except UnwritableError as error:
                 raise self._failed(error.what) from error
             except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]

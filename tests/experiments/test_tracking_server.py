@@ -103,6 +103,7 @@ def test_what_a_dead_server_missed_is_logged_later_and_once(
     assert stored(f"sqlite:///{tmp_path}/healthy.db", "missed") == first
 
 
+@pytest.mark.acceptance
 def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_that_was_not(
     server: Server, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

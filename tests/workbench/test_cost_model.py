@@ -126,6 +126,7 @@ def test_the_peak_of_a_step_is_predicted_within_a_fifth(
     compare(adapted(deep_bert, method, precision), batch_size, length)
 
 
+@pytest.mark.acceptance
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
 @pytest.mark.parametrize("method", ["full", "lora", "head"])
 def test_the_peak_is_predicted_in_the_shape_of_minilm(minilm_shape: Backbone, method: str) -> None:

@@ -62,6 +62,7 @@ def wanted(stored: StoredAdapter, backbone: Backbone) -> list[Any]:
     return [each.text for each in answers] if task.kind == "seq2seq" else answers.tolist()
 
 
+@pytest.mark.acceptance
 def test_the_readme_s_programs_answer_the_same(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     store, jobs, expected = AdapterStore(tmp_path / "store"), [], []
     for kind, method, folder, precision in CASES:
