@@ -153,7 +153,7 @@ class Workbench:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
 
         The name is an id, the name of a task (its champion in MLflow's registry, else the best of its adapters on the
-        same validation examples, else the newest), ``TASK.METHOD``, or the beginning of an id.
+        same validation examples, else the newest), ``TASK.METHOD`` or ``TASK-METHOD``, or the beginning of an id.
 
         Args:
             name: what a person wrote; every method here that wants an adapter takes such a name.

@@ -114,10 +114,14 @@ def readable(store: AdapterStore) -> list[Manifest]:
 
 
 def _of_task(name: str, manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Return the adapters of the task ``name``, or of ``TASK.METHOD``."""
-    return [each for each in manifests if each.task.name == name] or [
-        each for each in manifests if registered_name(each) == name
+    """Return the adapters of the task ``name``; or of ``TASK.METHOD``; or those whose ids are ``name`` and a key."""
+    called: list[Callable[[Manifest], str]] = [
+        lambda each: each.task.name,
+        registered_name,
+        lambda each: each.id.rpartition("-")[0],  # TASK-METHOD: what the adapters of all seeds have in common
     ]
+    found = ([each for each in manifests if name_of(each) == name] for name_of in called)
+    return next((each for each in found if each), [])
 
 
 def _score(manifest: Manifest) -> float:

@@ -44,6 +44,7 @@ def store(tmp_path: Path) -> AdapterStore:
         ("tweets-lora-aaaa1111", "tweets-lora-aaaa1111", ""),
         ("tweets", "tweets-lora-aaaa2222", "best of 3 adapters on the same validation examples (0.9000)"),
         ("tweets.lora", "tweets-lora-aaaa2222", "best of 3"),
+        ("tweets-lora", "tweets-lora-aaaa2222", "best of 3"),
         ("tweets-class", "tweets-class-lora-cccc4444", "the only adapter for tweets-class"),
         ("tweets-c", "tweets-class-lora-cccc4444", "begins so"),
         ("tweets-lora-b", "tweets-lora-bbbb3333", "begins so"),
