@@ -117,18 +117,19 @@ def test_tasks_and_their_data(place: Path, random: Random) -> None:
 
 @cases(0.1)
 def test_backbones(place: Path, bert: Path, random: Random) -> None:
+    shutil.copytree(bert, place / "model", dirs_exist_ok=True)
     file = place / "model" / random.choice(["config.json", "config.json", "tokenizer_config.json", "tokenizer.json"])
     whole = (bert / file.name).read_bytes()
     document = json.dumps(changed(random, json.loads(whole)), default=str).encode()
     file.write_bytes(document if random.random() < 0.8 else damaged(random, whole))
     require_promises(place, "plan", "--model-config", "model", "--method", "lora")
     require_promises(place, "tasks", "check", "animals", "--backbone", "model")
-    file.write_bytes(whole)
 
 
 @cases(0.15)
 def test_adapters(place: Path, bert: Path, stored: Path, random: Random) -> None:
-    shutil.rmtree(place / "sent", ignore_errors=True)
+    for left in (place / "sent", place / ".workbench" / "adapters"):
+        shutil.rmtree(left, ignore_errors=True)
     sent = shutil.copytree(stored, place / "sent")
     file = sent / random.choice([MANIFEST, MANIFEST, "adapter_config.json", "adapter_model.safetensors"])
     whole = file.read_bytes()
@@ -142,7 +143,6 @@ def test_adapters(place: Path, bert: Path, stored: Path, random: Random) -> None
     if found.code == 0:
         require_promises(place, "adapters", "list")
         require_promises(place, "predict", "sent-lora", "the cat this")
-        shutil.rmtree(place / ".workbench" / "adapters")
 
 
 def seal(folder: Path) -> None:

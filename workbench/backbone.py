@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
 Pooling = Literal["mean", "first", "last"]
+TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
 POOLING_MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last"}
 
 
@@ -256,13 +257,14 @@ def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
 
 
 def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
-    """Raise ValueError where texts would be read as tokens that the model does not have, or cannot be padded."""
+    """Raise ValueError, or what the tokenizer raises, where texts cannot be read as tokens that the model has."""
     if tokenizer.pad_token_id is None:
         raise ValueError("it has neither a padding token nor an end token")
     words, places = tokenizer.vocab_size, getattr(config, "vocab_size", tokenizer.vocab_size)
     last = max([words - 1, *(each for each in tokenizer.all_special_ids if each is not None)])
     if last >= places:
         raise ValueError(f"it has tokens up to number {last}, and the model {places} of them")
+    tokenizer([TRIED, ""])  # raises where words that it does not know have no token
     longest = tokenizer.model_max_length
     if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest >= 1:
         raise ValueError(f"model_max_length: {longest!r} is no length")

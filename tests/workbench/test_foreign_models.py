@@ -262,3 +262,10 @@ def test_a_pickle_beside_safetensors_is_not_read(copy: Path) -> None:
 def test_pooling_settings_are_checked_too(copy: Path) -> None:
     change(copy, "1_Pooling/config.json", pooling_mode_mean_tokens=True, auto_map={"a": "b"})
     refused(copy, UnsafeConfigError)
+
+
+def test_a_tokenizer_that_fails_on_words_it_does_not_know_is_one_message(copy: Path) -> None:
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    tokenizer["model"]["unk_token"] = "[NONE]"
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "the tokenizer cannot be opened" in refused(copy)
