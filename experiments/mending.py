@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from workbench import assets
-from workbench.errors import IntegrityError
+from workbench.errors import IntegrityError, UnwritableError
 from workbench.store import StoredAdapter, check_files, read_manifest
 
 if TYPE_CHECKING:
@@ -48,6 +48,14 @@ class Mending:
             self.listener.say(f"{error.where}: {error.what}. It is made again.")
             assets.remove_whole(path)
             return None
+
+
+def what_there_is(known: T | None, is_whole: Callable[[T], bool], error: UnwritableError, listener: Listener) -> T:
+    """Return a finished record of a workspace that can only be read; raises ``error`` where something is left to do."""
+    if known is None or not is_whole(known):
+        raise error
+    listener.say(READ_ONLY)
+    return known
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.comparing.record import FILE, Cell, ComparisonRecord, Entrant, Search, load
 from experiments.comparing.tuning import Attempt, attempts, choose
-from experiments.mending import READ_ONLY
+from experiments.mending import what_there_is
 from experiments.provenance import provenance
 from experiments.testing import evaluation_key, majority, tested
 from workbench.errors import IntegrityError, TrainingError, UnwritableError
@@ -50,12 +50,9 @@ class ComparisonRun:
         """
         try:
             return self._all(command)
-        except UnwritableError:
+        except UnwritableError as error:
             known = load(self.workspace.experiment(self.plan.name))
-            if known is None or not self._is_whole(known):
-                raise
-            self.listener.say(READ_ONLY)
-            return known
+            return what_there_is(known, self._is_whole, error, self.listener)
 
     def _is_whole(self, known: ComparisonRecord) -> bool:
         """Return whether a record is that of this plan, with all its adapters and costs."""

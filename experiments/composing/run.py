@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.composing.record import Cell, FusionRecord, Party, load
 from experiments.composing.result import Result
 from experiments.composing.retention import retained
-from experiments.mending import READ_ONLY, clear_the_way
+from experiments.mending import clear_the_way, what_there_is
 from experiments.provenance import provenance
 from experiments.testing import majority, test
 from fusion.compatibility import require_compatible
@@ -64,12 +64,9 @@ class FusionRun:
         """
         try:
             return self._all(command)
-        except UnwritableError:
+        except UnwritableError as error:
             known = load(self.workspace.experiment(self.plan.name))
-            if known is None or not self._is_whole(known):
-                raise
-            self.listener.say(READ_ONLY)
-            return known
+            return what_there_is(known, self._is_whole, error, self.listener)
 
     def _is_whole(self, known: FusionRecord) -> bool:
         """Return whether a record is that of this plan, with all its results."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.workbench.test_backbone import change
 from workbench.backbone import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.model_config import text_types
@@ -28,14 +29,6 @@ def copy(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("configuration_evil.py", "modeling_evil.py", "evil.py"):
         (folder / name).write_text(code)
     monkeypatch.syspath_prepend(str(folder))
-    return folder
-
-
-def change(folder: Path, file: str = "config.json", **keys: Any) -> Path:
-    path = folder / file
-    path.parent.mkdir(exist_ok=True)
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps({**content, **keys}), encoding="utf-8")
     return folder
 
 
