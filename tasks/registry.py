@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.families import members
 from tasks.spec import TaskSpec, parse
@@ -14,7 +15,9 @@ from workbench.errors import InputError, UnknownNameError, opening
 
 if TYPE_CHECKING:
     from workbench.contracts import Task
+    from workbench.settings import Document
 
+FoundT = TypeVar("FoundT")
 CATALOG = Path(__file__).parent / "catalog"
 
 
@@ -75,7 +78,7 @@ def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
     index = _index(folders)
     if name in index:
         path = index[name]
-        return parse(members(settings.read(path), path.stem)[name], name, path.parent)
+        return parse(_unchanged(_documents, path)[name], name, path.parent)
     if name in (known := families(folders)):
         listed = ", ".join(known[name])
         raise InputError(f"{name!r} is a family of {len(known[name])} tasks", hint=f"Name one of them: {listed}.")
@@ -94,7 +97,7 @@ def _index(folders: Iterable[Path]) -> dict[str, Path]:
     index: dict[str, Path] = {}
     for folder in dict.fromkeys(place.resolve() for place in (CATALOG, *folders)):
         for path in sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()):
-            for name in _names_in(path):
+            for name in _unchanged(_names_in, path):
                 if name in index:
                     what = f"there is a task called {name!r} already, in {index[name]}"
                     raise InputError(what, where=str(path), hint="Give yours another name.")
@@ -102,10 +105,24 @@ def _index(folders: Iterable[Path]) -> dict[str, Path]:
     return index
 
 
-def _names_in(path: Path) -> tuple[str, ...]:
+def _unchanged(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:
+    """Return what ``read`` makes of a file; a plan asks for each of its tasks, and a file that stays is read once."""
+    with opening("this task file", str(path)):
+        state = path.stat()
+    return read(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _names_in(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
     """Return the task names of one file; only a file that declares a family is parsed."""
     with opening("this task file", str(path)):
         text = path.read_text(encoding="utf-8", errors="replace")
     if "\nfamily:" not in f"\n{text}":
         return (path.stem,)
-    return tuple(members(settings.read(path), path.stem))
+    return tuple(_unchanged(_documents, path))
+
+
+@lru_cache(maxsize=1024)
+def _documents(path: Path, _changed: int, _size: int) -> Mapping[str, Document]:
+    """Return the documents of one file's tasks by name."""
+    return members(settings.read(path), path.stem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,12 @@ class Lesson:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a fit's numbers depend on."""
-    return {name: version(name) for name in PACKAGES}
+    return {name: _version(name) for name in PACKAGES}
+
+
+@cache
+def _version(package: str) -> str:
+    return version(package)  # the same while this process runs, and asked for by every fit of a plan
 
 
 def learn(

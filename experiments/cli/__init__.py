@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
@@ -76,18 +77,23 @@ class Bench(TyperGroup):
         """
         if cmd_name not in COMMANDS.names():
             raise UnknownNameError("command", cmd_name, COMMANDS.names())
-        app = COMMANDS.get(cmd_name)
-        app.rich_markup_mode = None  # with it, help loses what stands in brackets, and breaks lines where the code does
-        command = as_command(app)
-        command.name, command.help = cmd_name, command.help or f"{COMMANDS.describe(cmd_name)}"
-        for each in getattr(command, "commands", {}).values():  # click would cut their first sentences
-            each.short_help = " ".join((each.help or "").partition("\n\n")[0].split())
-        return command
+        return _command(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the first docstring line of each command; none is imported for it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS.describe(name)) for name in self.list_commands(ctx)])
+
+
+@cache
+def _command(name: str) -> Any:
+    app = COMMANDS.get(name)
+    app.rich_markup_mode = None  # with it, help loses what stands in brackets, and breaks lines where the code does
+    command = as_command(app)
+    command.name, command.help = name, command.help or f"{COMMANDS.describe(name)}"
+    for each in getattr(command, "commands", {}).values():  # click would cut their first sentences
+        each.short_help = " ".join((each.help or "").partition("\n\n")[0].split())
+    return command
 
 
 def application() -> Bench:
