@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fusion.compatibility import require_compatible
 from fusion.methods import COMPOSITIONS
 from fusion.target import fitted_head, model_on, needs_head
+from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.contracts import GENERATED, FitRecord
 from workbench.errors import InputError
@@ -133,6 +134,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
             "precision": request.precision,
             "budget": request.budget.model_dump(mode="json"),
             "seed": request.seed,
+            "processes": processes.count(),
             "versions": versions(),
         }
     )

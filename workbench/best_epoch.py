@@ -19,7 +19,7 @@ from workbench.assets import write_whole
 from workbench.batching import beside
 from workbench.contracts import Epoch
 from workbench.errors import TrainingError
-from workbench.evaluation import evaluate
+from workbench.evaluation import BROKEN_WEIGHTS, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,10 +120,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
 
     def _require_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):
-            raise TrainingError(
-                f"{what} is {value} after step {step} of {self.task.name!r}",
-                hint="Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32).",
-            )
+            raise TrainingError(f"{what} is {value} after step {step} of {self.task.name!r}", hint=BROKEN_WEIGHTS)
 
     @torch.no_grad()
     def restore(self) -> None:

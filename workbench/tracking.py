@@ -93,9 +93,9 @@ def plain(part: str) -> str:
     return f"{kept}-{hashlib.sha256(part.encode(errors='backslashreplace')).hexdigest()[:6]}"
 
 
-def tracking_uri(workspace: Path, uri: str | None = None) -> str:
-    """Return ``uri``, else ``$MLFLOW_TRACKING_URI``, else SQLite inside ``workspace``."""
-    given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+def tracking_uri(workspace: Path) -> str:
+    """Return ``$MLFLOW_TRACKING_URI``, else SQLite inside ``workspace``."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
     database = str(workspace.absolute() / "mlflow.db")
     return given or LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
 

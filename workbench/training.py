@@ -42,7 +42,7 @@ def fit(
 
     Raises:
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
-        TrainingError: the loss is not a finite number.
+        TrainingError: the loss or a validation score is not a finite number.
     """
     from workbench.trainer import trainer_of  # takes seconds, which whoever trains nothing need not wait
 

@@ -90,6 +90,18 @@ def test_every_ingredient_changes_the_id(
     assert len(ids) == 7
 
 
+def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, settings = request_for(sources, task, backbone), COMPOSITIONS.get("warm-start").settings()
+    ids = {fused_id("warm-start", request, settings)}
+    monkeypatch.setenv("WORLD_SIZE", "2")  # each process takes a batch of its own
+    ids.add(fused_id("warm-start", request, settings))
+    monkeypatch.setattr("fusion.fuse.versions", lambda: {"torch": "2.0"})
+    ids.add(fused_id("warm-start", request, settings))
+    assert len(ids) == 3
+
+
 def test_no_target_and_no_sources_are_named(sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task) -> None:
     settings = COMPOSITIONS.get("sum").settings()
     with pytest.raises(InputError, match="no target"):
