@@ -21,7 +21,7 @@
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
 once is done for every run that needs it. Documents and folders carry digests of what is in them
-(:mod:`workbench.sealed`). Damage is an error for who reads; a run makes it again (:mod:`experiments.workspace.mending`).
+(:mod:`workbench.sealed`). Damage is an error for who reads, and a run makes it again (:mod:`.mending`).
 """
 
 from __future__ import annotations
