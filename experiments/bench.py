@@ -14,10 +14,10 @@ from experiments.mending import is_sound
 from experiments.plan import strategy_settings
 from experiments.probing import Probing, Subject
 from experiments.scenarios import SCENARIOS
+from experiments.stage_outcome import Cell, Cost, StageOutcome
 from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.testing import evaluation_key
 from workbench import assets, sealed
-from workbench.contracts import Cell, Cost, StageOutcome
 from workbench.errors import IntegrityError
 from workbench.kinds import KINDS
 from workbench.store import key, size
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.plan import Plan, Step
+    from experiments.stage_outcome import CellStatus
     from experiments.strategies import Strategy
     from experiments.workspace import Workspace
-    from workbench.contracts import CellStatus, Listener, Task
     from workbench.evaluation import Evaluation
+    from workbench.listener import Listener
     from workbench.model import TaskModel
+    from workbench.task import Task
 
 
 def is_learned(step: Step, workspace: Workspace) -> bool:

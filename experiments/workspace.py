@@ -50,18 +50,20 @@ from experiments.mending import Mending, clear_the_way, needed_by
 from experiments.outcomes import FILE as OUTCOMES
 from experiments.outcomes import require_readable
 from experiments.record import Contender, Record
+from experiments.stage_outcome import StageOutcome
 from experiments.strategies import adapter_ids
 from workbench import assets, processes, sealed
-from workbench.contracts import FitRecord, MeasuredCost, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnwritableError
+from workbench.fit_record import FitRecord
+from workbench.measured_cost import MeasuredCost
 from workbench.processes import is_first
 from workbench.store import AdapterStore
 
 if TYPE_CHECKING:
-    from workbench.contracts import Listener
     from workbench.evaluation import Evaluation
-    from workbench.learning import Lesson
+    from workbench.listener import Listener
     from workbench.store import StoredAdapter
+    from workbench.training import Lesson
 
 OUTCOME = TypeAdapter(StageOutcome)
 FIT = TypeAdapter(FitRecord)
@@ -154,7 +156,7 @@ class Workspace:
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
-        from workbench.learning import learn  # torch and all: who reads a report does not need it
+        from workbench.training import learn  # torch and all: who reads a report does not need it
 
         scratch = self.scratch(lesson.key)
         with self.claimed(lesson.key):

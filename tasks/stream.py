@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 def expand(names: Iterable[str], folders: Iterable[Path] = ()) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from experiments.plan import Plan, make_plan
 from experiments.provenance import provenance
 from experiments.recipe import find_recipe
 from workbench.assets import write_whole
-from workbench.contracts import Silent
-from workbench.learning import Lesson, teach
+from workbench.listener import Silent
 from workbench.model import Precision, resolve_precision
+from workbench.training import Lesson, teach
 
 
 @dataclass(frozen=True)

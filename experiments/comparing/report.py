@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from experiments.comparing.record import Cell, ComparisonRecord, Search
     from experiments.report.comparison import Difference
-    from workbench.contracts import MeasuredCost
-    from workbench.forgetting import Interval
+    from workbench.measured_cost import MeasuredCost
+    from workbench.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from experiments.learned import learned_nothing_in
 from experiments.report.comparison import Difference
 from experiments.report.examples import over_replications, scores_by_example
 from experiments.report.wording import unit
-from workbench.forgetting import interval, paired_bootstrap
+from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.comparing.record import Cell, ComparisonRecord, Entrant
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 Place = tuple[str, int]  # task, seed
 

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from experiments.mending import Mending
 from experiments.outcomes import FILE, example_scores, require_readable
 from workbench import assets, sealed
-from workbench.contracts import FitRecord
 from workbench.errors import IntegrityError
+from workbench.fit_record import FitRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,12 +13,12 @@ import numpy as np
 
 from experiments.composing.report import FusionReport, Kept, Row, Speed, Standing
 from experiments.report.comparison import Difference
-from workbench.forgetting import interval, paired_bootstrap
+from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from experiments.composing.record import FusionRecord
     from experiments.composing.result import Result, Results
-    from workbench.forgetting import Array, Interval
+    from workbench.statistics import Array, Interval
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place

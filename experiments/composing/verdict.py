@@ -9,7 +9,7 @@ from experiments.report.wording import number, plural
 
 if TYPE_CHECKING:
     from experiments.composing.report import FusionReport, Row
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 PICK, SOURCE = "best composition", "best source"
 

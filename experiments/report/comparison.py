@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.report.replications import over_replications
-from workbench.forgetting import Interval, paired_bootstrap
+from workbench.statistics import Interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

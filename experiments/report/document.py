@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from experiments.report.frontier import Frontier
     from experiments.report.matrix import Grid, Statuses
     from experiments.report.pairs import Pair
-    from workbench.contracts import StageOutcome
-    from workbench.forgetting import Interval
+    from experiments.stage_outcome import StageOutcome
+    from workbench.statistics import Interval
 
 
 @dataclass(frozen=True)

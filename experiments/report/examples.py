@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.record import Record
     from experiments.report.document import ReplicationReport
-    from workbench.forgetting import Array
+    from workbench.statistics import Array
 
 
 class FinalOutcomes:

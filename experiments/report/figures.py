@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from experiments.report.document import Report, StrategyReport
     from experiments.report.wording import Unit
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
 INK, FAINT = "#333333", "#9a9a9a"

@@ -15,7 +15,7 @@ from experiments.run import run
 from experiments.scenarios import SCENARIOS
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
-from workbench.contracts import Silent
+from workbench.listener import Silent
 
 ENTRIES = {
     "sequential": "{strategy: sequential, method: full, learning_rate: 0.003}",

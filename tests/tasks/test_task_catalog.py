@@ -9,7 +9,7 @@ import pytest
 from tasks import registry
 from tasks.check import check
 from tasks.stream import expand
-from workbench.contracts import SPLITS
+from workbench.task import SPLITS
 
 NAMES = registry.names()
 

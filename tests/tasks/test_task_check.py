@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from tasks.check import check
 from tasks.stream import split_into_stream
-from workbench.contracts import SPLITS, Task
 from workbench.errors import InputError
+from workbench.task import SPLITS, Task
 
 ROWS = {
     "train": [("one", 0), ("One ", 0), ("two", 0), ("three", 1), ("four four", 1)],

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.record import Contender, Record
 from experiments.report.summary import summarise
-from workbench.contracts import Cell, Cost, StageOutcome
+from experiments.stage_outcome import Cell, Cost, StageOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path

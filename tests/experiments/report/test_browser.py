@@ -20,7 +20,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from experiments.report.mlflow_view import about, run_record
 from tests.mlflow_server import Server
-from workbench.tracking import Tracker, tracking_uri
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from experiments.report.verdict import headline
 if TYPE_CHECKING:
     from experiments.record import Record
     from experiments.report.document import Report
-    from workbench.contracts import StageOutcome
+    from experiments.stage_outcome import StageOutcome
 
 
 def means(report: Report, place: int) -> dict[str, dict[int, float]]:

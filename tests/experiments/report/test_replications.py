@@ -17,10 +17,10 @@ from scipy import stats
 from experiments.report import html
 from experiments.report.comparison import Difference
 from experiments.report.mlflow_view import experiment_key, run_record
-from experiments.report.pairs import Contrast, holm, paired_t_test
+from experiments.report.pairs import Contrast
 from experiments.report.replications import independent, over_replications
 from experiments.report.summary import summarise
-from workbench.forgetting import interval
+from workbench.statistics import holm, interval, paired_t_test
 
 if TYPE_CHECKING:
     from experiments.record import Record

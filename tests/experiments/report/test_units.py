@@ -23,7 +23,7 @@ from experiments.report import gallery, html, mlflow_view, text
 from experiments.report.figures import learning_versus_forgetting
 from experiments.report.summary import summarise
 from experiments.report.wording import PERCENT, baselines, unit
-from workbench.forgetting import Interval
+from workbench.statistics import Interval
 
 OTHER_SHARES = [  # percent that are none of a score
     r"data:image\S+",

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.report.summary import summarise
 from experiments.report.wording import bounds, count, megabytes, number, seconds, with_margin
-from workbench.forgetting import Interval
+from workbench.statistics import Interval
 
 if TYPE_CHECKING:
     from experiments.record import Record

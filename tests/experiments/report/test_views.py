@@ -20,7 +20,7 @@ from experiments.report.gallery import figures
 from experiments.report.mlflow_view import run_record
 from experiments.report.summary import summarise
 from experiments.report.text import show
-from workbench.tracking import Tracker
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
