@@ -11,21 +11,23 @@ from fusion.methods import COMPOSITIONS
 from fusion.target import fitted_head, model_on, needs_head
 from workbench import processes
 from workbench.adaptation import Adaptation
-from workbench.contracts import GENERATED, FitRecord
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
-from workbench.learning import describe, keep, versions
+from workbench.fit_record import FitRecord
+from workbench.kind import GENERATED
 from workbench.memory import PeakMemory
+from workbench.package_versions import versions
 from workbench.store import CompositionReference, StoredAdapter, key
+from workbench.stored_model import describe, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusion.composition import Composed, CompositionSettings, Request
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.store import AdapterStore
+    from workbench.task import Task
 
 FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
 FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.contracts import Kind
+    from workbench.kind import Kind
     from workbench.model import TaskModel
 
 __all__ = ["BATCH_SIZE", "BROKEN_WEIGHTS", "Evaluation", "evaluate", "features", "predict", "run"]

@@ -12,12 +12,14 @@ from fusion.methods import COMPOSITIONS
 from tests.fusion_sources import BUDGET, request_for, train_sources
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Silent, Task
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 
 @pytest.fixture(scope="module")

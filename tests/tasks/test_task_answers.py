@@ -15,9 +15,9 @@ from tasks.fingerprint import fingerprint
 from tasks.found_data import found_at
 from tasks.guess import Given, guess_columns
 from tasks.sources import SOURCES
-from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, InputError, SettingsError
 from workbench.prompts import prompt
+from workbench.task import SPLITS, Task
 
 FILE = "kind: causal-lm\nfiles: {data: rows.csv}\ncolumns: {text: text, answer: result}\n"
 SUMS = ["text,result", *(f"What is {n} + {n}?,{2 * n}" for n in range(40))]

@@ -8,7 +8,7 @@ import pytest
 
 from tasks import registry
 from tasks.check import check
-from workbench.contracts import SPLITS
+from workbench.task import SPLITS
 
 NAMES = registry.names()
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tasks.check import check
-from workbench.contracts import SPLITS, Task
+from workbench.task import SPLITS, Task
 
 ROWS = {
     "train": [("one", 0), ("One ", 0), ("two", 0), ("three", 1), ("four four", 1)],

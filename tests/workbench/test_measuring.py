@@ -11,11 +11,11 @@ import torch
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint
-from workbench.contracts import Task
 from workbench.measuring import REPETITIONS, measure
 from workbench.memory import PeakMemory, release
 from workbench.methods import METHODS
 from workbench.settings import Budget
+from workbench.task import Task
 
 MB = 1_000_000
 

@@ -16,17 +16,18 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from workbench import best_epoch
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import FitRecord, Silent, Task
 from workbench.errors import TrainingError
 from workbench.evaluation import Evaluation, evaluate
+from workbench.fit_record import FitRecord
 from workbench.kinds.classification import Classification
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import Precision, TaskModel, accelerator
 from workbench.settings import Budget
-from workbench.training import fit
+from workbench.task import Task
+from workbench.training import best_epoch, fit
 
 Script = Callable[[list[tuple[float, float]]], list[dict[str, Tensor]]]
 

@@ -20,7 +20,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from experiments.studies.stream.mlflow_view import about, run_record
 from tests.mlflow_server import Server
-from workbench.tracking import Tracker
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
