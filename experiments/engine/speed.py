@@ -7,7 +7,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workbench.errors import IntegrityError
+from workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ def stream_speed(plan: Plan, workspace: Workspace) -> Callable[[Contender], floa
     """
     fits: dict[tuple[str, str], list[FitRecord]] = defaultdict(list)
     for name in workspace.streams():
-        with suppress(IntegrityError):  # what is damaged tells nothing
+        with suppress(IntegrityError, UnknownNameError, OSError):  # what is damaged, gone or locked up tells nothing
             record = workspace.record(name)
             if record.backbone == plan.recipe.backbone and _alike(record.budget, plan.recipe.budget):
                 known = {one.label: (one.strategy, one.method) for one in record.contenders}

@@ -51,6 +51,7 @@ from experiments.workspace.documents import Notes
 from experiments.workspace.example_scores import FILE as OUTCOMES
 from experiments.workspace.example_scores import require_readable
 from experiments.workspace.mending import Mending, clear_the_way, needed_by
+from experiments.workspace.record_content import record_content
 from experiments.workspace.stage_outcome import StageOutcome
 from workbench import assets, processes, sealed
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnwritableError
@@ -305,12 +306,7 @@ class Workspace:
             sealed.write(sealed.CONTENT, content, path)
 
     def _content(self, name: str) -> dict[str, Any] | None:
-        """Return what stands in the record of a stream; None where there is none."""
-        path = self.experiment(name) / RECORD
-        content = sealed.read(sealed.CONTENT, path)
-        if content is not None and not isinstance(content.get("steps"), list):
-            raise IntegrityError("damaged: this is no record of an experiment", where=str(path))
-        return content
+        return record_content(self.experiment(name) / RECORD)
 
     def fusion_record(self, name: str) -> FusionRecord | None:
         """Return a comparison of compositions as far as it has come; None if the experiment is another kind's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from experiments.engine.diagnosis import _swept
+from experiments.engine.speed import stream_speed
 from experiments.engine.system_metrics import points
 from experiments.studies.compositions.plan import plan_recipe
 from experiments.studies.compositions.run import FusionRun
@@ -173,6 +175,55 @@ def test_the_report_says_what_needs_the_file_and_what_makes_it_again(
     code, out, _ = call("report", "--workspace", str(root))
     assert code == 0, "the list is still there"
     assert "damaged" in out
+
+
+def test_a_trial_that_was_deleted_is_named(finished: dict[str, Finished], tmp_path: Path) -> None:
+    root = finished["fusion"].copy(tmp_path)
+    trial = min((root / "trials").iterdir())
+    shutil.rmtree(trial)
+    with pytest.raises(IntegrityError, match=f"{trial}: missing: what this trial measured"):
+        document(root, "fusion")
+
+
+@pytest.mark.parametrize("record", ["unreadable", "without keys", "of a label that it does not have", "without budget"])
+def test_a_record_that_tells_nothing_does_not_stop_the_dry_run_of_another_recipe(
+    record: str,
+    finished: dict[str, Finished],
+    tasks: Path,
+    bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = finished["stream"].copy(tmp_path)
+    other = make_plan(read(write_recipe(tmp_path, bert)).set([*STREAM, "name=other"]), [tasks])
+    isolated = next(one for one in other.contenders if one.label == "isolated")
+    assert stream_speed(other, Workspace(root))(isolated), "the case is not what it should be"
+    path = root / "experiments" / "stream" / "record.json"
+    if record == "unreadable":
+        monkeypatch.setattr(Path, "read_bytes", unreadable(path))
+    else:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        del content["sha256"]
+        for step in content["steps"] if record == "without keys" else []:
+            del step["key"]
+        for step in content["steps"] if record == "of a label that it does not have" else []:
+            step["label"] = "nobody"
+        if record == "without budget":
+            content["budget"] = None
+        path.write_text(json.dumps(content), encoding="utf-8")
+    assert stream_speed(other, Workspace(root))(isolated) is None
+
+
+def unreadable(file: Path) -> Callable[[Path], bytes]:
+    """Return a ``read_bytes`` that is not allowed to read ``file``, which root is whatever its mode says."""
+    read_bytes = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    return refused
 
 
 @pytest.mark.parametrize("way", ["flip", "empty", "remove"])
