@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from tests.streams import write_tasks
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost
 from workbench.statistics import Interval, interval
+from workbench.training import best_epoch
 
 RECIPE = """name: tiny-methods
 description: made in tests
@@ -174,6 +176,22 @@ class TestTuning:
             with pytest.raises(TrainingError, match="no learning rate worked"):
                 bench.run(plan)
         assert seen == [101], "what failed once is not tried again"
+
+    def test_no_checkpoint_is_left_of_what_was_tried(
+        self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(best_epoch, "CHECKPOINT_SECONDS", 0.0)
+        kept, save = [], best_epoch.BestEpoch.on_save
+
+        def saved(keeper: best_epoch.BestEpoch, *given: Any, **named: Any) -> None:
+            kept.append(keeper)
+            save(keeper, *given, **named)
+
+        monkeypatch.setattr(best_epoch.BestEpoch, "on_save", saved)
+        change = ["name=long", "seeds=[0]", "tasks=[animals]", "methods={lora: {learning_rate: 0.01}}", "tune=1"]
+        bench.run(bench.plan(str(place / "tiny.yaml"), [*change, "budget.epochs=2"]))
+        assert kept, "the case is not what it should be"
+        assert not [*(bench.workspace.root / "fits").iterdir()]
 
     def test_the_first_rate_is_the_methods_own_and_more_are_added_to_fewer(self) -> None:
         tried: list[float] = []

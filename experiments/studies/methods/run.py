@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from workbench.store import key
 from workbench.training import teach
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import Workspace
     from workbench.listener import Listener
@@ -119,15 +122,17 @@ class ComparisonRun:
         return replace(record, searches=(*record.searches, search)), search.chosen
 
     def _attempt(self, lesson: Lesson, label: str) -> Attempt:
-        known = self.workspace.attempts
+        known, scratch = self.workspace.attempts, self.workspace.scratch(lesson.key)
         with self.workspace.claimed(lesson.key):
-            return known.get(lesson.key) or known.save(lesson.key, self._tried(lesson, label))
+            found = known.get(lesson.key) or known.save(lesson.key, self._tried(lesson, label, scratch))
+            shutil.rmtree(scratch, ignore_errors=True)
+        return found
 
-    def _tried(self, lesson: Lesson, label: str) -> Attempt:
+    def _tried(self, lesson: Lesson, label: str, scratch: Path) -> Attempt:
         began, rate = time.perf_counter(), lesson.adaptation.settings.learning_rate
         said = f"{lesson.task.name} · {label} · learning rate {rate:.2g}"
         try:
-            _, fit = teach(lesson, self.listener, said, self.workspace.scratch(lesson.key))
+            _, fit = teach(lesson, self.listener, said, scratch)
         except TrainingError as error:
             self.listener.say(f"{said}: {error.what}")
             return Attempt(rate, None, None, time.perf_counter() - began)
