@@ -93,7 +93,7 @@ def _methods(plan: ComparisonPlan, bench: Workbench, as_json: bool) -> None:
     for label, adaptation in plan.adaptations.items():
         for task in plan.tasks:
             waiting = pending(plan, bench.workspace, label, task)
-            planned = plan.recipe.tune + len(plan.recipe.seeds)
+            planned = plan.trials(label) + len(plan.recipe.seeds)
             steps = sum(map(updates, waiting))
             cost = predicted(adaptation, plan.recipe.budget, task.max_new_tokens or 0)
             rows.append(

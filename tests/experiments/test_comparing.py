@@ -22,6 +22,7 @@ from experiments.studies.methods.page import page
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.report import Row
 from experiments.studies.methods.run import pending
+from experiments.studies.methods.text import tuned
 from experiments.studies.methods.tuning import SPREAD, Attempt, attempts, choose
 from tests.streams import write_tasks
 from workbench.errors import InputError, SettingsError, TrainingError
@@ -315,12 +316,38 @@ def test_what_is_wrong_is_said_before_anything_is_trained(
     assert said in str(caught.value)
 
 
-def test_a_method_that_cannot_work_on_the_backbone_says_so_first(place: Path, llama: Path, bench: Workbench) -> None:
-    (place / "tasks" / "echo.csv").write_text("text,answer\n" + "the cat,cat\nthe dog,dog\n" * 20)
+@pytest.fixture(scope="module")
+def echo(place: Path) -> str:
+    """The name of a task whose answers are words."""
+    words = "cat dog plum fig the a very often".split()
+    rows = [f"{first} {second},{second}" for first in words for second in words]
+    (place / "tasks" / "echo.csv").write_text("\n".join(["text,answer", *rows]))
     files = "description: made in tests\nfiles: {data: echo.csv}\ncolumns: {text: text, answer: answer}\n"
     (place / "tasks" / "echo.yaml").write_text(f"kind: causal-lm\nmax_new_tokens: 4\n{files}license: CC0-1.0\n")
+    return "echo"
+
+
+def test_a_method_that_trains_nothing_is_not_tuned(bench: Workbench, echo: str, llama: Path) -> None:
+    small = ["budget.max_length=32", "budget.epochs=1", "budget.train_examples=8", "budget.eval_examples=4"]
+    fewer = ["methods.in-context.shots=1", "methods.lora.rank=2"]
+    plan = bench.comparison_plan(echo, ["lora", "in-context"], [*small, *fewer], backbone=str(llama), tune=2)
+    assert bench.fits(plan) == 4, "two rates of LoRA, and an adapter of each"
+    assert bench.updates(plan) == 3
+    report = bench.run(plan)
+    assert report.complete
+    assert [(search.label, len(search.attempts)) for search in report.record.searches] == [("lora", 2)]
+    told = tuned(report)
+    assert told.startswith("Each at the best of 2 learning rates")
+    assert told.endswith("; in-context trains nothing and has none.")
+    assert told in page(report, {})
+    assert (bench.fits(plan), bench.updates(plan)) == (0, 0)
+    nothing = bench.comparison_plan(echo, ["in-context"], [*small, fewer[0]], backbone=str(llama), tune=2)
+    assert tuned(bench.run(nothing)) == "Nothing is trained, so that there is no learning rate to choose."
+
+
+def test_a_method_that_cannot_work_on_the_backbone_says_so_first(bench: Workbench, echo: str, llama: Path) -> None:
     with pytest.raises(SettingsError, match="head cannot adapt a llama for causal-lm"):
-        bench.comparison_plan("echo", ["lora", "head"], ["budget.max_length=16"], backbone=str(llama))
+        bench.comparison_plan(echo, ["lora", "head"], ["budget.max_length=16"], backbone=str(llama))
 
 
 class TestCommand:

@@ -57,6 +57,10 @@ class ComparisonPlan:
         """The seed of all that is tried to choose a learning rate: the first from 100 that is not compared."""
         return next(seed for seed in count(FIRST_TUNING_SEED) if seed not in self.recipe.seeds)
 
+    def trials(self, label: str) -> int:
+        """Return how many learning rates a method tries on each task: none where it trains nothing."""
+        return self.recipe.tune if self.adaptations[label].card.trains else 0
+
     def lesson(self, label: str, task: Task, seed: int, learning_rate: float | None = None) -> Lesson:
         """Return what one method learns on one task; at its own learning rate where none is given."""
         adaptation = self.adaptations[label]
@@ -86,7 +90,8 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     if problems:
         raise SettingsError(problems)
-    fits = len(recipe.seeds) * len(methods) * len(specs) + recipe.tune * len(methods) * len(specs)
+    tuned = sum(METHODS.get(method).trains for method, _ in methods.values())
+    fits = len(specs) * (len(recipe.seeds) * len(methods) + recipe.tune * tuned)
     require_affordable(fits, document.origin)
     wanted = [(method, settings, ("methods", label)) for label, (method, settings) in methods.items()]
     bits = recipe.budget.quantization

@@ -18,11 +18,12 @@ FILE = "comparison.json"
 
 @dataclass(frozen=True)
 class Entrant:
-    """One entry under ``methods``."""
+    """One entry under ``methods``; ``trains`` tells whether anything is trained, and a learning rate matters."""
 
     label: str
     method: str
     settings: Mapping[str, Any]
+    trains: bool = True
 
 
 @dataclass(frozen=True)

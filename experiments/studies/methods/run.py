@@ -110,14 +110,14 @@ class ComparisonRun:
 
     def _tuned(self, record: ComparisonRecord, label: str, task: Task) -> tuple[ComparisonRecord, float | None]:
         """Return the learning rate that validation picks, None where none is looked for; the search is recorded."""
-        recipe, seed = self.plan.recipe, self.plan.tuning_seed
-        if not recipe.tune:
+        trials, seed = self.plan.trials(label), self.plan.tuning_seed
+        if not trials:
             return record, None
 
         def attempt(rate: float) -> Attempt:
             return self._attempt(self.plan.lesson(label, task, seed, rate), label)
 
-        tried = attempts(self.plan.adaptations[label].settings.learning_rate, recipe.tune, attempt)
+        tried = attempts(self.plan.adaptations[label].settings.learning_rate, trials, attempt)
         search = Search(label, task.name, seed, tried, choose(tried))
         return replace(record, searches=(*record.searches, search)), search.chosen
 
@@ -189,7 +189,8 @@ def begin(plan: ComparisonPlan) -> ComparisonRecord:
         tune=recipe.tune,
         majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
         entrants=tuple(
-            Entrant(label, one.method, one.settings.model_dump(mode="json")) for label, one in plan.adaptations.items()
+            Entrant(label, one.method, one.settings.model_dump(mode="json"), one.card.trains)
+            for label, one in plan.adaptations.items()
         ),
         provenance={},
         data={task.name: task.fingerprint for task in plan.tasks},
@@ -202,7 +203,7 @@ def pending(plan: ComparisonPlan, workspace: Workspace, label: str, task: Task) 
 
     Before all trials are there, nobody knows the rate that will be chosen, and every seed is waiting.
     """
-    trials, seeds, there = plan.recipe.tune, plan.recipe.seeds, set(workspace.adapters.ids())
+    trials, seeds, there = plan.trials(label), plan.recipe.seeds, set(workspace.adapters.ids())
     if not trials:
         return [lesson for seed in seeds if (lesson := plan.lesson(label, task, seed)).adapter_id not in there]
     tuning, own = plan.tuning_seed, plan.adaptations[label].settings.learning_rate
@@ -222,5 +223,7 @@ def _tried(workspace: Workspace, lesson: Lesson) -> Attempt | None:
 
 
 def updates(lesson: Lesson) -> int:
-    """Return how many optimiser steps a lesson takes at most."""
+    """Return how many optimiser steps a lesson takes at most; none where its method trains nothing."""
+    if not lesson.adaptation.card.trains:
+        return 0
     return lesson.budget.updates(lesson.budget.drawn(len(lesson.task.splits["train"])))

@@ -31,11 +31,16 @@ def show(report: ComparisonReport) -> None:
 
 
 def tuned(report: ComparisonReport) -> str:
-    """Return how the learning rates were come by."""
-    trials = report.record.tune
-    if not trials:
-        return "Each method at its own learning rate."
-    return f"Each at the best of {plural(trials, 'learning rate')}, picked on validation, with another seed."
+    """Return how learning rates were chosen, and which methods have none."""
+    record = report.record
+    untrained = [entrant.label for entrant in record.entrants if not entrant.trains]
+    if len(untrained) == len(record.entrants):
+        return "Nothing is trained, so that there is no learning rate to choose."
+    rate = "Each method at its own learning rate"
+    if record.tune:
+        rate = f"Each at the best of {plural(record.tune, 'learning rate')}, picked on validation, with another seed"
+    verbs = ("trains", "has") if len(untrained) == 1 else ("train", "have")
+    return f"{rate}; {', '.join(untrained)} {verbs[0]} nothing and {verbs[1]} none." if untrained else f"{rate}."
 
 
 def _scores(report: ComparisonReport) -> None:

@@ -109,6 +109,8 @@ class Plan:
     def updates(self, step: Step) -> int:
         """Return how many optimiser steps a step's training takes at most, all of its fits together."""
         budget, contender = self.recipe.budget, step.contender
+        if not METHODS.get(contender.method).trains:
+            return 0
         examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
         return sum(map(budget.updates, STRATEGIES.get(contender.strategy).fits(strategy_settings(contender), examples)))
 
