@@ -164,6 +164,24 @@ def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, place: Path) ->
     assert len(caught.value.problems) == 3
 
 
+def test_texts_longer_than_the_backbone_reads_are_refused_with_their_lines(bench: Workbench, place: Path) -> None:
+    recipe = place / "long.yaml"
+    recipe.write_text((place / "tiny.yaml").read_text().replace("max_length: 16", "max_length: 65"))
+    with pytest.raises(SettingsError) as caught:
+        bench.plan(str(recipe))
+    assert [problem.where for problem in caught.value.problems] == [f"{recipe}, line 7", f"{recipe}, line 11"]
+    assert all("max_length 65 is more than" in problem.what for problem in caught.value.problems)
+    with pytest.raises(SettingsError) as caught:
+        bench.plan(str(place / "tiny.yaml"), ["budget.max_length=65"])
+    assert [problem.where for problem in caught.value.problems] == ["--set budget.max_length=65"]
+
+
+def test_bits_that_are_set_are_named_where_the_backbone_says_others(bench: Workbench, place: Path, bert: Path) -> None:
+    changes = [f"backbone={bert}:int8", "sources.budget.quantization=nf4"]
+    with pytest.raises(InputError, match=r"^--set sources\.budget\.quantization=nf4: .* is not nf4"):
+        bench.plan(str(place / "tiny.yaml"), changes)
+
+
 @pytest.fixture(scope="module")
 def sources(report, bench: Workbench) -> str:
     return ",".join(one["adapter"] for one in report.record.sources if one["method"] == "lora")

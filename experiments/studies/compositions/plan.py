@@ -139,7 +139,9 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     _require_fit(document, backbone, wanted)
-    backbone = backbone.quantized(recipe.sources.budget.quantization, document.where("sources", "budget"))
+    _require_length(document, backbone, recipe, wanted)
+    bits = recipe.sources.budget.quantization
+    backbone = backbone.quantized(bits, document.where("sources", "budget", "quantization"))
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
     tasks = [registry.load(spec) for spec in sources]
@@ -199,6 +201,17 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
         for method, settings, place in wanted
         if (why := unfit(method, settings, backbone.config))
     ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def _require_length(document: Document, backbone: Backbone, recipe: FusionRecipe, wanted: Sequence[Wanted]) -> None:
+    """Raise SettingsError where texts of the sources' budget or the targets' are longer than the backbone reads."""
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    problems: list[Problem] = []
+    for budget, place in ((recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))):
+        with collected(problems):
+            backbone.require_length(budget.max_length, document.where(*place, "max_length"), virtual)
     if problems:
         raise SettingsError(problems)
 
