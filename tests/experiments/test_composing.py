@@ -20,7 +20,9 @@ from experiments.studies.compositions.run import FusionRun
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.streams import write_tasks
+from workbench import package_versions
 from workbench.errors import InputError, SettingsError
+from workbench.listener import Silent
 
 RECIPE = """name: tiny-fusion
 description: made in tests
@@ -112,6 +114,18 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -
     for label, one in report.as_json()["contestants"].items():
         for shots, standing in one["standings"].items():
             assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
+
+
+def test_other_versions_are_another_trial_of_every_contestant(
+    report, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = bench.plan(str(place / "tiny.yaml"))
+    families = FusionRun(plan, bench.workspace, Silent()).families(0)
+    before = {trial.label: trial.key for trial in plan.trials(0, families)}
+    assert {cell.key for cell in report.record.cells} == set(before.values())
+    monkeypatch.setattr(package_versions, "PACKAGES", ("torch",))
+    after = {trial.label: trial.key for trial in plan.trials(0, families)}
+    assert not [label for label, key in after.items() if key == before[label]]
 
 
 def test_all_views_tell_the_same(report, bench: Workbench) -> None:

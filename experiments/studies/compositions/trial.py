@@ -12,6 +12,7 @@ from fusion.fuse import TRAINED, Fused, body_key, fuse, fuse_key, with_head
 from workbench.adaptation import Adaptation
 from workbench.listener import Silent
 from workbench.methods import METHODS
+from workbench.package_versions import versions
 from workbench.store import key
 from workbench.training import Lesson, fit
 
@@ -83,7 +84,7 @@ class Trial:
             return Lesson(problem.target, self._adaptation, problem.budget, problem.seed).key
         if contestant.role == "frozen":
             place = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
-            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed])
+            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed, versions()])
         return fuse_key(contestant.method, self.request(Silent()), contestant.settings)
 
     @property
