@@ -6,29 +6,29 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-from experiments.comparing.plan import ComparisonPlan, plain_comparison, plan_comparison
-from experiments.comparing.run import ComparisonRun, updates
-from experiments.comparing.run import pending as untaught
-from experiments.composing.plan import FusionPlan, plan_recipe
-from experiments.composing.run import FusionRun
-from experiments.composing.single import Wanted, plan_fuse
-from experiments.composing.sources import own_tasks
-from experiments.feasible import require_feasible
-from experiments.importing import imported
-from experiments.learned import learned_nothing_in
-from experiments.naming import adapter_id
-from experiments.plan import Plan, make_plan
-from experiments.predicting import Prediction, Predictions, Predictor
-from experiments.publish import Publisher, log, register
-from experiments.recipe import find_recipe
-from experiments.report.notebook import table
-from experiments.run import help_along, pending, run
-from experiments.side_by_side import helped
-from experiments.system_metrics import sampled
-from experiments.task_free import answers, candidates, known_state, training_task
-from experiments.testing import evaluation_key, known, majority, tested
+from experiments.answers.importing import imported
+from experiments.answers.naming import adapter_id
+from experiments.answers.predicting import Prediction, Predictions, Predictor
+from experiments.answers.task_free import answers, candidates, known_state, training_task
+from experiments.engine.feasible import require_feasible
+from experiments.engine.publish import Publisher, log, register
+from experiments.engine.recipes import find_recipe
+from experiments.engine.side_by_side import helped
+from experiments.engine.system_metrics import sampled
+from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.notebook import table
+from experiments.studies.compositions.plan import FusionPlan, plan_recipe
+from experiments.studies.compositions.run import FusionRun
+from experiments.studies.compositions.single import Wanted, plan_fuse
+from experiments.studies.compositions.sources import own_tasks
+from experiments.studies.methods.plan import ComparisonPlan, plain_comparison, plan_comparison
+from experiments.studies.methods.run import ComparisonRun, updates
+from experiments.studies.methods.run import pending as untaught
+from experiments.studies.stream.plan import Plan, make_plan
+from experiments.studies.stream.run import help_along, pending, run
 from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
+from experiments.workspace.evaluating import evaluation_key, known, majority, tested
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.comparing.report import ComparisonReport
-    from experiments.composing.report import FusionReport
-    from experiments.plan import Step
-    from experiments.report.document import Report
-    from experiments.task_free import RoutedPrediction
+    from experiments.answers.task_free import RoutedPrediction
+    from experiments.studies.compositions.report import FusionReport
+    from experiments.studies.methods.report import ComparisonReport
+    from experiments.studies.stream.plan import Step
+    from experiments.studies.stream.report import Report
     from experiments.views import AnyRecord, AnyReport
     from experiments.workspace import Workspace
     from workbench.contracts import Listener, Task
@@ -210,7 +210,7 @@ class Workbench:
         return folder
 
     def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
-        """Copy an adapter that :meth:`export` wrote into the workspace; see :func:`experiments.importing.imported`.
+        """Copy an adapter that :meth:`export` wrote into the workspace; see :mod:`experiments.answers.importing`.
 
         Args:
             folder: the exported folder.
@@ -249,7 +249,7 @@ class Workbench:
             router: its name; ``assignments`` are its settings, as ``key=value``.
             texts: as for :meth:`predict`.
             among: what the adapters to choose from are called, see :meth:`chosen`; by default the newest one of each
-                task that fits the texts, the router and the backbone, see :func:`experiments.task_free.candidates`.
+                task that fits the texts, the router and the backbone.
             backbone: where the adapters' backbone is, if not where it was.
             assignments: settings of the router.
 
@@ -282,7 +282,7 @@ class Workbench:
                 first.
             method: name of a composition method.
             shots: labelled examples of the target, and as many for validation; all if None.
-            options: the other fields of :class:`experiments.composing.single.Wanted`.
+            options: the other fields of :class:`experiments.studies.compositions.single.Wanted`.
 
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
@@ -328,7 +328,7 @@ class Workbench:
             task: its name.
             methods: their names, at their default settings.
             assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
-            others: the other fields of :class:`experiments.comparing.recipe.ComparisonRecipe`.
+            others: the other fields of :class:`experiments.studies.methods.recipe.ComparisonRecipe`.
         """
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return plan_comparison(Document(recipe, "command line").set(assignments), self.task_folders)

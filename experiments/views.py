@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from experiments.comparing.record import ComparisonRecord
-from experiments.comparing.report import ComparisonReport
-from experiments.composing.record import FusionRecord
-from experiments.composing.report import FusionReport
-from experiments.mending import needed_by
-from experiments.record import Record
-from experiments.report.document import Report
+from experiments.studies.compositions.record import FusionRecord
+from experiments.studies.compositions.report import FusionReport
+from experiments.studies.methods.record import ComparisonRecord
+from experiments.studies.methods.report import ComparisonReport
+from experiments.studies.stream.record import Record
+from experiments.studies.stream.report import Report
+from experiments.workspace.mending import needed_by
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
@@ -78,14 +78,14 @@ def report_on(record: AnyRecord, workspace: Workspace) -> AnyReport:
 
 def _summarised(record: AnyRecord, workspace: Workspace) -> AnyReport:
     if isinstance(record, ComparisonRecord):
-        from experiments.comparing.summary import summarise_comparison
+        from experiments.studies.methods.summary import summarise_comparison
 
         return summarise_comparison(record, workspace.known_outcomes)
     if isinstance(record, FusionRecord):
-        from experiments.composing.summary import summarise_fusion
+        from experiments.studies.compositions.summary import summarise_fusion
 
         return summarise_fusion(record, workspace.trials)
-    from experiments.report.summary import summarise
+    from experiments.studies.stream.summary import summarise
 
     return summarise(record)
 
@@ -99,7 +99,8 @@ def view(report: AnyReport) -> View:
 
 def stream_view(report: Report) -> View:
     """Return the view of a report on a stream."""
-    from experiments.report import html, mlflow_view, text
+    from experiments.studies.stream import mlflow_view, text
+    from experiments.studies.stream import page as html
 
     record = report.record
     return View(
@@ -117,7 +118,7 @@ def stream_view(report: Report) -> View:
 
 def fusion_view(report: FusionReport) -> View:
     """Return the view of a report on compositions."""
-    from experiments.composing import mlflow_view, page, text
+    from experiments.studies.compositions import mlflow_view, page, text
 
     record = report.record
     return View(
@@ -135,7 +136,7 @@ def fusion_view(report: FusionReport) -> View:
 
 def comparison_view(report: ComparisonReport) -> View:
     """Return the view of a report on methods."""
-    from experiments.comparing import mlflow_view, page, text
+    from experiments.studies.methods import mlflow_view, page, text
 
     record = report.record
     return View(

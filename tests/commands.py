@@ -14,9 +14,10 @@ import typer
 from typer.main import get_command
 
 from experiments.cli import application
-from experiments.comparing.recipe import ComparisonRecipe
-from experiments.composing.recipe import FusionRecipe
-from experiments.recipe import RECIPES, Recipe, find_recipe
+from experiments.engine.recipes import RECIPES, find_recipe
+from experiments.studies.compositions.recipe import FusionRecipe
+from experiments.studies.methods.recipe import ComparisonRecipe
+from experiments.studies.stream.recipe import Recipe
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS

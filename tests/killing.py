@@ -20,8 +20,8 @@ import torch
 
 torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
 
-from experiments.plan import Plan, make_plan
-from experiments.run import run
+from experiments.studies.stream.plan import Plan, make_plan
+from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
 from workbench.contracts import Silent
 from workbench.settings import read

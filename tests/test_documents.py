@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.recipe import RECIPES, Recipe
+from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
+from experiments.studies.stream.recipe import Recipe
 from tests.commands import check, commands, in_notebook, in_recipe
 from workbench.methods import METHODS
 from workbench.settings import Document

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import COMMANDS
-from experiments.recipe import RECIPES
+from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
 from fusion.methods import COMPOSITIONS
 from tasks import registry

@@ -16,11 +16,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic.fields import FieldInfo
 
-from experiments.comparing.recipe import ComparisonRecipe
-from experiments.composing.recipe import FusionRecipe
-from experiments.recipe import RECIPES, Recipe
+from experiments.engine.recipes import RECIPES
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.studies.compositions.recipe import FusionRecipe
+from experiments.studies.methods.recipe import ComparisonRecipe
+from experiments.studies.stream.recipe import Recipe
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS

@@ -21,10 +21,10 @@ from typing import Annotated, Any
 import typer
 
 from experiments.benchmarks.learning_rates import choose
-from experiments.composing.plan import FusionPlan, plan_recipe
-from experiments.composing.run import FusionRun
-from experiments.provenance import provenance
-from experiments.recipe import find_recipe
+from experiments.engine.provenance import provenance
+from experiments.engine.recipes import find_recipe
+from experiments.studies.compositions.plan import FusionPlan, plan_recipe
+from experiments.studies.compositions.run import FusionRun
 from experiments.terminal.progress import progress
 from experiments.workspace import find_workspace
 from workbench.assets import write_whole

@@ -27,7 +27,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from experiments.provenance import provenance
+from experiments.engine.provenance import provenance
 from fusion.composition import ones, uniform
 from fusion.dense import blocks
 from fusion.lowrank import LowRank, Merged, Update, weighted_sum

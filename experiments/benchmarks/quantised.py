@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.api import Workbench
-from experiments.provenance import provenance
+from experiments.engine.provenance import provenance
 from workbench.assets import write_whole
 from workbench.cost_model import MB, Workload
 from workbench.interpreter import PYTHON

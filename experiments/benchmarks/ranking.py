@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from experiments.composing.few_shot import FewShot
-from experiments.composing.sources import own_tasks
-from experiments.provenance import provenance
+from experiments.engine.provenance import provenance
+from experiments.studies.compositions.few_shot import FewShot
+from experiments.studies.compositions.sources import own_tasks
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
@@ -35,7 +35,7 @@ from workbench.settings import Budget
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.composing.record import FusionRecord
+    from experiments.studies.compositions.record import FusionRecord
     from experiments.workspace import Workspace
     from fusion.ranking import Score
     from workbench.store import StoredAdapter

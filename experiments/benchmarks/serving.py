@@ -23,8 +23,8 @@ import typer
 from datasets import concatenate_datasets
 
 from experiments.benchmarks.single_task import plan_for
-from experiments.provenance import provenance
-from experiments.recipe import find_recipe
+from experiments.engine.provenance import provenance
+from experiments.engine.recipes import find_recipe
 from experiments.workspace import Workspace
 from workbench.assets import write_whole
 from workbench.contracts import Silent
@@ -34,7 +34,7 @@ from workbench.serving import Serving
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from experiments.plan import Plan
+    from experiments.studies.stream.plan import Plan
 
 TEXTS, REPETITIONS, SWITCHES = 256, 5, 200
 BRIEF = {"train_examples": 48, "epochs": 1}

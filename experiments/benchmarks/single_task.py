@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.composing.few_shot import few_shot_budget
-from experiments.plan import Plan, make_plan
-from experiments.provenance import provenance
-from experiments.recipe import find_recipe
+from experiments.engine.provenance import provenance
+from experiments.engine.recipes import find_recipe
+from experiments.studies.compositions.few_shot import few_shot_budget
+from experiments.studies.stream.plan import Plan, make_plan
 from workbench.assets import write_whole
 from workbench.contracts import Silent
 from workbench.learning import Lesson, teach

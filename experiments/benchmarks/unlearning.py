@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.benchmarks.single_task import plan_for
-from experiments.provenance import provenance
-from experiments.recipe import find_recipe
-from experiments.routing import ALL
-from experiments.testing import majority
+from experiments.engine.provenance import provenance
+from experiments.engine.recipes import find_recipe
+from experiments.studies.routing.evaluation import ALL
 from experiments.workspace import Workspace
+from experiments.workspace.evaluating import majority
 from fusion.composition import Request
 from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
@@ -48,7 +48,7 @@ from workbench.sampling import EVALUATION_SEED, draw, stratified
 if TYPE_CHECKING:
     from torch import nn
 
-    from experiments.plan import Plan
+    from experiments.studies.stream.plan import Plan
     from workbench.contracts import Task
     from workbench.settings import Budget
     from workbench.store import StoredAdapter

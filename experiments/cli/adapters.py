@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from experiments.naming import adapter_id
-from experiments.report.wording import megabytes, score
+from experiments.answers.naming import adapter_id
+from experiments.reporting.wording import megabytes, score
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
@@ -58,8 +58,8 @@ def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> N
     if as_json:
         emit({**manifest, "path": str(stored.folder)})
         return
-    from experiments.learned import advice, learned_nothing_in
-    from experiments.testing import evaluation_key, known
+    from experiments.reporting.learned_nothing import advice, learned_nothing_in
+    from experiments.workspace.evaluating import evaluation_key, known
 
     rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
     scores = [(name.replace("_", " "), score(name, value)) for name, value in manifest["metrics"].items()]

@@ -53,7 +53,7 @@ def compare(
     or another, is not done again.
     """
     from experiments.api import Workbench
-    from experiments.comparing.text import show
+    from experiments.studies.methods.text import show
     from experiments.terminal.preview import preview
     from experiments.terminal.progress import progress
     from workbench.errors import InputError

@@ -24,7 +24,7 @@ def doctor(
 
     The exit code is 1 if anything that every command needs does not work.
     """
-    from experiments.diagnosis import diagnose
+    from experiments.engine.diagnosis import diagnose
     from experiments.workspace import find_workspace
 
     findings = diagnose(find_workspace(workspace), offline)

@@ -81,8 +81,8 @@ def fuse(
         metrics = {"test_score": own["score"], "validation": own["validation"]}
         emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": report.as_json()})
         return
-    from experiments.composing.mlflow_view import experiment_of
-    from experiments.composing.text import show
+    from experiments.studies.compositions.mlflow_view import experiment_of
+    from experiments.studies.compositions.text import show
 
     show(report)
     where = next_steps.options(workspace)

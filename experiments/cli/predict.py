@@ -15,7 +15,7 @@ from experiments.terminal.output import Json, emit, stdout, table
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from experiments.predicting import Ask
+    from experiments.answers.predicting import Ask
     from experiments.terminal.asking import AnswerFile, TextOf
 
 app = typer.Typer(add_completion=False)

@@ -21,7 +21,7 @@ def recipes() -> None:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List them, with one line each."""
-    from experiments.recipe import RECIPES
+    from experiments.engine.recipes import RECIPES
     from workbench.settings import read
 
     found = {name: read(RECIPES.path(name)).data for name in RECIPES.names()}
@@ -41,7 +41,7 @@ def show(
     """Print a recipe as it is written; in a file of your own it can be changed: workbench run FILE."""
     from pathlib import Path
 
-    from experiments.recipe import find_recipe
+    from experiments.engine.recipes import find_recipe
 
     document = find_recipe(recipe)
     if as_json:

@@ -47,7 +47,7 @@ def report(
     if html:
         write_whole(html, view.page())
     if log:
-        from experiments.publish import tracked, writing_tracker
+        from experiments.engine.publish import tracked, writing_tracker
 
         tracker = writing_tracker(place, partial(stderr.print, markup=False))
         tracker.sync(view.tracked, tracked(view, place), view.about)

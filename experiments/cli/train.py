@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.report.wording import baseline, megabytes, score, seconds
+from experiments.reporting.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stdout, table
@@ -78,7 +78,7 @@ def train(
         rows += [("registered", f"{registered.name} version {registered.version}"), ("", registered.decision)]
     table(["", ""], rows)
     if trained.learned_nothing:
-        from experiments.learned import advice
+        from experiments.reporting.learned_nothing import advice
 
         stdout.print(f"\n{advice(manifest, trained.learned_nothing)}")
     steps = [

@@ -15,8 +15,8 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import nn
 
-from experiments.stopwatch import Stopwatch
-from experiments.testing import test
+from experiments.engine.stopwatch import Stopwatch
+from experiments.workspace.evaluating import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
 from workbench.assets import digest

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from experiments.mending import clear_the_way
 from experiments.strategies import ADAPTERS_FILE, adapter_ids
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
-from experiments.testing import test
+from experiments.workspace.evaluating import test
+from experiments.workspace.mending import clear_the_way
 from fusion.composition import Request
 from fusion.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import Settings as WarmStart

@@ -24,7 +24,7 @@ from workbench.errors import DataError, InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from experiments.predicting import Ask
+    from experiments.answers.predicting import Ask
 
 BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
 TEXT, PAIR = "text", "text_pair"  # columns of texts that come from no table
@@ -133,7 +133,7 @@ class AnswerFile:
 
     def write(self, text_of: TextOf, ask: Ask) -> int:
         """Write everything, or nothing; return how many rows had no text and got no answer."""
-        from experiments.predicting import answered
+        from experiments.answers.predicting import answered
 
         suffix, empty = self.path.suffix.lower(), 0
         tags = next(iter(self.told)) if self.plain[0] == "tags" and suffix in row_files.DELIMITERS else None

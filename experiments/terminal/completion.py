@@ -60,7 +60,7 @@ def _backbones(ctx: typer.Context) -> Iterable[str]:
 
 
 def _recipes(ctx: typer.Context) -> Iterable[str]:
-    from experiments.recipe import RECIPES
+    from experiments.engine.recipes import RECIPES
 
     return [*RECIPES.names(), *(path.name for path in sorted(Path().glob("*.y*ml")))]
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.comparing.plan import ComparisonPlan
-from experiments.comparing.run import pending, updates
-from experiments.composing.plan import FusionPlan
-from experiments.planning import peak_mb, predicted, predicted_memory
-from experiments.report.wording import seconds as in_words
-from experiments.speed import method_speed, stream_speed, total
+from experiments.engine.planning import peak_mb, predicted, predicted_memory
+from experiments.engine.speed import method_speed, stream_speed, total
+from experiments.reporting.wording import seconds as in_words
+from experiments.studies.compositions.plan import FusionPlan
+from experiments.studies.methods.plan import ComparisonPlan
+from experiments.studies.methods.run import pending, updates
 from experiments.terminal.output import emit, stdout, table
 
 if TYPE_CHECKING:
     from experiments.api import AnyPlan, Workbench
-    from experiments.plan import Plan
+    from experiments.studies.stream.plan import Plan
 
 
 HEADS = {  # narrower than the names in the JSON document, and explained below the table

@@ -11,7 +11,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from experiments.report.wording import seconds
+from experiments.reporting.wording import seconds
 from experiments.terminal.output import stderr
 from workbench.contracts import Silent
 from workbench.processes import is_first

@@ -15,8 +15,8 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors import SafetensorError
 
-from experiments import diagnosis
 from experiments.cli import COMMANDS
+from experiments.engine import diagnosis
 from tests.conftest import Call
 
 

@@ -15,13 +15,13 @@ import pytest
 from scipy.stats import t
 
 from experiments.api import Workbench
-from experiments.comparing.figures import score_by_parameters
-from experiments.comparing.mlflow_view import comparison_key, run_record
-from experiments.comparing.page import page
-from experiments.comparing.recommend import recommend
-from experiments.comparing.report import Row
-from experiments.comparing.run import pending
-from experiments.comparing.tuning import SPREAD, Attempt, attempts, choose
+from experiments.studies.methods.figures import score_by_parameters
+from experiments.studies.methods.mlflow_view import comparison_key, run_record
+from experiments.studies.methods.page import page
+from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.report import Row
+from experiments.studies.methods.run import pending
+from experiments.studies.methods.tuning import SPREAD, Attempt, attempts, choose
 from tests.streams import write_tasks
 from workbench.contracts import MeasuredCost
 from workbench.errors import InputError, SettingsError, TrainingError
@@ -110,8 +110,8 @@ class TestRun:
             raise AssertionError("done a second time")
 
         monkeypatch.setattr("workbench.learning.fit", refuse)
-        monkeypatch.setattr("experiments.comparing.run.measure", refuse)
-        monkeypatch.setattr("experiments.testing.test", refuse)
+        monkeypatch.setattr("experiments.studies.methods.run.measure", refuse)
+        monkeypatch.setattr("experiments.workspace.evaluating.test", refuse)
         assert bench.updates(plan) == 0
         assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
 
@@ -261,7 +261,7 @@ class TestViews:
         assert (f"score/{cell.task}", cell.score, 0) in child.metrics
 
     def test_a_part_of_it_is_called_that(self, report) -> None:
-        from experiments.comparing.summary import summarise_comparison
+        from experiments.studies.methods.summary import summarise_comparison
 
         part = replace(report.record, cells=report.record.cells[:1], costs={})
         found = summarise_comparison(part, lambda key: Path(key))

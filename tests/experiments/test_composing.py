@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from experiments.api import Workbench
-from experiments.composing.few_shot import few_shot_budget
-from experiments.composing.mlflow_view import run_record
-from experiments.composing.page import page
-from experiments.composing.run import FusionRun
-from experiments.composing.verdict import verdict
+from experiments.studies.compositions.few_shot import few_shot_budget
+from experiments.studies.compositions.mlflow_view import run_record
+from experiments.studies.compositions.page import page
+from experiments.studies.compositions.run import FusionRun
+from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.streams import write_tasks
 from workbench.errors import InputError, SettingsError
@@ -189,7 +189,7 @@ class TestOneFuse:
         report = fused.report
         own = report.row("ties").standings["8"].score
         task = report.record.targets[0]
-        from experiments.testing import test
+        from experiments.workspace.evaluating import test
         from tasks import registry
         from workbench.backbone import open_backbone
         from workbench.learning import open_adapter

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from experiments.comparing.plan import plan_comparison
-from experiments.comparing.run import ComparisonRun
-from experiments.composing.plan import plan_recipe
-from experiments.composing.run import FusionRun
-from experiments.diagnosis import _swept
-from experiments.mending import READ_ONLY
-from experiments.plan import make_plan
-from experiments.run import pending, run
-from experiments.system_metrics import points
+from experiments.engine.diagnosis import _swept
+from experiments.engine.system_metrics import points
+from experiments.studies.compositions.plan import plan_recipe
+from experiments.studies.compositions.run import FusionRun
+from experiments.studies.methods.plan import plan_comparison
+from experiments.studies.methods.run import ComparisonRun
+from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.run import pending, run
 from experiments.views import report_of, report_on
 from experiments.workspace import Workspace
+from experiments.workspace.mending import READ_ONLY
 from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds
 from tests.experiments.test_strategies import ENTRIES as SHARED

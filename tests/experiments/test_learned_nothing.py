@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.learned import advice, learned_nothing, learned_nothing_in
-from experiments.report.wording import baseline, score
+from experiments.reporting.learned_nothing import advice, learned_nothing, learned_nothing_in
+from experiments.reporting.wording import baseline, score
 from tests.conftest import Call
 from tests.streams import write_tasks
 from tests.workbench.test_store import manifest

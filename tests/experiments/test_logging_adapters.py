@@ -19,9 +19,9 @@ from typing import Any
 import psutil
 import pytest
 
-from experiments.adapter_view import EXPERIMENT
 from experiments.api import Workbench
-from experiments.system_metrics import INTERVAL, SWITCH, points, sampled
+from experiments.engine.system_metrics import INTERVAL, SWITCH, points, sampled
+from experiments.reporting.adapter_run import EXPERIMENT
 from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError

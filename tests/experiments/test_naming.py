@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.answers.naming import source_ids
 from experiments.api import Workbench
-from experiments.naming import source_ids
 from tests.conftest import Call
 from tests.streams import write_tasks
 from workbench.contracts import Silent

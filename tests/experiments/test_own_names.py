@@ -45,7 +45,10 @@ def test_an_import_names_the_file_in_the_way(name: str, tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert str(tmp_path / name.partition("/")[0]) in last
     assert "`import adapter_workbench`" in last
-    done = python(tmp_path, "import adapter_workbench; from experiments.recipe import RECIPES; print(RECIPES.names())")
+    done = python(
+        tmp_path,
+        "import adapter_workbench; from experiments.studies.stream.recipe import RECIPES; print(RECIPES.names())",
+    )
     assert "quickstart" in done.stdout, done.stderr
 
 

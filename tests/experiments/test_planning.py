@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.planning import workload
+from experiments.engine.planning import workload
 from tests.conftest import Call
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 

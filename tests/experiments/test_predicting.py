@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from experiments.answers.predicting import Predictions
 from experiments.api import Trained, Workbench
-from experiments.predicting import Predictions
 from experiments.terminal import asking
 from experiments.workspace import StoredEvaluation
 from tasks.row_files import FileRows
@@ -204,7 +204,9 @@ def test_mistakes_are_found_before_a_model_is_opened(
     prefixed(tmp_path / "labelled.csv")
     (tmp_path / "broken.csv").write_text("body,n\nthe cat,1\nthe cat,1,2\n")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr("experiments.predicting.open_backbone", lambda name: pytest.fail("the model was opened"))
+    monkeypatch.setattr(
+        "experiments.answers.predicting.open_backbone", lambda name: pytest.fail("the model was opened")
+    )
     arguments, expected = MISTAKES[mistake]
     code, out, err = predict("classification", *arguments)
     assert (code, out) == (2, "")
@@ -231,7 +233,7 @@ def test_what_fails_half_way_leaves_the_old_file(
         asked.append(texts)
         raise InputError("enough")
 
-    monkeypatch.setattr("experiments.predicting.Predictor.__call__", once)
+    monkeypatch.setattr("experiments.answers.predicting.Predictor.__call__", once)
     arguments = ["classification", "--file", "rows.csv", "--column", "body", "--out", "out.csv"]
     code, _, err = predict(*arguments)
     assert (code, "--overwrite replaces it" in err, asked) == (2, True, []), "not without a word"

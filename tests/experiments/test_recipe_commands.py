@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import workbench
-from experiments.composing.sources import named
-from experiments.recipe import RECIPES
+from experiments.engine.recipes import RECIPES
+from experiments.studies.compositions.sources import named
 from tests.conftest import Call
 from workbench.errors import InputError
 from workbench.settings import read

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from experiments.comparing.plan import plan_comparison
-from experiments.composing.plan import plan_recipe
-from experiments.plan import make_plan
-from experiments.recipe import RECIPES
+from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
+from experiments.studies.compositions.plan import plan_recipe
+from experiments.studies.methods.plan import plan_comparison
+from experiments.studies.stream.plan import make_plan
 from fusion.methods import COMPOSITIONS
 from fusion.routing import ROUTERS
 from tasks import registry
@@ -54,7 +54,11 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise InputError("a backbone would be opened now")
 
-    for module in ("experiments.plan", "experiments.comparing.plan", "experiments.composing.plan"):
+    for module in (
+        "experiments.studies.stream.plan",
+        "experiments.studies.methods.plan",
+        "experiments.studies.compositions.plan",
+    ):
         monkeypatch.setattr(f"{module}.require_feasible", refuse)
     for name in CATALOG:
         monkeypatch.setattr(registry, name, CATALOG[name])

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+from experiments.answers.task_free import known_state
 from experiments.benchmarks import routing as program
-from experiments.plan import make_plan
-from experiments.report.routing import markdown, run_record
-from experiments.routing import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
-from experiments.task_free import known_state
+from experiments.studies.routing.evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
+from experiments.studies.routing.report import markdown, run_record
+from experiments.studies.stream.plan import make_plan
 from experiments.workspace import Workspace
 from fusion.route import RoutingState
 from fusion.routing import ROUTERS

@@ -14,9 +14,9 @@ import pytest
 
 import experiments.strategies._shared
 import workbench.learning
-from experiments.plan import Plan, make_plan
-from experiments.record import Record
-from experiments.run import pending, run
+from experiments.studies.stream.plan import Plan, make_plan
+from experiments.studies.stream.record import Record
+from experiments.studies.stream.run import pending, run
 from experiments.workspace import Workspace
 from tests.streams import write_recipe, write_tasks
 from workbench.contracts import Silent
@@ -84,7 +84,7 @@ def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None
 
 
 def test_sequential_training_really_forgets_here(record: Record) -> None:
-    from experiments.report.summary import summarise
+    from experiments.studies.stream.summary import summarise
 
     report = summarise(record)
     by_label = {one.label: one for one in report.strategies}

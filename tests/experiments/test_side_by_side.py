@@ -18,9 +18,9 @@ import pytest
 import torch
 
 from experiments.api import Workbench, _help
-from experiments.plan import Plan, make_plan
-from experiments.run import help_along, key_of, pending, run, streams
-from experiments.side_by_side import helped
+from experiments.engine.side_by_side import helped
+from experiments.studies.stream.plan import Plan, make_plan
+from experiments.studies.stream.run import help_along, key_of, pending, run, streams
 from experiments.workspace import Workspace
 from tests.conftest import environment
 from tests.experiments.test_comparing import RECIPE as METHODS
@@ -111,7 +111,7 @@ def test_helpers_end_with_the_process_that_they_help(tmp_path: Path) -> None:
     program.write_text(
         """
 import multiprocessing, pathlib, time
-from experiments.side_by_side import helped
+from experiments.engine.side_by_side import helped
 from experiments.workspace import Workspace
 from workbench.contracts import Silent
 

@@ -11,7 +11,7 @@ from queue import Queue
 
 import pytest
 
-from experiments.side_by_side import helped
+from experiments.engine.side_by_side import helped
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from workbench import assets

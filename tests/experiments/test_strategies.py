@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.plan import make_plan
-from experiments.recipe import find_recipe
-from experiments.record import Record
-from experiments.report.document import Report
-from experiments.report.summary import summarise
-from experiments.run import run
+from experiments.engine.recipes import find_recipe
 from experiments.scenarios import SCENARIOS
+from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.record import Record
+from experiments.studies.stream.report import Report
+from experiments.studies.stream.run import run
+from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
 from workbench.contracts import Silent

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from experiments.plan import make_plan
-from experiments.run import run
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
+from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk

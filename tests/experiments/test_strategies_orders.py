@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.plan import Plan, make_plan
-from experiments.report.summary import summarise
-from experiments.run import pending, run
 from experiments.strategies import STRATEGIES
+from experiments.studies.stream.plan import Plan, make_plan
+from experiments.studies.stream.run import pending, run
+from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
 from workbench.contracts import Silent

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import workbench.best_epoch
-from experiments.plan import make_plan
-from experiments.run import run
+from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
 from tests.experiments.test_strategies import ENTRIES
 from tests.streams import write_recipe

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import experiments.publish
-from experiments.plan import make_plan
-from experiments.publish import Publisher
-from experiments.run import run
+import experiments.engine.publish
+from experiments.engine.publish import Publisher
+from experiments.studies.stream.plan import make_plan
+from experiments.studies.stream.run import run
 from experiments.views import report_on, view
 from experiments.workspace import Workspace
 from tests.conftest import Call
@@ -27,7 +27,7 @@ from workbench.tracking import RunRecord, Tracker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.record import Record
+    from experiments.studies.stream.record import Record
 
 SMALL = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1"]
 KILLS = 2  # starting a server takes seconds
@@ -110,7 +110,7 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
     import requests
 
     server.start()
-    monkeypatch.setattr(experiments.publish, "PAUSE", 0.0)
+    monkeypatch.setattr(experiments.engine.publish, "PAUSE", 0.0)
     plan = make_plan(read(write_recipe(tmp_path, bert)).set(SMALL), [tmp_path / "tasks"])
     workspace, ear = Workspace(tmp_path / "ws"), Ear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.record import Contender, Record
-from experiments.report.summary import summarise
+from experiments.studies.stream.record import Contender, Record
+from experiments.studies.stream.summary import summarise
 from workbench.contracts import Cell, Cost, StageOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.report.document import Report
+    from experiments.studies.stream.report import Report
 
 TASKS = ("bbc-news", "election-tweets", "20news-3", "subjectivity")
 SIZES = (400, 400, 320, 250)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from experiments.report.mlflow_view import about, run_record
+from experiments.studies.stream.mlflow_view import about, run_record
 from tests.mlflow_server import Server
 from workbench.tracking import Tracker, tracking_uri
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from experiments.report.document import Report
+    from experiments.studies.stream.report import Report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-quic --no-first-run --disable-sync"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
-from experiments.report.figures import cross, learned_over_lost
+from experiments.studies.stream.figures import cross, learned_over_lost
 from workbench.forgetting import Interval
 
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from experiments.report.figures import png
-from experiments.report.fusion_figures import attention_map, diagnostics_map, weight_bars
+from experiments.reporting.figures import png
+from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
 from fusion.diagnostics import diagnose
 from fusion.lowrank import LowRank
 

@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 from markdown_it import MarkdownIt
 
-from experiments.comparing.record import ComparisonRecord
-from experiments.comparing.report import ComparisonReport, Recommendation
-from experiments.comparing.report import Row as MethodRow
-from experiments.composing.record import FusionRecord, Party
-from experiments.composing.report import FusionReport, Row, Standing
-from experiments.record import Record
-from experiments.report.mlflow_note import exhibits
-from experiments.report.summary import summarise
+from experiments.reporting.mlflow_note import exhibits
+from experiments.studies.compositions.record import FusionRecord, Party
+from experiments.studies.compositions.report import FusionReport, Row, Standing
+from experiments.studies.methods.record import ComparisonRecord
+from experiments.studies.methods.report import ComparisonReport, Recommendation
+from experiments.studies.methods.report import Row as MethodRow
+from experiments.studies.stream.record import Record
+from experiments.studies.stream.summary import summarise
 from experiments.views import View, view
 from workbench.contracts import MeasuredCost
 from workbench.forgetting import Interval

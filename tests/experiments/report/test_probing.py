@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.report import html
-from experiments.report.gallery import figures
-from experiments.report.probing import PANELS, profiles, spurious, summaries
-from experiments.report.summary import summarise
-from experiments.report.verdict import headline
+from experiments.studies.stream import page as html
+from experiments.studies.stream.gallery import figures
+from experiments.studies.stream.probe_summaries import PANELS, profiles, spurious, summaries
+from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.verdict import headline
 
 if TYPE_CHECKING:
-    from experiments.record import Record
-    from experiments.report.document import Report
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import Report
     from workbench.contracts import StageOutcome
 
 

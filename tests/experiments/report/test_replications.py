@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.report import html
-from experiments.report.comparison import Difference
-from experiments.report.mlflow_view import experiment_key, run_record
-from experiments.report.pairs import Contrast, holm, paired_t_test
-from experiments.report.replications import independent, over_replications
-from experiments.report.summary import summarise
+from experiments.reporting.differences import Difference
+from experiments.studies.stream import page as html
+from experiments.studies.stream.mlflow_view import experiment_key, run_record
+from experiments.studies.stream.pairs import Contrast, holm, paired_t_test
+from experiments.studies.stream.replications import independent, over_replications
+from experiments.studies.stream.summary import summarise
 from workbench.forgetting import interval
 
 if TYPE_CHECKING:
-    from experiments.record import Record
-    from experiments.report.document import Report
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import Report
 
 
 def values(report: Report, label: str, metric: str) -> list[float]:

@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.report.baselines import joint_baseline, single_task_baseline
-from experiments.report.comparison import reading
-from experiments.report.summary import summarise
+from experiments.reporting.differences import reading
+from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
+from experiments.studies.stream.summary import summarise
 from workbench.forgetting import METRICS, Interval, interval
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.record import Record
-    from experiments.report.document import Report
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import Report
 
 
 def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:

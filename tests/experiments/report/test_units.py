@@ -10,19 +10,20 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from experiments.comparing import figures as method_figures
-from experiments.comparing import mlflow_view as method_runs
-from experiments.comparing import page as method_page
-from experiments.comparing import text as method_text
-from experiments.comparing.recommend import recommend
-from experiments.comparing.record import ComparisonRecord, Search
-from experiments.comparing.report import ComparisonReport, Row
-from experiments.comparing.tuning import Attempt
-from experiments.record import Record
-from experiments.report import gallery, html, mlflow_view, text
-from experiments.report.figures import learning_versus_forgetting
-from experiments.report.summary import summarise
-from experiments.report.wording import PERCENT, baselines, unit
+from experiments.reporting.wording import PERCENT, baselines, unit
+from experiments.studies.methods import figures as method_figures
+from experiments.studies.methods import mlflow_view as method_runs
+from experiments.studies.methods import page as method_page
+from experiments.studies.methods import text as method_text
+from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.record import ComparisonRecord, Search
+from experiments.studies.methods.report import ComparisonReport, Row
+from experiments.studies.methods.tuning import Attempt
+from experiments.studies.stream import gallery, mlflow_view, text
+from experiments.studies.stream import page as html
+from experiments.studies.stream.figures import learning_versus_forgetting
+from experiments.studies.stream.record import Record
+from experiments.studies.stream.summary import summarise
 from workbench.forgetting import Interval
 
 OTHER_SHARES = [  # percent that are none of a score

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.report.summary import summarise
-from experiments.report.wording import bounds, count, megabytes, number, seconds, with_margin
+from experiments.reporting.wording import bounds, count, megabytes, number, seconds, with_margin
+from experiments.studies.stream.summary import summarise
 from workbench.forgetting import Interval
 
 if TYPE_CHECKING:
-    from experiments.record import Record
-    from experiments.report.document import Report
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import Report
 
 
 def test_a_win_names_both_numbers_and_the_interval(report: Report) -> None:

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from experiments.report import html
-from experiments.report.figures import png
-from experiments.report.gallery import figures
-from experiments.report.mlflow_view import run_record
-from experiments.report.summary import summarise
-from experiments.report.text import show
+from experiments.reporting.figures import png
+from experiments.studies.stream import page as html
+from experiments.studies.stream.gallery import figures
+from experiments.studies.stream.mlflow_view import run_record
+from experiments.studies.stream.summary import summarise
+from experiments.studies.stream.text import show
 from workbench.tracking import Tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from experiments.record import Record
-    from experiments.report.document import Report
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import Report
 
 NASTY = '<script>alert("1")</script> $x^{2 & _*|'
 

@@ -1,0 +1,118 @@
+"""What adapters say about new texts: about a few in memory, or about every row of a file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from workbench.asking import Asked, rows_of
+from workbench.backbone import open_backbone
+from workbench.kinds import KINDS
+
+if TYPE_CHECKING:
+    from workbench.store import StoredAdapter, TaskReference
+
+Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an adapter says about one text.
+
+    Attributes:
+        text: what was asked.
+        label: the answer in words: a label's name, several with commas, a number, entities or tagged words, or
+            generated text.
+        confidence: the answer's probability; of a generated text, the geometric mean of its tokens' probabilities; of a
+            number it is not known.
+        adapter: the id of the adapter that answered.
+        value: the answer as data: as ``label``, or for several labels a list, for a number a float, for tagged words
+            a list with a tag for each word.
+    """
+
+    text: str
+    label: str
+    confidence: float | None
+    adapter: str
+    value: str | float | list[str]
+
+
+Said = TypeVar("Said")
+
+
+class Predictions(list[Said]):
+    """What was said about some texts, in their order; a notebook shows it as a table."""
+
+    def _repr_html_(self) -> str:
+        """Return a table of all that is known of each answer."""
+        from experiments.reporting.notebook import table
+
+        shown = [{name: value for name, value in vars(one).items() if name != "value"} for one in self]
+        return table([*shown[0]] if shown else [], [[*row.values()] for row in shown])
+
+
+class Predictor:
+    """One stored adapter that answers; its backbone is opened when it is first asked."""
+
+    def __init__(self, adapter: StoredAdapter, backbone: str | None) -> None:
+        """Answer with ``adapter`` on the backbone that it names, or on the one at ``backbone``."""
+        self.adapter, self._place = adapter, backbone
+
+    @property
+    def task(self) -> TaskReference:
+        """The task that the adapter answers for."""
+        return self.adapter.manifest.task
+
+    @property
+    def target(self) -> str:
+        """What an answer's value is called among the columns of a person's data: ``label``, ``value``, ``tags``, …."""
+        return KINDS.get(self.task.kind).target
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The columns of an answer in a table → the attribute of :class:`Prediction` that stands there."""
+        sure = {} if self.target == "value" else {"confidence": "confidence"}
+        return {self.target: "value", **sure, "adapter": "adapter"}
+
+    def __call__(self, texts: Sequence[Any]) -> Predictions[Prediction]:
+        """Return the answer to each text (for a pair task: to each (text, text_pair)).
+
+        Raises:
+            InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
+        """
+        firsts = rows_of(texts, self.task)["text"][:]  # before a model is opened
+        answers = zip(firsts, self._opened.answers(texts), strict=True)
+        return Predictions(
+            Prediction(text, said.words, said.confidence, self.adapter.id, said.value) for text, said in answers
+        )
+
+    @cached_property
+    def _opened(self) -> Asked:
+        return Asked.opened(self.adapter, open_backbone(self._place or self.adapter.manifest.backbone.name))
+
+
+def answered(
+    rows: Sequence[dict[str, Any]], texts: Sequence[Any], ask: Ask, told: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return ``rows`` with the answers to their texts beside what is there; a row whose text is None has none.
+
+    Args:
+        rows: of a table.
+        texts: one for each row, or a pair, or None.
+        ask: texts → what is said about each.
+        told: new column → attribute of what is said.
+    """
+    filled = [text for text in texts if text is not None]
+    answers = iter(ask(filled) if filled else [])
+    found = [None if text is None else next(answers) for text in texts]
+    return [
+        {**row, **{name: one and _finite(getattr(one, attribute)) for name, attribute in told.items()}}
+        for row, one in zip(rows, found, strict=True)
+    ]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,173 @@
+"""Answers to texts whose task nobody names: which adapters may answer, and the router that chooses among them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.workspace.mending import Mending
+from fusion.reading import KIND
+from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench import serving
+from workbench.backbone import open_backbone
+from workbench.errors import InputError, UnwritableError
+from workbench.sampling import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from fusion.routing import Part, RouterSettings
+    from workbench.backbone import Backbone
+    from workbench.contracts import Listener, Task
+    from workbench.store import AdapterStore, Manifest, StoredAdapter
+
+PREFIX = "router:"
+
+
+@dataclass(frozen=True)
+class RoutedPrediction:
+    """What the adapter that a router chose says about one text.
+
+    Attributes:
+        text: the text.
+        label: the adapter's answer.
+        confidence: the label's probability, by that adapter.
+        adapter: the chosen adapter's id.
+        task: the task that it was trained on.
+        routing_score: the router's score of it; what it means is the router's own.
+    """
+
+    text: str
+    label: str
+    confidence: float | None
+    adapter: str
+    task: str
+    routing_score: float
+
+
+def candidates(
+    store: AdapterStore, router: str, pair: bool, among: Sequence[str] = (), backbone: str | None = None
+) -> tuple[tuple[StoredAdapter, ...], Backbone]:
+    """Return the adapters that a router may choose from, in the order of their tasks' names, and their backbone.
+
+    Args:
+        store: where they are.
+        router: its name.
+        pair: whether the texts are pairs.
+        among: ids; else the newest adapter of each task on the backbone that answers for such texts and is of a
+            library that the router knows.
+        backbone: where the backbone is; else that of the adapters, if they have one in common.
+
+    Raises:
+        UnknownNameError: no such router, or no such adapter.
+        InputError: no adapter fits, they are on several backbones, or :func:`fusion.route.require_routable`.
+    """
+    libraries = ROUTERS.get(router).libraries
+    found = [store.verify(name) for name in dict.fromkeys(map(store.resolve, among))]
+    if not among:
+        all_of_them = [store.get(name) for name in store.ids()]
+        found = [each for each in all_of_them if _suits(each.manifest, pair, libraries)]
+    opened = _backbone(found, backbone)
+    if not among:
+        newest = _newest([each for each in found if each.manifest.backbone.fingerprint == opened.fingerprint])
+        found = [store.verify(each.id) for each in newest]
+    require_routable(router, found, opened)
+    if found[0].manifest.task.pair != pair:
+        wanted = "pairs of texts" if found[0].manifest.task.pair else "single texts"
+        raise InputError(f"these adapters answer for {wanted}", hint="--pair gives the second text of a pair.")
+    return tuple(sorted(found, key=lambda each: each.manifest.task.name)), opened
+
+
+def known_state(
+    router: str,
+    settings: RouterSettings,
+    adapters: Sequence[StoredAdapter],
+    backbone: Backbone,
+    place_of: Callable[[str], Path],
+    task_of: Callable[[StoredAdapter], Task],
+    listener: Listener,
+) -> RoutingState:
+    """Return a router that knows ``adapters``; what it learned of one before is read from where ``place_of`` says.
+
+    ``place_of`` gives the folder of a key (:meth:`experiments.workspace.Workspace.router`). ``task_of`` gives the
+    examples that an adapter was trained on; it is asked only for what is not known yet. What is damaged is learned
+    again; where nothing can be written, what was learned is not kept.
+    """
+    mending = Mending(listener)
+    card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
+    for adapter in adapters:
+        place = place_of(part_key(router, settings, adapter, reader))
+        part = _known_part(place, mending)
+        if part is None:
+            if card.reads_data:
+                listener.say(f"router {router}: reading the training examples of {adapter.id}")
+            part = fit_part(router, settings, adapter, task_of(adapter) if card.reads_data else None, reader)
+            with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
+                save_part(place, part, router, settings, adapter)
+        parts.append(part)
+    return RoutingState(router, settings, tuple(adapters), tuple(parts), reader)
+
+
+def _known_part(place: Path, mending: Mending) -> Part | None:
+    try:
+        return mending.known(place, lambda: load_part(place))
+    except UnwritableError:
+        return None  # the damaged one cannot be taken away
+
+
+def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
+    """Return the task that an adapter was trained on, drawn to its budget with its seed.
+
+    Raises:
+        InputError: the task is not to be seen from here, or its data are no longer those.
+    """
+    told = adapter.manifest.task
+    try:
+        task = registry.load(registry.find(told.name, task_folders))
+    except InputError as error:
+        hint = f"{error.hint or ''} --tasks names the folder of its file; router arrow needs no data.".lstrip()
+        what = f"the router needs the training examples of {adapter.id}, but {error.what}"
+        raise InputError(what, where=error.where, hint=hint) from None
+    if task.fingerprint != told.fingerprint:
+        hint = "Train the adapter again on the data as they are, or bring the old ones back; router arrow needs none."
+        raise InputError(f"the data of {told.name!r} have changed since {adapter.id} was trained", hint=hint)
+    return draw(task, adapter.manifest.budget, adapter.manifest.seed)
+
+
+def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
+    """Return for each text the answer of the adapter that scores highest."""
+    scores = route(state, rows)  # (texts, adapters)
+    chosen = [state.adapters[column] for column in scores.argmax(axis=1)]
+    said = serving.answers(state.adapters, state.reader.backbone, rows, [each.id for each in chosen])
+    told = zip(rows["text"][:], said, chosen, scores.max(axis=1).tolist(), strict=True)
+    return [
+        RoutedPrediction(text, label, sure, adapter.id, adapter.manifest.task.name, score)
+        for text, (label, sure), adapter, score in told
+    ]
+
+
+def _suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
+    return manifest.task.kind == KIND and manifest.task.pair == pair and manifest.library in libraries
+
+
+def _backbone(adapters: Sequence[StoredAdapter], name: str | None) -> Backbone:
+    known = {each.manifest.backbone.fingerprint: each.manifest.backbone.name for each in adapters}
+    if name is None and len(known) > 1:
+        names = sorted(known.values())
+        hint = "A router chooses among adapters of one backbone: name it with --backbone, or the adapters with --among."
+        raise InputError(f"there are adapters on several backbones: {', '.join(names)}", hint=hint)
+    if not known:
+        hint = "Train some first: workbench train TASK --method lora"
+        raise InputError("there are no adapters that this router could choose from", hint=hint)
+    return open_backbone(name or next(iter(known.values())))
+
+
+def _newest(adapters: Sequence[StoredAdapter]) -> list[StoredAdapter]:
+    by_age = sorted(adapters, key=lambda each: (each.manifest.created, each.id))
+    return list({each.manifest.task.name: each for each in by_age}.values())

@@ -1,0 +1,1 @@
+"""What every study needs to be run: recipes, forecasts, several processes, publishing."""

@@ -1,0 +1,121 @@
+"""Showing a run elsewhere while it goes on and when it ends: as files in the workspace, and as runs in MLflow."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.engine.system_metrics import points
+from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
+from workbench.assets import write_whole
+from workbench.errors import TrackingError, UnwritableError
+from workbench.processes import is_first
+from workbench.tracking import Tracker, tracking_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from experiments.views import View
+    from experiments.workspace import Workspace
+    from workbench.contracts import Listener
+    from workbench.registration import Registered
+    from workbench.store import StoredAdapter
+    from workbench.tracking import RunRecord
+
+
+EFFECTIVE = os.access in os.supports_effective_ids
+PAUSE = 60.0  # seconds that a server which failed is left alone
+PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
+
+
+def tracked(view: View, workspace: Workspace, artifacts: bool = True) -> RunRecord:
+    """Return the MLflow run of an experiment, with what the machine's load was; with pictures and models or without."""
+    record = view.run(artifacts)
+    return replace(record, metrics=(*record.metrics, *points(workspace.system(view.experiment))))
+
+
+class Publisher:
+    """Keeps MLflow up with a run, which never fails and hardly ever waits for the sake of it.
+
+    A server that fails is asked again after a pause and at the end; each sync brings all that it has missed.
+    """
+
+    def __init__(self, workspace: Workspace, listener: Listener) -> None:
+        """Publish to the tracking server of ``workspace``; ``listener`` hears of trouble, once."""
+        self.workspace, self.listener = workspace, listener
+        self.tracker = Tracker(tracking_uri(workspace.root), listener.say)
+        self.told = False
+        self.rests_until = 0.0
+
+    def update(self, view: View) -> None:
+        """Log what is known by now, without pictures."""
+        if is_first() and time.monotonic() >= self.rests_until:
+            self._try(view, artifacts=False, within=PATIENCE)
+
+    def finish(self, view: View) -> bool:
+        """Write the page, the figures and the document; log everything, and return whether it arrived."""
+        if not is_first():
+            return True
+        try:
+            for name, content in view.files().items():
+                write_whole(self.workspace.experiment(view.experiment) / name, content)
+        except UnwritableError:
+            return False  # a workspace that can only be read: nothing of the run is new
+        return self._try(view, artifacts=True, within=LAST_PATIENCE)
+
+    def _try(self, view: View, artifacts: bool, within: float) -> bool:
+        try:
+            self.tracker.sync(view.tracked, tracked(view, self.workspace, artifacts), view.about, within)
+        except (TrackingError, UnwritableError) as error:
+            self.rests_until = time.monotonic() + PAUSE
+            if not self.told:
+                self.listener.say(f"Tracking: {error}")
+            self.told = True
+            return False
+        return True
+
+
+def writing_tracker(workspace: Workspace, say: Callable[[str], None]) -> Tracker:
+    """Return the tracker of a workspace, to write with; ``say`` hears that its database was moved.
+
+    Raises:
+        TrackingError: its store is a file that can only be read, of which MLflow itself makes many lines.
+    """
+    uri = tracking_uri(workspace.root)
+    store = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
+        hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
+        raise TrackingError("this store can only be read", where=uri, hint=hint)
+    return Tracker(uri, say)
+
+
+def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
+    """Log an adapter as a run of its own; a server that fails is said, and hinders nothing."""
+    if not is_first():
+        return
+    try:
+        tracker = writing_tracker(workspace, listener.say)
+        tracker.sync(EXPERIMENT, _run(stored, workspace), ABOUT, LAST_PATIENCE)
+    except (TrackingError, UnwritableError) as error:
+        hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
+        listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
+
+
+def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
+    """Log an adapter where it is not logged yet, and enter it into the model registry.
+
+    Raises:
+        TrackingError: the server does not answer, or cannot register models.
+    """
+    tracker = writing_tracker(workspace, listener.say)
+    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored))
+
+
+def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
+    from experiments.workspace.evaluating import known  # torch and all: who logs a report does not need it
+
+    found = known(workspace, stored)
+    return run_record(stored, found.scores if found else {}, points(workspace.system(stored.id)))

@@ -1,0 +1,54 @@
+"""Recipes: experiments as files, found by path or by the name of a shipped one, and what all of them share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from workbench.bounds import Label, Seed
+from workbench.errors import InputError, UnknownNameError
+from workbench.registry import Documents
+from workbench.settings import Document, read
+
+RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
+MOST_FITS = 100_000
+
+Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
+Labelled = Annotated[dict[Label, dict[str, Any]], Field(min_length=1, max_length=200)]
+
+
+def find_recipe(name: str) -> Document:
+    """Return the document of a recipe, given by path or by the name of a shipped one.
+
+    Raises:
+        InputError: neither.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or _is_file(path):
+        return read(path)
+    try:
+        return read(RECIPES.path(name))
+    except UnknownNameError as error:
+        hint = f"{error.hint} A path to a YAML file works too."
+        raise InputError(error.what, where=error.where, hint=hint) from None
+
+
+def require_affordable(fits: int, where: str) -> None:
+    """Make sure that an experiment is one that can end, before anything is made for each of its fits.
+
+    Raises:
+        InputError: there are more than a hundred thousand fits.
+    """
+    if fits > MOST_FITS:
+        hint = "Leave out seeds, orders, tasks, or entries."
+        raise InputError(f"this would take {fits:,} fits; at most {MOST_FITS:,} are planned", where=where, hint=hint)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file system takes
+        return False

@@ -1,0 +1,1 @@
+"""Reports in whatever medium: wording, figures, pages, notebooks, MLflow."""

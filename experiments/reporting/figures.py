@@ -1,0 +1,59 @@
+"""How every figure looks: colours, markers, style, and pictures as bytes.
+
+No figure is known to matplotlib's global state. :func:`png` gives the same bytes whenever the report is the same.
+Colours are safe for the colour-blind (cividis; Okabe & Ito, 2008).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from workbench.forgetting import Interval
+
+DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
+INK, FAINT = "#333333", "#9a9a9a"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8c6d31")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot follow
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that the same report gives the same bytes
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a name with a $ in it is a name
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "white",
+    "hatch.linewidth": 0.4,
+}
+
+
+def look(place: int) -> tuple[str, str]:
+    """Return colour and marker of the line at ``place``; beyond eight, colours come again with other markers."""
+    turn = place // len(COLOURS)
+    return COLOURS[place % len(COLOURS)], MARKERS[(place + 3 * turn) % len(MARKERS)]
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG without date or version in it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def half_width(value: Interval) -> float | None:
+    """Return half of an interval of shares in points, None where it has no bounds."""
+    return None if value.low is None or value.high is None else 50 * (value.high - value.low)
+
+
+def short(name: str, width: int = 28) -> str:
+    """Return ``name`` in at most ``width`` characters; what is left out is left out of its middle."""
+    return name if len(name) <= width else f"{name[: width // 2]}…{name[-(width - width // 2 - 1) :]}"

@@ -1,0 +1,1 @@
+"""The kinds of experiment there are, a folder each."""

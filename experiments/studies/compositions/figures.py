@@ -1,0 +1,102 @@
+"""Figures of a comparison: gains with their intervals, scores against K, and what weighed how much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from experiments.reporting.differences import reading
+from experiments.reporting.figures import COLOURS, FAINT, STYLE, look, short
+from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
+from workbench.tracking import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from experiments.studies.compositions.report import FusionReport, Row
+
+SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
+
+
+def figures(report: FusionReport) -> Mapping[str, Figure]:
+    """Return every figure that the report has data for, by name."""
+    if not report.rows:
+        return {}
+    drawn = {"gains": gains(report)}
+    if len(report.record.shots) > 1:
+        drawn["scores-by-shots"] = scores_by_shots(report)
+    for place, document in list(report.record.diagnostics.items())[:1]:
+        figure = diagnostics_map(document)
+        if figure:
+            drawn[f"diagnostics-{'-'.join(map(plain, place.split('/')))}"] = figure
+    return drawn | dict(_details(report))
+
+
+def gains(report: FusionReport) -> Figure:
+    """Return a dot with its 95 % interval over test examples for each contestant's difference from the reference."""
+    shown = [row for row in report.rows if row.label != report.record.reference and row.standings[report.overall].gain]
+    shown.sort(key=lambda row: _gain(row, report.overall)[0])
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.2 + 0.21 * len(shown)), layout="constrained")
+        axes = figure.subplots()
+        for height, row in enumerate(shown):
+            mean, low, high, side = _gain(row, report.overall)
+            colour = SIDES.get(side, FAINT)
+            axes.plot([low, high], [height, height], color=colour, linewidth=1.4, solid_capstyle="butt")
+            axes.plot(mean, height, marker="D" if row.role == "pick" else "o", color=colour, markersize=4.5)
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        axes.set_yticks(range(len(shown)), [short(row.label, 40) for row in shown])
+        axes.tick_params(axis="y", length=0, labelsize=8)
+        axes.set_ylim(-0.7, len(shown) - 0.3)
+        axes.set_xlabel(f"points above {report.record.reference}, 95 % interval over test examples")
+    return figure
+
+
+def scores_by_shots(report: FusionReport) -> Figure:
+    """Return score against K: the plain alternatives, what validation picks, and the best compositions."""
+    record = report.record
+    keys = [str(shots) for shots in record.shots]
+    ranked = sorted(
+        (row for row in report.rows if row.role == "composition"),
+        key=lambda row: -(row.standings[report.overall].score or 0),
+    )
+    plain = [row for row in report.rows if row.role in ("fresh", "full", "frozen", "average", "pick")]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.8), layout="constrained")
+        axes = figure.subplots()
+        for index, row in enumerate([*plain, *ranked[:3]]):
+            style = "--" if row.role in ("fresh", "full", "frozen") else "-"
+            scores = [100 * (row.standings[key].score or float("nan")) for key in keys]
+            colour, marker = look(index)
+            axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=row.label)
+        axes.set_xticks(range(len(keys)), keys)
+        axes.set_xlabel("labelled examples of the target (K)")
+        axes.set_ylabel("test score, percent")
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def _details(report: FusionReport) -> Iterator[tuple[str, Figure]]:
+    """Yield the weights and the attention of the contestants that have learned some."""
+    for row in report.rows:
+        if row.role != "composition":
+            continue
+        details = dict(report.details.get(row.label, {}))
+        names = [str(one["task"]) for one in report.record.sources if one["method"] == row.family]
+        names = list(dict.fromkeys(names))
+        weights = details.pop("weights", None)
+        if weights and len(weights) == len(names) and len(set(weights)) > 1:
+            yield f"weights-{plain(row.label)}", weight_bars(dict(zip(names, weights, strict=True)))
+        if details and all(len(values) == len(names) for values in details.values()):
+            yield f"details-{plain(row.label)}", attention_map(details, names)
+
+
+def _gain(row: Row, key: str) -> tuple[float, float, float, str]:
+    gain = row.standings[key].gain
+    shown = (gain.examples or gain.seeds) if gain else None
+    mean = 100 * shown.mean if shown and shown.mean is not None else 0.0
+    if shown is None or shown.low is None or shown.high is None:
+        return mean, mean, mean, ""
+    return mean, 100 * shown.low, 100 * shown.high, reading(shown)

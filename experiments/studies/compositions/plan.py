@@ -1,0 +1,240 @@
+"""A comparison, resolved: names looked up, settings typed, data read; sources may still have to be trained."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.feasible import require_feasible
+from experiments.engine.labels import collisions
+from experiments.engine.recipes import require_affordable
+from experiments.engine.task_names import named_tasks
+from experiments.studies.compositions.contestant import (
+    Contestant,
+    alternatives,
+    common,
+    composition,
+    fresh_label,
+    reserved,
+)
+from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
+from experiments.studies.compositions.recipe import FusionRecipe
+from experiments.studies.compositions.summary import PICKS
+from experiments.studies.compositions.trial import Trial
+from fusion.compatibility import unfit
+from fusion.fuse import require_fusible
+from fusion.methods import COMPOSITIONS
+from tasks import registry
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, open_backbone
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.learning import Lesson
+from workbench.methods import METHODS, trained_method
+from workbench.model import resolve_precision
+from workbench.settings import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from experiments.engine.feasible import Wanted
+    from workbench.contracts import Task
+    from workbench.known_keys import Place
+    from workbench.settings import Document
+    from workbench.store import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One composition of the comparison: its label, its method and settings, and which sources it takes."""
+
+    label: str
+    method: str
+    settings: dict[str, Any]
+    family: str
+
+
+@dataclass(frozen=True)
+class FusionPlan:
+    """What will be compared.
+
+    Attributes:
+        name: of the experiment.
+        lessons: (seed, fine-tuning method) → the sources' lessons; empty where the sources exist already.
+        stored: sources that exist already, for every seed alike.
+        targets: the tasks that are composed for, whole.
+        budgets: K → the few-shot budget.
+        reference: label of the contestant that gains are measured against.
+        full: whether full fine-tuning takes part.
+        fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
+    """
+
+    name: str
+    description: str
+    backbone: Backbone
+    entries: tuple[Entry, ...]
+    targets: tuple[Task, ...]
+    budgets: Mapping[int, Budget]
+    seeds: tuple[int, ...]
+    reference: str
+    lessons: Mapping[tuple[int, str], tuple[Lesson, ...]]
+    stored: tuple[StoredAdapter, ...] = ()
+    full: bool = True
+    fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    def trials(self, seed: int, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Trial]:
+        """Yield every trial of one seed; the problems of one contestant follow each other, since they share a body."""
+        for contestant in self.contestants(families):
+            for target in self.targets:
+                for budget in self.budgets.values():
+                    precision = resolve_precision(budget.precision)
+                    yield Trial(contestant, FewShot(target, self.backbone, precision, budget, seed))
+
+    def own_trial(self) -> Trial:
+        """Return the trial of the reference: of the fusion itself, in the plan of a single one."""
+        trials = self.trials(self.seeds[0], {self.stored[0].manifest.method: self.stored})
+        return next(one for one in trials if one.contestant.label == self.reference)
+
+    def contestants(self, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Contestant]:
+        """Yield who takes part, alternatives first; ``families`` are the sources by fine-tuning method."""
+        yield from common(self.fresh.get("full", {}) if self.full else None)
+        for family, sources in families.items():
+            yield from alternatives(sources, self.backbone, self.fresh.get(family, {}))
+        for entry in self.entries:
+            yield composition(entry.label, entry.method, entry.settings, families[entry.family])
+
+
+def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
+    """Resolve a recipe: read its data, fetch what is missing; train nothing.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        DataError: a task's data do not fit its file.
+    """
+    problems: list[Problem] = []
+    with collected(problems):
+        recipe = document.parse(FusionRecipe, _known_settings(document))
+    methods = dict(_methods(document, problems))
+    fresh = dict(_fresh(document, problems))
+    entries = tuple(_entries(document, problems))
+    sources = named_tasks(document, ("sources", "tasks"), task_folders, problems)
+    targets = named_tasks(document, ("targets",), task_folders, problems)
+    labels = document.labels("compositions")
+    own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
+    problems += collisions(((label, document.where("compositions", label)) for label in labels), own)
+    for spec in targets:
+        with collected(problems):
+            require_fusible(spec.name, spec.file.kind, document.where("targets"))
+        if spec.name in {source.name for source in sources}:
+            what = f"target {spec.name!r} is a source too: nothing would be new about it"
+            problems.append(Problem(what, document.where("targets")))
+    if problems:
+        raise SettingsError(problems)
+    parties = 2 + len(methods) * (2 + len(sources)) + len(entries)
+    fits = len(recipe.seeds) * (len(methods) * len(sources) + parties * len(targets) * len(recipe.shots))
+    require_affordable(fits, document.origin)
+    wanted = [(name, settings, ("sources", "methods", name)) for name, settings in methods.items()]
+    kinds = [spec.file.kind for spec in (*sources, *targets)]
+    require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
+    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    _require_fit(document, backbone, wanted)
+    backbone = backbone.quantized(recipe.sources.budget.quantization, document.where("sources", "budget"))
+    precision = resolve_precision(recipe.sources.budget.precision)
+    adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
+    tasks = [registry.load(spec) for spec in sources]
+    lessons = {
+        (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)
+        for seed in recipe.seeds
+        for name, adaptation in adaptations.items()
+    }
+    return FusionPlan(
+        name=recipe.name,
+        description=recipe.description,
+        backbone=backbone,
+        entries=entries,
+        targets=tuple(registry.load(spec) for spec in targets),
+        budgets=few_shot_budgets(recipe.budget, recipe.shots),
+        seeds=recipe.seeds,
+        reference=fresh_label(next(iter(methods))),
+        lessons=lessons,
+        fresh=fresh,
+    )
+
+
+def few_shot_budgets(budget: Budget, shots: Sequence[int]) -> dict[int, Budget]:
+    """Return the budget for each K; what ``budget`` states itself stays."""
+    stated = budget.model_dump(include=budget.model_fields_set)
+    return {each: Budget.model_validate(few_shot_budget(stated, each)) for each in shots}
+
+
+def family_of(method: str, families: Mapping[str, str], where: str | None = None) -> str:
+    """Return the first of ``families`` (fine-tuning method → library) whose adapters a composition takes.
+
+    Raises:
+        InputError: it takes none of them.
+    """
+    card = COMPOSITIONS.get(method, where)
+    for family, library in families.items():
+        if library in card.libraries:
+            return family
+    raise InputError(
+        f"{method} composes adapters of {' or '.join(card.libraries)}; there are only {', '.join(families)}",
+        where=where,
+        hint="Name a fine-tuning method of that library under sources.methods.",
+    )
+
+
+def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    for name, settings in document.entries("sources", "methods").items():
+        place = ("sources", "methods", name)
+        with collected(problems):
+            yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
+
+
+def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
+    """Raise SettingsError where adapters of a method cannot be composed, before any is trained."""
+    problems = [
+        Problem(f"adapters of {method} cannot be composed: each is {why}", document.where(*place))
+        for method, settings, place in wanted
+        if (why := unfit(method, settings, backbone.config))
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+    known = [*document.labels("sources", "methods"), "full"]
+    for name, settings in document.entries("fresh").items():
+        place = ("fresh", name)
+        with collected(problems):
+            if name not in known:
+                raise UnknownNameError("method in 'fresh'", name, known, document.where(*place))
+            parsed = document.parse_part(place, settings, METHODS.get(name, document.where(*place)).settings)
+            yield name, parsed.model_dump(mode="json", include=set(settings))
+
+
+def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
+    libraries = {}
+    for name in document.entries("sources", "methods"):
+        with suppress(InputError):  # told of the sources already
+            libraries[name] = METHODS.get(name).library
+    for label, entry in document.entries("compositions").items():
+        place = ("compositions", label)
+        rest = {name: value for name, value in entry.items() if name != "method"}
+        with collected(problems, document.where(*place)):
+            if "method" not in entry:
+                raise InputError(f"{'.'.join(place)!r} needs method")
+            card = COMPOSITIONS.get(entry["method"], document.where(*place, "method"))
+            document.parse_part(place, rest, card.settings)
+            family = family_of(entry["method"], libraries, document.where(*place, "method")) if libraries else ""
+            yield Entry(label, entry["method"], rest, family)
+
+
+def _known_settings(document: Document) -> Iterator[Place]:
+    for name in document.entries("sources", "methods"):
+        with suppress(InputError):
+            yield ("sources", "methods", name), METHODS.get(name).settings
+    for label, entry in document.entries("compositions").items():
+        with suppress(InputError):
+            yield ("compositions", label), COMPOSITIONS.get(entry.get("method", "")).settings

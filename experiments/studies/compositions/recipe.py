@@ -1,0 +1,50 @@
+"""A comparison of compositions as a file: which sources, which targets, how many examples, which methods."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from experiments.engine.recipes import Labelled, Names, Seeds
+from workbench.bounds import Count, Name
+from workbench.settings import Budget, Settings, unique
+
+ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
+
+
+class Sources(Settings):
+    """The adapters that are composed: each method on each task, trained with each seed of the recipe."""
+
+    tasks: Names = Field(min_length=2)
+    methods: ByMethod = Field(min_length=1, description="fine-tuning method → its settings")
+    budget: Budget = Budget()
+
+    _unique = field_validator("tasks")(unique)
+
+
+class FusionRecipe(Settings):
+    """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
+
+    name: Name
+    description: str = ""
+    backbone: str
+    sources: Sources
+    targets: Names
+    shots: tuple[Count, ...] = Field(min_length=1, max_length=100)
+    seeds: Seeds = (0,)
+    budget: Budget = Budget()
+    fresh: ByMethod = Field(
+        default_factory=dict, description="fine-tuning method → what its few-shot fits from nothing have otherwise"
+    )
+    compositions: Labelled = Field(description="label → method and its settings")
+
+    _unique = field_validator("targets", "shots", "seeds")(unique)
+
+    @field_validator("budget")
+    @classmethod
+    def _open(cls, budget: Budget) -> Budget:
+        stated = [name for name in ("train_examples", "validation_examples") if name in budget.model_fields_set]
+        if stated:
+            raise ValueError(f"{' and '.join(stated)} are given by 'shots'")
+        return budget

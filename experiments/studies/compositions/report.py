@@ -1,0 +1,145 @@
+"""The report on a comparison of compositions: what all of its views are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.reporting.differences import Difference
+    from experiments.studies.compositions.record import FusionRecord
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a contestant did with K examples, or over all K: means over targets and seeds; None where nothing is known.
+
+    Attributes:
+        score: test score in [0, 1].
+        targets: the same by target.
+        gain: minus the reference's, at equal targets and seeds.
+    """
+
+    score: float | None
+    targets: Mapping[str, float | None]
+    validation: float | None
+    gain: Difference | None
+    seconds: float | None
+    peak_memory_mb: float | None
+    trainable_parameters: float | None
+    steps: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it; ``gain`` as ``{mean, low, high, values, reading, bootstrap}``."""
+        return {**asdict(self), "gain": self.gain.as_json() if self.gain else None}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contestant, by K (as a string) and ``all``; ``chosen`` says how often a pick took whom."""
+
+    label: str
+    role: str
+    family: str
+    method: str
+    standings: Mapping[str, Standing]
+    chosen: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Mean test score on one source's own task under that source's own head: the source alone, and composed."""
+
+    label: str
+    task: str
+    alone: float
+    fused: float
+    measurements: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Steps until a contestant's validation score reaches the reference's final one, as a share of the reference's.
+
+    One share for each target, K and seed; None where it was never reached, 0 where it was there from the start.
+    """
+
+    label: str
+    shares: tuple[float | None, ...]
+
+    @property
+    def within_a_third(self) -> float:
+        """In how many places (a share) at most a third of the reference's steps was enough."""
+        return fmean(share is not None and share <= 1 / 3 for share in self.shares)
+
+
+@dataclass(frozen=True)
+class FusionReport:
+    """Everything that is said about a comparison.
+
+    Attributes:
+        details: label → (``weights``, or a layer) → the mean of one number for each source.
+    """
+
+    record: FusionRecord
+    rows: tuple[Row, ...]
+    retained: tuple[Kept, ...]
+    speeds: tuple[Speed, ...]
+    details: Mapping[str, Mapping[str, tuple[float, ...]]]
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+        from experiments.reporting.notebook import framed
+        from experiments.studies.compositions.page import page
+
+        return framed(page(self, {}), self.record.experiment)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned result is there."""
+        return bool(self.record.planned) and len(self.record.cells) == self.record.planned
+
+    @property
+    def overall(self) -> str:
+        """The key of the standings over everything."""
+        return "all" if len(self.record.shots) > 1 else str(self.record.shots[0])
+
+    def row(self, label: str) -> Row | None:
+        """Return the row with this label, or None."""
+        return next((row for row in self.rows if row.label == label), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as one document."""
+        record = self.record
+        return {
+            "experiment": record.experiment,
+            "description": record.description,
+            "backbone": record.backbone,
+            "targets": list(record.targets),
+            "shots": list(record.shots),
+            "seeds": list(record.seeds),
+            "reference": record.reference,
+            "complete": self.complete,
+            "contestants": {
+                row.label: {
+                    "role": row.role,
+                    "family": row.family,
+                    "method": row.method,
+                    "standings": {shots: one.as_json() for shots, one in row.standings.items()},
+                    **({"chosen": dict(row.chosen)} if row.chosen else {}),
+                }
+                for row in self.rows
+            },
+            "retention": [asdict(one) for one in self.retained],
+            "speed": {
+                one.label: {"within_a_third": one.within_a_third, "shares": list(one.shares)} for one in self.speeds
+            },
+            "details": {label: each for label, each in self.details.items() if each},
+            "sources": list(record.sources),
+            "diagnostics": dict(record.diagnostics),
+            "majority": dict(record.majority),
+            "budgets": dict(record.budgets),
+            "provenance": dict(record.provenance),
+        }

@@ -1,0 +1,144 @@
+"""One fuse as a comparison of one target, one K and one seed, in which the fusion itself is the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.answers.naming import source_ids
+from experiments.studies.compositions.contestant import composition
+from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
+from experiments.studies.compositions.plan import Entry, FusionPlan
+from experiments.studies.compositions.sources import AUTO, candidates, named, own_tasks, ranked
+from experiments.studies.compositions.trial import Trial
+from fusion.fuse import fused_id, require_composable, require_fusible
+from fusion.methods import COMPOSITIONS
+from fusion.ranking import RANKINGS
+from tasks import registry
+from workbench.backbone import open_backbone
+from workbench.bounds import require_seed
+from workbench.contracts import Silent
+from workbench.errors import Problem, SettingsError, collected
+from workbench.model import resolve_precision
+from workbench.settings import Budget, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from experiments.workspace import Workspace
+    from workbench.contracts import Listener
+    from workbench.store import StoredAdapter
+
+DEFAULT_BACKBONE = "minilm"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody asks to be fused.
+
+    Attributes:
+        target: name of a task.
+        sources: ids or tasks with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
+        method: name of a composition method.
+        shots: labelled examples of the target, and as many for validation; all if None.
+        backbone: where the sources' backbone is, if not where it was.
+        seed: draws the examples, and is the seed of everything that is fitted on them.
+        ranking: name of a ranking.
+        full: whether full fine-tuning is among the alternatives.
+        assignments: the method's settings and ``budget.…``, as ``key=value``.
+    """
+
+    target: str
+    sources: str
+    method: str
+    shots: int | None = None
+    backbone: str | None = None
+    seed: int = 0
+    ranking: str = "logme"
+    full: bool = True
+    assignments: Sequence[str] = ()
+
+
+def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener) -> FusionPlan:
+    """Return the plan of one fuse; nothing is trained for it, but ``auto:K`` looks at the candidates' features.
+
+    ``listener`` hears which adapter the name of a task means.
+
+    Raises:
+        InputError: an unknown name or setting, or sources that do not go together, or that the method does not compose.
+    """
+    document = Document({}, "command line").set(wanted.assignments)
+    problems: list[Problem] = []
+    with collected(problems):
+        settings, budget = _parsed(document, wanted)
+    with collected(problems):
+        RANKINGS.require(wanted.ranking, "--ranking")
+    with collected(problems):
+        require_seed(wanted.seed)
+    with collected(problems):
+        spec = registry.find(wanted.target, folders)
+        require_fusible(spec.name, spec.file.kind)
+    if problems:
+        raise SettingsError(problems)
+    target = registry.load(spec)
+    automatic = wanted.sources.startswith(AUTO)
+    sources = () if automatic else _named(wanted, workspace, folders, listener)
+    known = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
+    backbone = open_backbone(wanted.backbone or known)
+    backbone.require_length(budget.max_length, document.where("budget", "max_length"))
+    few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
+    if automatic:
+        rows = _texts(candidates(workspace.adapters, wanted.method, few_shot), folders)
+        sources = ranked(workspace.adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, rows)
+    require_composable(wanted.method, sources, backbone)
+    return _plan(wanted, few_shot, sources, settings)
+
+
+def _named(
+    wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener
+) -> tuple[StoredAdapter, ...]:
+    names = [name.strip() for name in wanted.sources.split(",") if name.strip()]
+    libraries = COMPOSITIONS.get(wanted.method).libraries
+    ids = source_ids(workspace, names, listener, folders, libraries) if names else []
+    return named(workspace.adapters, ids, wanted.sources)
+
+
+def _parsed(document: Document, wanted: Wanted) -> tuple[dict[str, Any], Budget]:
+    """Return the method's settings, and the budget for K examples."""
+    own = {name: value for name, value in document.data.items() if name != "budget"}
+    budget = document.data.get("budget", {})
+    if wanted.shots is not None and isinstance(budget, dict):
+        budget = few_shot_budget(budget, wanted.shots)
+    parts = ((), own, COMPOSITIONS.get(wanted.method, "--method").settings), (("budget",), budget, Budget)
+    _, parsed = document.parse_parts(*parts)
+    return own, parsed
+
+
+def _texts(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Dataset]:
+    """Return the training rows of the sources whose tasks are at hand, by adapter id."""
+    tasks = {each.id: own_tasks([each], folders) for each in sources}
+    return {name: task.splits["train"] for name, found in tasks.items() for task in found.values()}
+
+
+def _plan(
+    wanted: Wanted, few_shot: FewShot, sources: tuple[StoredAdapter, ...], settings: dict[str, Any]
+) -> FusionPlan:
+    method = wanted.method
+    trial = Trial(composition(method, method, settings, sources), few_shot)
+    adapter = fused_id(method, trial.request(Silent()), trial.contestant.settings)
+    return FusionPlan(
+        name=f"fuse-{adapter}",
+        description=f"{few_shot.target.name} from {', '.join(source.id for source in sources)}, by {method}",
+        backbone=few_shot.backbone,
+        entries=(Entry(method, method, settings, sources[0].manifest.method),),
+        targets=(few_shot.target,),
+        budgets={few_shot.shots: few_shot.budget},
+        seeds=(few_shot.seed,),
+        reference=method,
+        lessons={},
+        stored=sources,
+        full=wanted.full,
+    )

@@ -1,0 +1,159 @@
+"""Figures of a composition: what was known of the sources before, and what each of them came to weigh.
+
+Every function returns a figure, which :func:`experiments.reporting.figures.png` turns into bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from experiments.reporting.figures import COLOURS, FAINT, STYLE, short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+TITLES = {
+    "cosine": "cosine of ΔW",
+    "sign_conflict": "sign conflict",
+    "left_overlap": "overlap of what they write",
+    "right_overlap": "overlap of what they read",
+    "interference": "singular task interference",
+}
+LEVEL = 0.05
+COLUMNS = 3
+RANGES_FIT = 6  # sources up to which a cell has room for the range of chance
+BARE = "#d9d9d9"
+SPAN = 0.1  # the least that a colour scale covers
+
+
+def diagnostics_map(document: Mapping[str, Any]) -> Figure | None:
+    """Return one triangle of pairs for each statistic of ``Diagnostics.as_json()``; None for fewer than two sources.
+
+    A star marks a value beyond chance (p ≤ 5 %, two-sided, each pair by itself); below it stands the 95 % range of
+    chance.
+    """
+    names = [source["name"] for source in document["sources"]]
+    if len(names) < 2:
+        return None
+    statistics = document["pairs"]
+    rows = math.ceil(len(statistics) / COLUMNS)
+    cell = 0.8 if len(names) <= RANGES_FIT else 0.42
+    side = max(cell * (len(names) - 1), 1.3)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(COLUMNS * (side + 1.5), rows * (side + 1.2) + 0.3), layout="constrained")
+        grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+        for axes, (name, matrices) in zip(grid, statistics.items(), strict=False):
+            _triangle(axes, names, matrices)
+            axes.set_title(TITLES[name], weight="bold", size=9)
+        for axes in grid[len(statistics) :]:
+            axes.set_axis_off()
+        note = f"* beyond chance (p ≤ {100 * LEVEL:.0f} % of {document['permutations']} permutations)"
+        below = "; below: the 95 % range of chance" if len(names) <= RANGES_FIT else ""
+        figure.supxlabel(f"{note}{below}; hatched: not defined", size=8)
+    return figure
+
+
+def _triangle(axes: Axes, names: Sequence[str], matrices: Mapping[str, Any]) -> None:
+    """Draw what lies below the diagonal: rows are sources 2 … n, columns 1 … n − 1."""
+    n = len(names)
+    pairs = [(i, j) for i in range(1, n) for j in range(i)]
+    norm = _spread([matrices["value"][i][j] for i, j in pairs])
+    for i, j in pairs:
+        value, p, low, high = (matrices[part][i][j] for part in ("value", "p", "low", "high"))
+        mark = "*" if p is not None and p <= LEVEL else ""
+        below = f"{_number(low)} … {_number(high)}" if low is not None and n <= RANGES_FIT else ""
+        _cell(axes, j, i - 1, value, norm, mark, below)
+    _frame(axes, [short(name, 20) for name in names[:-1]], [short(name, 20) for name in names[1:]])
+
+
+def _cell(
+    axes: Axes, column: int, row: int, value: float | None, norm: Normalize, mark: str = "", below: str = ""
+) -> None:
+    corner = (column - 0.5, row - 0.5)
+    if value is None:
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=BARE, linewidth=0))
+        return
+    colour = colormaps["cividis"](norm(value))
+    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
+    ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+    text = _number(value) + mark
+    axes.text(column, row - (0.1 if below else 0), text, ha="center", va="center", color=ink, size=8)
+    axes.text(column, row + 0.25, below, ha="center", va="center", color=ink, size=5)
+
+
+def _number(value: float, digits: int = 2) -> str:
+    """Return ``value`` with a proper minus, and none before a zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def _frame(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(axis="x", rotation=35)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0, labelsize=7.5)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _spread(values: Sequence[float | None]) -> Normalize:
+    """Return a scale from 0 (or less) to the largest value, at least ``SPAN`` wide: small differences stay small."""
+    known = [value for value in values if value is not None] or [0.0]
+    low = min(0.0, *known)
+    return Normalize(low, max(low + SPAN, *known))
+
+
+def weight_bars(weights: Mapping[str, float]) -> Figure:
+    """Return one bar for each source, in the order given; what is taken away has another colour than what is added."""
+    names, values = list(weights), list(weights.values())
+    with rc_context(STYLE):
+        figure = Figure(figsize=(5.6, 0.9 + 0.32 * len(names)), layout="constrained")
+        axes = figure.subplots()
+        colours = [COLOURS[0] if value >= 0 else COLOURS[1] for value in values]
+        bars = axes.barh(range(len(names)), values, color=colours, height=0.7)
+        axes.bar_label(bars, [_number(value, 3) for value in values], padding=3, fontsize=8)
+        axes.set_yticks(range(len(names)), [short(name) for name in names])
+        axes.invert_yaxis()
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        axes.margins(x=0.15)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("weight")
+    return figure
+
+
+def attention_map(details: Mapping[str, Sequence[float]], sources: Sequence[str]) -> Figure:
+    """Return a heat map of what each layer (or module) gives each source.
+
+    Args:
+        details: name of a layer → one number for each source.
+        sources: their names.
+
+    Raises:
+        ValueError: a layer has another number of sources.
+    """
+    layers = list(details)
+    norm = _spread([value for row in details.values() for value in row])
+    with rc_context(STYLE):
+        size = (2.6 + max(0.6 * len(sources), 1.2), 1.5 + 0.3 * len(layers))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        for row, values in enumerate(details.values()):
+            for column, (value, _) in enumerate(zip(values, sources, strict=True)):
+                _cell(axes, column, row, value, norm)
+        _frame(axes, [short(name, 20) for name in sources], [short(layer) for layer in layers])
+        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, aspect=22, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(length=0, labelsize=7.5)
+    return figure

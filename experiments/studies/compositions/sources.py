@@ -1,0 +1,105 @@
+"""Which stored adapters a fuse is made of: those that are named, or the K that suit the target best."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from fusion.compatibility import unfit_source
+from fusion.methods import COMPOSITIONS
+from fusion.ranking import RANKINGS, RankingRequest, best_first
+from tasks import registry
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from experiments.studies.compositions.few_shot import FewShot
+    from workbench.contracts import Task
+    from workbench.store import AdapterStore, StoredAdapter
+
+AUTO = "auto:"
+HINT = "Give ids with commas, or auto:3."
+
+
+def named(store: AdapterStore, ids: Sequence[str], given: str) -> tuple[StoredAdapter, ...]:
+    """Return the adapters that a person named; ``given`` is what they wrote.
+
+    Raises:
+        InputError: no id at all, or one that comes twice.
+        UnknownNameError: no such adapter.
+        IntegrityError: its files have changed.
+    """
+    found = tuple(map(store.verify, ids))
+    if not found:
+        raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
+    if twice := [name for name, times in Counter(each.id for each in found).items() if times > 1]:
+        hint = "To give it more weight, set the method's `weights` (see `workbench compositions list`)."
+        raise InputError(f"named more than once: {', '.join(twice)}", where="--from", hint=hint)
+    return found
+
+
+def ranked(
+    store: AdapterStore, given: str, method: str, ranking: str, few_shot: FewShot, texts: Mapping[str, Dataset]
+) -> tuple[StoredAdapter, ...]:
+    """Return the K candidates of ``auto:K`` that suit the target best.
+
+    Raises:
+        InputError: K is no number, or there are fewer candidates.
+    """
+    number = given.removeprefix(AUTO)
+    if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:
+        raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
+    found = candidates(store, method, few_shot)
+    if len(found) < int(number):
+        what = f"there are {len(found)} adapters that {method} could compose for {few_shot.target.name!r}"
+        raise InputError(f"{what}, not {number}", where="--from", hint="Train some: workbench train TASK --method lora")
+    request = RankingRequest(
+        candidates=found,
+        target=few_shot.drawn,
+        backbone=few_shot.backbone,
+        precision=few_shot.precision,
+        max_length=few_shot.budget.max_length,
+        seed=few_shot.seed,
+        texts={each.id: texts[each.id] for each in found if each.id in texts},
+    )
+    scores = RANKINGS.get(ranking).rank(request)
+    best = best_first(scores)[: int(number)]
+    return tuple(store.verify(name) for name in best)
+
+
+def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
+    """Return what ``auto`` chooses from: the newest adapter of each other task on the backbone that was not composed.
+
+    Only adapters of a library that the method composes count, LoRAs or bottlenecks of the target's kind.
+    """
+    libraries = COMPOSITIONS.get(method).libraries
+    found = [store.get(name) for name in store.ids()]
+    fitting = [
+        each
+        for each in sorted(found, key=lambda one: (one.manifest.created, one.id))
+        if each.manifest.library in libraries
+        and each.manifest.composition is None
+        and each.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
+        and each.manifest.task.kind == few_shot.target.kind
+        and each.manifest.task.name != few_shot.target.name
+        and not unfit_source(each, few_shot.backbone)
+    ]
+    return tuple({each.manifest.task.name: each for each in fitting}.values())
+
+
+def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Task]:
+    """Return the tasks that ``sources`` were trained on, by name, as far as they are at hand with the same data."""
+    found = {}
+    for source in sources:
+        told = source.manifest.task
+        try:
+            task = registry.load(registry.find(told.name, folders))
+        except InputError:
+            continue
+        if task.fingerprint == told.fingerprint:
+            found[task.name] = task
+    return found

@@ -1,0 +1,201 @@
+"""A record and its results into a report: scores, gains over the reference with intervals, what was kept and taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.reporting.differences import Difference
+from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
+from workbench.forgetting import interval, paired_bootstrap
+
+if TYPE_CHECKING:
+    from experiments.studies.compositions.record import FusionRecord
+    from experiments.studies.compositions.result import Result, Results
+    from workbench.forgetting import Array, Interval
+
+Place = tuple[str, int, int]  # target, K, seed
+Taken = Mapping[Place, str]  # the key of the result that stands in each place
+PICKS = {  # what validation picks in each place, among contestants of these roles
+    "best composition": ("average", "composition"),
+    "best source": ("source",),
+}
+
+
+def summarise_fusion(record: FusionRecord, results: Results) -> FusionReport:
+    """Return the report on a comparison as far as it has come; no model is needed."""
+    return _Summary(record, results).report()
+
+
+@dataclass(frozen=True)
+class _Summary:
+    record: FusionRecord
+    results: Results
+
+    def report(self) -> FusionReport:
+        rows = [
+            Row(party.label, party.role, party.family, party.method, self._standings(self.taken[party.label]))
+            for party in self.record.parties
+            if party.label in self.taken
+        ]
+        for label, roles in () if self.record.single else PICKS.items():
+            picked, chosen = self._picked(roles)
+            if chosen:
+                rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
+        return FusionReport(
+            record=self.record,
+            rows=tuple(rows),
+            retained=tuple(self._retained()),
+            speeds=tuple(self._speeds()),
+            details={label: self._details(taken) for label, taken in self.taken.items()},
+        )
+
+    @cached_property
+    def taken(self) -> dict[str, Taken]:
+        found: dict[str, dict[Place, str]] = {}
+        for cell in self.record.cells:
+            found.setdefault(cell.label, {})[cell.target, cell.shots, cell.seed] = cell.key
+        return found  # type: ignore[return-value]
+
+    @cached_property
+    def known(self) -> dict[str, Result]:
+        keys = {key for taken in self.taken.values() for key in taken.values()}
+        return {key: self.results.require(key) for key in sorted(keys)}
+
+    @cached_property
+    def examples(self) -> dict[str, Array]:
+        """The score of each test example, for the results whose score is the mean of them."""
+        found = {}
+        for key, result in self.known.items():
+            values = self.results.examples(key).to_numpy()
+            if np.isclose(values.mean(), result.score, rtol=0, atol=1e-6):
+                found[key] = values
+        return found
+
+    def _standings(self, taken: Taken) -> dict[str, Standing]:
+        every = {str(shots): self._standing(taken, [shots]) for shots in self.record.shots}
+        return {**every, "all": self._standing(taken, self.record.shots)} if len(every) > 1 else every
+
+    def _standing(self, taken: Taken, shots: Iterable[int]) -> Standing:
+        places = [place for place in taken if place[1] in set(shots)]
+        found = [self.known[taken[place]] for place in places]
+        targets = {
+            name: _mean(self.known[taken[place]].score for place in places if place[0] == name)
+            for name in self.record.targets
+        }
+        return Standing(
+            score=_mean(one.score for one in found),
+            targets=targets,
+            validation=_mean(one.fit.validation for one in found),
+            gain=self._gain(taken, places),
+            seconds=_mean(one.fit.seconds for one in found),
+            peak_memory_mb=_mean(one.fit.peak_memory_mb for one in found if one.fit.peak_memory_mb is not None),
+            trainable_parameters=_mean(float(one.fit.trainable_parameters) for one in found),
+            steps=_mean(float(one.fit.steps) for one in found),
+        )
+
+    def _gain(self, taken: Taken, places: Iterable[Place]) -> Difference | None:
+        """Return ours − the reference's over the places that both have; None where there are none."""
+        reference = self.taken.get(self.record.reference, {})
+        common = [place for place in places if place in reference]
+        if not common:
+            return None
+        gaps = {place: self.known[taken[place]].score - self.known[reference[place]].score for place in common}
+        by_seed = [
+            _mean(gap for place, gap in gaps.items() if place[2] == seed)
+            for seed in self.record.seeds
+            if any(place[2] == seed for place in gaps)
+        ]
+        return Difference(interval(by_seed), self._bootstrap(taken, reference, common))
+
+    def _bootstrap(self, ours: Taken, theirs: Taken, places: list[Place]) -> Interval | None:
+        first, second = [], []
+        for target in dict.fromkeys(place[0] for place in places):
+            here = [place for place in places if place[0] == target]
+            if any(taken[place] not in self.examples for taken in (ours, theirs) for place in here):
+                return None
+            first.append(np.mean([self.examples[ours[place]] for place in here], axis=0))
+            second.append(np.mean([self.examples[theirs[place]] for place in here], axis=0))
+        return paired_bootstrap(first, second)
+
+    def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
+        """Return in each place the result with the best validation (score, then likelihood), and how often whose.
+
+        Nothing where there is no choice.
+        """
+        labels = [party.label for party in self.record.parties if party.role in roles and party.label in self.taken]
+        if len(labels) < 2:
+            return {}, {}
+        places = sorted({place for label in labels for place in self.taken[label]})
+        chosen = {
+            place: max(
+                (label for label in labels if place in self.taken[label]),
+                key=lambda label: self._validation(self.taken[label][place]),  # max asks at once
+            )
+            for place in places
+        }
+        counts = Counter(chosen.values())
+        return {place: self.taken[label][place] for place, label in chosen.items()}, dict(counts.most_common())
+
+    def _validation(self, key: str) -> tuple[float, float]:
+        result = self.known[key]
+        fit = result.fit
+        best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
+        return fit.validation, best[0] if best else result.facts.get("validation_log_likelihood", -np.inf)
+
+    def _retained(self) -> Iterable[Kept]:
+        for label, taken in self.taken.items():
+            found = [one for key in taken.values() for one in self.known[key].retained]
+            for task in dict.fromkeys(one.task for one in found):
+                here = [one for one in found if one.task == task]
+                yield Kept(label, task, fmean(one.alone for one in here), fmean(one.fused for one in here), len(here))
+
+    def _speeds(self) -> Iterable[Speed]:
+        """Yield for each contestant that trains how soon it is as good on validation as the reference ends."""
+        reference = self.taken.get(self.record.reference, {})
+        for label, taken in self.taken.items():
+            shares = [
+                _share(self.known[taken[place]], self.known[reference[place]])
+                for place in taken
+                if place in reference and label != self.record.reference and self._both_trained(taken, reference, place)
+            ]
+            if shares:
+                yield Speed(label, tuple(shares))
+
+    def _both_trained(self, ours: Taken, theirs: Taken, place: Place) -> bool:
+        return all(self.known[taken[place]].fit.steps for taken in (ours, theirs))
+
+    def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
+        """Return the mean over places of what needs a picture: the weights, and details by layer."""
+        found = [self.known[key] for key in taken.values()]
+        weights = [{"weights": one.weights} if one.weights else {} for one in found]
+        every = [{**own, **one.details} for own, one in zip(weights, found, strict=True)]
+        names = dict.fromkeys(name for one in every for name in one)
+        return {name: _columns([one[name] for one in every if name in one]) for name in names}
+
+
+def _share(ours: Result, reference: Result) -> float | None:
+    """Return the steps until our validation score reaches the reference's, ÷ its steps; None if it never does."""
+    start = ours.facts.get("validation_before")
+    if start is not None and start >= reference.fit.validation:
+        return 0.0
+    steps = ours.fit.steps / len(ours.fit.epochs)
+    for epoch in ours.fit.epochs:
+        if epoch.validation >= reference.fit.validation:
+            return steps * epoch.epoch / reference.fit.steps
+    return None
+
+
+def _columns(rows: list[tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(fmean(column) for column in zip(*rows, strict=True))
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return fmean(found) if found else None

@@ -1,0 +1,101 @@
+"""One contestant on one problem: its model, and what becomes of it on the test split."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fusion.composition import Composed, Request
+from fusion.fuse import TRAINED, Fused, body_key, fuse, fuse_key, with_head
+from workbench.adaptation import Adaptation
+from workbench.contracts import Silent
+from workbench.learning import Lesson
+from workbench.methods import METHODS
+from workbench.store import key
+from workbench.training import fit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.studies.compositions.contestant import Contestant
+    from experiments.studies.compositions.few_shot import FewShot
+    from workbench.contracts import Listener
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A contestant and its problem."""
+
+    contestant: Contestant
+    problem: FewShot
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 over everything that determines the model and its test."""
+        problem = self.problem
+        return key([self._model_key, problem.target.fingerprint, problem.budget.eval_examples])
+
+    @property
+    def label(self) -> str:
+        """What to call the trial on a screen."""
+        problem = self.problem
+        return f"{self.contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}"
+
+    @property
+    def body_key(self) -> str | None:
+        """Equal keys, equal bodies; None where nothing else can have this one."""
+        contestant = self.contestant
+        if contestant.role in ("fresh", "full", "frozen"):
+            return None
+        return body_key(contestant.method, self.request(Silent()), contestant.settings)
+
+    def fused(self, listener: Listener, scratch: Path | None = None, before: Fused | None = None) -> Fused:
+        """Return the contestant's model; ``before`` is one with the same body. Raises as :func:`fusion.fuse.fuse`."""
+        contestant, request = self.contestant, self.request(listener, scratch)
+        if contestant.role in ("fresh", "full"):
+            return self._trained(request)
+        if contestant.role == "frozen":
+            began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
+            found = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
+            return replace(found, record=replace(found.record, seconds=time.perf_counter() - began))
+        return fuse(contestant.method, request, contestant.settings, before)
+
+    def request(self, listener: Listener, scratch: Path | None = None) -> Request:
+        """Return what a composition is asked for."""
+        problem = self.problem
+        return Request(
+            sources=self.contestant.sources,
+            target=problem.drawn,
+            backbone=problem.backbone,
+            precision=problem.precision,
+            budget=problem.budget,
+            seed=problem.seed,
+            listener=listener,
+            label=self.label,
+            scratch=scratch,
+        )
+
+    @property
+    def _model_key(self) -> str:
+        contestant, problem = self.contestant, self.problem
+        if contestant.role in ("fresh", "full"):
+            return Lesson(problem.target, self._adaptation, problem.budget, problem.seed).key
+        if contestant.role == "frozen":
+            place = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
+            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed])
+        return fuse_key(contestant.method, self.request(Silent()), contestant.settings)
+
+    @property
+    def _adaptation(self) -> Adaptation:
+        problem = self.problem
+        return Adaptation(problem.backbone, self.contestant.method, self.contestant.settings, problem.precision)
+
+    def _trained(self, request: Request) -> Fused:
+        task, adaptation = self.problem.drawn, self._adaptation
+        model = adaptation.fresh(task.kind, len(task.labels), request.seed)
+        record = fit(
+            model, task, adaptation, request.budget, request.seed, request.listener, request.label, request.scratch
+        )
+        return Fused(model, Composed(model.body, adaptation.method, adaptation.settings), record, TRAINED)

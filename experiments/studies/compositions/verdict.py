@@ -1,0 +1,111 @@
+"""In words: did composing beat the plain alternatives?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.differences import SAME, reading
+from experiments.reporting.wording import number, plural
+
+if TYPE_CHECKING:
+    from experiments.studies.compositions.report import FusionReport, Row
+    from workbench.forgetting import Interval
+
+PICK, SOURCE = "best composition", "best source"
+
+
+def verdict(report: FusionReport) -> str:
+    """Return the sentences that open a report: a fusion that does not beat the plain alternatives is called that."""
+    if not report.complete:
+        done, planned = len(report.record.cells), report.record.planned
+        return f"Not finished: {done} of {planned or 'the planned'} results are there."
+    return " ".join(_single(report) if report.record.single else _grid(report))
+
+
+def _single(report: FusionReport) -> list[str]:
+    """Judge one fusion: the reference is the fusion itself, so that the others' differences are turned around."""
+    record = report.record
+    own = report.row(record.reference)
+    rivals = [row for row in (_fresh(report), _best_source(report), _average(report)) if row and row is not own]
+    if own is None:
+        return []
+    score = number(own.standings[report.overall].score)
+    parts = [f"{own.label} scores {score} % on {record.targets[0]} with {record.shots[0]} examples."]
+    lost = []
+    for row in rivals:
+        standing = row.standings[report.overall]
+        interval = standing.gain.examples or standing.gain.seeds if standing.gain else None
+        if interval is None:
+            continue
+        word = {"lower": "beats", "higher": "loses to"}.get(reading(interval), "cannot be told apart from")
+        parts.append(f"It {word} {_named(row)} ({number(standing.score)} %; {_turned(interval)}).")
+        if word != "beats" and row.role in ("fresh", "source"):
+            lost.append(row.label)
+    if lost:
+        parts.append(f"So this fusion does not beat the plain alternatives: {' and '.join(lost)}.")
+    return parts
+
+
+def _grid(report: FusionReport) -> list[str]:
+    record, overall = report.record, report.overall
+    parts = []
+    for label in (PICK, SOURCE):
+        row = report.row(label)
+        gain = row.standings[overall].gain if row else None
+        if row and gain:
+            shown = gain.examples or gain.seeds
+            parts.append(
+                f"The {label.replace('best ', '')} that validation picks is {_worded(shown)} {record.reference}, "
+                f"over {plural(len(record.targets), 'target')}, K = {', '.join(map(str, record.shots))} and "
+                f"{plural(len(record.seeds), 'seed')}."
+            )
+    above, below = _sides(report)
+    parts.append(f"Above {record.reference} with the interval clear of 0: {', '.join(above) or 'no composition'}.")
+    parts.append(f"Below it: {', '.join(below) or 'none'}.")
+    return parts
+
+
+def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
+    sides: dict[str, list[str]] = {"higher": [], "lower": []}
+    composed = [row for row in report.rows if row.role in ("average", "composition")]
+    for row in sorted(composed, key=lambda row: -(row.standings[report.overall].score or 0)):
+        gain = row.standings[report.overall].gain
+        if gain and (side := reading(gain.examples or gain.seeds)) in sides:
+            sides[side].append(row.label)
+    return sides["higher"], sides["lower"]
+
+
+def _fresh(report: FusionReport) -> Row | None:
+    return next((row for row in report.rows if row.role == "fresh"), None)
+
+
+def _average(report: FusionReport) -> Row | None:
+    return next((row for row in report.rows if row.role == "average"), None)
+
+
+def _best_source(report: FusionReport) -> Row | None:
+    """Return the source that is best on validation."""
+    sources = [row for row in report.rows if row.role == "source"]
+    return max(sources, key=lambda row: row.standings[report.overall].validation or 0, default=None)
+
+
+def _named(row: Row) -> str:
+    return {"fresh": "a fresh adapter", "average": "the uniform average"}.get(
+        row.role, f"the source that validation picks, {row.label}"
+    )
+
+
+def _turned(interval: Interval) -> str:
+    """Return ``+1.2 points, 95 % interval [0.3, 2.1]`` for the difference seen from the other side."""
+    mean = -interval.mean if interval.mean is not None else None
+    if interval.low is None or interval.high is None:
+        return f"{number(mean, signed=True)} points"
+    return f"{number(mean, signed=True)} points, 95 % interval [{number(-interval.high)}, {number(-interval.low)}]"
+
+
+def _worded(interval: Interval) -> str:
+    mean, side = interval.mean or 0.0, reading(interval)
+    bounds = f", 95 % interval [{number(interval.low)}, {number(interval.high)}]" if interval.low is not None else ""
+    if side == SAME:
+        return f"not distinguishable ({number(mean, signed=True)} points{bounds}) from"
+    return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({bounds.removeprefix(', ')})"

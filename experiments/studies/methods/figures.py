@@ -1,0 +1,137 @@
+"""The figure of a comparison of methods: what a score costs in trained parameters and in memory."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter
+
+from experiments.reporting.figures import FAINT, INK, STYLE, half_width, look, short
+from experiments.reporting.wording import count, megabytes, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+    from experiments.studies.methods.report import ComparisonReport, Row
+
+LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
+HALO = [withStroke(linewidth=2, foreground="white")]
+ANGLES = [math.pi * part / 8 for part in (1, 7, 15, 9, 4, 12, 0, 8, 2, 6, 14, 10)]  # where a name may stand, best first
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
+
+
+def figures(report: ComparisonReport) -> Mapping[str, Figure]:
+    """Return every figure that the report has data for, by name."""
+    shown = [row for row in report.rows if row.score.mean is not None and row.trainable_parameters]
+    return {"score-by-parameters": score_by_parameters(report, shown)} if shown else {}
+
+
+def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure:
+    """Return test score over trained parameters (log); a mark's area is the memory of a training step.
+
+    Bars are 95 % intervals over seeds. Marks without a measured memory are as small as they can be.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        most = max((_memory(row) for row in rows), default=0.0)
+        for place, row in enumerate(rows):
+            _mark(axes, row, place, most)
+        axes.margins(x=0.14, y=0.16)
+        mean = " (mean over tasks)" if len(report.record.tasks) > 1 else ""
+        scale = unit(report.record.kinds).axis
+        axes.set(xlabel="trained parameters, head included", ylabel=f"test score {scale}{mean}")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value).replace(".0 ", " ")))
+        axes.grid(color="#ececec", linewidth=0.8)
+        axes.set_axisbelow(True)
+        if most:
+            sizes = [_size(mb, most) for mb in _round_sizes(most)]
+            handles = [
+                Line2D([], [], linestyle="none", marker="o", color=FAINT, markersize=size**0.5, label=megabytes(mb))
+                for mb, size in zip(_round_sizes(most), sizes, strict=True)
+            ]
+            title = "memory of a training step"
+            legend: dict[str, Any] = {"loc": "outside upper right", "ncols": 3, "frameon": False, "fontsize": 8}
+            legend |= {"borderpad": 1.2, "columnspacing": 3.0, "handletextpad": 1.4}
+            figure.legend(handles=handles, title=title, title_fontsize=8, labelspacing=1.2, **legend)
+        figure.draw_without_rendering()  # names are placed by where the marks stand on the page
+        _names(axes, rows, most)
+    return figure
+
+
+def _mark(axes: Axes, row: Row, place: int, most: float) -> None:
+    colour, marker = look(place)
+    at = (row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))
+    axes.errorbar(*at, yerr=half_width(row.score), color=colour, capsize=3, linewidth=1.1, alpha=0.8, fmt="none")
+    size = _size(_memory(row), most)
+    axes.scatter(*at, s=size, color=colour, marker=marker, alpha=0.75, edgecolor="white", linewidth=0.6, zorder=3)
+
+
+def _names(axes: Axes, rows: Sequence[Row], most: float) -> None:
+    """Write each name beside its mark, where it covers neither a mark nor another name, as far as there is room."""
+    places = [axes.transData.transform((row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))) for row in rows]
+    scale = axes.figure.dpi / 72  # pixels a point
+    radii = [scale * (_size(_memory(row), most) / math.pi) ** 0.5 for row in rows]
+    taken: list[Box] = [
+        (x - radius, y - radius, x + radius, y + radius) for (x, y), radius in zip(places, radii, strict=True)
+    ]
+    for index, (row, (x, y), radius) in enumerate(zip(rows, places, radii, strict=True)):
+        name = short(row.label, 24)
+        width, height = scale * 5.2 * len(name), scale * 9
+        boxes = [
+            _box(x, y, (radius + gap * scale), angle, width, height) for gap in (3, 14, 26, 40) for angle in ANGLES
+        ]
+        inside = [box for box in boxes if _inside(box, axes.bbox)] or boxes
+        best = min(inside, key=lambda box: sum(_overlap(box, other) for other in taken))
+        taken.append(best)
+        centre = ((best[0] + best[2]) / 2, (best[1] + best[3]) / 2)
+        offset = ((centre[0] - x) / scale, (centre[1] - y) / scale)
+        far = math.dist(centre, (x, y)) > radius + width / 2 + 8 * scale
+        line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0} if far else None
+        text: dict[str, Any] = {"size": 8, "color": INK, "ha": "center", "va": "center", "path_effects": HALO}
+        at = (row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))
+        axes.annotate(name, at, offset, textcoords="offset points", zorder=5 + index, arrowprops=line, **text)
+
+
+def _box(x: float, y: float, distance: float, angle: float, width: float, height: float) -> Box:
+    """Return the box of a name whose nearest edge is ``distance`` away from the mark at (x, y)."""
+    centre = (
+        x + math.cos(angle) * (distance + width / 2),
+        y + math.sin(angle) * (distance + height / 2),
+    )
+    return (centre[0] - width / 2, centre[1] - height / 2, centre[0] + width / 2, centre[1] + height / 2)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0.0) * max(height, 0.0)
+
+
+def _inside(box: Box, frame: Bbox) -> bool:
+    return bool(box[0] >= frame.x0 and box[2] <= frame.x1 and box[1] >= frame.y0 and box[3] <= frame.y1)
+
+
+def _memory(row: Row) -> float:
+    step = row.measured.step_mb if row.measured else None
+    return max(step or 0.0, 0.0)
+
+
+def _size(megabytes_: float, most: float) -> float:
+    return SMALLEST + (LARGEST - SMALLEST) * (megabytes_ / most if most else 0.0)
+
+
+def _round_sizes(most: float) -> list[float]:
+    """Return three round sizes up to ``most``: about all of it, a third, a tenth."""
+    step = 10 ** math.floor(math.log10(most))
+    top = math.floor(most / step) * step
+    return [top, top / 3 if top % 3 == 0 else top / 4, top / 10][::-1]

@@ -1,0 +1,131 @@
+"""A comparison of methods as MLflow runs: one parent, and one child for each method and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from experiments.reporting.adapter_run import tracked_data
+from experiments.reporting.mlflow_note import FOLDER, circumstances, exhibits
+from experiments.reporting.wording import count, megabytes, unit, with_margin
+from experiments.studies.methods.page import files
+from experiments.studies.methods.text import difference
+from workbench.markdown import escape
+from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from experiments.studies.methods.record import Cell, ComparisonRecord
+    from experiments.studies.methods.report import ComparisonReport, Row
+
+Point = tuple[str, float | None, int]
+
+
+def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
+    """Return what MLflow should hold of ``report``; :meth:`workbench.tracking.Tracker.sync` takes it there."""
+    record = report.record
+    key = comparison_key(record)
+    tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
+    tags |= circumstances(record.provenance)
+    drawn = files(report) if artifacts else {}
+    advice = {"recommended": report.recommendation.label} if report.recommendation else {}
+    children = [
+        _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags, record.data)
+        for row in report.rows
+        for seed in record.seeds
+    ]
+    return RunRecord(
+        key=key,
+        name=record.experiment,
+        tags={NOTE_TAG: note(report, drawn), **advice, **tags},
+        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
+        metrics=tuple(point for row in report.rows for point in _summary(row, report)),
+        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
+        children=tuple(child for child in children if child.metrics),
+        finished=report.complete,
+    )
+
+
+def comparison_key(record: ComparisonRecord) -> str:
+    """Return the SHA-256 of what determines a comparison's numbers: methods, tasks, seeds, budget, tuning."""
+    late = ("data", "kinds")  # they were not always kept
+    parts = {name: each for name, each in asdict(record.plan).items() if name not in late}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def about(report: ComparisonReport) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    record = report.record
+    return (
+        f"Methods on {escape(', '.join(record.tasks))}, on {escape(record.backbone)}, with one budget. Each run is one"
+        " comparison: its description holds the recommendation, its artifacts the report. Below it is a run for each"
+        " method and seed."
+    )
+
+
+def note(report: ComparisonReport, files: Iterable[str] = ()) -> str:
+    """Return the run's description in Markdown: the recommendation, a table, and pictures among ``files``."""
+    record = report.record
+    lines = [
+        escape(report.verdict),
+        "",
+        f"| method | score | minus {escape(record.reference)} | trained parameters | step memory |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in report.scored:
+        memory = megabytes(row.measured.step_mb if row.measured else None)
+        size = count(row.trainable_parameters)
+        cells = [escape(row.label), with_margin(row.score), difference(row.difference), size, memory]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", f"Test score in {escape(unit(record.kinds).words)}, ± half the 95 % interval over seeds."]
+    return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
+
+
+def _child(
+    row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str], data: Mapping[str, str]
+) -> RunRecord:
+    own = {"label": row.label, "method": row.method, "seed": str(seed)}
+    settings = {name: str(value) for name, value in row.settings.items()}
+    rates = {metric_name("rate", cell.task): f"{cell.learning_rate:g}" for cell in cells}
+    return RunRecord(
+        key=f"{parent}/{row.label}/{seed}",
+        name=f"{row.label} seed {seed}",
+        tags={**tags, **own},
+        params={**settings, **rates},
+        metrics=tuple(point for cell in cells for point in _points(cell)),
+        data=tracked_data(data, [cell.task for cell in cells]),
+    )
+
+
+def _points(cell: Cell) -> Iterator[Point]:
+    """Yield one adapter's numbers; the step is 0 throughout."""
+    yield metric_name("score", cell.task), cell.score, 0
+    yield metric_name("validation", cell.task), cell.validation, 0
+    yield metric_name("cost", "train_seconds", cell.task), cell.seconds, 0
+    yield metric_name("cost", "peak_memory_mb", cell.task), cell.peak_memory_mb, 0
+    yield metric_name("cost", "trainable_parameters", cell.task), float(cell.trainable_parameters), 0
+    yield metric_name("cost", "stored_bytes", cell.task), float(cell.stored_bytes), 0
+
+
+def _summary(row: Row, report: ComparisonReport) -> Iterator[Point]:
+    """Yield a method's means under its label, once they will not change any more; the step is the number of seeds."""
+    record = report.record
+    if len(row.cells) < len(record.tasks) * len(record.seeds):
+        return
+    compared = row.difference if report.complete else None
+    named = {
+        "score": row.score.mean,
+        "score_low": row.score.low,
+        "score_high": row.score.high,
+        "difference": compared.seeds.mean if compared else None,
+        "train_seconds": row.seconds,
+        "trainable_parameters": row.trainable_parameters,
+        "stored_bytes": row.stored_bytes,
+        "step_mb": row.measured.step_mb if row.measured else None,
+        "inference_ms": row.measured.inference_ms if row.measured else None,
+    }
+    for name, value in named.items():
+        yield metric_name(row.label, name), value, len(record.seeds)

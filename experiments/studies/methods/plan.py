@@ -1,0 +1,133 @@
+"""A comparison of methods, resolved: names looked up, settings typed, data read; nothing is trained yet."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.feasible import require_feasible
+from experiments.engine.labels import collisions
+from experiments.engine.recipes import require_affordable
+from experiments.engine.task_names import named_tasks
+from experiments.studies.methods.recipe import ComparisonRecipe
+from tasks import registry
+from workbench.adaptation import Adaptation
+from workbench.backbone import open_backbone
+from workbench.bounds import LONGEST_NAME
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.learning import Lesson
+from workbench.methods import METHODS, trained_method
+from workbench.model import resolve_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from workbench.contracts import Task
+    from workbench.known_keys import Place
+    from workbench.settings import Document, MethodSettings
+
+FIRST_TUNING_SEED = 100
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """What will be compared: each of ``adaptations`` (label → method on the backbone) on each task with each seed."""
+
+    recipe: ComparisonRecipe
+    tasks: tuple[Task, ...]
+    adaptations: Mapping[str, Adaptation]
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.recipe.name
+
+    @property
+    def reference(self) -> str:
+        """The label that differences are taken from."""
+        return self.recipe.reference or next(iter(self.adaptations))
+
+    @property
+    def tuning_seed(self) -> int:
+        """The seed of all that is tried to choose a learning rate: the first from 100 that is not compared."""
+        return next(seed for seed in count(FIRST_TUNING_SEED) if seed not in self.recipe.seeds)
+
+    def lesson(self, label: str, task: Task, seed: int, learning_rate: float | None = None) -> Lesson:
+        """Return what one method learns on one task; at its own learning rate where none is given."""
+        adaptation = self.adaptations[label]
+        if learning_rate is not None:
+            settings = adaptation.settings.model_copy(update={"learning_rate": learning_rate})
+            adaptation = replace(adaptation, settings=settings)
+        return Lesson(task, adaptation, self.recipe.budget, seed)
+
+
+def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> ComparisonPlan:
+    """Resolve a recipe: read its data, fetch what is missing; train nothing.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        InputError: a method that cannot work on the backbone, or for the kind of a task.
+        DataError: a task's data do not fit its file.
+    """
+    problems: list[Problem] = []
+    with collected(problems):
+        recipe = document.parse(ComparisonRecipe, _known_settings(document))
+    methods = {label: (method, settings) for label, method, settings in _methods(document, problems)}
+    with collected(problems):
+        labels, reference = document.labels("methods"), document.text("reference")
+        if reference is not None and reference not in labels:
+            raise UnknownNameError("method in this recipe", reference, labels, document.where("reference"))
+    problems += collisions((label, document.where("methods", label)) for label in labels)
+    specs = named_tasks(document, ("tasks",), task_folders, problems)
+    if problems:
+        raise SettingsError(problems)
+    fits = len(recipe.seeds) * len(methods) * len(specs) + recipe.tune * len(methods) * len(specs)
+    require_affordable(fits, document.origin)
+    wanted = [(method, settings, ("methods", label)) for label, (method, settings) in methods.items()]
+    bits = recipe.budget.quantization
+    require_feasible(document, recipe.backbone, bits, wanted, [spec.file.kind for spec in specs])
+    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone = backbone.quantized(bits, document.where("budget", "quantization"))
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
+    precision = resolve_precision(recipe.budget.precision)
+    adaptations = {
+        label: Adaptation(backbone, method, settings, precision) for label, (method, settings) in methods.items()
+    }
+    return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)
+
+
+def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
+    """Return the beginning of a recipe that compares methods, each as it comes, on one task.
+
+    Raises:
+        InputError: no method, or one that is named twice.
+    """
+    if not methods:
+        raise InputError("no method is named", where="--methods", hint="Name some, with commas: lora,full")
+    if twice := [name for name, times in Counter(methods).items() if times > 1]:
+        hint = "To compare a method with itself at other settings, write a recipe with `methods`."
+        raise InputError(f"named more than once: {', '.join(twice)}", where="--methods", hint=hint)
+    name = re.sub(r"[^a-z0-9._-]+", "-", f"compare-{task}".lower())[:LONGEST_NAME]
+    return {"name": name, "tasks": [task], "methods": {name: {} for name in methods}}
+
+
+def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, MethodSettings]]:
+    for label, entry in document.entries("methods").items():
+        place = ("methods", label)
+        settings = {name: value for name, value in entry.items() if name != "method"}
+        with collected(problems):
+            method = entry.get("method", label)
+            card = trained_method(method, document.where(*place, *(["method"] if "method" in entry else [])))
+            yield label, method, document.parse_part(place, settings, card.settings)
+
+
+def _known_settings(document: Document) -> Iterator[Place]:
+    for label, entry in document.entries("methods").items():
+        with suppress(InputError):
+            yield ("methods", label), METHODS.get(entry.get("method", label)).settings

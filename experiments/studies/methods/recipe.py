@@ -1,0 +1,25 @@
+"""A comparison of methods as a file: which tasks, which methods, how many learning rates each may try."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from experiments.engine.recipes import Labelled, Names, Seeds
+from workbench.bounds import Name
+from workbench.settings import Budget, Settings, unique
+
+
+class ComparisonRecipe(Settings):
+    """One file in ``experiments/recipes``, or anywhere; it has ``methods`` where a stream's has ``strategies``."""
+
+    name: Name
+    description: str = ""
+    backbone: str
+    tasks: Names
+    seeds: Seeds = (0,)
+    budget: Budget = Budget()
+    methods: Labelled = Field(description="label → the method's settings, and 'method' where the label is not its name")
+    reference: str | None = Field(None, description="label that differences are taken from; the first if null")
+    tune: int = Field(0, ge=0, le=1000, description="learning rates that each method tries on each task, by validation")
+
+    _unique = field_validator("tasks", "seeds")(unique)

@@ -1,0 +1,147 @@
+"""The report on a comparison of methods: what all of its views are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.reporting.differences import Difference
+    from experiments.studies.methods.record import Cell, ComparisonRecord, Search
+    from workbench.contracts import MeasuredCost
+    from workbench.forgetting import Interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method.
+
+    Attributes:
+        label: what the recipe calls it; ``method`` and ``settings`` are what it is.
+        score: test score, mean over tasks; the interval over seeds.
+        tasks: the same by task.
+        validation: mean over all adapters.
+        difference: minus the reference's score, at equal tasks and seeds; None for the reference itself.
+        seconds: wall time of a fit, mean over tasks and seeds, as the numbers that follow.
+        peak_memory_mb: highest memory of the whole process while it trained.
+        trainable_parameters: head included.
+        stored_bytes: an adapter on disk.
+        measured: memory of the training step alone, and times; None where that has not been measured yet.
+        cells: every adapter that is there.
+        searches: the learning rates that were tried, by task.
+        learned_nothing: (task, seed, why) of the adapters that seem to have learned nothing.
+    """
+
+    label: str
+    method: str
+    settings: Mapping[str, Any]
+    score: Interval
+    tasks: Mapping[str, Interval]
+    validation: float | None
+    difference: Difference | None
+    seconds: float | None
+    peak_memory_mb: float | None
+    trainable_parameters: float | None
+    stored_bytes: float | None
+    measured: MeasuredCost | None
+    cells: tuple[Cell, ...]
+    searches: tuple[Search, ...]
+    learned_nothing: tuple[tuple[str, int, str], ...] = ()
+
+    @property
+    def slowdown(self) -> float | None:
+        """How much longer an answer takes than the bare backbone's, as a share of that; negative if it is faster."""
+        one = self.measured
+        return one.inference_ms / one.bare_inference_ms - 1 if one and one.bare_inference_ms else None
+
+    def as_json(self, full: bool) -> dict[str, Any]:
+        """Return the entry of ``methods`` in ``report --json``; ``full`` adds every adapter."""
+        measured = self.measured
+        document: dict[str, Any] = {
+            "method": self.method,
+            "settings": dict(self.settings),
+            "score": self.score.as_json(),
+            "tasks": {task: score.as_json() for task, score in self.tasks.items()},
+            "validation": self.validation,
+            "difference": self.difference.as_json() if self.difference else None,
+            "cost": {
+                "train_seconds": self.seconds,
+                "peak_memory_mb": self.peak_memory_mb,
+                "trainable_parameters": self.trainable_parameters,
+                "stored_bytes": self.stored_bytes,
+            },
+            "measured": {**asdict(measured), "step_mb": measured.step_mb} if measured else None,
+            "learned_nothing": [{"task": task, "seed": seed, "why": why} for task, seed, why in self.learned_nothing],
+            "tuning": [asdict(search) for search in self.searches],
+        }
+        if full:
+            document["adapters"] = [asdict(cell) for cell in self.cells]
+        return document
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which method to take, and why, in one sentence."""
+
+    label: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """Everything that is said about a comparison of methods."""
+
+    record: ComparisonRecord
+    rows: tuple[Row, ...]
+    recommendation: Recommendation | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every adapter is there."""
+        return len(self.record.cells) == self.record.planned
+
+    @property
+    def scored(self) -> list[Row]:
+        """The rows that have a score, the best first."""
+        return sorted((row for row in self.rows if row.score.mean is not None), key=lambda row: -(row.score.mean or 0))
+
+    @property
+    def advised(self) -> Cell:
+        """The adapter of the recommended method that is best on validation."""
+        label = self.recommendation.label if self.recommendation else self.record.reference
+        return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)
+
+    @property
+    def verdict(self) -> str:
+        """The recommendation, and how much of the comparison is there if it is not the whole."""
+        said = self.recommendation.sentence if self.recommendation else "Nothing can be recommended yet."
+        if self.complete:
+            return said
+        return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {said}"
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+        from experiments.reporting.notebook import framed
+        from experiments.studies.methods.page import page
+
+        return framed(page(self, {}), self.record.experiment)
+
+    def as_json(self, full: bool = False) -> dict[str, Any]:
+        """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
+        record, advice = self.record, self.recommendation
+        return {
+            "experiment": record.experiment,
+            "description": record.description,
+            "backbone": record.backbone,
+            "tasks": list(record.tasks),
+            "seeds": list(record.seeds),
+            "reference": record.reference,
+            "budget": dict(record.budget),
+            "tune": record.tune,
+            "majority": dict(record.majority),
+            "complete": self.complete,
+            "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
+            "methods": {row.label: row.as_json(full) for row in self.rows},
+            "provenance": dict(record.provenance),
+        }

@@ -1,0 +1,121 @@
+"""A record into a report: means over tasks, intervals over seeds, differences from the reference, a recommendation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from experiments.reporting.differences import Difference
+from experiments.reporting.examples import over_replications, scores_by_example
+from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.reporting.wording import unit
+from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.report import ComparisonReport, Row
+from workbench.forgetting import interval, paired_bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from experiments.studies.methods.record import Cell, ComparisonRecord, Entrant
+    from workbench.forgetting import Interval
+
+Place = tuple[str, int]  # task, seed
+
+
+def summarise_comparison(record: ComparisonRecord, outcomes: Callable[[str], Path]) -> ComparisonReport:
+    """Return the report on a comparison as far as it has come; ``outcomes`` finds the file of a stored evaluation."""
+    rows = tuple(_Summary(record, outcomes).rows())
+    return ComparisonReport(record, rows, recommend(rows, unit(record.kinds)))
+
+
+@dataclass(frozen=True)
+class _Summary:
+    record: ComparisonRecord
+    outcomes: Callable[[str], Path]
+
+    def rows(self) -> Iterable[Row]:
+        for entrant in self.record.entrants:
+            yield self._row(entrant)
+
+    @cached_property
+    def cells(self) -> dict[str, dict[Place, Cell]]:
+        found: dict[str, dict[Place, Cell]] = {entrant.label: {} for entrant in self.record.entrants}
+        for cell in self.record.cells:
+            found[cell.label][cell.task, cell.seed] = cell
+        return found
+
+    @cached_property
+    def correct(self) -> dict[str, pd.Series | None]:
+        """Whether each test example was answered right, by evaluation, where the score is the share of those."""
+        return {
+            cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score) for cell in self.record.cells
+        }
+
+    def _row(self, entrant: Entrant) -> Row:
+        label, record = entrant.label, self.record
+        places = self.cells[label]
+        cells = tuple(places.values())
+        peaks = [cell.peak_memory_mb for cell in cells if cell.peak_memory_mb is not None]
+        return Row(
+            label=label,
+            method=entrant.method,
+            settings=entrant.settings,
+            score=interval(self._by_seed({place: cell.score for place, cell in places.items()})),
+            tasks={
+                task: interval(places[task, seed].score if (task, seed) in places else None for seed in record.seeds)
+                for task in record.tasks
+            },
+            validation=_mean(cell.validation for cell in cells),
+            difference=self._difference(places),
+            seconds=_mean(cell.seconds for cell in cells),
+            peak_memory_mb=_mean(peaks),
+            trainable_parameters=_mean(cell.trainable_parameters for cell in cells),
+            stored_bytes=_mean(cell.stored_bytes for cell in cells),
+            measured=record.costs.get(label),
+            cells=cells,
+            searches=tuple(search for search in record.searches if search.label == label),
+            learned_nothing=tuple(
+                (cell.task, cell.seed, why) for cell in cells if (why := self._learned_nothing(cell)) is not None
+            ),
+        )
+
+    def _learned_nothing(self, cell: Cell) -> str | None:
+        return learned_nothing_in(self.outcomes(cell.evaluation), cell.score, self.record.majority.get(cell.task))
+
+    def _by_seed(self, values: Mapping[Place, float]) -> list[float | None]:
+        """Return for each seed the mean over tasks; None where a task is missing."""
+        tasks = self.record.tasks
+        return [
+            fmean(values[task, seed] for task in tasks) if all((task, seed) in values for task in tasks) else None
+            for seed in self.record.seeds
+        ]
+
+    def _difference(self, ours: Mapping[Place, Cell]) -> Difference | None:
+        theirs = self.cells[self.record.reference]
+        if ours is theirs:
+            return None
+        gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
+        return Difference(interval(self._by_seed(gaps)), self._bootstrap(ours, theirs))
+
+    def _bootstrap(self, ours: Mapping[Place, Cell], theirs: Mapping[Place, Cell]) -> Interval | None:
+        """Return the interval over test examples; None unless both have the same seeds on every task."""
+        first, second = [], []
+        for task in self.record.tasks:
+            common = [place for place in ours if place[0] == task and place in theirs]
+            pairs = [(self.correct[ours[place].evaluation], self.correct[theirs[place].evaluation]) for place in common]
+            both = over_replications(pairs) if pairs else None
+            if both is None:
+                return None
+            first.append(both[0])
+            second.append(both[1])
+        return paired_bootstrap(first, second)
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return fmean(found) if found else None

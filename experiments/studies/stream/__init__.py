@@ -1,0 +1,1 @@
+"""A stream of tasks, learned by strategies: accuracy matrices, forgetting, probes."""

@@ -1,0 +1,197 @@
+"""The figures that every report on a stream has: accuracy matrices, curves, learning against forgetting."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from experiments.reporting.wording import PERCENT, baselines, number, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    from experiments.reporting.wording import Unit
+    from experiments.studies.stream.report import Report, StrategyReport
+    from workbench.forgetting import Interval
+
+from experiments.reporting.figures import FAINT, STYLE, half_width, look, short
+
+MARKS = {"measured": "", "verified": "✓", "carried": "→"}
+
+
+def accuracy_matrices(report: Report) -> Figure:
+    """Return R of every strategy as heat maps on one colour scale: rows are stages, columns are tasks.
+
+    Mean over seeds in the recipe's own order.
+    """
+    tasks, shown = report.record.tasks, report.strategies
+    columns = min(len(shown), 3 if len(tasks) <= 5 else 2)
+    rows = math.ceil(len(shown) / columns)
+    norm = _scale(report)
+    first = 0 if any(value is not None for one in shown for value in one.matrix[0]) else 1
+    width, height = 0.75 + 0.52 * len(tasks), 1.35 + 0.36 * (len(tasks) + 1 - first)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(columns * width, 4.0) + 0.9, rows * height + 0.35), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for place, strategy in zip(axes, shown, strict=False):
+            _heat_map(place, strategy, tasks, norm, first)
+        for place in axes[len(shown) :]:
+            place.set_axis_off()
+        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
+        bar.ax.tick_params(length=0, labelsize=7.5)
+        bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
+        figure.supxlabel("✓ recomputed, all logits bit-identical    → carried over    hatched: not measured", size=8)
+    return figure
+
+
+def _scale(report: Report) -> Normalize:
+    """Return one scale for all strategies, from the lowest score (rounded down to a tenth) to 1."""
+    scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
+    return Normalize(min(math.floor(min(scores, default=0.0) * 10) / 10, 0.9), 1.0)
+
+
+def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: Normalize, first: int) -> None:
+    colours = colormaps["cividis"]
+    for stage, (row, cells) in enumerate(zip(strategy.matrix, strategy.statuses, strict=True)):
+        for column, (value, status) in enumerate(zip(row, cells, strict=True)):
+            corner = (column - 0.5, stage - 0.5)
+            if value is None:
+                axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="#d9d9d9", linewidth=0))
+                continue
+            colour = colours(norm(value))
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
+            ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+            axes.text(column, stage + 0.04, number(value), ha="center", va="center", color=ink, size=8)
+            mark = MARKS[status] if status else ""
+            axes.text(column + 0.46, stage - 0.2, mark, ha="right", va="center", color=ink, size=5.5)
+    axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(len(tasks) + 0.5, first - 0.5), aspect="auto")
+    axes.set_xticks(range(len(tasks)), [short(task, 20) for task in tasks])
+    axes.tick_params(axis="x", rotation=35, labelsize=7.5)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
+    stages = range(first, len(tasks) + 1)
+    axes.set_yticks(stages, ["before" if stage == 0 else str(stage) for stage in stages])
+    axes.tick_params(length=0)
+    axes.set_ylabel("after stage")
+    axes.set_title(short(strategy.label), weight="bold")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def forgetting_curves(report: Report) -> Figure:
+    """Return each task's score over the stages, one line a strategy, the range of its seeds shaded.
+
+    In the recipe's own order.
+    """
+    tasks = report.record.tasks
+    rows = math.ceil(len(tasks) / (2 if len(tasks) == 4 else 3 if len(tasks) <= 6 else 4))
+    columns = math.ceil(len(tasks) / rows)
+    with rc_context(STYLE):
+        size = (
+            max(min(9.2 / columns, 3.4) * columns, 5.0),
+            2.1 * rows + 0.6 + 0.22 * math.ceil(len(report.strategies) / 3),
+        )
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for column, (axes, task) in enumerate(zip(grid.ravel(), tasks, strict=False)):
+            _curve(axes, report, column)
+            axes.set_title(short(task), weight="bold", size=9)
+        for place in range(len(tasks), rows * columns):
+            grid.ravel()[place].set_axis_off()
+            grid.ravel()[place - columns].tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(f"score {unit(report.record.kinds).axis}")
+        constant = baselines(report.record.kinds.values())
+        figure.supxlabel(f"stage (dashed: the task is learned; dotted: {constant})", size=8.5)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _curve(axes: Axes, report: Report, column: int) -> None:
+    stages = np.arange(len(report.record.tasks) + 1)
+    for place, strategy in enumerate(report.strategies):
+        colour, marker = look(place)
+        seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
+        mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
+        measured = np.isfinite(mean)
+        low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
+        axes.fill_between(stages, low, high, where=measured, color=colour, alpha=0.18, linewidth=0)
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+        axes.plot(stages[measured], mean[measured], label=short(strategy.label), **style)
+    majority = report.record.majority[column]
+    if math.isfinite(majority):
+        axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)
+    axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
+    axes.grid(axis="y", color="#ececec", linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(-0.2, len(stages) - 0.8)
+    axes.set_axisbelow(True)
+
+
+def learning_versus_forgetting(report: Report) -> Figure | None:
+    """Return learning accuracy over forgetting, with 95 % intervals; None where no strategy has both."""
+    points = [(place, one, at) for place, one in enumerate(report.strategies) if (at := lost_and_learned(one.metrics))]
+    if not points:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.2), layout="constrained")
+        axes = figure.subplots()
+        for place, strategy, (lost, learned) in points:
+            colour, marker = look(place)
+            cross(axes, strategy.metrics, colour, width=1.3)
+            style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
+            axes.plot([lost], [learned], label=short(strategy.label), **style)
+        learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points], unit(report.record.kinds))
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+    return figure
+
+
+def lost_and_learned(metrics: Mapping[str, Interval]) -> tuple[float, float] | None:
+    """Return mean forgetting in points and mean learning accuracy times 100; None where one was not measured."""
+    lost, learned = metrics["forgetting"].mean, metrics["learning_accuracy"].mean
+    return None if lost is None or learned is None else (100 * lost, 100 * learned)
+
+
+def cross(axes: Axes, metrics: Mapping[str, Interval], colour: str, width: float) -> None:
+    """Draw forgetting and learning accuracy: their 95 % intervals, and each replication as a dot."""
+    lost, learned = metrics["forgetting"], metrics["learning_accuracy"]
+    style: dict[str, Any] = {"color": colour, "linewidth": width, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
+    if at := lost_and_learned(metrics):
+        axes.errorbar(*at, xerr=half_width(lost), yerr=half_width(learned), **style)
+    each = zip(lost.values, learned.values, strict=True)
+    dots = [(100 * x, 100 * y) for x, y in each if x is not None and y is not None]
+    axes.scatter([x for x, _ in dots], [y for _, y in dots], s=14, alpha=0.5, linewidths=0, color=colour)
+
+
+def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], scores: Unit = PERCENT) -> None:
+    """Finish axes of learning accuracy, in ``scores``, over forgetting in points, in which ``metrics`` were drawn.
+
+    The intervals of few seeds can be many times as wide as all points together, and would press them into one: where
+    an interval is further from the nearest replication than they are from each other, it is cut, and where no score is.
+    """
+    axes.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
+    axes.margins(0.15)
+    for name, least, edges, crop in (
+        ("forgetting", -100.0, axes.get_xlim(), axes.set_xlim),
+        ("learning_accuracy", 0.0, axes.get_ylim(), axes.set_ylim),
+    ):
+        values = [100 * one for each in metrics for one in each[name].values if one is not None]
+        low, high = min(values), max(values)
+        room = max(high - low, 2.0)
+        crop(max(edges[0], low - room, min(least, low) - 2), min(edges[1], high + room, max(100.0, high) + 2))
+    axes.set(xlabel="forgetting in points (less is better)", ylabel=f"learning accuracy {scores.axis} (more is better)")
+    axes.grid(color="#ececec", linewidth=0.8)
+    axes.set_axisbelow(True)

@@ -1,0 +1,60 @@
+"""Per-example outcomes after the last stage of a stream, for the bootstrap that compares two strategies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import ReplicationReport
+    from workbench.forgetting import Array
+from experiments.reporting.examples import over_replications, scores_by_example
+
+
+class FinalOutcomes:
+    """The outcomes of a record as they stand after the last stage; each file is read once."""
+
+    def __init__(self, record: Record) -> None:
+        """Read nothing yet."""
+        self.record = record
+        self._read: dict[tuple[str, int, int, str], pd.Series | None] = {}
+
+    def paired(
+        self, label: str, against: str, pairs: Sequence[tuple[ReplicationReport, ReplicationReport]]
+    ) -> tuple[list[Array], list[Array]] | None:
+        """Return for each task two arrays (n_j,): each example's mean score over common replications.
+
+        None where an outcome file is missing, the two strategies were not tested on the same examples, or a task's
+        score is not the mean of its examples' (as an F1 is not: a bootstrap of means would say nothing about it).
+        """
+        finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
+        first, second = [], []
+        for task in self.record.tasks if finished else ():
+            found = [(self._final(label, ours, task), self._final(against, theirs, task)) for ours, theirs in finished]
+            both = over_replications(found)
+            if both is None:
+                return None
+            first.append(both[0])
+            second.append(both[1])
+        return (first, second) if first else None
+
+    def _final(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
+        key = (label, report.seed, report.order, task)
+        if key not in self._read:
+            score = report.matrix[-1][report.tasks.index(task)]
+            self._read[key] = scores_by_example(self._file(label, report, task), score)
+        return self._read[key]
+
+    def _file(self, label: str, report: ReplicationReport, task: str) -> Path | None:
+        """Return the outcomes of the last stage, or those that its verified or carried score was taken from."""
+        column = report.tasks.index(task)
+        for stage in range(len(report.tasks), -1, -1):
+            path = self.record.examples.get((label, report.seed, report.order, stage, task))
+            if path is not None or report.statuses[stage][column] not in ("verified", "carried"):
+                return path
+        return None

@@ -1,0 +1,105 @@
+"""The frontier of stability and plasticity: one strategy at several learning rates, and which one validation picks.
+
+Forgetting hangs on the learning rate: at a small one little is learned and little is lost. A strategy is judged fairly
+only at the rate that would have been chosen for it without a look at forgetting, which is what single-task validation
+does (Mirzadeh et al., 2020, for how far the rate alone moves forgetting).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.forgetting import interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.studies.stream.report import ReplicationReport, StrategyReport
+    from workbench.forgetting import Interval
+
+MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A strategy at one learning rate.
+
+    Attributes:
+        label: of the contender.
+        learning_rate: of the contender.
+        chosen: whether this is the rate of the recipe's own entry, which all tables and the verdict are drawn from.
+        validation: mean validation score right after stage 1, where nothing else had been learned before, over the
+            replications in which every point has got so far; None where there is none.
+        metrics: learning accuracy, forgetting and average accuracy over replications, by name.
+    """
+
+    label: str
+    learning_rate: float
+    chosen: bool
+    validation: float | None
+    metrics: dict[str, Interval]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry of ``frontier`` in ``report --json``."""
+        return {
+            "label": self.label,
+            "learning_rate": self.learning_rate,
+            "chosen": self.chosen,
+            "single_task_validation": self.validation,
+            **{name: self.metrics[name].as_json() for name in MEASURED},
+        }
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The points of one strategy, by rising learning rate."""
+
+    points: tuple[Point, ...]
+
+    @property
+    def picked(self) -> Point | None:
+        """The point that single-task validation picks; of equal ones the recipe's own, else the smallest rate."""
+        scored = [(point.validation, point.chosen, point) for point in self.points if point.validation is not None]
+        if len(scored) < len(self.points):
+            return None
+        return max(scored, key=lambda one: one[:2])[2] if scored else None
+
+    @property
+    def chosen(self) -> Point:
+        """The recipe's own entry."""
+        return next(point for point in self.points if point.chosen)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return every point."""
+        return [point.as_json() for point in self.points]
+
+
+def frontiers(strategies: Sequence[StrategyReport], others: Sequence[StrategyReport]) -> dict[str, Frontier]:
+    """Return the frontier of each of ``strategies`` that ``others`` holds other learning rates of."""
+    found = {}
+    for strategy in strategies:
+        rates = [one for one in others if one.contender.frontier == strategy.label]
+        if rates:
+            found[strategy.label] = _frontier([strategy, *rates])
+    return found
+
+
+def _frontier(group: Sequence[StrategyReport]) -> Frontier:
+    first = [[_single_task_validation(one) for one in strategy.replications] for strategy in group]
+    common = [place for place, scores in enumerate(zip(*first, strict=True)) if None not in scores]
+    points = [
+        Point(
+            strategy.label,
+            float(strategy.contender.settings["learning_rate"]),
+            strategy.contender.frontier is None,
+            interval(scores[place] for place in common).mean,
+            {name: strategy.metrics[name] for name in MEASURED},
+        )
+        for strategy, scores in zip(group, first, strict=True)
+    ]
+    return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)))
+
+
+def _single_task_validation(replication: ReplicationReport) -> float | None:
+    return next((outcome.validation for outcome in replication.outcomes if outcome.stage == 1), None)

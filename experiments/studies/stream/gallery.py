@@ -1,0 +1,108 @@
+"""Which figures a report has, and what stands around each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.reporting.wording import baselines, number, unit
+from experiments.studies.stream.figures import accuracy_matrices, forgetting_curves, learning_versus_forgetting
+from experiments.studies.stream.frontier_figure import frontier_figure
+from experiments.studies.stream.probe_figures import probes_by_layer
+from experiments.studies.stream.probe_summaries import PANELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+    from experiments.studies.stream.report import Report
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One figure.
+
+    Attributes:
+        title: over it.
+        caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
+        told: what its text alternative names for each strategy: words, metric, unit; "%" for that of the scores.
+        draw: returns None where the report has no data for it.
+        one_order: whether it shows the recipe's own order alone.
+    """
+
+    title: str
+    caption: str
+    told: tuple[str, str, str]
+    draw: Callable[[Any], Figure | None]
+    one_order: bool = False
+
+
+BARS = "Bars are 95 % intervals over replications, cut where they would press all else together; dots are replications."
+
+EXHIBITS: dict[str, Exhibit] = {
+    "frontier": Exhibit(
+        "Stability and plasticity",
+        "Strategies at several learning rates. Top left is best: learned well and kept. Filled: the recipe's own rate. "
+        "Ringed: the rate that single-task validation picks. " + BARS,
+        ("Learning accuracy at the recipe's own rate", "learning_accuracy", "%"),
+        frontier_figure,
+    ),
+    "accuracy-matrices": Exhibit(
+        "Accuracy matrices",
+        "R[i, j] in {percent}, mean over seeds: the score on task j's test split (column) after stage i (row). All "
+        "strategies share one colour scale. Hatched cells were not measured.",
+        ("Average accuracy after the last stage", "average_accuracy", "%"),
+        accuracy_matrices,
+        one_order=True,
+    ),
+    "forgetting-curves": Exhibit(
+        "Each task through the stream",
+        "The score of each task after every stage: mean over seeds, the range of the seeds shaded. Dashed: the stage "
+        "that learns the task. Dotted: {constant}.",
+        ("Mean drop of earlier tasks by the end", "forgetting", "points"),
+        forgetting_curves,
+        one_order=True,
+    ),
+    "learning-versus-forgetting": Exhibit(
+        "Learning against forgetting",
+        "Top left is best: learned well and kept. " + BARS,
+        ("Learning accuracy", "learning_accuracy", "%"),
+        learning_versus_forgetting,
+    ),
+    "probes-by-layer": Exhibit(
+        "Probes, layer by layer",
+        "Mean over replications, the 95 % interval shaded. "
+        + " ".join(f"{panel.title}: {panel.formula}." for panel in PANELS)
+        + " After Davari et al. (2022), Kornblith et al. (2019) and Shuttleworth et al. (2024).",
+        ("Forgetting, as scored", "forgetting", "points"),
+        probes_by_layer,
+    ),
+}
+
+
+def figures(report: Report) -> Mapping[str, Figure]:
+    """Return every figure that the report has data for, by name."""
+    if all(value is None for one in report.strategies for row in one.matrix for value in row):
+        return {}
+    drawn = ((name, exhibit.draw(report)) for name, exhibit in EXHIBITS.items())
+    return {name: figure for name, figure in drawn if figure is not None}
+
+
+def caption(report: Report, name: str) -> str:
+    """Return what stands under a figure."""
+    exhibit, kinds, orders = EXHIBITS[name], report.record.kinds, len(report.record.orders)
+    said = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
+    if orders == 1 or not exhibit.one_order:
+        return said
+    return f"{said} Shown is the recipe's own order of the stream; the tables count all {orders} orders."
+
+
+def alternative(report: Report, name: str) -> str:
+    """Return what a figure shows, for whoever cannot see it."""
+    what, metric, points = EXHIBITS[name].told
+    sign = unit(report.record.kinds).sign if points == "%" else f" {points}"
+    values = [(one.label, one.metrics[metric].mean) for one in report.strategies]
+    said = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)
+    return f"{EXHIBITS[name].title}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."

@@ -1,0 +1,175 @@
+"""The report as MLflow runs: one parent for the experiment, one child for each strategy and replication.
+
+The step of a metric is the stage throughout. No point ever changes: what is logged while a run goes on is what will
+stand there in the end, so that a server that missed some of it can be brought up to date at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from experiments.reporting.adapter_run import tracked_data, tracked_model
+from experiments.reporting.mlflow_note import FOLDER, circumstances, exhibits
+from experiments.reporting.wording import baselines, number, unit, with_margin
+from experiments.studies.stream.page import files
+from experiments.studies.stream.replications import over_replications
+from workbench.markdown import escape
+from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
+    from workbench.tracked import TrackedModel
+
+Point = tuple[str, float | None, int]
+SHOWN = ("forgetting-curves.png", "accuracy-matrices.png")  # in the description
+WHOLE = "full"  # the method whose adapter is a whole model
+NOTE_COLUMNS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
+
+
+def run_record(report: Report, key: str | None = None, artifacts: bool = True) -> RunRecord:
+    """Return what MLflow should hold of ``report``; :meth:`workbench.tracking.Tracker.sync` takes it there.
+
+    Args:
+        report: of a finished or a running experiment.
+        key: one parent run for each key; by default everything that determines the experiment's numbers, so that a
+            run that is continued stays one run, and one with another budget is another.
+        artifacts: whether to draw the page and the figures, and to log the adapters that a stream left, where each task
+            has its own; without them a sync after each stage costs nothing.
+    """
+    key = key or experiment_key(report)
+    record = report.record
+    tags = _tags(report)
+    drawn = files(report) if artifacts else {}
+    children = tuple(_child(report, one, each, key, artifacts) for one, each in _started(report))
+    return RunRecord(
+        key=key,
+        name=record.experiment,
+        tags={NOTE_TAG: note(report, drawn), "reference": record.reference, **tags},
+        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
+        metrics=tuple(_summary(report)),
+        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
+        children=children,
+        finished=report.complete,
+    )
+
+
+def experiment_key(report: Report) -> str:
+    """Return the SHA-256 of what determines the numbers: backbone, orders, scenario, seeds, contenders, budget."""
+    record = report.record
+    contenders = [(one.label, one.strategy, one.method, dict(one.settings)) for one in record.contenders]
+    stream = [record.orders, record.scenario, record.seeds]
+    parts = [record.experiment, record.backbone, *stream, contenders, dict(record.budget)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def about(report: Report) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    record = report.record
+    return (
+        f"A stream of {len(record.tasks)} tasks on {escape(record.backbone)}, {escape(record.scenario)}. Each run is"
+        " one recipe with its budget: its description holds the verdict, its artifacts the report. Below it is a run"
+        " for each strategy and seed, whose metrics have the stage as their step."
+    )
+
+
+def note(report: Report, files: Container[str] = ()) -> str:
+    """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
+    kinds = report.record.kinds
+    lines = [
+        escape(report.verdict),
+        "",
+        "| strategy | " + " | ".join(name.replace("_", " ") for name in NOTE_COLUMNS) + " |",
+        "| --- |" + " ---: |" * len(NOTE_COLUMNS),
+    ]
+    for one in report.strategies:
+        cells = " | ".join(with_margin(one.metrics[name]) for name in NOTE_COLUMNS)
+        lines.append(f"| {escape(one.label)} | {cells} |")
+    lines += [
+        "",
+        f"{escape(unit(kinds).title)} and points, ± half the 95 % interval over replications.",
+    ]
+    majority = ", ".join(number(score) for score in report.record.majority)
+    lines.append(f"{baselines(kinds.values()).capitalize()}, in the order of the stream: {majority}.")
+    return "\n".join([*lines, *(exhibits(name for name in SHOWN if name in files) if files else ())])
+
+
+def _tags(report: Report) -> dict[str, str]:
+    record = report.record
+    about = {"recipe": record.experiment, "backbone": record.backbone, "scenario": record.scenario}
+    return about | circumstances(record.provenance)
+
+
+def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
+    """Return what to log as runs of their own; the points of the frontier are among them."""
+    everything = (*report.strategies, *report.others)
+    return [(one, each) for one in everything for each in one.replications if each.outcomes]
+
+
+def _child(
+    report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str, artifacts: bool
+) -> RunRecord:
+    contender, seed, order = strategy.contender, replication.seed, replication.order
+    own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
+    of = {"frontier": contender.frontier} if contender.frontier else {}
+    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(report.record.orders) > 1 else {}
+    return RunRecord(
+        key=f"{parent}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
+        name=f"{contender.label}, seed {seed}" + (f", order {order}" if ordered else ""),
+        tags={**_tags(report), **own, **of},
+        params={
+            "strategy": contender.strategy,
+            "method": contender.method,
+            "seed": str(seed),
+            **ordered,
+            **{metric_name(name): str(value) for name, value in contender.settings.items()},
+        },
+        metrics=tuple(_stages(replication)),
+        data=tracked_data(report.record.data, replication.tasks),
+        models=tuple(_models(report, strategy, replication)) if artifacts else (),
+        finished=replication.complete,
+    )
+
+
+def _models(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> Iterator[TrackedModel]:
+    """Yield the adapters of a stream at its end, but whole models: a backbone is not copied."""
+    own = report.record.adapters.get((strategy.contender.label, replication.seed, replication.order), {})
+    scores = dict(zip(replication.tasks, replication.matrix[-1], strict=True))
+    for task, adapter in own.items():
+        if adapter.manifest.method != WHOLE:
+            score, (name,) = scores[task], adapter.manifest.metrics
+            measured = {} if score is None else {name.removeprefix("validation_"): score}
+            yield tracked_model(adapter, measured)
+
+
+def _stages(replication: ReplicationReport) -> Iterator[Point]:
+    """Yield what is known at each stage: scores, the metrics had the stream ended there, probes, and the cost."""
+    for stage, values in enumerate(replication.course, start=1):
+        for name, value in values.items():
+            yield name, value, stage
+    for stage, row in enumerate(replication.matrix):
+        for task, score in zip(replication.tasks, row, strict=True):
+            yield metric_name("accuracy", task), score, stage
+    for outcome in replication.outcomes:
+        for probe, quantities in outcome.probes.items():
+            for quantity, value in quantities.items():
+                yield metric_name("probe", probe, quantity), value, outcome.stage
+        yield metric_name("cost", "train_seconds"), outcome.cost.train_seconds, outcome.stage
+        yield metric_name("cost", "stored_bytes"), float(outcome.cost.stored_bytes), outcome.stage
+
+
+def _summary(report: Report) -> Iterator[Point]:
+    """Yield mean, low and high of every metric after each stage, once all replications are there."""
+    for one in report.strategies:
+        seeds = [each.seed for each in one.replications]
+        for stage, values in enumerate(zip(*(each.course for each in one.replications), strict=True), start=1):
+            for name in values[0]:
+                found = [each[name] for each in values]
+                if report.complete or None not in found:
+                    value = over_replications(found, seeds)
+                    yield metric_name(one.label, name), value.mean, stage
+                    yield metric_name(one.label, f"{name}_low"), value.low, stage
+                    yield metric_name(one.label, f"{name}_high"), value.high, stage

@@ -1,0 +1,235 @@
+"""A recipe, resolved: every name looked up, all settings typed, all data read, every step with its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.engine.feasible import require_feasible
+from experiments.engine.recipes import require_affordable
+from experiments.engine.task_names import named_tasks
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES
+from experiments.studies.stream.contenders import at_other_rates, indistinct, known_settings, misnamed, named_contenders
+from experiments.studies.stream.probes import general_text, require_measurable
+from experiments.studies.stream.recipe import Recipe
+from tasks import registry
+from workbench import processes
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone, open_backbone
+from workbench.errors import InputError, Problem, SettingsError, collected
+from workbench.learning import versions
+from workbench.methods import METHODS
+from workbench.model import resolve_precision
+from workbench.probes import PROBES
+from workbench.store import key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from experiments.studies.stream.record import Contender
+    from tasks.spec import TaskSpec
+    from workbench.contracts import Task
+    from workbench.settings import Document, MethodSettings, Settings, SettingsT
+
+FORMAT = 2  # raised when the meaning of stored steps changes
+
+
+@dataclass(frozen=True)
+class Step:
+    """Learn the task of one stage, with one strategy, seed and order.
+
+    Attributes:
+        order: which order of the stream, 0 the recipe's own.
+        tasks: those of all stages up to this one, in that order.
+        key: SHA-256 over everything that determines the state after this step: strategy, method, settings, backbone,
+            precision, scenario, budget, seed, versions, and ``tasks``.
+        before: the key of the state that this step starts from; None where it starts from the pretrained weights.
+    """
+
+    contender: Contender
+    seed: int
+    order: int
+    tasks: tuple[Task, ...]
+    key: str
+    before: str | None
+
+    @property
+    def stage(self) -> int:
+        """How many tasks have been learned after it."""
+        return len(self.tasks)
+
+    @property
+    def task(self) -> Task:
+        """The task of its stage."""
+        return self.tasks[-1]
+
+    @property
+    def label(self) -> str:
+        """What to call the step on a screen."""
+        order = f" · order {self.order}" if self.order else ""
+        return f"{self.contender.label} · seed {self.seed}{order} · stage {self.stage} · {self.task.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``workbench run`` will do.
+
+    Attributes:
+        tasks: in the recipe's order.
+        orders: the orders that they are learned in, the recipe's own first.
+        text: general text for probes, none of it of the stream's tasks.
+    """
+
+    recipe: Recipe
+    backbone: Backbone
+    tasks: tuple[Task, ...]
+    contenders: tuple[Contender, ...]
+    orders: tuple[tuple[Task, ...], ...] = ()
+    steps: tuple[Step, ...] = ()
+    text: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.recipe.name
+
+    def previous(self, step: Step) -> Step:
+        """Return the step that ``step`` starts from."""
+        return next(one for one in self.steps if one.key == step.before)
+
+    def learned(self, step: Step, task: Task) -> Step:
+        """Return the step of the same stream after which ``task`` could first be answered."""
+        own = [one for one in self.steps if (one.contender, one.seed, one.order) == self._stream(step)]
+        return next(one for one in own if task in one.tasks)
+
+    def updates(self, step: Step) -> int:
+        """Return how many optimiser steps a step's training takes at most, all of its fits together."""
+        budget, contender = self.recipe.budget, step.contender
+        examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
+        return sum(map(budget.updates, STRATEGIES.get(contender.strategy).fits(strategy_settings(contender), examples)))
+
+    def adaptation(self, contender: Contender) -> Adaptation:
+        """Return the contender's method on the recipe's backbone."""
+        precision = resolve_precision(self.recipe.budget.precision)
+        return Adaptation(self.backbone, contender.method, _method_settings(contender), precision)
+
+    def _stream(self, step: Step) -> tuple[Contender, int, int]:
+        return step.contender, step.seed, step.order
+
+
+def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
+    """Resolve a recipe: read its data, fetch what is missing; train nothing.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        DataError: a task's data do not fit its file.
+    """
+    problems: list[Problem] = []
+    with collected(problems):
+        recipe = document.parse(Recipe, known_settings(document))
+    specs = named_tasks(document, ("tasks",), task_folders, problems)
+    kinds = tuple(dict.fromkeys(spec.file.kind for spec in specs))
+    entries = tuple(named_contenders(document, kinds, problems))
+    problems += misnamed(document)
+    text = _text(document, [spec.name for spec in specs], task_folders, problems)
+    for index, name in document.names("probes"):
+        with collected(problems):
+            PROBES.require(name, document.where("probes", index))
+    if problems:
+        raise SettingsError(problems)
+    contenders = (*entries, *at_other_rates(recipe, entries))
+    problems += indistinct(document, contenders)
+    with collected(problems):
+        fits = len(recipe.seeds) * recipe.orders * len(contenders) * len(specs)
+        require_affordable(fits, document.origin)
+    if problems:
+        raise SettingsError(problems)
+    wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in contenders]
+    require_feasible(document, recipe.backbone, recipe.budget.quantization, wanted, kinds)
+    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone = backbone.quantized(recipe.budget.quantization, document.where("budget", "quantization"))
+    recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
+    require_measurable(document, recipe, backbone, kinds)
+    tasks = tuple(registry.load(spec) for spec in specs)
+    if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
+        raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
+    words = general_text(registry.load(text), recipe.probe_examples) if text else ()
+    resolved = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
+    return replace(resolved, steps=tuple(_steps(resolved)))
+
+
+def strategy_settings(contender: Contender) -> Settings:
+    """Return the settings of a contender's strategy, without those of its method."""
+    return _read_as(STRATEGIES.get(contender.strategy).settings, contender)
+
+
+def _method_settings(contender: Contender) -> MethodSettings:
+    return _read_as(METHODS.get(contender.method).settings, contender)
+
+
+def _read_as(model: type[SettingsT], contender: Contender) -> SettingsT:
+    return model.model_validate({name: each for name, each in contender.settings.items() if name in model.model_fields})
+
+
+def _text(
+    document: Document, names: Sequence[str], folders: Sequence[Path], problems: list[Problem]
+) -> TaskSpec | None:
+    name = document.text("probe_text")
+    if name is None:
+        return None
+    with collected(problems, document.where("probe_text")):
+        if name in names:
+            raise InputError(f"'probe_text' is a task of the stream: {name!r}")
+        return registry.find(name, folders)
+    return None
+
+
+def _orders(tasks: tuple[Task, ...], count: int) -> tuple[tuple[Task, ...], ...]:
+    """Return the order given and ``count`` − 1 seeded permutations; a short stream has fewer different ones."""
+    found = {tuple(range(len(tasks))): tasks}
+    for seed in range(1, 100 * count):
+        if len(found) == count:
+            break
+        places = tuple(np.random.default_rng(seed).permutation(len(tasks)).tolist())
+        found.setdefault(places, tuple(tasks[place] for place in places))
+    return tuple(found.values())
+
+
+def _steps(plan: Plan) -> Iterator[Step]:
+    """Yield all steps, replication by replication, so that the first complete comparison is there early."""
+    for seed in plan.recipe.seeds:
+        for order, tasks in enumerate(plan.orders):
+            for contender in plan.contenders:
+                before, start = _start_key(plan, contender, seed), True
+                for stage, task in enumerate(tasks, start=1):
+                    after = key([before, task.name, task.fingerprint])
+                    if stage == len(tasks) or STRATEGIES.get(contender.strategy).stages == "each":
+                        yield Step(contender, seed, order, tasks[:stage], after, None if start else before)
+                        start = False
+                    before = after
+
+
+def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
+    posed = {} if plan.recipe.scenario == "task-incremental" else {"scenario": plan.recipe.scenario}
+    return key(
+        {
+            "format": FORMAT,
+            "strategy": contender.strategy,
+            "method": contender.method,
+            "settings": contender.settings,
+            "backbone": plan.backbone.fingerprint,
+            "pooling": plan.backbone.pooling,
+            "precision": resolve_precision(plan.recipe.budget.precision),
+            "budget": plan.recipe.budget.model_dump(mode="json"),
+            "seed": seed,
+            "processes": processes.count(),
+            "versions": versions(),
+            **posed,
+        }
+    )

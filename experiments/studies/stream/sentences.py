@@ -1,0 +1,78 @@
+"""Sentences of the page beside the verdict: on the other strategies, the learning rates, and what heads regain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.wording import number, unit
+from experiments.studies.stream.probe_summaries import spurious
+from experiments.studies.stream.verdict import headline, versus
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.frontier import Frontier
+    from experiments.studies.stream.report import Report
+
+
+FORGET_NOTHING = ("isolated", "joint")
+
+
+def other_verdicts(report: Report) -> list[str]:
+    """Return the sentences on every strategy but the reference and the one that the verdict is about."""
+    first = headline(report.record, report.strategies)
+    reference = next((one for one in report.strategies if one.label == report.record.reference), None)
+    rest = [one for one in report.strategies if one.comparison is not None and one is not first]
+    return [versus(report.record, one, reference) for one in rest] if reference else []
+
+
+def frontier_sentences(report: Report) -> list[str]:
+    """Return which learning rate single-task validation picks for each strategy that was run with several.
+
+    Strategies that forget, and were run at one rate only, are named: what is said of them holds at that rate.
+    """
+    sign = unit(report.record.kinds).sign
+    sentences = [f"{label}: {_picked(frontier, sign)}" for label, frontier in report.frontier.items()]
+    alone = {
+        one.label: one.contender.settings["learning_rate"]
+        for one in report.strategies
+        if one.label not in report.frontier
+        and one.contender.strategy not in FORGET_NOTHING
+        and "learning_rate" in one.contender.settings
+    }
+    if alone:
+        told = ", ".join(f"{label} ({rate:g})" for label, rate in alone.items())
+        sentences.append(
+            f"Run at one learning rate only: {told}. How much is forgotten hangs on it; "
+            "'frontier' in a recipe adds others."
+        )
+    return sentences
+
+
+def _picked(frontier: Frontier, sign: str) -> str:
+    picked, own = frontier.picked, frontier.chosen
+    if picked is None:
+        return "single-task validation cannot pick a learning rate yet, as not every rate has learned a first task."
+    said = f"single-task validation picks learning rate {picked.learning_rate:g} ({number(picked.validation)}{sign})"
+    if picked is own:
+        return f"{said}, which is the rate that all tables and the verdict are drawn from."
+    return (
+        f"{said}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:g} "
+        f"({number(own.validation)}{sign})."
+    )
+
+
+def spurious_sentences(report: Report) -> list[str]:
+    """Return a sentence for each strategy whose heads, fitted anew, lose at most half of what its own heads lost.
+
+    Spurious forgetting (Zheng et al., 2025): the features still tell the classes apart, the head no longer does.
+    """
+    sentences = []
+    for one in report.strategies:
+        found = spurious(one)
+        if found is not None and found[1] <= found[0] / 2:
+            own, anew = found
+            sentences.append(
+                f"{one.label}: by the end its heads had lost {number(own)} points on earlier tasks; heads fitted anew "
+                f"on the features of then and now lost {number(anew)}. At least half of its forgetting is spurious: "
+                "the features still tell the classes apart, and the head no longer fits them."
+            )
+    return sentences

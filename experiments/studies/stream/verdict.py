@@ -1,0 +1,103 @@
+"""Two sentences that say what came out, losses as plainly as wins, with the interval or that there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.differences import SAME, reading
+from experiments.reporting.wording import bounds, number, plural, replicated, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import StrategyReport
+    from workbench.forgetting import Interval
+
+
+def headline(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
+    """Return the strategy that a verdict is about: the recipe's first besides the reference and joint training.
+
+    The order of the recipe decides, which was there before any result, not which strategy came out best.
+    """
+    others = [one for one in strategies if one.comparison is not None]
+    streams = [one for one in others if one.contender.strategy != "joint"]
+    return next(iter([*streams, *others]), None)
+
+
+def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
+    """Return the two sentences on the headline strategy against the reference."""
+    ours = headline(record, strategies)
+    reference = next((one for one in strategies if one.label == record.reference), None)
+    if ours is None or reference is None:
+        return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
+    return f"{versus(record, ours, reference)}{unit(record.kinds).note}"
+
+
+def versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
+    """Return two sentences on ``ours`` against ``reference``: forgetting, then what was learned and what is left."""
+    assert ours.comparison is not None
+    differences = {name: difference.seeds for name, difference in ours.comparison.differences.items()}
+    paired = sum(value is not None for value in differences["average_accuracy"].values)
+    if not paired:
+        return _unfinished(ours, reference)
+    basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
+    learned = _learning(ours, reference, unit(record.kinds).sign)
+    return f"{_forgetting(record, ours, reference, differences['forgetting'], basis)} {learned}"
+
+
+def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, gap: Interval, basis: str) -> str:
+    mine, theirs = ours.metrics["forgetting"].mean, reference.metrics["forgetting"].mean
+    if len(record.tasks) < 2:
+        return f"Forgetting is not defined for a stream of one task ({basis})."
+    if gap.mean is None or mine is None or theirs is None:
+        missing = ours.label if mine is None else reference.label
+        return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
+    amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
+    said = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
+    return f"{said}{_gap(gap, 'less', 'more')}."
+
+
+def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
+    assert ours.comparison is not None
+    parts = []
+    names = {
+        "learning_accuracy": "right after each task it scored {} (learning accuracy) against {}, ",
+        "average_accuracy": "after the last task it stands at {} on average against {}, ",
+    }
+    for name, words in names.items():
+        mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
+        gap = ours.comparison.differences[name].seeds
+        if mine is not None and theirs is not None and gap.mean is not None:
+            scores = (f"{number(score)}{sign}" for score in (mine, theirs))
+            parts.append(words.format(*scores) + _gap(gap, "lower", "higher"))
+    sentence = "; ".join(parts)
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _gap(gap: Interval, below: str, above: str) -> str:
+    """Return ``2.3 points less, 95 % interval [1.8, 2.8]`` or that the difference cannot be told from none."""
+    assert gap.mean is not None
+    size = number(abs(gap.mean))
+    if reading(gap) == SAME:
+        return f"{SAME} (95 % interval of the difference {bounds(gap)})"
+    direction = below if gap.mean < 0 else above
+    if gap.holds_zero is None:
+        return f"{size} points {direction}" if gap.mean else "no difference"
+    return f"{size} points {direction}, 95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}"
+
+
+def _replications(record: Record, paired: int) -> str:
+    planned = len(record.seeds) * len(record.orders)
+    if paired == planned and planned > 1:
+        return replicated(len(record.seeds), len(record.orders))
+    noun = "seed" if len(record.orders) == 1 else "replication"
+    if paired == 1:
+        return f"one {noun}, so no interval" if planned == 1 else f"one of {planned} {noun}s so far, so no interval"
+    return f"{paired} of {planned} {noun}s so far"
+
+
+def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:
+    progress = f"{ours.label} has finished {ours.finished} of {ours.planned} stages, {reference.label} "
+    told = "Forgetting is told only once both have learned the whole stream with a seed."
+    return f"No verdict yet: {progress}{reference.finished}. {told}"
