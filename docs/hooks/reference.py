@@ -224,7 +224,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "rankings": entries(
         "Rankings", "Which adapters `workbench fuse … --from auto:K` takes: `--ranking NAME`.", RANKINGS
     ),
-    "routers": entries("Routers", "Which adapter answers if the task is not known: `workbench predict router:NAME`.", ROUTERS),
+    "routers": entries(
+        "Routers", "Which adapter answers if the task is not known: `workbench predict router:NAME`.", ROUTERS
+    ),
     "kinds": kinds,
     "tasks": tasks,
     "backbones": backbones,
