@@ -20,7 +20,7 @@ def recipes() -> None:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each."""
+    """List the recipes, one line each."""
     from experiments.engine.recipes import RECIPES
     from workbench.settings import read
 
@@ -38,7 +38,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Print a recipe as it is written; in a file of your own it can be changed: workbench run FILE."""
+    """Print the text of a recipe; save it in a file to change it: workbench run FILE."""
     from pathlib import Path
 
     from experiments.engine.recipes import find_recipe

@@ -17,5 +17,5 @@ def strategies() -> None:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each."""
+    """List the strategies, one line each."""
     listing([{"name": name, "description": STRATEGIES.describe(name)} for name in STRATEGIES.names()], as_json)
