@@ -1,4 +1,4 @@
-"""ewc: sequential, with a penalty on changing the weights that earlier tasks hang on (elastic weight consolidation).
+"""ewc: sequential, with a penalty on changing the weights on which earlier tasks depend (elastic weight consolidation).
 
 Loss + λ/2 Σₖ Fₖ (θₖ − θ*ₖ)², λ the strength, θ* the weights after the stage before (Kirkpatrick et al. 2017,
 arXiv:1612.00796, eq. 3), and F the diagonal Fisher information, kept in one running sum over tasks, F ← γ F + Fₜ

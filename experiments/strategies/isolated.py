@@ -1,4 +1,4 @@
-"""isolated: an adapter for each task on the same frozen backbone; nothing that was learned is touched again."""
+"""isolated: an adapter for each task on the same frozen backbone; adapters of earlier tasks never change."""
 
 from __future__ import annotations
 

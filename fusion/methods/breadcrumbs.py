@@ -1,4 +1,4 @@
-"""breadcrumbs: drop each module's smallest entries and its outliers, then add up."""
+"""breadcrumbs: drop each module's smallest entries and its outliers, then add the updates."""
 
 from __future__ import annotations
 
