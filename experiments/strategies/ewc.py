@@ -42,8 +42,10 @@ class EwcSettings(RemedySettings):
     """``strength`` is λ."""
 
     strength: Strength = 1000.0
-    decay: float = Field(1.0, ge=0, le=1, description="γ: what is left of the earlier tasks' Fisher information")
-    examples: Count = Field(100, description="training examples that the Fisher information is a mean over")
+    decay: float = Field(
+        1.0, ge=0, le=1, description="γ: factor on the earlier tasks' Fisher information at each stage"
+    )
+    examples: Count = Field(100, description="training examples over which the Fisher information is a mean")
 
 
 class Ewc(SharedWeights):

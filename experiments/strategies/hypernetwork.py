@@ -49,7 +49,7 @@ class HypernetworkSettings(RemedySettings):
 
     strength: Strength = 0.01
     trains: Literal["network", "embedding"] = Field(
-        "network", description="embedding: after the first task the network is frozen, and there is nothing to hold"
+        "network", description="embedding: after the first task the network is frozen, so no penalty is needed"
     )
 
 

@@ -31,7 +31,9 @@ class ReplaySettings(Settings):
     """What is remembered."""
 
     memory: Count = Field(200, description="examples that are kept, of all tasks together")
-    policy: Policy = Field("balanced", description="equally many of each label, or a uniform sample (reservoir)")
+    policy: Policy = Field(
+        "balanced", description="as many examples of each label (balanced), or a uniform sample (reservoir)"
+    )
 
 
 class Replay(SharedWeights):

@@ -41,8 +41,8 @@ class Settings(CompositionSettings):
     """The paper's; ``evaluations`` is what its 40 steps are."""
 
     evaluations: Whole = Field(40, description="how many weightings are tried")
-    regularization: Weight = Field(0.05, description="what Σ |wᵢ| costs")
-    bound: Factor = Field(1.5, description="weights stay within ± this")
+    regularization: Weight = Field(0.05, description="factor on Σ |wᵢ| in the loss")
+    bound: Factor = Field(1.5, description="bound of each weight, ±")
     rank: Size | None = Field(None, description="rank of the result; exact (the sum of all ranks) if null")
 
 

@@ -29,7 +29,7 @@ class Settings(MethodSettings):
 
     learning_rate: float = 2e-3
     regularization: Weight = Field(0.01, description="λ of the penalty λ ‖I − V‖²")
-    dropout: Dropout = Field(0.1, description="on the attention scores, while training")
+    dropout: Dropout = Field(0.1, description="dropout on the attention scores, while training")
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> FusionConfig:
