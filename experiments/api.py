@@ -35,14 +35,14 @@ from workbench.adaptation import Adaptation
 from workbench.asking import rows_of
 from workbench.backbone import open_backbone
 from workbench.bounds import require_seed
-from workbench.contracts import Silent
 from workbench.errors import Problem, SettingsError, collected
 from workbench.kinds import KINDS
-from workbench.learning import Lesson
+from workbench.listener import Silent
 from workbench.methods import trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 from workbench.store import new_folder
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,9 +55,10 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.views import AnyRecord, AnyReport
     from experiments.workspace import Workspace
-    from workbench.contracts import Listener, Task
-    from workbench.registration import Registered
+    from workbench.listener import Listener
+    from workbench.mlflow.registration import Registered
     from workbench.store import Manifest, StoredAdapter
+    from workbench.task import Task
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
 

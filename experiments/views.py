@@ -16,7 +16,7 @@ from experiments.workspace.mending import needed_by
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
-    from workbench.tracking import RunRecord
+    from workbench.mlflow.run_record import RunRecord
 
 AnyRecord: TypeAlias = Record | FusionRecord | ComparisonRecord
 AnyReport: TypeAlias = Report | FusionReport | ComparisonReport

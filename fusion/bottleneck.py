@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from fusion.composition import Composed
 from workbench.errors import InputError
-from workbench.learning import adaptation_of
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from fusion import bottleneck, lora
 from workbench.errors import InputError
-from workbench.learning import adaptation_of
 from workbench.methods import METHODS
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

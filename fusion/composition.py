@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from fusion.lowrank import Merged, Update
     from workbench.backbone import Backbone
-    from workbench.contracts import FitRecord, Listener, Task
+    from workbench.fit_record import FitRecord
+    from workbench.listener import Listener
     from workbench.model import Precision
     from workbench.settings import Budget, MethodSettings
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 
 class CompositionSettings(Settings):

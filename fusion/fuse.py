@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING
 from fusion.compatibility import require_compatible
 from fusion.methods import COMPOSITIONS
 from fusion.target import fitted_head, model_on, needs_head
+from workbench import processes
 from workbench.adaptation import Adaptation
-from workbench.contracts import GENERATED, FitRecord
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
-from workbench.learning import describe, keep, versions
+from workbench.fit_record import FitRecord
+from workbench.kind import GENERATED
 from workbench.memory import PeakMemory
+from workbench.package_versions import versions
 from workbench.store import CompositionReference, StoredAdapter, key
+from workbench.stored_model import describe, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fusion.composition import Composed, CompositionSettings, Request
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.store import AdapterStore
+    from workbench.task import Task
 
 FUSED = ("classification", *GENERATED)  # a logistic regression is the head, or the backbone has its own
 FITTED, TRAINED, OWN = "fitted on frozen features", "trained along", "the backbone's own"
@@ -133,6 +136,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
             "precision": request.precision,
             "budget": request.budget.model_dump(mode="json"),
             "seed": request.seed,
+            "processes": processes.count(),
             "versions": versions(),
         }
     )

@@ -16,7 +16,7 @@ from fusion.routing import ROUTERS, Query
 from workbench import sealed
 from workbench.assets import written_whole
 from workbench.errors import InputError, IntegrityError, reason
-from workbench.learning import versions
+from workbench.package_versions import versions
 from workbench.store import key
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import Precision
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 ARRAYS, CARD = "part.safetensors", "part.json"
 

@@ -9,9 +9,9 @@ import torch
 
 from fusion.heads import fit_head
 from workbench.adaptation import Adaptation
-from workbench.contracts import Epoch
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, features
+from workbench.fit_record import Epoch
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.training import fit
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from fusion.composition import Request
     from fusion.heads import Criterion, FittedHead
-    from workbench.contracts import FitRecord, Task
+    from workbench.fit_record import FitRecord
     from workbench.model import Penalty
     from workbench.settings import MethodSettings
+    from workbench.task import Task
 
 
 @dataclass(frozen=True)

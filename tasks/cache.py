@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks import verification
 from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
 from workbench.assets import cache_folder, remove_whole, writing_cache, written_whole
-from workbench.contracts import SPLITS
+from workbench.task import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd

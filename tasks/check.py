@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.duplicates import text_keys
 from tasks.fingerprint import LISTS
 from tasks.odd_texts import odd_texts
-from workbench.contracts import GENERATED
+from workbench.kind import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 SHOWN = 5
 MEASURED = 20_000

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.contracts import SPLITS
+from workbench.task import SPLITS
 
 if TYPE_CHECKING:
     import pyarrow as pa

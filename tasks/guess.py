@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.targets import Target, forced, free_answers, plain_name, targets
 from tasks.traits import Traits, traits_of
-from workbench.contracts import GENERATED
 from workbench.errors import InputError, suggest
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:

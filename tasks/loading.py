@@ -13,9 +13,9 @@ from tasks.cache import Content, cached, dataset, table_of
 from tasks.fingerprint import LISTS, fingerprint
 from tasks.sources import SOURCES
 from tasks.spec import TaskSpec
-from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, suggest
 from workbench.kinds import KINDS
+from workbench.task import SPLITS, Task
 
 if TYPE_CHECKING:
     import pandas as pd

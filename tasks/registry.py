@@ -14,8 +14,8 @@ from workbench import settings
 from workbench.errors import InputError, UnknownNameError, opening
 
 if TYPE_CHECKING:
-    from workbench.contracts import Task
     from workbench.settings import Document
+    from workbench.task import Task
 
 FoundT = TypeVar("FoundT")
 CATALOG = Path(__file__).parent / "catalog"

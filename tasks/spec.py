@@ -69,8 +69,8 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.raw_values import raw
 from tasks.sources import SOURCES
-from workbench.contracts import GENERATED
 from workbench.errors import Problem, SettingsError, suggest
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.settings import Document, Settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.several import is_list
 from tasks.traits import MOST_LABELS, Traits
-from workbench.contracts import GENERATED
+from workbench.kind import GENERATED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.raw_values import are_whole, by_size
 from tasks.several import SEPARATOR
-from workbench.contracts import GENERATED
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.printable import printable
 from workbench.text_scores import last_number

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from datasets import Dataset
 
-from workbench.contracts import SPLITS, Task
 from workbench.errors import InputError
 from workbench.store import key
+from workbench.task import SPLITS, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from datasets import Dataset
 
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.settings import Budget
+from workbench.task import Task
 
 SUBJECTS = "cat dog bird fish horse mouse cow sheep".split()
 FRUITS = "apple pear plum grape lemon cherry fig peach".split()

@@ -12,12 +12,13 @@ from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.batching import beside
-from workbench.contracts import Silent, Task
-from workbench.learning import Lesson, learn
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")
 TASKS = [

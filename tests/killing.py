@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
-from workbench.contracts import Silent
+from workbench.listener import Silent
 from workbench.settings import read
 
 LONGEST = 1.0

@@ -12,10 +12,11 @@ from experiments.strategies import Context, State, Strategy
 from experiments.strategies._shared import SharedWeights, Stage
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import Silent, Task
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import AdapterStore
+from workbench.task import Task
 
 START = State(None, "start")
 RATES = {"lora": 2e-2, "full": 3e-3, "hypernetwork": 3e-3}

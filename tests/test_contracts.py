@@ -20,15 +20,17 @@ from tests.conftest import toy
 from tests.stages import RATES, context_for, walk
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone, fingerprint, open_backbone
-from workbench.contracts import GENERATED, Silent, Task
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.kinds._free_text import Answer
 from workbench.kinds.token_classification import Tagged
 from workbench.libraries import LIBRARIES
+from workbench.listener import Silent
 from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget, MethodSettings
+from workbench.task import Task
 from workbench.training import fit
 
 MIXED = ["lora+pfeiffer", "prefix+compacter-plus-plus"]  # of two packages, and of one
@@ -268,7 +270,7 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
 
 
 def test_a_change_of_any_ingredient_changes_the_lesson(backbone: Backbone, task: Task, budget: Budget) -> None:
-    from workbench.learning import Lesson
+    from workbench.training import Lesson
 
     lesson = Lesson(task, adaptation_for("lora", backbone), budget, 0)
     others = [

@@ -25,11 +25,11 @@ from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
 from workbench.assets import digest
 from workbench.backbone import Backbone
-from workbench.contracts import FitRecord
-from workbench.learning import describe, keep
+from workbench.fit_record import FitRecord
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import MANIFEST, AdapterStore, key
+from workbench.stored_model import describe, keep
 
 CASES = int(os.environ.get("WORKBENCH_FUZZ", "2000"))
 

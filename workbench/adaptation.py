@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workbench.backbone import Backbone
-    from workbench.contracts import Library, Method
+    from workbench.library import Library
+    from workbench.method import Method
     from workbench.model import Precision
     from workbench.settings import MethodSettings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.errors import InputError
-from workbench.learning import open_adapter
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

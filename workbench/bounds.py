@@ -42,12 +42,12 @@ Weight = Annotated[float, Field(ge=0, le=1e12)]  # of a penalty
 Scale = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
-def require_seed(seed: int, where: str = "--seed") -> int:
+def require_seed(seed: int) -> int:
     """Return ``seed``, where it is one that every library takes.
 
     Raises:
         InputError: it is not.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-        raise InputError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}", where=where)
+        raise InputError(f"a seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r}", where="--seed")
     return seed

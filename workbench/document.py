@@ -93,7 +93,9 @@ class Document:
         problems: list[Problem] = []
         for assignment in assignments:
             with collected(problems):
-                overrides[_assign(data, assignment)] = assignment
+                whole = _assign(data, assignment)
+                overrides = {key: text for key, text in overrides.items() if key[: len(whole)] != whole}
+                overrides[whole] = assignment
         if problems:
             raise SettingsError(problems)
         return Document(data, self.origin, self.lines, overrides)

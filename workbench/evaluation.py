@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.batching import BATCH_SIZE, in_batches
+from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from datasets import Dataset
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+    from workbench.kind import Kind
     from workbench.model import TaskModel
 
-__all__ = ["BATCH_SIZE", "Evaluation", "evaluate", "features", "predict", "run"]
+__all__ = ["BATCH_SIZE", "BROKEN_WEIGHTS", "Evaluation", "evaluate", "features", "predict", "run"]
+
+BROKEN_WEIGHTS = "Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32)."
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,16 @@ class Evaluation:
 def evaluate(
     model: TaskModel, rows: Dataset, labels: int, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Evaluation:
-    """Run ``model`` over ``rows`` and score it. Batches depend on the rows alone, so that logits can be compared."""
+    """Run ``model`` over ``rows`` and score it. Batches depend on the rows alone, so that logits can be compared.
+
+    Raises:
+        TrainingError: the main score is not a finite number.
+    """
     began = time.perf_counter()
     answers = model.kind.answers(model, rows, tokenizer, max_length)
     outcomes = model.kind.outcomes(rows, answers)
     scores = model.kind.scores(outcomes, labels)
+    _require_finite(scores, outcomes, model.kind)
     return Evaluation(outcomes, scores, model.kind.digest(answers), time.perf_counter() - began)
 
 
@@ -72,6 +82,16 @@ def features(
     """Return the pooled feature vectors of ``rows``, answers left out: (examples, hidden_size), in their order."""
     encoded = model.kind.questions(rows, tokenizer, max_length)
     return _batched(lambda inputs: model.features(**inputs), model, encoded, tokenizer)
+
+
+def _require_finite(scores: Mapping[str, float], outcomes: pd.DataFrame, kind: Kind) -> None:
+    score = scores[kind.metric]
+    if math.isfinite(score):
+        return
+    hint = f"The answers are numbers: the kind ({type(kind).__name__}) has to score them as one."
+    if not np.isfinite(outcomes["log_likelihood"]).all():
+        hint = BROKEN_WEIGHTS
+    raise TrainingError(f"the score of {len(outcomes):,} answers ({kind.metric}) is {score}", hint=hint)
 
 
 def _batched(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-    from workbench.contracts import Task
     from workbench.model import TaskModel
+    from workbench.task import Task
 
 
 @dataclass(frozen=True)

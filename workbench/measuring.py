@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.batching import IGNORED, beside
-from workbench.contracts import GENERATED, MeasuredCost, Merges
+from workbench.kind import GENERATED
+from workbench.library import Merges
+from workbench.measured_cost import MeasuredCost
 from workbench.memory import PeakMemory, apart, freed_at_once, release
 from workbench.model import TaskModel
 
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from workbench.adaptation import Adaptation
-    from workbench.contracts import Task
     from workbench.settings import Budget
+    from workbench.task import Task
 
 WARM_UP, REPETITIONS = 1, 5
 READ = ("input_ids", "attention_mask", "token_type_ids")  # of a batch, by the body
@@ -48,7 +50,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
     Raises:
         InputError: the method cannot work on this backbone for this kind of task.
     """
-    from workbench.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
+    from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
 
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         model = adaptation.fresh(task.kind, len(task.labels), seed=0)

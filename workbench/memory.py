@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class PeakMemory:
-    """A context that measures the highest memory inside it.
+    """A context that measures the highest memory inside it; another one may be inside.
 
     On a GPU that is what torch allocated on the device; elsewhere it is the resident memory of the process, whose
     high-water mark Linux lets a process reset (proc(5), ``clear_refs``).
@@ -32,22 +32,29 @@ class PeakMemory:
     peak_mb: float | None = None
 
     def __enter__(self) -> Self:
-        """Forget earlier peaks."""
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-            self.before_mb = torch.cuda.memory_allocated() / MB
-        else:
-            self._resettable = _reset_high_water_mark()
-            self.before_mb = _high_water_mark() if self._resettable else None
+        """Forget earlier peaks, except for the contexts that this one is inside of."""
+        for outer in _MEASURING:
+            outer._note()
+        self._noted: list[float] = []
+        self._resettable = _reset_high_water_mark()
+        if self._resettable:
+            self.before_mb = torch.cuda.memory_allocated() / MB if torch.cuda.is_available() else _high_water_mark()
+        _MEASURING.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Read the peak."""
-        if torch.cuda.is_available():
-            self.peak_mb = torch.cuda.max_memory_allocated() / MB
-        elif self._resettable:
-            self.peak_mb = _high_water_mark()
+        _MEASURING.remove(self)
+        self._note()
+        self.peak_mb = max(self._noted, default=None)
 
+    def _note(self) -> None:
+        """Keep how high memory has been since the mark, of which there is one for all contexts, was last reset."""
+        if self._resettable and (mark := _high_water_mark()) is not None:
+            self._noted.append(mark)
+
+
+_MEASURING: list[PeakMemory] = []  # the contexts that are open, the outermost first
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # parameters of mallopt(3)
 SMALLEST_MMAP, LARGEST_MMAP = 128 * 1024, 32 * 1024 * 1024  # bytes: where glibc's own threshold begins and ends
@@ -117,6 +124,9 @@ def _glibc(function: str, *arguments: int) -> None:
 
 
 def _reset_high_water_mark() -> bool:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return True
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -125,6 +135,8 @@ def _reset_high_water_mark() -> bool:
 
 
 def _high_water_mark() -> float | None:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / MB
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / MB

@@ -9,13 +9,14 @@ from torch import nn
 
 from workbench import card
 from workbench.adaptation import HEAD_FILE, save_head
-from workbench.contracts import GENERATED, Merges
 from workbench.errors import InputError
 from workbench.generation import is_seq2seq
-from workbench.learning import open_adapter
+from workbench.kind import GENERATED
 from workbench.libraries import LIBRARIES
+from workbench.library import Merges
 from workbench.methods import METHODS
 from workbench.model import TaskModel
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from workbench import processes
 
 if TYPE_CHECKING:
     from workbench.backbone import Pooling
-    from workbench.contracts import Kind
+    from workbench.kind import Kind
     from workbench.prompts import Demonstrations
 
 Precision = Literal["fp32", "bf16"]

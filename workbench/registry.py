@@ -88,12 +88,12 @@ class Documents:
         """Return the registered names, sorted."""
         return sorted(self._files)
 
-    def path(self, name: str, where: str | None = None) -> Path:
+    def path(self, name: str) -> Path:
         """Return the file registered as ``name``.
 
         Raises:
-            UnknownNameError: no such file; the message names ``where`` and the nearest ones.
+            UnknownNameError: no such file; the message names the nearest ones.
         """
         if not isinstance(name, str) or name not in self._files:
-            raise UnknownNameError(self.noun, name, self.names(), where)
+            raise UnknownNameError(self.noun, name, self.names())
         return self._files[name]

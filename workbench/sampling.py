@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    from workbench.contracts import Task
     from workbench.settings import Budget
+    from workbench.task import Task
 
 EVALUATION_SEED = 0
 

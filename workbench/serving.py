@@ -15,13 +15,13 @@ import numpy as np
 
 from workbench.adapter_folder import check_adapter
 from workbench.batching import in_batches
-from workbench.contracts import Hosts
 from workbench.errors import InputError, opening
 from workbench.kinds import KINDS
-from workbench.learning import open_adapter, open_head, require_backbone
 from workbench.libraries import LIBRARIES
+from workbench.library import Hosts
 from workbench.model import TaskModel
 from workbench.quantisation import keep_as_packed
+from workbench.stored_model import open_adapter, open_head, require_backbone
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -20,8 +20,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from workbench import assets, sealed
 from workbench.adapter_folder import check_adapter
-from workbench.contracts import FitRecord
 from workbench.errors import InputError, IntegrityError, UnknownNameError, reason
+from workbench.fit_record import FitRecord
 from workbench.settings import Budget, Quantization, Settings
 
 MANIFEST, README = "manifest.json", "README.md"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from tasks import registry
 from workbench.choosing import chosen
 from workbench.errors import InputError, UnknownNameError
-from workbench.registration import champions
-from workbench.tracking import tracking_uri
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.registration import champions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace import Workspace
-    from workbench.contracts import Listener
+    from workbench.listener import Listener
     from workbench.store import Manifest
 
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
-    from workbench.contracts import Listener, Task
+    from workbench.listener import Listener
     from workbench.store import AdapterStore, Manifest, StoredAdapter
+    from workbench.task import Task
 
 PREFIX = "router:"
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
-from workbench.forgetting import interval
+from workbench.statistics import interval
 
 
 def main(

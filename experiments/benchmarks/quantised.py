@@ -28,7 +28,7 @@ from workbench.measuring import measure
 from workbench.store import size
 
 if TYPE_CHECKING:
-    from workbench.learning import Lesson
+    from workbench.training import Lesson
 
 FULL, LORA = {"learning_rate": 5e-5}, {"learning_rate": 2e-3}  # LoRA's is that of the recipe reasoning-3
 # way → method, further settings

@@ -28,9 +28,9 @@ from tasks import registry
 from workbench.assets import write_whole
 from workbench.backbone import open_backbone
 from workbench.errors import InputError
-from workbench.forgetting import interval
 from workbench.model import resolve_precision
 from workbench.settings import Budget
+from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -31,13 +31,15 @@ from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
 from fusion.routing import ROUTERS
 from workbench.assets import write_whole
-from workbench.contracts import Listener, Task
 from workbench.errors import InputError, TrackingError
-from workbench.forgetting import interval, paired_bootstrap
-from workbench.learning import Lesson, learn
+from workbench.listener import Listener
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
 from workbench.sampling import draw
+from workbench.statistics import interval, paired_bootstrap
 from workbench.store import AdapterStore, StoredAdapter
-from workbench.tracking import Tracker, tracking_uri
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 TASKS = "bbc-news,election-tweets,20news-3,20news-4,20news-6,20news-7,20news-5,20news-8"
 METHOD = "lora"

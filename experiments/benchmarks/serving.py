@@ -27,9 +27,9 @@ from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
 from experiments.workspace import Workspace
 from workbench.assets import write_whole
-from workbench.contracts import Silent
-from workbench.learning import Lesson
+from workbench.listener import Silent
 from workbench.serving import Serving
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from datasets import Dataset

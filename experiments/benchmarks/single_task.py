@@ -13,9 +13,9 @@ from experiments.engine.recipes import find_recipe
 from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.stream.plan import Plan, make_plan
 from workbench.assets import write_whole
-from workbench.contracts import Silent
-from workbench.learning import Lesson, teach
+from workbench.listener import Silent
 from workbench.model import Precision, resolve_precision
+from workbench.training import Lesson, teach
 
 
 @dataclass(frozen=True)

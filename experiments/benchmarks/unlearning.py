@@ -38,20 +38,20 @@ from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
 from tasks.union import pooled, union
 from workbench.assets import write_whole
-from workbench.contracts import Silent
 from workbench.evaluation import evaluate, features
 from workbench.kinds import KINDS
-from workbench.learning import Lesson
+from workbench.listener import Silent
 from workbench.model import TaskModel
 from workbench.sampling import EVALUATION_SEED, draw, stratified
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from torch import nn
 
     from experiments.studies.stream.plan import Plan
-    from workbench.contracts import Task
     from workbench.settings import Budget
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 STRENGTHS = "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3"
 SPARED = 0.01  # what the other tasks may lose on validation, on average

@@ -16,11 +16,11 @@ from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
-from workbench import registration
 from workbench.choosing import readable
 from workbench.errors import InputError, IntegrityError, Problem
+from workbench.mlflow import registration
+from workbench.mlflow.address import tracking_uri
 from workbench.store import AGAIN, AdapterStore, StoredAdapter, short_id
-from workbench.tracking import tracking_uri
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

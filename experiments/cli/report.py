@@ -62,7 +62,7 @@ def report(
     if html:
         stdout.print(f"\nWritten: {html}", markup=False)
     if log:
-        from workbench.tracking import shown
+        from workbench.mlflow.address import shown
 
         stdout.print(f"\nLogged to {shown(tracker.uri)}", markup=False)
 

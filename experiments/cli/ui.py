@@ -20,11 +20,11 @@ import typer
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import stderr, stdout
 from workbench.interpreter import PYTHON, SAFE_PATH
+from workbench.mlflow.relocation import ARTIFACTS
 from workbench.printable import printable
-from workbench.relocation import ARTIFACTS
 
 if TYPE_CHECKING:
-    from workbench.tracking import Tracker
+    from workbench.mlflow.tracker import Tracker
 
 app = typer.Typer(add_completion=False)
 
@@ -48,7 +48,8 @@ def ui(
     """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report."""
     from experiments.workspace import find_workspace
     from workbench.errors import InputError
-    from workbench.tracking import Tracker, tracking_uri
+    from workbench.mlflow.address import tracking_uri
+    from workbench.mlflow.tracker import Tracker
 
     place = find_workspace(workspace)
     uri = tracking_uri(place.root)
@@ -72,9 +73,9 @@ def ui(
 
 def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
     """Return the tracker itself, or one of a copy of its database, in ``scratch``, where nothing can be written."""
-    from workbench.bounded_client import LOCAL
-    from workbench.relocation import artifact_folder, is_writable
-    from workbench.tracking import Tracker
+    from workbench.mlflow.bounded_client import LOCAL
+    from workbench.mlflow.relocation import artifact_folder, is_writable
+    from workbench.mlflow.tracker import Tracker
 
     if is_writable(database):
         return tracker

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.assets import cache_folder
 from workbench.errors import InputError, TrackingError
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
 from workbench.quantisation import keep_as_packed
-from workbench.tracking import Tracker, tracking_uri
 from workbench.training import require_optimizer
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from workbench.learning import PACKAGES
+from workbench.package_versions import PACKAGES
 
 
 def provenance(command: str) -> dict[str, str]:

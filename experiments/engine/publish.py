@@ -12,18 +12,19 @@ from experiments.engine.system_metrics import points
 from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
 from workbench.assets import write_whole
 from workbench.errors import TrackingError, UnwritableError
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
-from workbench.tracking import Tracker, tracking_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from experiments.views import View
     from experiments.workspace import Workspace
-    from workbench.contracts import Listener
-    from workbench.registration import Registered
+    from workbench.listener import Listener
+    from workbench.mlflow.registration import Registered
+    from workbench.mlflow.run_record import RunRecord
     from workbench.store import StoredAdapter
-    from workbench.tracking import RunRecord
 
 
 EFFECTIVE = os.access in os.supports_effective_ids

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from workbench.contracts import Listener
+    from workbench.listener import Listener
 
 Help: TypeAlias = Callable[[Workspace, "Listener"], None]
 Advance: TypeAlias = Callable[[int, float, float], None]

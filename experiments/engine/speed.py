@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.plan import Plan
     from experiments.studies.stream.record import Contender
     from experiments.workspace import Workspace
-    from workbench.contracts import FitRecord
+    from workbench.fit_record import FitRecord
     from workbench.settings import Budget
 
 # what the time of a step hangs on

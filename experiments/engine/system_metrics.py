@@ -14,8 +14,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.mlflow.quiet import quick_and_quiet
 from workbench.processes import is_first
-from workbench.tracking import quick_and_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from workbench.choosing import measure, registered_name
 from workbench.markdown import escape
-from workbench.registration import Entry
-from workbench.tracked import TrackedData, TrackedModel
-from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+from workbench.mlflow.datasets import TrackedData
+from workbench.mlflow.models import TrackedModel
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.registration import Entry
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +70,7 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
     """Return an adapter as a model that MLflow holds and serves."""
 
     def save(folder: Path, about: Model) -> None:
-        from workbench import logged_model  # torch and all: what is logged already needs none of it
+        from workbench.mlflow import logged_model  # torch and all: what is logged already needs none of it
 
         logged_model.save(stored, folder, about)
 

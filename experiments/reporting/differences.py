@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.forgetting import Interval
+from workbench.statistics import Interval
 
 if TYPE_CHECKING:
     pass

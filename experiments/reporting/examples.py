@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from workbench.forgetting import Array
+    from workbench.statistics import Array
 
 
 def scores_by_example(path: Path | None, score: float | None) -> pd.Series | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
 INK, FAINT = "#333333", "#9a9a9a"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from workbench.markdown import escape
-from workbench.tracking import EXPERIMENT_ID, RUN_ID
+from workbench.mlflow.run_record import EXPERIMENT_ID, RUN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 DASH = "–"
 

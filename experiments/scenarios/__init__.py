@@ -9,7 +9,7 @@ from workbench.registry import Modules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 class Scenario(Protocol):

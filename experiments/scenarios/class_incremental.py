@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 class ClassIncremental:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 class DomainIncremental:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from workbench.adaptation import Adaptation
-    from workbench.contracts import FitRecord, Listener, Task
     from workbench.evaluation import Evaluation
+    from workbench.fit_record import FitRecord
+    from workbench.listener import Listener
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.settings import Settings as SettingsModel
     from workbench.store import AdapterStore
+    from workbench.task import Task
 
 
 @dataclass(frozen=True)

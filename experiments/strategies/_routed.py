@@ -14,9 +14,9 @@ from fusion.routing import ROUTERS
 from tasks.union import starts
 from workbench.evaluation import Evaluation, predict
 from workbench.kinds import KINDS
-from workbench.learning import open_adapter
 from workbench.methods import METHODS
 from workbench.sampling import draw
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Context
     from fusion.route import RoutingState
-    from workbench.contracts import Task
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 EVALUATION_ONLY = "oracle"
 

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from workbench.contracts import FitRecord, Task
     from workbench.evaluation import Evaluation
+    from workbench.fit_record import FitRecord
     from workbench.model import Penalty
+    from workbench.task import Task
 
 SHARED_HEAD = "all"
 Strength = Weight | Annotated[tuple[Weight, ...], Field(min_length=1, max_length=100)]

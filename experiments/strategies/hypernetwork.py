@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from experiments.strategies._shared import Stage
-    from workbench.contracts import Task
     from workbench.model import Batch, Penalty, TaskModel
+    from workbench.task import Task
 
 METHOD = "hypernetwork"
 NETWORK, EMBEDDINGS = "network.safetensors", "embeddings.safetensors"

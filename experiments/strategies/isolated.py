@@ -14,10 +14,11 @@ from experiments.workspace.mending import clear_the_way
 from fusion.composition import Request
 from fusion.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import Settings as WarmStart
-from workbench.learning import Lesson, learn, open_adapter
 from workbench.sampling import draw
 from workbench.settings import Settings
 from workbench.store import key
+from workbench.stored_model import open_adapter
+from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from workbench.contracts import FitRecord, Task
     from workbench.evaluation import Evaluation
+    from workbench.fit_record import FitRecord
     from workbench.model import TaskModel
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 WARM_START = "warm-start"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies._shared import Stage
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 class Joint(SharedWeights):

@@ -14,7 +14,7 @@ from experiments.strategies import _memory
 from experiments.strategies._memory import Policy
 from experiments.strategies._shared import SharedWeights
 from workbench.bounds import Count
-from workbench.contracts import GENERATED
+from workbench.kind import GENERATED
 from workbench.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rich.table import Column
 
 from experiments.reporting.wording import seconds
 from experiments.terminal.output import stderr
-from workbench.contracts import Silent
+from workbench.listener import Silent
 from workbench.processes import is_first
 
 PAUSE = 60.0  # seconds between two lines about one fit

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from workbench.evaluation import Evaluation, evaluate
 from workbench.kinds import KINDS
-from workbench.learning import open_adapter
 from workbench.sampling import draw
 from workbench.store import key
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from experiments.workspace import StoredEvaluation, Workspace
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.store import StoredAdapter, TaskReference
+    from workbench.task import Task
 
 
 def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:

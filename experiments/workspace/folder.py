@@ -21,7 +21,7 @@
 
 Folders appear whole or not at all; a key is the digest of everything that determines the content, so that work done
 once is done for every run that needs it. Documents and folders carry digests of what is in them
-(:mod:`workbench.sealed`). Damage is an error for who reads; a run makes it again (:mod:`experiments.workspace.mending`).
+(:mod:`workbench.sealed`). Damage is an error for who reads, and a run makes it again (:mod:`.mending`).
 """
 
 from __future__ import annotations
@@ -51,17 +51,19 @@ from experiments.workspace.documents import Notes
 from experiments.workspace.example_scores import FILE as OUTCOMES
 from experiments.workspace.example_scores import require_readable
 from experiments.workspace.mending import Mending, clear_the_way, needed_by
+from experiments.workspace.stage_outcome import StageOutcome
 from workbench import assets, processes, sealed
-from workbench.contracts import FitRecord, MeasuredCost, StageOutcome
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnwritableError
+from workbench.fit_record import FitRecord
+from workbench.measured_cost import MeasuredCost
 from workbench.processes import is_first
 from workbench.store import AdapterStore
 
 if TYPE_CHECKING:
-    from workbench.contracts import Listener
     from workbench.evaluation import Evaluation
-    from workbench.learning import Lesson
+    from workbench.listener import Listener
     from workbench.store import StoredAdapter
+    from workbench.training import Lesson
 
 OUTCOME = TypeAdapter(StageOutcome)
 FIT = TypeAdapter(FitRecord)
@@ -154,7 +156,7 @@ class Workspace:
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
-        from workbench.learning import learn  # torch and all: who reads a report does not need it
+        from workbench.training import learn  # torch and all: who reads a report does not need it
 
         scratch = self.scratch(lesson.key)
         with self.claimed(lesson.key):

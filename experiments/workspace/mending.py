@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workbench.contracts import Listener
+    from workbench.listener import Listener
     from workbench.store import AdapterStore
 
 T = TypeVar("T")

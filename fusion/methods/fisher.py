@@ -24,8 +24,8 @@ from workbench.adaptation import HEAD_FILE
 from workbench.batching import beside
 from workbench.bounds import Count, Size
 from workbench.kinds import KINDS
-from workbench.learning import adaptation_of
 from workbench.model import TaskModel
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fusion.composition import Composed, Composition, CompositionSettings
 from workbench.errors import InputError
-from workbench.learning import adaptation_of, open_adapter
+from workbench.stored_model import adaptation_of, open_adapter
 
 if TYPE_CHECKING:
     from fusion.composition import Request

@@ -11,17 +11,17 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.evaluation import features
-from workbench.learning import open_adapter
 from workbench.registry import Modules
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from fusion.heads import Features
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import Precision
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 NOT_FINITE = "its features of the target's texts are not all finite"
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fusion.reading import Reader
-    from workbench.contracts import Task
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 ANY = ("peft", "adapters", "plain")
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fusion.lowrank import LowRank
     from fusion.reading import Reader
     from fusion.routing import Part, Query
-    from workbench.contracts import Task
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: RouterSettings) -> Part:

@@ -17,7 +17,7 @@ from fusion.routing import Router, RouterSettings
 from workbench.batching import beside
 from workbench.bounds import BatchSize, LearningRate, Whole
 from workbench.errors import InputError
-from workbench.learning import open_adapter
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from fusion.reading import Reader
     from fusion.routing import Part, Query
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 
 class Settings(RouterSettings):

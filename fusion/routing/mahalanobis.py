@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from fusion.reading import Reader
     from fusion.routing import Part, Query
-    from workbench.contracts import Task
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 LEAST = 1e-6
 

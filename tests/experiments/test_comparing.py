@@ -23,9 +23,9 @@ from experiments.studies.methods.report import Row
 from experiments.studies.methods.run import pending
 from experiments.studies.methods.tuning import SPREAD, Attempt, attempts, choose
 from tests.streams import write_tasks
-from workbench.contracts import MeasuredCost
 from workbench.errors import InputError, SettingsError, TrainingError
-from workbench.forgetting import Interval, interval
+from workbench.measured_cost import MeasuredCost
+from workbench.statistics import Interval, interval
 
 RECIPE = """name: tiny-methods
 description: made in tests
@@ -109,7 +109,7 @@ class TestRun:
         def refuse(*_: object, **__: object) -> None:
             raise AssertionError("done a second time")
 
-        monkeypatch.setattr("workbench.learning.fit", refuse)
+        monkeypatch.setattr("workbench.training.lesson.fit", refuse)
         monkeypatch.setattr("experiments.studies.methods.run.measure", refuse)
         monkeypatch.setattr("experiments.workspace.evaluating.test", refuse)
         assert bench.updates(plan) == 0
@@ -119,10 +119,10 @@ class TestRun:
         self, report, bench: Workbench, plan, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taught = []
-        from workbench import learning
+        from workbench.training import lesson
 
-        fit = learning.fit
-        monkeypatch.setattr(learning, "fit", lambda *given: taught.append(given[6]) or fit(*given))
+        fit = lesson.fit
+        monkeypatch.setattr("workbench.training.lesson.fit", lambda *given: taught.append(given[6]) or fit(*given))
         lost = report.record.cells[-1]
         bench.workspace.adapters.remove(lost.adapter)
         waiting = pending(plan, bench.workspace, "lora-2", plan.tasks[1])
@@ -169,7 +169,7 @@ class TestTuning:
             seen.append(given[4])
             raise TrainingError("the loss is not a number")
 
-        monkeypatch.setattr("workbench.learning.fit", diverge)
+        monkeypatch.setattr("workbench.training.lesson.fit", diverge)
         for _ in range(2):
             with pytest.raises(TrainingError, match="no learning rate worked"):
                 bench.run(plan)

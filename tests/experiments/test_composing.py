@@ -192,7 +192,7 @@ class TestOneFuse:
         from experiments.workspace.evaluating import test
         from tasks import registry
         from workbench.backbone import open_backbone
-        from workbench.learning import open_adapter
+        from workbench.stored_model import open_adapter
 
         backbone = open_backbone(report.record.backbone)
         whole = registry.load(registry.find(task, bench.task_folders))

@@ -26,8 +26,8 @@ from tests.damage import WAYS, flip, kinds
 from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.read_only import read_only
 from tests.streams import write_recipe, write_tasks
-from workbench.contracts import Silent
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
+from workbench.listener import Silent
 from workbench.sealed import DIGESTS
 from workbench.settings import Document, read
 

@@ -13,10 +13,10 @@ from tests.stages import context_for, walk
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.errors import InputError
 from workbench.methods import METHODS
 from workbench.settings import Budget
+from workbench.task import Task
 
 
 def test_later_adapters_begin_as_the_average_of_the_earlier_ones(

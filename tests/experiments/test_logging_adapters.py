@@ -25,7 +25,8 @@ from experiments.reporting.adapter_run import EXPERIMENT
 from tests.conftest import environment
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
-from workbench.tracking import Tracker, tracking_uri
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
 
 BUDGET = {"epochs": 8, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TEXTS = ["the cat often", "a plum very", "some horse this"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
-from workbench.tracking import tracking_uri
+from workbench.mlflow.address import tracking_uri
 
 BUDGET = "budget={epochs: 4, batch_size: 8, max_length: 16, precision: fp32}"
 

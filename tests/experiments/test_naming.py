@@ -11,7 +11,7 @@ from experiments.answers.naming import source_ids
 from experiments.api import Workbench
 from tests.conftest import Call
 from tests.streams import write_tasks
-from workbench.contracts import Silent
+from workbench.listener import Silent
 
 SETTINGS = {"learning_rate": 0.02, "budget": {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}}
 

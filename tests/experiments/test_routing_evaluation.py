@@ -24,13 +24,14 @@ from tests.conftest import FRUITS, SUBJECTS, Call, make_task
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import Silent, Task
 from workbench.errors import InputError
-from workbench.learning import Lesson, learn
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.sampling import draw
 from workbench.settings import Budget, read
 from workbench.store import StoredAdapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 TASKS = (make_task("animals", SUBJECTS[:4], SUBJECTS[4:]), make_task("fruits", FRUITS[:4], FRUITS[4:]))
 BUDGET = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32", train_examples=32, eval_examples=12)

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 import experiments.strategies._shared
-import workbench.learning
+import workbench.training.lesson
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.run import pending, run
 from experiments.workspace import Workspace
 from tests.streams import write_recipe, write_tasks
-from workbench.contracts import Silent
 from workbench.errors import InputError
+from workbench.listener import Silent
 from workbench.settings import read
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def test_second_run_trains_and_tests_nothing(
     def never(*_: object) -> None:
         raise AssertionError("something was done twice")
 
-    monkeypatch.setattr(workbench.learning, "fit", never)
+    monkeypatch.setattr(workbench.training.lesson, "fit", never)
     monkeypatch.setattr(experiments.strategies._shared, "fit", never)
     for module in ("_shared", "isolated"):
         monkeypatch.setattr(f"experiments.strategies.{module}.test", never)
@@ -118,7 +118,7 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     """Each call may complete one folder or file, then dies; the number of calls is bounded by the number of writes."""
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"keep_states": keep}))
     fits: list[str] = []
-    for module in (workbench.learning, experiments.strategies._shared):
+    for module in (workbench.training.lesson, experiments.strategies._shared):
         original = module.fit
         monkeypatch.setattr(module, "fit", lambda *a, _f=original: fits.append(a[-1]) or _f(*a))
     real = Path.rename, Path.replace

@@ -28,8 +28,8 @@ from tests.experiments.test_composing import RECIPE as COMPOSITIONS
 from tests.experiments.test_run import ROOT, do, scores
 from tests.hostile_folder import hostile_folder
 from tests.streams import write_recipe
-from workbench.contracts import Listener, Silent
 from workbench.errors import InputError
+from workbench.listener import Listener, Silent
 from workbench.settings import read
 
 SMALL = ["budget.epochs=2", "seeds=[0]", "tasks=[animals, halves]"]
@@ -113,7 +113,7 @@ def test_helpers_end_with_the_process_that_they_help(tmp_path: Path) -> None:
 import multiprocessing, pathlib, time
 from experiments.engine.side_by_side import helped
 from experiments.workspace import Workspace
-from workbench.contracts import Silent
+from workbench.listener import Silent
 
 def stay(workspace, listener):
     listener.say("here")

@@ -15,7 +15,7 @@ from experiments.engine.side_by_side import helped
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from workbench import assets
-from workbench.contracts import Listener, Silent
+from workbench.listener import Listener, Silent
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

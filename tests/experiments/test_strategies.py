@@ -15,7 +15,7 @@ from experiments.studies.stream.run import run
 from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
-from workbench.contracts import Silent
+from workbench.listener import Silent
 
 ENTRIES = {
     "sequential": "{strategy: sequential, method: full, learning_rate: 0.003}",

@@ -13,9 +13,9 @@ from experiments.strategies import STRATEGIES, Context
 from tests.stages import START, adapted, at, context_for, walk
 from workbench.assets import digest
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.evaluation import evaluate
 from workbench.settings import Budget
+from workbench.task import Task
 
 STRENGTHS = (0.0, 30.0, 1e6)
 

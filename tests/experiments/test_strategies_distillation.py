@@ -17,10 +17,10 @@ from experiments.strategies.lwf import distilled
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.evaluation import predict
 from workbench.model import Batch
 from workbench.settings import Budget
+from workbench.task import Task
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # batches of other sizes
 

@@ -16,8 +16,8 @@ from experiments.strategies._memory import TASK, Policy, _reservoir, by_task, re
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.settings import Budget
+from workbench.task import Task
 
 SIZES = {"two": (30, 2), "three": (31, 3), "four": (9, 4)}  # rows and labels of each task
 

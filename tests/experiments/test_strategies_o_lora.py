@@ -17,10 +17,10 @@ from fusion.lowrank import Update
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.evaluation import predict
 from workbench.model import Batch
 from workbench.settings import Budget
+from workbench.task import Task
 
 RANK = 2
 

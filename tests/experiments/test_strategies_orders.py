@@ -12,7 +12,7 @@ from experiments.studies.stream.run import pending, run
 from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
-from workbench.contracts import Silent
+from workbench.listener import Silent
 from workbench.settings import read
 
 NAMES = ("animals", "halves", "fruits")

@@ -17,10 +17,10 @@ from experiments.strategies._weights import body_weights, distance
 from experiments.strategies.ewc import FILE, fisher
 from tests.stages import START, adapted, at, context_for, opened
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.kinds import KINDS
 from workbench.model import Batch, TaskModel
 from workbench.settings import Budget
+from workbench.task import Task
 
 WIDTH = 5
 

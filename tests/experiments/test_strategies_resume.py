@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-import workbench.best_epoch
+import workbench.training.best_epoch
 from experiments.studies.stream.plan import make_plan
 from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
 from tests.experiments.test_strategies import ENTRIES
 from tests.streams import write_recipe
 from workbench.assets import digest
-from workbench.contracts import Silent
+from workbench.listener import Silent
 from workbench.settings import read
 
 
@@ -44,7 +44,9 @@ class Stopper(Silent):
 def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
     keep: str, names: list[str], bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbench.best_epoch, "CHECKPOINT_SECONDS", 0.0)  # else no fit here is long enough for one
+    monkeypatch.setattr(
+        workbench.training.best_epoch, "CHECKPOINT_SECONDS", 0.0
+    )  # else no fit here is long enough for one
     entries = ", ".join(f"{name}: {ENTRIES[name]}" for name in names)
     changes = [
         "tasks=[animals, halves]",

@@ -18,9 +18,9 @@ from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.errors import InputError
 from workbench.settings import Budget, read
+from workbench.task import Task
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
-from workbench.contracts import Silent
 from workbench.errors import TrackingError
+from workbench.listener import Silent
+from workbench.mlflow.run_record import RunRecord
+from workbench.mlflow.tracker import Tracker
 from workbench.settings import read
-from workbench.tracking import RunRecord, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

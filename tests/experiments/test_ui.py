@@ -20,8 +20,10 @@ import pytest
 from experiments.cli import ui
 from tests.conftest import Call
 from tests.hostile_folder import hostile_folder
-from workbench import relocation
-from workbench.tracking import ROOT_TAG, RunRecord, Tracker, tracking_uri
+from workbench.mlflow import relocation
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.run_record import RunRecord
+from workbench.mlflow.tracker import ROOT_TAG, Tracker
 
 ROOT = Path(__file__).parents[2]
 

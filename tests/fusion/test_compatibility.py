@@ -12,18 +12,18 @@ import pytest
 from fusion.compatibility import reasons, require_compatible, unfit
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import Silent
 from workbench.errors import InputError
-from workbench.learning import Lesson, learn
+from workbench.listener import Silent
 from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from fusion.methods import COMPOSITIONS
 from tests.fusion_sources import hidden, request_for, train_sources
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint
-from workbench.contracts import Task
 from workbench.errors import InputError
 from workbench.methods import METHODS
 from workbench.store import StoredAdapter
+from workbench.task import Task
 
 METHOD_OF = {"peft": "lora", "adapters": "pfeiffer", "plain": "head"}  # whose adapters stand for a library
 CASES = [(name, library) for name in COMPOSITIONS.names() for library in COMPOSITIONS.get(name).libraries]

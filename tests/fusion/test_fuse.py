@@ -12,12 +12,14 @@ from fusion.methods import COMPOSITIONS
 from tests.fusion_sources import BUDGET, request_for, train_sources
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Silent, Task
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,18 @@ def test_every_ingredient_changes_the_id(
         fused_id("svd", request, COMPOSITIONS.get("svd").settings()),
     }
     assert len(ids) == 7
+
+
+def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, settings = request_for(sources, task, backbone), COMPOSITIONS.get("warm-start").settings()
+    ids = {fused_id("warm-start", request, settings)}
+    monkeypatch.setenv("WORLD_SIZE", "2")  # each process takes a batch of its own
+    ids.add(fused_id("warm-start", request, settings))
+    monkeypatch.setattr("fusion.fuse.versions", lambda: {"torch": "2.0"})
+    ids.add(fused_id("warm-start", request, settings))
+    assert len(ids) == 3
 
 
 def test_no_target_and_no_sources_are_named(sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task) -> None:

@@ -21,11 +21,12 @@ from fusion.target import begin, model_on, train
 from tests.fusion_sources import BUDGET, TASKS, hidden, logits, request_for, train_sources
 from workbench.adaptation import HEAD_FILE
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Epoch, Task
 from workbench.errors import InputError, UnknownNameError
-from workbench.learning import open_adapter
+from workbench.fit_record import Epoch
 from workbench.methods.lora import Settings as LoraSettings
 from workbench.store import StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.task import Task
 
 LEARNED = ("adapterfusion", "lorahub", "mix", "regmean", "fisher", "adamerging", "warm-start")
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

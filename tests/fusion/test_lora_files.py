@@ -17,8 +17,8 @@ from fusion.lowrank import LowRank
 from fusion.methods import COMPOSITIONS
 from tests.updates import dense
 from workbench.adaptation import Adaptation
-from workbench.contracts import Silent
 from workbench.errors import InputError
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
 

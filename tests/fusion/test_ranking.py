@@ -16,17 +16,17 @@ from fusion.ranking.logme import log_evidence
 from fusion.ranking.trial import deal, held_out
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
-from workbench.contracts import Silent
 from workbench.errors import InputError
-from workbench.learning import Lesson, learn
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import AdapterStore
+from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 
 def evidence_by_search(features: np.ndarray, answers: np.ndarray) -> float:

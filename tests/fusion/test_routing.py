@@ -19,12 +19,14 @@ from fusion.routing import ROUTERS, arrow, gates, mahalanobis
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint
-from workbench.contracts import Silent, Task
 from workbench.errors import InputError, UnknownNameError
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32")
 # of 72 texts by chance a third; the features of a random backbone lie in a narrow cone, which cosines do not undo

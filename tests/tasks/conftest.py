@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks import registry
-from workbench.contracts import Task
+from workbench.task import Task
 
 
 @pytest.fixture

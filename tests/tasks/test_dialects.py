@@ -20,8 +20,8 @@ from tasks.found_data import found_at
 from tasks.guess import Given
 from tasks.sniffing import encoding_of, sniffed
 from tests.conftest import Call
-from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, InputError
+from workbench.task import SPLITS, Task
 
 TEXTS = [
     "nice, but small; really",

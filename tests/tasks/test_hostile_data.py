@@ -21,8 +21,8 @@ from tasks.draft import draft, write
 from tasks.found_data import found_at
 from tasks.guess import Given
 from tests.conftest import Call
-from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, InputError
+from workbench.task import SPLITS, Task
 
 LINES = "text,label\n" + "".join(f"text number {n},{'ab'[n % 2]}\n" for n in range(40))
 JSON = [json.dumps({"text": f"text {n}", "label": "ab"[n % 2]}) for n in range(40)]

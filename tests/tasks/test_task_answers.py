@@ -15,10 +15,9 @@ from tasks.fingerprint import fingerprint
 from tasks.found_data import found_at
 from tasks.guess import Given, guess_columns
 from tasks.sources import SOURCES
-from tasks.stream import split_into_stream
-from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, InputError, SettingsError
 from workbench.prompts import prompt
+from workbench.task import SPLITS, Task
 
 FILE = "kind: causal-lm\nfiles: {data: rows.csv}\ncolumns: {text: text, answer: result}\n"
 SUMS = ["text,result", *(f"What is {n} + {n}?,{2 * n}" for n in range(40))]
@@ -129,11 +128,6 @@ def test_what_is_counted(load: Load, llama: Path) -> None:
     assert tokens["cut"] == pytest.approx(sum(length > 8 - 3 for length in lengths) / len(lengths))
     test = task.splits["test"]["answer"][:]
     assert found["majority"] == pytest.approx(test.count("cat dog plum") / len(test))
-
-
-def test_free_answers_are_no_stream_of_classes(load: Load) -> None:
-    with pytest.raises(InputError, match="the 0 classes of 'mine' cannot be cut"):
-        split_into_stream(load(FILE, SUMS), 2, seed=0)
 
 
 @pytest.mark.parametrize(

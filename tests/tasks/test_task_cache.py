@@ -12,7 +12,7 @@ import pytest
 
 from tasks import verification
 from tests.conftest import Call
-from workbench.contracts import SPLITS, Task
+from workbench.task import SPLITS, Task
 
 PLAIN = "files: {data: rows.csv}\ncolumns: {text: text}"
 

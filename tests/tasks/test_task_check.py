@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tasks.check import check
-from tasks.stream import split_into_stream
-from workbench.contracts import SPLITS, Task
-from workbench.errors import InputError
+from workbench.task import SPLITS, Task
 
 ROWS = {
     "train": [("one", 0), ("One ", 0), ("two", 0), ("three", 1), ("four four", 1)],
@@ -56,34 +53,3 @@ def test_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
     tokens = check(small(rows), tokenizer, 80)["splits"]["test"]["tokens"]
     assert tokens == {"p50": 51, "p90": 91, "p99": 100, "max": 100, "measured": 100, "cut": 0.2}
     assert check(small(rows), tokenizer)["splits"]["train"]["tokens"]["cut"] is None
-
-
-def test_a_task_of_many_classes_becomes_a_stream() -> None:
-    rows = {split: [(f"{split} {n}", n % 6) for n in range(24)] for split in SPLITS}
-    task = small(rows, tuple("abcdef"))
-    parts = split_into_stream(task, 2, seed=0)
-    assert [part.name for part in parts] == ["small-0", "small-1", "small-2"]
-    assert sorted(label for part in parts for label in part.labels) == list("abcdef")
-    for split in SPLITS:
-        told = {row["id"]: part.labels[row["label"]] for part in parts for row in part.splits[split]}
-        assert told == {row["id"]: task.labels[row["label"]] for row in task.splits[split]}
-    again, other = split_into_stream(task, 2, seed=0), split_into_stream(task, 2, seed=1)
-    assert [part.fingerprint for part in again] == [part.fingerprint for part in parts]
-    assert [part.labels for part in other] != [part.labels for part in parts]
-    assert len({part.fingerprint for part in parts}) == 3
-
-
-def test_a_stream_of_a_filtered_task() -> None:
-    rows = {split: [(f"{split} {n}", n % 4) for n in range(12)] for split in SPLITS}
-    task = small(rows, tuple("abcd"))
-    keep: Callable[[dict[str, Any]], bool] = lambda row: not row["id"].endswith("0")  # noqa: E731
-    splits = {split: data.filter(keep, load_from_cache_file=False) for split, data in task.splits.items()}
-    parts = split_into_stream(Task("small", task.kind, task.labels, splits, "", ""), 2, seed=3)
-    assert sum(len(part.splits["test"]) for part in parts) == len(splits["test"]) == 10
-
-
-@pytest.mark.parametrize("size", [0, 1, 4, 6])
-def test_classes_that_cannot_be_dealt(size: int) -> None:
-    rows = {split: [(f"{n}", n % 6) for n in range(6)] for split in SPLITS}
-    with pytest.raises(InputError, match="Classes per task that fit: 2, 3"):
-        split_into_stream(small(rows, tuple("abcdef")), size, seed=0)

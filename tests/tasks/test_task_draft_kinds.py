@@ -15,9 +15,9 @@ from tasks.draft import draft, write
 from tasks.found_data import found_at
 from tasks.guess import Given, consider, guess_columns
 from tests.conftest import Call
-from workbench.contracts import Task
 from workbench.errors import InputError
 from workbench.kinds import KINDS
+from workbench.task import Task
 
 TEXTS = [f"this is the text of row {n}" for n in range(40)]
 MARKED = [

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from workbench.contracts import Task
 from workbench.errors import DataError, SettingsError
+from workbench.task import Task
 
 HEAD = "kind: {}\nfiles: {{data: rows.csv}}\ncolumns: {{text: text, label: {}}}\n"
 Load = Callable[[str, Sequence[str]], Task]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tasks import registry
-from workbench.contracts import SPLITS, Task
 from workbench.errors import DataError, UnknownNameError
+from workbench.task import SPLITS, Task
 
 Load = Callable[..., Task]
 FILES = "files: {data: rows.csv}"

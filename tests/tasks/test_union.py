@@ -9,9 +9,9 @@ from datasets import Dataset
 
 from tasks.union import pooled, starts, union
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.errors import InputError
 from workbench.kinds import KINDS
+from workbench.task import Task
 
 
 @pytest.fixture

@@ -20,19 +20,20 @@ from tests.conftest import FILLERS, SUBJECTS
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.batching import BATCH_SIZE, IGNORED
-from workbench.contracts import Silent, Task
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, features
 from workbench.generation import output_layer
 from workbench.kinds import KINDS
 from workbench.kinds.causal_lm import Answer
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.prompts import end_token, prompt
 from workbench.settings import Budget
 from workbench.store import AdapterStore
-from workbench.training import fit
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, fit, learn
 
 KIND = KINDS.get("causal-lm")
 LENGTH = 16

@@ -11,15 +11,16 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from workbench import best_epoch
 from workbench.adaptation import Adaptation
 from workbench.assets import write_whole
 from workbench.backbone import Backbone
-from workbench.contracts import FitRecord, Silent, Task
+from workbench.fit_record import FitRecord
+from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
 from workbench.model import TaskModel
 from workbench.settings import Budget
-from workbench.training import fit
+from workbench.task import Task
+from workbench.training import best_epoch, fit
 
 POSSIBLE = possible_methods(BertConfig(), "classification")
 

@@ -13,12 +13,12 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, T
 from tests.conftest import WORDS, _folder
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Task
 from workbench.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
 from workbench.measuring import measure
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.trainer import trainer_of
+from workbench.task import Task
+from workbench.training.trainer import trainer_of
 
 LLAMA_65B = LlamaConfig(
     vocab_size=32000,

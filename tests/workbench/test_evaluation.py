@@ -12,6 +12,7 @@ from datasets import Dataset
 from torch import nn
 
 from workbench.backbone import Backbone
+from workbench.errors import TrainingError
 from workbench.evaluation import BATCH_SIZE, evaluate, predict, run
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
@@ -110,3 +111,13 @@ def test_pairs_are_read_as_pairs(model: TaskModel, backbone: Backbone) -> None:
         wanted = model(**backbone.tokenizer(["cat", "dog"], ["dog", "cat"], return_tensors="pt"))["logits"].numpy()
     np.testing.assert_allclose(logits, wanted, rtol=1e-5, atol=1e-6)
     assert not np.allclose(logits[0], logits[1])
+
+
+def test_answers_that_are_no_numbers_are_the_weights_fault(backbone: Backbone) -> None:
+    rows = Dataset.from_dict(
+        {"id": ["a", "b"], "text": ["cat", "dog"], "value": [1.0, 3.0], "centre": [2.0, 2.0], "spread": [1.0, 1.0]}
+    )
+    model = TaskModel(backbone.load(), nn.Linear(32, 1), KINDS.get("regression"), "mean", "fp32").eval()
+    nn.init.constant_(model.head.bias, float("nan"))
+    with pytest.raises(TrainingError, match=r"the score of 2 answers \(r2\) is nan\n  Lower the learning rate"):
+        evaluate(model, rows, 0, backbone.tokenizer, 16)

@@ -16,13 +16,13 @@ from tests.conftest import toy
 from workbench import assets
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import FitRecord
 from workbench.errors import InputError, IntegrityError, UnsafeConfigError, WorkbenchError
-from workbench.learning import describe, keep, open_adapter
+from workbench.fit_record import FitRecord
 from workbench.methods import METHODS
 from workbench.serving import Serving
 from workbench.settings import Budget
 from workbench.store import MANIFEST, AdapterStore, StoredAdapter, key, read_manifest
+from workbench.stored_model import describe, keep, open_adapter
 
 CONFIG = "adapter_config.json"
 CANARY = "canary"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import stats
 
-from workbench.forgetting import METRICS, Interval, Stream, forgetting, interval, metrics, paired_bootstrap
+from workbench.forgetting import METRICS, Stream, forgetting, metrics
+from workbench.statistics import Interval, interval, paired_bootstrap
 
 NAN = float("nan")
 unit = st.floats(0, 1, allow_nan=False, width=64)

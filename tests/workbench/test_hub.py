@@ -16,14 +16,14 @@ from tests.workbench.test_store import everything, manifest
 from workbench import card
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import FitRecord
 from workbench.errors import IntegrityError
+from workbench.fit_record import FitRecord
 from workbench.hub import front_matter, license_of
 from workbench.kinds import KINDS
-from workbench.learning import describe, keep
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import AdapterStore, Manifest, StoredAdapter
+from workbench.stored_model import describe, keep
 
 
 def licensed(backbone: str | None, data: str | None) -> Manifest:

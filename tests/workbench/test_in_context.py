@@ -9,12 +9,14 @@ import pytest
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
-from workbench.contracts import FitRecord, Silent, Task
 from workbench.errors import InputError
+from workbench.fit_record import FitRecord
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.prompts import prompt
 from workbench.settings import Budget
+from workbench.task import Task
 from workbench.training import fit
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=32, precision="fp32")

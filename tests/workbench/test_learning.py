@@ -13,18 +13,19 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from workbench import learning
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import FitRecord, Silent, Task
 from workbench.errors import InputError, IntegrityError, TrainingError
 from workbench.evaluation import evaluate
-from workbench.learning import Lesson, adaptation_of, learn, open_adapter
+from workbench.fit_record import FitRecord
+from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
 from workbench.model import TaskModel
 from workbench.settings import Budget
 from workbench.store import AdapterStore
-from workbench.training import fit
+from workbench.stored_model import adaptation_of, open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, fit, learn
 
 POSSIBLE = possible_methods(BertConfig(), "classification")
 BUDGET = Budget(train_examples=16, eval_examples=8, epochs=1, batch_size=8, max_length=16, precision="fp32")
@@ -53,7 +54,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         seen.append(task)
         return fit(model, task, *rest)
 
-    monkeypatch.setattr(learning, "fit", counting)
+    monkeypatch.setattr("workbench.training.lesson.fit", counting)
     return seen
 
 
@@ -121,7 +122,7 @@ def test_an_opened_adapter_answers_as_it_did_when_it_was_trained(
     def digest(model: TaskModel) -> str:
         return evaluate(model, task.splits["test"], 2, backbone.tokenizer, 16).logits_sha256
 
-    monkeypatch.setattr(learning, "fit", and_evaluate)
+    monkeypatch.setattr("workbench.training.lesson.fit", and_evaluate)
     stored = learn(lesson_of(backbone, task, method), store, Silent(), "label")
     model = open_adapter(stored, backbone)
     assert not model.training
@@ -166,7 +167,7 @@ def test_a_method_that_touches_the_backbone_leaves_no_adapter(
         spoil_one_weight(model)
         return record
 
-    monkeypatch.setattr(learning, "fit", careless)
+    monkeypatch.setattr("workbench.training.lesson.fit", careless)
     with pytest.raises(IntegrityError, match=f"{method} changed the backbone"):
         learn(lesson_of(backbone, task, method), store, Silent(), "label")
     assert store.ids() == []
@@ -179,7 +180,7 @@ def test_a_fit_that_fails_leaves_no_adapter(
     def failing(*_: Any) -> FitRecord:
         raise TrainingError("the loss is nan")
 
-    monkeypatch.setattr(learning, "fit", failing)
+    monkeypatch.setattr("workbench.training.lesson.fit", failing)
     with pytest.raises(TrainingError):
         learn(lesson, store, Silent(), "label")
     assert store.ids() == []
@@ -192,7 +193,7 @@ def test_the_id_begins_with_task_and_method_and_ends_with_the_key(lesson: Lesson
 
 def test_another_package_version_is_another_lesson(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
     key = lesson.key
-    monkeypatch.setattr(learning, "_version", lambda name: "0")
+    monkeypatch.setattr("workbench.package_versions._version", lambda name: "0")
     assert lesson.key != key
 
 

@@ -10,21 +10,23 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import load_model
 
 from tests.conftest import toy
-from workbench import logged_model
 from workbench.adaptation import Adaptation
 from workbench.asking import Asked
 from workbench.backbone import open_backbone
-from workbench.contracts import FitRecord, Task
 from workbench.errors import IntegrityError
-from workbench.learning import describe, keep
+from workbench.fit_record import FitRecord
 from workbench.methods import METHODS
+from workbench.mlflow import logged_model
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import describe, keep
+from workbench.task import Task
 
 TEXTS = ["the cat often", "a plum very"]
 
@@ -55,6 +57,12 @@ def test_it_answers_as_the_workbench_does(
     assert found["label"].tolist() == [answer.words for answer in wanted]
     for own, answer in zip(found["confidence"], wanted, strict=True):
         assert math.isnan(own) if answer.confidence is None else own == pytest.approx(answer.confidence)
+
+
+def test_models_are_opened_by_the_module_that_those_logged_before_name(bert: Path, tmp_path: Path) -> None:
+    logged_model.save(stored(toy("classification"), bert, tmp_path), tmp_path / "model", Model())
+    about = yaml.safe_load((tmp_path / "model" / "MLmodel").read_text())
+    assert about["flavors"]["python_function"]["loader_module"] == "workbench.logged_model"
 
 
 def test_pairs_have_a_column_each(bert: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import torch
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint
-from workbench.contracts import Task
 from workbench.measuring import REPETITIONS, measure
 from workbench.memory import PeakMemory, release
 from workbench.methods import METHODS
 from workbench.settings import Budget
+from workbench.task import Task
 
 MB = 1_000_000
 
@@ -54,6 +54,36 @@ def test_peak_counts_from_what_was_there_before() -> None:
     if memory.before_mb is None or memory.peak_mb is None:
         pytest.skip("this system does not tell")
     assert 38 < memory.peak_mb - memory.before_mb < 60
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
+def test_a_peak_measured_inside_another_leaves_that_one_its_own() -> None:
+    with PeakMemory() as outer:
+        block = torch.ones(80 * MB // 4)
+        del block
+        with PeakMemory() as inner:
+            smaller = torch.ones(40 * MB // 4)  # the C library keeps no block as large as that for later
+            del smaller
+        with PeakMemory() as empty:
+            pass
+    if outer.before_mb is None or outer.peak_mb is None or inner.peak_mb is None or empty.peak_mb is None:
+        pytest.skip("this system does not tell")
+    assert 78 < outer.peak_mb - outer.before_mb < 100
+    assert 38 < inner.peak_mb - outer.before_mb < 60
+    assert empty.peak_mb - outer.before_mb < 20
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
+def test_a_peak_inside_counts_for_the_outer_one() -> None:
+    with PeakMemory() as outer:
+        with PeakMemory():
+            block = torch.ones(40 * MB // 4)
+            del block
+        with PeakMemory():
+            pass
+    if outer.before_mb is None or outer.peak_mb is None:
+        pytest.skip("this system does not tell")
+    assert 38 < outer.peak_mb - outer.before_mb < 60
 
 
 HEAP = """

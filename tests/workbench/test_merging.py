@@ -14,15 +14,15 @@ from tests.conftest import toy
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import FitRecord
 from workbench.errors import InputError
 from workbench.evaluation import predict
-from workbench.learning import describe, keep, open_adapter
+from workbench.fit_record import FitRecord
 from workbench.merging import mergeable, merged, save_merged
 from workbench.methods import METHODS, possible_methods
 from workbench.model import TaskModel
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import describe, keep, open_adapter
 
 BUDGET = Budget(max_length=16, batch_size=8, precision="fp32")
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from workbench.backbone import Backbone, fingerprint, open_backbone
-from workbench.contracts import Method
 from workbench.errors import UnknownNameError
 from workbench.libraries import LIBRARIES
+from workbench.method import Method
 from workbench.methods import METHODS
 from workbench.methods._mixture import mixture
 from workbench.methods.s4 import group

@@ -24,13 +24,15 @@ from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
-from workbench.contracts import Silent, Task
 from workbench.evaluation import run
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
 from workbench.model import Precision
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 TEXTS = [  # longest first, so that evaluation's batch has the same rows in the same places
     "some cat very quite really often that apple horse one",

@@ -15,15 +15,16 @@ from torch import nn
 from workbench import quantisation
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint, open_backbone
-from workbench.contracts import Silent, Task
 from workbench.errors import InputError
 from workbench.kinds import KINDS
-from workbench.learning import Lesson, learn, open_adapter
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.store import AdapterStore
-from workbench.trainer import OPTIMIZERS, trainer_of
-from workbench.training import require_optimizer
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn, require_optimizer
+from workbench.training.trainer import OPTIMIZERS, trainer_of
 
 BITS = ("nf4", "int8")
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from workbench.errors import TrackingError
-from workbench.registration import Entry, champions
-from workbench.tracked import TrackedData, TrackedModel
-from workbench.tracking import RunRecord, Tracker
+from workbench.mlflow.datasets import TrackedData
+from workbench.mlflow.models import TrackedModel
+from workbench.mlflow.registration import Entry, champions
+from workbench.mlflow.run_record import RunRecord
+from workbench.mlflow.tracker import Tracker
 
 FINGERPRINT = "0123456789abcdef" * 4
 

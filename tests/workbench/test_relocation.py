@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from tests.workbench.test_registration import entry, record
-from workbench import relocation
 from workbench.errors import TrackingError
-from workbench.relocation import LOCATIONS, is_writable, relocate
-from workbench.tracking import RunRecord, Tracker, tracking_uri
+from workbench.mlflow import relocation
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.relocation import LOCATIONS, is_writable, relocate
+from workbench.mlflow.run_record import RunRecord
+from workbench.mlflow.tracker import Tracker
 
 PAGE = b"<p>the report</p>"
 LOGGED = replace(record("a"), artifacts={"report/report.html": PAGE})

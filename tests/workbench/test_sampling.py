@@ -10,9 +10,9 @@ from datasets import Dataset
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from workbench.contracts import Task
 from workbench.sampling import draw, stratified
 from workbench.settings import Budget
+from workbench.task import Task
 
 COUNTS = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 

@@ -13,15 +13,18 @@ from datasets import Dataset, concatenate_datasets
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import Hosts, Silent, Task
 from workbench.errors import InputError
 from workbench.evaluation import predict
-from workbench.learning import Lesson, learn, open_adapter
 from workbench.libraries import LIBRARIES
+from workbench.library import Hosts
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.serving import Serving, answers
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=16, precision="fp32")
 THREE = Task(

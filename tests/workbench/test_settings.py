@@ -309,6 +309,13 @@ def test_what_was_set_as_a_whole_or_in_part_is_where_its_mistakes_are(document: 
     assert changed.where("tasks", 0) == "--set tasks=[1]"
 
 
+def test_a_setting_that_a_later_one_replaced_is_not_named() -> None:
+    document = Document({"budget": {"epochs": 3}}, "recipe.yaml", {("budget",): 1, ("budget", "epochs"): 2})
+    changed = document.set(["budget.epochs=4", "budget={epochs: 0}"])
+    assert changed.where("budget", "epochs") == "--set budget={epochs: 0}"
+    assert changed.set(["budget.epochs=5"]).where("budget", "epochs") == "--set budget.epochs=5"
+
+
 def test_what_can_be_looked_up_is_told_whatever_else_is_wrong() -> None:
     document = Document({"tasks": ["a", 1, "b"], "parts": {"x": {"y": 1}, "z": 3, 4: {}}, "name": 5}, "f")
     assert document.names("tasks") == [(0, "a"), (2, "b")]

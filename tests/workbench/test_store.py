@@ -15,8 +15,8 @@ import pytest
 from safetensors.numpy import save as weights_of
 
 from workbench import assets
-from workbench.contracts import Epoch, FitRecord
 from workbench.errors import InputError, IntegrityError, UnknownNameError
+from workbench.fit_record import Epoch, FitRecord
 from workbench.settings import Budget
 from workbench.store import (
     MANIFEST,

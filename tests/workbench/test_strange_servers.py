@@ -11,10 +11,12 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from workbench import bounded_client
 from workbench.errors import TrackingError
-from workbench.registration import Entry
-from workbench.tracking import RunRecord, Tracker, shown
+from workbench.mlflow import bounded_client
+from workbench.mlflow.address import shown
+from workbench.mlflow.registration import Entry
+from workbench.mlflow.run_record import RunRecord
+from workbench.mlflow.tracker import Tracker
 
 RECORD = RunRecord("key", "name", metrics=(("accuracy", 0.5, 1),), artifacts={"report/report.html": b"page"})
 ENTRY = Entry("news.lora", "key", "adapter", "measure", 0.5)

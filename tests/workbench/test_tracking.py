@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from workbench.errors import TrackingError
-from workbench.tracking import NOTE_TAG, QUICK, RunRecord, Tracker, metric_name, tracking_uri
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.quiet import QUICK
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +220,6 @@ def test_where_runs_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
     assert tracking_uri(tmp_path) == "http://tracking:5000"
-    assert tracking_uri(tmp_path, "sqlite:///x.db") == "sqlite:///x.db"
 
 
 def test_the_switches_that_keep_mlflow_quick_and_quiet_exist() -> None:
@@ -227,7 +230,10 @@ def test_the_switches_that_keep_mlflow_quick_and_quiet_exist() -> None:
 
 def test_a_fresh_database_is_set_up_in_silence_and_importing_is_cheap(tmp_path: Path) -> None:
     script = (
-        "import sys; from workbench.tracking import *; assert 'mlflow' not in sys.modules\n"
+        "import sys\n"
+        "from workbench.mlflow.run_record import RunRecord\n"
+        "from workbench.mlflow.tracker import Tracker\n"
+        "assert 'mlflow' not in sys.modules\n"
         f"Tracker('sqlite:///{tmp_path}/mlflow.db').sync('quiet', RunRecord('k', 'n', metrics=(('a', 1.0, 0),)))"
     )
     root = Path(__file__).parents[2]

@@ -16,16 +16,18 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from workbench import best_epoch
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.contracts import FitRecord, Silent, Task
 from workbench.errors import TrainingError
 from workbench.evaluation import Evaluation, evaluate
+from workbench.fit_record import FitRecord
+from workbench.kinds.classification import Classification
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import Precision, TaskModel, accelerator
 from workbench.settings import Budget
-from workbench.training import fit
+from workbench.task import Task
+from workbench.training import best_epoch, fit
 
 Script = Callable[[list[tuple[float, float]]], list[dict[str, Tensor]]]
 
@@ -189,6 +191,19 @@ def test_a_loss_that_is_not_a_number_ends_the_fit(backbone: Backbone, task: Task
     assert "learning rate" in message
     assert "precision=fp32" in message
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_kind_whose_score_is_no_number_ends_the_fit(
+    backbone: Backbone, task: Task, budget: Budget, monkeypatch: pytest.MonkeyPatch, score: float
+) -> None:
+    monkeypatch.setattr(Classification, "scores", lambda *_: {"accuracy": score})
+    with pytest.raises(TrainingError) as caught:
+        fitted(adaptation_for(backbone), task, budget)
+    message = str(caught.value)
+    assert f"the score of 16 answers (accuracy) is {score}" in message
+    assert "Classification" in message
+    assert "learning rate" not in message, "the answers are numbers"
 
 
 def test_weights_that_break_in_the_last_step_are_not_kept(backbone: Backbone, task: Task) -> None:

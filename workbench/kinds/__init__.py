@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.contracts import Kind
 from workbench.errors import InputError
+from workbench.kind import Kind
 from workbench.registry import Modules
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """How each package puts weights on a backbone, saves them, loads them and takes them off again."""
 
-from workbench.contracts import Library
+from workbench.library import Library
 from workbench.registry import Modules
 
 LIBRARIES: Modules[Library] = Modules("library", __name__, "LIBRARY")

@@ -16,7 +16,7 @@ from workbench.libraries.plain import FILE
 if TYPE_CHECKING:
     from torch import nn
 
-    from workbench.contracts import Library
+    from workbench.library import Library
 
 # Each names its weights as if it were alone: plain needs the backbone as it came, adapters exchanges its layers in
 # place, and peft wraps whatever it finds.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.contracts import Method
 from workbench.errors import InputError
+from workbench.method import Method
 from workbench.registry import Modules
 
 if TYPE_CHECKING:

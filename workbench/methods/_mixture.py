@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field, create_model
 
-from workbench.contracts import Method
 from workbench.libraries.mixture import ORDER, MixtureConfig
+from workbench.method import Method
 from workbench.settings import MethodSettings, Settings
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ import torch
 from pydantic import Field, model_validator
 
 from workbench.bounds import Size, Weight, Whole
-from workbench.contracts import Course, Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
+from workbench.method import Course, Method
 
 if TYPE_CHECKING:
     from peft import AdaLoraConfig
     from torch import Tensor
     from transformers import PretrainedConfig
 
-    from workbench.contracts import Steps
+    from workbench.method import Steps
 
 NAME = "default"
 

@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 
 from workbench.bounds import Dropout, Weight
-from workbench.contracts import Method
 from workbench.libraries.adapterfusion import FusionConfig, value_matrices
+from workbench.method import Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench import architecture
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:

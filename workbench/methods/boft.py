@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
+from workbench.method import Method
 from workbench.methods.oft import unfit
 
 if TYPE_CHECKING:

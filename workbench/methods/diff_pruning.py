@@ -15,7 +15,7 @@ from torch import nn
 
 from workbench import architecture
 from workbench.bounds import Density, Weight
-from workbench.contracts import Course, Method
+from workbench.method import Course, Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig
 
-    from workbench.contracts import Steps
+    from workbench.method import Steps
 
 LOW, HIGH = -1.5, 1.5  # what the concrete distribution is stretched to before it is clamped to [0, 1]
 OPEN = 5.0  # α at the beginning

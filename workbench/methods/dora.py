@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from workbench.contracts import Method
 from workbench.libraries.peft import needs_targets
+from workbench.method import Method
 from workbench.methods import lora
 
 configure = partial(lora.configure, use_dora=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.settings import MethodSettings
 
 

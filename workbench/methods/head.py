@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.contracts import GENERATED, Method
+from workbench.kind import GENERATED
+from workbench.method import Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:

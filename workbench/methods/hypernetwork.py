@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.bounds import Size
-from workbench.contracts import Method
 from workbench.libraries.hypernetwork import HypernetworkConfig
+from workbench.method import Method
 from workbench.methods import lora
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.contracts import Method
 from workbench.libraries.peft import needs_targets
+from workbench.method import Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:

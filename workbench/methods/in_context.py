@@ -6,17 +6,17 @@ import random
 from typing import TYPE_CHECKING
 
 from workbench.bounds import Count
-from workbench.contracts import Method
 from workbench.errors import InputError
+from workbench.method import Method
 from workbench.prompts import NEW_TOKENS
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.settings import Budget
+    from workbench.task import Task
 
 
 class Settings(MethodSettings):

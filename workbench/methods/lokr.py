@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.bounds import Size, Whole
-from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
+from workbench.method import Method
 
 if TYPE_CHECKING:
     from peft import LoKrConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.bounds import Dropout, Factor, Size
-from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
+from workbench.method import Method
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from workbench.bounds import Dropout, Size
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.methods._adapters import lacks_architecture
 from workbench.settings import MethodSettings
 

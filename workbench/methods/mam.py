@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.methods import parallel, prefix
 from workbench.methods._adapters import lacks_architecture
 

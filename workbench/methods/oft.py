@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from workbench.contracts import Method
 from workbench.libraries.peft import TargetedSettings, needs_targets
+from workbench.method import Method
 
 if TYPE_CHECKING:
     from peft import OFTConfig

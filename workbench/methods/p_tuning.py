@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.bounds import Size
-from workbench.contracts import Course, Method
 from workbench.libraries.prompts import NAME, PromptSettings, objection
+from workbench.method import Course, Method
 
 if TYPE_CHECKING:
     from peft import PromptEncoderConfig
     from transformers import PretrainedConfig
 
-    from workbench.contracts import Steps
+    from workbench.method import Steps
 
 
 class Settings(PromptSettings):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from workbench import architecture
-from workbench.contracts import Course, Method
+from workbench.method import Course, Method
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
-    from workbench.contracts import Steps
+    from workbench.method import Steps
 
 LAST = 2  # blocks, where the settings do not say
 

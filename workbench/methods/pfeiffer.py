@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture, packaged
 
 METHOD = Method(

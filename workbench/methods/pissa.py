@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.contracts import Course, Method
 from workbench.libraries.peft import needs_targets
+from workbench.method import Course, Method
 from workbench.methods import lora
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.contracts import Steps
+    from workbench.method import Steps
 
 OWN, START = "default", "start"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.bounds import Size
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.methods._adapters import lacks_architecture
 from workbench.settings import MethodSettings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.contracts import Method
 from workbench.libraries.prompts import PromptSettings, objection
+from workbench.method import Method
 
 if TYPE_CHECKING:
     from peft import PromptTuningConfig

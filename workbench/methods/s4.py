@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from workbench.architecture import biases
 from workbench.bounds import Factor, Size
-from workbench.contracts import Method
 from workbench.libraries.mixture import MixtureConfig
+from workbench.method import Method
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture
 
 if TYPE_CHECKING:

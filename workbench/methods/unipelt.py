@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.bounds import Factor, Size
-from workbench.contracts import Method
+from workbench.method import Method
 from workbench.methods import prefix
 from workbench.methods._adapters import BottleneckSettings, lacks_architecture
 

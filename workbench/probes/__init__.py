@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import TaskModel
+    from workbench.task import Task
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from fusion.methods import COMPOSITIONS
-from workbench.learning import adaptation_of
 from workbench.methods import METHODS
 from workbench.settings import Settings
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,9 +10,9 @@ from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import Precision
     from workbench.settings import Budget
+    from workbench.task import Task
 
 EXAMPLES_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 640, 3, 20
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.reporting.differences import reading
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, look, short
 from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
-from workbench.tracking import plain
+from workbench.mlflow.names import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

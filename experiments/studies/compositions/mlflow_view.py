@@ -17,7 +17,8 @@ from experiments.studies.compositions.page import files
 from experiments.studies.compositions.text import difference
 from experiments.studies.compositions.verdict import verdict
 from workbench.markdown import escape
-from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +36,7 @@ def experiment_of(record: FusionRecord) -> str:
 
 
 def run_record(report: FusionReport, artifacts: bool = True) -> RunRecord:
-    """Return what MLflow should hold of ``report``; :meth:`workbench.tracking.Tracker.sync` takes it there."""
+    """Return what MLflow should hold of ``report``; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there."""
     record = report.record
     key = comparison_key(record)
     sources = sorted({str(source["adapter"]) for source in record.sources})

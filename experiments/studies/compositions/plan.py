@@ -29,20 +29,20 @@ from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
-from workbench.learning import Lesson
 from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
 from workbench.settings import Budget
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from experiments.engine.feasible import Wanted
-    from workbench.contracts import Task
     from workbench.known_keys import Place
     from workbench.settings import Document
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 
 @dataclass(frozen=True)

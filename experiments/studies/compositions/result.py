@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from experiments.workspace.example_scores import FILE, example_scores, require_readable
 from experiments.workspace.mending import Mending
 from workbench import assets, sealed
-from workbench.contracts import FitRecord
 from workbench.errors import IntegrityError
+from workbench.fit_record import FitRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from experiments.studies.compositions.result import Retained
 from experiments.workspace.evaluating import test, tested
 from workbench.adaptation import HEAD_FILE
-from workbench.learning import adaptation_of
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.trial import Trial
     from experiments.workspace import Workspace
     from fusion.fuse import Fused
-    from workbench.contracts import Task
+    from workbench.task import Task
 
 
 def retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.trial import Trial
     from experiments.workspace import Workspace
     from fusion.fuse import Fused
-    from workbench.contracts import Listener, Task
-    from workbench.learning import Lesson
+    from workbench.listener import Listener
     from workbench.store import StoredAdapter
+    from workbench.task import Task
+    from workbench.training import Lesson
 
 Families = Mapping[str, Sequence["StoredAdapter"]]
 COMPOSED = ("average", "composition")

@@ -17,8 +17,8 @@ from fusion.ranking import RANKINGS
 from tasks import registry
 from workbench.backbone import open_backbone
 from workbench.bounds import require_seed
-from workbench.contracts import Silent
 from workbench.errors import Problem, SettingsError, collected
+from workbench.listener import Silent
 from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.workspace import Workspace
-    from workbench.contracts import Listener
+    from workbench.listener import Listener
     from workbench.store import StoredAdapter
 
 DEFAULT_BACKBONE = "minilm"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.studies.compositions.few_shot import FewShot
-    from workbench.contracts import Task
     from workbench.store import AdapterStore, StoredAdapter
+    from workbench.task import Task
 
 AUTO = "auto:"
 HINT = "Give ids with commas, or auto:3."

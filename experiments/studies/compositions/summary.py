@@ -13,12 +13,12 @@ import numpy as np
 
 from experiments.reporting.differences import Difference
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
-from workbench.forgetting import interval, paired_bootstrap
+from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.result import Result, Results
-    from workbench.forgetting import Array, Interval
+    from workbench.statistics import Array, Interval
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING
 from fusion.composition import Composed, Request
 from fusion.fuse import TRAINED, Fused, body_key, fuse, fuse_key, with_head
 from workbench.adaptation import Adaptation
-from workbench.contracts import Silent
-from workbench.learning import Lesson
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.store import key
-from workbench.training import fit
+from workbench.training import Lesson, fit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.compositions.contestant import Contestant
     from experiments.studies.compositions.few_shot import FewShot
-    from workbench.contracts import Listener
+    from workbench.listener import Listener
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from experiments.reporting.wording import number, plural
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 PICK, SOURCE = "best composition", "best source"
 

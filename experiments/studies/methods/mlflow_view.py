@@ -13,7 +13,8 @@ from experiments.reporting.wording import count, megabytes, unit, with_margin
 from experiments.studies.methods.page import files
 from experiments.studies.methods.text import difference
 from workbench.markdown import escape
-from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ Point = tuple[str, float | None, int]
 
 
 def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
-    """Return what MLflow should hold of ``report``; :meth:`workbench.tracking.Tracker.sync` takes it there."""
+    """Return what MLflow should hold of ``report``; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there."""
     record = report.record
     key = comparison_key(record)
     tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}

@@ -19,17 +19,17 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.bounds import LONGEST_NAME
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
-from workbench.learning import Lesson
 from workbench.methods import METHODS, trained_method
 from workbench.model import resolve_precision
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from workbench.contracts import Task
     from workbench.known_keys import Place
     from workbench.settings import Document, MethodSettings
+    from workbench.task import Task
 
 FIRST_TUNING_SEED = 100
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from experiments.studies.methods.tuning import Attempt
 from workbench import sealed
-from workbench.contracts import MeasuredCost
+from workbench.measured_cost import MeasuredCost
 
 FILE = "comparison.json"
 

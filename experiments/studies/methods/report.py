@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.methods.record import Cell, ComparisonRecord, Search
-    from workbench.contracts import MeasuredCost
-    from workbench.forgetting import Interval
+    from workbench.measured_cost import MeasuredCost
+    from workbench.statistics import Interval
 
 
 @dataclass(frozen=True)

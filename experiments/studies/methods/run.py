@@ -15,16 +15,18 @@ from experiments.workspace.evaluating import evaluation_key, majority, tested
 from experiments.workspace.mending import what_there_is
 from workbench.errors import IntegrityError, TrainingError, UnwritableError
 from workbench.kinds import KINDS
-from workbench.learning import teach
 from workbench.measuring import measure
 from workbench.processes import is_first
 from workbench.store import key
+from workbench.training import teach
 
 if TYPE_CHECKING:
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import Workspace
-    from workbench.contracts import Listener, MeasuredCost, Task
-    from workbench.learning import Lesson
+    from workbench.listener import Listener
+    from workbench.measured_cost import MeasuredCost
+    from workbench.task import Task
+    from workbench.training import Lesson
 
 
 @dataclass

@@ -13,7 +13,7 @@ from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.report import ComparisonReport, Row
-from workbench.forgetting import interval, paired_bootstrap
+from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.studies.methods.record import Cell, ComparisonRecord, Entrant
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 Place = tuple[str, int]  # task, seed
 

@@ -16,9 +16,9 @@ from experiments.workspace.evaluating import test
 from fusion.route import route
 from tasks.union import starts, union
 from workbench.errors import InputError
-from workbench.learning import open_adapter
 from workbench.sampling import draw
 from workbench.store import key
+from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from fusion.route import RoutingState
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.settings import Budget
     from workbench.store import StoredAdapter
+    from workbench.task import Task
 
 ALL: dict[str, Any] = {"train_examples": None, "eval_examples": None, "validation_examples": None}
 

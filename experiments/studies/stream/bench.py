@@ -16,8 +16,8 @@ from experiments.studies.stream.plan import strategy_settings
 from experiments.studies.stream.probes import Probing, Subject
 from experiments.workspace.evaluating import evaluation_key
 from experiments.workspace.mending import is_sound
+from experiments.workspace.stage_outcome import Cell, Cost, StageOutcome
 from workbench import assets, sealed
-from workbench.contracts import Cell, Cost, StageOutcome
 from workbench.errors import IntegrityError
 from workbench.kinds import KINDS
 from workbench.store import key, size
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from experiments.strategies import Strategy
     from experiments.studies.stream.plan import Plan, Step
     from experiments.workspace import Workspace
-    from workbench.contracts import CellStatus, Listener, Task
+    from experiments.workspace.stage_outcome import CellStatus
     from workbench.evaluation import Evaluation
+    from workbench.listener import Listener
     from workbench.model import TaskModel
+    from workbench.task import Task
 
 
 def is_learned(step: Step, workspace: Workspace) -> bool:

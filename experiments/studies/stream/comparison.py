@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies.stream.replications import over_replications
-from workbench.forgetting import paired_bootstrap
+from workbench.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

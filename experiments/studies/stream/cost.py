@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies.stream.replications import over_replications
-from workbench.forgetting import interval
+from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from experiments.studies.stream.report import ReplicationReport
-    from workbench.contracts import StageOutcome
-    from workbench.forgetting import Interval
+    from experiments.workspace.stage_outcome import StageOutcome
+    from workbench.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.wording import Unit
     from experiments.studies.stream.report import Report, StrategyReport
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 from experiments.reporting.figures import FAINT, STYLE, half_width, look, short
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.report import ReplicationReport
-    from workbench.forgetting import Array
+    from workbench.statistics import Array
 from experiments.reporting.examples import over_replications, scores_by_example
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.forgetting import interval
+from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.report import ReplicationReport, StrategyReport
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")
 

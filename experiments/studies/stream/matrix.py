@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import numpy as np
 
-from workbench.contracts import CellStatus
-from workbench.forgetting import interval
+from experiments.workspace.stage_outcome import CellStatus
+from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from experiments.studies.stream.record import Record
-    from workbench.contracts import Cell, StageOutcome
-    from workbench.forgetting import Array
+    from experiments.workspace.stage_outcome import Cell, StageOutcome
+    from workbench.statistics import Array
 
 Grid: TypeAlias = tuple[tuple[float | None, ...], ...]
 Statuses: TypeAlias = tuple[tuple[CellStatus | None, ...], ...]

@@ -16,13 +16,14 @@ from experiments.reporting.wording import baselines, number, unit, with_margin
 from experiments.studies.stream.page import files
 from experiments.studies.stream.replications import over_replications
 from workbench.markdown import escape
-from workbench.tracking import NOTE_TAG, RunRecord, metric_name
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
-    from workbench.tracked import TrackedModel
+    from workbench.mlflow.models import TrackedModel
 
 Point = tuple[str, float | None, int]
 SHOWN = ("forgetting-curves.png", "accuracy-matrices.png")  # in the description
@@ -31,7 +32,7 @@ NOTE_COLUMNS = ("average_accuracy", "learning_accuracy", "forgetting", "backward
 
 
 def run_record(report: Report, key: str | None = None, artifacts: bool = True) -> RunRecord:
-    """Return what MLflow should hold of ``report``; :meth:`workbench.tracking.Tracker.sync` takes it there.
+    """Return what MLflow should hold of ``report``; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there.
 
     Args:
         report: of a finished or a running experiment.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy.special import stdtr
-
 from experiments.reporting.differences import SAME, reading
 from experiments.studies.stream.comparison import COMPARED, compare
 from experiments.studies.stream.replications import independent
+from workbench.statistics import holm, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.comparison import Comparison
     from experiments.studies.stream.final_outcomes import FinalOutcomes
-    from experiments.studies.stream.replications import Values
     from experiments.studies.stream.report import ReplicationReport
 
 LEVEL = 0.05
@@ -85,32 +81,3 @@ def _tests(comparisons: Sequence[Comparison], name: str, seeds: Sequence[int]) -
     differences = [comparison.differences[name] for comparison in comparisons]
     chances = [paired_t_test(independent(one.seeds.values, seeds)) for one in differences]
     return [Contrast(*parts) for parts in zip(differences, chances, holm(chances), strict=True)]
-
-
-def paired_t_test(differences: Values) -> float | None:
-    """Return the two-sided p of mean difference = 0 (Student, 1908); None for fewer than two differences.
-
-    Differences without any spread are the limit: 1 where they are 0, else 0.
-    """
-    present = np.array([value for value in differences if value is not None])
-    if len(present) < 2:
-        return None
-    mean, spread = float(np.mean(present)), float(np.std(present, ddof=1))
-    if np.ptp(present) <= 1e-12:  # what is left of it is rounding
-        return float(abs(mean) <= 1e-12)
-    return float(2 * stdtr(len(present) - 1, -abs(mean) * math.sqrt(len(present)) / spread))
-
-
-def holm(chances: Sequence[float | None]) -> list[float | None]:
-    """Return the p values adjusted so that any false "differs" among them has at most the level's chance.
-
-    Holm (1979): the k-th smallest of m is multiplied by m − k + 1, and none may be smaller than the one before it.
-    A test that could not be made (None) does not count.
-    """
-    adjusted: list[float | None] = [None] * len(chances)
-    ranked = sorted((p, place) for place, p in enumerate(chances) if p is not None)
-    largest = 0.0
-    for rank, (p, place) in enumerate(ranked):
-        largest = max(largest, min(1.0, (len(ranked) - rank) * p))
-        adjusted[place] = largest
-    return adjusted

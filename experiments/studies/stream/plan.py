@@ -20,9 +20,9 @@ from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.errors import InputError, Problem, SettingsError, collected
-from workbench.learning import versions
 from workbench.methods import METHODS
 from workbench.model import resolve_precision
+from workbench.package_versions import versions
 from workbench.probes import PROBES
 from workbench.store import key
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.record import Contender
     from tasks.spec import TaskSpec
-    from workbench.contracts import Task
     from workbench.settings import Document, MethodSettings, Settings, SettingsT
+    from workbench.task import Task
 
 FORMAT = 2  # raised when the meaning of stored steps changes
 

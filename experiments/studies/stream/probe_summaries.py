@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
 Read = Callable[["ReplicationReport", int], float | None]

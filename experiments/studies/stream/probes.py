@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from experiments.studies.stream.recipe import Recipe
     from experiments.workspace import Workspace
     from workbench.backbone import Backbone
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.settings import Document
+    from workbench.task import Task
 
 HIDDEN = "hidden.safetensors"
 DRAW = 0  # the examples of probes are the same for every seed

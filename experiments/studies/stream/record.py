@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workbench.contracts import StageOutcome
+    from experiments.workspace.stage_outcome import StageOutcome
     from workbench.store import StoredAdapter
 
 

@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workbench.forgetting import interval
+from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from experiments.studies.stream.record import Record
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 Values = tuple[float | None, ...]
 

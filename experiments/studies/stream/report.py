@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from experiments.studies.stream.matrix import Grid, Statuses
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Contender, Record
-    from workbench.contracts import StageOutcome
-    from workbench.forgetting import Interval
+    from experiments.workspace.stage_outcome import StageOutcome
+    from workbench.statistics import Interval
 
 
 @dataclass(frozen=True)

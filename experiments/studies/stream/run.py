@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.plan import Plan, Step
     from experiments.workspace import Workspace
-    from workbench.contracts import Listener
+    from workbench.listener import Listener
 
 
 def run(plan: Plan, workspace: Workspace, listener: Listener, command: str, after: Callable[[Record], None]) -> Record:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.studies.stream.record import Contender, Record
-    from workbench.forgetting import Array
+    from workbench.statistics import Array
 
     Matrices = Mapping[tuple[str, int, int], Array]
     Replications = Mapping[str, tuple[ReplicationReport, ...]]

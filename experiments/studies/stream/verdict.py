@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.report import StrategyReport
-    from workbench.forgetting import Interval
+    from workbench.statistics import Interval
 
 
 def headline(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:

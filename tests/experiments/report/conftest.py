@@ -11,7 +11,7 @@ import pytest
 
 from experiments.studies.stream.record import Contender, Record
 from experiments.studies.stream.summary import summarise
-from workbench.contracts import Cell, Cost, StageOutcome
+from experiments.workspace.stage_outcome import Cell, Cost, StageOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from experiments.studies.stream.mlflow_view import about, run_record
 from tests.mlflow_server import Server
-from workbench.tracking import Tracker, tracking_uri
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pyte
     if request.param == "server":
         server.start()
         environment["MLFLOW_TRACKING_URI"] = server.uri
-    uri = environment.get("MLFLOW_TRACKING_URI") or tracking_uri(folder, f"sqlite:///{folder}/mlflow.db")
+    uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder}/mlflow.db"
     Tracker(uri).sync("made-up", run_record(report), about(report))
     command = [sys.executable, "-c", "from experiments.cli import main; main()", "ui", "--workspace", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as ui:

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.studies.stream.figures import cross, learned_over_lost
-from workbench.forgetting import Interval
+from workbench.statistics import Interval
 
 
 def spread(mean: float, half: float, *values: float) -> Interval:

@@ -20,10 +20,11 @@ from experiments.studies.methods.report import Row as MethodRow
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
 from experiments.views import View, view
-from workbench.contracts import MeasuredCost
-from workbench.forgetting import Interval
 from workbench.markdown import code, escape
-from workbench.tracking import NOTE_TAG, metric_name, plain
+from workbench.measured_cost import MeasuredCost
+from workbench.mlflow.names import metric_name, plain
+from workbench.mlflow.run_record import NOTE_TAG
+from workbench.statistics import Interval
 
 NASTY = (
     "| # <img src=x onerror=alert(1)> </script><b>*x*</b> `y` ~~z~~ [l](http://a.b) @you www.a.b :+1: &lt; \"' $x^{2"

@@ -16,7 +16,7 @@ from experiments.studies.stream.verdict import headline
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.report import Report
-    from workbench.contracts import StageOutcome
+    from experiments.workspace.stage_outcome import StageOutcome
 
 
 def means(report: Report, place: int) -> dict[str, dict[int, float]]:

@@ -17,10 +17,10 @@ from scipy import stats
 from experiments.reporting.differences import Difference
 from experiments.studies.stream import page as html
 from experiments.studies.stream.mlflow_view import experiment_key, run_record
-from experiments.studies.stream.pairs import Contrast, holm, paired_t_test
+from experiments.studies.stream.pairs import Contrast
 from experiments.studies.stream.replications import independent, over_replications
 from experiments.studies.stream.summary import summarise
-from workbench.forgetting import interval
+from workbench.statistics import holm, interval, paired_t_test
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record

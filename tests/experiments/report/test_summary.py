@@ -14,7 +14,8 @@ from scipy import stats
 from experiments.reporting.differences import reading
 from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
 from experiments.studies.stream.summary import summarise
-from workbench.forgetting import METRICS, Interval, interval
+from workbench.forgetting import METRICS
+from workbench.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from pathlib import Path

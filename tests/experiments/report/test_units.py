@@ -24,7 +24,7 @@ from experiments.studies.stream import page as html
 from experiments.studies.stream.figures import learning_versus_forgetting
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
-from workbench.forgetting import Interval
+from workbench.statistics import Interval
 
 OTHER_SHARES = [  # percent that are none of a score
     r"data:image\S+",

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.reporting.wording import bounds, count, megabytes, number, seconds, with_margin
 from experiments.studies.stream.summary import summarise
-from workbench.forgetting import Interval
+from workbench.statistics import Interval
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record

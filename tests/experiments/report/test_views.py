@@ -20,7 +20,7 @@ from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.mlflow_view import run_record
 from experiments.studies.stream.summary import summarise
 from experiments.studies.stream.text import show
-from workbench.tracking import Tracker
+from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from workbench.backbone import Backbone
-from workbench.contracts import Task
 from workbench.evaluation import evaluate
 from workbench.model import TaskModel
 from workbench.probes import ProbeContext
+from workbench.task import Task
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import torch
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Task
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.probes import PROBES, ProbeContext
+from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 

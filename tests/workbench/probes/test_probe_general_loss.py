@@ -14,12 +14,12 @@ from tests.conftest import WORDS, _folder
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
 from workbench.batching import IGNORED
-from workbench.contracts import Task
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.probes import ProbeContext
 from workbench.probes.general_loss import PROBE, encoded
+from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 TEXT = ("the cat very often a dog", "apple pear some quite lemon", "one this that really bird fish cow")

@@ -16,11 +16,12 @@ from transformers import BertConfig, BertModel
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, WORDS, _folder
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Silent, Task
+from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.probes import PROBES, ProbeContext
 from workbench.settings import Budget
+from workbench.task import Task
 from workbench.training import fit
 
 ContextOf = Callable[..., ProbeContext]

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from tests.conftest import WORDS
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
-from workbench.contracts import Task
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.model import TaskModel
@@ -24,6 +23,7 @@ from workbench.probes import PROBES, ProbeContext
 from workbench.probes._weights import changes, layer_of
 from workbench.probes.intruder import left_vectors
 from workbench.probes.weight_drift import effective_rank
+from workbench.task import Task
 
 ContextOf = Callable[..., ProbeContext]
 

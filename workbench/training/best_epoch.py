@@ -17,9 +17,9 @@ from transformers import TrainerCallback
 
 from workbench.assets import write_whole
 from workbench.batching import beside
-from workbench.contracts import Epoch
 from workbench.errors import TrainingError
-from workbench.evaluation import evaluate
+from workbench.evaluation import BROKEN_WEIGHTS, evaluate
+from workbench.fit_record import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workbench.adaptation import Adaptation
-    from workbench.contracts import Task
     from workbench.model import TaskModel
     from workbench.settings import Budget
+    from workbench.task import Task
 
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
 KEPT = "best_epoch.json"  # written last: a checkpoint without it is not complete
@@ -120,10 +120,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
 
     def _require_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):
-            raise TrainingError(
-                f"{what} is {value} after step {step} of {self.task.name!r}",
-                hint="Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32).",
-            )
+            raise TrainingError(f"{what} is {value} after step {step} of {self.task.name!r}", hint=BROKEN_WEIGHTS)
 
     @torch.no_grad()
     def restore(self) -> None:

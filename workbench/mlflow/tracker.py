@@ -7,102 +7,34 @@ slow raises TrackingError within seconds, and a later sync of the same record ma
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import math
-import os
-import re
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from workbench import assets
-from workbench.bounded_client import LOCAL, BoundedClient
 from workbench.errors import TrackingError, UnwritableError
-from workbench.registration import Entry, Registered, enter
-from workbench.relocation import artifact_folder, relocate
-from workbench.tracked import TrackedData, TrackedModel, find_model, log_data, log_models, models_are_whole
+from workbench.mlflow.address import shown
+from workbench.mlflow.bounded_client import LOCAL, BoundedClient
+from workbench.mlflow.datasets import log_data
+from workbench.mlflow.models import find_model, log_models, models_are_whole
+from workbench.mlflow.quiet import quick_and_quiet
+from workbench.mlflow.registration import Entry, Registered, enter
+from workbench.mlflow.relocation import artifact_folder, relocate
+from workbench.mlflow.run_record import EXPERIMENT_ID, NOTE_TAG, RUN_ID, content_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from workbench.mlflow.run_record import RunRecord
+
 KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
-NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
-RUN_ID, EXPERIMENT_ID = "{run_id}", "{experiment_id}"  # in a description: become the run's own ids, for links
 METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
-
-# MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
-QUICK = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the one document of `--json`
-}
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
-CHATTER = ("mlflow", "alembic", "urllib3.connectionpool")
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What one MLflow run should hold.
-
-    Attributes:
-        key: finds the run again; the same for the same work.
-        name: shown by the UI.
-        tags: by name; they follow the record when it changes.
-        params: by name; MLflow never changes one that is there.
-        metrics: (name, value, step); None and NaN are left out.
-        artifacts: path inside the run (``report/report.html``) → content; they follow the record when it changes.
-        data: of the tasks that it learned.
-        models: that came out of it.
-        children: runs nested below this one.
-        finished: whether more is to come; a finished run is marked so.
-    """
-
-    key: str
-    name: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: tuple[tuple[str, float | None, int], ...] = ()
-    artifacts: Mapping[str, bytes] = field(default_factory=dict)
-    data: tuple[TrackedData, ...] = ()
-    models: tuple[TrackedModel, ...] = ()
-    children: tuple[RunRecord, ...] = ()
-    finished: bool = True
-
-
-def metric_name(*parts: str) -> str:
-    """Return ``part/part`` in the characters that MLflow allows.
-
-    A part that had to be changed ends in the start of its SHA-256, so that two different parts never share a name.
-    """
-    return "/".join(plain(part) for part in parts)
-
-
-def plain(part: str) -> str:
-    """Return a name in letters, digits and ``_.- ``, for a metric or a file; see :func:`metric_name`."""
-    kept = re.sub(r"[^A-Za-z0-9_. -]+", "-", part).strip(" .")
-    if kept == part and kept:
-        return kept
-    return f"{kept}-{hashlib.sha256(part.encode(errors='backslashreplace')).hexdigest()[:6]}"
-
-
-def tracking_uri(workspace: Path, uri: str | None = None) -> str:
-    """Return ``uri``, else ``$MLFLOW_TRACKING_URI``, else SQLite inside ``workspace``."""
-    given = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    database = str(workspace.absolute() / "mlflow.db")
-    return given or LOCAL + database.replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy reads as something else
-
-
-def shown(address: str) -> str:
-    """Return an address, or a message that quotes one, without the password that may stand in it."""
-    return re.sub(r"(//[^/@:\s]*:)[^/@\s]*(?=@)", r"\1…", address)
 
 
 class Tracker:
@@ -263,7 +195,7 @@ class Tracker:
         """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
         if run is None:
             run = self._client.create_run(experiment, tags={KEY_TAG: record.key, **tags}, run_name=record.name)
-        run_id, content = _identity(run.info.run_id), _content(record)
+        run_id, content = _identity(run.info.run_id), content_digest(record)
         if run.data.tags.get(CONTENT_TAG) == content and self._is_whole(experiment, run_id, record):
             return run_id
         metrics, params = self._missing_metrics(run, record), _missing_params(run, record)
@@ -368,34 +300,5 @@ def _changed_tags(run: Any, record: RunRecord) -> list[Any]:
     return [RunTag(name, value) for name, value in wanted.items() if run.data.tags.get(name) != value]
 
 
-def _content(record: RunRecord) -> str:
-    """Return the SHA-256 of everything that belongs to the run itself, its children left out."""
-    artifacts = {name: hashlib.sha256(content).hexdigest() for name, content in record.artifacts.items()}
-    parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
-    beside = [[each.name, each.fingerprint] for each in record.data], [each.key for each in record.models]
-    parts += [each for each in beside if each]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def _is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-@contextmanager
-def quick_and_quiet() -> Iterator[None]:
-    """Let MLflow give up early and keep its remarks to itself while the block runs; put everything back after."""
-    added = {name: value for name, value in QUICK.items() if name not in os.environ}
-    os.environ.update(added)
-    import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
-
-    loggers = [logging.getLogger(name) for name in CHATTER]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        for name in added:
-            os.environ.pop(name, None)

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import set_seed
 
-from workbench.best_epoch import BestEpoch
-from workbench.contracts import FitRecord, Steps
-from workbench.course import Along, penalised
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
+from workbench.fit_record import FitRecord
 from workbench.memory import PeakMemory, freed_for_reuse
+from workbench.method import Steps
+from workbench.training.best_epoch import BestEpoch
+from workbench.training.course import Along, penalised
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
-    from workbench.contracts import Listener, Task
+    from workbench.listener import Listener
     from workbench.model import TaskModel
     from workbench.settings import Budget, Optimizer
+    from workbench.task import Task
 
 
 def fit(
@@ -42,9 +44,9 @@ def fit(
 
     Raises:
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
-        TrainingError: the loss is not a finite number.
+        TrainingError: the loss or a validation score is not a finite number.
     """
-    from workbench.trainer import trainer_of  # takes seconds, which whoever trains nothing need not wait
+    from workbench.training.trainer import trainer_of  # takes seconds, which whoever trains nothing need not wait
 
     if budget.balanced and model.kind.target != "label":
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")

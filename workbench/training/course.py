@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from workbench.contracts import Course
+    from workbench.method import Course
     from workbench.model import Batch, TaskModel
 
 

@@ -1,8 +1,7 @@
-"""What an MLflow run is about beside its numbers: the data that went in, and the models that came out."""
+"""The models that came out of an MLflow run."""
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import time
@@ -11,28 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.contracts import SPLITS
-
 if TYPE_CHECKING:
-    from workbench.bounded_client import BoundedClient
+    from workbench.mlflow.bounded_client import BoundedClient
 
-DIGEST = 36  # characters that MLflow allows for one; a SHA-256 has 64
 MODEL_TAG = "workbench.model"
-
-
-@dataclass(frozen=True)
-class TrackedData:
-    """The data of a task. MLflow shows each split as a data set of its own, since it keeps one context for each.
-
-    Attributes:
-        name: of the task.
-        fingerprint: SHA-256 of its rows; MLflow's digest is the beginning of it.
-        about: what else is known: origin, licence.
-    """
-
-    name: str
-    fingerprint: str
-    about: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,28 +35,6 @@ class TrackedModel:
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> None:
-    """Add the splits of ``data`` to a run's inputs; what is there already stays as it is."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
-
-    inputs = [
-        DatasetInput(
-            Dataset(
-                name=f"{each.name}/{split}",
-                digest=each.fingerprint[:DIGEST],
-                source_type="workbench",
-                source=json.dumps({"task": each.name, "fingerprint": each.fingerprint, **each.about}),
-            ),
-            [InputTag(MLFLOW_DATASET_CONTEXT, split)],
-        )
-        for each in data
-        for split in SPLITS
-    ]
-    if inputs:
-        client.log_inputs(run, inputs)
 
 
 def log_models(client: BoundedClient, experiment: str, run: str, models: Sequence[TrackedModel]) -> None:

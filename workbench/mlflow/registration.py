@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from workbench.bounded_client import BoundedClient
+    from workbench.mlflow.bounded_client import BoundedClient
 
 CHAMPION = "champion"
 SQLITE = "sqlite:///"
@@ -66,7 +66,7 @@ def champions(uri: str) -> frozenset[str]:
     else. A store that cannot be asked in this way has no champions.
 
     Args:
-        uri: of the tracking store, as :func:`workbench.tracking.tracking_uri` gives it.
+        uri: of the tracking store, as :func:`workbench.mlflow.address.tracking_uri` gives it.
     """
     path = Path(uri.removeprefix(SQLITE))
     if not uri.startswith(SQLITE) or not path.is_file():

@@ -1,23 +1,19 @@
-"""Teaching one task: an isolated adapter in the store, and the way back from the store to a model."""
+"""From the store to a model and back: a trained model becomes a stored adapter, a stored adapter a model again."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from workbench import card, processes
+from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.errors import InputError, IntegrityError, opening
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.model import resolve_precision
-from workbench.sampling import draw
-from workbench.store import BackboneReference, Manifest, StoredAdapter, TaskReference, key
-from workbench.training import fit
+from workbench.package_versions import versions
+from workbench.store import BackboneReference, Manifest, StoredAdapter, TaskReference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,84 +21,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workbench.backbone import Backbone
-    from workbench.contracts import FitRecord, Listener, Task
+    from workbench.fit_record import FitRecord
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.store import AdapterStore
-
-PACKAGES = ("torch", "transformers", "adapters", "peft", "accelerate")
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """One task to be learned: everything that determines the adapter which comes of it."""
-
-    task: Task
-    adaptation: Adaptation
-    budget: Budget
-    seed: int
-
-    @property
-    def key(self) -> str:
-        """SHA-256 over all of it: equal keys, equal adapters."""
-        return key(
-            {
-                "task": self.task.fingerprint,
-                "backbone": self.adaptation.backbone.fingerprint,
-                "pooling": self.adaptation.backbone.pooling,
-                "method": self.adaptation.method,
-                "settings": self.adaptation.settings.model_dump(mode="json"),
-                "precision": self.adaptation.precision,
-                "budget": self.budget.model_dump(mode="json"),
-                "seed": self.seed,
-                "processes": processes.count(),
-                "versions": versions(),
-            }
-        )
-
-    @property
-    def adapter_id(self) -> str:
-        """``task-method-`` and the beginning of the key."""
-        return f"{self.task.name}-{self.adaptation.method}-{self.key[:8]}"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that a fit's numbers depend on."""
-    return {name: _version(name) for name in PACKAGES}
-
-
-@cache
-def _version(package: str) -> str:
-    return version(package)  # the same while this process runs, and asked for by every fit of a plan
-
-
-def learn(
-    lesson: Lesson, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None
-) -> StoredAdapter:
-    """Return the adapter that ``lesson`` gives; it is trained only if the store does not hold it yet.
-
-    ``scratch`` is for checkpoints of a fit that takes long.
-
-    Raises:
-        TrainingError: the fit failed.
-        IntegrityError: the method changed the backbone although it says that it does not.
-    """
-    if lesson.adapter_id in store.ids():
-        return store.verify(lesson.adapter_id)
-    model, record = teach(lesson, listener, label, scratch)
-    manifest = describe(lesson.adapter_id, lesson.task, lesson.adaptation, lesson.budget, lesson.seed, record)
-    return keep(model, lesson.adaptation, manifest, store)
-
-
-def teach(lesson: Lesson, listener: Listener, label: str, scratch: Path | None = None) -> tuple[TaskModel, FitRecord]:
-    """Return the model that ``lesson`` gives, and how the fit went; nothing is stored.
-
-    Raises:
-        TrainingError: the fit failed.
-    """
-    task, adaptation = draw(lesson.task, lesson.budget, lesson.seed), lesson.adaptation
-    model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
-    return model, fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)
+    from workbench.task import Task
 
 
 def describe(

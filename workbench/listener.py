@@ -1,0 +1,30 @@
+"""Who hears how the work goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Hears how the work goes; the terminal draws it."""
+
+    def say(self, message: str) -> None:
+        """Say one line that stays on the screen."""
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        """Open a fit of ``steps`` optimiser steps; call what it yields with (step, epoch, loss)."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def say(self, message: str) -> None:
+        """Ignore the line."""
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        """Ignore the fit."""
+        yield lambda step, epoch, loss: None

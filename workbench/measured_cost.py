@@ -1,0 +1,47 @@
+"""What an adaptation takes to train and to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MeasuredCost:
+    """What an adaptation takes to train and to answer, measured in this process and nothing else counted.
+
+    Attributes:
+        device: what it was measured on (``cpu``, ``cuda``).
+        repetitions: of every timing; the median of them is told.
+        tokens: in the batch that was trained on, padding not counted.
+        before_mb: memory of the process (or the device) with the model in it, before the first step, in MB.
+        peak_mb: the highest during the steps; None, as all that is not told, where nothing is trained.
+        forward_seconds_per_token: of a training step.
+        backward_seconds_per_token: of a training step.
+        update_seconds: what clipping and the optimiser take, a step.
+        inference_ms: the adapted model's forward pass, milliseconds an example.
+        bare_inference_ms: the same of the pretrained backbone alone.
+        merged_inference_ms: the same with the update written into the backbone's weights; None where that cannot be.
+        texts: in the batch that was trained on; 0, as the next two, in a record of before this was kept.
+        length: tokens of each, padding counted.
+        said: tokens of the batch that are learned to be said; 0 also where there is a head of labels.
+    """
+
+    device: str
+    repetitions: int
+    tokens: int
+    before_mb: float | None
+    peak_mb: float | None
+    forward_seconds_per_token: float | None
+    backward_seconds_per_token: float | None
+    update_seconds: float | None
+    inference_ms: float
+    bare_inference_ms: float
+    merged_inference_ms: float | None
+    texts: int = 0
+    length: int = 0
+    said: int = 0
+
+    @property
+    def step_mb(self) -> float | None:
+        """What a training step needs beyond the model itself, in MB."""
+        return None if self.peak_mb is None or self.before_mb is None else self.peak_mb - self.before_mb

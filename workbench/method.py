@@ -1,0 +1,80 @@
+"""A fine-tuning method as a card, and its course through a fit (:mod:`workbench.methods`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from workbench.model import TaskModel
+    from workbench.settings import Budget, MethodSettings
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a method goes along with a fit, where it is more than gradient steps on fixed parameters.
+
+    Attributes:
+        before_step: called before each optimiser step with the number of steps done.
+        after_step: called after each with the number of steps done; the gradients are still there.
+        finish: called when the fit has ended and the best epoch's weights are back: leaves the body as it is stored.
+        penalty: what is added to the loss of a training batch.
+        settles: after how many steps the weights are such as may be kept; earlier epochs cannot be the best.
+        resumable: whether a checkpoint of the weights is enough to go on from.
+    """
+
+    before_step: Callable[[int], None] = lambda done: None
+    after_step: Callable[[int], None] = lambda done: None
+    finish: Callable[[], None] = lambda: None
+    penalty: Callable[[], Tensor] | None = None
+    settles: int = 0
+    resumable: bool = True
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How long a fit is: optimiser steps in all, and in an epoch."""
+
+    total: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Method:
+    """A fine-tuning method: a card that names its paper, its settings, and the library that does the work.
+
+    Attributes:
+        title: the name in the literature.
+        paper: where it was introduced.
+        library: a name in the registry of libraries (``plain``, ``peft``, ``adapters``).
+        settings: the typed hyper-parameters.
+        configure: settings and the backbone's config → the library's configuration object.
+        objection: settings, the backbone's config and the name of a task's kind → why the method cannot work there, in
+            a few words; None where it can. It reads the config alone, so that it can speak before weights are fetched.
+        prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
+            takes from the training examples before the first step is put into the model; None where that is nothing.
+        course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
+        trains_backbone: whether some of the backbone's own weights are trained in place.
+        composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
+    """
+
+    title: str
+    paper: str
+    library: str
+    settings: type[MethodSettings]
+    configure: Callable[[Any, PretrainedConfig], Any]
+    objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
+    prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
+    course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
+    trains_backbone: bool = False
+    composed: bool = False
+
+    @property
+    def trains_body(self) -> bool:
+        """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
+        return self.trains_backbone or self.library != "plain"

@@ -1,0 +1,96 @@
+"""An adapter as an MLflow model: the stored folder and a reference to its backbone.
+
+The folder holds weights, head, labels and manifest, in safetensors and JSON; nothing is pickled, and the backbone is
+not copied. MLflow's own ``pyfunc`` flavour opens it through :mod:`workbench.logged_model`, so wherever such a model is
+served the workbench has to be installed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.asking import Asked
+from workbench.backbone import bits_of, open_backbone
+from workbench.store import StoredAdapter, check_files, read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import Model
+    from mlflow.models.signature import ModelSignature
+
+    from workbench.store import Manifest
+
+LOADER = "workbench.logged_model"  # its ``_load_pyfunc`` is :func:`opened`
+EXAMPLE = "What is this text about?"
+
+
+class AdapterModel:
+    """What ``mlflow.pyfunc.load_model`` wraps: ``text`` (and ``text_pair``) → ``label`` and ``confidence``."""
+
+    def __init__(self, asked: Asked) -> None:
+        """Answer with an opened adapter."""
+        self._asked = asked
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return one answer a row, as ``workbench predict`` gives it; a confidence that is not known is NaN."""
+        import pandas as pd
+
+        columns = [model_input[name].tolist() for name in _columns(self._asked.adapter.manifest)]
+        texts = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        said = [(answer.words, answer.confidence) for answer in self._asked.answers(texts)]
+        found = pd.DataFrame(said, columns=["label", "confidence"])
+        return found.astype({"confidence": "float64"})
+
+
+def save(stored: StoredAdapter, folder: Path, about: Model) -> None:
+    """Write ``stored`` as an MLflow model into ``folder``; ``about`` knows the run and the model's id."""
+    import pandas as pd
+    from mlflow import pyfunc
+
+    manifest = stored.manifest
+    pyfunc.save_model(
+        folder,
+        loader_module=LOADER,
+        data_path=stored.folder,
+        mlflow_model=about,
+        signature=_signature(manifest),
+        input_example=pd.DataFrame({name: [EXAMPLE] for name in _columns(manifest)}),
+        pip_requirements=[f"{name}=={version}" for name, version in manifest.versions.items()],
+        metadata={"adapter": manifest.id, "task": manifest.task.name, "method": manifest.method},
+        model_config={"backbone": _reference(manifest.backbone.name)},
+    )
+
+
+def opened(path: str, model_config: dict[str, Any]) -> AdapterModel:
+    """Open what :func:`save` wrote; MLflow calls this.
+
+    Raises:
+        IntegrityError: the files are not those of the manifest.
+        InputError: the backbone is not where the model says, or not the one that the adapter belongs to.
+    """
+    folder = Path(path)
+    stored = StoredAdapter(read_manifest(folder), folder)
+    check_files(stored)
+    return AdapterModel(Asked.opened(stored, open_backbone(model_config["backbone"])))
+
+
+def _signature(manifest: Manifest) -> ModelSignature:
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    asked = [ColSpec(DataType.string, name) for name in _columns(manifest)]
+    said = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence", required=False)]
+    return ModelSignature(inputs=Schema(asked), outputs=Schema(said))
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...]:
+    return ("text", "text_pair") if manifest.task.pair else ("text",)
+
+
+def _reference(backbone: str) -> str:
+    """Return a backbone's name so that it means the same wherever it is opened from on this machine."""
+    bits = bits_of(backbone)
+    plain = backbone.removesuffix(f":{bits}")
+    found = str(Path(plain).resolve()) if Path(plain).is_dir() else plain
+    return f"{found}:{bits}" if bits else found

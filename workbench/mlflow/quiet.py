@@ -1,0 +1,38 @@
+"""MLflow without its remarks, its telemetry and its patience."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
+QUICK = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to the one document of `--json`
+}
+CHATTER = ("mlflow", "alembic", "urllib3.connectionpool")
+
+
+@contextmanager
+def quick_and_quiet() -> Iterator[None]:
+    """Let MLflow give up early and keep its remarks to itself while the block runs; put everything back after."""
+    added = {name: value for name, value in QUICK.items() if name not in os.environ}
+    os.environ.update(added)
+    import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
+
+    loggers = [logging.getLogger(name) for name in CHATTER]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for name in added:
+            os.environ.pop(name, None)

@@ -1,0 +1,52 @@
+"""What one MLflow run should hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from workbench.mlflow.datasets import TrackedData
+from workbench.mlflow.models import TrackedModel
+
+NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
+RUN_ID, EXPERIMENT_ID = "{run_id}", "{experiment_id}"  # in a description: become the run's own ids, for links
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one MLflow run should hold.
+
+    Attributes:
+        key: finds the run again; the same for the same work.
+        name: shown by the UI.
+        tags: by name; they follow the record when it changes.
+        params: by name; MLflow never changes one that is there.
+        metrics: (name, value, step); None and NaN are left out.
+        artifacts: path inside the run (``report/report.html``) → content; they follow the record when it changes.
+        data: of the tasks that it learned.
+        models: that came out of it.
+        children: runs nested below this one.
+        finished: whether more is to come; a finished run is marked so.
+    """
+
+    key: str
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[tuple[str, float | None, int], ...] = ()
+    artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    data: tuple[TrackedData, ...] = ()
+    models: tuple[TrackedModel, ...] = ()
+    children: tuple[RunRecord, ...] = ()
+    finished: bool = True
+
+
+def content_digest(record: RunRecord) -> str:
+    """Return the SHA-256 of everything that belongs to the run itself, its children left out."""
+    artifacts = {name: hashlib.sha256(content).hexdigest() for name, content in record.artifacts.items()}
+    parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
+    beside = [[each.name, each.fingerprint] for each in record.data], [each.key for each in record.models]
+    parts += [each for each in beside if each]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

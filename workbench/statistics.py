@@ -1,0 +1,144 @@
+"""How sure a number is: t intervals over seeds, bootstraps over examples, paired tests and their adjustment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval; the bounds are None where there is too little to compute one.
+
+    Attributes:
+        mean: mean of the values that are there; None where none is.
+        low: lower bound.
+        high: upper bound.
+        values: what was averaged, in the order given, None where a value is missing.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    values: tuple[float | None, ...] = ()
+
+    @property
+    def holds_zero(self) -> bool | None:
+        """Whether 0 lies inside the bounds; None where there are no bounds."""
+        return None if self.low is None or self.high is None else self.low <= 0 <= self.high
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{mean, low, high, values}``, None for what is not known; ``values`` only where there are any."""
+        bounds = {"mean": self.mean, "low": self.low, "high": self.high}
+        return {**bounds, "values": list(self.values)} if self.values else bounds
+
+
+def interval(values: Iterable[float | None]) -> Interval:
+    """Return the mean and its 95 % t interval (Student, 1908), mean ± t(0.975, n − 1) · s / √n, over seeds.
+
+    A missing value (None or NaN) stays visible in ``values`` and is left out of the mean. One value alone has no
+    interval.
+    """
+    given = tuple(None if value is None else finite(float(value)) for value in values)
+    present = np.array([value for value in given if value is not None])
+    mean = mean_of(present)
+    if mean is None or len(present) < 2:
+        return Interval(mean, None, None, given)
+    equal = bool(np.all(present == present[0]))
+    spread = 0.0 if equal else float(np.std(present, ddof=1)) / math.sqrt(len(present))
+    half = float(stdtrit(len(present) - 1, 0.975)) * spread
+    return Interval(mean, mean - half, mean + half, given)
+
+
+def paired_bootstrap(
+    first: Sequence[Array], second: Sequence[Array], *, seed: int = 0, resamples: int = 10_000
+) -> Interval | None:
+    """Return the 95 % percentile interval of ``first − second`` in average accuracy, over test examples.
+
+    Each task's test split is resampled with replacement, the same examples for both strategies (Efron & Tibshirani,
+    1993; Koehn, 2004, for the pairing), and the macro average over tasks is taken anew. The differences of an
+    example take few distinct values, so a resample is one multinomial draw over them: the same distribution as
+    drawing indices, at a cost that does not grow with the number of examples.
+
+    Args:
+        first: for each task an array (n_j,) of examples' scores, the mean over seeds (of correct, 1, or not, 0).
+        second: the same examples in the same order.
+        seed: seeds the draws; equal input gives equal bounds.
+        resamples: number of draws.
+
+    Returns:
+        The observed difference and its bounds, without values; None where there is no task or a task is empty or has
+        outcomes that are not numbers.
+
+    Raises:
+        ValueError: the two do not hold the same number of tasks, or of examples in a task.
+    """
+    generator = np.random.default_rng(seed)
+    observed, draws = [], np.zeros(resamples)
+    for one, other in zip(first, second, strict=True):
+        if len(one) != len(other):
+            raise ValueError(f"a paired bootstrap needs the same examples: got {len(one)} and {len(other)}")
+        difference = np.asarray(one, dtype=float) - np.asarray(other, dtype=float)  # (n_j,)
+        if not len(difference) or not np.isfinite(difference).all():
+            return None
+        values, counts = np.unique(difference, return_counts=True)  # (k,) distinct differences
+        weights = generator.multinomial(len(difference), counts / len(difference), size=resamples)  # (resamples, k)
+        draws += weights @ values / len(difference)
+        observed.append(math.fsum(difference) / len(difference))
+    if not observed:
+        return None
+    low, high = np.quantile(draws / len(observed), [0.025, 0.975])
+    return Interval(math.fsum(observed) / len(observed), float(low), float(high))
+
+
+def paired_t_test(differences: Sequence[float | None]) -> float | None:
+    """Return the two-sided p of mean difference = 0 (Student, 1908); None for fewer than two differences.
+
+    Differences without any spread are the limit: 1 where they are 0, else 0.
+    """
+    present = np.array([value for value in differences if value is not None])
+    if len(present) < 2:
+        return None
+    mean, spread = float(np.mean(present)), float(np.std(present, ddof=1))
+    if np.ptp(present) <= 1e-12:  # what is left of it is rounding
+        return float(abs(mean) <= 1e-12)
+    return float(2 * stdtr(len(present) - 1, -abs(mean) * math.sqrt(len(present)) / spread))
+
+
+def holm(chances: Sequence[float | None]) -> list[float | None]:
+    """Return the p values adjusted so that any false "differs" among them has at most the level's chance.
+
+    Holm (1979): the k-th smallest of m is multiplied by m − k + 1, and none may be smaller than the one before it.
+    A test that could not be made (None) does not count.
+    """
+    adjusted: list[float | None] = [None] * len(chances)
+    ranked = sorted((p, place) for place, p in enumerate(chances) if p is not None)
+    largest = 0.0
+    for rank, (p, place) in enumerate(ranked):
+        largest = max(largest, min(1.0, (len(ranked) - rank) * p))
+        adjusted[place] = largest
+    return adjusted
+
+
+def mean_of(values: Array) -> float | None:
+    """Return the mean, the same for every order of the values; None where there is no value or one is NaN."""
+    if not len(values):
+        return None
+    if np.all(values == values[0]):  # a mean of equal values is that value, without a rounding error
+        return finite(float(values[0]))
+    return finite(math.fsum(values) / len(values))
+
+
+def finite(value: float) -> float | None:
+    """Return ``value``; None where it is infinite or not a number."""
+    return value if math.isfinite(value) else None

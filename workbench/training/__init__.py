@@ -1,0 +1,10 @@
+"""Training: one fit for every task and method, and lessons whose adapters are stored. Others import from here.
+
+``lesson`` → ``fitting`` → ``trainer`` (transformers' own), ``best_epoch`` (which weights are kept), ``course`` (what a
+method does between steps).
+"""
+
+from workbench.training.fitting import fit, require_optimizer
+from workbench.training.lesson import Lesson, learn, teach
+
+__all__ = ["Lesson", "fit", "learn", "require_optimizer", "teach"]

@@ -1,0 +1,86 @@
+"""Teaching one task: a lesson gives an isolated adapter in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench import processes
+from workbench.package_versions import versions
+from workbench.sampling import draw
+from workbench.store import StoredAdapter, key
+from workbench.stored_model import describe, keep
+from workbench.training.fitting import fit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.adaptation import Adaptation
+    from workbench.fit_record import FitRecord
+    from workbench.listener import Listener
+    from workbench.model import TaskModel
+    from workbench.settings import Budget
+    from workbench.store import AdapterStore
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One task to be learned: everything that determines the adapter which comes of it."""
+
+    task: Task
+    adaptation: Adaptation
+    budget: Budget
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over all of it: equal keys, equal adapters."""
+        return key(
+            {
+                "task": self.task.fingerprint,
+                "backbone": self.adaptation.backbone.fingerprint,
+                "pooling": self.adaptation.backbone.pooling,
+                "method": self.adaptation.method,
+                "settings": self.adaptation.settings.model_dump(mode="json"),
+                "precision": self.adaptation.precision,
+                "budget": self.budget.model_dump(mode="json"),
+                "seed": self.seed,
+                "processes": processes.count(),
+                "versions": versions(),
+            }
+        )
+
+    @property
+    def adapter_id(self) -> str:
+        """``task-method-`` and the beginning of the key."""
+        return f"{self.task.name}-{self.adaptation.method}-{self.key[:8]}"
+
+
+def learn(
+    lesson: Lesson, store: AdapterStore, listener: Listener, label: str, scratch: Path | None = None
+) -> StoredAdapter:
+    """Return the adapter that ``lesson`` gives; it is trained only if the store does not hold it yet.
+
+    ``scratch`` is for checkpoints of a fit that takes long.
+
+    Raises:
+        TrainingError: the fit failed.
+        IntegrityError: the method changed the backbone although it says that it does not.
+    """
+    if lesson.adapter_id in store.ids():
+        return store.verify(lesson.adapter_id)
+    model, record = teach(lesson, listener, label, scratch)
+    manifest = describe(lesson.adapter_id, lesson.task, lesson.adaptation, lesson.budget, lesson.seed, record)
+    return keep(model, lesson.adaptation, manifest, store)
+
+
+def teach(lesson: Lesson, listener: Listener, label: str, scratch: Path | None = None) -> tuple[TaskModel, FitRecord]:
+    """Return the model that ``lesson`` gives, and how the fit went; nothing is stored.
+
+    Raises:
+        TrainingError: the fit failed.
+    """
+    task, adaptation = draw(lesson.task, lesson.budget, lesson.seed), lesson.adaptation
+    model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
+    return model, fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)
