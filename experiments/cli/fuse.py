@@ -1,4 +1,4 @@
-"""Make one adapter of several, and say whether it beats the plain alternatives."""
+"""Make one adapter from several, and say whether it beats the plain alternatives."""
 
 from __future__ import annotations
 

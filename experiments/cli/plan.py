@@ -1,4 +1,4 @@
-"""Say what memory a method needs on a model, from the model's config alone."""
+"""Predict the memory that a method needs on a model, from the model's config alone."""
 
 from __future__ import annotations
 

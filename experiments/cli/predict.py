@@ -1,4 +1,4 @@
-"""Ask an adapter, or a router over several, for the answers to texts."""
+"""Ask an adapter, or several through a router, for the answers to texts."""
 
 from __future__ import annotations
 

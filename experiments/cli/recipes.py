@@ -1,4 +1,4 @@
-"""List the experiments that are shipped, and print one to start your own from."""
+"""List the shipped recipes, and print a recipe as a start for your own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def recipes() -> None:
-    """List the experiments that are shipped: `workbench run NAME`."""
+    """List the shipped recipes: experiments for `workbench run NAME`."""
 
 
 @app.command("list")

@@ -1,4 +1,4 @@
-"""Print, write or log the report on an experiment; no model is needed."""
+"""Print, write or log the report on an experiment; this needs no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List the ways to learn a stream."""
+"""List the strategies: ways to learn a stream of tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def strategies() -> None:
-    """List the ways to learn a stream."""
+    """List the strategies: ways to learn a stream of tasks."""
 
 
 @app.command("list")
