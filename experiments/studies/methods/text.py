@@ -34,7 +34,7 @@ def tuned(report: ComparisonReport) -> str:
     """Return how learning rates were chosen, and which methods have none."""
     record = report.record
     untrained = [entrant.label for entrant in record.entrants if not entrant.trains]
-    if len(untrained) == len(record.entrants):
+    if untrained and len(untrained) == len(record.entrants):
         return "Nothing is trained, so that there is no learning rate to choose."
     rate = "Each method at its own learning rate"
     if record.tune:
