@@ -152,7 +152,7 @@ def import_(
     from experiments.api import Workbench
 
     stored = Workbench(workspace).import_adapter(folder, backbone)
-    stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}", markup=False)
+    stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
 
 
 @app.command()
@@ -172,7 +172,7 @@ def register(adapter: Name, workspace: Workspace = None, as_json: Json = False) 
     stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
     uri = shlex.quote(tracking_uri(bench.workspace.root))
     serve = f"mlflow models serve -m {found.uri} --env-manager local"
-    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}", markup=False)
+    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
 
 
 @app.command()

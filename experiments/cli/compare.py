@@ -77,9 +77,9 @@ def compare(
         emit(document["recommendation"] if recommend else document)
         return
     if recommend:
-        stdout.print(report.verdict, markup=False)
+        stdout.print(report.verdict)
         return
     show(report)
     where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
     farewell(bench.workspace.experiment(plan.name), plan.name, where)
-    stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"', markup=False)
+    stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"')

@@ -127,8 +127,8 @@ def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> Non
         emit({"path": str(answers.path), "rows": answers.rows.count, "empty": empty, "columns": list(answers.told)})
         return
     untold = f", {empty} of them without a text and so without an answer" if empty else ""
-    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.", markup=False)
-    stdout.print(f"New columns: {', '.join(answers.told)}", markup=False)
+    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.")
+    stdout.print(f"New columns: {', '.join(answers.told)}")
 
 
 def _short(text: str, width: int = 60) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,18 +52,18 @@ def report(
     if log:
         from experiments.engine.publish import tracked, writing_tracker
 
-        tracker = writing_tracker(place, partial(stderr.print, markup=False))
+        tracker = writing_tracker(place, stderr.print)
         tracker.sync(view.tracked, tracked(view, place), view.about)
     if as_json:
         emit(view.document(full))
         return
     view.show()
     if html:
-        stdout.print(f"\nWritten: {html}", markup=False)
+        stdout.print(f"\nWritten: {html}")
     if log:
         from workbench.mlflow.address import shown
 
-        stdout.print(f"\nLogged to {shown(tracker.uri)}", markup=False)
+        stdout.print(f"\nLogged to {shown(tracker.uri)}")
 
 
 def _description(place: Place, name: str) -> str:

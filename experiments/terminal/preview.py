@@ -131,7 +131,7 @@ def _expected(steps: int, pace: float | None) -> float | None:
 def _say_time(seconds: float | None, unknown: list[str]) -> None:
     if seconds is None:
         names = ", ".join(dict.fromkeys(unknown))
-        stdout.print(f"Time: not known before something like it was trained in this workspace: {names}.", markup=False)
+        stdout.print(f"Time: not known before something like it was trained in this workspace: {names}.")
     else:
         stdout.print(f"Time: {in_words(seconds)} of training, at the speed of earlier fits in this workspace.")
 

@@ -98,7 +98,7 @@ class LiveProgress:
 
     def say(self, message: str) -> None:
         """Print one line above the bars."""
-        self.progress.console.print(message, markup=False)
+        self.progress.console.print(message)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -136,7 +136,7 @@ class PlainProgress:
 
     def say(self, message: str) -> None:
         """Print one line."""
-        stderr.print(message, markup=False)
+        stderr.print(message)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import experiments.terminal.progress as shown
+from experiments.terminal.output import Screen
 from experiments.terminal.progress import Course, LiveProgress, PlainProgress
 from experiments.workspace import Workspace
 from tests.conftest import Call
@@ -25,10 +25,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    stream = io.StringIO()
-    monkeypatch.setattr(
-        shown, "stderr", Console(file=stream, width=100, force_terminal=True, color_system=None, highlight=False)
-    )
+    """What a terminal of 100 columns without colours shows."""
+    stream, console = io.StringIO(), Screen(stderr=True)
+    console.file, console.width, console._color_system = stream, 100, None
+    console._force_terminal = console.is_interactive = True
+    monkeypatch.setattr(shown, "stderr", console)
     return stream
 
 
@@ -66,11 +67,13 @@ def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: i
 
 def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.StringIO) -> None:
     listener = LiveProgress("stream", Course(fits=3, updates=40, began=clock[0]))
-    with listener, listener.fit("lora · seed 0", 10) as advance:
+    with listener, listener.fit("ties[d=0.3] [/x]", 10) as advance:
         clock[0] += 5
         advance(10, 2.0, 0.25)
         listener.progress.refresh()
-    for part in ("stream 1/3", "10/40", "15 s left", "lora · seed 0", "10/10", "epoch 2.0 loss 0.25"):
+        listener.say("[/y] is done")
+    run, fit = ("stream 1/3", "10/40", "15 s left"), ("ties[d=0.3] [/x]", "10/10", "epoch 2.0 loss 0.25")
+    for part in (*run, *fit, "[/y] is done"):
         assert part in screen.getvalue(), part
 
 

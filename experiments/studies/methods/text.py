@@ -21,9 +21,9 @@ def show(report: ComparisonReport) -> None:
     record = report.record
     stdout.print(record.experiment, style="bold", end="  ")
     tasks = ", ".join(record.tasks) if len(record.tasks) <= MOST_TASKS else plural(len(record.tasks), "task")
-    stdout.print(f"{tasks}, {plural(len(record.seeds), 'seed')}, backbone {record.backbone}", markup=False)
+    stdout.print(f"{tasks}, {plural(len(record.seeds), 'seed')}, backbone {record.backbone}")
     stdout.print(f"{tuned(report)}\n")
-    stdout.print(report.verdict, soft_wrap=False, markup=False)
+    stdout.print(report.verdict, soft_wrap=False)
     if report.scored:
         _scores(report)
         _failures(report)
