@@ -66,7 +66,7 @@ class FusionPlan:
         targets: the tasks that are composed for, whole.
         budgets: K → the few-shot budget.
         reference: label of the contestant that gains are measured against.
-        full: whether full fine-tuning takes part.
+        full: whether full fine-tuning takes part; it does not where the backbone's weights are quantised.
         fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
     """
 
@@ -98,7 +98,8 @@ class FusionPlan:
 
     def contestants(self, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Contestant]:
         """Yield who takes part, alternatives first; ``families`` are the sources by fine-tuning method."""
-        yield from common(self.fresh.get("full", {}) if self.full else None)
+        full = self.full and self.backbone.quantization is None
+        yield from common(self.fresh.get("full", {}) if full else None)
         for family, sources in families.items():
             yield from alternatives(sources, self.backbone, self.fresh.get(family, {}))
         for entry in self.entries:
