@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 ROUTED = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
+WIDEST = 60  # characters of a text in a table
 
 
 @app.command()
@@ -131,6 +132,6 @@ def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> Non
     stdout.print(f"New columns: {', '.join(answers.told)}")
 
 
-def _short(text: str, width: int = 60) -> str:
+def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
