@@ -24,9 +24,9 @@ from experiments.studies.compositions.sources import own_tasks
 from experiments.studies.methods.plan import ComparisonPlan, plain_comparison, plan_comparison
 from experiments.studies.methods.run import ComparisonRun, updates
 from experiments.studies.methods.run import pending as untaught
+from experiments.studies.presenting import present, report_of, report_on
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.run import help_along, pending, run
-from experiments.views import report_of, report_on, view
 from experiments.workspace import StoredEvaluation, find_workspace
 from experiments.workspace.evaluating import evaluation_key, known, majority, tested
 from fusion.routing import ROUTERS
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from experiments.answers.task_free import RoutedPrediction
     from experiments.studies.compositions.report import FusionReport
     from experiments.studies.methods.report import ComparisonReport
+    from experiments.studies.presenting import AnyRecord, AnyReport
     from experiments.studies.stream.plan import Step
     from experiments.studies.stream.report import Report
-    from experiments.views import AnyRecord, AnyReport
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.mlflow.registration import Registered
@@ -379,13 +379,13 @@ class Workbench:
         publisher = Publisher(self.workspace, self.listener)
 
         def hear(record: AnyRecord) -> None:
-            publisher.update(view(report_on(record, self.workspace)))
+            publisher.update(present(report_on(record, self.workspace)))
 
         helping = helped(partial(_help, plan, self.task_folders), self.workspace, self.listener, jobs)
         with sampled(self.workspace.system(plan.name)), helping:
             record = self._done(plan, command, hear)
         report = report_on(record, self.workspace)
-        publisher.finish(view(report))
+        publisher.finish(present(report))
         return report
 
     def report(self, experiment: str) -> AnyReport:

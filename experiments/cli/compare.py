@@ -53,7 +53,8 @@ def compare(
     or another, is not done again.
     """
     from experiments.api import Workbench
-    from experiments.studies.methods.text import show
+    from experiments.reporting.terminal import show
+    from experiments.studies.methods.present import present
     from experiments.terminal.preview import preview
     from experiments.terminal.progress import progress
     from workbench.errors import InputError
@@ -77,7 +78,7 @@ def compare(
     if recommend:
         stdout.print(report.verdict, markup=False)
         return
-    show(report)
+    show(present(report), stdout)
     where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
     farewell(bench.workspace.experiment(plan.name), plan.name, where)
     stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"', markup=False)

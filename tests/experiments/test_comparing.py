@@ -15,12 +15,14 @@ import pytest
 from scipy.stats import t
 
 from experiments.api import Workbench
+from experiments.reporting.mlflow_run import run_record
+from experiments.reporting.page import page as drawn_page
 from experiments.studies.methods.figures import score_by_parameters
-from experiments.studies.methods.mlflow_view import comparison_key, run_record
-from experiments.studies.methods.page import page
+from experiments.studies.methods.present import present
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.report import Row
 from experiments.studies.methods.run import pending
+from experiments.studies.methods.tracking import comparison_key
 from experiments.studies.methods.tuning import SPREAD, Attempt, attempts, choose
 from tests.streams import write_tasks
 from workbench.errors import InputError, SettingsError, TrainingError
@@ -240,10 +242,11 @@ class TestViews:
         document = json.loads((folder / "report.json").read_text())
         told = json.loads(json.dumps(bench.report("tiny-methods").as_json(full=True), allow_nan=False))
         assert document == told
+        assert document["verdict"] == report.verdict
         assert document["recommendation"]["method"] in document["methods"]
         assert document["methods"]["lora"]["measured"]["inference_ms"] > 0
         assert len(document["methods"]["lora"]["tuning"][0]["attempts"]) == 2
-        html = page(report, {})
+        html = drawn_page(present(report), {})
         assert "<script" not in html
         assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
         assert all(one.label in html for one in report.rows)
@@ -251,7 +254,7 @@ class TestViews:
         assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")
 
     def test_mlflow_has_a_child_for_each_method_and_seed(self, report) -> None:
-        record = run_record(report, artifacts=False)
+        record = run_record(present(report))
         assert record.finished
         assert len(record.children) == 6
         assert record.tags["recommended"] == report.recommendation.label
@@ -266,8 +269,8 @@ class TestViews:
         part = replace(report.record, cells=report.record.cells[:1], costs={})
         found = summarise_comparison(part, lambda key: Path(key))
         assert found.verdict.startswith("Not finished: 1 of 12 adapters are there.")
-        assert "Not finished" in page(found, {})
-        assert not run_record(found, artifacts=False).finished
+        assert "Not finished" in drawn_page(present(found), {})
+        assert not run_record(present(found)).finished
 
     def test_names_in_the_picture_do_not_cover_each_other(self, report) -> None:
         crowd = [row(f"method-{place}", [0.9, 0.9 + place / 1000], 70_000 + 9_000 * place) for place in range(10)]

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from experiments.api import Workbench
+from experiments.reporting.mlflow_run import run_record
+from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions.few_shot import few_shot_budget
-from experiments.studies.compositions.mlflow_view import run_record
-from experiments.studies.compositions.page import page
+from experiments.studies.compositions.present import present
 from experiments.studies.compositions.run import FusionRun
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
@@ -120,13 +121,14 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     told = json.loads(json.dumps(bench.report("tiny-fusion").as_json()))
     assert document["contestants"].keys() == told["contestants"].keys()
     assert document == told
-    html = page(report, {})
+    assert document["verdict"] == report.verdict == verdict(report)
+    html = drawn_page(present(report), {})
     assert "fusion report" in html
     assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
     assert "<script" not in html
     assert all(row.label in html for row in report.rows)
     assert (folder / "gains.png").read_bytes().startswith(b"\x89PNG")
-    record = run_record(report, artifacts=False)
+    record = run_record(present(report))
     assert record.finished
     assert len(record.children) == len(report.rows)
     assert ("score/ties", report.row("ties").standings["8"].score, 8) in record.metrics

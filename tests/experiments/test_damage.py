@@ -16,9 +16,9 @@ from experiments.studies.compositions.plan import plan_recipe
 from experiments.studies.compositions.run import FusionRun
 from experiments.studies.methods.plan import plan_comparison
 from experiments.studies.methods.run import ComparisonRun
+from experiments.studies.presenting import report_of, report_on
 from experiments.studies.stream.plan import make_plan
 from experiments.studies.stream.run import pending, run
-from experiments.views import report_of, report_on
 from experiments.workspace import Workspace
 from experiments.workspace.mending import READ_ONLY
 from tests.conftest import Call

@@ -12,9 +12,9 @@ import pytest
 
 import experiments.engine.publish
 from experiments.engine.publish import Publisher
+from experiments.studies.presenting import present, report_on
 from experiments.studies.stream.plan import make_plan
 from experiments.studies.stream.run import run
-from experiments.views import report_on, view
 from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.mlflow_server import Server, slow_line, stored
@@ -128,10 +128,10 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
 
     def after(record: Record) -> None:
         for publisher in (disturbed, undisturbed):
-            publisher.update(view(report_on(record, workspace)))
+            publisher.update(present(report_on(record, workspace)))
 
     record = run(plan, workspace, ear, "test", after)
-    end = view(report_on(record, workspace))
+    end = present(report_on(record, workspace))
     assert undisturbed.finish(end)
     for _ in range(20):  # as often as `report --log` would be called
         if accidents.kills:

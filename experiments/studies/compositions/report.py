@@ -81,6 +81,7 @@ class FusionReport:
 
     Attributes:
         details: label → (``weights``, or a layer) → the mean of one number for each source.
+        verdict: whether composing beat the plain alternatives, in sentences.
     """
 
     record: FusionRecord
@@ -88,13 +89,14 @@ class FusionReport:
     retained: tuple[Kept, ...]
     speeds: tuple[Speed, ...]
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
+    verdict: str
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.compositions.page import page
+        from experiments.studies.compositions.present import present
 
-        return framed(page(self, {}), self.record.experiment)
+        return framed(present(self))
 
     @property
     def complete(self) -> bool:
@@ -122,6 +124,7 @@ class FusionReport:
             "seeds": list(record.seeds),
             "reference": record.reference,
             "complete": self.complete,
+            "verdict": self.verdict,
             "contestants": {
                 row.label: {
                     "role": row.role,

@@ -34,7 +34,7 @@ def _single(report: FusionReport) -> list[str]:
     lost = []
     for row in rivals:
         standing = row.standings[report.overall]
-        interval = standing.gain.examples or standing.gain.seeds if standing.gain else None
+        interval = standing.gain.preferred if standing.gain else None
         if interval is None:
             continue
         word = {"lower": "beats", "higher": "loses to"}.get(reading(interval), "cannot be told apart from")
@@ -53,9 +53,9 @@ def _grid(report: FusionReport) -> list[str]:
         row = report.row(label)
         gain = row.standings[overall].gain if row else None
         if row and gain:
-            shown = gain.examples or gain.seeds
+            beside = f"{_worded(gain.preferred)} {record.reference}"
             parts.append(
-                f"The {label.replace('best ', '')} that validation picks is {_worded(shown)} {record.reference}, "
+                f"The {label.replace('best ', '')} that validation picks is {beside}, "
                 f"over {plural(len(record.targets), 'target')}, K = {', '.join(map(str, record.shots))} and "
                 f"{plural(len(record.seeds), 'seed')}."
             )
@@ -70,7 +70,7 @@ def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
     composed = [row for row in report.rows if row.role in ("average", "composition")]
     for row in sorted(composed, key=lambda row: -(row.standings[report.overall].score or 0)):
         gain = row.standings[report.overall].gain
-        if gain and (side := reading(gain.examples or gain.seeds)) in sides:
+        if gain and (side := reading(gain.preferred)) in sides:
             sides[side].append(row.label)
     return sides["higher"], sides["lower"]
 

@@ -123,9 +123,9 @@ class ComparisonReport:
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.methods.page import page
+        from experiments.studies.methods.present import present
 
-        return framed(page(self, {}), self.record.experiment)
+        return framed(present(self))
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
@@ -141,6 +141,7 @@ class ComparisonReport:
             "tune": record.tune,
             "majority": dict(record.majority),
             "complete": self.complete,
+            "verdict": self.verdict,
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: row.as_json(full) for row in self.rows},
             "provenance": dict(record.provenance),

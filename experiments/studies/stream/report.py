@@ -174,9 +174,9 @@ class Report:
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.stream.page import page
+        from experiments.studies.stream.present import present
 
-        return framed(page(self, {}), self.record.experiment)
+        return framed(present(self))
 
     @property
     def complete(self) -> bool:
