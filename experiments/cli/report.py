@@ -1,4 +1,4 @@
-"""Print, write or log the report on an experiment; no model is needed."""
+"""Print, write or log the report on an experiment; this needs no model."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ app = typer.Typer(add_completion=False)
 def report(
     experiment: Annotated[
         str | None,
-        typer.Argument(metavar="EXPERIMENT", help="Left out: list them.", autocompletion=completion.experiment),
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="Name of an experiment; all are listed if left out.",
+            autocompletion=completion.experiment,
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="With --json: what each seed gave.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="With --json: also the values of every seed.")] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as one self-contained page.")
     ] = None,
@@ -46,7 +50,7 @@ def report(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Report on EXPERIMENT from what the workspace holds, as far as it has come."""
+    """Report on EXPERIMENT, finished or not, from what the workspace holds."""
     from experiments.studies.presenting import present_of
     from experiments.workspace import find_workspace
     from workbench.assets import require_folder_of, write_whole
