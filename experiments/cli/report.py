@@ -11,7 +11,7 @@ import typer
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stderr, stdout
-from workbench.errors import IntegrityError
+from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,9 @@ def report(
     ] = None,
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Write its figures, a file each.")] = None,
     form: Annotated[
-        Literal["png", "svg", "pdf"], typer.Option("--format", help="With --figures: in which format.")
-    ] = "pdf",
+        Literal["png", "svg", "pdf"] | None,
+        typer.Option("--format", help="With --figures: which format; pdf if left out."),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -59,11 +60,13 @@ def report(
     if experiment is None:
         listing([{"name": name, "description": _description(place, name)} for name in place.experiments()], as_json)
         return
+    if form and not figures:
+        raise InputError("this is the format of figures", where="--format", hint="Add --figures DIR.")
     for path in (html, latex, csv, figures):
         if path:
             require_folder_of(path)
     presentation = present_of(place, experiment)
-    written = dict(_exports(presentation, html, latex, csv, figures, form))
+    written = dict(_exports(presentation, html, latex, csv, figures, form or "pdf"))
     for path, content in written.items():
         write_whole(path, content)
     uri = _logged(presentation, place) if log else None

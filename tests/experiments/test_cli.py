@@ -87,6 +87,15 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert isolated["cells"] == {"measured": 3, "verified": 2, "carried": 1}
     assert "<html" in (tmp_path / "page.html").read_text()
     assert set(document) >= {"experiment", "tasks", "reference", "strategies"}
+    exports = ("--latex", "tables.tex", "--csv", "tables", "--figures", "pictures", "--format", "svg")
+    code, out, err = call("report", "stream", *exports)
+    assert code == 0, err
+    assert "Written: tables/strategies.csv" in out
+    assert (tmp_path / "tables.tex").read_text().count(r"\toprule") == len([*(tmp_path / "tables").iterdir()])
+    assert (tmp_path / "pictures" / "accuracy-matrices.svg").read_bytes().startswith(b"<?xml")
+    code, out, err = call("report", "stream", "--format", "svg")
+    assert (code, out) == (2, "")
+    assert "Add --figures DIR" in err
     code, out, err = call("report", "stream", "--html", "pages/page.html")
     assert (code, out, (tmp_path / "pages").exists()) == (2, "", False)
     assert (
