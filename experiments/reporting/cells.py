@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import reading
+from experiments.reporting.differences import MARKS, reading
 from experiments.reporting.presentation import Cell
 from experiments.reporting.wording import DASH, bounds, margin, number
 
@@ -62,6 +62,11 @@ def gap(value: Interval | None, better: str, asymmetric: bool = False, tested: s
     tone = ("good" if said == better else "bad") if said in ("higher", "lower") else "even"
     spread = bounds(value) if asymmetric else margin(value)
     return Cell(number(value.mean, signed=True), value.mean, value, spread, _filled(bounds(value), p), said, tone)
+
+
+def one_line(cell: Cell) -> str:
+    """Return ``+1.3 ±0.4 ▲``: the text, its interval and the mark of what that says, for where one line is all."""
+    return " ".join(part for part in (cell.text, cell.spread, MARKS.get(cell.badge, "")) if part)
 
 
 def _filled(*lines: str) -> tuple[str, ...]:

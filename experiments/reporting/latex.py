@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.one_line import one_line
+from experiments.reporting.cells import one_line
 from workbench.mlflow.names import plain
 from workbench.printable import printable
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from experiments.reporting.one_line import one_line
+from experiments.reporting.cells import one_line
 from workbench.markdown import escape
 from workbench.mlflow.run_record import EXPERIMENT_ID, NOTE_TAG, RUN_ID
 
@@ -34,14 +34,6 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
     return replace(run, tags=tags, artifacts={f"{FOLDER}/{name}": content for name, content in files.items()})
-
-
-def circumstances(provenance: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags that say how numbers came about; the UI shows the command as the run's source."""
-    tags = {name: provenance[name] for name in ("git", "command") if name in provenance}
-    if "command" in tags:
-        tags |= {"mlflow.source.name": tags["command"], "mlflow.source.type": "LOCAL"}
-    return tags
 
 
 def note(verdict: str, tracking: Tracking, files: Iterable[str]) -> str:

@@ -6,18 +6,16 @@ on a page, in LaTeX, as CSV, in a notebook and in MLflow. No renderer knows a st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Flag, auto
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
     from workbench.mlflow.run_record import RunRecord
     from workbench.statistics import Interval
-
-Row = TypeVar("Row")
 
 
 class Medium(Flag):
@@ -80,25 +78,11 @@ class Table:
 
     name: str
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
     note: str = ""
     short: str = ""
     media: Medium = Medium.ANY
-
-    @staticmethod
-    def of(
-        name: str,
-        title: str,
-        rows: Iterable[Row],
-        columns: Sequence[tuple[Column, Callable[[Row], Cell]]],
-        note: str = "",
-        short: str = "",
-        media: Medium = Medium.ANY,
-    ) -> Table:
-        """Return a table of what each column makes of each of ``rows``."""
-        cells = tuple(tuple(make(row) for _, make in columns) for row in rows)
-        return Table(name, title, tuple(column for column, _ in columns), cells, note, short, media)
 
     def shown(self, medium: Medium) -> Table:
         """Return the table with the columns of one medium."""
@@ -106,8 +90,8 @@ class Table:
 
     def only(self, places: Sequence[int]) -> Table:
         """Return the table with the columns at ``places``."""
-        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
-        return replace(self, columns=tuple(self.columns[place] for place in places), rows=rows)
+        rows = [[row[place] for place in places] for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in places], rows=rows)
 
 
 @dataclass(frozen=True)
@@ -115,8 +99,8 @@ class Grid:
     """Small tables of scores beside each other, on one colour scale; ``names`` says what their columns are."""
 
     title: str
-    names: tuple[str, ...]
-    tables: tuple[Table, ...]
+    names: Sequence[str]
+    tables: Sequence[Table]
     media: Medium = Medium.TERMINAL
 
 
@@ -137,7 +121,7 @@ class Figure:
     caption: str
     alt: str
     draw: Callable[[], Drawing | None]
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
     media: Medium = Medium.PAGE
 
 
@@ -154,7 +138,7 @@ class Paragraph:
 class Sentences:
     """A list of sentences that continue what stands before."""
 
-    items: tuple[str, ...]
+    items: Sequence[str]
     media: Medium = Medium.PAGE
 
 
@@ -163,7 +147,7 @@ class Definitions:
     """Terms and what each stands for; ``command`` is shown as one that can be copied."""
 
     title: str
-    entries: tuple[tuple[str, str], ...]
+    entries: Sequence[tuple[str, str]]
     note: str = ""
     command: str = ""
     media: Medium = Medium.PAGE
@@ -184,8 +168,8 @@ class Tracking:
 
     run: RunRecord
     table: Table
-    below: tuple[str, ...]
-    exhibits: tuple[str, ...] | None = None
+    below: Sequence[str]
+    exhibits: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -215,7 +199,7 @@ class Presentation:
     says: str
     verdict: str
     complete: bool
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
     document: Callable[[bool], dict[str, Any]]
     about: str
     tracking: Callable[[], Tracking]
@@ -229,10 +213,10 @@ class Presentation:
     @property
     def tables(self) -> list[Table]:
         """Every table, whichever medium it is for, those of grids included."""
-        nested: list[Sequence[Table]] = [
+        nested = (
             block.tables if isinstance(block, Grid) else [block] if isinstance(block, Table) else []
             for block in self.blocks
-        ]
+        )
         return [table for tables in nested for table in tables]
 
     @property

@@ -8,7 +8,7 @@ from rich.columns import Columns
 from rich.console import Group
 from rich.text import Text
 
-from experiments.reporting.one_line import one_line
+from experiments.reporting.cells import one_line
 from experiments.reporting.presentation import Grid, Medium, Paragraph, Sentences, Table
 from experiments.terminal.output import grid
 
@@ -65,11 +65,10 @@ def _grid(block: Grid) -> Iterable[RenderableType]:
 
 
 def _heat_map(table: Table) -> Text:
-    text = Text(
-        "   " + "".join(f"{column.short or column.head:>6} " for column in table.columns[1:]), "dim", no_wrap=True
-    )
+    text = Text(no_wrap=True)
+    text.append("   " + "".join(f"{column.short or column.head:>6} " for column in table.columns[1:]), "dim")
     for stage, *cells in table.rows:
-        text.append(f"\n{stage.text:>2} ", "not dim")
+        text.append(f"\n{stage.text:>2} ", "dim")
         for cell in cells:
             text.append(f" {cell.text:>5} ", _heat(cell.heat))
     return text

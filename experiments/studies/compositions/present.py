@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
-from experiments.reporting.once_more import once_more
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
 from experiments.reporting.wording import plural
 from experiments.studies.compositions import tables
@@ -60,6 +60,6 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
         yield tables.speeds(report)
     yield from figures(report)
     yield tables.sources(report)
-    budgets = tuple((f"budget, K = {shots}", str(budget)) for shots, budget in record.budgets.items())
-    yield Definitions("Circumstances", budgets)
+    budgets = record.budgets.items()
+    yield Definitions("Circumstances", [(f"budget, K = {shots}", str(budget)) for shots, budget in budgets])
     yield once_more(record.provenance)

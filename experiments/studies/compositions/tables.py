@@ -9,11 +9,7 @@ from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import count, number, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from experiments.studies.compositions.report import FusionReport, Row
-
-    Make = Callable[[Row], Cell]
 
 CONTESTANT = Column("contestant")
 
@@ -26,28 +22,31 @@ def ranked(report: FusionReport) -> list[Row]:
 
 def scores(report: FusionReport) -> Table:
     """Return scores by K and by target, and the gain over the reference."""
-    record, overall = report.record, report.overall
-
-    def by_shots(key: str) -> Make:
-        return lambda row: quantity(row.standings[key].score)
-
-    def by_target(target: str) -> Make:
-        return lambda row: quantity(row.standings[overall].targets[target])
-
-    page = Medium.PAGE
-    trained, time = Column("trained numbers", media=page), Column("time", unit="s", media=page)
-    return Table.of(
+    record, overall, page = report.record, report.overall, Medium.PAGE
+    keys = [*map(str, record.shots)]
+    return Table(
         "scores",
         "Test scores",
-        ranked(report),
+        (
+            CONTESTANT,
+            *(Column(f"K = {key}", short=key) for key in keys),
+            *(Column(target, media=page) for target in record.targets),
+            *([Column("all")] if len(keys) > 1 else []),
+            _minus(report),
+            Column("trained numbers", media=page),
+            Column("time", unit="s", media=page),
+        ),
         [
-            (CONTESTANT, lambda row: words(row.label, " · ".join(part for part in (row.role, row.family) if part))),
-            *((Column(f"K = {shots}", short=str(shots)), by_shots(str(shots))) for shots in record.shots),
-            *((Column(target, media=page), by_target(target)) for target in record.targets),
-            *([(Column("all"), by_shots(overall))] if len(record.shots) > 1 else []),
-            (_minus(report), _gain(report)),
-            (trained, lambda row: quantity(row.standings[overall].trainable_parameters, count)),
-            (time, lambda row: quantity(row.standings[overall].seconds, seconds)),
+            (
+                words(row.label, " · ".join(part for part in (row.role, row.family) if part)),
+                *(quantity(row.standings[key].score) for key in keys),
+                *(quantity(row.standings[overall].targets[target]) for target in record.targets),
+                *([quantity(row.standings[overall].score)] if len(keys) > 1 else []),
+                _gain(row, report),
+                quantity(row.standings[overall].trainable_parameters, count),
+                quantity(row.standings[overall].seconds, seconds),
+            )
+            for row in ranked(report)
         ],
         note=f"Percent, mean over targets and seeds; the difference from {record.reference} in points, with its 95 % "
         "interval: a paired bootstrap over test examples. Nothing was selected on a test split.",
@@ -59,24 +58,18 @@ def _minus(report: FusionReport) -> Column:
     return Column(f"minus {report.record.reference}")
 
 
-def _gain(report: FusionReport) -> Make:
-    def make(row: Row) -> Cell:
-        if row.label == report.record.reference:
-            return words("", badge="reference")
-        gain = row.standings[report.overall].gain
-        return gap(gain.preferred if gain else None, "higher", asymmetric=True)
-
-    return make
+def _gain(row: Row, report: FusionReport) -> Cell:
+    if row.label == report.record.reference:
+        return words("", badge="reference")
+    gain = row.standings[report.overall].gain
+    return gap(gain.preferred if gain else None, "higher", asymmetric=True)
 
 
 def summary(report: FusionReport) -> Table:
     """Return the table that a description has room for."""
-    columns = [
-        (CONTESTANT, lambda row: words(row.label)),
-        (Column("score"), lambda row: quantity(row.standings[report.overall].score)),
-        (_minus(report), _gain(report)),
-    ]
-    return Table.of("summary", "", ranked(report), columns)
+    overall = report.overall
+    rows = [(words(row.label), quantity(row.standings[overall].score), _gain(row, report)) for row in ranked(report)]
+    return Table("summary", "", (CONTESTANT, Column("score"), _minus(report)), rows)
 
 
 def kept(report: FusionReport) -> Table:
@@ -99,15 +92,19 @@ def kept(report: FusionReport) -> Table:
 def speeds(report: FusionReport) -> Table:
     """Return how soon contestants are as good on validation as the reference ends."""
     reference = report.record.reference
-    return Table.of(
+    rows = [
+        (
+            words(speed.label),
+            Cell(f"{number(speed.within_a_third)} %", speed.within_a_third),
+            quantity(len(speed.shares), count),
+        )
+        for speed in report.speeds
+    ]
+    return Table(
         "speed",
         f"How soon they are as good as {reference}",
-        report.speeds,
-        [
-            (CONTESTANT, lambda one: words(one.label)),
-            (Column("within a third"), lambda one: quantity(one.within_a_third, lambda share: f"{number(share)} %")),
-            (Column("places"), lambda one: quantity(len(one.shares), count)),
-        ],
+        (CONTESTANT, Column("within a third"), Column("places")),
+        rows,
         note=f"Steps until the validation score reaches the one that {reference} ends with, as a share of its steps: "
         "how often a third was enough.",
         media=Medium.PAGE,
@@ -116,16 +113,9 @@ def speeds(report: FusionReport) -> Table:
 
 def sources(report: FusionReport) -> Table:
     """Return the adapters that were composed."""
-    return Table.of(
-        "sources",
-        "Sources",
-        report.record.sources,
-        [
-            (Column("adapter"), lambda source: words(source["adapter"])),
-            (Column("task", left=True), lambda source: words(source["task"])),
-            (Column("method", left=True), lambda source: words(source["method"])),
-            (Column("seed"), lambda source: words(source["seed"])),
-            (Column("validation"), lambda source: quantity(source["validation"])),
-        ],
-        media=Medium.PAGE,
-    )
+    names = ("adapter", "task", "method", "seed")
+    columns = (*(Column(name, left=name in ("task", "method")) for name in names), Column("validation"))
+    rows = [
+        (*(words(source[name]) for name in names), quantity(source["validation"])) for source in report.record.sources
+    ]
+    return Table("sources", "Sources", columns, rows, media=Medium.PAGE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
-from experiments.reporting.once_more import once_more
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, unit
 from experiments.studies.methods import tables
@@ -110,4 +110,4 @@ def _circumstances(report: ComparisonReport) -> Definitions:
     for task, score in record.majority.items():
         kind = record.kinds.get(task, "")
         entries.append((f"{baseline(kind)}, {task}", f"{number(score)}{unit({task: kind}).sign}"))
-    return Definitions("Circumstances", tuple(entries))
+    return Definitions("Circumstances", entries)

@@ -9,12 +9,8 @@ from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import DASH, count, megabytes, number, plural, seconds, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from experiments.studies.methods.record import Search
     from experiments.studies.methods.report import ComparisonReport, Row
-
-    Make = Callable[[Row], Cell]
+    from experiments.studies.methods.tuning import Attempt
 
 METHOD = Column("method")
 MOST_TASKS = 3  # whose scores have room in a line of a terminal
@@ -31,29 +27,30 @@ def tuned(report: ComparisonReport) -> str:
 def scores(report: ComparisonReport) -> Table:
     """Return the test scores, the best method first, and differences from the reference."""
     record = report.record
-    advised = report.recommendation.label if report.recommendation else None
-    several = len(record.tasks) > 1
-    room = Medium.ANY if len(record.tasks) <= MOST_TASKS else Medium.PAGE
+    tasks = record.tasks if len(record.tasks) > 1 else ()
+    room = Medium.ANY if len(tasks) <= MOST_TASKS else Medium.PAGE
     scale = unit(record.kinds)
-
-    def name(row: Row) -> Cell:
-        own = () if row.method == row.label else (row.method,)
-        return words(row.label, *own, badge="recommended" if row.label == advised else "", tone="good")
-
-    def of_task(task: str) -> Make:
-        return lambda row: score(row.tasks[task])
-
-    return Table.of(
+    return Table(
         "scores",
         "Test scores",
-        report.scored,
+        (
+            METHOD,
+            *(Column(task, media=room) for task in tasks),
+            Column("mean" if tasks else "score"),
+            Column("validation", media=Medium.PAGE),
+            Column(f"minus {record.reference}", "over seeds"),
+            Column("over examples", media=Medium.PAGE),
+        ),
         [
-            (METHOD, name),
-            *((Column(task, media=room), of_task(task)) for task in (record.tasks if several else ())),
-            (Column("mean" if several else "score"), lambda row: score(row.score)),
-            (Column("validation", media=Medium.PAGE), lambda row: quantity(row.validation)),
-            (Column(f"minus {record.reference}", "over seeds"), difference),
-            (Column("over examples", media=Medium.PAGE), _over_examples),
+            (
+                _name(row, report),
+                *(score(row.tasks[task]) for task in tasks),
+                score(row.score),
+                quantity(row.validation),
+                difference(row),
+                gap(row.difference.examples, "higher") if row.difference else NOTHING,
+            )
+            for row in report.scored
         ],
         note=f"{scale.title}, with the 95 % interval over seeds; differences from {record.reference} in points, paired "
         f"over seeds (t) and over test examples (bootstrap). {tuned(report)} Nothing was selected on a test split.",
@@ -61,30 +58,31 @@ def scores(report: ComparisonReport) -> Table:
     )
 
 
+def _name(row: Row, report: ComparisonReport) -> Cell:
+    advised = report.recommendation is not None and report.recommendation.label == row.label
+    method = () if row.method == row.label else (row.method,)
+    return words(row.label, *method, badge="recommended" if advised else "", tone="good")
+
+
 def difference(row: Row) -> Cell:
     """Return a method's difference from the reference, over seeds."""
     return gap(row.difference.seeds, "higher") if row.difference else words("", badge="reference")
 
 
-def _over_examples(row: Row) -> Cell:
-    return gap(row.difference.examples, "higher") if row.difference else NOTHING
-
-
 def summary(report: ComparisonReport) -> Table:
     """Return the table that a description has room for."""
-    columns = [
-        (METHOD, lambda row: words(row.label)),
-        (Column("score"), lambda row: score(row.score)),
-        (Column(f"minus {report.record.reference}"), difference),
-        (Column("trained parameters"), trained),
-        (Column("step memory"), _step_memory),
+    heads = ("method", "score", f"minus {report.record.reference}", "trained parameters", "step memory")
+    rows = [
+        (
+            words(row.label),
+            score(row.score),
+            difference(row),
+            quantity(row.trainable_parameters, count),
+            _step_memory(row),
+        )
+        for row in report.scored
     ]
-    return Table.of("summary", "", report.scored, columns)
-
-
-def trained(row: Row) -> Cell:
-    """Return how many parameters a method trains."""
-    return quantity(row.trainable_parameters, count)
+    return Table("summary", "", [*map(Column, heads)], rows)
 
 
 def _step_memory(row: Row) -> Cell:
@@ -93,40 +91,49 @@ def _step_memory(row: Row) -> Cell:
 
 def costs(report: ComparisonReport) -> Table:
     """Return what each method takes to train, to keep and to answer with."""
-
-    def measured(name: str, digits: int, factor: float = 1.0) -> Make:
-        def make(row: Row) -> Cell:
-            value = getattr(row.measured, name) if row.measured else None
-            return quantity(None if value is None else factor * value, decimals(digits))
-
-        return make
-
-    def stored(row: Row) -> Cell:
-        return quantity(None if row.stored_bytes is None else row.stored_bytes / 1e6, megabytes)
-
     page = Medium.PAGE
-    return Table.of(
+    return Table(
         "costs",
         "Costs",
-        report.scored,
+        (
+            METHOD,
+            Column("trained parameters", short="trained"),
+            Column("fit", unit="s", short="training"),
+            Column("process memory", unit="MB", media=page),
+            Column("step memory", unit="MB"),
+            Column("stored", unit="MB"),
+            Column("forward, µs a token", media=page),
+            Column("backward, µs a token", media=page),
+            Column("answer, ms", media=page),
+            Column("merged, ms", media=page),
+            Column("against the bare backbone", short="answering"),
+        ),
         [
-            (METHOD, lambda row: words(row.label)),
-            (Column("trained parameters", short="trained"), trained),
-            (Column("fit", unit="s", short="training"), lambda row: quantity(row.seconds, seconds)),
-            (Column("process memory", unit="MB", media=page), lambda row: quantity(row.peak_memory_mb, megabytes)),
-            (Column("step memory", unit="MB"), _step_memory),
-            (Column("stored", unit="MB"), stored),
-            (Column("forward, µs a token", media=page), measured("forward_seconds_per_token", 1, 1e6)),
-            (Column("backward, µs a token", media=page), measured("backward_seconds_per_token", 1, 1e6)),
-            (Column("answer, ms", media=page), measured("inference_ms", 2)),
-            (Column("merged, ms", media=page), measured("merged_inference_ms", 2)),
-            (Column("against the bare backbone", short="answering"), lambda row: quantity(row.slowdown, slowdown)),
+            (
+                words(row.label),
+                quantity(row.trainable_parameters, count),
+                quantity(row.seconds, seconds),
+                quantity(row.peak_memory_mb, megabytes),
+                _step_memory(row),
+                quantity(None if row.stored_bytes is None else row.stored_bytes / 1e6, megabytes),
+                _measured(row, "forward_seconds_per_token", 1, 1e6),
+                _measured(row, "backward_seconds_per_token", 1, 1e6),
+                _measured(row, "inference_ms", 2),
+                _measured(row, "merged_inference_ms", 2),
+                quantity(row.slowdown, slowdown),
+            )
+            for row in report.scored
         ],
         note="Parameters, time of a fit, the process's highest memory in it, and size on disk are means over all "
         "adapters. Memory of a step alone, times per token and per answer were measured once, on a batch of "
         f"{report.record.tasks[0]}.",
         short="Cost; answering is held against the bare backbone",
     )
+
+
+def _measured(row: Row, name: str, digits: int, factor: float = 1.0) -> Cell:
+    value = getattr(row.measured, name) if row.measured else None
+    return quantity(None if value is None else factor * value, decimals(digits))
 
 
 def slowdown(value: float | None) -> str:
@@ -140,25 +147,24 @@ def slowdown(value: float | None) -> str:
 def searches(report: ComparisonReport) -> Table:
     """Return which learning rates were tried, and which was chosen."""
     tried = report.record.searches
-
-    def attempts(search: Search) -> Cell:
-        found = (
-            f"{one.learning_rate:.2g}: {'failed' if one.validation is None else number(one.validation)}"
-            for one in search.attempts
-        )
-        return words(", ".join(found))
-
-    return Table.of(
+    return Table(
         "learning-rates",
         "Learning rates that were tried",
-        tried,
+        (METHOD, *(Column(head, left=True) for head in ("task", "chosen", "tried"))),
         [
-            (METHOD, lambda search: words(search.label)),
-            (Column("task", left=True), lambda search: words(search.task)),
-            (Column("chosen", left=True), lambda search: quantity(search.chosen, lambda rate: f"{rate:.2g}")),
-            (Column("tried", left=True), attempts),
+            (
+                words(search.label),
+                words(search.task),
+                Cell(f"{search.chosen:.2g}", search.chosen),
+                words(", ".join(map(_attempt, search.attempts))),
+            )
+            for search in tried
         ],
         note=f"Validation score in {unit(report.record.kinds).words}, with seed {tried[0].seed}, which is not "
         "compared. The first is the method's own rate; the best one was taken.",
         media=Medium.PAGE,
     )
+
+
+def _attempt(attempt: Attempt) -> str:
+    return f"{attempt.learning_rate:.2g}: {'failed' if attempt.validation is None else number(attempt.validation)}"

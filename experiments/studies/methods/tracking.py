@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from experiments.reporting.adapter_run import tracked_data
-from experiments.reporting.mlflow_run import circumstances
+from experiments.reporting.circumstances import circumstances
 from experiments.reporting.presentation import Tracking
 from experiments.reporting.wording import unit
 from experiments.studies.methods.tables import summary

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import quantity, words
-from experiments.reporting.once_more import once_more
+from experiments.reporting.cells import decimals, quantity, words
+from experiments.reporting.circumstances import once_more
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
-from experiments.reporting.wording import DASH, baselines, unit
-from experiments.studies.stream.tables import STRATEGY, label, stored, trainable
+from experiments.reporting.wording import DASH, baselines, count, unit
+from experiments.studies.stream.tables import STRATEGY, stored
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block, Cell
+    from experiments.reporting.presentation import Block
     from experiments.studies.stream.report import Report, StrategyReport
 
 BEFORE = (
@@ -59,9 +59,9 @@ def conditions(report: Report) -> Iterator[Block]:
     if len(record.orders) > 1:
         orders = enumerate(" → ".join(order) for order in record.orders)
         own = {0: ", the recipe's own"}
-        yield Definitions("", tuple((f"order {place}{own.get(place, '')}", tasks) for place, tasks in orders))
+        yield Definitions("", [(f"order {place}{own.get(place, '')}", tasks) for place, tasks in orders])
     yield once_more(record.provenance)
-    formulas = tuple((metric.name.replace("_", " "), metric.formula) for metric in METRICS)
+    formulas = [(metric.name.replace("_", " "), metric.formula) for metric in METRICS]
     yield Definitions("Definitions", (*BEFORE, *formulas, *AFTER, *([VALIDATION] if report.frontier else [])))
 
 
@@ -75,32 +75,37 @@ def _equal(report: Report) -> Definitions:
         **{name.replace("_", " "): "all" if value is None else str(value) for name, value in record.budget.items()},
     }
     note = "Every strategy had the same training, validation and test examples of each task, and all of this:"
-    return Definitions("What was equal", tuple(shared.items()), note)
+    return Definitions("What was equal", [*shared.items()], note)
 
 
 def _unequal(report: Report) -> Table:
-    return Table.of(
+    heads = ("how it learns the stream", "method", "learning rate", "other settings", "trainable parameters")
+    kept = Column("kept to answer for all tasks", unit="MB", left=True)
+    baselines_from = (Column(f"{name} from", left=True) for name in ("S[j]", "J[j]"))
+    return Table(
         "settings",
         "What was not equal",
-        report.strategies,
+        (STRATEGY, *(Column(head, left=True) for head in heads), kept, *baselines_from),
         [
-            (STRATEGY, label),
-            (Column("how it learns the stream", left=True), lambda one: words(one.contender.strategy)),
-            (Column("method", left=True), lambda one: words(one.contender.method)),
-            (Column("learning rate", left=True), _rate),
-            (Column("other settings", left=True), lambda one: words(_settings(one))),
-            (Column("trainable parameters", left=True), trainable),
-            (Column("kept to answer for all tasks", unit="MB", left=True), stored),
-            (Column("S[j] from", left=True), lambda one: words(one.single or DASH)),
-            (Column("J[j] from", left=True), lambda one: words(one.joint or DASH)),
+            (
+                words(strategy.label),
+                words(strategy.contender.strategy),
+                words(strategy.contender.method),
+                quantity(strategy.contender.settings.get("learning_rate"), _rate),
+                words(_settings(strategy)),
+                quantity(strategy.cost.trainable_parameters, count),
+                stored(strategy),
+                words(strategy.single or DASH),
+                words(strategy.joint or DASH),
+            )
+            for strategy in report.strategies
         ],
         media=Medium.PAGE,
     )
 
 
-def _rate(strategy: StrategyReport) -> Cell:
-    rate = strategy.contender.settings.get("learning_rate")
-    return words(DASH) if rate is None else quantity(rate, lambda value: f"{value:g}")
+def _rate(value: float | None) -> str:
+    return DASH if value is None else f"{value:g}"
 
 
 def _settings(strategy: StrategyReport) -> str:
@@ -116,14 +121,17 @@ def _stream(report: Report) -> Table:
     record = report.record
     constant = f"{baselines(record.kinds.values())}{', %' if unit(record.kinds).sign else ''}"
     rows = zip(range(1, len(record.tasks) + 1), record.tasks, record.test_sizes, record.majority, strict=True)
-    return Table.of(
+    return Table(
         "stream",
         "The stream",
-        rows,
+        (Column("stage and task"), Column("test examples"), Column(constant)),
         [
-            (Column("stage and task"), lambda row: words(f"{row[0]} · {row[1]}")),
-            (Column("test examples"), lambda row: quantity(row[2], lambda size: f"{size}")),
-            (Column(constant), lambda row: quantity(row[3] if math.isfinite(row[3]) else None)),
+            (
+                words(f"{stage} · {task}"),
+                quantity(size, decimals(0)),
+                quantity(majority if math.isfinite(majority) else None),
+            )
+            for stage, task, size, majority in rows
         ],
         media=Medium.PAGE,
     )

@@ -4,41 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import NOTHING, gap, words
+from experiments.reporting.cells import gap, words
 from experiments.reporting.differences import SAME
-from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.presentation import Column, Medium, Table
 from experiments.reporting.wording import plural, probability
-from experiments.studies.stream.tables import MAIN, STRATEGY, label
+from experiments.studies.stream.tables import MAIN, STRATEGY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from experiments.studies.stream.pairs import Pair
-    from experiments.studies.stream.report import Report, StrategyReport
+    from experiments.reporting.presentation import Cell
+    from experiments.studies.stream.pairs import Contrast
+    from experiments.studies.stream.report import Report
 
 COMPARED = {"average_accuracy": "higher", "learning_accuracy": "higher", "forgetting": "lower"}  # which is better
-EXAMPLES = Column("average accuracy, over examples", media=Medium.PAGE)
+HEADS = (
+    *(Column(name.replace("_", " "), short=MAIN[name]) for name in COMPARED),
+    Column("average accuracy, over examples", media=Medium.PAGE),
+)
 
 
 def differences(report: Report) -> Table:
     """Return each strategy's differences from the reference."""
-
-    def difference(name: str) -> Callable[[StrategyReport], Cell]:
-        return lambda one: gap(one.comparison.differences[name].seeds, COMPARED[name]) if one.comparison else NOTHING
-
-    def over_examples(one: StrategyReport) -> Cell:
-        assert one.comparison is not None
-        return gap(one.comparison.differences["average_accuracy"].examples, "higher")
-
     reference = report.record.reference
-    return Table.of(
+    compared = {one.label: one.comparison.differences for one in report.strategies if one.comparison}
+    return Table(
         "differences",
         f"Against {reference}",
-        [one for one in report.strategies if one.comparison],
+        (STRATEGY, *HEADS),
         [
-            (STRATEGY, label),
-            *((Column(name.replace("_", " "), short=MAIN[name]), difference(name)) for name in COMPARED),
-            (EXAMPLES, over_examples),
+            (
+                words(label),
+                *(gap(found[name].seeds, better) for name, better in COMPARED.items()),
+                gap(found["average_accuracy"].examples, "higher"),
+            )
+            for label, found in compared.items()
         ],
         note="Strategy − reference in points, paired by seed and order, with the 95 % interval of the difference. "
         f"Where it holds 0 the two are {SAME}. The last column asks the same of the test examples: a paired bootstrap "
@@ -49,27 +47,26 @@ def differences(report: Report) -> Table:
 
 def pairs(report: Report) -> Table:
     """Return every two strategies beside each other."""
-
-    def contrast(name: str) -> Callable[[Pair], Cell]:
-        def make(pair: Pair) -> Cell:
-            found = pair.contrasts[name]
-            p = "" if found.adjusted is None else probability(found.adjusted)
-            return gap(found.difference.seeds, COMPARED[name], tested=found.reading, p=p)
-
-        return make
-
-    return Table.of(
+    return Table(
         "pairs",
         "Every two strategies",
-        report.pairs,
+        (Column("first"), Column("second", left=True), *HEADS),
         [
-            (Column("first"), lambda pair: words(pair.first)),
-            (Column("second", left=True), lambda pair: words(pair.second)),
-            *((Column(name.replace("_", " ")), contrast(name)) for name in COMPARED),
-            (EXAMPLES, lambda pair: gap(pair.contrasts["average_accuracy"].difference.examples, "higher")),
+            (
+                words(pair.first),
+                words(pair.second),
+                *(_contrast(pair.contrasts[name], better) for name, better in COMPARED.items()),
+                gap(pair.contrasts["average_accuracy"].difference.examples, "higher"),
+            )
+            for pair in report.pairs
         ],
         note="First − second in points, paired by seed and order, with the 95 % interval of this pair alone, and p of "
         f"the paired t-test, adjusted after Holm for {plural(len(report.pairs), 'pair')}. By that p the two are told "
         f"apart (below 0.05) or {SAME}. The last column: a paired bootstrap over test examples, not adjusted.",
         media=Medium.PAGE,
     )
+
+
+def _contrast(found: Contrast, better: str) -> Cell:
+    p = "" if found.adjusted is None else probability(found.adjusted)
+    return gap(found.difference.seeds, better, tested=found.reading, p=p)

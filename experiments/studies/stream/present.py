@@ -52,13 +52,13 @@ def _blocks(report: Report) -> Iterator[Block]:
         yield difference_tables.differences(report)
         yield Paragraph(legend(), "quiet", Medium.TERMINAL)
         if others := other_verdicts(report):
-            yield Sentences(tuple(others))
+            yield Sentences(others)
     yield tables.matrices(report)
     yield from figures(report)
-    if (probes := tables.probes(report)).rows:
+    if probes := tables.probes(report):
         yield probes
     if spurious := spurious_sentences(report):
-        yield Sentences(tuple(spurious))
+        yield Sentences(spurious)
     if report.pairs:
         yield difference_tables.pairs(report)
     yield tables.further(report)

@@ -6,24 +6,14 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import plain, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
-from experiments.reporting.wording import (
-    count,
-    megabytes,
-    number,
-    replicated,
-    seconds,
-    share,
-    unit,
-)
+from experiments.reporting.wording import count, megabytes, number, replicated, seconds, share, unit
 from experiments.studies.stream.probe_summaries import summaries
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from experiments.studies.stream.report import Report, StrategyReport
-
-    Make = Callable[[StrategyReport], Cell]
 
 # what low forgetting may hide stands beside it: how well tasks were learned at all
 MAIN = {
@@ -33,12 +23,10 @@ MAIN = {
     "backward_transfer": "backward",
     "intransigence": "intrans.",
 }
+FURTHER = [metric.name for metric in METRICS if metric.name not in MAIN]
+STATUSES = ("measured", "verified", "carried")
 STRATEGY = Column("strategy")
-
-
-def label(strategy: StrategyReport) -> Cell:
-    """Return the cell that names a row."""
-    return words(strategy.label)
+PAGE = Medium.PAGE
 
 
 def scores(report: Report) -> Table:
@@ -47,21 +35,24 @@ def scores(report: Report) -> Table:
     repeated = replicated(len(record.seeds), len(record.orders))
     alone = repeated == "1 seed"
     scale = unit(record.kinds)
-
-    def name(one: StrategyReport) -> Cell:
-        badge = "reference" if one.label == record.reference else ""
-        return words(one.label, f"{one.contender.strategy} · {one.contender.method}", badge=badge)
-
-    return Table.of(
+    took = (Column("trainable parameters", media=PAGE), Column("time", unit="s", media=PAGE))
+    return Table(
         "strategies",
         "Strategies",
-        report.strategies,
+        (STRATEGY, *_heads(MAIN), *took, Column("stored", unit="MB", media=PAGE)),
         [
-            (STRATEGY, name),
-            *_metrics([*MAIN]),
-            (Column("trainable parameters", media=Medium.PAGE), trainable),
-            (Column("time", unit="s", media=Medium.PAGE), lambda one: quantity(one.cost.total_seconds, seconds)),
-            (Column("stored", unit="MB", media=Medium.PAGE), stored),
+            (
+                words(
+                    strategy.label,
+                    f"{strategy.contender.strategy} · {strategy.contender.method}",
+                    badge="reference" if strategy.label == record.reference else "",
+                ),
+                *(score(strategy.metrics[name]) for name in MAIN),
+                quantity(strategy.cost.trainable_parameters, count),
+                quantity(strategy.cost.total_seconds, seconds),
+                stored(strategy),
+            )
+            for strategy in report.strategies
         ],
         note=f"Scores in {scale.words}, differences in points: mean over {repeated}, below it the 95 % interval"
         f"{' (none here: there is one seed)' if alone else ''}. A dash means that it was not measured, or is not "
@@ -77,122 +68,110 @@ def stored(strategy: StrategyReport) -> Cell:
     return quantity(None if kept is None else kept / 1e6, megabytes)
 
 
-def trainable(strategy: StrategyReport) -> Cell:
-    """Return how many numbers an optimiser changed."""
-    return quantity(strategy.cost.trainable_parameters, count)
-
-
 def further(report: Report) -> Table:
     """Return the metrics that are not in :func:`scores`."""
-    rest = [metric.name for metric in METRICS if metric.name not in MAIN]
-    columns = [(STRATEGY, label), *_metrics(rest)]
-    return Table.of("further-metrics", "Further metrics", report.strategies, columns, media=Medium.PAGE)
-
-
-def _metrics(names: list[str]) -> list[tuple[Column, Make]]:
-    better = {metric.name: metric.better for metric in METRICS}
-
-    def make(name: str) -> Make:
-        return lambda one: score(one.metrics[name])
-
-    return [
-        (Column(name.replace("_", " "), f"{better[name]} is better", short=MAIN.get(name, "")), make(name))
-        for name in names
+    rows = [
+        (words(strategy.label), *(score(strategy.metrics[name]) for name in FURTHER)) for strategy in report.strategies
     ]
+    return Table("further-metrics", "Further metrics", (STRATEGY, *_heads(FURTHER)), rows, media=PAGE)
+
+
+def _heads(names: Iterable[str]) -> list[Column]:
+    better = {metric.name: metric.better for metric in METRICS}
+    return [Column(name.replace("_", " "), f"{better[name]} is better", short=MAIN.get(name, "")) for name in names]
 
 
 def matrices(report: Report) -> Grid:
     """Return R of each strategy, all on one colour scale; tasks have numbers."""
     record = report.record
-    tasks = record.tasks
     measured = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
     lowest = min(measured, default=0.0)
-    head = (Column("stage"), *(Column(task, short=str(place)) for place, task in enumerate(tasks, start=1)))
+    names = [f"{place} {task}" for place, task in enumerate(record.tasks, start=1)]
+    columns = (Column("stage"), *(Column(task, short=str(place)) for place, task in enumerate(record.tasks, start=1)))
 
     def cell(value: float | None) -> Cell:
         heat = None if value is None else (value - lowest) / (1 - lowest) if lowest < 1 else 1.0
         return Cell(number(value), value, heat=heat)
 
-    def rows(one: StrategyReport) -> Iterator[tuple[Cell, ...]]:
-        for stage, row in enumerate(one.matrix):
+    def rows(strategy: StrategyReport) -> Iterator[tuple[Cell, ...]]:
+        for stage, row in enumerate(strategy.matrix):
             if stage or any(value is not None for value in row):
                 yield words(stage), *map(cell, row)
 
     own = ", the recipe's order" if len(record.orders) > 1 else ""
     title = f"Score of each task (column) after each stage (row), {unit(record.kinds).words}{own}"
-    return Grid(
-        title,
-        tuple(f"{place} {task}" for place, task in enumerate(tasks, start=1)),
-        tuple(
-            Table(f"matrix-{one.label}", f"Accuracy matrix of {one.label}", head, tuple(rows(one)), title, one.label)
-            for one in report.strategies
-        ),
-    )
+    tables = [
+        Table(f"matrix-{one.label}", f"Accuracy matrix of {one.label}", columns, [*rows(one)], title, one.label)
+        for one in report.strategies
+    ]
+    return Grid(title, names, tables)
 
 
-def probes(report: Report) -> Table:
-    """Return what probes found after the last stage; no row where nothing was measured."""
-    found = {one.label: summaries(one, report.record.tasks) for one in report.strategies}
+def probes(report: Report) -> Table | None:
+    """Return what probes found after the last stage; None where nothing was measured."""
+    found = {strategy.label: summaries(strategy, report.record.tasks) for strategy in report.strategies}
     keys = sorted({key for summary in found.values() for key in summary})
-
-    def make(key: tuple[str, str]) -> Callable[[str], Cell]:
-        return lambda strategy: plain(found[strategy].get(key))
-
-    return Table.of(
+    if not keys:
+        return None
+    return Table(
         "probes",
         "Probes after the last stage",
-        found if keys else (),
-        [(STRATEGY, words), *((Column(" ".join(key)), make(key)) for key in keys)],
+        (STRATEGY, *(Column(" ".join(key)) for key in keys)),
+        [(words(label), *(plain(summary.get(key)) for key in keys)) for label, summary in found.items()],
         note="Mean over tasks and replications, below it the 95 % interval over replications, in the units of the "
         "probe.",
-        media=Medium.PAGE,
+        media=PAGE,
     )
 
 
 def cells(report: Report) -> Table:
     """Return how many cells of R were measured, and how many followed from others."""
-
-    def counted(status: str) -> Make:
-        return lambda one: quantity(one.cells[status], count)
-
-    return Table.of(
+    return Table(
         "cells",
         "How each cell came about",
-        report.strategies,
+        (STRATEGY, Column("stages finished"), *map(Column, STATUSES)),
         [
-            (STRATEGY, label),
-            (Column("stages finished"), lambda one: words(f"{one.finished} of {one.planned}")),
-            *((Column(status), counted(status)) for status in ("measured", "verified", "carried")),
+            (
+                words(strategy.label),
+                words(f"{strategy.finished} of {strategy.planned}"),
+                *(quantity(strategy.cells[status], count) for status in STATUSES),
+            )
+            for strategy in report.strategies
         ],
         note="Measured: the test split was run. Verified: the stored adapter was loaded again, all logits were "
         "computed anew and are bit-identical to the measured ones. Carried: adapter, backbone and data have the "
         "fingerprints they had when the score was measured, so it was not run again.",
-        media=Medium.PAGE,
+        media=PAGE,
     )
 
 
 def cost(report: Report) -> Table:
     """Return what each strategy took for the whole stream."""
-
-    def time(name: str) -> Make:
-        return lambda one: quantity(getattr(one.cost, f"{name}_seconds"), seconds)
-
-    return Table.of(
+    return Table(
         "cost",
         "What it took",
-        report.strategies,
+        (
+            STRATEGY,
+            Column("training", unit="s"),
+            Column("testing", unit="s", media=PAGE),
+            Column("probes", unit="s", media=PAGE),
+            Column("measuring"),
+            Column("peak memory", unit="MB", short="memory"),
+            Column("trainable", media=Medium.TERMINAL),
+            Column("stored", unit="MB", media=Medium.TERMINAL),
+        ),
         [
-            (STRATEGY, label),
-            (Column("training", unit="s"), time("train")),
-            (Column("testing", unit="s", media=Medium.PAGE), time("evaluate")),
-            (Column("probes", unit="s", media=Medium.PAGE), time("probe")),
-            (Column("measuring"), lambda one: quantity(one.cost.measuring, share)),
             (
-                Column("peak memory", unit="MB", short="memory"),
-                lambda one: quantity(one.cost.peak_memory_mb, megabytes),
-            ),
-            (Column("trainable", media=Medium.TERMINAL), trainable),
-            (Column("stored", unit="MB", media=Medium.TERMINAL), stored),
+                words(strategy.label),
+                quantity(strategy.cost.train_seconds, seconds),
+                quantity(strategy.cost.evaluate_seconds, seconds),
+                quantity(strategy.cost.probe_seconds, seconds),
+                quantity(strategy.cost.measuring, share),
+                quantity(strategy.cost.peak_memory_mb, megabytes),
+                quantity(strategy.cost.trainable_parameters, count),
+                stored(strategy),
+            )
+            for strategy in report.strategies
         ],
         note=f"Mean over {replicated(len(report.record.seeds), len(report.record.orders))}, for the whole stream. "
         "Measuring: what share of the time went to testing and probes.",

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from experiments.reporting.adapter_run import tracked_data, tracked_model
-from experiments.reporting.mlflow_run import circumstances
+from experiments.reporting.circumstances import circumstances
 from experiments.reporting.presentation import Medium, Tracking
 from experiments.reporting.wording import baselines, number, unit
 from experiments.studies.stream.replications import over_replications
