@@ -23,6 +23,8 @@ from experiments.studies.stream.present import present
 from workbench.statistics import interval
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from experiments.reporting.presentation import Presentation
     from experiments.studies.stream.report import Report
 
@@ -95,7 +97,7 @@ for form in FORMATS:
 """
 
 
-def test_figures_are_the_same_bytes_in_every_process_and_format(shown: Presentation, tmp_path) -> None:
+def test_figures_are_the_same_bytes_in_every_process_and_format(shown: Presentation, tmp_path: Path) -> None:
     here = [
         f"{form} {name} {hashlib.sha256(image).hexdigest()}"
         for form in FORMATS
@@ -115,6 +117,28 @@ def test_figures_bear_no_date(shown: Presentation) -> None:
         for image in figures(shown, form).values():
             assert image.startswith(begins[form])
             assert not re.search(rb"CreationDate|dc:date|Matplotlib v", image)
+
+
+LAZY = """
+import sys
+from experiments.reporting import csv_tables, latex, page, terminal
+from experiments.studies.stream.present import present
+from experiments.studies.stream.summary import summarise
+from pathlib import Path
+from rich.console import Console
+from tests.experiments.report.conftest import invent
+shown = present(summarise(invent(Path(sys.argv[1]), seeds=(0,))))
+terminal.show(shown, Console())
+shown.document(True), shown.tracking(), latex.latex(shown), csv_tables.csv_tables(shown), page.page(shown, {})
+assert "matplotlib" not in sys.modules
+"""
+
+
+def test_nothing_is_drawn_before_it_is_asked_for(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LAZY, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_marks_have_one_legend() -> None:
