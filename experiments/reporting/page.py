@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.presentation import Presentation
 
-MOST_COLUMNS = 10  # beside a table's first one
+WIDEST = 150  # characters of a table's line, small ones among them
 DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
 
 
@@ -43,10 +44,20 @@ def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
 
 def _parts(table: Table) -> Iterator[Table]:
     """Yield a table in as many parts as a page needs for it; each has the first column, the first one the title."""
-    for start in range(1, max(len(table.columns), 2), MOST_COLUMNS):
-        kept = (0, *range(start, min(start + MOST_COLUMNS, len(table.columns))))
-        part = table.only(kept)
+    first, *widths = (_width(table, place) for place in range(len(table.columns)))
+    parts = math.ceil(sum(widths) / max(WIDEST - first, WIDEST // 2))
+    size = max(math.ceil(len(widths) / max(parts, 1)), 1)
+    for start in range(1, max(len(table.columns), 2), size):
+        part = table.only([0, *range(start, min(start + size, len(table.columns)))])
         yield part if start == 1 else replace(part, title="", note="")
+
+
+def _width(table: Table, place: int) -> int:
+    """Return how many characters wide a column is, of which only the words of the head go on the next line."""
+    column = table.columns[place]
+    lines = [*column.head.split(), column.note]
+    lines += [] if column.left else [line for row in table.rows for line in (row[place].text, *row[place].notes)]
+    return 2 + max(map(len, lines))
 
 
 def environment() -> Environment:

@@ -18,6 +18,7 @@ from experiments.reporting.csv_tables import csv_tables
 from experiments.reporting.differences import Difference, legend
 from experiments.reporting.files import FORMATS, figures
 from experiments.reporting.latex import escape, latex
+from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Cell, Column, Table
 from experiments.studies.stream.present import present
 from workbench.statistics import interval
@@ -54,6 +55,16 @@ def test_every_table_is_a_file_with_numbers_as_they_were_computed(report: Report
     matrix = [[row[task] for task in report.record.tasks] for row in rows(found["matrix-full-replay.csv"])]
     assert [float(cell) for cell in matrix[3]] == [*report.strategies[3].matrix[4]]
     assert float(rows(found["cost.csv"])[0]["training in s"]) == report.strategies[0].cost.train_seconds
+
+
+@pytest.mark.parametrize(("columns", "tables"), [(1, 1), (9, 1), (10, 2), (40, 5)])
+def test_a_page_splits_a_table_that_is_too_wide_for_it(columns: int, tables: int, shown: Presentation) -> None:
+    # 7 characters and a space of 2 for the first column, 14 and 2 for each further one, of 150
+    heads = [Column("label"), *(Column("c", note="x" * 14) for _ in range(columns - 1))]
+    table = Table("t", "Wide", heads, [[Cell("a" * 7), *(Cell(f"cell {place}") for place in range(1, columns))]])
+    page = drawn_page(replace(shown, blocks=[table]), {})
+    assert (page.count("<table"), page.count("<h2>Wide</h2>"), page.count("aaaaaaa")) == (tables, 1, tables)
+    assert [int(place) for place in re.findall(r"cell (\d+)", page)] == [*range(1, columns)]
 
 
 def test_no_name_is_a_formula_of_a_spreadsheet(shown: Presentation) -> None:
