@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import SAME, reading
-from experiments.reporting.wording import number, plural
+from experiments.reporting.wording import bounds, number, plural
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
@@ -98,14 +98,16 @@ def _named(row: Row) -> str:
 def _turned(interval: Interval) -> str:
     """Return ``+1.2 points, 95 % interval [0.3, 2.1]`` for the difference seen from the other side."""
     mean = -interval.mean if interval.mean is not None else None
-    if interval.low is None or interval.high is None:
-        return f"{number(mean, signed=True)} points"
-    return f"{number(mean, signed=True)} points, 95 % interval [{number(-interval.high)}, {number(-interval.low)}]"
+    return f"{number(mean, signed=True)} points{_limits(interval, -1)}"
 
 
 def _worded(interval: Interval) -> str:
     mean, side = interval.mean or 0.0, reading(interval)
-    bounds = f", 95 % interval [{number(interval.low)}, {number(interval.high)}]" if interval.low is not None else ""
+    limits = _limits(interval)
     if side == SAME:
-        return f"not distinguishable ({number(mean, signed=True)} points{bounds}) from"
-    return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({bounds.removeprefix(', ')})"
+        return f"{SAME} ({number(mean, signed=True)} points{limits}) from"
+    return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({limits.removeprefix(', ')})"
+
+
+def _limits(interval: Interval, sign: int = 1) -> str:
+    return f", 95 % interval {bounds(interval, sign)}" if bounds(interval) else ""

@@ -54,7 +54,7 @@ def scores(report: Report) -> Table:
             )
             for strategy in report.strategies
         ],
-        note=f"Scores in {scale.words}, differences in points: mean over {repeated}, below it the 95 % interval"
+        note=f"Scores in {scale.words}, differences in points: mean over {repeated}, with the 95 % interval"
         f"{' (none here: there is one seed)' if alone else ''}. A dash means that it was not measured, or is not "
         "defined for this strategy. Time: training, testing and probes of the whole stream. Stored: all that has to be "
         "kept to answer for every task.",
@@ -118,8 +118,7 @@ def probes(report: Report) -> Table | None:
         "Probes after the last stage",
         (STRATEGY, *(Column(" ".join(key)) for key in keys)),
         [(words(label), *(plain(summary.get(key)) for key in keys)) for label, summary in found.items()],
-        note="Mean over tasks and replications, below it the 95 % interval over replications, in the units of the "
-        "probe.",
+        note="Mean over tasks and replications, with the 95 % interval over replications, in the units of the probe.",
         media=PAGE,
     )
 
