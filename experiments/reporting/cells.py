@@ -58,10 +58,10 @@ def gap(value: Interval | None, better: str, asymmetric: bool = False, tested: s
     """
     if value is None:
         return UNKNOWN
-    said = tested or reading(value)
-    tone = ("good" if said == better else "bad") if said in ("higher", "lower") else "even"
+    word = tested or reading(value)
+    tone = ("good" if word == better else "bad") if word in ("higher", "lower") else "even"
     spread = bounds(value) if asymmetric else margin(value)
-    return Cell(number(value.mean, signed=True), value.mean, value, spread, _filled(bounds(value), p), said, tone)
+    return Cell(number(value.mean, signed=True), value.mean, value, spread, _filled(bounds(value), p), word, tone)
 
 
 def one_line(cell: Cell) -> str:

@@ -62,15 +62,15 @@ def _width(table: Table, place: int) -> int:
 
 def environment() -> Environment:
     """Return the templates of this package; names from users are escaped, and a name that is not there is an error."""
-    found = Environment(
+    templates = Environment(
         loader=PackageLoader("experiments", "reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
-    return found
+    templates.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
+    return templates
 
 
 def _picture(image: bytes) -> Picture:

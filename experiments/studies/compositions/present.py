@@ -55,7 +55,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
             taken = ", ".join(f"{label} {times}×" for label, times in row.chosen.items())
             yield Paragraph(f"{row.label} took {taken}.", "quiet", Medium.PAGE)
     if report.retained:
-        yield tables.kept(report)
+        yield tables.retention(report)
     if report.speeds:
         yield tables.speeds(report)
     yield from figures(report)

@@ -72,18 +72,18 @@ def summary(report: FusionReport) -> Table:
     return Table("summary", "", (CONTESTANT, Column("score"), _minus(report)), rows)
 
 
-def kept(report: FusionReport) -> Table:
+def retention(report: FusionReport) -> Table:
     """Return what a composed adapter still knows of its sources' own tasks."""
-    tasks = list(dict.fromkeys(one.task for one in report.retained))
-    labels = list(dict.fromkeys(one.label for one in report.retained))
-    found = {(one.label, one.task): quantity(one.fused) for one in report.retained}
-    alone = {one.task: quantity(one.alone) for one in report.retained}
+    tasks = list(dict.fromkeys(kept.task for kept in report.retained))
+    labels = list(dict.fromkeys(kept.label for kept in report.retained))
+    fused = {(kept.label, kept.task): quantity(kept.fused) for kept in report.retained}
+    alone = {kept.task: quantity(kept.alone) for kept in report.retained}
     first = (words("the source alone"), *(alone[task] for task in tasks))
     return Table(
         "kept",
         "What is kept of the sources' own tasks",
         (Column(""), *map(Column, tasks)),
-        (first, *((words(label), *(found.get((label, task), UNKNOWN) for task in tasks)) for label in labels)),
+        (first, *((words(label), *(fused.get((label, task), UNKNOWN) for task in tasks)) for label in labels)),
         note="Test score of the composed body under each source's own head, percent.",
         short="What the composed adapter still knows of the sources' own tasks, under their own heads, percent",
     )

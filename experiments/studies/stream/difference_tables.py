@@ -25,7 +25,7 @@ HEADS = (
 def differences(report: Report) -> Table:
     """Return each strategy's differences from the reference."""
     reference = report.record.reference
-    compared = {one.label: one.comparison.differences for one in report.strategies if one.comparison}
+    compared = [(strategy.label, strategy.comparison) for strategy in report.strategies]
     return Table(
         "differences",
         f"Against {reference}",
@@ -33,10 +33,11 @@ def differences(report: Report) -> Table:
         [
             (
                 words(label),
-                *(gap(found[name].seeds, better) for name, better in COMPARED.items()),
-                gap(found["average_accuracy"].examples, "higher"),
+                *(gap(comparison.differences[name].seeds, better) for name, better in COMPARED.items()),
+                gap(comparison.differences["average_accuracy"].examples, "higher"),
             )
-            for label, found in compared.items()
+            for label, comparison in compared
+            if comparison
         ],
         note="Strategy − reference in points, paired by seed and order, with the 95 % interval of the difference. "
         f"Where it holds 0 the two are {SAME}. The last column asks the same of the test examples: a paired bootstrap "
@@ -67,6 +68,6 @@ def pairs(report: Report) -> Table:
     )
 
 
-def _contrast(found: Contrast, better: str) -> Cell:
-    p = "" if found.adjusted is None else probability(found.adjusted)
-    return gap(found.difference.seeds, better, tested=found.reading, p=p)
+def _contrast(contrast: Contrast, better: str) -> Cell:
+    p = "" if contrast.adjusted is None else probability(contrast.adjusted)
+    return gap(contrast.difference.seeds, better, tested=contrast.reading, p=p)

@@ -48,7 +48,7 @@ def present(report: Report) -> Presentation:
 
 def _blocks(report: Report) -> Iterator[Block]:
     yield tables.scores(report)
-    if any(one.comparison for one in report.strategies):
+    if any(strategy.comparison for strategy in report.strategies):
         yield difference_tables.differences(report)
         yield Paragraph(legend(), "quiet", Medium.TERMINAL)
         if others := other_verdicts(report):
@@ -67,5 +67,5 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield from conditions(report)
     if not report.complete:
         everything = (*report.strategies, *report.others)
-        progress = ", ".join(f"{one.label} {one.finished}/{one.planned}" for one in everything)
+        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in everything)
         yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)

@@ -11,7 +11,7 @@ from experiments.studies.stream.probe_summaries import summaries
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from experiments.studies.stream.report import Report, StrategyReport
 
@@ -84,8 +84,8 @@ def _heads(names: Iterable[str]) -> list[Column]:
 def matrices(report: Report) -> Grid:
     """Return R of each strategy, all on one colour scale; tasks have numbers."""
     record = report.record
-    measured = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
-    lowest = min(measured, default=0.0)
+    rows_of_all = (row for strategy in report.strategies for row in strategy.matrix)
+    lowest = min((value for row in rows_of_all for value in row if value is not None), default=0.0)
     names = [f"{place} {task}" for place, task in enumerate(record.tasks, start=1)]
     columns = (Column("stage"), *(Column(task, short=str(place)) for place, task in enumerate(record.tasks, start=1)))
 
@@ -93,31 +93,29 @@ def matrices(report: Report) -> Grid:
         heat = None if value is None else (value - lowest) / (1 - lowest) if lowest < 1 else 1.0
         return Cell(number(value), value, heat=heat)
 
-    def rows(strategy: StrategyReport) -> Iterator[tuple[Cell, ...]]:
-        for stage, row in enumerate(strategy.matrix):
-            if stage or any(value is not None for value in row):
-                yield words(stage), *map(cell, row)
-
     own = ", the recipe's order" if len(record.orders) > 1 else ""
     title = f"Score of each task (column) after each stage (row), {unit(record.kinds).words}{own}"
-    tables = [
-        Table(f"matrix-{one.label}", f"Accuracy matrix of {one.label}", columns, [*rows(one)], title, one.label)
-        for one in report.strategies
-    ]
-    return Grid(title, names, tables)
+
+    def table(strategy: StrategyReport) -> Table:
+        label, stages = strategy.label, enumerate(strategy.matrix)
+        measured = [(stage, row) for stage, row in stages if stage or any(value is not None for value in row)]
+        rows = [(words(stage), *map(cell, row)) for stage, row in measured]
+        return Table(f"matrix-{label}", f"Accuracy matrix of {label}", columns, rows, title, label)
+
+    return Grid(title, names, [*map(table, report.strategies)])
 
 
 def probes(report: Report) -> Table | None:
     """Return what probes found after the last stage; None where nothing was measured."""
-    found = {strategy.label: summaries(strategy, report.record.tasks) for strategy in report.strategies}
-    keys = sorted({key for summary in found.values() for key in summary})
+    measured = {strategy.label: summaries(strategy, report.record.tasks) for strategy in report.strategies}
+    keys = sorted({key for summary in measured.values() for key in summary})
     if not keys:
         return None
     return Table(
         "probes",
         "Probes after the last stage",
         (STRATEGY, *(Column(" ".join(key)) for key in keys)),
-        [(words(label), *(plain(summary.get(key)) for key in keys)) for label, summary in found.items()],
+        [(words(label), *(plain(summary.get(key)) for key in keys)) for label, summary in measured.items()],
         note="Mean over tasks and replications, with the 95 % interval over replications, in the units of the probe.",
         media=PAGE,
     )
