@@ -35,11 +35,11 @@ from workbench.adaptation import Adaptation
 from workbench.asking import rows_of
 from workbench.backbone import open_backbone
 from workbench.bounds import require_seed
+from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
 from workbench.kinds import KINDS
 from workbench.listener import Silent
 from workbench.methods import trained_method
-from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 from workbench.store import new_folder
 from workbench.training import Lesson

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
-    from workbench.model import Precision
+    from workbench.device import Precision
     from workbench.store import StoredAdapter
     from workbench.task import Task
 

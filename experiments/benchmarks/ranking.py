@@ -27,8 +27,8 @@ from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
 from workbench.assets import write_whole
 from workbench.backbone import open_backbone
+from workbench.device import resolve_precision
 from workbench.errors import InputError
-from workbench.model import resolve_precision
 from workbench.settings import Budget
 from workbench.statistics import interval
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fusion.heads import Features
     from workbench.backbone import Backbone
-    from workbench.model import Precision
+    from workbench.device import Precision
     from workbench.store import StoredAdapter
     from workbench.task import Task
 

@@ -18,10 +18,10 @@ from tests.conftest import toy
 from tests.workbench.test_plain_loading import TEXTS
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
+from workbench.device import Precision
 from workbench.kinds import KINDS
 from workbench.listener import Silent
 from workbench.methods import METHODS
-from workbench.model import Precision
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
 from workbench.stored_model import open_adapter

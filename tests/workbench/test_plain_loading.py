@@ -24,10 +24,10 @@ from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
+from workbench.device import Precision
 from workbench.evaluation import run
 from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
-from workbench.model import Precision
 from workbench.settings import Budget
 from workbench.store import AdapterStore, StoredAdapter
 from workbench.stored_model import open_adapter

@@ -28,9 +28,9 @@ from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, open_backbone
+from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method
-from workbench.model import resolve_precision
 from workbench.settings import Budget
 from workbench.training import Lesson
 

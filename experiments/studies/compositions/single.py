@@ -17,9 +17,9 @@ from fusion.ranking import RANKINGS
 from tasks import registry
 from workbench.backbone import open_backbone
 from workbench.bounds import require_seed
+from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
 from workbench.listener import Silent
-from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import open_backbone
 from workbench.bounds import LONGEST_NAME
+from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method
-from workbench.model import resolve_precision
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
