@@ -51,16 +51,29 @@ def read(kind: TypeAdapter[T], path: Path) -> T | None:
     """
     try:
         content = json.loads(path.read_bytes())
-        promised = content.pop(DIGEST, None)
+        promised = content.pop(DIGEST, None) if isinstance(content, dict) else None
         found = kind.validate_json(json.dumps(content))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
         raise  # nothing is known to be damaged
-    except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"damaged: not readable ({_first_line(error)})", where=str(path)) from None
     if promised is not None and promised != _digest(content):
         raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
+    return found
+
+
+def require(kind: TypeAdapter[T], path: Path) -> T:
+    """Return what is in a document.
+
+    Raises:
+        IntegrityError: there is none, or the file is not what :func:`write` wrote.
+        PermissionError: it may not be read.
+    """
+    found = read(kind, path)
+    if found is None:
+        raise IntegrityError("damaged: there is no such file", where=str(path))
     return found
 
 
@@ -69,10 +82,10 @@ def seal(folder: Path) -> None:
     (folder / DIGESTS).write_text(text_of(FILES, digests(folder)), encoding="utf-8")
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file below ``folder``, by its path from there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
-    return {path.relative_to(folder).as_posix(): assets.digest(path) for path in files}
+def digests(folder: Path, holder: str = DIGESTS) -> dict[str, str]:
+    """Return the SHA-256 of each file below ``folder``, by its path from there, but of the ``holder`` of them."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: assets.digest(path) for name, path in files.items() if name != holder}
 
 
 def reseal(folder: Path, place: Path, parts: Collection[str]) -> None:

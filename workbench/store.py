@@ -157,7 +157,7 @@ class AdapterStore:
         if not (folder / MANIFEST).is_file():
             with assets.written_whole(folder) as place:
                 write(place)
-                _write_manifest(manifest.model_copy(update={"files": _digests(place)}), place)
+                _write_manifest(manifest.model_copy(update={"files": sealed.digests(place, MANIFEST)}), place)
         return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
@@ -276,7 +276,8 @@ def check_files(stored: StoredAdapter, exported: bool = False) -> None:
     Raises:
         IntegrityError: a file is missing, was added, or has changed; all of them are named.
     """
-    found, wanted = _digests(stored.folder, exported), stored.manifest.files
+    found = _exported_digests(stored.folder) if exported else sealed.digests(stored.folder, MANIFEST)
+    wanted = stored.manifest.files
     problems = [
         *(f"{file} is missing" for file in sorted(wanted.keys() - found.keys())),
         *(f"{file} was added" for file in sorted(found.keys() - wanted.keys())),
@@ -300,12 +301,10 @@ def key(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _digests(folder: Path, exported: bool = False) -> dict[str, str]:
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    digests = {name: assets.digest(path) for name, path in files.items() if name != MANIFEST}
-    if not exported:
-        return digests
-    own = {name: each for name, each in digests.items() if name.partition("/")[0] not in OF_THE_HUB}
+def _exported_digests(folder: Path) -> dict[str, str]:
+    """Return the digests of an exported folder's files as they were when it was stored."""
+    digests = sealed.digests(folder, MANIFEST)
+    own = {name: digest for name, digest in digests.items() if name.partition("/")[0] not in OF_THE_HUB}
     if README in own:
         own[README] = hashlib.sha256(_text(folder / README)).hexdigest()
     return own
@@ -320,13 +319,10 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read or has changed."""
     path = folder / MANIFEST
     try:
-        manifest = sealed.read(KIND, path)
+        return sealed.require(KIND, path)
     except (IntegrityError, PermissionError) as error:
         why = error.what if isinstance(error, IntegrityError) else reason(error)
         raise IntegrityError(f"no readable manifest: {why}", where=str(path), hint=AGAIN) from None
-    if manifest is None:
-        raise IntegrityError("no readable manifest: there is no such file", where=str(path), hint=AGAIN)
-    return manifest
 
 
 def _write_manifest(manifest: Manifest, folder: Path) -> None:
