@@ -38,7 +38,7 @@ class WeightSettings(CompositionSettings):
     """What every arithmetic composition takes; what is null is as the method has it."""
 
     weights: tuple[Scale, ...] | None = Field(
-        None, description="one for each source, in order; the method's own if null"
+        None, description="a weight for each source, in order; the method's default if null"
     )
 
 

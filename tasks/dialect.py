@@ -42,8 +42,8 @@ class Dialect:
 class DialectSettings(Settings):
     """What a task file, or a person, says of a dialect; what is left out is as it is usual for the format."""
 
-    delimiter: str | None = Field(None, description="between two fields; told by the format if left out")
-    quotes: bool | None = Field(None, description="whether fields may stand in double quotes; true if left out")
+    delimiter: str | None = Field(None, description="character between two fields; the format's own if left out")
+    quotes: bool | None = Field(None, description="whether fields may be in double quotes; true if left out")
     header: bool | None = Field(None, description="whether the first row names the columns; true if left out")
     encoding: str | None = Field(None, description="UTF-8 if left out")
     decimal: Decimal | None = Field(None, description="decimal sign of number columns, `.` if left out")

@@ -91,9 +91,7 @@ class Columns(Settings):
     label: str | list[str] = Field(
         "label", description="the label; of a multilabel task also several columns of 1 and 0"
     )
-    separator: str | None = Field(
-        None, min_length=1, description="parts the labels that stand in one string (multilabel)"
-    )
+    separator: str | None = Field(None, min_length=1, description="separates several labels in one string (multilabel)")
     answer: str | None = Field(None, description="the right answer in words, for kinds that generate; then no label")
     id: str | None = Field(None, description="unique over all splits; made of split and row number if left out")
 
@@ -155,10 +153,11 @@ class TaskFile(Settings):
     labels: list[str] | dict[str, str] | None = None
     other_labels: Literal["refuse", "drop"] = "refuse"
     on_missing: Literal["error", "drop"] | None = Field(
-        None, description="rows without a text or a label; if left out, such texts are dropped, such labels refused"
+        None,
+        description="rows without a text or a label; left out: without a text dropped, without a label an error",
     )
     metric: Metric | None = None
-    max_new_tokens: int | None = Field(None, ge=1, description="tokens that an answer may take")
+    max_new_tokens: int | None = Field(None, ge=1, description="largest number of tokens of an answer")
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     splits: Splits = Splits()
     license: str | None = None

@@ -58,11 +58,13 @@ class Budget(Settings):
     gradient_accumulation: BatchSize = Field(1, description="forward passes in one optimiser step")
     max_length: int = Field(128, ge=4, le=1_000_000, description="tokens; longer texts are cut")
     patience: Epochs | None = Field(None, description="stop after so many epochs without a better validation score")
-    balanced: bool = Field(False, description="draw training examples so that each class comes equally often")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where it is the faster one")
+    balanced: bool = Field(False, description="draw as many training examples of each class")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 if it is faster than fp32 on this machine"
+    )
     quantization: Quantization | None = Field(
         None,
-        description="keep the backbone's linear layers in so many bits",
+        description="keep the backbone's linear layers in 4 or 8 bits",
         exclude_if=lambda chosen: chosen is None,  # keys of what was trained before this was there stay as they are
     )
 

@@ -54,8 +54,8 @@ def methods() -> str:
     shared = set(MethodSettings.model_fields) - {"learning_rate"}
     page = [
         "# Methods",
-        "How a backbone is adapted: `--method NAME`, or `method: NAME` in a recipe. `a+b` joins any that can live "
-        "together (`lora+bitfit`).",
+        "How a backbone is adapted: `--method NAME`, or `method: NAME` in a recipe. `a+b` joins methods that "
+        "work together (`lora+bitfit`).",
         "Every method has a `learning_rate`, and:",
         settings_table(MethodSettings, leave_out={"learning_rate"}),
     ]
@@ -86,7 +86,7 @@ def kinds() -> str:
     """Return the page of the kinds of task."""
     page = ["# Kinds of task", "`kind: NAME` in a task file; `classification` if left out."]
     for name in KINDS.names():
-        page += [*heading(KINDS, name), f"Main score: `{KINDS.get(name).metric}`. Right answers stand in the column "]
+        page += [*heading(KINDS, name), f"Main score: `{KINDS.get(name).metric}`. Right answers are in the column "]
         page[-1] += f"`{KINDS.get(name).target}` of a loaded row."
     return join(page)
 
@@ -216,7 +216,7 @@ PAGES: dict[str, Callable[[], str]] = {
         "Scenarios", "What is known when a task is answered: `scenario: NAME` in a recipe.", SCENARIOS
     ),
     "probes": entries(
-        "Probes", "What is measured of a model beside its scores: `probes: [NAME, …]` in a recipe.", PROBES
+        "Probes", "What is measured of a model besides its scores: `probes: [NAME, …]` in a recipe.", PROBES
     ),
     "compositions": entries(
         "Compositions", "How one adapter is made of several: `workbench fuse … --method NAME`.", COMPOSITIONS
@@ -224,7 +224,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "rankings": entries(
         "Rankings", "Which adapters `workbench fuse … --from auto:K` takes: `--ranking NAME`.", RANKINGS
     ),
-    "routers": entries("Routers", "Who answers where nobody names the task: `workbench predict router:NAME`.", ROUTERS),
+    "routers": entries(
+        "Routers", "Which adapter answers if the task is not known: `workbench predict router:NAME`.", ROUTERS
+    ),
     "kinds": kinds,
     "tasks": tasks,
     "backbones": backbones,

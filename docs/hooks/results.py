@@ -10,9 +10,9 @@ from mkdocs.structure.files import File, Files
 
 INTRODUCTION = """# Results and their commands
 
-Every number in this documentation stands in one of these files, with the command that made it, the versions, the
-machine and the commit. Run the command again to check it; on the same machine with the same versions it gives the
-same numbers, but for times.
+Every number in this documentation is in one of these files, with the command that made it, the versions, the
+machine and the commit. Run the command again to check a number: on the same machine with the same versions it gives
+the same numbers, except for times.
 """
 
 
@@ -37,6 +37,6 @@ def section(path: Path) -> str:
     spoken = ", ".join(f"[{one.name}]({one.name})" for one in pages if name in one.read_text(encoding="utf-8"))
     machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"
     return (
-        f"## {path.stem}\n\n[{path.name}]({name}){', spoken of in ' if spoken else ''}{spoken}\n\n"
+        f"## {path.stem}\n\n[{path.name}]({name}){', cited in ' if spoken else ''}{spoken}\n\n"
         f"```console\n$ {command}\n```\n\n{further.capitalize()}\n\n{made['started'][:10]}, {machine}\n"
     )

@@ -51,7 +51,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
 
 @app.command()
 def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
-    """Show where an adapter comes from, and how it does: its manifest."""
+    """Show an adapter's manifest: where it comes from, and its scores."""
     place = find_workspace(workspace)
     stored = place.adapters.get(adapter_id(place, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
@@ -83,7 +83,7 @@ def verify(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Compare every file with the SHA-256 in the manifest; every damaged adapter is named."""
+    """Compare every file with the SHA-256 in the manifest, and name every damaged adapter."""
     place = find_workspace(workspace)
     store = place.adapters
     names = [adapter_id(place, adapter, Messages())] if adapter else store.ids()
@@ -118,14 +118,14 @@ def export(
         bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
     ] = False,
     backbone: Annotated[
-        str | None, typer.Option(help="With --merge: where its backbone is now, if it was trained by path.")
+        str | None, typer.Option(help="With --merge: where the backbone is now, if it was given by path.")
     ] = None,
     workspace: Workspace = None,
 ) -> None:
     """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
 
-    Its README is a model card, and shows how to open it without the workbench. Without --merge nothing of the
-    backbone's weights is written, and `workbench adapters import` takes the folder back.
+    Its README is a model card, and shows how to open the adapter without the workbench. Without --merge the folder has
+    none of the backbone's weights, and `workbench adapters import` takes it back.
     """
     from experiments.api import Workbench
 
@@ -140,14 +140,14 @@ def export(
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote.")],
     backbone: Annotated[
-        str | None, typer.Option(help="Its backbone here: a name, hub id or folder; not needed where it is known.")
+        str | None, typer.Option(help="Its backbone: a name, hub id or folder; needed only if it is not known here.")
     ] = None,
     workspace: Workspace = None,
 ) -> None:
-    """Verify an exported adapter and copy it into the workspace; nothing in it is run.
+    """Verify an exported adapter and copy it into the workspace; no code in it is run.
 
     The backbone that its sender names is opened only if you have it: under a registered name, or because another
-    adapter of this workspace belongs to it. Else say which one it is with --backbone.
+    adapter of this workspace belongs to it. Otherwise name the backbone with --backbone.
     """
     from experiments.api import Workbench
 
@@ -157,10 +157,10 @@ def import_(
 
 @app.command()
 def register(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
-    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first where it was not.
+    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first if it was not logged yet.
 
-    It becomes the champion of that name if there is none, or if it beats it on the same validation examples. Of a
-    task's adapters the best on validation is taken, not the champion, which is registered already.
+    It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
+    The name of a task means its best adapter on validation here, not the champion, which is registered already.
     """
     from experiments.api import Workbench
 
@@ -182,7 +182,7 @@ def remove(
     ],
     workspace: Workspace = None,
 ) -> None:
-    """Delete an adapter from the workspace; the name of a task is not enough for that."""
+    """Delete an adapter from the workspace; this needs an id, the name of a task is not enough."""
     stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
 
 

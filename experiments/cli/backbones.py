@@ -13,11 +13,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def backbones() -> None:
-    """List the backbones that work by name. Hub ids and local folders work everywhere too."""
+    """List the backbones that work by name. A hub id or a local folder works wherever a name does."""
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each."""
+    """List the backbones, one line each."""
     cards = {name: read(BACKBONES.path(name)).parse(BackboneCard) for name in BACKBONES.names()}
     listing([{"name": name, "description": card.description} for name, card in cards.items()], as_json)

@@ -27,19 +27,21 @@ def compare(
         str,
         typer.Option(
             metavar="A,B,…",
-            help="Methods; differences are taken from the first. See `methods list`.",
+            help="Methods; the first is the reference of all differences. See `methods list`.",
             autocompletion=completion.methods,
         ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many seeds each is trained with.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds with which each method is trained.")] = 3,
     backbone: Annotated[
         str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
     ] = "minilm",
     tune: Annotated[
         int,
-        typer.Option(min=0, max=1000, help="Learning rates that each method tries, by validation, with another seed."),
+        typer.Option(
+            min=0, max=1000, help="Learning rates that each method tries; validation with another seed picks one."
+        ),
     ] = 0,
-    recommend: Annotated[bool, typer.Option("--recommend", help="Print only which to take, and why.")] = False,
+    recommend: Annotated[bool, typer.Option("--recommend", help="Print only which method to take, and why.")] = False,
     jobs: Jobs = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")] = False,
     assignments: Assignments = None,
@@ -49,8 +51,8 @@ def compare(
 ) -> None:
     """Train each of several methods for TASK with the same budget, and compare score and cost.
 
-    Settings are given by their place: --set budget.epochs=5, --set methods.lora.rank=16. What is finished, in this run
-    or another, is not done again.
+    Settings are given by their path in the recipe: --set budget.epochs=5, --set methods.lora.rank=16. Work that is
+    finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
     from experiments.studies.methods.text import show

@@ -1,4 +1,4 @@
-"""List the composition methods: how `workbench fuse` can make one adapter of several."""
+"""List the composition methods: how `workbench fuse` can make one adapter from several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def compositions() -> None:
-    """How one adapter is made of several."""
+    """List the composition methods: how `workbench fuse` can make one adapter from several."""
 
 
 @app.command("list")

@@ -14,15 +14,13 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def doctor(
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nothing of the network but the tracking server.")
-    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network, except for the tracking server.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Check everything that the workbench needs, and say how to get what is missing.
+    """Check everything that the workbench needs, and say how to install what is missing.
 
-    The exit code is 1 if anything that every command needs does not work.
+    The exit code is 1 if something that every command needs does not work.
     """
     from experiments.engine.diagnosis import diagnose
     from experiments.workspace import find_workspace

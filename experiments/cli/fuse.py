@@ -1,4 +1,4 @@
-"""Make one adapter of several, and say whether it beats the plain alternatives."""
+"""Make one adapter from several, and say whether it beats the plain alternatives."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def fuse(
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="The task that the result is for.", autocompletion=completion.task)
+        str,
+        typer.Argument(metavar="TARGET", help="The task for which the result is made.", autocompletion=completion.task),
     ],
     sources: Annotated[
         str,
         typer.Option(
             "--from",
             metavar="ID,ID,…",
-            help="Ids or tasks; or auto:K, the K adapters that suit TARGET best.",
+            help="Ids or tasks; or auto:K, the K adapters that a ranking puts first for TARGET.",
             autocompletion=completion.adapters,
         ),
     ],
@@ -39,23 +40,26 @@ def fuse(
     shots: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1_000_000_000, help="Labelled examples of TARGET, and as many for validation; else all."
+            min=1, max=1_000_000_000, help="Labelled examples of TARGET, and as many for validation; all if left out."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Draws the examples; seed of every fit.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Seed that draws the examples, and seed of every fit.")
+    ] = 0,
     ranking: Annotated[str, typer.Option(help="How auto:K ranks: logme, similarity or trial.")] = "logme",
-    full: Annotated[bool, typer.Option(help="Hold it against full fine-tuning too.")] = True,
+    full: Annotated[bool, typer.Option(help="Also compare the result with full fine-tuning.")] = True,
     backbone: Annotated[str | None, typer.Option(help="Where the sources' backbone is now, if it has moved.")] = None,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Compose adapters for TARGET, keep the result, and hold it against the plain alternatives.
+    """Compose adapters for TARGET, keep the result, and compare it with the plain alternatives.
 
-    Those are a fresh adapter and full fine-tuning on the same examples, each source alone with a fitted head, a head on
-    frozen features, and the uniform average; what the result keeps of the sources' own tasks stands below. Settings of
-    the method are given by name (--set density=0.3), those of the budget with a prefix (--set budget.epochs=5).
+    These are a fresh adapter and full fine-tuning on the same examples, each source alone with a fitted head, a head on
+    frozen features, and the uniform average. A second table shows how well the result still does the sources' own
+    tasks. Settings of the method are given by name (--set density=0.3), settings of the budget with a prefix
+    (--set budget.epochs=5).
     """
     from experiments.api import Workbench
     from experiments.terminal.progress import Messages, progress

@@ -17,7 +17,7 @@ def methods() -> None:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each; several together are called by their names, joined with ``+``."""
+    """List the methods, one line each; join names with + to use several together (lora+bitfit)."""
     listing([{"name": name, "description": METHODS.describe(name)} for name in METHODS.names()], as_json)
     if not as_json:
-        stdout.print("\na+b: any two of these that can live together, for example lora+pfeiffer")
+        stdout.print("\na+b: two methods that can be used together, for example lora+pfeiffer")

@@ -1,4 +1,4 @@
-"""Say what memory a method needs on a model, from the model's config alone."""
+"""Predict the memory that a method needs on a model, from the model's config alone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def plan(
     method: Annotated[str, typer.Option(help="Name of a method; see `workbench methods list`.")],
     quantization: Annotated[str | None, typer.Option(help="nf4 or int8.")] = None,
     batch_size: Annotated[int, typer.Option(help="Texts in one forward pass.")] = 16,
-    max_length: Annotated[int, typer.Option(help="Tokens of each.")] = 128,
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: what this machine would take.")] = "auto",
+    max_length: Annotated[int, typer.Option(help="Tokens of each text.")] = 128,
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster one on this machine.")] = "auto",
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the memory of one training step, part by part; nothing is downloaded but the config.
+    """Predict the memory of one training step, part by part; only the config is downloaded.
 
     Settings of the method are given by name: --set rank=16, --set optimizer=adamw-8bit.
     """

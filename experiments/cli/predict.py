@@ -1,4 +1,4 @@
-"""Ask an adapter, or a router over several, for the answers to texts."""
+"""Ask an adapter, or several through a router, for the answers to texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def predict(
         str,
         typer.Argument(
             metavar="ID",
-            help="An adapter's id, a task, or the beginning of an id; or router:NAME.",
+            help="An adapter's id, the name of a task, or the beginning of an id; or router:NAME.",
             autocompletion=completion.adapter,
         ),
     ],
@@ -38,23 +38,29 @@ def predict(
         Path | None, typer.Option(help="One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column.")
     ] = None,
     column: Annotated[str, typer.Option(help="Column of the file that holds the text.")] = "text",
-    pair: Annotated[str | None, typer.Option(help="Second text, or the file's column of it, for pair tasks.")] = None,
+    pair: Annotated[
+        str | None, typer.Option(help="For tasks with two texts: the second text, or its column in the file.")
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write CSV, TSV, JSONL or Parquet: all columns of the file, and the answers beside them."),
+        typer.Option(help="Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace a file that is there.")] = False,
-    prefix: Annotated[str, typer.Option(help="With --out: stands before the names of the new columns.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace an existing file.")] = False,
+    prefix: Annotated[str, typer.Option(help="With --out: put this before the names of the new columns.")] = "",
     for_spreadsheets: Annotated[
         bool,
-        typer.Option("--for-spreadsheets", help="With --out: an apostrophe before texts that begin as a formula does."),
+        typer.Option(
+            "--for-spreadsheets", help="With --out: put an apostrophe before texts that begin like a formula."
+        ),
     ] = False,
-    backbone: Annotated[str | None, typer.Option(help="Where its backbone is now, if it was trained by path.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Where the adapter's backbone is now, if it was given by path.")
+    ] = None,
     among: Annotated[
         str | None,
         typer.Option(
             metavar="ID,ID…",
-            help="Ids or tasks that a router chooses from, with commas.",
+            help="Ids or tasks among which a router chooses, separated by commas.",
             autocompletion=completion.adapters,
         ),
     ] = None,
@@ -63,12 +69,12 @@ def predict(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Print the answer to each text, how sure the adapter is, and which one it was; or write them to a file.
+    """Print the answer to each text, the confidence, and the adapter that answered; or write them to a file.
 
-    With no text, lines are read from stdin. router:NAME chooses for each text which adapter answers (`workbench routers
-    list`): among those of --among, else the newest adapter of each task on the backbone; tasks whose texts are not like
-    these (pairs or single), and libraries that the router does not know, are left out. --set changes the router's
-    settings; a router that reads training data takes them from the tasks that can be seen from here.
+    Without TEXT, lines are read from stdin. router:NAME chooses for each text which adapter answers (see `workbench
+    routers list`): an adapter of --among or, without it, the newest adapter of one of the tasks on the backbone. Tasks
+    whose texts are not like these (pairs or single texts), and libraries that the router does not support, are left
+    out. --set changes the router's settings. A router that reads training data needs the adapters' tasks.
     """
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile, texts_of

@@ -1,4 +1,4 @@
-"""List the probes: what is measured of a model after a stage of a stream."""
+"""List the probes: measurements of a model after a stage of a stream."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def probes() -> None:
-    """List the probes: what is measured of a model after a stage of a stream."""
+    """List the probes: measurements of a model after a stage of a stream."""
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each; a recipe names them under 'probes'."""
+    """List the probes, one line each; a recipe names them under 'probes'."""
     listing([{"name": name, "description": PROBES.describe(name)} for name in PROBES.names()], as_json)

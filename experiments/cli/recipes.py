@@ -1,4 +1,4 @@
-"""List the experiments that are shipped, and print one to start your own from."""
+"""List the shipped recipes, and print a recipe as a start for your own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def recipes() -> None:
-    """List the experiments that are shipped: `workbench run NAME`."""
+    """List the shipped recipes: experiments for `workbench run NAME`."""
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each."""
+    """List the recipes, one line each."""
     from experiments.engine.recipes import RECIPES
     from workbench.settings import read
 
@@ -38,7 +38,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Print a recipe as it is written; in a file of your own it can be changed: workbench run FILE."""
+    """Print the text of a recipe; save it in a file to change it: workbench run FILE."""
     from pathlib import Path
 
     from experiments.engine.recipes import find_recipe

@@ -1,4 +1,4 @@
-"""Print, write or log the report on an experiment; no model is needed."""
+"""Print, write or log the report on an experiment; this needs no model."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ app = typer.Typer(add_completion=False)
 def report(
     experiment: Annotated[
         str | None,
-        typer.Argument(metavar="EXPERIMENT", help="Left out: list them.", autocompletion=completion.experiment),
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="Name of an experiment; all are listed if left out.",
+            autocompletion=completion.experiment,
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="With --json: what each seed gave.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="With --json: also the values of every seed.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page.")] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Report on EXPERIMENT from what the workspace holds, as far as it has come."""
+    """Report on EXPERIMENT, finished or not, from what the workspace holds."""
     from experiments.views import view_of
     from experiments.workspace import find_workspace
 

@@ -1,4 +1,4 @@
-"""List the routers: ways to choose the adapter that answers a text whose task nobody names."""
+"""List the routers: ways to choose the adapter that answers a text whose task is not known."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def routers() -> None:
-    """List the routers: ways to choose the adapter that answers a text whose task nobody names."""
+    """List the routers: ways to choose the adapter that answers a text whose task is not known."""
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each; `workbench predict router:NAME` uses one."""
+    """List the routers, one line each; `workbench predict router:NAME` uses one."""
     listing([{"name": name, "description": ROUTERS.describe(name)} for name in ROUTERS.names()], as_json)

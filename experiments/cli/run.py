@@ -33,10 +33,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run RECIPE, or go on with it where it was stopped.
+    """Run RECIPE, or continue it where it was stopped.
 
-    `workbench recipes list` names those that are shipped: streams of tasks, comparisons of methods and of compositions.
-    What is finished, in this run or another, is not done again.
+    `workbench recipes list` names the shipped recipes: streams of tasks, comparisons of methods and of compositions.
+    Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
     from experiments.terminal.preview import preview

@@ -17,5 +17,5 @@ def scenarios() -> None:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each; a recipe names one under 'scenario'."""
+    """List the scenarios, one line each; a recipe names one under 'scenario'."""
     listing([{"name": name, "description": SCENARIOS.describe(name)} for name in SCENARIOS.names()], as_json)

@@ -1,4 +1,4 @@
-"""List the ways to learn a stream."""
+"""List the strategies: ways to learn a stream of tasks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def strategies() -> None:
-    """List the ways to learn a stream."""
+    """List the strategies: ways to learn a stream of tasks."""
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List them, with one line each."""
+    """List the strategies, one line each."""
     listing([{"name": name, "description": STRATEGIES.describe(name)} for name in STRATEGIES.names()], as_json)

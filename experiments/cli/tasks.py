@@ -25,7 +25,7 @@ Name = Annotated[
 
 @app.command("list")
 def list_(as_json: Json = False, tasks: Folders = None) -> None:
-    """List every task: the catalog's and your own."""
+    """List all tasks: those of the catalog and your own."""
     folders = registry.user_folders(tasks)
     specs = [registry.find(name, folders) for name in registry.names(folders)]
     listing([{"name": spec.name, "description": spec.description, "source": spec.source} for spec in specs], as_json)
@@ -47,7 +47,9 @@ def show(name: Name, as_json: Json = False, tasks: Folders = None) -> None:
 def check(
     name: Name,
     backbone: Annotated[str | None, typer.Option(help="Also count tokens, with this backbone's tokenizer.")] = None,
-    max_length: Annotated[int, typer.Option(min=4, help="Tokens kept of a text, to count what is cut.")] = 128,
+    max_length: Annotated[
+        int, typer.Option(min=4, help="Number of tokens kept of a text, to count the texts that are cut.")
+    ] = 128,
     as_json: Json = False,
     tasks: Folders = None,
 ) -> None:
@@ -80,34 +82,40 @@ def new(
         typer.Option(metavar="COLUMN", help="Label column; guessed if left out. Several times for columns of 1 and 0."),
     ] = None,
     answer: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column with the right answers, where they are free text.")
+        str | None, typer.Option(metavar="COLUMN", help="Column with the right answers, if they are free text.")
     ] = None,
-    separator: Annotated[str | None, typer.Option(metavar="TEXT", help="Between several labels in one string.")] = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Text between several labels in one string.")
+    ] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option(metavar="CHARACTER", help="Between two fields of a text file; told from it if left out."),
+        typer.Option(metavar="CHARACTER", help="Character between two fields of a text file; guessed if left out."),
     ] = None,
     quotes: Annotated[
-        bool | None, typer.Option("--quotes/--no-quotes", help="Whether fields may stand in double quotes.")
+        bool | None, typer.Option("--quotes/--no-quotes", help="Whether fields may be in double quotes.")
     ] = None,
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether the first row names the columns.")
     ] = None,
-    encoding: Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of a text file, as latin-1.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Encoding of a text file, such as latin-1.")
+    ] = None,
     decimal: Annotated[str | None, typer.Option(metavar="SIGN", help="Decimal sign of number columns: . or ,")] = None,
-    description: Annotated[str | None, typer.Option(metavar="LINE", help="What the task is, in a line.")] = None,
+    description: Annotated[
+        str | None, typer.Option(metavar="LINE", help="Description of the task, in one line.")
+    ] = None,
     tasks: Annotated[
         Path | None,
         typer.Option("--tasks", metavar="DIR", help="Folder to write to.", show_default=FOLDERS),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a task file that is there.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every guess; ask nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing task file.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept every guess; ask nothing.")] = False,
 ) -> None:
     """Write a task file for your own data: classification, multilabel, regression, tags of words, or free answers.
 
-    Kind, columns and how a text file is written are guessed from the data, and shown. In a terminal, what is not
-    certain is asked; with any of the options that describe the task, with --yes, in a notebook, or without a
-    terminal, nothing is.
+    Kind, columns and the format of a text file are guessed from the data, and shown. In a terminal, the command asks
+    where it is not certain. It asks nothing if one of the options that describe the task is given, with --yes, in a
+    notebook, or without a terminal.
     """
     from experiments.terminal import drafting
     from tasks.dialect import DialectSettings

@@ -33,7 +33,7 @@ def train(
     ] = "minilm",
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     register: Annotated[
-        bool, typer.Option("--register", help="Enter it into MLflow's model registry, as TASK.METHOD.")
+        bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")
     ] = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
@@ -42,10 +42,10 @@ def train(
 ) -> None:
     """Train an adapter for TASK on a frozen backbone, and test it.
 
-    Settings of the method are given by name (--set rank=16), those of the budget with a prefix
+    Settings of the method are given by name (--set rank=16), settings of the budget with a prefix
     (--set budget.epochs=5). The same command again finds the adapter and trains nothing. The adapter is logged to
-    MLflow, experiment `adapters`; --register makes it a version of TASK.METHOD, and the champion if it beats that one
-    on validation.
+    MLflow, experiment `adapters`. --register makes it a version of TASK.METHOD, and the champion if it beats the
+    present champion on validation.
     """
     from experiments.api import Workbench
     from experiments.terminal.progress import progress

@@ -42,10 +42,10 @@ QUIET = {
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the UI; 0 takes a free port.")] = 0,
     workspace: Workspace = None,
 ) -> None:
-    """Serve the MLflow UI on loopback until Ctrl-C, and print where each experiment's newest report is."""
+    """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report."""
     from experiments.workspace import find_workspace
     from workbench.errors import InputError
     from workbench.mlflow.address import tracking_uri

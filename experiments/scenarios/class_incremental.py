@@ -1,4 +1,4 @@
-"""class-incremental: each task brings new labels; an answer is one of all seen so far, and nobody names the task."""
+"""class-incremental: each task has new labels; an answer is one of all labels so far, and the task is not known."""
 
 from __future__ import annotations
 

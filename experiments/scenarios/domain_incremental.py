@@ -1,4 +1,4 @@
-"""domain-incremental: all tasks have the same labels, and one head; nobody names the task."""
+"""domain-incremental: all tasks share the same labels and one head; the task of a text is not known."""
 
 from __future__ import annotations
 

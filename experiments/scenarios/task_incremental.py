@@ -1,4 +1,4 @@
-"""task-incremental: a model is told which task a text belongs to, and has a head for each."""
+"""task-incremental: the task of each text is known, and the model has a head for each task."""
 
 from __future__ import annotations
 

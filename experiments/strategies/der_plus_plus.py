@@ -1,8 +1,8 @@
-"""der-plus-plus: replay whose remembered examples also bring the logits that they once had, and are held to them.
+"""der-plus-plus: replay that also remembers the examples' logits, with a penalty on changing them.
 
 Loss + α mean (ẑ − z)² over the remembered rows of a batch, α the strength, z the logits of the row's own head right
-after its task was learned (dark experience replay++: Buzzega et al. 2020, arXiv:2004.07211, eq. 6). There, logits are
-taken on the way, and two batches are drawn from the memory; here, one serves both terms.
+after its task was learned (dark experience replay++: Buzzega et al. 2020, arXiv:2004.07211, eq. 6). The paper takes the
+logits during training and draws two batches from the memory; here one batch serves both terms.
 """
 
 from __future__ import annotations

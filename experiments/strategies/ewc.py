@@ -1,4 +1,4 @@
-"""ewc: sequential, with a penalty on changing the weights that earlier tasks hang on (elastic weight consolidation).
+"""ewc: sequential, with a penalty on changing the weights on which earlier tasks depend (elastic weight consolidation).
 
 Loss + λ/2 Σₖ Fₖ (θₖ − θ*ₖ)², λ the strength, θ* the weights after the stage before (Kirkpatrick et al. 2017,
 arXiv:1612.00796, eq. 3), and F the diagonal Fisher information, kept in one running sum over tasks, F ← γ F + Fₜ
@@ -42,8 +42,10 @@ class EwcSettings(RemedySettings):
     """``strength`` is λ."""
 
     strength: Strength = 1000.0
-    decay: float = Field(1.0, ge=0, le=1, description="γ: what is left of the earlier tasks' Fisher information")
-    examples: Count = Field(100, description="training examples that the Fisher information is a mean over")
+    decay: float = Field(
+        1.0, ge=0, le=1, description="γ: factor on the earlier tasks' Fisher information at each stage"
+    )
+    examples: Count = Field(100, description="training examples over which the Fisher information is a mean")
 
 
 class Ewc(SharedWeights):

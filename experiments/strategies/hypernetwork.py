@@ -1,9 +1,9 @@
-"""hypernetwork: one network makes each task's LoRA from an embedding; what it makes for earlier tasks is held still.
+"""hypernetwork: one network makes each task's LoRA from an embedding; a penalty keeps the LoRAs of earlier tasks.
 
 Loss + λ/(t−1) Σᵢ ‖h(eᵢ) − h*(eᵢ)‖² at stage t, λ the strength, h(eᵢ) all numbers that the network makes of the
 embedding of an earlier task i, h* the network after the stage before (von Oswald et al. 2020, arXiv:1906.00695, eq. 2,
-where λ is called β). Their look-ahead, which holds the network where the next step would take it, is left out.
-Embeddings of earlier tasks stay as they were learned.
+where λ is called β). Their look-ahead, which applies the penalty at the weights after the next step, is left out.
+Embeddings of earlier tasks do not change after their task.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HypernetworkSettings(RemedySettings):
 
     strength: Strength = 0.01
     trains: Literal["network", "embedding"] = Field(
-        "network", description="embedding: after the first task the network is frozen, and there is nothing to hold"
+        "network", description="embedding: after the first task the network is frozen, so no penalty is needed"
     )
 
 

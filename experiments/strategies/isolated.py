@@ -1,4 +1,4 @@
-"""isolated: an adapter for each task on the same frozen backbone; nothing that was learned is touched again."""
+"""isolated: an adapter for each task on the same frozen backbone; adapters of earlier tasks never change."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ class IsolatedSettings(Settings):
     """How the adapter of a task begins, and how it is found again where nobody names the task."""
 
     init: Literal["fresh", "fused"] = Field(
-        "fresh", description="fused: as the average of the adapters learned before, from which it trains on (LoRA only)"
+        "fresh",
+        description="fused: begins as the average of the adapters learned before and is then trained (LoRA only)",
     )
-    router: str | None = Field(None, description="finds the adapter where nobody names the task: prototype, …")
+    router: str | None = Field(None, description="chooses the adapter if the task is not known: prototype, …")
 
 
 class Isolated:

@@ -1,7 +1,7 @@
-"""joint: all tasks are learned at once, when the last one is there: what no stream can expect to beat.
+"""joint: all tasks are learned at once, at the last stage: a score that no stream is expected to beat.
 
-It starts from the pretrained weights and takes as many passes over each task's examples as a stream does. Nothing is
-tested before the last stage, so that only the last row of R is there (multi-task learning: Caruana 1997).
+It starts from the pretrained weights and makes as many passes over each task's examples as a stream does. Nothing is
+tested before the last stage, so R has only its last row (multi-task learning: Caruana 1997).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""lwf: sequential, and on the new task's texts the earlier heads go on saying what they said before it (distillation).
+"""lwf: sequential, with a penalty if earlier heads change their answers on the new task's texts (distillation).
 
 Loss + λ Σₜ −softmax(zᵗ/2) · log softmax(ẑᵗ/2), zᵗ the logits of earlier task t's head on the model of the stage before,
-ẑᵗ those on the model as it is, λ the strength, the heads trained along (learning without forgetting: Li & Hoiem 2016,
-arXiv:1606.09282, eq. 2–3, temperature 2). No example is kept: the teacher speaks once, before training begins.
+ẑᵗ its logits on the present model, λ the strength; the heads are trained too (learning without forgetting: Li & Hoiem
+2016, arXiv:1606.09282, eq. 2–3, temperature 2). No example is kept: zᵗ is computed once, before training begins.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""o-lora: each task gets a LoRA of its own on top of the earlier ones, whose inputs it is kept orthogonal to.
+"""o-lora: each task adds its own LoRA; a penalty keeps its input directions orthogonal to those of earlier LoRAs.
 
 ΔW = Σᵢ sᵢ Bᵢ Aᵢ over all tasks so far; only the last pair is trained, with λ Σᵢ ‖Aᵢ Aₜᵀ‖² added to the loss, λ the
-strength (Wang et al. 2023, arXiv:2310.14152, eq. 6–8). All tasks are answered by the sum, which is stored as one LoRA
-of rank t · r.
+strength (Wang et al. 2023, arXiv:2310.14152, eq. 6–8). The sum answers all tasks and is stored as one LoRA of rank
+t · r.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""replay: sequential, and examples of earlier tasks from a small memory are learned again beside the new ones.
+"""replay: sequential, and a small memory of earlier tasks' examples is trained together with the new examples.
 
-Every remembered example is seen once an epoch, as the new ones are, in mixed batches, under its own task's head, which
-is trained along (experience replay: Chaudhry et al. 2019, arXiv:1902.10486, with one memory for all tasks).
+Every remembered example is seen once an epoch, like the new examples, in mixed batches, under its own task's head,
+which is trained too (experience replay: Chaudhry et al. 2019, arXiv:1902.10486, with one memory for all tasks).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class ReplaySettings(Settings):
     """What is remembered."""
 
     memory: Count = Field(200, description="examples that are kept, of all tasks together")
-    policy: Policy = Field("balanced", description="equally many of each label, or a uniform sample (reservoir)")
+    policy: Policy = Field(
+        "balanced", description="as many examples of each label (balanced), or a uniform sample (reservoir)"
+    )
 
 
 class Replay(SharedWeights):

@@ -1,4 +1,4 @@
-"""sequential: one set of weights learns task after task, by any method, and nothing keeps it from forgetting."""
+"""sequential: one set of weights learns task after task, by any method, without a remedy against forgetting."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ Workspace = Annotated[
     typer.Option(
         "--workspace",
         metavar="DIR",
-        help="Where everything is kept.",
+        help="Folder in which everything is kept.",
         show_default="$WORKBENCH_HOME, else ./.workbench",
     ),
 ]
@@ -27,10 +27,10 @@ Jobs = Annotated[
         "--jobs",
         min=1,
         max=256,
-        help="Processes side by side, each with its share of the cores and a model of its own.",
+        help="Processes that work side by side, each with its share of the cores and its own model.",
     ),
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be given several times."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be given several times."),
 ]

@@ -1,8 +1,8 @@
-"""AdaMerging: weights that make the merged model sure of its answers on the target's texts; labels are not looked at.
+"""AdaMerging: weights that make the merged model most confident on the target's texts; labels are not used.
 
 min over w of the mean entropy of softmax(head(features)), by Adam. The paper merges models whose heads exist. For a new
 task the head is a logistic regression on the uniform average, fitted on the labelled examples and held fixed while the
-weights move; what is composed then gets a head fitted anew, as every composition does.
+weights move; like every composition, the result then gets a newly fitted head.
 """
 
 from __future__ import annotations

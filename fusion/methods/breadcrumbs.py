@@ -1,4 +1,4 @@
-"""breadcrumbs: drop each module's smallest entries and its outliers, then add up."""
+"""breadcrumbs: drop each module's smallest entries and its outliers, then add the updates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Settings(MergeSettings):
     """The paper's values; magnitudes between the shares ``lower`` (β) and ``upper`` (γ) stay."""
 
     lower: float = Field(0.85, ge=0, lt=1, description="β: the share of smallest entries that is dropped")
-    upper: float = Field(0.993, gt=0, le=1, description="γ: what is larger than this share is dropped")
+    upper: float = Field(0.993, gt=0, le=1, description="γ: entries above this quantile are dropped")
     scale: Scale = Field(0.3, description="α, a factor on the whole")
 
     @model_validator(mode="after")

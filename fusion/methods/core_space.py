@@ -1,4 +1,4 @@
-"""core-space: merge small cores in the bases that all factors span together, and come back without loss."""
+"""core-space: merge small core matrices in the common basis of all factors, then map them back without loss."""
 
 from __future__ import annotations
 

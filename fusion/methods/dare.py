@@ -1,4 +1,4 @@
-"""dare: drop entries of each update at random, rescale the rest, add up."""
+"""dare: drop entries of each update at random, rescale the rest, add the updates."""
 
 from __future__ import annotations
 

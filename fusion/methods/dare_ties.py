@@ -1,6 +1,6 @@
-"""dare-ties: drop entries at random and rescale, then elect signs and average what agrees.
+"""dare-ties: drop entries at random and rescale, then elect signs and average the entries that agree.
 
-The settings are those of dare: random dropping stands in the place of trimming.
+The settings are those of dare: random dropping takes the place of trimming.
 """
 
 from __future__ import annotations

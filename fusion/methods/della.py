@@ -1,4 +1,4 @@
-"""della: drop entries at random, small ones more often, rescale, elect signs and average what agrees."""
+"""della: drop entries at random, small ones more often, rescale, elect signs and average the entries that agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fisher merging: entry by entry, a source counts as much as its own predictions hang on that entry.
+"""Fisher merging: each entry of a source is weighted by how strongly the source's predictions depend on it.
 
 ΔW = Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, where Fᵢ (out, in) is the diagonal of source i's Fisher information: the mean over the target's
 texts of the squared gradient of log p(y | x), y drawn from source i's own model (its body and its head). The result is

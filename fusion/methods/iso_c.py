@@ -1,4 +1,4 @@
-"""iso-c: the sum with all its singular values made equal, so that no source's directions drown."""
+"""iso-c: the sum with all its singular values made equal, so that no source outweighs the others."""
 
 from __future__ import annotations
 

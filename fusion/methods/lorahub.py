@@ -1,8 +1,8 @@
-"""LoraHub: weights of a sum of LoRAs found without gradients, from the target's few labelled examples.
+"""LoraHub: weights of a sum of LoRAs, searched without gradients on the target's few labelled examples.
 
 min over w in [−1.5, 1.5]ⁿ of L(w) + 0.05 Σ |wᵢ|, by CMA-ES from w = 0. (The authors' program divides the second term by
 n; here it is as the paper writes it.) For a language model L is its loss on the answers. A classification has no head
-for an unseen task, and one that was fitted on these examples tells nothing by its loss on them: there L is the
+for an unseen task, and the loss of a head on the examples on which it was fitted means nothing. There L is the
 cross-entropy of held-out fifths of the examples under a logistic regression on the mixed features of the others.
 """
 
@@ -41,8 +41,8 @@ class Settings(CompositionSettings):
     """The paper's; ``evaluations`` is what its 40 steps are."""
 
     evaluations: Whole = Field(40, description="how many weightings are tried")
-    regularization: Weight = Field(0.05, description="what Σ |wᵢ| costs")
-    bound: Factor = Field(1.5, description="weights stay within ± this")
+    regularization: Weight = Field(0.05, description="factor on Σ |wᵢ| in the loss")
+    bound: Factor = Field(1.5, description="bound of each weight, ±")
     rank: Size | None = Field(None, description="rank of the result; exact (the sum of all ranks) if null")
 
 

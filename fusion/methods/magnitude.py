@@ -1,4 +1,4 @@
-"""magnitude: keep each module's largest entries, then add up."""
+"""magnitude: keep each module's largest entries, then add the updates."""
 
 from __future__ import annotations
 

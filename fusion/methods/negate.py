@@ -15,7 +15,7 @@ from workbench.errors import InputError
 class Settings(MergeSettings):
     """The result has the numerical rank of the sum unless ``rank`` is given."""
 
-    scale: Scale = Field(1.0, description="λ, how far to go against the sources")
+    scale: Scale = Field(1.0, description="λ, factor on the sources that are subtracted")
     kept: int = Field(0, ge=0, le=1000, description="m: how many of the first sources stay; the others are subtracted")
 
 

@@ -1,8 +1,8 @@
-"""RegMean: the one update whose outputs are nearest to those of every source, on the inputs that each source sees.
+"""RegMean: the update whose outputs are nearest to the outputs of all sources, on each source's own inputs.
 
 ΔW* = (Σ ΔWᵢ Gᵢ)(Σ Gᵢ)⁻¹ with Gᵢ = XᵢᵀXᵢ, off-diagonal entries times α (the paper's formula, transposed; the pretrained
-weight is common to all and drops out). Xᵢ is what goes into the module when source i reads the target's texts; the data
-that the sources were trained on are not at hand. Since ΔWᵢ = bᵢ aᵢ, the result [b₁ … bₙ] [a₁G₁; …; aₙGₙ] (ΣG)⁻¹ is of
+weight is common to all and drops out). Xᵢ is what goes into the module when source i reads the target's texts; the
+sources' own training data are not available. Since ΔWᵢ = bᵢ aᵢ, the result [b₁ … bₙ] [a₁G₁; …; aₙGₙ] (ΣG)⁻¹ is of
 rank Σ rᵢ exactly.
 """
 

@@ -1,4 +1,4 @@
-"""single: one source as it is, under a new head; the plainest way to reuse an adapter, and the one to beat."""
+"""single: one source, unchanged, under a new head; the plainest way to reuse an adapter, and a baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""slerp: go from one update to another along an arc, module by module."""
+"""slerp: a point on the arc between two updates, module by module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ties: trim small entries, elect a sign for each entry, average what agrees with it."""
+"""ties: trim small entries, elect a sign for each entry, average the entries that agree with it."""
 
 from __future__ import annotations
 

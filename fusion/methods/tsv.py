@@ -1,4 +1,4 @@
-"""tsv: keep each source's leading singular vectors, make them orthogonal to each other's, put them together."""
+"""tsv: keep each source's leading singular vectors, make those of all sources orthogonal, add the updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""warm-start: a LoRA of its own for the target that begins as a composition of others and then trains on.
+"""warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
 The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps.
 """

@@ -1,4 +1,4 @@
-"""logme: how probable a linear model on the adapted features makes the labels, its weights integrated out."""
+"""logme: the evidence of the labels under a linear model on the adapted features (its weights integrated out)."""
 
 from __future__ import annotations
 

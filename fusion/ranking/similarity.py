@@ -1,4 +1,4 @@
-"""similarity: cosine of the mean backbone feature of the target's texts and of those the adapter was trained on."""
+"""similarity: cosine of the mean backbone feature of the target's texts and that of the adapter's training texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""arrow: the direction that each LoRA answers to most; its weights alone, no data.
+"""arrow: the input direction to which each LoRA responds most; from its weights alone, without data.
 
 The paper chooses adapters for each token and module. Here one adapter answers a whole text, so the shares that arrow
 would give to the adapters are averaged over the text's tokens and over modules, on the hidden states of the frozen

@@ -1,4 +1,4 @@
-"""oracle: the true task; what any router is measured against, and no help where the task is not known."""
+"""oracle: the true task; the reference for all routers, usable only where the task is known."""
 
 from __future__ import annotations
 

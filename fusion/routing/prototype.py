@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Settings(RouterSettings):
     """``level``: one prototype for each class of a task, of which the nearest counts, or one for the whole task."""
 
-    level: Literal["class", "task"] = Field("class", description="what a prototype stands for")
+    level: Literal["class", "task"] = Field("class", description="a prototype for each class, or for each task")
 
 
 def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Settings) -> Part:

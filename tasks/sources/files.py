@@ -25,7 +25,7 @@ class FilesSettings(DialectSettings):
     train: Path | None = None
     validation: Path | None = None
     test: Path | None = None
-    format: formats.Format | None = Field(None, description="told by the suffix if left out")
+    format: formats.Format | None = Field(None, description="format; guessed from the suffix if left out")
 
     @model_validator(mode="after")
     def _data_or_train(self) -> Self:

@@ -36,7 +36,9 @@ class ReasoningGymSettings(Settings):
     """Which generator, and what it is given."""
 
     dataset: str = Field(pattern=r"^[a-z0-9_]+$", description="the generator's name, for example chain_sum")
-    size: int = Field(1000, ge=1, le=100_000, description="problems that are made; one that comes twice is kept once")
+    size: int = Field(
+        1000, ge=1, le=100_000, description="number of problems that are generated; duplicates are kept once"
+    )
     seed: int = Field(0, ge=0)
     config: dict[str, Any] = Field(default_factory=dict, description="the generator's own settings")
 

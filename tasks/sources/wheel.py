@@ -21,7 +21,7 @@ class Member(Settings):
     """One file or folder inside the wheel."""
 
     member: str = Field(description="path inside the wheel")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="what workbench.assets.digest gives for it")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the result of workbench.assets.digest for it")
 
 
 class WheelSettings(Settings):
@@ -32,7 +32,7 @@ class WheelSettings(Settings):
     train: Member | None = None
     validation: Member | None = None
     test: Member | None = None
-    format: formats.Format | None = Field(None, description="told by the suffix if left out")
+    format: formats.Format | None = Field(None, description="format; guessed from the suffix if left out")
 
     @model_validator(mode="after")
     def _data_or_train(self) -> Self:

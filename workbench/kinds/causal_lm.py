@@ -1,4 +1,4 @@
-"""causal-lm: an instruction is answered in words; only the answer is learned, and it is generated when tested."""
+"""causal-lm: an instruction is answered in words; only the answer is trained, and tests generate it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""multilabel: any number of labels for a text or a pair of texts, each told by itself."""
+"""multilabel: any number of labels for a text or a pair of texts, each predicted separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""seq2seq: an encoder-decoder reads a text and answers in words; the answer is generated when tested."""
+"""seq2seq: an encoder-decoder reads a text and answers in words; tests generate the answer."""
 
 from __future__ import annotations
 

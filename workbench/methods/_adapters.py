@@ -23,9 +23,9 @@ class BottleneckSettings(MethodSettings):
 
 
 class InvertibleSettings(BottleneckSettings):
-    """A bottleneck adapter in each layer, and after the embeddings two that can be undone, each for half of a state."""
+    """A bottleneck adapter in each layer and, after the embeddings, two invertible ones, each for half of the state."""
 
-    inv_adapter_reduction_factor: Reduction = Field(2, description="half a state ÷ their bottleneck size")
+    inv_adapter_reduction_factor: Reduction = Field(2, description="half the hidden size ÷ the bottleneck size")
 
 
 def packaged(name: str) -> Callable[[MethodSettings, PretrainedConfig], AdapterConfig]:

@@ -1,4 +1,4 @@
-"""AdaLoRA: W + P Λ Q with a shrinking budget of singular values; the least important of all layers are dropped."""
+"""AdaLoRA: W + P Λ Q with a shrinking budget of singular values; the least important over all layers are dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AdapterFusion: attention, learned for the target, over what several frozen bottleneck adapters say in each layer.
+"""AdapterFusion: attention, trained on the target, over the outputs of several frozen bottlenecks in each layer.
 
 With h the layer's state (h,), a_n what adapter n adds to it, and one Q, K, V (h × h) a layer:
 s = softmax(hᵀQ · K a_n over n), o = Σ_n s_n V a_n (eq. 1–3). V begins at the identity and is held near it by the
@@ -29,7 +29,7 @@ class Settings(MethodSettings):
 
     learning_rate: float = 2e-3
     regularization: Weight = Field(0.01, description="λ of the penalty λ ‖I − V‖²")
-    dropout: Dropout = Field(0.1, description="on the attention scores, while training")
+    dropout: Dropout = Field(0.1, description="dropout on the attention scores, while training")
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> FusionConfig:

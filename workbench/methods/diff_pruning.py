@@ -1,4 +1,4 @@
-"""Diff pruning: a difference to all weights is learned under an L0 penalty, and then cut to its largest entries.
+"""Diff pruning: a change of all weights is learned under an L0 penalty, and only its largest entries are kept.
 
 While it is relaxed the difference is z ⊙ w, with z in [0, 1] drawn from a hard-concrete distribution whose gates α are
 learned too; the penalty λ Σ σ(α) is the expected number of entries that are not zero (sec. 3.1). Then the entries of

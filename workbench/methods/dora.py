@@ -1,4 +1,4 @@
-"""DoRA: direction and length of a weight's columns are learned apart, m · (W + B A) / ‖W + B A‖."""
+"""DoRA: direction and length of a weight's columns are learned separately, m · (W + B A) / ‖W + B A‖."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invertible Houlsby adapter: the Houlsby adapter, and a NICE coupling after the embeddings, which can be undone."""
+"""Invertible Houlsby adapter: the Houlsby adapter and, after the embeddings, an invertible layer (NICE coupling)."""
 
 from __future__ import annotations
 

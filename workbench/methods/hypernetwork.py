@@ -1,4 +1,4 @@
-"""Hypernetwork: a small network makes every matrix of a LoRA from an embedding of the task and one of the place."""
+"""Hypernetwork: a small network makes each matrix of a LoRA from embeddings of the task and of the matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In-context learning: a few solved training examples stand in the prompt before every question; nothing is trained."""
+"""In-context learning: the prompt shows a few solved training examples before every question; nothing is trained."""
 
 from __future__ import annotations
 

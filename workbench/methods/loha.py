@@ -1,4 +1,4 @@
-"""LoHa: the update is the element-wise product of two low-rank ones, (B₁ A₁) ⊙ (B₂ A₂), of rank up to rank²."""
+"""LoHa: the update is the element-wise product of two low-rank updates, (B₁ A₁) ⊙ (B₂ A₂), of rank up to rank²."""
 
 from __future__ import annotations
 

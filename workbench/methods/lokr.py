@@ -1,4 +1,4 @@
-"""LoKr: the update is a Kronecker product, W₁ ⊗ W₂, as in KronA; a W₂ that is large is itself low-rank."""
+"""LoKr: the update is a Kronecker product, W₁ ⊗ W₂, as in KronA; a large W₂ is itself a low-rank product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OFT: weights are rotated, W R, by a block-diagonal orthogonal R; angles between neurons stay as they were."""
+"""OFT: weights are rotated, W R, by a block-diagonal orthogonal R; angles between neurons do not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P-tuning: virtual tokens before the text, made by a small network while they are learned."""
+"""P-tuning: virtual tokens before the text; during training a small network makes their embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Partial fine-tuning: the last blocks are trained, at once or thawed one more each epoch from the top down."""
+"""Partial fine-tuning: only the last blocks are trained, all at once or one more each epoch from the top."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invertible Pfeiffer adapter: the Pfeiffer adapter, and a NICE coupling after the embeddings, which can be undone."""
+"""Invertible Pfeiffer adapter: the Pfeiffer adapter and, after the embeddings, an invertible layer (NICE coupling)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prefix tuning: trained keys and values before those of the text, in each attention."""
+"""Prefix tuning: each attention gets trained keys and values before the keys and values of the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompt tuning: the embeddings of virtual tokens before the text are learned, and nothing else."""
+"""Prompt tuning: only the embeddings of virtual tokens before the text are trained."""
 
 from __future__ import annotations
 

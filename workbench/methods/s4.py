@@ -1,4 +1,4 @@
-"""S4: four groups of layers, each with methods of its own, as a search through design spaces found them best.
+"""S4: four groups of layers, each with its own methods; a search through design spaces found this combination.
 
 First to last group: adapter and LoRA; adapter and prefix; adapter, prefix and biases; prefix, biases and LoRA. The
 groups are a spindle, thin at both ends; every layer gets the same sizes, and every group is trained.

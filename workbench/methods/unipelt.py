@@ -1,4 +1,4 @@
-"""UniPELT: prefix, Pfeiffer adapter and LoRA in each layer, each behind a gate that looks at the text."""
+"""UniPELT: prefix, Pfeiffer adapter and LoRA in each layer, each scaled by a gate that reads the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VeRA: one pair of frozen random matrices for all layers; each learns two vectors, Λ_b B Λ_d A."""
+"""VeRA: all layers share one pair of frozen random matrices; each layer learns two vectors, Λ_b B Λ_d A."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""calibration: how far the model's confidence is from how often it is right."""
+"""calibration: how far the model's confidence is from its accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cka: how alike each layer's states are to what they were right after the task was learned."""
+"""cka: how similar each layer's states are to its states right after the task was learned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""general-loss: how well the body still models general text that no task uses, beside what the bare backbone does."""
+"""general-loss: how well the model predicts general text that no task uses, compared with the bare backbone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""head-refit: what comes back when only the head is fitted anew: so much the head forgot, and not the layers."""
+"""head-refit: how much accuracy a newly fitted head brings back: that part the head forgot, not the layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""intruder: how many of the strongest directions of each weight matrix are none that the pretrained matrix had."""
+"""intruder: how many of the strongest directions of each weight matrix the pretrained matrix did not have."""
 
 from __future__ import annotations
 

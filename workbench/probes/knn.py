@@ -1,4 +1,4 @@
-"""knn: whether texts of one label lie together in the last layer, by nearest class mean and nearest neighbours."""
+"""knn: whether texts with the same label are close in the last layer, by nearest class mean and neighbours."""
 
 from __future__ import annotations
 

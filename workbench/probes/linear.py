@@ -1,4 +1,4 @@
-"""linear: how well a linear classifier, fitted anew, reads the task's labels off each layer."""
+"""linear: how well a new linear classifier reads the task's labels from each layer."""
 
 from __future__ import annotations
 

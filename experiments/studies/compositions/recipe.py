@@ -35,7 +35,8 @@ class FusionRecipe(Settings):
     seeds: Seeds = (0,)
     budget: Budget = Budget()
     fresh: ByMethod = Field(
-        default_factory=dict, description="fine-tuning method → what its few-shot fits from nothing have otherwise"
+        default_factory=dict,
+        description="fine-tuning method → settings that differ for its few-shot fits without sources",
     )
     compositions: Labelled = Field(description="label → method and its settings")
 

@@ -18,8 +18,12 @@ class ComparisonRecipe(Settings):
     tasks: Names
     seeds: Seeds = (0,)
     budget: Budget = Budget()
-    methods: Labelled = Field(description="label → the method's settings, and 'method' where the label is not its name")
-    reference: str | None = Field(None, description="label that differences are taken from; the first if null")
-    tune: int = Field(0, ge=0, le=1000, description="learning rates that each method tries on each task, by validation")
+    methods: Labelled = Field(
+        description="label → the method's settings, and 'method' if the label is not the method's name"
+    )
+    reference: str | None = Field(None, description="label of the reference of all differences; the first if null")
+    tune: int = Field(
+        0, ge=0, le=1000, description="learning rates that each method tries on each task; validation picks one"
+    )
 
     _unique = field_validator("tasks", "seeds")(unique)

@@ -20,21 +20,26 @@ class Recipe(Settings):
     tasks: Names
     seeds: Seeds = (0,)
     orders: int = Field(
-        1, ge=1, le=1000, description="orders of the stream: the one above, and seeded permutations of it"
+        1, ge=1, le=1000, description="orders of the stream: that of 'tasks', and seeded permutations of it"
     )
     scenario: str = Field("task-incremental", description="what is known when a task is answered")
     budget: Budget = Budget()
     strategies: Labelled
     frontier: dict[str, Annotated[tuple[LearningRate, ...], Field(max_length=100)]] = Field(
-        default_factory=dict, description="entry of 'strategies' → further learning rates that it is run with"
+        default_factory=dict, description="entry of 'strategies' → further learning rates for this entry"
     )
     reference: str
     probes: tuple[str, ...] = Field((), max_length=100)
     probe_examples: int = Field(
-        128, ge=8, le=1_000_000, description="of each task's training and validation split, for probes"
+        128,
+        ge=8,
+        le=1_000_000,
+        description="examples of each task's training split, and of its validation split, for probes",
     )
     probe_text: str | None = Field(None, description="a task that is not in the stream; its texts are general text")
-    evaluate_every: Count = Field(1, description="earlier tasks are tested after each so many stages, and the last")
+    evaluate_every: Count = Field(
+        1, description="k: earlier tasks are tested after every k-th stage and after the last"
+    )
     keep_states: Literal["all", "last"] = "all"
 
     _unique = field_validator("tasks", "seeds", "probes")(unique)
