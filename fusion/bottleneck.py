@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fusion.composition import Request
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 
 def average(request: Request, weights: Sequence[float]) -> Composed:

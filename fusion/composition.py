@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.fit_record import FitRecord
     from workbench.listener import Listener
     from workbench.settings import Budget, MethodSettings
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from tasks import verification
 from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
 from workbench import sealed
-from workbench.assets import cache_folder, remove_whole, writing_cache, written_whole
+from workbench.atomic import remove_whole, written_whole
+from workbench.cache import cache_folder, writing_cache
 from workbench.task import SPLITS
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from workbench import sealed
-from workbench.assets import digest, write_whole
+from workbench.atomic import write_whole
+from workbench.digest import digest
 from workbench.errors import IntegrityError
 
 Stamp = tuple[int, int, int, int]  # size, times of modification and change, inode

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench import assets, quantisation
+from workbench import atomic, hub_files, quantisation, wheel
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, UnknownNameError, opening
 from workbench.model_config import built, named_architectures, read_json
@@ -203,12 +203,12 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
         return open_backbone(plain, where).quantized(bits)
     if name in BACKBONES.names():
         card = read(BACKBONES.path(name)).parse(BackboneCard)
-        member = assets.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
+        member = wheel.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
         folder = member if member.is_dir() else _converted(member)
         check_folder(folder)
         return Backbone(name, folder, card.pooling, card.hub_id, license=card.license)
     hub_id, revision = _on_the_hub(name, where)
-    folder = assets.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
+    folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
     check_folder(folder)
     return Backbone(name, folder, _pooling(folder), hub_id, license=_license(folder))
 
@@ -230,7 +230,7 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
     file = Path(plain)
     if not file.is_file():
         hub_id, revision = _on_the_hub(plain, where)
-        file = assets.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
+        file = hub_files.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
     return built(read_json(file), str(file))
 
 
@@ -302,7 +302,7 @@ def _converted(gguf: Path) -> Path:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-        with assets.written_whole(target) as folder:
+        with atomic.written_whole(target) as folder:
             AutoModelForCausalLM.from_pretrained(**place).save_pretrained(folder)
             AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
     return target

@@ -12,7 +12,9 @@ from workbench.store import importable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.store import AdapterStore, Manifest, StoredAdapter
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
 
 
 def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:

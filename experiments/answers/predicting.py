@@ -13,7 +13,8 @@ from workbench.backbone import open_backbone
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
-    from workbench.store import StoredAdapter, TaskReference
+    from workbench.manifest import TaskReference
+    from workbench.stored_adapter import StoredAdapter
 
 Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 

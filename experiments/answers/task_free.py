@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
     from workbench.listener import Listener
-    from workbench.store import AdapterStore, Manifest, StoredAdapter
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 PREFIX = "router:"

@@ -44,7 +44,7 @@ def report(
         listing([{"name": name, "description": _description(place, name)} for name in place.experiments()], as_json)
         return
     if html:
-        from workbench.assets import require_folder_of, write_whole
+        from workbench.atomic import require_folder_of, write_whole
 
         require_folder_of(html)
     view = view_of(place, experiment)

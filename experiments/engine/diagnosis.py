@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from workbench.assets import cache_folder
+from workbench.cache import cache_folder
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker

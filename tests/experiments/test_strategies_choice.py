@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from experiments.strategies import STRATEGIES, Context
 from tests.stages import START, adapted, at, context_for, walk
-from workbench.assets import digest
 from workbench.backbone import Backbone
+from workbench.digest import digest
 from workbench.evaluation import evaluate
 from workbench.settings import Budget
 from workbench.task import Task

@@ -27,7 +27,8 @@ from workbench.evaluation import evaluate, run
 from workbench.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
 from workbench.listener import Silent
 from workbench.methods.adapterfusion import penalty
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 

@@ -16,7 +16,8 @@ from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.listener import Silent
 from workbench.methods import METHODS
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn

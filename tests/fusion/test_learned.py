@@ -24,7 +24,7 @@ from workbench.backbone import Backbone, open_backbone
 from workbench.errors import InputError, UnknownNameError
 from workbench.fit_record import Epoch
 from workbench.methods.lora import Settings as LoraSettings
-from workbench.store import StoredAdapter
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 

@@ -12,7 +12,7 @@ import torch
 from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.backbone import Backbone
 from workbench.fit_record import FitRecord
 from workbench.listener import Silent

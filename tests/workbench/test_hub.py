@@ -20,9 +20,11 @@ from workbench.errors import IntegrityError
 from workbench.fit_record import FitRecord
 from workbench.hub import front_matter, license_of
 from workbench.kinds import KINDS
+from workbench.manifest import Manifest
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.store import AdapterStore, Manifest, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 
 

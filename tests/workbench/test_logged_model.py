@@ -24,7 +24,8 @@ from workbench.fit_record import FitRecord
 from workbench.methods import METHODS
 from workbench.mlflow import logged_model
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 from workbench.task import Task
 

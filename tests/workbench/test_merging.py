@@ -21,7 +21,8 @@ from workbench.merging import mergeable, merged, save_merged
 from workbench.methods import METHODS, possible_methods
 from workbench.model import TaskModel
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep, open_adapter
 
 BUDGET = Budget(max_length=16, batch_size=8, precision="fp32")

@@ -29,7 +29,8 @@ from workbench.evaluation import run
 from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn

@@ -21,7 +21,8 @@ from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.serving import Serving, answers
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from workbench import assets
+from workbench import atomic
 from workbench.errors import TrackingError, UnwritableError
 from workbench.mlflow.address import shown
 from workbench.mlflow.bounded_client import LOCAL, BoundedClient
@@ -274,7 +274,7 @@ def _set_up(database: Path) -> None:
         finally:
             event.remove(Engine, "connect", do_not_wait)
         if not database.exists():
-            assets.write_whole(database, Path(scratch, "mlflow.db").read_bytes())
+            atomic.write_whole(database, Path(scratch, "mlflow.db").read_bytes())
 
 
 def _identity(given: Any) -> str:

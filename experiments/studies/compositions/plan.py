@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from experiments.engine.feasible import Wanted
     from workbench.known_keys import Place
     from workbench.settings import Document
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

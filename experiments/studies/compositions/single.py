@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from experiments.workspace import Workspace
     from workbench.listener import Listener
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 DEFAULT_BACKBONE = "minilm"
 
