@@ -34,7 +34,7 @@ from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.asking import rows_of
 from workbench.atomic import new_folder
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.bounds import require_seed
 from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone import BACKBONES, bits_of, open_backbone
+from workbench.backbone_names import BACKBONES, bits_of, open_backbone
 from workbench.choosing import readable
 from workbench.errors import InputError
 from workbench.store import importable

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from workbench.asking import Asked, rows_of
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:

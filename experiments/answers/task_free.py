@@ -12,7 +12,7 @@ from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench import serving
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnwritableError
 from workbench.sampling import draw
 

@@ -26,7 +26,7 @@ from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
 from workbench.atomic import write_whole
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError
 from workbench.settings import Budget

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from workbench import hub_files, wheel
-from workbench.backbone import BACKBONES, Backbone, BackboneCard, fingerprint, open_backbone
+from workbench.backbone import Backbone, fingerprint
+from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
 from workbench.model_folder import check_folder
 from workbench.settings import read

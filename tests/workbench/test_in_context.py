@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.fit_record import FitRecord
 from workbench.listener import Silent

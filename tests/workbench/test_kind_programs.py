@@ -17,7 +17,8 @@ from datasets import Dataset
 from tests.conftest import toy
 from tests.workbench.test_plain_loading import TEXTS
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.device import Precision
 from workbench.kinds import KINDS
 from workbench.listener import Silent

@@ -18,7 +18,7 @@ from mlflow.pyfunc import load_model
 from tests.conftest import toy
 from workbench.adaptation import Adaptation
 from workbench.asking import Asked
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import IntegrityError
 from workbench.fit_record import FitRecord
 from workbench.methods import METHODS

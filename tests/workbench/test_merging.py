@@ -13,7 +13,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM,
 from tests.conftest import toy
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.evaluation import predict
 from workbench.fit_record import FitRecord

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.kinds import KINDS
 from workbench.model import TaskModel

@@ -23,7 +23,7 @@ from datasets import Dataset
 from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.device import Precision
 from workbench.evaluation import run
 from workbench.listener import Silent

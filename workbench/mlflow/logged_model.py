@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.asking import Asked
-from workbench.backbone import bits_of, open_backbone
+from workbench.backbone_names import bits_of, open_backbone
 from workbench.manifest import read_manifest
 from workbench.stored_adapter import StoredAdapter, check_files
 

@@ -27,7 +27,8 @@ from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method

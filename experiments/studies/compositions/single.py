@@ -15,7 +15,7 @@ from fusion.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from tasks import registry
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.bounds import require_seed
 from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
