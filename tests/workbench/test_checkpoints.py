@@ -96,7 +96,7 @@ def test_a_checkpoint_that_was_not_completed_is_passed_over(
         write_whole(target, content)
 
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        patch.setattr(best_epoch, "write_whole", cut_at_16)
+        patch.setattr("workbench.atomic.write_whole", cut_at_16)
         train("lora", backbone, task, budget, tmp_path, Silent())
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-8", "checkpoint-16"}
     again = Scissors(0)
