@@ -158,6 +158,9 @@ def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     (folder / CONFIG).write_text('{"peft_type": "IA3"}')
     with pytest.raises(InputError, match="not a LoRA but 'IA3'"):
         lora.read(folder)
+    (folder / CONFIG).write_text("{")
+    with pytest.raises(InputError, match="no readable adapter config"):
+        lora.read(folder)
 
 
 # ------------------------------------------------------------------------------------------------ writing
