@@ -37,7 +37,7 @@ WEIGHTS = "best_epoch.safetensors"
 
 
 @dataclass(frozen=True)
-class Known:
+class Progress:
     """What a checkpoint keeps beside the weights: the epochs so far, the best of them, and what they took."""
 
     epochs: tuple[Epoch, ...]
@@ -45,7 +45,7 @@ class Known:
     seconds: float
 
 
-KNOWN = TypeAdapter(Known)
+PROGRESS = TypeAdapter(Progress)
 
 
 class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
@@ -109,7 +109,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         folder = checkpoint(Path(args.output_dir), state.global_step)
         save_file(self.weights, folder / WEIGHTS)
         seconds = self.seconds_before + time.perf_counter() - self.began
-        sealed.write(KNOWN, Known(tuple(self.epochs), self.best, seconds), folder / KEPT)
+        sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds), folder / KEPT)
         for older in Path(args.output_dir).glob("checkpoint-*"):
             if older != folder:
                 shutil.rmtree(older)
@@ -124,8 +124,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         if not steps:
             return None
         folder = checkpoint(scratch, max(steps))
-        known = sealed.require(KNOWN, folder / KEPT)
-        self.epochs, self.best, self.seconds_before = list(known.epochs), known.best, known.seconds
+        progress = sealed.require(PROGRESS, folder / KEPT)
+        self.epochs, self.best, self.seconds_before = list(progress.epochs), progress.best, progress.seconds
         self.weights = beside(self.model, load_file(folder / WEIGHTS))
         return str(folder)
 
