@@ -33,15 +33,15 @@ from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.asking import rows_of
-from workbench.backbone import open_backbone
+from workbench.atomic import new_folder
+from workbench.backbone_names import open_backbone
 from workbench.bounds import require_seed
+from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
 from workbench.kinds import KINDS
 from workbench.listener import Silent
 from workbench.methods import trained_method
-from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
-from workbench.store import new_folder
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.workspace import Workspace
     from workbench.listener import Listener
+    from workbench.manifest import Manifest
     from workbench.mlflow.registration import Registered
-    from workbench.store import Manifest, StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan

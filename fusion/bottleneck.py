@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fusion.composition import Composed
+from workbench.adapter_folder import ADAPTERS_WEIGHTS, CONFIG, read_config
 from workbench.errors import InputError
 from workbench.stored_model import adaptation_of
 
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fusion.composition import Request
-    from workbench.store import StoredAdapter
-
-WEIGHTS, CONFIG = "adapter.safetensors", "adapter_config.json"
+    from workbench.stored_adapter import StoredAdapter
 
 
 def average(request: Request, weights: Sequence[float]) -> Composed:
@@ -37,12 +35,12 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
     adaptation = adaptation_of(first.manifest, request.backbone)
     for other in request.sources[1:]:
         _require_alike(first, other)
-    tensors = [load_file(source.folder / WEIGHTS) for source in request.sources]
+    tensors = [load_file(source.folder / ADAPTERS_WEIGHTS) for source in request.sources]
     mean = {name: _combined([each[name] for each in tensors], weights) for name in tensors[0]}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         shutil.copy(first.folder / CONFIG, folder / CONFIG)
-        save_file(mean, folder / WEIGHTS)
+        save_file(mean, folder / ADAPTERS_WEIGHTS)
         body = adaptation.library.load(request.backbone.load(), folder, None)
     return Composed(body.eval(), first.manifest.method, adaptation.settings, weights=tuple(weights))
 
@@ -74,5 +72,5 @@ def _require_alike(first: StoredAdapter, other: StoredAdapter) -> None:
 
 
 def _config(source: StoredAdapter) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))["config"]
+    config: dict[str, Any] = read_config(source.folder)["config"]
     return config

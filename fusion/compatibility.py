@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.settings import MethodSettings
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 
 def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> None:

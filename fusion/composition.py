@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from fusion.lowrank import Merged, Update
     from workbench.backbone import Backbone
+    from workbench.device import Precision
     from workbench.fit_record import FitRecord
     from workbench.listener import Listener
-    from workbench.model import Precision
     from workbench.settings import Budget, MethodSettings
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

@@ -11,13 +11,15 @@ from fusion.methods import COMPOSITIONS
 from fusion.target import fitted_head, model_on, needs_head
 from workbench import processes
 from workbench.adaptation import Adaptation
+from workbench.digest import key
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.fit_record import FitRecord
 from workbench.kind import GENERATED
+from workbench.manifest import CompositionReference
 from workbench.memory import PeakMemory
 from workbench.package_versions import versions
-from workbench.store import CompositionReference, StoredAdapter, key
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 
 if TYPE_CHECKING:

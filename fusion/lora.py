@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from fusion.lowrank import LowRank, Update
+from workbench.adapter_folder import PEFT_WEIGHTS, read_config
 from workbench.errors import InputError
 from workbench.methods.lora import Settings
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
 
 PREFIX = "base_model.model."
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 # Whatever of these a LoRA has is not in B A: leaving it out would change the adapter without a word.
 REFUSED = {
@@ -56,7 +55,7 @@ def read(folder: Path) -> Update:
         InputError: the adapter is no LoRA, or holds something beside low-rank factors; the message names it.
     """
     config = _config(folder)
-    tensors = _tensors(folder / WEIGHTS)
+    tensors = _tensors(folder / PEFT_WEIGHTS)
     modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         module, factor = _parts(name, folder)
@@ -115,11 +114,7 @@ def _beside(config: Mapping[str, Any]) -> list[str]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"no readable adapter config: {error}", where=str(path)) from None
+    config = read_config(folder)
     if config.get("peft_type") != "LORA":
         raise InputError(f"this adapter is {_other(config)}", where=str(folder))
     reasons = _beside(config)
@@ -145,15 +140,15 @@ def _parts(name: str, folder: Path) -> tuple[str, str]:
     """Return the module and ``A`` or ``B`` of a stored tensor's name."""
     found = re.fullmatch(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight", name)
     if not found:
-        raise InputError(f"this LoRA cannot be composed: it holds {name!r}", where=str(folder / WEIGHTS))
+        raise InputError(f"this LoRA cannot be composed: it holds {name!r}", where=str(folder / PEFT_WEIGHTS))
     return found[1], found[2]
 
 
 def _pair(config: dict[str, Any], module: str, factors: dict[str, Tensor], folder: Path) -> LowRank:
     if factors.keys() != {"A", "B"} or factors["A"].shape[0] != factors["B"].shape[1]:
-        raise InputError(f"{module} has no lora_A and lora_B that fit together", where=str(folder / WEIGHTS))
+        raise InputError(f"{module} has no lora_A and lora_B that fit together", where=str(folder / PEFT_WEIGHTS))
     if any(factor.dim() != 2 for factor in factors.values()):
-        raise InputError(f"this LoRA cannot be composed: {module} is a convolution", where=str(folder / WEIGHTS))
+        raise InputError(f"this LoRA cannot be composed: {module} is a convolution", where=str(folder / PEFT_WEIGHTS))
     return LowRank(_scaling(config, module, factors["B"].shape[1]) * factors["B"], factors["A"])
 
 

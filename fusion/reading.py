@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workbench.backbone import Backbone, Pooling
-    from workbench.model import Precision
+    from workbench.device import Precision
 
 KIND = "classification"
 Match = Callable[[Tensor, Tensor], Tensor]  # states (…, in) and vectors (adapters, in) → (…, adapters)

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from fusion.reading import KIND, Reader
 from fusion.routing import ROUTERS, Query
 from workbench import sealed
-from workbench.assets import written_whole
+from workbench.atomic import written_whole
+from workbench.digest import key
 from workbench.errors import InputError, IntegrityError, reason
 from workbench.package_versions import versions
-from workbench.store import key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
-    from workbench.model import Precision
-    from workbench.store import StoredAdapter
+    from workbench.device import Precision
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 ARRAYS, CARD = "part.safetensors", "part.json"

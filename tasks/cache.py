@@ -6,13 +6,17 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
 
 from tasks import verification
 from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
-from workbench.assets import cache_folder, remove_whole, writing_cache, written_whole
+from workbench import sealed
+from workbench.atomic import remove_whole, written_whole
+from workbench.cache import cache_folder, writing_cache
 from workbench.task import SPLITS
 
 if TYPE_CHECKING:
@@ -22,6 +26,18 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class About:
+    """What is stored beside the tables; its fields are those of :class:`Content`."""
+
+    labels: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...]
+
+
+ABOUT = TypeAdapter(About)
 
 
 @dataclass(frozen=True)
@@ -92,13 +108,13 @@ def _write(content: Content, folder: Path) -> None:
     for split, table in content.tables.items():
         with pa.OSFile(str(folder / f"{split}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
-    told = {"labels": content.labels, "fingerprint": content.fingerprint, "notes": content.notes}
-    (folder / "task.json").write_text(json.dumps(told), encoding="utf-8")
+    about = About(content.labels, content.fingerprint, content.notes)
+    (folder / "task.json").write_text(json.dumps(asdict(about)), encoding="utf-8")
 
 
 def _read(folder: Path) -> Content:
     import pyarrow as pa
 
-    told: dict[str, Any] = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    about = sealed.require(ABOUT, folder / "task.json")
     tables = {split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in SPLITS}
-    return Content(tuple(told["labels"]), told["fingerprint"], tuple(told["notes"]), tables)
+    return Content(about.labels, about.fingerprint, about.notes, tables)

@@ -17,7 +17,7 @@ from tasks.guess import Given, Guess, guess_columns
 from tasks.spec import LONGEST_NAME, NAME, NAME_RULE
 from tasks.template import template
 from tasks.text_files import exists
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.errors import InputError
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from datasets import Dataset
 
+from workbench.digest import key
 from workbench.errors import InputError
-from workbench.store import key
 from workbench.task import SPLITS, Task
 
 if TYPE_CHECKING:

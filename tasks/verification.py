@@ -11,29 +11,34 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from workbench.assets import digest, write_whole
+from pydantic import TypeAdapter
 
+from workbench import sealed
+from workbench.atomic import write_whole
+from workbench.digest import digest
+from workbench.errors import IntegrityError
+
+Stamp = tuple[int, int, int, int]  # size, times of modification and change, inode
 DIGESTS, SEEN = "digests.json", "verified.json"
 SMALL = 1 << 23  # bytes; hashed in some milliseconds
+STAMPS: TypeAdapter[dict[str, tuple[float, Stamp]]] = TypeAdapter(dict[str, tuple[float, Stamp]])
 TRUSTED = 86_400.0  # seconds for which a large file that has not been touched is taken as it was
 
 
 def seal(folder: Path) -> None:
     """Write down the digests of the files in ``folder``."""
-    digests = {file.name: digest(file) for file in sorted(folder.iterdir())}
-    (folder / DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+    (folder / DIGESTS).write_text(json.dumps(sealed.digests(folder)), encoding="utf-8")
 
 
 def damaged(folder: Path) -> str | None:
     """Return the name of the first file that is not what :func:`seal` saw, or None."""
     try:
-        digests: dict[str, str] = dict(_json(folder / DIGESTS))
-    except (OSError, ValueError, TypeError):
+        digests = sealed.require(sealed.FILES, folder / DIGESTS)
+    except (IntegrityError, OSError):
         return DIGESTS
     seen, now = _seen(folder), time.time()
-    right: dict[str, Any] = {}
+    right: dict[str, tuple[float, Stamp]] = {}
     for name, expected in digests.items():
         try:
             stamp = _stamp(folder / name)
@@ -50,17 +55,13 @@ def damaged(folder: Path) -> str | None:
     return None
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: Path) -> Stamp:
     found = path.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _seen(folder: Path) -> dict[str, tuple[float, list[int]]]:
+def _seen(folder: Path) -> dict[str, tuple[float, Stamp]]:
     try:
-        return {name: (float(at), list(stamp)) for name, (at, stamp) in dict(_json(folder / SEEN)).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return sealed.read(STAMPS, folder / SEEN) or {}
+    except (IntegrityError, OSError):
         return {}
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

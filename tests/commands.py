@@ -22,7 +22,7 @@ from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS
 from tasks import registry
-from workbench.backbone import BACKBONES
+from workbench.backbone_names import BACKBONES
 from workbench.errors import UnknownNameError
 from workbench.methods import METHODS
 from workbench.settings import Budget, Document

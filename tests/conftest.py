@@ -159,7 +159,7 @@ def _folder(folder: Path, model_class: type, config: object, **tokenizer_setting
 @pytest.fixture(scope="session")
 def backbone(bert: Path) -> Backbone:
     """The tiny BERT, opened."""
-    from workbench.backbone import open_backbone
+    from workbench.backbone_names import open_backbone
 
     return open_backbone(str(bert))
 

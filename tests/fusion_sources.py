@@ -16,7 +16,8 @@ from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 

@@ -19,7 +19,8 @@ from tests import closed_forms
 from tests.conftest import toy
 from tests.stages import RATES, context_for, walk
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.backbone import Backbone, fingerprint, open_backbone
+from workbench.backbone import Backbone, fingerprint
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.kind import GENERATED

@@ -23,12 +23,13 @@ from tests.conftest import toy
 from tests.fuzzing import changed, damaged, importable, require_promises, text, value, write_canaries
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
-from workbench.assets import digest
 from workbench.backbone import Backbone
+from workbench.digest import digest, key
 from workbench.fit_record import FitRecord
+from workbench.manifest import MANIFEST
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.store import MANIFEST, AdapterStore, key
+from workbench.store import AdapterStore
 from workbench.stored_model import describe, keep
 
 CASES = int(os.environ.get("WORKBENCH_FUZZ", "2000"))

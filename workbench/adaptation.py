@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workbench.backbone import Backbone
+    from workbench.device import Precision
     from workbench.library import Library
     from workbench.method import Method
-    from workbench.model import Precision
     from workbench.settings import MethodSettings
 
 HEAD_FILE = "head.safetensors"

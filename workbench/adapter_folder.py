@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.model_config import read_json
+from workbench.model_config import read_json, read_mapping
 from workbench.model_folder import numbers_in, refuse_pickles
 
-CONFIG, FUSION = "adapter_config.json", "adapter_fusion_config.json"
-WEIGHTS = {True: "adapter_model.safetensors", False: "adapter.safetensors"}  # of peft, of adapters
-FUSION_WEIGHTS = "model_adapter_fusion.safetensors"
+CONFIG, FUSION_CONFIG = "adapter_config.json", "adapter_fusion_config.json"
+PEFT_WEIGHTS = "adapter_model.safetensors"
+ADAPTERS_WEIGHTS, FUSION_WEIGHTS = "adapter.safetensors", "model_adapter_fusion.safetensors"  # of the package adapters
 PEFT_TYPES = {
     *("LORA", "ADALORA", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "IA3", "SHIRA", "PROMPT_TUNING", "P_TUNING"),
 }  # what the methods here write; an X-LoRA names other adapters, a multitask prompt a pickled file
@@ -34,6 +34,7 @@ STAYING: dict[str, tuple[Any, ...]] = {  # key → the values that lead nowhere 
     "corda_config": (None,),
     "lora_ga_config": (None,),
 }
+CONFIG_NOUN = "adapter config"
 HINT = "Import it from where it was made: `workbench adapters export` writes what is needed."
 
 
@@ -47,17 +48,22 @@ def check_adapter(folder: Path) -> None:
     refuse_pickles(folder)
     for config in sorted(folder.rglob(CONFIG)):
         _check_config(config)
-    for config in sorted(folder.rglob(FUSION)):
+    for config in sorted(folder.rglob(FUSION_CONFIG)):
         _require_beside(config, FUSION_WEIGHTS)
-        _require_mapping(config, read_json(config))
+        _require_mapping(config, read_json(config, CONFIG_NOUN, HINT))
     for weights in sorted(folder.rglob("*.safetensors")):
         numbers_in(weights)
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what stands in the config of an adapter, for who loads nothing by it; raises InputError."""
+    return read_mapping(folder / CONFIG, CONFIG_NOUN, HINT)
+
+
 def _check_config(config: Path) -> None:
-    content = read_json(config)
+    content = read_json(config, CONFIG_NOUN, HINT)
     of_peft = "peft_type" in content
-    _require_beside(config, WEIGHTS[of_peft])
+    _require_beside(config, PEFT_WEIGHTS if of_peft else ADAPTERS_WEIGHTS)
     if not of_peft:
         _require_mapping(config, content)
         return

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from workbench.backbone import Backbone
+    from workbench.manifest import TaskReference
     from workbench.model import TaskModel
-    from workbench.store import StoredAdapter, TaskReference
+    from workbench.stored_adapter import StoredAdapter
 
 
 class Answer(NamedTuple):

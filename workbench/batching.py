@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from workbench.model import TaskModel
-
 BATCH_SIZE = 64
 IGNORED = -100  # a label that torch's cross-entropy passes over
 
@@ -21,7 +19,7 @@ IGNORED = -100  # a label that torch's cross-entropy passes over
 @torch.inference_mode()
 def in_batches(
     call: Callable[[list[int], dict[str, Tensor]], Iterable[Any]],
-    model: TaskModel,
+    model: nn.Module,
     encoded: list[dict[str, Any]],
     collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]],
 ) -> list[Any]:

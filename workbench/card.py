@@ -11,7 +11,7 @@ from workbench.kinds import KINDS
 from workbench.markdown import code, escape
 
 if TYPE_CHECKING:
-    from workbench.store import Manifest
+    from workbench.manifest import Manifest
 
 POOLING = {
     "mean": 'mask = batch["attention_mask"].unsqueeze(-1).float()\n'

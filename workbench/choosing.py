@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.adapter_ids import by_id
+from workbench.digest import key
 from workbench.errors import IntegrityError, UnknownNameError
-from workbench.store import by_id, key
 
 if TYPE_CHECKING:
-    from workbench.store import AdapterStore, Manifest
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
 
 
 @dataclass(frozen=True)

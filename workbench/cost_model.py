@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from workbench.adaptation import Adaptation
-    from workbench.model import Precision
+    from workbench.device import Precision
     from workbench.settings import MethodSettings, Optimizer, Quantization
 
 MB = 1e6

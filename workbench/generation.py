@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
     from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 PROBE = [[1, 2, 3]]  # token ids
 
@@ -92,7 +92,7 @@ def _scale(config: PretrainedConfig) -> float:
     return float(config.hidden_size**-0.5) if tied_t5 else 1.0
 
 
-def language_model(model: TaskModel) -> Any:
+def language_model(model: Network) -> Any:
     """Return transformers' own causal language model with ``model``'s body and head in it; nothing is copied."""
     from transformers import AutoModelForCausalLM
 
@@ -104,7 +104,7 @@ def language_model(model: TaskModel) -> Any:
     return lm.train(model.training)
 
 
-def virtual_tokens(model: TaskModel) -> Tensor | None:
+def virtual_tokens(model: Network) -> Tensor | None:
     """Return the learned embeddings (virtual, h) that stand before each prompt; None where the method has none."""
     body: Any = model.body
     with torch.no_grad():
@@ -162,7 +162,7 @@ def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[s
     }
 
 
-def decode(model: TaskModel, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int) -> tuple[Tensor, Tensor]:
+def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int) -> tuple[Tensor, Tensor]:
     """Return what an encoder-decoder answers, as :func:`generate` does for a causal language model.
 
     The text is encoded once, and each new token is read with the states of those before it in a cache. The adapted body

@@ -13,7 +13,7 @@ from workbench.kinds import KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workbench.store import Manifest
+    from workbench.manifest import Manifest
 
 LIBRARY = {
     **dict.fromkeys(("peft", "prompts", "hypernetwork"), "peft"),

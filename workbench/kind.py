@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 GENERATED = ("causal-lm", "seq2seq")  # kinds whose answers are words that the backbone's own output layer generates
 
@@ -57,13 +57,13 @@ class Kind(Protocol):
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Return a function that pads a list of encoded rows, with labels or without, to one batch."""
 
-    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return what the head sees of a batch (a feature vector a text, or token states), and the labels for it."""
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of what :meth:`read` gave, a scalar."""
 
-    def answers(self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
+    def answers(self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
         """Return what ``model`` answers to each row, in their order (logits, or generated text)."""
 
     def digest(self, answers: Any) -> str:

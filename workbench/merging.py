@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.generation import OutputLayer
-    from workbench.store import Manifest, StoredAdapter
+    from workbench.manifest import Manifest
+    from workbench.stored_adapter import StoredAdapter
 
 IN_PLACE = "plain"  # a library whose weights are the backbone's own
 

@@ -51,30 +51,43 @@ SIZES = {  # the name that transformers gives to a size → the largest there is
     "num_attention_heads": 1 << 14,
 }
 MANY = {"layer": 2000, "expert": 1 << 14, "head": 1 << 14}  # part of a key → the largest number under it
+BACKBONE = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
 HINT = "Is it the model that you mean? Its config.json may be damaged."
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the mapping in a JSON file of somebody else's.
+def read_json(path: Path, what: str = "model config", hint: str = BACKBONE) -> dict[str, Any]:
+    """Return the mapping in a JSON file of somebody else's that a loader will read.
+
+    Raises:
+        InputError: as :func:`read_mapping`.
+        UnsafeConfigError: a key leads away from the file: to code, or to another file.
+    """
+    content = read_mapping(path, what, hint)
+    refuse_ways_out(content, path)
+    return content
+
+
+def read_mapping(path: Path, what: str, hint: str) -> dict[str, Any]:
+    """Return the mapping in a JSON file of somebody else's, whatever its keys would make a loader do.
+
+    Args:
+        path: of the file.
+        what: it holds, for messages.
+        hint: what to do where it cannot be read.
 
     Raises:
         InputError: no ordinary file, too large, not JSON, nested too deeply, or no mapping.
-        UnsafeConfigError: a key leads away from the file: to code, or to another file.
     """
-    hint = "A backbone is a folder with config.json, safetensors weights and tokenizer files."
     try:
         if not path.is_file():
-            raise InputError(
-                f"no readable model config: there is no file {path.name}", where=str(path.parent), hint=hint
-            )
+            raise InputError(f"no readable {what}: there is no file {path.name}", where=str(path.parent), hint=hint)
         if path.stat().st_size > LARGEST:
-            raise InputError(f"no readable model config: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
+            raise InputError(f"no readable {what}: more than {LARGEST >> 20} MiB", where=str(path), hint=hint)
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"no readable model config: {error}", where=str(path), hint=hint) from None
+        raise InputError(f"no readable {what}: {error}", where=str(path), hint=hint) from None
     if not isinstance(content, dict):
-        raise InputError("no readable model config: expected a mapping", where=str(path), hint=hint)
-    refuse_ways_out(content, path)
+        raise InputError(f"no readable {what}: expected a mapping", where=str(path), hint=hint)
     return content
 
 

@@ -6,14 +6,13 @@ the SHA-256 of each of its files. Those of before there were digests are read as
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from workbench import assets
+from workbench import atomic
+from workbench.digest import digest, key
 from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ def write(kind: TypeAdapter[T], value: T, path: Path) -> None:
     Raises:
         UnwritableError: nothing can be written there.
     """
-    assets.write_whole(path, text_of(kind, value))
+    atomic.write_whole(path, text_of(kind, value))
 
 
 def text_of(kind: TypeAdapter[T], value: T) -> str:
     """Return what stands in a document: for a file in a folder that is itself written whole."""
     content = kind.dump_python(value, mode="json")
-    return json.dumps({**content, DIGEST: _digest(content)}, indent=1)
+    return json.dumps({**content, DIGEST: key(content)}, indent=1)
 
 
 def read(kind: TypeAdapter[T], path: Path) -> T | None:
@@ -51,16 +50,29 @@ def read(kind: TypeAdapter[T], path: Path) -> T | None:
     """
     try:
         content = json.loads(path.read_bytes())
-        promised = content.pop(DIGEST, None)
+        promised = content.pop(DIGEST, None) if isinstance(content, dict) else None
         found = kind.validate_json(json.dumps(content))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
         raise  # nothing is known to be damaged
-    except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"damaged: not readable ({_first_line(error)})", where=str(path)) from None
-    if promised is not None and promised != _digest(content):
+    if promised is not None and promised != key(content):
         raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
+    return found
+
+
+def require(kind: TypeAdapter[T], path: Path) -> T:
+    """Return what is in a document.
+
+    Raises:
+        IntegrityError: there is none, or the file is not what :func:`write` wrote.
+        PermissionError: it may not be read.
+    """
+    found = read(kind, path)
+    if found is None:
+        raise IntegrityError("damaged: there is no such file", where=str(path))
     return found
 
 
@@ -69,10 +81,10 @@ def seal(folder: Path) -> None:
     (folder / DIGESTS).write_text(text_of(FILES, digests(folder)), encoding="utf-8")
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file below ``folder``, by its path from there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DIGESTS)
-    return {path.relative_to(folder).as_posix(): assets.digest(path) for path in files}
+def digests(folder: Path, holder: str = DIGESTS) -> dict[str, str]:
+    """Return the SHA-256 of each file below ``folder``, by its path from there, but of the ``holder`` of them."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: digest(path) for name, path in files.items() if name != holder}
 
 
 def reseal(folder: Path, place: Path, parts: Collection[str]) -> None:
@@ -82,10 +94,9 @@ def reseal(folder: Path, place: Path, parts: Collection[str]) -> None:
         return any(name == part or name.startswith(f"{part}/") for part in parts)
 
     promised = read(FILES, folder / DIGESTS) or {}
-    stays = {name: digest for name, digest in promised.items() if not comes(name)}
-    write(
-        FILES, {**stays, **{name: digest for name, digest in digests(place).items() if comes(name)}}, folder / DIGESTS
-    )
+    stays = {name: sha256 for name, sha256 in promised.items() if not comes(name)}
+    fresh = {name: sha256 for name, sha256 in digests(place).items() if comes(name)}
+    write(FILES, {**stays, **fresh}, folder / DIGESTS)
 
 
 def require_sound(folder: Path, without: Collection[str] = (), among: str = "") -> None:
@@ -103,29 +114,25 @@ def require_sound(folder: Path, without: Collection[str] = (), among: str = "") 
     dropped = [name for name in without if not (folder / name).exists()]
     promised = read(FILES, folder / DIGESTS) or {}
     expected = {
-        name: digest
-        for name, digest in promised.items()
+        name: sha256
+        for name, sha256 in promised.items()
         if name.startswith(among) and not any(name == each or name.startswith(f"{each}/") for each in dropped)
     }
-    problems = [problem for name, digest in expected.items() if (problem := _problem(folder, name, digest))]
+    problems = [problem for name, sha256 in expected.items() if (problem := _problem(folder, name, sha256))]
     if problems:
         raise IntegrityError(f"damaged: {'; '.join(problems)}", where=str(folder))
 
 
-def _problem(folder: Path, name: str, digest: str) -> str | None:
+def _problem(folder: Path, name: str, sha256: str) -> str | None:
     path = folder / name
     if not path.is_file():
         return f"{name} is missing"
     try:
-        return None if assets.digest(path) == digest else f"{name} has changed"
+        return None if digest(path) == sha256 else f"{name} has changed"
     except PermissionError:
         raise
     except OSError as error:
         return f"{name} cannot be read ({error.strerror})"
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _first_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from workbench.backbone import Backbone
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 Said = tuple[str, float | None]
 Company = tuple[str, str, str]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.device import resolve_precision
 from workbench.errors import InputError, IntegrityError, opening
 from workbench.kinds import KINDS
+from workbench.manifest import BackboneReference, Manifest, TaskReference
 from workbench.methods import METHODS
-from workbench.model import resolve_precision
 from workbench.package_versions import versions
-from workbench.store import BackboneReference, Manifest, StoredAdapter, TaskReference
+from workbench.stored_adapter import StoredAdapter
 
 if TYPE_CHECKING:
     from pathlib import Path

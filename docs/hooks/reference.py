@@ -26,7 +26,7 @@ from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS
 from tasks import registry
-from workbench.backbone import BACKBONES, BackboneCard
+from workbench.backbone_names import BACKBONES, BackboneCard
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.probes import PROBES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone import BACKBONES, bits_of, open_backbone
+from workbench.backbone_names import BACKBONES, bits_of, open_backbone
 from workbench.choosing import readable
 from workbench.errors import InputError
 from workbench.store import importable
@@ -12,7 +12,9 @@ from workbench.store import importable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.store import AdapterStore, Manifest, StoredAdapter
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
 
 
 def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.workspace import Workspace
     from workbench.listener import Listener
-    from workbench.store import Manifest
+    from workbench.manifest import Manifest
 
 
 def adapter_id(

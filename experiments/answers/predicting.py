@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from workbench.asking import Asked, rows_of
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
-    from workbench.store import StoredAdapter, TaskReference
+    from workbench.manifest import TaskReference
+    from workbench.stored_adapter import StoredAdapter
 
 Ask: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 

@@ -12,7 +12,7 @@ from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench import serving
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnwritableError
 from workbench.sampling import draw
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
     from workbench.listener import Listener
-    from workbench.store import AdapterStore, Manifest, StoredAdapter
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 PREFIX = "router:"

@@ -27,7 +27,7 @@ from experiments.studies.compositions.plan import FusionPlan, plan_recipe
 from experiments.studies.compositions.run import FusionRun
 from experiments.terminal.progress import progress
 from experiments.workspace import find_workspace
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 
 RATES = {
     "full fine-tuning": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
-from workbench.model import resolve_precision
+from workbench.device import resolve_precision
 
 GRIDS = {
     "full": (5e-5, 1e-4, 2e-4, 4e-4),

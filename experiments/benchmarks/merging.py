@@ -32,7 +32,7 @@ from fusion.composition import ones, uniform
 from fusion.dense import blocks
 from fusion.lowrank import LowRank, Merged, Update, weighted_sum
 from fusion.methods import dare, dare_ties, knots, ties
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.memory import MB, PeakMemory
 
 TARGETS = [

@@ -21,11 +21,11 @@ import typer
 
 from experiments.api import Workbench
 from experiments.engine.provenance import provenance
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.cost_model import MB, Workload
+from workbench.digest import size
 from workbench.interpreter import PYTHON
 from workbench.measuring import measure
-from workbench.store import size
 
 if TYPE_CHECKING:
     from workbench.training import Lesson

@@ -25,10 +25,10 @@ from experiments.studies.compositions.sources import own_tasks
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
-from workbench.assets import write_whole
-from workbench.backbone import open_backbone
+from workbench.atomic import write_whole
+from workbench.backbone_names import open_backbone
+from workbench.device import resolve_precision
 from workbench.errors import InputError
-from workbench.model import resolve_precision
 from workbench.settings import Budget
 from workbench.statistics import interval
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.record import FusionRecord
     from experiments.workspace import Workspace
     from fusion.ranking import Score
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)

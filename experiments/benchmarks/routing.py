@@ -30,14 +30,15 @@ from experiments.studies.stream.plan import Plan
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
 from fusion.routing import ROUTERS
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.errors import InputError, TrackingError
 from workbench.listener import Listener
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.sampling import draw
 from workbench.statistics import interval, paired_bootstrap
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 

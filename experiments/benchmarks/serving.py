@@ -26,7 +26,7 @@ from experiments.benchmarks.single_task import plan_for
 from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
 from experiments.workspace import Workspace
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.listener import Silent
 from workbench.serving import Serving
 from workbench.training import Lesson

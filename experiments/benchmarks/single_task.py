@@ -12,9 +12,9 @@ from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
 from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.stream.plan import Plan, make_plan
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
+from workbench.device import Precision, resolve_precision
 from workbench.listener import Silent
-from workbench.model import Precision, resolve_precision
 from workbench.training import Lesson, teach
 
 

@@ -37,7 +37,7 @@ from fusion.composition import Request
 from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
 from tasks.union import pooled, union
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.evaluation import evaluate, features
 from workbench.kinds import KINDS
 from workbench.listener import Silent
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.plan import Plan
     from workbench.settings import Budget
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 STRENGTHS = "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3"

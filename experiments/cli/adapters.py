@@ -16,11 +16,14 @@ from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
+from workbench.adapter_ids import short_id
 from workbench.choosing import readable
 from workbench.errors import InputError, IntegrityError, Problem
+from workbench.manifest import AGAIN
 from workbench.mlflow import registration
 from workbench.mlflow.address import tracking_uri
-from workbench.store import AGAIN, AdapterStore, StoredAdapter, short_id
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from experiments.terminal.output import Json, listing
-from workbench.backbone import BACKBONES, BackboneCard
+from workbench.backbone_names import BACKBONES, BackboneCard
 from workbench.settings import read
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)

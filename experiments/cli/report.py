@@ -54,7 +54,7 @@ def report(
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
     from experiments.studies.presenting import present_of
     from experiments.workspace import find_workspace
-    from workbench.assets import require_folder_of, write_whole
+    from workbench.atomic import require_folder_of, write_whole
 
     place = find_workspace(workspace)
     if experiment is None:

@@ -61,7 +61,7 @@ def check(
     task = registry.load(spec)
     tokenizer = None
     if backbone:
-        from workbench.backbone import open_backbone
+        from workbench.backbone_names import open_backbone
 
         tokenizer = open_backbone(backbone).tokenizer
     found = examine(task, tokenizer, max_length if tokenizer else None)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from workbench.assets import cache_folder
+from workbench.cache import cache_folder
 from workbench.errors import InputError, TrackingError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
@@ -76,7 +76,7 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    from workbench.model import accelerator, resolve_precision
+    from workbench.device import accelerator, resolve_precision
 
     device = accelerator().type
     gpu = device != "cpu"
@@ -103,7 +103,7 @@ def _gradient(quantization: Quantization) -> str:
     import torch
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    from workbench.model import accelerator
+    from workbench.device import accelerator
 
     whole = torch.nn.Linear(64, 64)
     layer = (
@@ -122,7 +122,7 @@ def _eight_bit_step() -> str:
     import torch
     from bitsandbytes.optim import AdamW8bit
 
-    from workbench.model import accelerator
+    from workbench.device import accelerator
 
     weight = torch.nn.Parameter(torch.zeros(64, 64, device=accelerator()))
     weight.grad = torch.ones_like(weight)

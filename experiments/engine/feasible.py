@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone import bits_of, config_of
+from workbench.backbone_names import bits_of, config_of
 from workbench.errors import Problem, SettingsError, collected
 from workbench.methods import require_possible
 from workbench.training import require_optimizer
@@ -26,7 +26,7 @@ def require_feasible(
 
     Raises:
         SettingsError: all that cannot be, in one message.
-        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone.config_of` does.
+        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone_names.config_of` does.
     """
     config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or bits
     problems: list[Problem] = []

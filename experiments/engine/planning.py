@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone import config_of
+from workbench.backbone_names import config_of
 from workbench.cost_model import MB, Workload
+from workbench.device import resolve_precision
 from workbench.errors import InputError
 from workbench.methods import require_possible, trained_method
-from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from experiments.engine.system_metrics import points
 from experiments.reporting import mlflow_run
 from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
 from experiments.reporting.files import files
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.errors import TrackingError, UnwritableError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.listener import Listener
     from workbench.mlflow.registration import Registered
     from workbench.mlflow.run_record import RunRecord
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 
 EFFECTIVE = os.access in os.supports_effective_ids

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mlflow.models import Model
 
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 EXPERIMENT = "adapters"
 ABOUT = "Adapters that were trained or composed one by one, a run each, with their data and a model to serve."

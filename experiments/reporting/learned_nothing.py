@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.store import Manifest
+    from workbench.manifest import Manifest
 
 Z = 1.96  # standard errors of a 95 % interval
 STILL = 0.01  # numbers that spread less than this share of the right ones are one number

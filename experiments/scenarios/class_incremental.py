@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.union import starts
-from workbench.store import key
+from workbench.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

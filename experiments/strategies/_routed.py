@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Context
     from fusion.route import RoutingState
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 EVALUATION_ONLY = "oracle"

@@ -19,14 +19,13 @@ from experiments.engine.stopwatch import Stopwatch
 from experiments.workspace.evaluating import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
-from workbench.assets import digest
 from workbench.bounds import Weight
+from workbench.digest import digest, key
 from workbench.evaluation import evaluate
 from workbench.heads import Heads
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.settings import Settings
-from workbench.store import key
 from workbench.training import fit
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from experiments.strategies._shared import (
     head_file,
     stored_head,
 )
-from workbench.assets import digest
+from workbench.digest import digest
 from workbench.libraries.hypernetwork import generate, generator_of
 
 if TYPE_CHECKING:

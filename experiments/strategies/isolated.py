@@ -14,9 +14,9 @@ from experiments.workspace.mending import clear_the_way
 from fusion.composition import Request
 from fusion.fuse import FUSED, fuse, fused_id, keep_fused
 from fusion.methods.warm_start import Settings as WarmStart
+from workbench.digest import key
 from workbench.sampling import draw
 from workbench.settings import Settings
-from workbench.store import key
 from workbench.stored_model import open_adapter
 from workbench.training import Lesson, learn
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
     from workbench.fit_record import FitRecord
     from workbench.model import TaskModel
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 WARM_START = "warm-start"

@@ -18,7 +18,7 @@ from tasks.several import is_list
 from tasks.sniffing import encoding_of, sniffed
 from tasks.text_files import Lines, opened_bytes, opened_text, suffix_of
 from tasks.traits import is_blank
-from workbench.assets import file_written_whole, require_folder_of
+from workbench.atomic import file_written_whole, require_folder_of
 from workbench.errors import DataError, InputError
 
 if TYPE_CHECKING:

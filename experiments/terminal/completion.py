@@ -54,7 +54,7 @@ def _kinds(ctx: typer.Context) -> Iterable[str]:
 
 
 def _backbones(ctx: typer.Context) -> Iterable[str]:
-    from workbench.backbone import BACKBONES
+    from workbench.backbone_names import BACKBONES
 
     return BACKBONES.names()
 

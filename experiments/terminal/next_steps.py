@@ -12,7 +12,9 @@ from workbench.choosing import readable
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.store import AdapterStore, Manifest, StoredAdapter
+    from workbench.manifest import Manifest
+    from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
 
 BACKBONES = {"causal-lm": "smollm2", "seq2seq": "google/flan-t5-small"}  # for kinds that the default one cannot do
 COMPANIONS = ("bbc-news", "20news-8", "election-tweets")  # tasks of the catalog that need no hub, for a first fusion

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.digest import key
 from workbench.evaluation import Evaluation, evaluate
 from workbench.kinds import KINDS
 from workbench.sampling import draw
-from workbench.store import key
 from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
     from experiments.workspace import StoredEvaluation, Workspace
     from workbench.backbone import Backbone
+    from workbench.manifest import TaskReference
     from workbench.model import TaskModel
     from workbench.settings import Budget
-    from workbench.store import StoredAdapter, TaskReference
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

@@ -52,7 +52,7 @@ from experiments.workspace.example_scores import FILE as OUTCOMES
 from experiments.workspace.example_scores import require_readable
 from experiments.workspace.mending import Mending, clear_the_way, needed_by
 from experiments.workspace.stage_outcome import StageOutcome
-from workbench import assets, processes, sealed
+from workbench import atomic, processes, sealed
 from workbench.errors import InputError, IntegrityError, UnknownNameError, UnwritableError
 from workbench.fit_record import FitRecord
 from workbench.measured_cost import MeasuredCost
@@ -62,7 +62,7 @@ from workbench.store import AdapterStore
 if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
     from workbench.listener import Listener
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.training import Lesson
 
 OUTCOME = TypeAdapter(StageOutcome)
@@ -118,7 +118,7 @@ class Workspace:
     def sweep(self) -> int:
         """Delete what killed processes left half-written, and return how many bytes that was."""
         places = [self.root, *(place for each in SWEPT[1:] for place in self.root.glob(each))]
-        return sum(assets.sweep(place) for place in places if place.is_dir())
+        return sum(atomic.sweep(place) for place in places if place.is_dir())
 
     @cached_property
     def adapters(self) -> AdapterStore:
@@ -243,7 +243,7 @@ class Workspace:
     def save_evaluation(self, key: str, found: Evaluation) -> StoredEvaluation:
         """Store an evaluation with its per-example outcomes."""
         kept = StoredEvaluation(found.scores, found.logits_sha256, found.seconds, len(found.outcomes))
-        with assets.written_whole(self.root / "evaluations" / key) as folder:
+        with atomic.written_whole(self.root / "evaluations" / key) as folder:
             found.outcomes.to_parquet(folder / OUTCOMES, index=False)
             (folder / "evaluation.json").write_text(sealed.text_of(EVALUATION, kept), encoding="utf-8")
             sealed.seal(folder)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from workbench import assets
+from workbench import atomic
 from workbench.errors import IntegrityError, UnwritableError
-from workbench.store import StoredAdapter, check_files, read_manifest
+from workbench.manifest import read_manifest
+from workbench.stored_adapter import StoredAdapter, check_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ class Mending:
             if self.listener is None:
                 raise
             self.listener.say(f"{error.where}: {error.what}. It is made again.")
-            assets.remove_whole(path)
+            atomic.remove_whole(path)
             return None
 
 
@@ -85,5 +86,5 @@ def clear_the_way(store: AdapterStore, name: str, listener: Listener) -> None:
     if not folder.exists() or is_sound(store, name):
         return
     aside = store.root.parent / "damaged" / f"{name}-{secrets.token_hex(4)}"
-    assets.move_whole(folder, aside)
+    atomic.move_whole(folder, aside)
     listener.say(f"{folder}: damaged. It is trained again; what was there is kept in {aside}.")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fusion.composition import Request
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 BATCH = 16  # each example's gradient of each module is in memory at once
 FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no source cares, the plain mean is taken

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from fusion.heads import Features
     from workbench.backbone import Backbone
-    from workbench.model import Precision
-    from workbench.store import StoredAdapter
+    from workbench.device import Precision
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 NOT_FINITE = "its features of the target's texts are not all finite"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fusion.lowrank import LowRank
     from fusion.reading import Reader
     from fusion.routing import Part, Query
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

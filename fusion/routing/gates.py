@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fusion.reading import Reader
     from fusion.routing import Part, Query
     from workbench.model import TaskModel
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

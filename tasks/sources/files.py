@@ -12,7 +12,7 @@ from tasks import formats
 from tasks.dialect import DialectSettings
 from tasks.sources import Source
 from tasks.text_files import exists, path_of, require_readable
-from workbench.assets import digest
+from workbench.digest import digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,10 @@ from pydantic import Field
 
 from tasks.sources import Source
 from tasks.text_files import exists, path_of
-from workbench.assets import digest, hub_silence, quiet
+from workbench.digest import digest
 from workbench.errors import AssetError, InputError, opening, reason
+from workbench.hub_files import hub_silence
+from workbench.quiet import quiet
 from workbench.settings import Settings
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from pydantic import Field, field_validator
 
 from tasks.sources import Source
 from tasks.sources._generate import UNKNOWN
-from workbench.assets import wheel_member
+from workbench.digest import key
 from workbench.errors import DataError, InputError, suggest
 from workbench.interpreter import PYTHON, SAFE_PATH
 from workbench.settings import Settings
-from workbench.store import key
+from workbench.wheel import wheel_member
 
 if TYPE_CHECKING:
     import pandas as pd

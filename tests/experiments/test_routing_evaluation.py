@@ -29,7 +29,7 @@ from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.sampling import draw
 from workbench.settings import Budget, read
-from workbench.store import StoredAdapter
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 

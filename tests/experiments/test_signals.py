@@ -14,7 +14,7 @@ import pytest
 from experiments.engine.side_by_side import helped
 from experiments.workspace import Workspace
 from tests.conftest import Call
-from workbench import assets
+from workbench import atomic
 from workbench.listener import Listener, Silent
 
 
@@ -26,7 +26,7 @@ def test_a_run_that_is_told_to_end_says_one_line(
         if path.is_dir():
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(assets, "_fsync", end)
+    monkeypatch.setattr(atomic, "_fsync", end)
     found, _, err = call("run", str(recipe))
     assert found == code
     assert err.splitlines()[-1] == "Stopped. What was finished is kept; the same command goes on from there."
@@ -36,7 +36,7 @@ def test_a_run_that_is_told_to_end_says_one_line(
 
 def write_slowly(workspace: Workspace, listener: Listener) -> None:
     """What a helper is at when its run ends."""
-    with assets.written_whole(workspace.root / "steps" / "key") as folder:
+    with atomic.written_whole(workspace.root / "steps" / "key") as folder:
         (folder / "half").write_text("half")
         listener.say("ready")
         time.sleep(60)

@@ -19,12 +19,12 @@ from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
 from workbench.backbone import Backbone
+from workbench.digest import size
 from workbench.evaluation import evaluate
 from workbench.libraries.hypernetwork import generator_of
 from workbench.listener import Silent
 from workbench.model import Batch
 from workbench.settings import Budget, read
-from workbench.store import size
 from workbench.task import Task
 
 STRATEGY = STRATEGIES.get("hypernetwork")

@@ -15,7 +15,7 @@ from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
 from tests.experiments.test_strategies import ENTRIES
 from tests.streams import write_recipe
-from workbench.assets import digest
+from workbench.digest import digest
 from workbench.listener import Silent
 from workbench.settings import read
 

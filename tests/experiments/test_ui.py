@@ -23,7 +23,8 @@ from tests.hostile_folder import hostile_folder
 from workbench.mlflow import relocation
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.run_record import RunRecord
-from workbench.mlflow.tracker import ROOT_TAG, Tracker
+from workbench.mlflow.runs import ROOT_TAG
+from workbench.mlflow.tracker import Tracker
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,13 +21,14 @@ from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone, fingerprint
+from workbench.device import Precision
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, run
 from workbench.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
 from workbench.listener import Silent
 from workbench.methods.adapterfusion import penalty
-from workbench.model import Precision
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 

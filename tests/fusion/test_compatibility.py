@@ -16,7 +16,8 @@ from workbench.errors import InputError
 from workbench.listener import Silent
 from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone, fingerprint
 from workbench.errors import InputError
 from workbench.methods import METHODS
-from workbench.store import StoredAdapter
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 
 METHOD_OF = {"peft": "lora", "adapters": "pfeiffer", "plain": "head"}  # whose adapters stand for a library

@@ -11,12 +11,14 @@ from fusion.fuse import FITTED, OWN, TRAINED, fuse, fused_id, keep_fused
 from fusion.methods import COMPOSITIONS
 from tests.fusion_sources import BUDGET, request_for, train_sources
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.listener import Silent
 from workbench.methods import METHODS
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn

@@ -20,11 +20,12 @@ from fusion.mixing import Mixture, mixture
 from fusion.target import begin, model_on, train
 from tests.fusion_sources import BUDGET, TASKS, hidden, logits, request_for, train_sources
 from workbench.adaptation import HEAD_FILE
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnknownNameError
 from workbench.fit_record import Epoch
 from workbench.methods.lora import Settings as LoraSettings
-from workbench.store import StoredAdapter
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 

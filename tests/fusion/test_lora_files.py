@@ -17,6 +17,7 @@ from fusion.lowrank import LowRank
 from fusion.methods import COMPOSITIONS
 from tests.updates import dense
 from workbench.adaptation import Adaptation
+from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS
 from workbench.errors import InputError
 from workbench.listener import Silent
 from workbench.methods import METHODS
@@ -101,7 +102,7 @@ def test_a_file_stands_for_what_peft_adds_to_the_weights(
 
 
 def test_half_precision_files_are_read_in_float32(backbone: Backbone, tmp_path: Path) -> None:
-    path = stored(backbone, tmp_path) / lora.WEIGHTS
+    path = stored(backbone, tmp_path) / PEFT_WEIGHTS
     save_file({name: tensor.bfloat16() for name, tensor in load_file(path).items()}, path)
     assert {pair.b.dtype for pair in lora.read(tmp_path).values()} == {torch.float32}
 
@@ -139,23 +140,26 @@ def test_everything_that_is_wrong_is_named_at_once(backbone: Backbone, tmp_path:
 def test_initialisations_that_leave_the_base_alone_are_read(
     start: str | bool, backbone: Backbone, tmp_path: Path
 ) -> None:
-    config = json.loads((stored(backbone, tmp_path) / lora.CONFIG).read_text())
-    (tmp_path / lora.CONFIG).write_text(json.dumps({**config, "init_lora_weights": start}))
+    config = json.loads((stored(backbone, tmp_path) / CONFIG).read_text())
+    (tmp_path / CONFIG).write_text(json.dumps({**config, "init_lora_weights": start}))
     assert len(lora.read(tmp_path)) == 4
 
 
 def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     folder = stored(backbone, tmp_path)
-    tensors = load_file(folder / lora.WEIGHTS)
+    tensors = load_file(folder / PEFT_WEIGHTS)
     name = next(name for name in tensors if "lora_A" in name)
-    save_file({each: tensor for each, tensor in tensors.items() if each != name}, folder / lora.WEIGHTS)
+    save_file({each: tensor for each, tensor in tensors.items() if each != name}, folder / PEFT_WEIGHTS)
     with pytest.raises(InputError, match="no lora_A and lora_B that fit together"):
         lora.read(folder)
-    (folder / lora.WEIGHTS).write_bytes(b"no tensors")
+    (folder / PEFT_WEIGHTS).write_bytes(b"no tensors")
     with pytest.raises(InputError, match="no readable adapter weights"):
         lora.read(folder)
-    (folder / lora.CONFIG).write_text('{"peft_type": "IA3"}')
+    (folder / CONFIG).write_text('{"peft_type": "IA3"}')
     with pytest.raises(InputError, match="not a LoRA but 'IA3'"):
+        lora.read(folder)
+    (folder / CONFIG).write_text("{")
+    with pytest.raises(InputError, match="no readable adapter config"):
         lora.read(folder)
 
 
@@ -210,7 +214,7 @@ def test_where_peft_gives_zero_for_half_and_half_of_the_same_update(backbone: Ba
     first = stored(backbone, tmp_path / "first")
     twin = tmp_path / "twin"
     stored(backbone, twin)
-    save_file({name: -tensor for name, tensor in load_file(first / lora.WEIGHTS).items()}, twin / lora.WEIGHTS)
+    save_file({name: -tensor for name, tensor in load_file(first / PEFT_WEIGHTS).items()}, twin / PEFT_WEIGHTS)
     model = peft_model(backbone)
     model.load_adapter(twin, adapter_name="twin")
     model.add_weighted_adapter(["default", "twin"], [0.5, 0.5], "both_halves", combination_type="linear")

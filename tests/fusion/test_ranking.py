@@ -25,7 +25,7 @@ from workbench.training import Lesson, learn
 
 if TYPE_CHECKING:
     from workbench.backbone import Backbone
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

@@ -23,7 +23,8 @@ from workbench.errors import InputError, UnknownNameError
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
@@ -313,7 +314,7 @@ def test_routers_of_loras_refuse_other_libraries_by_name(
 def test_what_cannot_be_routed_is_refused(
     adapters: tuple[StoredAdapter, ...], bottleneck: StoredAdapter, backbone: Backbone, llama: Path
 ) -> None:
-    from workbench.backbone import open_backbone
+    from workbench.backbone_names import open_backbone
 
     with pytest.raises(InputError, match="no adapters"):
         require_routable("prototype", [], backbone)

@@ -111,7 +111,7 @@ def test_files_that_do_not_fit(load: Load, text: str, expected: str) -> None:
 
 
 def test_what_is_counted(load: Load, llama: Path) -> None:
-    from workbench.backbone import open_backbone
+    from workbench.backbone_names import open_backbone
 
     rows = ["text,result", *(f"the cat {'very ' * (n % 5)}{n},{'cat dog plum' if n % 4 else 'fig'}" for n in range(40))]
     task, tokenizer = load(f"{FILE}max_new_tokens: 3", rows), open_backbone(str(llama)).tokenizer

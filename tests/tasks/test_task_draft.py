@@ -174,7 +174,7 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert run(monkeypatch, "check", "mine", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["splits"]["test"]["label_counts"] == {"no": 2, "true": 2, "yes": 2}
-    monkeypatch.setattr("workbench.backbone.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
+    monkeypatch.setattr("workbench.backbone_names.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny", "--max-length", "6", "--json") == 0
     assert json.loads(capsys.readouterr().out)["splits"]["test"]["tokens"]["cut"] == 1.0
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny") == 0

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from workbench import assets
-from workbench.backbone import BACKBONES, Backbone, BackboneCard, fingerprint, open_backbone
+from workbench import hub_files, wheel
+from workbench.backbone import Backbone, fingerprint
+from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
 from workbench.model_folder import check_folder
 from workbench.settings import read
@@ -96,7 +97,7 @@ def test_a_hub_id_is_fetched_with_its_revision(bert: Path, monkeypatch: pytest.M
         asked.append((repository, revision))
         return bert
 
-    monkeypatch.setattr(assets, "hub_folder", hub_folder)
+    monkeypatch.setattr(hub_files, "hub_folder", hub_folder)
     assert open_backbone("owner/model@abc123") == Backbone("owner/model@abc123", bert, "mean", "owner/model")
     assert open_backbone("owner/model").hub_id == "owner/model"
     assert asked == [("owner/model", "abc123"), ("owner/model", None)]
@@ -114,7 +115,7 @@ def test_a_hub_that_cannot_be_reached_is_an_asset_error(monkeypatch: pytest.Monk
 
 
 def test_a_config_from_the_hub_is_checked_too(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assets, "hub_folder", lambda repository, revision: change(copy, trust_remote_code=True))
+    monkeypatch.setattr(hub_files, "hub_folder", lambda repository, revision: change(copy, trust_remote_code=True))
     with pytest.raises(UnsafeConfigError):
         open_backbone("owner/model")
 
@@ -134,7 +135,7 @@ def test_a_registered_name_is_opened_from_its_wheel(bert: Path, monkeypatch: pyt
         asked.append(place)
         return bert
 
-    monkeypatch.setattr(assets, "wheel_member", wheel_member)
+    monkeypatch.setattr(wheel, "wheel_member", wheel_member)
     assert open_backbone("minilm") == Backbone("minilm", bert, "mean", card.hub_id, license="Apache-2.0")
     assert asked == [(card.wheel.package, card.wheel.member, card.wheel.sha256)]
 

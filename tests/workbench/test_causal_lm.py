@@ -18,7 +18,8 @@ from datasets import Dataset, concatenate_datasets
 
 from tests.conftest import FILLERS, SUBJECTS
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.batching import BATCH_SIZE, IGNORED
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, features

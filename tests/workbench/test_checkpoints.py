@@ -12,8 +12,9 @@ import torch
 from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
-from workbench.assets import write_whole
+from workbench.atomic import write_whole
 from workbench.backbone import Backbone
+from workbench.errors import IntegrityError
 from workbench.fit_record import FitRecord
 from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
@@ -96,13 +97,23 @@ def test_a_checkpoint_that_was_not_completed_is_passed_over(
         write_whole(target, content)
 
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        patch.setattr(best_epoch, "write_whole", cut_at_16)
+        patch.setattr("workbench.atomic.write_whole", cut_at_16)
         train("lora", backbone, task, budget, tmp_path, Silent())
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-8", "checkpoint-16"}
     again = Scissors(0)
     model, _ = train("lora", backbone, task, budget, tmp_path, again)
     assert again.steps == 24
     assert torch.equal(undisturbed.head.weight, model.head.weight)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_that_is_damaged_is_named(backbone: Backbone, task: Task, budget: Budget, tmp_path: Path) -> None:
+    with pytest.raises(Cut):
+        train("lora", backbone, task, budget, tmp_path, Scissors(12))
+    (damaged,) = tmp_path.glob(f"checkpoint-*/{best_epoch.KEPT}")
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    with pytest.raises(IntegrityError, match="damaged: not readable") as caught:
+        train("lora", backbone, task, budget, tmp_path, Silent())
+    assert caught.value.where == str(damaged)
 
 
 def test_a_short_fit_writes_no_checkpoint(

@@ -11,8 +11,9 @@ import pytest
 from tests.workbench.test_store import manifest, writer
 from workbench.choosing import Choice, choose, chosen
 from workbench.errors import InputError, UnknownNameError
+from workbench.manifest import Manifest
 from workbench.settings import Budget
-from workbench.store import AdapterStore, Manifest
+from workbench.store import AdapterStore
 
 STORED = {
     "tweets-lora-aaaa1111": {"validation": 0.70, "created": "2026-01-01"},

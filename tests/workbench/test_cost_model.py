@@ -12,7 +12,8 @@ from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, T
 
 from tests.conftest import WORDS, _folder
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
 from workbench.measuring import measure
 from workbench.methods import METHODS

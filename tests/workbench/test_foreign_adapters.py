@@ -13,15 +13,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import toy
-from workbench import assets
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
+from workbench.digest import digest, key
 from workbench.errors import InputError, IntegrityError, UnsafeConfigError, WorkbenchError
 from workbench.fit_record import FitRecord
+from workbench.manifest import MANIFEST, read_manifest
 from workbench.methods import METHODS
 from workbench.serving import Serving
 from workbench.settings import Budget
-from workbench.store import MANIFEST, AdapterStore, StoredAdapter, key, read_manifest
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep, open_adapter
 
 CONFIG = "adapter_config.json"
@@ -60,7 +62,7 @@ def sent(made: Callable[[str], StoredAdapter], tmp_path: Path, monkeypatch: pyte
 def sealed(folder: Path, **keys: Any) -> Path:
     """Give a folder a manifest with the digests of its files, as a sender who changes them would."""
     content = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) | keys
-    files = {path.relative_to(folder).as_posix(): assets.digest(path) for path in folder.rglob("*") if path.is_file()}
+    files = {path.relative_to(folder).as_posix(): digest(path) for path in folder.rglob("*") if path.is_file()}
     del files[MANIFEST]
     content["files"] = files
     content["sha256"] = key({name: value for name, value in content.items() if name != "sha256"})

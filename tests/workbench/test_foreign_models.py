@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.workbench.test_backbone import change
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnsafeConfigError
 from workbench.model_config import text_types
 from workbench.model_folder import READ

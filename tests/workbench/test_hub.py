@@ -15,14 +15,17 @@ from tests.conftest import toy
 from tests.workbench.test_store import everything, manifest
 from workbench import card
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import IntegrityError
 from workbench.fit_record import FitRecord
 from workbench.hub import front_matter, license_of
 from workbench.kinds import KINDS
+from workbench.manifest import Manifest
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.store import AdapterStore, Manifest, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
-from workbench.errors import InputError
+from workbench.backbone_names import open_backbone
+from workbench.errors import InputError, IntegrityError
 from workbench.fit_record import FitRecord
+from workbench.libraries.prompting import FILE, LIBRARY
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
@@ -77,3 +79,11 @@ def test_more_shots_than_examples_are_refused(llama: Path, copying: Task) -> Non
     few = replace(copying, splits={**copying.splits, "train": copying.splits["train"].select(range(3))})
     with pytest.raises(InputError, match="4 shots, but 'copying' has 3 training examples"):
         shown(llama, few)
+
+
+@pytest.mark.parametrize("content", ["", '[["a text"]]', '{"a text": "an answer"}'])
+def test_stored_examples_that_are_damaged_are_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(IntegrityError, match="damaged: not readable") as caught:
+        LIBRARY.load(nn.Identity(), tmp_path, None)
+    assert caught.value.where == str(tmp_path / FILE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile_folder import hostile_folder
-from workbench import assets
+from workbench import wheel
 from workbench.errors import AssetError
 from workbench.interpreter import PYTHON, safe_path
 
@@ -32,7 +32,7 @@ def test_the_canary_sings(canary: Path) -> None:
 def test_pip_is_the_one_of_the_environment(canary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(AssetError, match="cannot download no-such-package"):
-        assets._download("no-such-package==1", tmp_path)
+        wheel._download("no-such-package==1", tmp_path)
     assert not canary.exists()
 
 

@@ -17,13 +17,15 @@ from datasets import Dataset
 from tests.conftest import toy
 from tests.workbench.test_plain_loading import TEXTS
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
+from workbench.device import Precision
 from workbench.kinds import KINDS
 from workbench.listener import Silent
 from workbench.methods import METHODS
-from workbench.model import Precision
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.training import Lesson, learn
 

@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 
 from tests.conftest import toy
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.kinds.regression import KIND as REGRESSION
 from workbench.kinds.seq2seq import KIND as SEQ2SEQ
 from workbench.kinds.token_classification import KIND as TAGS

@@ -14,7 +14,8 @@ import torch
 from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, IntegrityError, TrainingError
 from workbench.evaluation import evaluate
 from workbench.fit_record import FitRecord

@@ -18,13 +18,14 @@ from mlflow.pyfunc import load_model
 from tests.conftest import toy
 from workbench.adaptation import Adaptation
 from workbench.asking import Asked
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import IntegrityError
 from workbench.fit_record import FitRecord
 from workbench.methods import METHODS
 from workbench.mlflow import logged_model
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 from workbench.task import Task
 

@@ -13,7 +13,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM,
 from tests.conftest import toy
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.evaluation import predict
 from workbench.fit_record import FitRecord
@@ -21,7 +22,8 @@ from workbench.merging import mergeable, merged, save_merged
 from workbench.methods import METHODS, possible_methods
 from workbench.model import TaskModel
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep, open_adapter
 
 BUDGET = Budget(max_length=16, batch_size=8, precision="fp32")

@@ -9,7 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from workbench.backbone import Backbone, fingerprint, open_backbone
+from workbench.backbone import Backbone, fingerprint
+from workbench.backbone_names import open_backbone
 from workbench.errors import UnknownNameError
 from workbench.libraries import LIBRARIES
 from workbench.method import Method

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
+from workbench.device import resolve_precision
 from workbench.kinds import KINDS
-from workbench.model import TaskModel, resolve_precision
+from workbench.model import TaskModel
 
 SIDES = ("left", "right")
 LENGTHS = (5, 1, 3)

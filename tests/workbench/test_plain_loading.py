@@ -23,13 +23,14 @@ from datasets import Dataset
 from transformers import BertConfig
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
+from workbench.device import Precision
 from workbench.evaluation import run
 from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods
-from workbench.model import Precision
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn

@@ -14,7 +14,8 @@ from torch import nn
 
 from workbench import quantisation
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, fingerprint, open_backbone
+from workbench.backbone import Backbone, fingerprint
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.kinds import KINDS
 from workbench.listener import Silent

@@ -21,7 +21,8 @@ from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.serving import Serving, answers
 from workbench.settings import Budget
-from workbench.store import AdapterStore, StoredAdapter
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
@@ -161,7 +162,7 @@ def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: Adap
 
 
 def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store: AdapterStore) -> None:
-    from workbench.backbone import open_backbone
+    from workbench.backbone_names import open_backbone
 
     opened = open_backbone(str(llama))
     other = Task("other", "causal-lm", (), copying.splits, "another fingerprint", "made in tests")
@@ -175,7 +176,7 @@ def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store:
 
 
 def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:
-    from workbench.backbone import open_backbone
+    from workbench.backbone_names import open_backbone
 
     (lora,), (pfeiffer,) = (trained(method, backbone, store, TASKS[:1]) for method in ("lora", "pfeiffer"))
     with pytest.raises(InputError, match="one method and precision, not adapters pfeiffer fp32; peft lora fp32"):

@@ -14,20 +14,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as weights_of
 
-from workbench import assets
+from workbench import atomic
+from workbench.digest import key, size
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.fit_record import Epoch, FitRecord
+from workbench.manifest import MANIFEST, BackboneReference, Manifest, TaskReference
 from workbench.settings import Budget
-from workbench.store import (
-    MANIFEST,
-    AdapterStore,
-    BackboneReference,
-    Manifest,
-    StoredAdapter,
-    TaskReference,
-    key,
-    size,
-)
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 
 FILES = {"adapter.safetensors": weights_of({"weight": np.zeros(2)}), "deep/config.json": b"{}"}
 
@@ -325,7 +319,7 @@ def test_an_interrupted_import_leaves_nothing(exported: Path, tmp_path: Path, mo
         raise KeyboardInterrupt
 
     other = AdapterStore(tmp_path / "other")
-    monkeypatch.setattr(assets, "_fsync", interrupted)
+    monkeypatch.setattr(atomic, "_fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         other.import_(exported, "tiny")
     assert other.ids() == []

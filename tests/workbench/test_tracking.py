@@ -111,7 +111,7 @@ def test_a_record_that_grows_adds_only_what_is_new(tracker: Tracker) -> None:
 
 def test_a_sync_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(tracker, "_upload", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+        patch.setattr("workbench.mlflow.runs._upload", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
         with pytest.raises(TrackingError, match="the disk is full"):
             tracker.sync("cut-off", replace(PARENT, metrics=(("lora/forgetting", 0.1, 1),)))
     tracker.sync("cut-off", replace(PARENT, metrics=(("lora/forgetting", 0.1, 1),)))

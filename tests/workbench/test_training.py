@@ -18,13 +18,14 @@ from torch import Tensor
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
+from workbench.device import Precision, accelerator
 from workbench.errors import TrainingError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.fit_record import FitRecord
 from workbench.kinds.classification import Classification
 from workbench.listener import Silent
 from workbench.methods import METHODS
-from workbench.model import Precision, TaskModel, accelerator
+from workbench.model import TaskModel
 from workbench.settings import Budget
 from workbench.task import Task
 from workbench.training import best_epoch, fit

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 
 class ReadsTexts:
@@ -58,11 +58,11 @@ class ReadsTexts:
         collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]] = DataCollatorWithPadding(tokenizer)
         return collator
 
-    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the texts' feature vectors (batch, hidden_size), and the labels as they are."""
         return model.features(**inputs), labels
 
-    def answers(self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
+    def answers(self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Any:
         """Return the logits (examples, labels)."""
 
         def call(_: list[int], batch: dict[str, Tensor]) -> NDArray[np.float32]:

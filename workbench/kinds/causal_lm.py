@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class CausalLM(AnswersInWords):
         """Pad on the right to the longest row of the batch."""
         return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
 
-    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the token states (batch, tokens, h); with labels, those before answer tokens (answer tokens, h)."""
         states = model.states(**inputs)
         if labels is None:
@@ -108,7 +108,7 @@ class CausalLM(AnswersInWords):
         return states[:, :-1][learned], following[learned]
 
     def answers(
-        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Answer]:
         """Generate an answer to each row and, where ``rows`` have answers, tell how likely those are."""
         asked, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
@@ -131,7 +131,7 @@ class CausalLM(AnswersInWords):
         return tokens_of([prompt(text, tokenizer, self.demonstrations) for text in rows["text"][:]], tokenizer)
 
     def _wanted(
-        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[NDArray[np.float32]]:
         """Return the log-probability of each token of each right answer, end token included."""
 

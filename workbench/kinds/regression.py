@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 
 class Regression(ReadsTexts):
@@ -59,7 +59,7 @@ class Regression(ReadsTexts):
         return nn.functional.mse_loss(logits.squeeze(-1), labels.to(torch.float32))
 
     def answers(
-        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> NDArray[np.float64]:
         """Return the values (examples,), in the unit of the task."""
         centre, spread = _scale(rows)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 
 class Seq2Seq(AnswersInWords):
@@ -64,7 +64,7 @@ class Seq2Seq(AnswersInWords):
         """Pad texts, and answers, on the right to the longest of the batch."""
         return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
 
-    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the decoder's states: of the text it repeats (batch, tokens, h), or of answer tokens (tokens, h)."""
         if labels is None:
             return model.states(**inputs), None
@@ -72,7 +72,7 @@ class Seq2Seq(AnswersInWords):
         return _answering(model, inputs, labels)[learned], labels[learned]
 
     def answers(
-        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Answer]:
         """Generate an answer to each row and, where ``rows`` have answers, tell how likely those are."""
         asked, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
@@ -89,7 +89,7 @@ class Seq2Seq(AnswersInWords):
         return finished(given, self._wanted(model, rows, tokenizer, max_length) if known else None, tokenizer)
 
     def _wanted(
-        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[NDArray[np.float32]]:
         """Return the log-probability of each token of each right answer, end token included."""
 
@@ -100,7 +100,7 @@ class Seq2Seq(AnswersInWords):
         return in_batches(tell, model, self.encode(rows, tokenizer, max_length), self.collate(tokenizer))
 
 
-def _answering(model: TaskModel, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+def _answering(model: Network, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
     """Return the decoder's states as it says ``labels``: that at t, which has read those before t, tells token t."""
     config: Any = model.body.config
     start = torch.full_like(labels[:, :1], config.decoder_start_token_id)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.backbone import Backbone
-    from workbench.model import TaskModel
+    from workbench.network import Network
 
 OUTSIDE = "O"
 
@@ -85,7 +85,7 @@ class TokenClassification:
         """Pad on the right to the longest row of the batch."""
         return lambda rows: padded(rows, tokenizer.pad_token_id, "right")
 
-    def read(self, model: TaskModel, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the token states (batch, tokens, h); with labels, those of words' first sub-words (words, h)."""
         states = model.states(**inputs)
         if labels is None:
@@ -98,7 +98,7 @@ class TokenClassification:
         return nn.functional.cross_entropy(logits, labels)
 
     def answers(
-        self, model: TaskModel, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+        self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Tagged]:
         """Return the logits of each word of each text."""
         words, firsts = [tuple(text.split()) for text in rows["text"][:]], _firsts(rows, tokenizer, max_length)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load_file
 from torch import nn
 
+from workbench.adapter_folder import FUSION_WEIGHTS
 from workbench.libraries.adapters import load_whole, prepare, require_loaded
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-WEIGHTS = "model_adapter_fusion.safetensors"  # as the package calls them
 FUSION = "fusion"  # the fusion layer's name, and its folder's
 WIDTH = 3  # digits of a source's number, so that the folders' order is the sources' order
 
@@ -63,7 +63,7 @@ class AdapterFusion:
         for source in sorted(folder.glob("source-*")):
             load_whole(body, source, source.name)
         body.load_adapter_fusion(str(folder / FUSION), load_as=FUSION, use_safetensors=True)
-        stored = load_file(folder / FUSION / WEIGHTS)
+        stored = load_file(folder / FUSION / FUSION_WEIGHTS)
         own = [name for name in body.state_dict() if f".adapter_fusion_layer.{FUSION}." in name]
         require_loaded(body, [name for name in own if name not in stored])
         return _trainable(body, config)

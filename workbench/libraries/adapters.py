@@ -13,11 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from workbench.adapter_folder import ADAPTERS_WEIGHTS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "workbench"
-WEIGHTS = "adapter.safetensors"
 CACHE = {"past_key_value", "past_key_values"}
 
 
@@ -52,7 +53,7 @@ class Adapters:
         if any(name.startswith(shared) for name in kept):
             kept = {f"{body.base_model_prefix}.{name}": each for name, each in kept.items()}
         loader.weights_helper.save_weights_config(str(folder), config)
-        save_file(kept, folder / WEIGHTS)
+        save_file(kept, folder / ADAPTERS_WEIGHTS)
 
     def load(self, body: Any, folder: Path, config: Any) -> nn.Module:
         """Return the body with the stored adapter active and trainable."""

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from torch import nn
 
+from workbench import sealed
+
+DEMONSTRATIONS = TypeAdapter(tuple[tuple[str, str], ...])
 FILE = "demonstrations.json"
 
 
@@ -23,9 +27,8 @@ class Prompting:
         (folder / FILE).write_text(json.dumps(body.demonstrations, ensure_ascii=False, indent=2), encoding="utf-8")
 
     def load(self, body: nn.Module, folder: Path, config: Any) -> nn.Module:
-        """Return the frozen body with the stored demonstrations."""
-        stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return _shown(body, tuple((text, answer) for text, answer in stored))
+        """Return the frozen body with the stored demonstrations; raises IntegrityError where they cannot be read."""
+        return _shown(body, sealed.require(DEMONSTRATIONS, folder / FILE))
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from workbench.mlflow.bounded_client import LOCAL
 
@@ -19,3 +20,10 @@ def tracking_uri(workspace: Path) -> str:
 def shown(address: str) -> str:
     """Return an address, or a message that quotes one, without the password that may stand in it."""
     return re.sub(r"(//[^/@:\s]*:)[^/@\s]*(?=@)", r"\1…", address)
+
+
+def database_of(uri: str) -> Path | None:
+    """Return the file that a local address means; None where it is a server's."""
+    if not uri.startswith(LOCAL):
+        return None
+    return Path(unquote(uri.removeprefix(LOCAL).partition("?")[0])).absolute()

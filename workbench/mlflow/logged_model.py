@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.asking import Asked
-from workbench.backbone import bits_of, open_backbone
-from workbench.store import StoredAdapter, check_files, read_manifest
+from workbench.backbone_names import bits_of, open_backbone
+from workbench.manifest import read_manifest
+from workbench.stored_adapter import StoredAdapter, check_files
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import Model
     from mlflow.models.signature import ModelSignature
 
-    from workbench.store import Manifest
+    from workbench.manifest import Manifest
 
 LOADER = "workbench.logged_model"  # its ``_load_pyfunc`` is :func:`opened`
 EXAMPLE = "What is this text about?"

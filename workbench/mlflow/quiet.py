@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from workbench.quiet import quiet
 
 # MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
 QUICK = {
@@ -23,16 +24,11 @@ def quick_and_quiet() -> Iterator[None]:
     """Let MLflow give up early and keep its remarks to itself while the block runs; put everything back after."""
     added = {name: value for name, value in QUICK.items() if name not in os.environ}
     os.environ.update(added)
-    import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
-
-    loggers = [logging.getLogger(name) for name in CHATTER]
-    levels = [logger.level for logger in loggers]
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        yield
+        import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
+
+        with quiet(*CHATTER):
+            yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
         for name in added:
             os.environ.pop(name, None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from workbench.backbone import Backbone
-    from workbench.model import Precision
+    from workbench.device import Precision
     from workbench.probes import Probe, ProbeContext
 
 MASKED_SHARE = 0.15

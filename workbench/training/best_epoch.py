@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from workbench.assets import write_whole
+from workbench import sealed
 from workbench.batching import beside
 from workbench.errors import TrainingError
 from workbench.evaluation import BROKEN_WEIGHTS, evaluate
@@ -34,6 +34,18 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
 KEPT = "best_epoch.json"  # written last: a checkpoint without it is not complete
 WEIGHTS = "best_epoch.safetensors"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a checkpoint keeps beside the weights: the epochs so far, the best of them, and what they took."""
+
+    epochs: tuple[Epoch, ...]
+    best: Epoch
+    seconds: float
+
+
+PROGRESS = TypeAdapter(Progress)
 
 
 class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
@@ -96,25 +108,24 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """Complete the checkpoint that Trainer has just written with what this callback knows."""
         folder = checkpoint(Path(args.output_dir), state.global_step)
         save_file(self.weights, folder / WEIGHTS)
-        known = {
-            "epochs": [asdict(epoch) for epoch in self.epochs],
-            "best": asdict(self.best),
-            "seconds": self.seconds_before + time.perf_counter() - self.began,
-        }
-        write_whole(folder / KEPT, json.dumps(known))
+        seconds = self.seconds_before + time.perf_counter() - self.began
+        sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds), folder / KEPT)
         for older in Path(args.output_dir).glob("checkpoint-*"):
             if older != folder:
                 shutil.rmtree(older)
 
     def resume(self, scratch: Path) -> str | None:
-        """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None."""
+        """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None.
+
+        Raises:
+            IntegrityError: what it knew cannot be read.
+        """
         steps = [int(path.parent.name.rpartition("-")[2]) for path in scratch.glob(f"checkpoint-*/{KEPT}")]
         if not steps:
             return None
         folder = checkpoint(scratch, max(steps))
-        known = json.loads((folder / KEPT).read_text(encoding="utf-8"))
-        self.epochs = [Epoch(**epoch) for epoch in known["epochs"]]
-        self.best, self.seconds_before = Epoch(**known["best"]), known["seconds"]
+        progress = sealed.require(PROGRESS, folder / KEPT)
+        self.epochs, self.best, self.seconds_before = list(progress.epochs), progress.best, progress.seconds
         self.weights = beside(self.model, load_file(folder / WEIGHTS))
         return str(folder)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench import processes
+from workbench.digest import key
 from workbench.package_versions import versions
 from workbench.sampling import draw
-from workbench.store import StoredAdapter, key
+from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
 from workbench.training.fitting import fit
 

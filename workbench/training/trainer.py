@@ -12,7 +12,7 @@ from torch.utils.data import WeightedRandomSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from workbench import processes
-from workbench.model import accelerator
+from workbench.device import accelerator
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from workbench.backbone import Backbone
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
 Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]

@@ -10,7 +10,7 @@ from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from workbench.backbone import Backbone
-    from workbench.model import Precision
+    from workbench.device import Precision
     from workbench.settings import Budget
     from workbench.task import Task
 

@@ -27,10 +27,11 @@ from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
+from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method
-from workbench.model import resolve_precision
 from workbench.settings import Budget
 from workbench.training import Lesson
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from experiments.engine.feasible import Wanted
     from workbench.known_keys import Place
     from workbench.settings import Document
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 

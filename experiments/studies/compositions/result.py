@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from experiments.workspace.example_scores import FILE, example_scores, require_readable
 from experiments.workspace.mending import Mending
-from workbench import assets, sealed
+from workbench import atomic, sealed
 from workbench.errors import IntegrityError
 from workbench.fit_record import FitRecord
 
@@ -88,7 +88,7 @@ class Results:
 
     def save(self, key: str, result: Result, outcomes: pd.DataFrame) -> None:
         """Write a result with its per-example outcomes."""
-        with assets.written_whole(self.root / key) as folder:
+        with atomic.written_whole(self.root / key) as folder:
             outcomes.to_parquet(folder / FILE, index=False)
             (folder / "result.json").write_text(sealed.text_of(RESULT, result), encoding="utf-8")
             sealed.seal(folder)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from fusion.fuse import Fused
     from workbench.listener import Listener
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
     from workbench.training import Lesson
 

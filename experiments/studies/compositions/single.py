@@ -15,11 +15,11 @@ from fusion.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from tasks import registry
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.bounds import require_seed
+from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
 from workbench.listener import Silent
-from workbench.model import resolve_precision
 from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from experiments.workspace import Workspace
     from workbench.listener import Listener
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 DEFAULT_BACKBONE = "minilm"
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from experiments.studies.compositions.few_shot import FewShot
-    from workbench.store import AdapterStore, StoredAdapter
+    from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 AUTO = "auto:"

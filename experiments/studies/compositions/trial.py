@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from fusion.composition import Composed, Request
 from fusion.fuse import TRAINED, Fused, body_key, fuse, fuse_key, with_head
 from workbench.adaptation import Adaptation
+from workbench.digest import key
 from workbench.listener import Silent
 from workbench.methods import METHODS
-from workbench.store import key
 from workbench.training import Lesson, fit
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from experiments.engine.task_names import named_tasks
 from experiments.studies.methods.recipe import ComparisonRecipe
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone import open_backbone
+from workbench.backbone_names import open_backbone
 from workbench.bounds import LONGEST_NAME
+from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method
-from workbench.model import resolve_precision
 from workbench.training import Lesson
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from experiments.studies.methods.record import FILE, Cell, ComparisonRecord, Ent
 from experiments.studies.methods.tuning import Attempt, attempts, choose
 from experiments.workspace.evaluating import evaluation_key, majority, tested
 from experiments.workspace.mending import what_there_is
+from workbench.digest import key
 from workbench.errors import IntegrityError, TrainingError, UnwritableError
 from workbench.kinds import KINDS
 from workbench.measuring import measure
 from workbench.processes import is_first
-from workbench.store import key
 from workbench.training import teach
 
 if TYPE_CHECKING:

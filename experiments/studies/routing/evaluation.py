@@ -15,9 +15,9 @@ import numpy as np
 from experiments.workspace.evaluating import test
 from fusion.route import route
 from tasks.union import starts, union
+from workbench.digest import key
 from workbench.errors import InputError
 from workbench.sampling import draw
-from workbench.store import key
 from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fusion.route import RoutingState
     from workbench.backbone import Backbone
     from workbench.settings import Budget
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
 ALL: dict[str, Any] = {"train_examples": None, "eval_examples": None, "validation_examples": None}

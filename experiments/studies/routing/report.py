@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.figures import STYLE, image
 from experiments.reporting.wording import DASH, bounds, number, with_margin
+from workbench.digest import key
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.run_record import RunRecord
 from workbench.statistics import Interval
-from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,10 +17,10 @@ from experiments.studies.stream.probes import Probing, Subject
 from experiments.workspace.evaluating import evaluation_key
 from experiments.workspace.mending import is_sound
 from experiments.workspace.stage_outcome import Cell, Cost, StageOutcome
-from workbench import assets, sealed
+from workbench import atomic, sealed
+from workbench.digest import key, size
 from workbench.errors import IntegrityError
 from workbench.kinds import KINDS
-from workbench.store import key, size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +134,7 @@ class Bench:
         self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
         if self.plan.recipe.keep_states == "last" and self.before.folder:
             for name in self.strategy.disposable:
-                assets.remove_whole(self.before.folder / name)
+                atomic.remove_whole(self.before.folder / name)
 
     def learn(self) -> None:
         """Learn the step's task if that has not been done, or if what was learned was dropped since."""
@@ -142,7 +142,7 @@ class Bench:
         if not is_learned(self.step, self.workspace):
             if self.step.before:
                 replace(self, step=self.plan.previous(self.step)).learn()
-            with assets.written_whole(folder) as place:
+            with atomic.written_whole(folder) as place:
                 (place / "state").mkdir()
                 fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
                 self.workspace.save_fit(fit, place)
@@ -189,9 +189,9 @@ class Bench:
         whole = not (folder / "state").exists()
         again = ["fit.json", "state"] if whole else [f"state/{name}" for name in self.strategy.disposable]
         if whole:
-            assets.remove_whole(folder / sealed.DIGESTS)
+            atomic.remove_whole(folder / sealed.DIGESTS)
         for name in again:
-            assets.remove_whole(folder / name)  # a part that came back before the process was killed
+            atomic.remove_whole(folder / name)  # a part that came back before the process was killed
         sealed.reseal(folder, place, again)
         for name in again:
             (place / name).rename(folder / name)

@@ -18,13 +18,14 @@ from experiments.studies.stream.recipe import Recipe
 from tasks import registry
 from workbench import processes
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
+from workbench.device import resolve_precision
+from workbench.digest import key
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS
-from workbench.model import resolve_precision
 from workbench.package_versions import versions
 from workbench.probes import PROBES
-from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

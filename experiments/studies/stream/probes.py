@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from experiments.engine.stopwatch import Stopwatch
-from workbench import assets, sealed
+from workbench import atomic, sealed
+from workbench.digest import key
 from workbench.errors import InputError, IntegrityError, Problem, SettingsError, collected, reason
 from workbench.hidden import Hidden
 from workbench.probes import PROBES, ProbeContext
 from workbench.sampling import stratified
-from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +133,7 @@ class Probing:
         if subject.unchanged and any(PROBES.get(name).reads_hidden for name in self.recipe.probes):
             place = self._hidden(subject)
             if self._kept(subject) is None:
-                with assets.written_whole(place) as folder:
+                with atomic.written_whole(place) as folder:
                     save_file({"train": context.hidden.train, "held": context.hidden.held}, folder / HIDDEN)
                     sealed.seal(folder)
         return context

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.workspace.stage_outcome import StageOutcome
-    from workbench.store import StoredAdapter
+    from workbench.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from experiments.studies.stream.bench import Bench, is_learned, outcome_file
 from experiments.studies.stream.record import Record
 from experiments.workspace.evaluating import majority
 from experiments.workspace.mending import READ_ONLY
+from workbench.digest import key
 from workbench.errors import IntegrityError, UnwritableError
 from workbench.sampling import draw
-from workbench.store import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

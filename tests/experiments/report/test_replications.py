@@ -10,7 +10,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from scipy import stats
 
@@ -24,7 +23,7 @@ from experiments.studies.stream.replications import independent, over_replicatio
 from experiments.studies.stream.sentences import frontier_sentences
 from experiments.studies.stream.summary import summarise
 from experiments.studies.stream.tracking import experiment_key
-from workbench.statistics import holm, interval, paired_t_test
+from workbench.statistics import holm, interval
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
@@ -136,17 +135,6 @@ def test_a_pair_is_read_by_its_adjusted_p(
     gaps: list[float | None], p: float | None, adjusted: float | None, word: str
 ) -> None:
     assert Contrast(Difference(interval(gaps)), p, adjusted).reading == word
-
-
-def test_holm_and_the_t_test() -> None:
-    # by hand: 4 · 0.005, 3 · 0.01, 2 · 0.03, and 1 · 0.04 may not be below the one before it
-    assert holm([0.01, 0.04, None, 0.03, 0.005]) == pytest.approx([0.03, 0.06, None, 0.06, 0.02])
-    assert holm([0.6, 0.9]) == [1.0, 1.0]
-    gaps = np.random.default_rng(0).normal(0.1, 0.2, 7)
-    assert paired_t_test(tuple(gaps)) == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
-    assert paired_t_test((0.2, None)) is None
-    assert paired_t_test((0.0, 0.0)) == 1.0
-    assert paired_t_test((0.2, 0.2)) == 0.0
 
 
 def test_the_frontier_holds_every_rate_and_what_validation_says(replicated_report: Report) -> None:

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.probes import PROBES, ProbeContext

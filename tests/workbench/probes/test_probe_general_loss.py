@@ -12,7 +12,8 @@ from torch import nn
 
 from tests.conftest import WORDS, _folder
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.batching import IGNORED
 from workbench.kinds import KINDS
 from workbench.methods import METHODS

@@ -15,7 +15,8 @@ from transformers import BertConfig, BertModel
 
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, WORDS, _folder
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel

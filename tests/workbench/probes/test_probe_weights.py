@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from tests.conftest import WORDS
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, open_backbone
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
 from workbench.model import TaskModel

@@ -1,0 +1,78 @@
+"""Intervals and tests against SciPy, drawing by hand, and examples from the definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from workbench.statistics import Interval, holm, interval, paired_bootstrap, paired_t_test
+
+NAN = float("nan")
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=10))
+def test_the_interval_is_the_t_interval_of_scipy(values: list[float]) -> None:
+    found = interval(values)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
+    if np.std(values) > 1e-12:
+        expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+        assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_intervals_of_few_equal_and_missing_values() -> None:
+    assert interval([]) == Interval(None, None, None, ())
+    assert interval([0.3]) == Interval(0.3, None, None, (0.3,))
+    assert interval([NAN, 0.3, None]) == Interval(0.3, None, None, (None, 0.3, None))
+    assert interval([0.1, 0.1, 0.1]) == Interval(0.1, 0.1, 0.1, (0.1, 0.1, 0.1))
+    assert interval([0.0, 0.0]).holds_zero
+    assert interval([0.3]).holds_zero is None
+
+
+def test_the_bootstrap_agrees_with_drawing_indices() -> None:
+    random = np.random.default_rng(7)
+    first = [random.integers(0, 2, 200).astype(float), random.integers(0, 2, 50).astype(float)]
+    second = [np.where(random.random(200) < 0.8, first[0], 0.0), random.integers(0, 2, 50).astype(float)]
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    draws = sum(d[random.integers(0, len(d), (20_000, len(d)))].mean(1) for d in differences) / 2
+    found = paired_bootstrap(first, second, seed=1, resamples=20_000)
+    assert found is not None
+    assert found.mean == pytest.approx(np.mean([d.mean() for d in differences]))
+    assert (found.low, found.high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.005)
+
+
+def test_the_bootstrap_covers_the_normal_approximation() -> None:
+    # closed form: the standard error of a mean of n paired differences is s / √n
+    random = np.random.default_rng(3)
+    difference = random.choice([-1.0, 0.0, 1.0], 4000, p=[0.1, 0.7, 0.2])
+    found = paired_bootstrap([difference], [np.zeros(4000)])
+    assert found is not None
+    assert found.high - found.low == pytest.approx(2 * 1.96 * difference.std() / math.sqrt(4000), rel=0.05)
+
+
+def test_the_bootstrap_is_seeded_and_refuses_what_is_not_paired() -> None:
+    one, other = [np.array([1.0, 0.0, 1.0, 1.0])], [np.array([0.0, 0.0, 1.0, 0.0])]
+    assert paired_bootstrap(one, other, seed=3) == paired_bootstrap(one, other, seed=3)
+    same = paired_bootstrap(one, one)
+    assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert paired_bootstrap([np.array([NAN])], [np.array([1.0])]) is None
+    assert paired_bootstrap([], []) is None
+    with pytest.raises(ValueError, match="same examples"):
+        paired_bootstrap(one, [np.array([1.0])])
+
+
+def test_holm_and_the_t_test() -> None:
+    # by hand: 4 · 0.005, 3 · 0.01, 2 · 0.03, and 1 · 0.04 may not be below the one before it
+    assert holm([0.01, 0.04, None, 0.03, 0.005]) == pytest.approx([0.03, 0.06, None, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    gaps = np.random.default_rng(0).normal(0.1, 0.2, 7)
+    assert paired_t_test(tuple(gaps)) == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
+    assert paired_t_test((0.2, None)) is None
+    assert paired_t_test((0.0, 0.0)) == 1.0
+    assert paired_t_test((0.2, 0.2)) == 0.0

@@ -1,0 +1,246 @@
+"""Files and folders that appear, change place and vanish as a whole, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shlex
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from workbench.errors import InputError, UnwritableError
+
+LOCK = ".lock"  # what its writer holds while something is half-written ends so
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}(\.lock)?")
+FORSAKEN = 24 * 60 * 60  # seconds after which what was never locked belongs to nobody
+REFUSALS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``target`` when the block ends well, and vanishes when it does not.
+
+    The files are fsynced before the rename, so that after a crash ``target`` is either whole or not there.
+    A ``target`` that another process completed in the meantime is kept.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
+    with _held_beside(target) as folder:
+        with _writing(target):
+            folder.mkdir()
+        try:
+            yield folder
+            for path in [*folder.rglob("*"), folder]:
+                _fsync(path)
+            with _writing(target):
+                _put(folder, target)
+            _fsync(target.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``target``, whole or not at all.
+
+    Raises:
+        InputError: there is something at ``target`` already.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError("this path exists already and is not an empty folder", where=str(target))
+    if target.exists():
+        target.rmdir()
+    with written_whole(target) as place:
+        yield place
+
+
+def write_whole(target: Path, content: str | bytes) -> None:
+    """Write one file so that a reader sees the old content or the new one, never a part; raises as what follows."""
+    with file_written_whole(target) as path:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def require_folder_of(target: Path) -> None:
+    """Raise UnwritableError unless the folder is there that a person wants the file ``target`` in: a misspelt one."""
+    folder = target.parent
+    if os.path.lexists(folder):
+        return  # what else is wrong with it, whoever writes will be told
+    hint = f"Make it first: mkdir -p {shlex.quote(str(folder))}"
+    raise UnwritableError(f"cannot write here: there is no folder {str(folder)!r}", where=str(target), hint=hint)
+
+
+@contextmanager
+def file_written_whole(target: Path) -> Iterator[Path]:
+    """Yield a path whose file becomes ``target``, in the place of what was there, when the block ends well.
+
+    Raises:
+        UnwritableError: nothing can be written there, or ``target`` is a folder or a device.
+    """
+    if os.path.exists(target) and not os.path.isfile(target):  # noqa: PTH110, PTH113  # a Path raises on long names
+        what = "a folder" if target.is_dir() else "no plain file"
+        raise UnwritableError(f"cannot write here: this is {what}", where=str(target))
+    with _held_beside(target) as path:
+        try:
+            with _writing(target):
+                path.touch(exist_ok=False)
+            yield path
+            _fsync(path)
+            with _writing(target):
+                path.replace(target)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def remove_whole(target: Path) -> None:
+    """Delete a folder or a file, if it is there, so that no reader ever sees a part of it.
+
+    Raises:
+        UnwritableError: it cannot be deleted.
+    """
+    if not os.path.lexists(target):
+        return
+    with _held_beside(target) as grave, _writing(target):
+        try:
+            target.rename(grave)
+        except FileNotFoundError:
+            return
+        _delete(grave)
+
+
+def move_whole(source: Path, target: Path) -> None:
+    """Give a folder or a file another place in the same file system.
+
+    Raises:
+        UnwritableError: it cannot be moved there.
+    """
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+
+
+def sweep(folder: Path) -> int:
+    """Delete what writers that were killed have left half-written in ``folder``; return how many bytes it was.
+
+    What is being written is locked by its writer, on this machine or another; a lock ends with its process.
+    """
+    swept = 0
+    for lock in [path for path in _entries(folder) if UNFINISHED.fullmatch(path.name) and path.suffix == LOCK]:
+        with suppress(OSError), _opened(lock) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            swept += _deleted(lock.with_suffix(""))
+            lock.unlink()
+    for path in _entries(folder):
+        if UNFINISHED.fullmatch(path.name) and _is_forsaken(path):
+            swept += _deleted(path)
+    return swept
+
+
+@contextmanager
+def _held_beside(target: Path) -> Iterator[Path]:
+    """Yield a hidden path in the same folder that nobody has taken; it is locked, so that nobody sweeps it."""
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+        lock = path.with_name(f"{path.name}{LOCK}")
+        with _writing(target):
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        try:
+            with suppress(OSError):  # a file system without locks: nothing there is ever swept by them
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not lock.exists():
+                continue  # somebody swept it before it was locked
+            yield path
+            return
+        finally:
+            if not os.path.lexists(path):  # else what is there is for the next sweep
+                lock.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn a refusal of the file system into one message; a full disk is no refusal."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise UnwritableError(f"cannot write here: {error.strerror}", where=str(target)) from error
+
+
+def _put(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise
+
+
+def _is_forsaken(path: Path) -> bool:
+    """Return whether what has no lock beside it is old enough to be left by a version that wrote without locks."""
+    try:
+        return not path.with_name(f"{path.name}{LOCK}").exists() and time.time() - path.lstat().st_mtime > FORSAKEN
+    except FileNotFoundError:
+        return False
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [*folder.iterdir()]
+    except OSError:
+        return []
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _deleted(path: Path) -> int:
+    """Delete a file or a folder, if it is there and this can be done, and return how many bytes it was."""
+    if not os.path.lexists(path):
+        return 0
+    files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    bytes_ = sum(file.lstat().st_size for file in files if not file.is_dir())
+    try:
+        _delete(path)
+    except OSError:
+        return 0
+    return bytes_
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

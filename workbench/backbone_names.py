@@ -1,0 +1,146 @@
+"""What a backbone's name stands for: a registered model, a repository on the hub, or a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from workbench import atomic, hub_files, wheel
+from workbench.backbone import Backbone, Pooling
+from workbench.errors import UnknownNameError
+from workbench.model_config import built, named_architectures, read_json
+from workbench.model_folder import CONFIG, check_folder, pooling_modes
+from workbench.registry import Documents
+from workbench.settings import Quantization, Settings, read
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+BACKBONES = Documents("backbone", [Path(__file__).parent / "backbones"])
+POOLING_MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first", "lasttoken": "last"}
+
+
+class WheelSource(Settings):
+    """A model inside a published wheel."""
+
+    package: str
+    member: str
+    sha256: str
+
+
+class BackboneCard(Settings):
+    """One file in ``workbench/backbones``."""
+
+    description: str
+    license: str
+    homepage: str
+    hub_id: str
+    pooling: Pooling
+    wheel: WheelSource
+
+
+def open_backbone(name: str, where: str | None = None) -> Backbone:
+    """Return the backbone ``name``: a registered name, a local folder, or a hub id (``owner/model[@revision]``).
+
+    ``:nf4`` or ``:int8`` after any of them keeps its linear layers in so many bits (:mod:`workbench.quantisation`).
+
+    Raises:
+        UnknownNameError: none of the three.
+        InputError: a folder that holds no model.
+        UnsafeConfigError: the model's config asks for foreign code.
+        AssetError: the bytes cannot be fetched.
+    """
+    plain, bits = _bits(name)
+    if bits:
+        return open_backbone(plain, where).quantized(bits)
+    if name in BACKBONES.names():
+        card = read(BACKBONES.path(name)).parse(BackboneCard)
+        member = wheel.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
+        folder = member if member.is_dir() else _converted(member)
+        check_folder(folder)
+        return Backbone(name, folder, card.pooling, card.hub_id, license=card.license)
+    hub_id, revision = _on_the_hub(name, where)
+    folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
+    check_folder(folder)
+    return Backbone(name, folder, _pooling(folder), hub_id, license=_license(folder))
+
+
+def config_of(name: str, where: str | None = None) -> PretrainedConfig:
+    """Return the config of the backbone ``name``, or a ``config.json``; of a hub repository nothing else is fetched.
+
+    A registered backbone lies in one file with its config, so that it is opened.
+
+    Raises:
+        InputError: no config there, or one of an architecture that transformers does not know or that reads no texts.
+        UnknownNameError: no such backbone.
+        UnsafeConfigError: the config asks for foreign code.
+        AssetError: the file cannot be fetched.
+    """
+    plain, _ = _bits(name)
+    if plain in BACKBONES.names():
+        return open_backbone(plain, where).config
+    file = Path(plain)
+    if not file.is_file():
+        hub_id, revision = _on_the_hub(plain, where)
+        file = hub_files.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
+    return built(read_json(file), str(file))
+
+
+def bits_of(name: str) -> Quantization | None:
+    """Return in how many bits the backbone ``name`` keeps its linear layers, by its name alone."""
+    return _bits(name)[1]
+
+
+def _bits(name: str) -> tuple[str, Quantization | None]:
+    """Return a name without the bits that it may end with, and those."""
+    plain, _, bits = name.rpartition(":")
+    return next(((plain, each) for each in get_args(Quantization) if bits == each), (name, None))
+
+
+def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
+    """Return hub id and revision that a name stands for; an empty id for a folder."""
+    if Path(name).is_dir():
+        return "", None
+    if "/" not in name or name.startswith(("/", ".")):
+        also = "" if "/" in name else "Hub ids are owner/name, as google-bert/bert-base-uncased."
+        raise UnknownNameError("backbone", name, BACKBONES.names(), where, also)
+    hub_id, _, revision = name.partition("@")
+    return hub_id, revision or None
+
+
+def _pooling(folder: Path) -> Pooling:
+    """Return the pooling that a sentence-transformers folder states, else what suits the architecture."""
+    modes = pooling_modes(folder)
+    named = [pooling for mode, pooling in POOLING_MODES.items() if modes.get(f"pooling_mode_{mode}")]
+    if named:
+        return named[0]
+    config = read_json(folder / CONFIG)
+    causal = any(name.endswith("ForCausalLM") for name in named_architectures(config))
+    return "last" if causal or config.get("is_encoder_decoder") else "mean"
+
+
+def _license(folder: Path) -> str | None:
+    """Return the licence that the model card beside the weights states."""
+    import yaml
+    from huggingface_hub.repocard import metadata_load
+
+    card = folder / "README.md"
+    try:
+        stated = (metadata_load(card) if card.is_file() else None) or {}
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # a card that cannot be read is in nobody's way
+    named = stated.get("license_name") or stated.get("license")
+    return named if isinstance(named, str) else None
+
+
+def _converted(gguf: Path) -> Path:
+    """Return a safetensors folder made from a GGUF file; converting takes long, so it is done once."""
+    target = gguf.parent / f"{gguf.stem}.safetensors-folder"
+    if not target.exists():
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+        with atomic.written_whole(target) as folder:
+            AutoModelForCausalLM.from_pretrained(**place).save_pretrained(folder)
+            AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+    return target

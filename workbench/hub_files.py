@@ -1,0 +1,72 @@
+"""Model files from the Hugging Face hub, or from what of it is cached where the hub does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import AssetError
+from workbench.quiet import quiet
+
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")  # the last tells the licence
+HUB_PATIENCE = 4.0  # seconds that the hub has to answer at all, before what is cached has to do
+
+
+def hub_file(repository: str, name: str, revision: str | None = None) -> Path:
+    """Return the local copy of one file of a model repository on the hub; raises as :func:`hub_folder`."""
+    from huggingface_hub import hf_hub_download
+
+    with fetching(repository) as offline:
+        return Path(hf_hub_download(repository, name, revision=revision, local_files_only=offline))
+
+
+def hub_folder(repository: str, revision: str | None = None) -> Path:
+    """Return the local snapshot of a model repository on the Hugging Face hub.
+
+    Raises:
+        AssetError: the repository or revision does not exist, or the hub cannot be reached and nothing is cached.
+    """
+    from huggingface_hub import snapshot_download
+
+    patterns = list(MODEL_FILES)
+    with fetching(repository) as offline:
+        place = snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=offline)
+    return Path(place)
+
+
+def hub_silence() -> str:
+    """Return why the hub cannot be asked, in words; empty where it answers, whatever it answers.
+
+    The hub's client tries each request six times, with longer and longer pauses: 40 s in which nothing else happens.
+    So it is asked once, briefly, before anything is fetched.
+    """
+    import requests
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE, allow_redirects=False)
+    except (requests.RequestException, OSError):
+        return f"{constants.ENDPOINT} does not answer"
+    return ""
+
+
+@contextmanager
+def fetching(repository: str) -> Iterator[bool]:
+    """Yield whether to take only what is cached, since the hub cannot be asked; say in one message what fails.
+
+    Raises:
+        AssetError: a library could not fetch it, or what is cached does not hold it.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    silence = hub_silence()
+    try:
+        with quiet("huggingface_hub"):
+            yield bool(silence)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        why = f"{silence}, and the cache does not have it" if silence else str(error).splitlines()[0]
+        hint = "Check the name and the network, or give the path of a local folder."
+        raise AssetError(f"cannot fetch {repository!r} from the hub: {why}", hint=hint) from None

@@ -1,0 +1,107 @@
+"""What is known about a stored adapter: the document that lies in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from workbench import sealed
+from workbench.errors import IntegrityError, reason
+from workbench.fit_record import FitRecord
+from workbench.settings import Budget, Quantization, Settings
+
+MANIFEST = "manifest.json"
+AGAIN = "Remove it and train it again, or import a sound copy."
+
+
+class TaskReference(Settings):
+    """The task that an adapter was trained on."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    fingerprint: str
+    origin: str
+    license: str | None = None
+    hub_id: str | None = None
+    pair: bool = False
+    metric: str | None = None
+    max_new_tokens: int | None = None
+    scale: tuple[float, float] | None = None
+
+
+class BackboneReference(Settings):
+    """The backbone that an adapter belongs to."""
+
+    name: str
+    hub_id: str
+    fingerprint: str
+    pooling: Literal["mean", "first", "last"]
+    quantization: Quantization | None = None
+    license: str | None = None
+
+
+class CompositionReference(Settings):
+    """How an adapter was made of others: what a reader needs to judge it, and to make it again.
+
+    ``facts`` are named numbers (``rank``, ``energy_kept``, ``truncation_error``, …), ``details`` one number for each
+    source by layer or module; ``head`` says where the head comes from.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
+    method: str
+    settings: dict[str, Any]
+    sources: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    facts: dict[str, float]
+    details: dict[str, tuple[float, ...]]
+    head: Literal["fitted on frozen features", "trained along", "the backbone's own"]
+
+
+class Manifest(Settings):
+    """What is known about a stored adapter; ``files`` holds a SHA-256 for every other file of the folder."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
+
+    id: str
+    task: TaskReference
+    backbone: BackboneReference
+    method: str
+    library: str
+    settings: dict[str, Any]
+    budget: Budget
+    precision: Literal["fp32", "bf16"]
+    seed: int
+    fit: FitRecord
+    metrics: dict[str, float]
+    versions: dict[str, str]
+    created: str
+    parents: tuple[str, ...] = ()
+    composition: CompositionReference | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+DOCUMENT = TypeAdapter(Manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in an adapter's folder; raises IntegrityError where it cannot be read or has changed."""
+    path = folder / MANIFEST
+    try:
+        return sealed.require(DOCUMENT, path)
+    except (IntegrityError, PermissionError) as error:
+        why = error.what if isinstance(error, IntegrityError) else reason(error)
+        raise IntegrityError(f"no readable manifest: {why}", where=str(path), hint=AGAIN) from None
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest into an adapter's folder; raises IntegrityError where it could not be read again."""
+    path = folder / MANIFEST
+    try:
+        DOCUMENT.validate_json(manifest.model_dump_json())  # where NaN, which JSON does not have, is null
+    except ValidationError as error:
+        raise IntegrityError(f"no readable manifest: {reason(error)}", where=str(path)) from None
+    path.write_text(sealed.text_of(DOCUMENT, manifest), encoding="utf-8")

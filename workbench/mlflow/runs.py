@@ -1,0 +1,123 @@
+"""One run of MLflow's brought up to its record: only what is not there yet is written."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import TrackingError
+from workbench.mlflow.datasets import log_data
+from workbench.mlflow.models import log_models, models_are_whole
+from workbench.mlflow.run_record import EXPERIMENT_ID, NOTE_TAG, RUN_ID, content_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from workbench.mlflow.bounded_client import BoundedClient
+    from workbench.mlflow.run_record import RunRecord
+
+KEY_TAG, ROOT_TAG, CONTENT_TAG = "workbench.key", "workbench.root", "workbench.content"
+METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries in a batch, 100 of them parameters
+
+
+def runs_below(client: BoundedClient, experiment: str, root: str) -> Iterator[Any]:
+    """Yield the runs of an experiment that belong to the record with this root."""
+    token = None
+    while True:
+        page = client.search_runs([experiment], f"tags.`{ROOT_TAG}` = '{root}'", page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
+    """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
+    if run is None:
+        run = client.create_run(experiment, tags={KEY_TAG: record.key, **tags}, run_name=record.name)
+    run_id, content = identity(run.info.run_id), content_digest(record)
+    if run.data.tags.get(CONTENT_TAG) == content and _is_whole(client, experiment, run_id, record):
+        return run_id
+    metrics, params = _missing_metrics(client, run, record), _missing_params(run, record)
+    _log(client, run_id, metrics, params, _changed_tags(run, record))
+    if record.artifacts:
+        _upload(client, run_id, record.artifacts)
+    log_data(client, run_id, record.data)
+    log_models(client, experiment, run_id, record.models)
+    if record.finished:
+        client.set_terminated(run_id)
+    client.set_tag(run_id, CONTENT_TAG, content)
+    return run_id
+
+
+def identity(given: Any) -> str:
+    """Return the id of an experiment or a run as text; a server that gives none keeps nothing."""
+    if not given:
+        raise TrackingError("it names no id for what it was asked to keep")
+    return str(given)
+
+
+def _is_whole(client: BoundedClient, experiment: str, run_id: str, record: RunRecord) -> bool:
+    """Return whether the files that a run's tag vouches for are there; somebody may have deleted them."""
+    folders = {str(PurePosixPath(name).parent) for name in record.artifacts}
+    listed = [each for folder in sorted(folders) for each in client.list_artifacts(run_id, folder)]
+    sizes = {each.path: each.file_size for each in listed}
+    if any(sizes.get(name) != len(content) for name, content in record.artifacts.items()):
+        return False
+    return models_are_whole(client, experiment, record.models)
+
+
+def _missing_metrics(client: BoundedClient, run: Any, record: RunRecord) -> list[Any]:
+    """Return the points that the stored histories do not end with, step by step."""
+    from mlflow.entities import Metric
+
+    stored: dict[tuple[str, int], float] = {}
+    for name in {name for name, _, _ in record.metrics} & set(run.data.metrics):
+        history = client.get_metric_history(run.info.run_id, name)
+        for point in sorted(history, key=lambda point: int(point.timestamp)):
+            stored[name, point.step] = point.value
+    now = int(time.time() * 1000)
+    points = [(name, value, step) for name, value, step in record.metrics if _is_number(value)]
+    return [Metric(name, value, now, step) for name, value, step in points if stored.get((name, step)) != value]
+
+
+def _missing_params(run: Any, record: RunRecord) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(name, value) for name, value in record.params.items() if name not in run.data.params]
+
+
+def _changed_tags(run: Any, record: RunRecord) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    wanted = dict(record.tags)
+    if NOTE_TAG in wanted:
+        note = wanted[NOTE_TAG].replace(RUN_ID, run.info.run_id)
+        wanted[NOTE_TAG] = note.replace(EXPERIMENT_ID, run.info.experiment_id)
+    return [RunTag(name, value) for name, value in wanted.items() if run.data.tags.get(name) != value]
+
+
+def _log(
+    client: BoundedClient, run_id: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]
+) -> None:
+    """Write in as few transactions as MLflow allows."""
+    client.log_batch(run_id, metrics[:METRICS_A_BATCH], params[:PARAMS_A_BATCH], tags)
+    for start in range(METRICS_A_BATCH, len(metrics), METRICS_A_BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_BATCH])
+    for start in range(PARAMS_A_BATCH, len(params), PARAMS_A_BATCH):
+        client.log_batch(run_id, params=params[start : start + PARAMS_A_BATCH])
+
+
+def _upload(client: BoundedClient, run_id: str, artifacts: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in artifacts.items():
+            path = Path(scratch) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        client.log_artifacts(run_id, scratch)
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,82 @@
+"""An adapter's folder: what it is, and whether each of its files is the one that was written."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import sealed
+from workbench.digest import key, size
+from workbench.errors import IntegrityError
+from workbench.manifest import AGAIN, MANIFEST, Manifest
+
+README = "README.md"
+MOST = 5  # of the files that a message names
+FRONT_MATTER = re.compile(rb"\A---\n.*?\n---\n", re.DOTALL)
+OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # what a folder has that was fetched from there
+
+
+@dataclass(frozen=True)
+class StoredAdapter:
+    """A manifest and the folder it stands in."""
+
+    manifest: Manifest
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The adapter's id."""
+        return self.manifest.id
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that its answers hang on: the files, the backbone's weights, the arithmetic."""
+        return key([self.manifest.files, self.manifest.backbone.fingerprint, self.manifest.precision])
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk, of all files together."""
+        return size(self.folder)
+
+
+def check_files(stored: StoredAdapter, exported: bool = False) -> None:
+    """Compare every file of an adapter's folder with its digest.
+
+    Of an ``exported`` one the front matter of its README does not count, nor do the files that the hub adds.
+
+    Raises:
+        IntegrityError: a file is missing, was added, or has changed; all of them are named.
+    """
+    found = _exported_digests(stored.folder) if exported else sealed.digests(stored.folder, MANIFEST)
+    wanted = stored.manifest.files
+    problems = [
+        *(f"{file} is missing" for file in sorted(wanted.keys() - found.keys())),
+        *(f"{file} was added" for file in sorted(found.keys() - wanted.keys())),
+        *(f"{file} has changed" for file in sorted(found.keys() & wanted.keys()) if found[file] != wanted[file]),
+    ]
+    if problems:
+        raise IntegrityError(
+            f"adapter {stored.id}: {'; '.join(problems[:MOST])}{_more(problems)}",
+            where=str(stored.folder),
+            hint=AGAIN,
+        )
+
+
+def _exported_digests(folder: Path) -> dict[str, str]:
+    """Return the digests of an exported folder's files as they were when it was stored."""
+    digests = sealed.digests(folder, MANIFEST)
+    own = {name: digest for name, digest in digests.items() if name.partition("/")[0] not in OF_THE_HUB}
+    if README in own:
+        own[README] = hashlib.sha256(text_below(folder / README)).hexdigest()
+    return own
+
+
+def text_below(card: Path) -> bytes:
+    """Return what stands below a card's front matter: the README as it was stored."""
+    return FRONT_MATTER.sub(b"", card.read_bytes(), count=1)
+
+
+def _more(problems: list[str]) -> str:
+    return f"; and {len(problems) - MOST} more" if len(problems) > MOST else ""
