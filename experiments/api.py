@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from experiments.answers.importing import imported
@@ -11,22 +10,20 @@ from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
 from experiments.answers.task_free import answers, candidates, known_state, training_task
 from experiments.engine.feasible import require_feasible
+from experiments.engine.forecast import lesson_updates
 from experiments.engine.publish import Publisher, log, register
 from experiments.engine.recipes import find_recipe
-from experiments.engine.side_by_side import helped
+from experiments.engine.run import pending, run
+from experiments.engine.study import Piece, Site
 from experiments.engine.system_metrics import sampled
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.notebook import table
-from experiments.studies.compositions.plan import FusionPlan, plan_recipe
-from experiments.studies.compositions.run import FusionRun
+from experiments.studies import STUDIES, present, report_of, report_on, study_for
+from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.single import Wanted, plan_fuse
-from experiments.studies.compositions.sources import own_tasks
+from experiments.studies.compositions.trying import kept
 from experiments.studies.methods.plan import ComparisonPlan, plain_comparison, plan_comparison
-from experiments.studies.methods.run import ComparisonRun, updates
-from experiments.studies.methods.run import pending as untaught
-from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.run import help_along, pending, run
-from experiments.views import report_of, report_on, view
+from experiments.studies.stream.plan import Plan
 from experiments.workspace import StoredEvaluation, find_workspace
 from experiments.workspace.evaluating import evaluation_key, known, majority, tested
 from fusion.routing import ROUTERS
@@ -45,16 +42,15 @@ from workbench.settings import Budget, Document
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from experiments.answers.task_free import RoutedPrediction
+    from experiments.studies import AnyReport
     from experiments.studies.compositions.report import FusionReport
     from experiments.studies.methods.report import ComparisonReport
-    from experiments.studies.stream.plan import Step
     from experiments.studies.stream.report import Report
-    from experiments.views import AnyRecord, AnyReport
-    from experiments.workspace import Workspace
+    from experiments.workspace import RecordDocument, Workspace
     from workbench.listener import Listener
     from workbench.manifest import Manifest
     from workbench.mlflow.registration import Registered
@@ -145,7 +141,7 @@ class Workbench:
         found = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         log(adapter, self.workspace, self.listener)
         constant = majority(lesson.task, lesson.budget)
-        outcomes = self.workspace.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
+        outcomes = self.workspace.evaluations.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
         score = found.scores[KINDS.get(lesson.task.kind).metric]
         return Trained(adapter, found, constant, learned_nothing_in(outcomes, score, constant))
 
@@ -298,28 +294,24 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
-        trial = plan.own_trial()
-        adapter = self._fusion(plan).kept(trial)
-        problem = trial.problem
-        tested(self.workspace.mended_by(self.listener), adapter, problem.target, problem.backbone, problem.budget)
+        workspace = self.workspace.mended_by(self.listener)
+        adapter, problem = kept(plan, Site(workspace, self.listener)), plan.own_trial().problem
+        tested(workspace, adapter, problem.target, problem.backbone, problem.budget)
         log(adapter, self.workspace, self.listener)
         return FusedAdapter(adapter, self.run(plan, command))
 
     def plan(self, recipe: str, assignments: Sequence[str] = ()) -> AnyPlan:
         """Return what :meth:`run` would do for a recipe of any kind.
 
-        A recipe with ``methods`` compares methods, one with ``targets`` compositions; any other learns a stream.
+        The key that only recipes of one study have says which study it is for; see :mod:`experiments.studies`.
 
         Raises:
             SettingsError: all that is wrong with the recipe, in one message.
             DataError: a task's data do not fit its file.
         """
         document = find_recipe(recipe).set(assignments)
-        if "methods" in document.data:
-            return plan_comparison(document, self.task_folders)
-        if "targets" in document.data:
-            return plan_recipe(document, self.task_folders)
-        return make_plan(document, self.task_folders)
+        plan: AnyPlan = study_for(document).plan(document, self.task_folders)
+        return plan
 
     def comparison_plan(
         self, task: str, methods: Sequence[str], assignments: Sequence[str] = (), **others: Any
@@ -335,29 +327,17 @@ class Workbench:
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return plan_comparison(Document(recipe, "command line").set(assignments), self.task_folders)
 
-    def pending(self, plan: Plan) -> list[Step]:
-        """Return the steps of ``plan`` that still have to be trained."""
-        return pending(plan, self.workspace)
+    def pieces(self, plan: AnyPlan) -> Sequence[Piece]:
+        """Return all the work of ``plan``, done or not."""
+        return STUDIES.get(plan.study).pieces(plan)
 
-    def updates(self, plan: AnyPlan | Lesson) -> int | None:
-        """Return how many optimiser steps :meth:`run`, or :meth:`train`, takes; None where nobody knows before."""
-        if isinstance(plan, Lesson):
-            return 0 if plan.adapter_id in self.workspace.adapters.ids() else updates(plan)
-        if isinstance(plan, Plan):
-            return sum(plan.updates(step) for step in self.pending(plan))
-        if isinstance(plan, ComparisonPlan):
-            places = [(label, task) for label in plan.adaptations for task in plan.tasks]
-            return sum(updates(lesson) for place in places for lesson in untaught(plan, self.workspace, *place))
-        return None
+    def pending(self, plan: AnyPlan) -> list[Piece]:
+        """Return the pieces of ``plan`` that :meth:`run` still has to do."""
+        return pending(self.pieces(plan), self.workspace)
 
-    def fits(self, plan: AnyPlan) -> int | None:
-        """Return how many fits :meth:`run` will make; None where that cannot be told before."""
-        if isinstance(plan, Plan):
-            return len(self.pending(plan))
-        if isinstance(plan, ComparisonPlan):
-            places = [(label, task) for label in plan.adaptations for task in plan.tasks]
-            return sum(len(untaught(plan, self.workspace, *place)) for place in places)
-        return None
+    def updates(self, lesson: Lesson) -> int:
+        """Return how many optimiser steps :meth:`train` takes."""
+        return 0 if lesson.adapter_id in self.workspace.adapters.ids() else lesson_updates(lesson)
 
     @overload
     def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report: ...
@@ -377,16 +357,15 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
-        publisher = Publisher(self.workspace, self.listener)
+        study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
 
-        def hear(record: AnyRecord) -> None:
-            publisher.update(view(report_on(record, self.workspace)))
+        def hear(record: RecordDocument, workspace: Workspace) -> None:
+            publisher.update(present(report_on(plan.name, record, workspace)))
 
-        helping = helped(partial(_help, plan, self.task_folders), self.workspace, self.listener, jobs)
-        with sampled(self.workspace.system(plan.name)), helping:
-            record = self._done(plan, command, hear)
-        report = report_on(record, self.workspace)
-        publisher.finish(view(report))
+        with sampled(self.workspace.system(plan.name)):
+            record = run(study, plan, self.workspace, self.listener, command, jobs, hear)
+        report = report_on(plan.name, record, self.workspace)
+        publisher.finish(present(report))
         return report
 
     def report(self, experiment: str) -> AnyReport:
@@ -396,16 +375,6 @@ class Workbench:
             UnknownNameError: no such experiment in this workspace.
         """
         return report_of(self.workspace, experiment)
-
-    def _done(self, plan: AnyPlan, command: str, hear: Callable[[AnyRecord], None]) -> AnyRecord:
-        if isinstance(plan, ComparisonPlan):
-            return ComparisonRun(plan, self.workspace, self.listener, hear).all(command)
-        if isinstance(plan, FusionPlan):
-            return self._fusion(plan, hear).all(command)
-        return run(plan, self.workspace, self.listener, command, hear)
-
-    def _fusion(self, plan: FusionPlan, hear: Callable[[AnyRecord], None] = lambda record: None) -> FusionRun:
-        return FusionRun(plan, self.workspace, self.listener, _source_tasks(plan, self.task_folders), hear)
 
     def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
         card = trained_method(method)
@@ -425,23 +394,6 @@ class Workbench:
         opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
         adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
-
-
-def _source_tasks(plan: FusionPlan, folders: Sequence[Path]) -> Mapping[str, Task]:
-    """Return the own tasks of what is composed, by name; those of stored adapters are read."""
-    if plan.stored:
-        return own_tasks(plan.stored, folders)
-    return {lesson.task.name: lesson.task for each in plan.lessons.values() for lesson in each}
-
-
-def _help(plan: AnyPlan, folders: Sequence[Path], workspace: Workspace, listener: Listener) -> None:
-    """Do what no other process is at, for a process that runs the same plan."""
-    if isinstance(plan, ComparisonPlan):
-        ComparisonRun(plan, workspace, listener).help()
-    elif isinstance(plan, FusionPlan):
-        FusionRun(plan, workspace, listener, _source_tasks(plan, folders)).help()
-    else:
-        help_along(plan, workspace, listener)
 
 
 def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:

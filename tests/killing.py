@@ -20,8 +20,9 @@ import torch
 
 torch.set_num_threads(1)  # a forked child cannot use its parent's thread pool
 
+from experiments.engine.run import run
+from experiments.studies import STUDIES
 from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.run import run
 from experiments.workspace import Workspace
 from workbench.listener import Silent
 from workbench.settings import read
@@ -34,7 +35,7 @@ def live(plan: Plan, root: Path, seconds: float | None) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            run(plan, Workspace(root), Silent(), "test", lambda record: None)
+            run(STUDIES.get(plan.study), plan, Workspace(root), Silent(), "test")
         except BaseException as error:
             os.write(2, f"{error!r}\n".encode())
             os._exit(1)

@@ -59,6 +59,7 @@ class Method:
         prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
             takes from the training examples before the first step is put into the model; None where that is nothing.
         course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
+        trains: whether anything is trained; a method that trains nothing has no learning rate to choose.
         trains_backbone: whether some of the backbone's own weights are trained in place.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
@@ -71,6 +72,7 @@ class Method:
     objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
     prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
     course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
+    trains: bool = True
     trains_backbone: bool = False
     composed: bool = False
 

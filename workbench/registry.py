@@ -17,7 +17,7 @@ Entry = TypeVar("Entry")
 
 
 class Modules(Generic[Entry]):
-    """The modules of one package, each offering one object under the same attribute.
+    """The modules and packages in one package, each offering one object under the same attribute.
 
     ``o_lora.py`` is registered as ``o-lora``. Installed distributions add entries through the entry-point
     group ``adapter_workbench.<package>``, whose value names the object (``package.module:OBJECT``).
@@ -32,8 +32,9 @@ class Modules(Generic[Entry]):
     def _files(self) -> dict[str, Path]:
         spec = importlib.util.find_spec(self.package)
         folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
-        files = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"]
-        return {path.stem.replace("_", "-"): path for path in files}
+        files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
+        rooms = {path.parent.name: path for folder in folders for path in sorted(folder.glob("[!_]*/__init__.py"))}
+        return {name.replace("_", "-"): path for name, path in {**files, **rooms}.items()}
 
     @cached_property
     def _plugins(self) -> dict[str, EntryPoint]:
@@ -57,7 +58,7 @@ class Modules(Generic[Entry]):
     def get(self, name: str, where: str | None = None) -> Entry:
         """Import and return the entry called ``name``; raises as :meth:`require`."""
         if self.require(name, where) in self._files:
-            module = importlib.import_module(f"{self.package}.{self._files[name].stem}")
+            module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
             return cast("Entry", getattr(module, self.attribute))
         return cast("Entry", self._plugins[name].load())
 

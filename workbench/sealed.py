@@ -140,3 +140,12 @@ def _first_line(error: Exception) -> str:
         problem = error.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": ")
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def has_key(path: Path, key: str) -> bool:
+    """Return whether the JSON object in a file has this key; False where there is no such object."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and key in content

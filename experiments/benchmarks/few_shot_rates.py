@@ -23,11 +23,15 @@ import typer
 from experiments.benchmarks.learning_rates import choose
 from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
+from experiments.engine.run import run
+from experiments.studies import STUDIES
 from experiments.studies.compositions.plan import FusionPlan, plan_recipe
-from experiments.studies.compositions.run import FusionRun
+from experiments.studies.compositions.record import read_record
+from experiments.studies.compositions.trying import results
 from experiments.terminal.progress import progress
-from experiments.workspace import find_workspace
+from experiments.workspace import Workspace, find_workspace
 from workbench.atomic import write_whole
+from workbench.listener import Listener
 
 RATES = {
     "full fine-tuning": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
@@ -68,7 +72,7 @@ def main(
     with progress("rates") as listener:
         for rung in range(len(RATES["mix"])):
             plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
-            points += _measured(FusionRun(plan, find_workspace(workspace), listener), rung)
+            points += _measured(plan, find_workspace(workspace), listener, rung)
     document = {
         "provenance": provenance(command),
         "budget": next(iter(plan.budgets.values())).model_dump(mode="json"),
@@ -109,14 +113,13 @@ def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: i
     return replace(plan, budgets=budgets)
 
 
-def _measured(work: FusionRun, rung: int) -> Iterator[Point]:
-    for seed in work.plan.seeds:
-        for trial in work.plan.trials(seed, work.families(seed)):
-            label = trial.contestant.label
-            if label in RATES:
-                fit = work.result(trial).fit
-                target = trial.problem.target.name
-                yield Point(label, RATES[label][rung], target, seed, fit.validation, round(fit.seconds, 2))
+def _measured(plan: FusionPlan, workspace: Workspace, listener: Listener, rung: int) -> Iterator[Point]:
+    record = run(STUDIES.get(plan.study), plan, workspace, listener)
+    for cell in read_record(plan.name, record, workspace).cells:
+        if cell.label in RATES:
+            fit = results(workspace).require(cell.key).fit
+            rate = RATES[cell.label][rung]
+            yield Point(cell.label, rate, cell.target, cell.seed, fit.validation, round(fit.seconds, 2))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ import typer
 
 from experiments.engine.provenance import provenance
 from experiments.studies.compositions.few_shot import FewShot
+from experiments.studies.compositions.record import read_record
 from experiments.studies.compositions.sources import own_tasks
+from experiments.studies.compositions.trying import results
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
@@ -61,9 +63,10 @@ def main(
 ) -> None:
     """Judge every ranking, and print means."""
     place = find_workspace(workspace)
-    record = place.fusion_record(experiment)
-    if record is None:
+    stored = place.records.require(experiment)
+    if stored.study != "targets":
         raise InputError(f"there is no comparison of compositions called {experiment!r}", where=str(place.root))
+    record = read_record(experiment, stored, place)
     found = list(judge(record, place, family))
     command = f"python -m experiments.benchmarks.ranking {experiment} --family {family}"
     document = {
@@ -138,7 +141,7 @@ def _alone(
     found = {}
     for source in sources:
         label = f"{source.manifest.task.name} alone, {source.manifest.method}"
-        result = place.trials.get(keys.get((label, *problem), ""))
+        result = results(place).get(keys.get((label, *problem), ""))
         if result is None:
             return None
         found[source.id] = result.score

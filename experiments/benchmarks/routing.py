@@ -22,10 +22,10 @@ import numpy as np
 import typer
 
 from experiments.answers.task_free import known_state
+from experiments.benchmarks.routing_report import markdown, run_record
 from experiments.benchmarks.single_task import plan_for
+from experiments.benchmarks.task_free_evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
 from experiments.engine.provenance import provenance
-from experiments.studies.routing.evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
-from experiments.studies.routing.report import markdown, run_record
 from experiments.studies.stream.plan import Plan
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace

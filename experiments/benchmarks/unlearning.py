@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.benchmarks.single_task import plan_for
+from experiments.benchmarks.task_free_evaluation import ALL
 from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
-from experiments.studies.routing.evaluation import ALL
 from experiments.workspace import Workspace
 from experiments.workspace.evaluating import majority
 from fusion.composition import Request

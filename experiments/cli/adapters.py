@@ -72,7 +72,7 @@ def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> N
     fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
     rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
     table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
-    place_of = place.outcomes(evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget))
+    place_of = place.evaluations.outcomes(evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget))
     if metric in tested and (why := learned_nothing_in(place_of, tested[metric])):
         stdout.print(f"\n{advice(stored.manifest, why)}")
 
@@ -155,7 +155,7 @@ def import_(
     from experiments.api import Workbench
 
     stored = Workbench(workspace).import_adapter(folder, backbone)
-    stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}", markup=False)
+    stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
 
 
 @app.command()
@@ -175,7 +175,7 @@ def register(adapter: Name, workspace: Workspace = None, as_json: Json = False) 
     stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
     uri = shlex.quote(tracking_uri(bench.workspace.root))
     serve = f"mlflow models serve -m {found.uri} --env-manager local"
-    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}", markup=False)
+    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
 
 
 @app.command()

@@ -55,9 +55,10 @@ def compare(
     finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
-    from experiments.studies.methods.text import show
+    from experiments.reporting.terminal import show
+    from experiments.studies.methods.present import present
     from experiments.terminal.preview import preview
-    from experiments.terminal.progress import progress
+    from experiments.terminal.progress import ahead, progress
     from workbench.errors import InputError
 
     if dry_run and recommend:
@@ -69,7 +70,7 @@ def compare(
     if dry_run:
         preview(plan, bench, as_json)
         return
-    with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
+    with progress(plan.name, *ahead(bench.pending(plan))) as listener:
         bench.listener = listener
         report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]), jobs)
     if as_json:
@@ -77,9 +78,9 @@ def compare(
         emit(document["recommendation"] if recommend else document)
         return
     if recommend:
-        stdout.print(report.verdict, markup=False)
+        stdout.print(report.verdict)
         return
-    show(report)
+    show(present(report), stdout)
     where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
     farewell(bench.workspace.experiment(plan.name), plan.name, where)
-    stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"', markup=False)
+    stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"')

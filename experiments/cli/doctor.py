@@ -33,6 +33,6 @@ def doctor(
         table(["", "what", "detail"], rows)
         for one in findings:
             if one.remedy:
-                stdout.print(f"\n{one.name}: {one.remedy}.", markup=False)
+                stdout.print(f"\n{one.name}: {one.remedy}.")
     if any(one.needed and not one.works for one in findings):
         raise typer.Exit(1)

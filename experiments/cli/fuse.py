@@ -85,12 +85,14 @@ def fuse(
         metrics = {"test_score": own["score"], "validation": own["validation"]}
         emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": report.as_json()})
         return
-    from experiments.studies.compositions.mlflow_view import experiment_of
-    from experiments.studies.compositions.text import show
+    from experiments.reporting.terminal import show
+    from experiments.studies.compositions.present import present
 
-    show(report)
+    presentation = present(report)
+    show(presentation, stdout)
+    stdout.print()
     where = next_steps.options(workspace)
     stdout.print(f"Adapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
     stdout.print(f"Report:  {bench.workspace.experiment(report.record.experiment) / 'report.html'}")
-    ui = f"workbench ui{where}   (the report in MLflow: experiment {experiment_of(report.record)!r})"
+    ui = f"workbench ui{where}   (the report in MLflow: experiment {presentation.tracked!r})"
     next_steps.print_next([ui, next_steps.predicting(adapter.id, adapter.manifest.task.pair, where)])

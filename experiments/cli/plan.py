@@ -29,7 +29,7 @@ def plan(
 
     Settings of the method are given by name: --set rank=16, --set optimizer=adamw-8bit.
     """
-    from experiments.engine.planning import workload
+    from experiments.engine.forecast import workload
     from workbench.cost_model import LEFT_OVER
 
     budget = {"batch_size": batch_size, "max_length": max_length, "precision": precision}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 ROUTED = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
+WIDEST = 60  # characters of a text in a table
 
 
 @app.command()
@@ -127,10 +128,10 @@ def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> Non
         emit({"path": str(answers.path), "rows": answers.rows.count, "empty": empty, "columns": list(answers.told)})
         return
     untold = f", {empty} of them without a text and so without an answer" if empty else ""
-    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.", markup=False)
-    stdout.print(f"New columns: {', '.join(answers.told)}", markup=False)
+    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.")
+    stdout.print(f"New columns: {', '.join(answers.told)}")
 
 
-def _short(text: str, width: int = 60) -> str:
+def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace
 from experiments.terminal.output import Json, emit, listing, stderr, stdout
-from workbench.errors import IntegrityError
+from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace as Place
 
 app = typer.Typer(add_completion=False)
@@ -30,48 +32,88 @@ def report(
         ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="With --json: also the values of every seed.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one self-contained page.")
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write its tables in LaTeX, with the rules of booktabs.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write its tables as CSV, a file each, numbers not rounded.")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Write its figures, a file each.")] = None,
+    form: Annotated[
+        Literal["png", "svg", "pdf"] | None,
+        typer.Option("--format", help="With --figures: which format; pdf if left out."),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
-    from experiments.views import view_of
+    from experiments.studies import present_of
     from experiments.workspace import find_workspace
+    from workbench.atomic import require_folder_of, write_whole
 
     place = find_workspace(workspace)
     if experiment is None:
-        listing([{"name": name, "description": _description(place, name)} for name in place.experiments()], as_json)
+        listing([{"name": name, "description": _description(place, name)} for name in place.records.names()], as_json)
         return
-    if html:
-        from workbench.atomic import require_folder_of, write_whole
-
-        require_folder_of(html)
-    view = view_of(place, experiment)
-    if html:
-        write_whole(html, view.page())
-    if log:
-        from experiments.engine.publish import tracked, writing_tracker
-
-        tracker = writing_tracker(place, partial(stderr.print, markup=False))
-        tracker.sync(view.tracked, tracked(view, place), view.about)
+    if form and not figures:
+        raise InputError("this is the format of figures", where="--format", hint="Add --figures DIR.")
+    for path in (html, latex, csv, figures):
+        if path:
+            require_folder_of(path)
+    presentation = present_of(place, experiment)
+    written = dict(_exports(presentation, html, latex, csv, figures, form or "pdf"))
+    for path, content in written.items():
+        write_whole(path, content)
+    uri = _logged(presentation, place) if log else None
     if as_json:
-        emit(view.document(full))
+        emit(presentation.document(full))
         return
-    view.show()
-    if html:
-        stdout.print(f"\nWritten: {html}", markup=False)
-    if log:
-        from workbench.mlflow.address import shown
+    from experiments.reporting.terminal import show
 
-        stdout.print(f"\nLogged to {shown(tracker.uri)}", markup=False)
+    show(presentation, stdout)
+    lines = [*(f"Written: {path}" for path in written), *([f"Logged to {uri}"] if uri else [])]
+    if lines:
+        stdout.print("\n" + "\n".join(lines))
+
+
+def _exports(
+    presentation: Presentation, html: Path | None, latex: Path | None, csv: Path | None, figures: Path | None, form: str
+) -> Iterator[tuple[Path, str | bytes]]:
+    """Yield what is to be written, and where."""
+    from experiments.reporting import csv_tables, files, page
+    from experiments.reporting import latex as tables
+
+    if html:
+        yield html, page.page(presentation, files.figures(presentation))
+    if latex:
+        yield latex, tables.latex(presentation)
+    if csv:
+        yield from ((csv / name, content) for name, content in csv_tables.csv_tables(presentation).items())
+    if figures:
+        yield from ((figures / f"{name}.{form}", drawn) for name, drawn in files.figures(presentation, form).items())
+
+
+def _logged(presentation: Presentation, place: Place) -> str:
+    """Write to MLflow what it does not hold yet, and return its address."""
+    from experiments.engine.publish import tracked, writing_tracker
+    from experiments.reporting.files import files
+    from workbench.mlflow.address import shown
+
+    tracker = writing_tracker(place, stderr.print)
+    run = tracked(presentation, place, files(presentation))
+    tracker.sync(presentation.tracked, run, presentation.about)
+    return shown(tracker.uri)
 
 
 def _description(place: Place, name: str) -> str:
     """Return one line about an experiment; where something of it is damaged, that."""
-    from experiments.views import view_of
+    from experiments.studies import present_of
 
     try:
-        return view_of(place, name).description
+        return present_of(place, name).description
     except IntegrityError as error:
         return f"{error.where}: {error.what}"

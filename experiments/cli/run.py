@@ -10,7 +10,7 @@ import typer
 
 from experiments.terminal import completion
 from experiments.terminal.options import Assignments, Folders, Jobs, Workspace
-from experiments.terminal.output import Json, emit, farewell
+from experiments.terminal.output import Json, emit, farewell, stdout
 from workbench.errors import InputError
 
 app = typer.Typer(add_completion=False)
@@ -39,9 +39,10 @@ def run(
     Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
+    from experiments.reporting.terminal import show
+    from experiments.studies import present
     from experiments.terminal.preview import preview
-    from experiments.terminal.progress import progress
-    from experiments.views import view as view_on
+    from experiments.terminal.progress import ahead, progress
 
     if recipe is None:
         hint = "`workbench recipes list` names those that are shipped; a path to a YAML file of your own works too."
@@ -53,11 +54,11 @@ def run(
     if dry_run:
         preview(plan, bench, as_json)
         return
-    with progress(plan.name, bench.updates(plan), bench.fits(plan)) as listener:
+    with progress(plan.name, *ahead(bench.pending(plan))) as listener:
         bench.listener = listener
-        view = view_on(bench.run(plan, command, jobs))
+        presentation = present(bench.run(plan, command, jobs))
     if as_json:
-        emit(view.document(False))
+        emit(presentation.document(False))
         return
-    view.show()
+    show(presentation, stdout)
     farewell(bench.workspace.experiment(plan.name), plan.name, where)

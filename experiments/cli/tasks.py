@@ -137,9 +137,9 @@ def new(
         raise typer.Exit
     path = write(made, folder, force=force)
     if talking:
-        stdout.print(f"\nWrote {path}", markup=False)
+        stdout.print(f"\nWrote {path}")
     else:
-        stdout.print(f"Wrote {path}:\n\n{made.text}", markup=False)
+        stdout.print(f"Wrote {path}:\n\n{made.text}")
         drafting.show_findings(made, data)
     _then(name, made.columns.kind, folder, options(tasks=[tasks] if tasks else None))
 
@@ -149,7 +149,7 @@ def _then(name: str, kind: str, folder: Path, told: str) -> None:
     try:
         registry.load(registry.find(name, [folder]))
     except DataError as error:
-        stdout.print(f"\nNot ready to be trained: {error}", markup=False)
+        stdout.print(f"\nNot ready to be trained: {error}")
         print_next([f"workbench tasks check {name}{told}   (when that is mended)"])
         return
     print_next([f"workbench tasks check {name}{told}", training(name, kind, told)])
@@ -158,7 +158,7 @@ def _then(name: str, kind: str, folder: Path, told: str) -> None:
 def _warn_of_code(spec: TaskSpec) -> None:
     if spec.source == "python":
         what = f"{spec.name} is code: {spec.origin.removeprefix('python ')} runs whenever the task is loaded."
-        stderr.print(f"{what} Load it only if you trust whoever wrote it.", markup=False)
+        stderr.print(f"{what} Load it only if you trust whoever wrote it.")
 
 
 def _told(spec: TaskSpec) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _plain(value: Any) -> str:
 
 def _print_check(found: dict[str, Any], max_length: int) -> None:
     splits, target = found["splits"], _target_of(found)
-    stdout.print(f"{found['task']} ({found['kind']}), from {found['origin']}", markup=False)
+    stdout.print(f"{found['task']} ({found['kind']}), from {found['origin']}")
     table(
         ["split", "examples", "duplicates"],
         [[name, one["examples"], one["duplicates"]] for name, one in splits.items()],
@@ -204,14 +204,14 @@ def _print_faults(found: dict[str, Any], target: str) -> None:
         if shared["count"]:
             first, second = pair.split("/")
             ids = ", ".join(shared["ids"])
-            stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids}, …)", markup=False)
+            stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids}, …)")
     for part, what in (("line_breaks", "have a line break in them"), ("long", _far_longer(found))):
         if found["texts"][part]["count"]:
             ids = ", ".join(found["texts"][part]["ids"])
-            stdout.print(f"Texts: {found['texts'][part]['count']:,} {what} ({ids}, …)", markup=False)
+            stdout.print(f"Texts: {found['texts'][part]['count']:,} {what} ({ids}, …)")
     if found["conflicts"]["count"]:
         ids = ", ".join(found["conflicts"]["ids"])
-        stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several {target}s ({ids}, …)", markup=False)
+        stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several {target}s ({ids}, …)")
 
 
 def _far_longer(found: dict[str, Any]) -> str:
@@ -227,7 +227,7 @@ def _target_of(found: dict[str, Any]) -> str:
 
 
 def _print_answers(found: dict[str, Any]) -> None:
-    stdout.print(f"Answers of up to {found['max_new_tokens']} tokens, scored by {found['metric']}.", markup=False)
+    stdout.print(f"Answers of up to {found['max_new_tokens']} tokens, scored by {found['metric']}.")
     rows = []
     for name, split in found["splits"].items():
         frequent = ", ".join(f"{answer!r} {count}" for answer, count in split["answers"]["most_frequent"].items())

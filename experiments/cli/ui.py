@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -53,9 +52,9 @@ def ui(
 
     place = find_workspace(workspace)
     uri = tracking_uri(place.root)
-    tracker = Tracker(uri, partial(stderr.print, markup=False))
+    tracker = Tracker(uri, stderr.print)
     if uri.startswith(("http://", "https://")):
-        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}", markup=False)
+        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}")
         _reports(uri, tracker)
         return
     if tracker.database and not tracker.database.is_file():
@@ -66,7 +65,7 @@ def ui(
             tracker = _writable(tracker, tracker.database, Path(scratch))
         chosen = port or _free_port()
         address = f"http://{HOST}:{chosen}"
-        stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)", markup=False)
+        stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
         _serve(_command(tracker.uri, (place.root / ARTIFACTS).as_uri(), chosen, scratch))
 
@@ -93,9 +92,9 @@ def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
 
 def _reports(address: str, tracker: Tracker) -> None:
     for name, path, reported in tracker.newest(PAGE):
-        stdout.print(f"{printable(name)}: {address}/#/{path}{WORKFLOW}", markup=False)
+        stdout.print(f"{printable(name)}: {address}/#/{path}{WORKFLOW}")
         if reported:
-            stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}", markup=False)
+            stdout.print(f"  report: {address}/#/{path}/artifacts/{PAGE}{WORKFLOW}")
 
 
 def _serve(command: list[str]) -> None:

@@ -26,12 +26,16 @@ def provenance(command: str) -> dict[str, str]:
 
 
 def git_state() -> str:
-    """Return the commit of the running code, with ``+changes`` if files differ from it; ``not a checkout`` outside."""
-    here = Path(__file__).parent
-    commit = _git(here, "rev-parse", "--short=12", "HEAD")
-    if not commit:
+    """Return the commit of the running code, with ``+changes`` if files differ from it; ``not a checkout`` outside.
+
+    A repository that the code merely lies in, as that of a project with an environment of its own, is not meant.
+    """
+    here = Path(__file__)
+    from_the_root = _git(here.parent, "ls-files", "--full-name", "--", here.name)
+    commit = _git(here.parent, "rev-parse", "--short=12", "HEAD")
+    if from_the_root != here.relative_to(here.parents[2]).as_posix() or not commit:
         return "not a checkout"
-    return f"{commit}+changes" if _git(here, "status", "--porcelain", "--untracked-files=no") else commit
+    return f"{commit}+changes" if _git(here.parent, "status", "--porcelain", "--untracked-files=no") else commit
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.engine.system_metrics import points
+from experiments.reporting import mlflow_run
 from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
+from experiments.reporting.files import files
 from workbench.atomic import write_whole
 from workbench.errors import TrackingError, UnwritableError
 from workbench.mlflow.address import tracking_uri
@@ -17,9 +19,9 @@ from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from experiments.views import View
+    from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.mlflow.registration import Registered
@@ -32,10 +34,10 @@ PAUSE = 60.0  # seconds that a server which failed is left alone
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
 
 
-def tracked(view: View, workspace: Workspace, artifacts: bool = True) -> RunRecord:
-    """Return the MLflow run of an experiment, with what the machine's load was; with pictures and models or without."""
-    record = view.run(artifacts)
-    return replace(record, metrics=(*record.metrics, *points(workspace.system(view.experiment))))
+def tracked(presentation: Presentation, workspace: Workspace, files: Mapping[str, bytes] | None = None) -> RunRecord:
+    """Return the MLflow run of an experiment, with what the machine's load was; with files and models or without."""
+    record = mlflow_run.run_record(presentation, files)
+    return replace(record, metrics=(*record.metrics, *points(workspace.system(presentation.experiment))))
 
 
 class Publisher:
@@ -51,25 +53,27 @@ class Publisher:
         self.told = False
         self.rests_until = 0.0
 
-    def update(self, view: View) -> None:
+    def update(self, presentation: Presentation) -> None:
         """Log what is known by now, without pictures."""
         if is_first() and time.monotonic() >= self.rests_until:
-            self._try(view, artifacts=False, within=PATIENCE)
+            self._try(presentation, None, PATIENCE)
 
-    def finish(self, view: View) -> bool:
+    def finish(self, presentation: Presentation) -> bool:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""
         if not is_first():
             return True
+        drawn = files(presentation)
         try:
-            for name, content in view.files().items():
-                write_whole(self.workspace.experiment(view.experiment) / name, content)
+            for name, content in drawn.items():
+                write_whole(self.workspace.experiment(presentation.experiment) / name, content)
         except UnwritableError:
             return False  # a workspace that can only be read: nothing of the run is new
-        return self._try(view, artifacts=True, within=LAST_PATIENCE)
+        return self._try(presentation, drawn, LAST_PATIENCE)
 
-    def _try(self, view: View, artifacts: bool, within: float) -> bool:
+    def _try(self, presentation: Presentation, files: Mapping[str, bytes] | None, within: float) -> bool:
         try:
-            self.tracker.sync(view.tracked, tracked(view, self.workspace, artifacts), view.about, within)
+            run = tracked(presentation, self.workspace, files)
+            self.tracker.sync(presentation.tracked, run, presentation.about, within)
         except (TrackingError, UnwritableError) as error:
             self.rests_until = time.monotonic() + PAUSE
             if not self.told:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.statistics import Interval
-
 if TYPE_CHECKING:
-    pass
+    from workbench.statistics import Interval
 
 SAME = "not distinguishable"
+MARKS = {"higher": "▲", "lower": "▼", SAME: "="}  # of readings, where there is no room for words
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,11 @@ class Difference:
 
     seeds: Interval
     examples: Interval | None = None
+
+    @property
+    def preferred(self) -> Interval:
+        """The interval over examples where there is one, else that over seeds: for studies of few seeds."""
+        return self.examples or self.seeds
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{mean, low, high, values, reading}`` and ``bootstrap``, the same over examples."""
@@ -43,3 +47,9 @@ def reading(difference: Interval) -> str:
     if difference.holds_zero:
         return SAME
     return "higher" if difference.mean > 0 else "lower"
+
+
+def legend(over: str = "") -> str:
+    """Return what the marks of readings mean; ``over`` says over what the intervals are."""
+    signs = "  ".join(f"{mark} {word}" for word, mark in MARKS.items())
+    return f"{signs}: the 95 % interval{f' over {over}' if over else ''} holds 0"

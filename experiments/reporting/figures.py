@@ -1,6 +1,6 @@
 """How every figure looks: colours, markers, style, and pictures as bytes.
 
-No figure is known to matplotlib's global state. :func:`png` gives the same bytes whenever the report is the same.
+No figure is known to matplotlib's global state. :func:`image` gives the same bytes whenever the report is the same.
 Colours are safe for the colour-blind (cividis; Okabe & Ito, 2008).
 """
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
+from matplotlib import rc_context
+
+from experiments.reporting.page import DPI
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from workbench.statistics import Interval
 
-DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
 INK, FAINT = "#333333", "#9a9a9a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8c6d31")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -35,6 +38,13 @@ STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot 
     "hatch.linewidth": 0.4,
 }
 
+SAVING: Any = {
+    "svg.hashsalt": "adapter-workbench",  # else the ids in an SVG are drawn by chance
+    "svg.fonttype": "path",  # looks the same where the font is not
+    "pdf.fonttype": 42,  # letters that can be searched and edited, which journals ask for
+}
+UNDATED = {"png": ("Software",), "svg": ("Creator", "Date"), "pdf": ("CreationDate", "Creator", "Producer")}
+
 
 def look(place: int) -> tuple[str, str]:
     """Return colour and marker of the line at ``place``; beyond eight, colours come again with other markers."""
@@ -42,10 +52,11 @@ def look(place: int) -> tuple[str, str]:
     return COLOURS[place % len(COLOURS)], MARKERS[(place + 3 * turn) % len(MARKERS)]
 
 
-def png(figure: Figure) -> bytes:
-    """Return the figure as PNG without date or version in it."""
+def image(figure: Figure, form: str = "png") -> bytes:
+    """Return the figure as PNG, SVG or PDF, without date or version in it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    with rc_context(SAVING):
+        figure.savefig(buffer, format=form, dpi=DPI, metadata=dict.fromkeys(UNDATED[form]))
     return buffer.getvalue()
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
-from experiments.reporting.pages import environment
+from experiments.reporting.page import environment, page
 from experiments.reporting.wording import DASH
+
+if TYPE_CHECKING:
+    from experiments.reporting.presentation import Presentation
 
 MOST_ROWS = 100  # of a table; a notebook keeps what it shows
 
 
-def framed(page: str, title: str) -> str:
-    """Return a self-contained page in a frame, so that its style stays its own; no script runs in there."""
-    style = "width:100%;height:36em;border:1px solid #ccc"
-    return f'<iframe sandbox title="{escape(title)}" style="{style}" srcdoc="{escape(page)}"></iframe>'
+def framed(presentation: Presentation) -> str:
+    """Return a report's page in a frame, so that its style stays its own; no script runs in there, nothing is drawn."""
+    style, title = "width:100%;height:36em;border:1px solid #ccc", escape(presentation.experiment)
+    return f'<iframe sandbox title="{title}" style="{style}" srcdoc="{escape(page(presentation, {}))}"></iframe>'
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

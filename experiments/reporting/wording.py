@@ -23,12 +23,14 @@ def number(value: float | None, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def margin(value: Interval) -> str:
+    """Return ``±1.2``, half the width of the interval in points; an empty string where there is none."""
+    return "" if value.low is None or value.high is None else f"±{100 * (value.high - value.low) / 2:.1f}"
+
+
 def with_margin(value: Interval, signed: bool = False) -> str:
-    """Return ``93.1 ±1.2``, the half width of the interval; without it where there is none."""
-    text = number(value.mean, signed)
-    if value.low is None or value.high is None:
-        return text
-    return f"{text} ±{100 * (value.high - value.low) / 2:.1f}"
+    """Return ``93.1 ±1.2``; the number alone where there is no interval."""
+    return f"{number(value.mean, signed)} {margin(value)}".rstrip()
 
 
 def bounds(value: Interval, sign: int = 1) -> str:
@@ -37,6 +39,11 @@ def bounds(value: Interval, sign: int = 1) -> str:
         return ""
     low, high = sorted((sign * value.low, sign * value.high))
     return f"[{number(low)}, {number(high)}]"
+
+
+def share(value: float | None) -> str:
+    """Return a share of a whole: ``11 %``."""
+    return DASH if value is None else f"{100 * value:.0f} %"
 
 
 def seconds(value: float | None) -> str:

@@ -15,6 +15,7 @@ from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from experiments.scenarios import Scenario
     from workbench.adaptation import Adaptation
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from workbench.settings import Budget
     from workbench.settings import Settings as SettingsModel
     from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
+    from workbench.training import Lesson
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Context:
         adaptation: the method on the backbone.
         budget: of one task.
         seed: draws the examples, and is the seed of everything that is trained on them.
-        store: where isolated adapters are kept.
+        adapters: those that are stored, to open.
+        learned: gives the stored adapter of a lesson; whoever trains it already is waited for.
+        claimed: holds a piece of work by its key, so that no other process does it at the same time.
         router_folder: key → where it is kept what a router knows of one of them.
         listener: hears how it goes.
         label: what to call the stage on a screen.
@@ -51,7 +56,9 @@ class Context:
     adaptation: Adaptation
     budget: Budget
     seed: int
-    store: AdapterStore
+    adapters: AdapterStore
+    learned: Callable[[Lesson], StoredAdapter]
+    claimed: Callable[[str], AbstractContextManager[bool]]
     listener: Listener
     label: str
     scenario: Scenario

@@ -18,7 +18,7 @@ from workbench.digest import key
 from workbench.sampling import draw
 from workbench.settings import Settings
 from workbench.stored_model import open_adapter
-from workbench.training import Lesson, learn
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,11 +75,9 @@ class Isolated:
         """Train an adapter for ``task``, or take it from the store, and add its id to the list."""
         earlier = _adapters(state)
         if context.settings.init == "fused" and earlier:
-            stored = _warm_started(task, context, tuple(context.store.verify(name) for name in earlier.values()))
+            stored = _warm_started(task, context, tuple(context.adapters.verify(name) for name in earlier.values()))
         else:
-            lesson = Lesson(task, context.adaptation, context.budget, context.seed)
-            clear_the_way(context.store, lesson.adapter_id, context.listener)
-            stored = learn(lesson, context.store, context.listener, context.label, context.scratch)
+            stored = context.learned(Lesson(task, context.adaptation, context.budget, context.seed))
         adapters = {**earlier, task.name: stored.id}
         (folder / ADAPTERS_FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
         return stored.manifest.fit
@@ -112,10 +110,10 @@ class Isolated:
 
     def _all(self, state: State, context: Context) -> list[StoredAdapter]:
         """Return the adapters of all tasks learned so far, in their order."""
-        return [context.store.verify(name) for name in _adapters(state).values()]
+        return [context.adapters.verify(name) for name in _adapters(state).values()]
 
     def _stored(self, state: State, task: Task, context: Context) -> StoredAdapter:
-        return context.store.verify(_adapters(state)[task.name])
+        return context.adapters.verify(_adapters(state)[task.name])
 
 
 def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ...]) -> StoredAdapter:
@@ -135,11 +133,12 @@ def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ..
     wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
     settings = WarmStart.model_validate(wanted)
     name = fused_id(WARM_START, request, settings)
-    clear_the_way(context.store, name, context.listener)
-    if name in context.store.ids():
-        return context.store.verify(name)
-    fused = fuse(WARM_START, request, settings)
-    return keep_fused(name, fused, WARM_START, request, settings, context.store)
+    store = context.adapters
+    with context.claimed(name):
+        clear_the_way(store, name, context.listener)
+        if name in store.ids():
+            return store.verify(name)
+        return keep_fused(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)
 
 
 def _adapters(state: State) -> dict[str, str]:

@@ -1,1 +1,68 @@
-"""The kinds of experiment there are, a folder each."""
+"""The kinds of experiment there are, a folder each, found by name; from an experiment of any of them to its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from experiments.workspace.mending import needed_by
+from workbench.errors import IntegrityError
+from workbench.registry import Modules
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Study
+    from experiments.reporting.presentation import Presentation
+    from experiments.studies.compositions.report import FusionReport
+    from experiments.studies.methods.report import ComparisonReport
+    from experiments.studies.stream.report import Report
+    from experiments.workspace import RecordDocument, Workspace
+    from workbench.settings import Document
+
+    AnyReport: TypeAlias = Report | FusionReport | ComparisonReport
+
+STUDIES: Modules[Study] = Modules("study", __name__, "STUDY")
+
+
+def study_of(record: RecordDocument, where: str) -> Study:
+    """Return the study that made a record; raises IntegrityError where this version has none of that key."""
+    for study in map(STUDIES.get, STUDIES.names()):
+        if study.key == record.study:
+            return study
+    raise IntegrityError(f"this version has no study with the recipe key {record.study!r}", where=where)
+
+
+def study_for(document: Document) -> Study:
+    """Return the study that a recipe asks for by the key that only its recipes have; a stream where none is there."""
+    studies = [STUDIES.get(name) for name in STUDIES.names()]
+    return next((study for study in studies if study.key in document.data), STUDIES.get("stream"))
+
+
+def present_of(workspace: Workspace, experiment: str) -> Presentation:
+    """Return what people see of an experiment as far as it has come; no model is needed.
+
+    Raises:
+        UnknownNameError: no such experiment in this workspace.
+        IntegrityError: a file that the report is made of is damaged or missing.
+    """
+    return present(report_of(workspace, experiment))
+
+
+def report_of(workspace: Workspace, experiment: str) -> AnyReport:
+    """Return the report on an experiment of any kind; raises as :func:`present_of`."""
+    return report_on(experiment, workspace.records.require(experiment), workspace)
+
+
+def report_on(experiment: str, record: RecordDocument, workspace: Workspace) -> AnyReport:
+    """Return the report on what the pieces of a record have left so far.
+
+    Raises:
+        IntegrityError: a file that it is made of is damaged or missing.
+    """
+    with needed_by(experiment, record.command):
+        study = study_of(record, str(workspace.experiment(experiment)))
+        report: AnyReport = study.report(experiment, record, workspace)
+        return report
+
+
+def present(report: AnyReport) -> Presentation:
+    """Return what people see of a report."""
+    return STUDIES.get(report.study).present(report)

@@ -47,7 +47,7 @@ def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: 
     if path is not None and _is_table(path, column):
         rows = FileRows(path, [name for name in (column, pair) if name is not None])
         if unusual(rows.dialect, rows.format):
-            stderr.print(f"{path.name} was read as: {described(rows.dialect)}", markup=False)
+            stderr.print(f"{path.name} was read as: {described(rows.dialect)}")
         for name, flag in ((column, "--column"), (pair, "--pair")):
             if name is not None and name not in rows.columns:
                 hint = f"Columns: {', '.join(rows.columns)}. Name one with {flag}."

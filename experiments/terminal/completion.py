@@ -82,7 +82,7 @@ def _named(ctx: typer.Context) -> Iterable[str]:
 def _experiments(ctx: typer.Context) -> Iterable[str]:
     from experiments.workspace import find_workspace
 
-    return find_workspace(ctx.params.get("workspace")).experiments()
+    return find_workspace(ctx.params.get("workspace")).records.names()
 
 
 task, method, composition, kind = map(completes, (_tasks, _methods, _compositions, _kinds))

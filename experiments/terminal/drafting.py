@@ -40,7 +40,7 @@ def somebody_there() -> bool:
 
 def converse(name: str, data: RawData) -> tuple[Given, str]:
     """Show what was found, ask about what is not certain, and return the answers and the task's description."""
-    stdout.print(f"{printable(data.origin)}: {sizes(data)}", markup=False)
+    stdout.print(f"{printable(data.origin)}: {sizes(data)}")
     show_dialect(data)
     described = traits_of(data.sample).values()
     table(["column", "distinct", "for example"], [[one.name, one.distinct, one.shown] for one in described])
@@ -85,7 +85,7 @@ def confirmed(made: Draft, data: RawData) -> bool:
     """Show a draft and what its columns hold, and ask whether it is to be written."""
     stdout.print()
     show_findings(made, data)
-    stdout.print(f"\n{made.text}", markup=False)
+    stdout.print(f"\n{made.text}")
     return Confirm.ask(_question("Write it?"), default=True, console=stdout)
 
 
@@ -95,9 +95,9 @@ def show_findings(made: Draft, data: RawData) -> None:
     notes = [(found.empty, "without a text are left out"), (found.duplicates, "repeat the text of another")]
     told = "".join(f"; {count} {what}" for count, what in notes if count)
     show_dialect(data)
-    stdout.print(f"{sizes(data)}{told}", markup=False)
+    stdout.print(f"{sizes(data)}{told}")
     for warning in doubtful(found, data):
-        stdout.print(warning, markup=False)
+        stdout.print(warning)
     examples(made.examples, made.columns.used)
     if found.counts:
         what = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
@@ -108,7 +108,7 @@ def show_findings(made: Draft, data: RawData) -> None:
 def show_dialect(data: RawData) -> None:
     """Print how a file was read, where it is one that can be read in several ways."""
     if data.read_as:
-        stdout.print(f"Read as: {data.read_as}", markup=False)
+        stdout.print(f"Read as: {data.read_as}")
 
 
 def doubtful(found: Findings, data: RawData) -> list[str]:

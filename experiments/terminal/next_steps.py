@@ -35,7 +35,7 @@ def options(
 def print_next(commands: Sequence[str]) -> None:
     """Print commands, one a line, the likeliest first."""
     lines = "\n      ".join(commands)
-    stdout.print(f"\nNext: {lines}", markup=False)
+    stdout.print(f"\nNext: {lines}")
 
 
 def training(task: str, kind: str, told: str) -> str:

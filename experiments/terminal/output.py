@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -66,32 +66,60 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
     Columns are called what they are called: some are a person's own, of a file or a task.
     """
     rows = [list(row) for row in rows]
-    style: dict[str, Any] = {"header_style": "bold", "box": None, "pad_edge": False, "show_header": any(columns)}
-    grid = Table(title=title, title_justify="left", **style)
+    cells = [["–" if cell is None else str(cell) for cell in row] for row in rows]
+    numeric = [
+        bool(rows) and all(isinstance(row[place], int | float | None) for row in rows) for place in range(len(columns))
+    ]
+    if title:
+        stdout.print(title, style="bold")
+    stdout.print(grid(columns, cells, [not one for one in numeric], stdout))
+
+
+def grid(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: Sequence[bool],
+    console: Console,
+    head_style: str = "bold",
+) -> Table:
+    """Return a table for ``console``, of which no cell to the right is broken where there is room.
+
+    Args:
+        columns: the heads; there is no line for them where all are empty.
+        rows: the cells.
+        left: for each column whether its cells stand to the left.
+        console: how wide it is decides where lines break.
+        head_style: how the heads look.
+    """
+    built = Table(box=None, pad_edge=False, header_style=head_style, show_header=any(columns))
     heads = [Text(shown(column)) for column in columns]
-    body = [[Text("–" if cell is None else shown(str(cell))) for cell in row] for row in rows]
-    for index, width in enumerate(_widths([heads, *body])):
-        numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
-        justify: Literal["right", "left"] = "right" if numeric else "left"
-        grid.add_column(heads[index], justify=justify, overflow="fold", width=width)
+    body = [[Text(shown(cell)) for cell in row] for row in rows]
+    for head, here, width in zip(heads, left, _widths(heads, body, left, console), strict=True):
+        built.add_column(head, justify="left" if here else "right", overflow="fold", width=width)
     for cells in body:
-        grid.add_row(*cells)
-    stdout.print(grid)
+        built.add_row(*cells)
+    return built
 
 
-def _widths(lines: Sequence[Sequence[Text]]) -> list[int | None]:
+def _widths(
+    heads: Sequence[Text], rows: Sequence[Sequence[Text]], left: Sequence[bool], console: Console
+) -> list[int | None]:
     """Return each column's width: its longest word and its share of what is left; rich alone would break the words.
 
-    The first column, of names, stays on one line where half the screen is enough for it. None, rich's own choice, where
-    every line fits, or where not even the words do.
+    The first column, of names, stays on one line where half the screen is enough for it, and so do numbers. None,
+    rich's own choice, where every line fits, or where not even the words do.
     """
-    sizes = [[cell.__rich_measure__(stdout, stdout.options) for cell in column] for column in zip(*lines, strict=True)]
+    lines = [*zip(heads, *rows, strict=True)]
+    sizes = [[cell.__rich_measure__(console, console.options) for cell in column] for column in lines]
     longest = [max(size.maximum for size in column) for column in sizes]
     least = [max(size.minimum for size in column) for column in sizes]
-    if longest[0] <= stdout.width // 2:
+    for place, (head, *cells) in enumerate(sizes):
+        if not left[place]:
+            least[place] = max([head.minimum, *(size.maximum for size in cells)])
+    if longest[0] <= console.width // 2:
         least[0] = longest[0]
     wished = [most - low for most, low in zip(longest, least, strict=True)]
-    spare = stdout.width - sum(least) - 2 * (len(least) - 1)
+    spare = console.width - sum(least) - 2 * (len(least) - 1)
     if spare < 0 or spare >= sum(wished):
         return [None] * len(least)
     return [low + spare * more // sum(wished) for low, more in zip(least, wished, strict=True)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
@@ -15,6 +15,9 @@ from experiments.reporting.wording import seconds
 from experiments.terminal.output import stderr
 from workbench.listener import Silent
 from workbench.processes import is_first
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
 
 PAUSE = 60.0  # seconds between two lines about one fit
 
@@ -98,7 +101,7 @@ class LiveProgress:
 
     def say(self, message: str) -> None:
         """Print one line above the bars."""
-        self.progress.console.print(message, markup=False)
+        self.progress.console.print(message)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -136,7 +139,7 @@ class PlainProgress:
 
     def say(self, message: str) -> None:
         """Print one line."""
-        stderr.print(message, markup=False)
+        stderr.print(message)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -180,6 +183,13 @@ class NoProgress(Silent):
 
     def __exit__(self, *_: object) -> None:
         """End."""
+
+
+def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
+    """Return how many optimiser steps and fits these pieces take; None for both where nobody knows before."""
+    updates = [piece.updates for piece in pieces]
+    known = [steps for steps in updates if steps is not None]
+    return (sum(known), sum(steps > 0 for steps in known)) if len(known) == len(updates) else (None, None)
 
 
 def progress(

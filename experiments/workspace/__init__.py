@@ -1,5 +1,7 @@
 """What is on disk: paths, typed documents, locks and claims, and what becomes of damaged things."""
 
-from experiments.workspace.folder import StoredEvaluation, Workspace, find_workspace
+from experiments.workspace.evaluations import StoredEvaluation
+from experiments.workspace.folder import Workspace, find_workspace
+from experiments.workspace.records import PieceReference, RecordDocument
 
-__all__ = ["StoredEvaluation", "Workspace", "find_workspace"]
+__all__ = ["PieceReference", "RecordDocument", "StoredEvaluation", "Workspace", "find_workspace"]

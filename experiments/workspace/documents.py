@@ -8,21 +8,22 @@ from pydantic import TypeAdapter
 
 from experiments.workspace.mending import Mending
 from workbench import sealed
+from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Note = TypeVar("Note")
+T = TypeVar("T")
 
 
-class Notes(Generic[Note]):
+class Documents(Generic[T]):
     """The files ``KEY.json`` below one folder, each whole or not at all."""
 
-    def __init__(self, root: Path, kind: type[Note], mending: Mending | None = None) -> None:
+    def __init__(self, root: Path, kind: type[T], mending: Mending | None = None) -> None:
         """Keep values of a dataclass below ``root``; it is made when the first one is saved."""
         self.root, self.mending, self._kind = root, mending or Mending(), TypeAdapter(kind)
 
-    def get(self, key: str) -> Note | None:
+    def get(self, key: str) -> T | None:
         """Return what was saved under ``key``, or None.
 
         Raises:
@@ -31,7 +32,14 @@ class Notes(Generic[Note]):
         path = self.root / f"{key}.json"
         return self.mending.known(path, lambda: sealed.read(self._kind, path))
 
-    def save(self, key: str, note: Note) -> Note:
-        """Write ``note`` under ``key``, and return it."""
-        sealed.write(self._kind, note, self.root / f"{key}.json")
-        return note
+    def require(self, key: str) -> T:
+        """Return what is known to have been saved under ``key``; raises IntegrityError where it is not there."""
+        value = self.get(key)
+        if value is None:
+            raise IntegrityError("missing: what a piece of work came to", where=str(self.root / f"{key}.json"))
+        return value
+
+    def save(self, key: str, value: T) -> T:
+        """Write ``value`` under ``key``, and return it."""
+        sealed.write(self._kind, value, self.root / f"{key}.json")
+        return value

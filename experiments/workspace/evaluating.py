@@ -42,11 +42,11 @@ def tested(
 ) -> StoredEvaluation:
     """Return how a stored adapter does on the test split of ``task``; what the workspace knows is not run again."""
     where = evaluation_key(adapter.identity, task, budget)
-    known = workspace.evaluation(where)
-    return known or workspace.save_evaluation(where, test(open_adapter(adapter, backbone), task, backbone, budget))
+    known = workspace.evaluations.get(where)
+    return known or workspace.evaluations.save(where, test(open_adapter(adapter, backbone), task, backbone, budget))
 
 
 def known(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:
     """Return how a stored adapter did on the test split of its own task; None where it was not tested yet."""
     manifest = adapter.manifest
-    return workspace.evaluation(evaluation_key(adapter.identity, manifest.task, manifest.budget))
+    return workspace.evaluations.get(evaluation_key(adapter.identity, manifest.task, manifest.budget))

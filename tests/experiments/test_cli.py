@@ -69,7 +69,7 @@ def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Ca
 def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None:
     code, out, err = call("run", str(recipe), "--dry-run", "--json")
     assert code == 0, err
-    assert len(json.loads(out)["steps"]) == 6
+    assert len(json.loads(out)["pieces"]) == 6
     assert not (tmp_path / ".workbench").exists(), "a dry run changes nothing"
 
     code, out, err = call("run", str(recipe))
@@ -87,6 +87,15 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert isolated["cells"] == {"measured": 3, "verified": 2, "carried": 1}
     assert "<html" in (tmp_path / "page.html").read_text()
     assert set(document) >= {"experiment", "tasks", "reference", "strategies"}
+    exports = ("--latex", "tables.tex", "--csv", "tables", "--figures", "pictures", "--format", "svg")
+    code, out, err = call("report", "stream", *exports)
+    assert code == 0, err
+    assert "Written: tables/strategies.csv" in out
+    assert (tmp_path / "tables.tex").read_text().count(r"\toprule") == len([*(tmp_path / "tables").iterdir()])
+    assert (tmp_path / "pictures" / "accuracy-matrices.svg").read_bytes().startswith(b"<?xml")
+    code, out, err = call("report", "stream", "--format", "svg")
+    assert (code, out) == (2, "")
+    assert "Add --figures DIR" in err
     code, out, err = call("report", "stream", "--html", "pages/page.html")
     assert (code, out, (tmp_path / "pages").exists()) == (2, "", False)
     assert (
@@ -279,7 +288,7 @@ def test_full_disk_is_one_message(by: str, recipe: Path, call: Call, monkeypatch
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
         Path("/dev/full").write_text("x")
 
-    monkeypatch.setattr("experiments.workspace.Workspace.save_evaluation", full)
+    monkeypatch.setattr("experiments.workspace.evaluations.Evaluations.save", full)
     code, _, err = call("run", str(recipe))
     assert code == 1
     assert "no space left" in err
@@ -290,7 +299,7 @@ def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.Mon
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.workspace.Workspace.save_evaluation", interrupt)
+    monkeypatch.setattr("experiments.workspace.evaluations.Evaluations.save", interrupt)
     code, _, err = call("run", str(recipe))
     assert code == 130
     assert "the same command goes on" in err

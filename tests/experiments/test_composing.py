@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 
 from experiments.api import Workbench
+from experiments.reporting.mlflow_run import run_record
+from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions.few_shot import few_shot_budget
-from experiments.studies.compositions.mlflow_view import run_record
-from experiments.studies.compositions.page import page
-from experiments.studies.compositions.run import FusionRun
+from experiments.studies.compositions.pieces import TrialPiece
+from experiments.studies.compositions.present import present
+from experiments.studies.compositions.trial import Trial
+from experiments.studies.compositions.trying import results as results_of
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
+from tests.runs import pieces
 from tests.streams import write_tasks
+from workbench import package_versions
 from workbench.errors import InputError, SettingsError
 
 RECIPE = """name: tiny-fusion
@@ -69,7 +74,7 @@ def test_every_contestant_has_a_result_on_every_problem(report) -> None:
 
 
 def test_gains_are_differences_from_the_reference(report, bench: Workbench) -> None:
-    results = bench.workspace.trials
+    results = results_of(bench.workspace)
     scores = {(cell.label, cell.shots): results.get(cell.key).score for cell in report.record.cells}
     by_hand = np.mean([scores["sum", shots] - scores["fresh lora", shots] for shots in (8, 16)])
     assert report.row("sum").standings["all"].gain.seeds.mean == pytest.approx(by_hand)
@@ -98,7 +103,7 @@ def test_a_second_run_does_nothing_again(report, bench: Workbench, place: Path, 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a trial was run again")
 
-    monkeypatch.setattr(FusionRun, "fused", refuse)
+    monkeypatch.setattr("experiments.studies.compositions.trial.Trial.fused", refuse)
     again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
     assert again.as_json()["contestants"] == report.as_json()["contestants"]
 
@@ -107,11 +112,38 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -
     import shutil
 
     lost = report.record.cells[-1].key
-    shutil.rmtree(bench.workspace.trials.root / lost)
+    shutil.rmtree(results_of(bench.workspace).root / lost)
     again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
     for label, one in report.as_json()["contestants"].items():
         for shots, standing in one["standings"].items():
             assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
+
+
+def test_other_versions_are_another_trial_of_every_contestant(
+    report, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = bench.plan(str(place / "tiny.yaml"))
+
+    def trials() -> dict[str, TrialPiece]:
+        return {piece.label: piece for piece in pieces(plan) if isinstance(piece, TrialPiece)}
+
+    before = trials()
+    adapters = {
+        label: tuple(source.stored_in(bench.workspace) for source in piece.contestant.sources)
+        for label, piece in before.items()
+    }
+
+    def keys(of: dict[str, TrialPiece]) -> dict[str, set[str]]:
+        return {
+            label: {piece.key, Trial(piece.contestant, piece.problem, adapters[label]).key}
+            for label, piece in of.items()
+        }
+
+    known = keys(before)
+    assert {cell.key for cell in report.record.cells} <= set().union(*known.values())
+    monkeypatch.setattr(package_versions, "PACKAGES", ("torch",))
+    other = keys(trials())
+    assert not [label for label in other if other[label] & known[label]]
 
 
 def test_all_views_tell_the_same(report, bench: Workbench) -> None:
@@ -120,13 +152,14 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     told = json.loads(json.dumps(bench.report("tiny-fusion").as_json()))
     assert document["contestants"].keys() == told["contestants"].keys()
     assert document == told
-    html = page(report, {})
+    assert document["verdict"] == report.verdict == verdict(report)
+    html = drawn_page(present(report), {})
     assert "fusion report" in html
     assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
     assert "<script" not in html
     assert all(row.label in html for row in report.rows)
     assert (folder / "gains.png").read_bytes().startswith(b"\x89PNG")
-    record = run_record(report, artifacts=False)
+    record = run_record(present(report))
     assert record.finished
     assert len(record.children) == len(report.rows)
     assert ("score/ties", report.row("ties").standings["8"].score, 8) in record.metrics
@@ -162,6 +195,30 @@ def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, place: Path) ->
     with pytest.raises(SettingsError) as caught:
         bench.plan(str(place / "tiny.yaml"), changes)
     assert len(caught.value.problems) == 3
+
+
+def test_texts_longer_than_the_backbone_reads_are_refused_with_their_lines(bench: Workbench, place: Path) -> None:
+    recipe = place / "long.yaml"
+    recipe.write_text((place / "tiny.yaml").read_text().replace("max_length: 16", "max_length: 65"))
+    with pytest.raises(SettingsError) as caught:
+        bench.plan(str(recipe))
+    assert [problem.where for problem in caught.value.problems] == [f"{recipe}, line 7", f"{recipe}, line 11"]
+    assert all("max_length 65 is more than" in problem.what for problem in caught.value.problems)
+    with pytest.raises(SettingsError) as caught:
+        bench.plan(str(place / "tiny.yaml"), ["budget.max_length=65"])
+    assert [problem.where for problem in caught.value.problems] == ["--set budget.max_length=65"]
+
+
+def test_bits_that_are_set_are_named_where_the_backbone_says_others(bench: Workbench, place: Path, bert: Path) -> None:
+    changes = [f"backbone={bert}:int8", "sources.budget.quantization=nf4"]
+    with pytest.raises(InputError, match=r"^--set sources\.budget\.quantization=nf4: .* is not nf4"):
+        bench.plan(str(place / "tiny.yaml"), changes)
+
+
+def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench: Workbench, place: Path) -> None:
+    plan = bench.plan(str(place / "tiny.yaml"), ["sources.budget.quantization=int8"])
+    labels = {one.label for one in replace(plan, entries=()).contestants({})}
+    assert labels == {"frozen features"}, "its own weights are what it would train"
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,17 @@ import pytest
 
 from experiments.engine.diagnosis import _swept
 from experiments.engine.system_metrics import points
+from experiments.studies import report_of, report_on
 from experiments.studies.compositions.plan import plan_recipe
-from experiments.studies.compositions.run import FusionRun
 from experiments.studies.methods.plan import plan_comparison
-from experiments.studies.methods.run import ComparisonRun
 from experiments.studies.stream.plan import make_plan
-from experiments.studies.stream.run import pending, run
-from experiments.views import report_of, report_on
 from experiments.workspace import Workspace
 from experiments.workspace.mending import READ_ONLY
 from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds
 from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.read_only import read_only
+from tests.runs import done, pending, stream_run
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
 from workbench.listener import Silent
@@ -95,9 +95,8 @@ def finished(tasks: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) 
     methods = plan_comparison(Document({**METHODS, "backbone": str(bert)}, "test"), [tasks])
     fusion = plan_recipe(Document({**FUSION, "backbone": str(bert)}, "test"), [tasks])
     every = {
-        "stream": lambda space, ear: run(stream, space, ear, "workbench run stream.yaml", lambda _: None),
-        "methods": lambda space, ear: ComparisonRun(methods, space, ear).all("workbench run methods.yaml"),
-        "fusion": lambda space, ear: FusionRun(fusion, space, ear).all("workbench run fusion.yaml"),
+        name: partial(done, plan, command=f"workbench run {name}.yaml")
+        for name, plan in {"stream": stream, "methods": methods, "fusion": fusion}.items()
     }
     found = {}
     for name, do in every.items():
@@ -175,6 +174,29 @@ def test_the_report_says_what_needs_the_file_and_what_makes_it_again(
     assert "damaged" in out
 
 
+def test_a_trial_that_was_deleted_is_named(finished: dict[str, Finished], tmp_path: Path) -> None:
+    root = finished["fusion"].copy(tmp_path)
+    trial = min((root / "trials").iterdir())
+    shutil.rmtree(trial)
+    with pytest.raises(IntegrityError, match=f"{trial}: missing: what this trial measured"):
+        document(root, "fusion")
+
+
+def test_what_is_damaged_of_one_experiment_does_not_stop_the_dry_run_of_another(
+    finished: dict[str, Finished], tasks: Path, bert: Path, call: Call, tmp_path: Path
+) -> None:
+    root = finished["stream"].copy(tmp_path)
+    recipe = write_recipe(tmp_path, bert)
+    other = [str(recipe), *(f"--set={change}" for change in STREAM), "--set=name=other", "--set=seeds=[1]", "--dry-run"]
+    arguments = ["run", *other, "--json", "--tasks", str(tasks), "--workspace", str(root)]
+    expected = json.loads(call(*arguments)[1])["expected_seconds"]
+    assert expected, "the case is not what it should be"
+    flip(root / "experiments" / "stream" / "record.json")
+    with (root / "pace.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"pace": 3}\n[]\n{"pace": "x", "updates": "many", "seconds": 1}\n{"pa')
+    assert json.loads(call(*arguments)[1])["expected_seconds"] == expected
+
+
 @pytest.mark.parametrize("way", ["flip", "empty", "remove"])
 @pytest.mark.parametrize("label", ["isolated", "ewc", "replay"])
 def test_a_damaged_state_is_not_trained_on(
@@ -187,7 +209,7 @@ def test_a_damaged_state_is_not_trained_on(
     )
 
     def scores(root: Path, ear: Ear) -> list[Any]:
-        record = run(branch, Workspace(root), ear, "test", lambda _: None)
+        record = stream_run(branch, root, ear)
         return [[(cell.task, cell.score, cell.evaluation) for cell in one.cells] for one in record.outcomes]
 
     undisturbed = scores(finished["stream"].copy(tmp_path / "undisturbed"), Ear())
@@ -210,7 +232,7 @@ def test_probes_compare_with_what_was_kept_or_take_it_again(tasks: Path, bert: P
     plan = make_plan(read(write_recipe(tasks.parent, bert)).set([*STREAM[:-2], *only]), [tasks])
 
     def probes(ear: Ear) -> list[Any]:
-        return [one.probes for one in run(plan, Workspace(tmp_path), ear, "test", lambda _: None).outcomes]
+        return [one.probes for one in stream_run(plan, tmp_path, ear).outcomes]
 
     sound, ear = probes(Ear()), Ear()
     assert sound[1]["cka"], "the second stage compares with the first"
@@ -284,7 +306,7 @@ def test_what_is_finished_is_read_where_nothing_can_be_written(
     with read_only(root):
         record = experiment.do(Workspace(root), ear)
     assert (ear.said, ear.fits) == ([READ_ONLY], [])
-    assert report_on(record, Workspace(root)).as_json() == document(root, name)
+    assert report_on(name, record, Workspace(root)).as_json() == document(root, name)
     record_file = next(root.glob(f"experiments/{name}/[!.]*.json"))
     record_file.unlink()
     with read_only(root), pytest.raises(UnwritableError, match="cannot write to the workspace"):

@@ -11,6 +11,7 @@ import pytest
 
 from experiments.api import Workbench
 from tests.conftest import FILLERS, FRUITS, SUBJECTS
+from tests.runs import stream_in
 from workbench.errors import InputError
 
 BUDGET = {"epochs": 16, "batch_size": 8, "max_length": 16, "precision": "fp32"}
@@ -70,7 +71,7 @@ def test_a_stream_is_learned_and_verified_bit_for_bit(bench: Workbench, llama: P
     assert isolated.metrics["forgetting"].mean == 0.0
     assert isolated.matrix[2][0] == isolated.matrix[1][0] is not None
     assert sequential.matrix[2][0] is not None
-    record = bench.workspace.record("words")
+    record = stream_in(bench.workspace, "words")
     statuses = [
         [cell.status for cell in outcome.cells]
         for outcome in record.outcomes

@@ -26,7 +26,7 @@ def test_later_adapters_begin_as_the_average_of_the_earlier_ones(
     settings = METHODS.get("lora").settings(learning_rate=0.02, rank=4)
     adaptation, own = Adaptation(backbone, "lora", settings, "fp32"), strategy.settings(init="fused")
     context = context_for(adaptation, budget, (task, other_task), tmp_path, own)
-    store, (start, _) = context.store, walk(strategy, context, tmp_path)
+    store, (start, _) = context.adapters, walk(strategy, context, tmp_path)
     first, second = (store.verify(name).manifest for name in sorted(store.ids(), key=lambda n: n.startswith("halves")))
     assert first.composition is None
     assert second.composition is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.engine.planning import workload
+from experiments.engine.forecast import workload
 from tests.conftest import Call
 from workbench.errors import InputError, UnknownNameError, UnsafeConfigError
 
@@ -74,7 +74,7 @@ def test_a_config_is_read_with_the_care_that_a_backbone_gets(tmp_path: Path) -> 
 def test_a_dry_run_predicts_the_memory_of_each_step(call: Call, recipe: Path) -> None:
     code, out, _ = call("run", str(recipe), "--dry-run", "--json")
     assert code == 0
-    assert all(step["predicted_memory_mb"] > 0 for step in json.loads(out)["steps"])
+    assert all(piece["predicted_memory_mb"] > 0 for piece in json.loads(out)["pieces"])
 
 
 def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
@@ -88,10 +88,15 @@ def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
     code, out, err = call("compare", "animals", *options, "--dry-run", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    rows = {row["method"]: row for row in found["methods"]}
-    assert (found["seeds"], found["tune"], list(rows)) == ([0, 1], 1, ["lora", "head", "full"])
-    for row in rows.values():
-        assert (row["fits"], row["to_train"], row["optimiser_steps"]) == (3, 3, 3 * 2 * 64 // 8)
+    trained = [piece for piece in found["pieces"] if piece["part"] != "cost"]
+    assert [(piece["label"], piece["part"], piece["seed"]) for piece in trained] == [
+        (label, part, seed)
+        for label in ("lora", "head", "full")
+        for part, seed in (("attempt", 100), ("fit", 0), ("fit", 1))
+    ]
+    assert {piece["optimiser_steps"] for piece in trained} == {2 * 64 // 8}
+    assert not any(piece["done"] for piece in found["pieces"])
+    rows = {piece["label"]: piece for piece in trained}
     assert rows["lora"]["trainable_parameters"] == 2 * 2 * 2 * 8 * 32, "A and B of two matrices in two layers"
     assert rows["head"]["trainable_parameters"] == 0
     assert rows["full"]["predicted_memory_mb"] > rows["lora"]["predicted_memory_mb"] > 0
@@ -99,7 +104,7 @@ def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
 
     code, out, _ = call("compare", "animals", *options, "--dry-run")
     assert code == 0
-    assert "9 of 9 fits to train, 144 optimiser steps. Nothing was trained." in out
+    assert "12 of 12 pieces to do, 144 optimiser steps. Nothing was trained." in out
     code, _, err = call("compare", "animals", *options, "--dry-run", "--recommend")
     assert code == 2
     assert "a dry run trains nothing to recommend from" in err

@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import experiments.terminal.progress as shown
+from experiments.terminal.output import Screen
 from experiments.terminal.progress import Course, LiveProgress, PlainProgress
-from experiments.workspace import Workspace
 from tests.conftest import Call
 
 
@@ -25,10 +24,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    stream = io.StringIO()
-    monkeypatch.setattr(
-        shown, "stderr", Console(file=stream, width=100, force_terminal=True, color_system=None, highlight=False)
-    )
+    """What a terminal of 100 columns without colours shows."""
+    stream, console = io.StringIO(), Screen(stderr=True)
+    console.file, console.width, console._color_system = stream, 100, None
+    console._force_terminal = console.is_interactive = True
+    monkeypatch.setattr(shown, "stderr", console)
     return stream
 
 
@@ -66,11 +66,13 @@ def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: i
 
 def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.StringIO) -> None:
     listener = LiveProgress("stream", Course(fits=3, updates=40, began=clock[0]))
-    with listener, listener.fit("lora · seed 0", 10) as advance:
+    with listener, listener.fit("ties[d=0.3] [/x]", 10) as advance:
         clock[0] += 5
         advance(10, 2.0, 0.25)
         listener.progress.refresh()
-    for part in ("stream 1/3", "10/40", "15 s left", "lora · seed 0", "10/10", "epoch 2.0 loss 0.25"):
+        listener.say("[/y] is done")
+    run, fit = ("stream 1/3", "10/40", "15 s left"), ("ties[d=0.3] [/x]", "10/10", "epoch 2.0 loss 0.25")
+    for part in (*run, *fit, "[/y] is done"):
         assert part in screen.getvalue(), part
 
 
@@ -84,14 +86,16 @@ def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path:
     assert "2/2 sequential · seed 0 · stage 1 · animals: 32 steps" in err
     assert json.loads(call(*small, "--dry-run", "--json")[1])["expected_seconds"] == 0, "nothing is left to train"
 
-    workspace = Workspace(tmp_path / ".workbench")
-    pace = {label: fit.seconds / fit.steps for label, fit in workspace.fits("stream")}
+    lines = (tmp_path / ".workbench" / "pace.jsonl").read_text().splitlines()
+    work = [json.loads(line) for line in lines]
+    pace = {line["pace"]: line["seconds"] / line["updates"] for line in work}
+    assert len(pace) == 2, "a seed each of isolated and sequential"
     other = ["run", str(recipe), "--set", "tasks=[animals, halves]", "--set", "name=other", "--set", "seeds=[1]"]
     document = json.loads(call(*other, "--dry-run", "--json")[1])
-    assert [step["expected_seconds"] for step in document["steps"]] == [
-        pytest.approx(step["optimiser_steps"] * pace[step["strategy"]], abs=0.1) for step in document["steps"]
-    ]
-    assert document["expected_seconds"] == pytest.approx(sum(step["expected_seconds"] for step in document["steps"]))
-    assert "of training, at the speed of earlier fits" in call(*other, "--dry-run")[1]
+    for piece in document["pieces"]:
+        (own,) = [seconds for name, seconds in pace.items() if f" {piece['label']} " in name]
+        assert piece["expected_seconds"] == pytest.approx(piece["optimiser_steps"] * own, abs=0.1)
+    assert document["expected_seconds"] == pytest.approx(sum(piece["expected_seconds"] for piece in document["pieces"]))
+    assert "at the speed of earlier work" in call(*other, "--dry-run")[1]
     wider = json.loads(call(*other, "--dry-run", "--json", "--set", "budget.max_length=32")[1])
     assert wider["expected_seconds"] is None, "longer texts take longer"

@@ -89,6 +89,7 @@ def test_a_run_that_is_finished_prints_its_report(finished: Path, call: Call) ->
         ["adapters", "export", "ID", "WORKSPACE/exported"],
         ["train", "animals", "--method", "lora", "--backbone", "BACKBONE", *LENGTH],
         ["report", "stream", "--html", "WORKSPACE/report.html"],
+        ["report", "stream", "--csv", "WORKSPACE/tables"],
         ["predict", "ID", "--file", "texts.csv", "--out", "WORKSPACE/answers.csv"],
     ],
 )

@@ -14,8 +14,8 @@ from datasets import Dataset
 
 from experiments.answers.task_free import known_state
 from experiments.benchmarks import routing as program
-from experiments.studies.routing.evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
-from experiments.studies.routing.report import markdown, run_record
+from experiments.benchmarks.routing_report import markdown, run_record
+from experiments.benchmarks.task_free_evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
 from experiments.studies.stream.plan import make_plan
 from experiments.workspace import Workspace
 from fusion.route import RoutingState

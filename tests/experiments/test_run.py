@@ -16,8 +16,10 @@ import experiments.strategies._shared
 import workbench.training.lesson
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.record import Record
-from experiments.studies.stream.run import pending, run
 from experiments.workspace import Workspace
+from experiments.workspace.evaluations import Evaluations
+from tests.runs import pending, stream_in
+from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
 from workbench.listener import Silent
@@ -39,10 +41,6 @@ def scores(record: Record) -> list[Any]:
     ]
 
 
-def do(plan: Plan, root: Path) -> Record:
-    return run(plan, Workspace(root), Silent(), "test", lambda record: None)
-
-
 @pytest.fixture(scope="module")
 def finished(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The workspace of a run that nothing disturbed; nobody changes it."""
@@ -60,7 +58,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def record(finished: Path) -> Record:
     """What a run comes to that nothing disturbs."""
-    return Workspace(finished).record("stream")
+    return stream_in(Workspace(finished))
 
 
 def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None:
@@ -161,7 +159,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(
     assert told["kills"] == 20
     for number in range(told["workspaces"]):
         workspace = Workspace(tmp_path / "killed" / str(number))
-        assert scores(workspace.record("stream")) == scores(record)
+        assert scores(stream_in(workspace)) == scores(record)
         for adapter in workspace.adapters.ids():
             workspace.adapters.verify(adapter)
 
@@ -170,7 +168,7 @@ def test_a_step_is_shared_between_experiments(plan: Plan, copy: Path) -> None:
     other = replace(plan, recipe=plan.recipe.model_copy(update={"name": "other"}))
     assert not pending(other, Workspace(copy))
     assert do(other, copy).experiment == "other"
-    assert Workspace(copy).experiments() == ["other", "stream"]
+    assert Workspace(copy).records.names() == ["other", "stream"]
 
 
 def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, tmp_path: Path) -> None:
@@ -183,8 +181,10 @@ def test_a_stream_goes_on_from_states_that_were_dropped(plan: Plan, bert: Path, 
     workspace = Workspace(tmp_path / "ws")
     bodies = {path.parent.parent.name for path in (tmp_path / "ws" / "steps").glob("*/state/body")}
     assert bodies == {step.key for step in plan.steps if step.stage == 3 and step.contender.label == "sequential"}
-    again = [(step.contender.label, step.stage) for step in pending(branch, workspace) if step.seed == 0]
-    assert again == [("isolated", 2), ("sequential", 1), ("sequential", 2)]
+    again = [
+        (piece.place["label"], piece.place["stage"]) for piece in pending(branch, workspace) if not piece.place["seed"]
+    ]
+    assert again == [("isolated", 2), ("sequential", 2)]
     assert scores(do(branch, tmp_path / "ws")) == undisturbed
 
 
@@ -210,7 +210,8 @@ def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: 
         read(write_recipe(tmp_path, bert)).set(["tasks=[animals, halves]", "name=short"]), [tmp_path / "tasks"]
     )
     do(short, tmp_path / "ws")
-    assert {step.stage for step in pending(plan, Workspace(tmp_path / "ws"))} == {3}
+    waiting = {piece.place["stage"] for piece in pending(plan, Workspace(tmp_path / "ws"))}
+    assert waiting == {2, 3}, "stage 2 was the last one, where kept answers are verified"
 
 
 def test_two_runs_of_one_experiment_at_a_time_are_refused(plan: Plan, tmp_path: Path) -> None:
@@ -230,13 +231,13 @@ def test_kept_model_that_answers_differently_is_measured_anew(
         def say(self, message: str) -> None:
             heard.append(message)
 
-    save = Workspace.save_evaluation
+    save = Evaluations.save
 
-    def falsified(self: Workspace, key: str, found: Any) -> Any:
+    def falsified(self: Evaluations, key: str, found: Any) -> Any:
         return save(self, key, replace(found, logits_sha256="0" * 64))
 
-    monkeypatch.setattr(Workspace, "save_evaluation", falsified)
-    record = run(plan, workspace, Ear(), "test", lambda _: None)
+    monkeypatch.setattr(Evaluations, "save", falsified)
+    record = do(plan, workspace.root, Ear())
     final = [one for one in record.outcomes if one.strategy == "isolated" and one.stage == 3]
     assert {cell.status for one in final for cell in one.cells} == {"measured"}
     assert len(heard) == 4
@@ -245,5 +246,6 @@ def test_kept_model_that_answers_differently_is_measured_anew(
 
 def test_record_on_disk_is_json_and_names_every_step(plan: Plan, finished: Path) -> None:
     record = json.loads((finished / "experiments" / "stream" / "record.json").read_text())
-    assert len(record["steps"]) == len(plan.steps) == 2 * 2 * 3
-    assert all((finished / "steps" / step["key"] / step["outcome"]).is_file() for step in record["steps"])
+    assert len(record["pieces"]) == len(plan.steps) == 2 * 2 * 3
+    places = [piece["place"] for piece in record["pieces"]]
+    assert all((finished / "steps" / place["step"] / place["outcome"]).is_file() for place in places)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,16 +18,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.api import Workbench, _help
+from experiments.api import Workbench
+from experiments.engine.run import help_along
 from experiments.engine.side_by_side import helped
 from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.run import help_along, key_of, pending, run, streams
 from experiments.workspace import Workspace
 from tests.conftest import environment
 from tests.experiments.test_comparing import RECIPE as METHODS
 from tests.experiments.test_composing import RECIPE as COMPOSITIONS
 from tests.experiments.test_run import ROOT, do, scores
 from tests.hostile_folder import hostile_folder
+from tests.runs import pending, pieces, stream_run
 from tests.streams import write_recipe
 from workbench.errors import InputError
 from workbench.listener import Listener, Silent
@@ -71,37 +73,49 @@ def test_a_helper_in_a_process_of_its_own_does_the_work_and_is_heard(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place])  # else its own path begins here too
     workspace, ear, threads = Workspace(tmp_path / "ws"), Ear(), torch.get_num_threads()
-    with helped(partial(help_along, plan), workspace, ear, jobs=2):
+    with helped(partial(help_along, pieces(plan)), workspace, ear, jobs=2):
         until(lambda: len(ear.ended) == len(plan.steps))
         until(lambda: not multiprocessing.active_children())
-    labels = [step.label for stream in reversed(streams(plan)) for step in stream]
-    assert ear.begun == ear.ended == labels
-    assert set(ear.steps) == set(labels)
+    labels = [piece.label for piece in pieces(plan)]
+    assert ear.begun == ear.ended
+    assert sorted(ear.begun) == sorted(set(ear.steps)) == sorted(labels), "each of them once"
+    assert [label for label in ear.begun if label.startswith("sequential")] == labels[2:], "in the order of its stages"
     assert torch.get_num_threads() == threads
     assert not canary.exists(), "modules in the current folder were run"
     again = Ear()
-    record = run(plan, workspace, again, "test", lambda _: None)
+    record = stream_run(plan, workspace.root, again)
     assert again.begun == [], "nothing was left to do"
     assert scores(record) == scores(do(plan, tmp_path / "alone"))
 
 
 def test_a_helper_takes_nothing_that_somebody_else_is_at(plan: Plan, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "ws")
-    first, *others = streams(plan)
-    with workspace.claimed(key_of(first)) as mine, workspace.claimed(key_of(first), wait=False) as anybody:
+    first, *others = pieces(plan)
+    ended = threading.Event()
+
+    def help_and_end() -> None:
+        help_along([first, *others], workspace, Silent())
+        ended.set()
+
+    helper = threading.Thread(target=help_and_end, daemon=True)
+    with workspace.claimed(first.key) as mine, workspace.claimed(first.key, wait=False) as anybody:
         assert (mine, anybody) == (True, False)
-        help_along(plan, workspace, Silent())
-    assert [step.key for step in pending(plan, workspace)] == [step.key for step in first]
-    assert others
+        helper.start()
+        free = [piece for piece in others if first.key not in piece.needs]
+        until(lambda: all(piece.is_done(workspace) for piece in free))
+        assert not first.is_done(workspace)
+        assert not ended.is_set(), "it waits for what needs the piece"
+    helper.join(PATIENCE)
+    assert pending(plan, workspace) == []
 
 
 def test_a_helper_that_is_killed_costs_nothing_but_its_help(plan: Plan, tmp_path: Path) -> None:
     workspace, ear = Workspace(tmp_path / "ws"), Ear()
-    with helped(partial(help_along, plan), workspace, ear, jobs=2):
+    with helped(partial(help_along, pieces(plan)), workspace, ear, jobs=2):
         until(lambda: bool(ear.steps))
         (helper,) = multiprocessing.active_children()
         os.kill(helper.pid or 0, signal.SIGKILL)
-        record = run(plan, workspace, Silent(), "test", lambda _: None)
+        record = stream_run(plan, workspace.root)
     assert ear.begun == ear.ended, "what was shown of its fit is taken away"
     assert scores(record) == scores(do(plan, tmp_path / "alone"))
 
@@ -178,7 +192,7 @@ def test_processes_that_share_each_fit_have_no_helpers(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with (
         pytest.raises(InputError, match="share each fit already"),
-        helped(partial(help_along, plan), Workspace(tmp_path), Silent(), jobs=2),
+        helped(partial(help_along, pieces(plan)), Workspace(tmp_path), Silent(), jobs=2),
     ):
         pass
 
@@ -193,8 +207,8 @@ def test_helpers_of_comparisons_leave_nothing_to_the_run_but_its_record(bert: Pa
     few = ["shots=[8]", "compositions={sum: {method: sum}}", "sources.methods={lora: {}}", "sources.budget.epochs=1"]
     fusion = bench.plan(str(tmp_path / "fusion.yaml"), few)
     for plan in (methods, fusion):
-        _help(plan, bench.task_folders, bench.workspace, Silent())
-    assert bench.workspace.experiments() == [], "a helper keeps no record"
+        help_along([piece for piece in pieces(plan) if not piece.alone], bench.workspace, Silent())
+    assert bench.workspace.records.names() == [], "a helper keeps no record"
     bench.listener = ear = Ear()
     assert bench.run(methods).complete
     assert bench.run(fusion).complete

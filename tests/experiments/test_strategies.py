@@ -11,11 +11,11 @@ from experiments.scenarios import SCENARIOS
 from experiments.studies.stream.plan import make_plan
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.report import Report
-from experiments.studies.stream.run import run
+from experiments.studies.stream.steps import Steps
 from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
+from tests.runs import stream_run
 from tests.streams import write_recipe
-from workbench.listener import Silent
 
 ENTRIES = {
     "sequential": "{strategy: sequential, method: full, learning_rate: 0.003}",
@@ -86,8 +86,8 @@ def _run(entries: dict[str, str], reference: str, scenario: str, epochs: int, be
     ]
     plan = make_plan(find_recipe(str(write_recipe(folder, bert))).set(changes), [folder / "tasks"])
     space = Workspace(folder / "space")
-    record = run(plan, space, Silent(), "test", lambda record: None)
+    record = stream_run(plan, space.root)
     for step in plan.steps:
-        fit = space.fit(step.key)
+        fit = Steps(space).fit(step.key)
         assert plan.updates(step) == fit.steps * fit.trials, f"{step.label} takes as many steps as were planned"
     return record

@@ -13,16 +13,14 @@ from safetensors.torch import load_file, save_file
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
 from experiments.studies.stream.plan import make_plan
-from experiments.studies.stream.run import run
-from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.runs import stream_run
 from tests.stages import START, adapted, at, context_for, opened, walk
 from tests.streams import write_recipe
 from workbench.backbone import Backbone
 from workbench.digest import size
 from workbench.evaluation import evaluate
 from workbench.libraries.hypernetwork import generator_of
-from workbench.listener import Silent
 from workbench.model import Batch
 from workbench.settings import Budget, read
 from workbench.task import Task
@@ -159,7 +157,7 @@ def test_answers_of_a_frozen_network_are_verified_as_those_of_isolated_adapters(
         "keep_states=last",
     ]
     plan = make_plan(read(write_recipe(tmp_path, bert)).set(changes), [tmp_path / "tasks"])
-    record = run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None)
+    record = stream_run(plan, tmp_path / "space")
     assert [[cell.status for cell in one.cells] for one in record.outcomes] == [
         ["measured"],
         ["carried", "measured"],

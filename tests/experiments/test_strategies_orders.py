@@ -8,11 +8,10 @@ import pytest
 
 from experiments.strategies import STRATEGIES
 from experiments.studies.stream.plan import Plan, make_plan
-from experiments.studies.stream.run import pending, run
 from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
+from tests.runs import pending, stream_run
 from tests.streams import write_recipe
-from workbench.listener import Silent
 from workbench.settings import read
 
 NAMES = ("animals", "halves", "fruits")
@@ -69,7 +68,7 @@ def test_all_at_once_is_one_step_from_the_pretrained_weights(bert: Path, tmp_pat
 def test_last_row_alone_is_there_where_all_is_learned_at_once(bert: Path, tmp_path: Path) -> None:
     change = "strategies={joint: {strategy: joint, method: full, learning_rate: 0.003}}"
     plan = planned(bert, tmp_path, change, "reference=joint", "budget.epochs=1")
-    report = summarise(run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None))
+    report = summarise(stream_run(plan, tmp_path / "space"))
     matrix = report.strategies[0].matrix
     assert [[score is not None for score in row] for row in matrix[1:]] == [[False] * 3, [False] * 3, [True] * 3]
 
@@ -92,7 +91,7 @@ def test_earlier_tasks_are_tested_as_often_as_the_recipe_says(
 ) -> None:
     change = "strategies={one: {strategy: sequential, method: full, learning_rate: 0.003}}"
     plan = planned(bert, tmp_path, change, "reference=one", "budget.epochs=1", f"evaluate_every={every}")
-    record = run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None)
+    record = stream_run(plan, tmp_path / "space")
     cells = {one.stage: [NAMES.index(cell.task) for cell in one.cells] for one in record.outcomes}
     assert cells == {1: [0], 2: second, 3: [0, 1, 2]}
 
@@ -100,7 +99,7 @@ def test_earlier_tasks_are_tested_as_often_as_the_recipe_says(
 def test_steps_that_orders_share_are_planned_once(bert: Path, tmp_path: Path) -> None:
     entry = "tried: {strategy: sequential, method: full}"
     plan = planned(bert, tmp_path, "orders=6", f"strategies={{{entry}}}", "reference=tried")
-    waiting = [step.key for step in pending(plan, Workspace(tmp_path / "space"))]
+    waiting = [piece.place["step"] for piece in pending(plan, Workspace(tmp_path / "space"))]
     assert len(plan.steps) == 6 * 3
     assert sorted(waiting) == sorted({step.key for step in plan.steps})
     assert len(waiting) == 3 + 6 + 6, "three first tasks, six pairs, six orders"

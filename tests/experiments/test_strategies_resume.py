@@ -11,9 +11,8 @@ import pytest
 
 import workbench.training.best_epoch
 from experiments.studies.stream.plan import make_plan
-from experiments.studies.stream.run import run
-from experiments.workspace import Workspace
 from tests.experiments.test_strategies import ENTRIES
+from tests.runs import stream_run
 from tests.streams import write_recipe
 from workbench.digest import digest
 from workbench.listener import Silent
@@ -59,7 +58,7 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
     plan = make_plan(read(write_recipe(tmp_path, bert)).set(changes), [tmp_path / "tasks"])
 
     def all_there_is(root: Path, listener: Any) -> tuple[list[Any], dict[str, str]]:
-        record = run(plan, Workspace(root), listener, "test", lambda _: None)
+        record = stream_run(plan, root, listener)
         numbers = [
             (one.strategy, one.stage, one.validation, [(cell.task, cell.score, cell.evaluation) for cell in one.cells])
             for one in record.outcomes
@@ -108,7 +107,7 @@ def test_stream_with_several_dropped_parts_is_taken_up_again(bert: Path, tmp_pat
     branch = make_plan(document.set(["tasks=[animals, fruits]", "name=branch"]), [tmp_path / "tasks"])
 
     def scores(plan: Any, root: Path) -> list[Any]:
-        record = run(plan, Workspace(root), Silent(), "test", lambda _: None)
+        record = stream_run(plan, root)
         return [[(cell.task, cell.score) for cell in one.cells] for one in record.outcomes]
 
     undisturbed = scores(branch, tmp_path / "undisturbed")
@@ -127,7 +126,7 @@ def test_parts_that_come_back_may_be_interrupted_between_two_of_them(
     )
 
     def go(plan: Any) -> Any:
-        return run(plan, Workspace(tmp_path / "space"), Silent(), "test", lambda _: None)
+        return stream_run(plan, tmp_path / "space")
 
     go(one)  # drops the parts of its first stage, which the other stream shares
     rename = Path.rename

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import experiments.engine.publish
+from experiments.engine import run as engine
 from experiments.engine.publish import Publisher
+from experiments.studies import present, report_on
 from experiments.studies.stream.plan import make_plan
-from experiments.studies.stream.run import run
-from experiments.views import report_on, view
-from experiments.workspace import Workspace
+from experiments.workspace import RecordDocument, Workspace
 from tests.conftest import Call
 from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
@@ -28,7 +28,7 @@ from workbench.settings import read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies.stream.record import Record
+    from experiments.studies import STUDIES
 
 SMALL = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1"]
 KILLS = 2  # starting a server takes seconds
@@ -126,12 +126,12 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
 
     monkeypatch.setattr(requests.Session, "send", counted)
 
-    def after(record: Record) -> None:
+    def after(record: RecordDocument, there: Workspace) -> None:
         for publisher in (disturbed, undisturbed):
-            publisher.update(view(report_on(record, workspace)))
+            publisher.update(present(report_on("stream", record, there)))
 
-    record = run(plan, workspace, ear, "test", after)
-    end = view(report_on(record, workspace))
+    record = engine.run(STUDIES.get(plan.study), plan, workspace, ear, "test", hear=after)
+    end = present(report_on("stream", record, workspace))
     assert undisturbed.finish(end)
     for _ in range(20):  # as often as `report --log` would be called
         if accidents.kills:

@@ -63,4 +63,5 @@ METHOD = Method(
     configure=lambda settings, config: None,
     objection=objection,
     prepare=prepare,
+    trains=False,
 )

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from fusion.methods import COMPOSITIONS
 from workbench.methods import METHODS
 from workbench.settings import Settings
-from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from workbench.backbone import Backbone
-    from workbench.stored_adapter import StoredAdapter
+    from experiments.studies.compositions.source import Source
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
 Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]
@@ -39,7 +37,7 @@ class Contestant:
     family: str
     method: str
     settings: Any = field(default_factory=Settings)
-    sources: tuple[StoredAdapter, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 def fresh_label(family: str) -> str:
@@ -72,24 +70,21 @@ def common(full: dict[str, Any] | None) -> list[Contestant]:
     return found
 
 
-def alternatives(sources: Sequence[StoredAdapter], backbone: Backbone, fresh: Mapping[str, Any]) -> list[Contestant]:
-    """Return what a composition of ``sources`` is held against.
+def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Contestant]:
+    """Return what a composition of ``sources`` is compared with.
 
     A fresh adapter with the method and settings of the first source (but for those in ``fresh``), each source alone
     with a fitted head, and the uniform average.
     """
-    first = sources[0].manifest
-    family, settings = first.method, adaptation_of(first, backbone).settings.model_copy(update=dict(fresh))
-    singles = [
-        composition(alone_label(each.manifest.task.name, family), "single", {}, (each,), "source") for each in sources
-    ]
+    family, settings = sources[0].method, sources[0].settings.model_copy(update=dict(fresh))
+    singles = [composition(alone_label(source.task, family), "single", {}, (source,), "source") for source in sources]
     average = composition(average_label(family), "average", {}, sources, "average")
     return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
 
 
 def composition(
-    label: str, method: str, settings: dict[str, Any], sources: Sequence[StoredAdapter], role: Role = "composition"
+    label: str, method: str, settings: dict[str, Any], sources: Sequence[Source], role: Role = "composition"
 ) -> Contestant:
     """Return the contestant that composes ``sources`` by ``method``."""
     parsed = COMPOSITIONS.get(method).settings.model_validate(settings)
-    return Contestant(label, role, sources[0].manifest.method, method, parsed, tuple(sources))
+    return Contestant(label, role, sources[0].method, method, parsed, tuple(sources))

@@ -9,29 +9,11 @@ from matplotlib.figure import Figure
 
 from experiments.reporting.differences import reading
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, look, short
-from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
-from workbench.mlflow.names import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from experiments.studies.compositions.report import FusionReport, Row
 
 SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
-
-
-def figures(report: FusionReport) -> Mapping[str, Figure]:
-    """Return every figure that the report has data for, by name."""
-    if not report.rows:
-        return {}
-    drawn = {"gains": gains(report)}
-    if len(report.record.shots) > 1:
-        drawn["scores-by-shots"] = scores_by_shots(report)
-    for place, document in list(report.record.diagnostics.items())[:1]:
-        figure = diagnostics_map(document)
-        if figure:
-            drawn[f"diagnostics-{'-'.join(map(plain, place.split('/')))}"] = figure
-    return drawn | dict(_details(report))
 
 
 def gains(report: FusionReport) -> Figure:
@@ -78,24 +60,9 @@ def scores_by_shots(report: FusionReport) -> Figure:
     return figure
 
 
-def _details(report: FusionReport) -> Iterator[tuple[str, Figure]]:
-    """Yield the weights and the attention of the contestants that have learned some."""
-    for row in report.rows:
-        if row.role != "composition":
-            continue
-        details = dict(report.details.get(row.label, {}))
-        names = [str(one["task"]) for one in report.record.sources if one["method"] == row.family]
-        names = list(dict.fromkeys(names))
-        weights = details.pop("weights", None)
-        if weights and len(weights) == len(names) and len(set(weights)) > 1:
-            yield f"weights-{plain(row.label)}", weight_bars(dict(zip(names, weights, strict=True)))
-        if details and all(len(values) == len(names) for values in details.values()):
-            yield f"details-{plain(row.label)}", attention_map(details, names)
-
-
 def _gain(row: Row, key: str) -> tuple[float, float, float, str]:
     gain = row.standings[key].gain
-    shown = (gain.examples or gain.seeds) if gain else None
+    shown = gain.preferred if gain else None
     mean = 100 * shown.mean if shown and shown.mean is not None else 0.0
     if shown is None or shown.low is None or shown.high is None:
         return mean, mean, mean, ""

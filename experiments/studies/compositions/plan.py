@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.feasible import require_feasible
 from experiments.engine.labels import collisions
@@ -20,8 +20,11 @@ from experiments.studies.compositions.contestant import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import FusionRecipe
+from experiments.studies.compositions.record import FusionRecord, Party, header
+from experiments.studies.compositions.source import Source, planned, stored
 from experiments.studies.compositions.summary import PICKS
 from experiments.studies.compositions.trial import Trial
+from experiments.workspace.evaluating import majority
 from fusion.compatibility import unfit
 from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 
+COMPOSED = ("average", "composition")  # roles of what is made of all sources
+
+
 @dataclass(frozen=True)
 class Entry:
     """One composition of the comparison: its label, its method and settings, and which sources it takes."""
@@ -67,10 +73,12 @@ class FusionPlan:
         targets: the tasks that are composed for, whole.
         budgets: K → the few-shot budget.
         reference: label of the contestant that gains are measured against.
-        full: whether full fine-tuning takes part.
+        full: whether full fine-tuning takes part; it does not where the backbone's weights are quantised.
         fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
+        source_tasks: the sources' own tasks, by name, as far as they are at hand: what compositions retain of them.
     """
 
+    study: ClassVar[str] = "compositions"
     name: str
     description: str
     backbone: Backbone
@@ -83,27 +91,39 @@ class FusionPlan:
     stored: tuple[StoredAdapter, ...] = ()
     full: bool = True
     fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    source_tasks: Mapping[str, Task] = field(default_factory=dict)
 
-    def trials(self, seed: int, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Trial]:
-        """Yield every trial of one seed; the problems of one contestant follow each other, since they share a body."""
-        for contestant in self.contestants(families):
-            for target in self.targets:
-                for budget in self.budgets.values():
-                    precision = resolve_precision(budget.precision)
-                    yield Trial(contestant, FewShot(target, self.backbone, precision, budget, seed))
+    def families(self, seed: int) -> dict[str, tuple[Source, ...]]:
+        """Return the sources of one seed by fine-tuning method."""
+        if self.stored:
+            return {self.stored[0].manifest.method: tuple(stored(adapter, self.backbone) for adapter in self.stored)}
+        return {method: tuple(map(planned, lessons)) for (own, method), lessons in self.lessons.items() if own == seed}
 
-    def own_trial(self) -> Trial:
-        """Return the trial of the reference: of the fusion itself, in the plan of a single one."""
-        trials = self.trials(self.seeds[0], {self.stored[0].manifest.method: self.stored})
-        return next(one for one in trials if one.contestant.label == self.reference)
-
-    def contestants(self, families: Mapping[str, Sequence[StoredAdapter]]) -> Iterator[Contestant]:
-        """Yield who takes part, alternatives first; ``families`` are the sources by fine-tuning method."""
-        yield from common(self.fresh.get("full", {}) if self.full else None)
+    def contestants(self, seed: int) -> Iterator[Contestant]:
+        """Yield who takes part with one seed, alternatives first; labels and roles are the same with every seed."""
+        families = self.families(seed)
+        full = self.full and self.backbone.quantization is None
+        yield from common(self.fresh.get("full", {}) if full else None)
         for family, sources in families.items():
-            yield from alternatives(sources, self.backbone, self.fresh.get(family, {}))
+            yield from alternatives(sources, self.fresh.get(family, {}))
         for entry in self.entries:
             yield composition(entry.label, entry.method, entry.settings, families[entry.family])
+
+    def problems(self, seed: int) -> Iterator[FewShot]:
+        """Yield every target with every K."""
+        for target in self.targets:
+            for budget in self.budgets.values():
+                yield FewShot(target, self.backbone, resolve_precision(budget.precision), budget, seed)
+
+    def own_trial(self) -> Trial:
+        """Return the trial of the fusion itself, in the plan of a single one."""
+        contestant = next(one for one in self.contestants(self.seeds[0]) if one.label == self.reference)
+        return Trial(contestant, next(self.problems(self.seeds[0])), self.stored)
+
+    def retains(self, contestant: Contestant, problem: FewShot) -> bool:
+        """Return whether to test on the sources' tasks: compositions, on the first target with most examples."""
+        hardest = problem.target.name == self.targets[0].name and problem.shots == max(self.budgets)
+        return hardest and contestant.role in COMPOSED
 
 
 def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
@@ -140,7 +160,9 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
     backbone = open_backbone(recipe.backbone, document.where("backbone"))
     _require_fit(document, backbone, wanted)
-    backbone = backbone.quantized(recipe.sources.budget.quantization, document.where("sources", "budget"))
+    _require_length(document, backbone, recipe, wanted)
+    bits = recipe.sources.budget.quantization
+    backbone = backbone.quantized(bits, document.where("sources", "budget", "quantization"))
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
     tasks = [registry.load(spec) for spec in sources]
@@ -160,6 +182,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
         reference=fresh_label(next(iter(methods))),
         lessons=lessons,
         fresh=fresh,
+        source_tasks={task.name: task for task in tasks},
     )
 
 
@@ -204,6 +227,17 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
         raise SettingsError(problems)
 
 
+def _require_length(document: Document, backbone: Backbone, recipe: FusionRecipe, wanted: Sequence[Wanted]) -> None:
+    """Raise SettingsError where texts of the sources' budget or the targets' are longer than the backbone reads."""
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    problems: list[Problem] = []
+    for budget, place in ((recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))):
+        with collected(problems):
+            backbone.require_length(budget.max_length, document.where(*place, "max_length"), virtual)
+    if problems:
+        raise SettingsError(problems)
+
+
 def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
     known = [*document.labels("sources", "methods"), "full"]
     for name, settings in document.entries("fresh").items():
@@ -239,3 +273,25 @@ def _known_settings(document: Document) -> Iterator[Place]:
     for label, entry in document.entries("compositions").items():
         with suppress(InputError):
             yield ("compositions", label), COMPOSITIONS.get(entry.get("method", "")).settings
+
+
+def about(plan: FusionPlan) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan."""
+    any_budget = next(iter(plan.budgets.values()))
+    record = FusionRecord(
+        experiment=plan.name,
+        description=plan.description,
+        backbone=plan.backbone.name,
+        reference=plan.reference,
+        targets=tuple(target.name for target in plan.targets),
+        shots=tuple(plan.budgets),
+        seeds=plan.seeds,
+        budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
+        majority={target.name: majority(target, any_budget) for target in plan.targets},
+        parties=tuple(
+            Party(one.label, one.role, one.family, one.method, one.settings.model_dump(mode="json"))
+            for one in plan.contestants(plan.seeds[0])
+        ),
+        data={target.name: target.fingerprint for target in plan.targets},
+    )
+    return header(record)

@@ -1,17 +1,20 @@
-"""What a comparison of compositions has come to: who took part, and the key of every result."""
+"""What a comparison of compositions has come to: who takes part, and the key of every result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from workbench import sealed
+from experiments.workspace.left import left_by
+from workbench.errors import IntegrityError
 
-FILE = "fusion.json"
+if TYPE_CHECKING:
+    from experiments.workspace import RecordDocument, Workspace
+
+LEFT = "pieces"  # folder of the workspace
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,26 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class SourcesLeft:
+    """What was known of the sources of one seed and family before they were composed.
+
+    Attributes:
+        sources: for each its adapter id, task, method, seed and validation score.
+        diagnostics: see :func:`fusion.diagnostics.diagnose`; None where there is nothing to compare.
+    """
+
+    sources: tuple[Mapping[str, Any], ...]
+    diagnostics: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class TrialLeft:
+    """Where the result of a trial is stored."""
+
+    trial: str
+
+
+@dataclass(frozen=True)
 class FusionRecord:
     """A comparison as far as it has come.
 
@@ -47,7 +70,7 @@ class FusionRecord:
         sources: for each source its adapter id, task, method, seed and validation score.
         diagnostics: (seed, family) as ``seed/family`` → what was known of the sources before they were composed.
         majority: target → test score of always answering the most frequent label.
-        data: target → SHA-256 of its data; empty in a record of before this was kept.
+        data: target → SHA-256 of its data.
     """
 
     experiment: str
@@ -59,12 +82,13 @@ class FusionRecord:
     seeds: tuple[int, ...]
     budgets: Mapping[str, Mapping[str, Any]]
     majority: Mapping[str, float]
-    provenance: Mapping[str, str]
+    parties: tuple[Party, ...]
+    data: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Mapping[str, Any], ...] = ()
-    parties: tuple[Party, ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
@@ -76,18 +100,43 @@ class FusionRecord:
         """Whether this is about one fusion, which everything else is compared with."""
         return any(one.label == self.reference and one.role == "composition" for one in self.parties)
 
-    def save(self, folder: Path) -> None:
-        """Write the record into the experiment's ``folder``."""
-        sealed.write(RECORD, self, folder / FILE)
 
-
+DERIVED = {
+    "experiment",
+    "identity",
+    "provenance",
+    "sources",
+    "cells",
+    "diagnostics",
+}
 RECORD = TypeAdapter(FusionRecord)
 
 
-def load(folder: Path) -> FusionRecord | None:
-    """Return the record in an experiment's folder; None for another kind of experiment.
+def header(record: FusionRecord) -> dict[str, Any]:
+    """Return what is the same for all pieces of a record, as JSON has it."""
+    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
+    return content
+
+
+def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> FusionRecord:
+    """Return a comparison as far as it has come.
 
     Raises:
-        IntegrityError: the record is damaged.
+        IntegrityError: something that it is made of is damaged or missing.
     """
-    return sealed.read(RECORD, folder / FILE)
+    try:
+        blank = RECORD.validate_python(document.content(experiment))
+        sources: list[Mapping[str, Any]] = []
+        diagnostics: dict[str, Any] = {}
+        for place, left in left_by(document, workspace, "sources", LEFT, SourcesLeft):
+            sources += left.sources
+            if left.diagnostics:
+                diagnostics[f"{place['seed']}/{place['family']}"] = left.diagnostics
+        cells = tuple(
+            Cell(place["label"], place["target"], place["shots"], place["seed"], left.trial)
+            for place, left in left_by(document, workspace, "trial", LEFT, TrialLeft)
+        )
+    except (KeyError, TypeError, ValidationError) as error:
+        what = f"damaged: this is no record of a comparison of compositions ({error})"
+        raise IntegrityError(what, where=str(workspace.experiment(experiment))) from None
+    return replace(blank, sources=tuple(sources), diagnostics=diagnostics, cells=cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
@@ -81,20 +81,23 @@ class FusionReport:
 
     Attributes:
         details: label → (``weights``, or a layer) → the mean of one number for each source.
+        verdict: whether composing beat the plain alternatives, in sentences.
     """
 
+    study: ClassVar[str] = "compositions"
     record: FusionRecord
     rows: tuple[Row, ...]
     retained: tuple[Kept, ...]
     speeds: tuple[Speed, ...]
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
+    verdict: str
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.compositions.page import page
+        from experiments.studies.compositions.present import present
 
-        return framed(page(self, {}), self.record.experiment)
+        return framed(present(self))
 
     @property
     def complete(self) -> bool:
@@ -122,6 +125,7 @@ class FusionReport:
             "seeds": list(record.seeds),
             "reference": record.reference,
             "complete": self.complete,
+            "verdict": self.verdict,
             "contestants": {
                 row.label: {
                     "role": row.role,

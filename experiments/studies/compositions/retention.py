@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:
     """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
     few_shot, metric = trial.problem, fused.model.kind.metric
-    for source in trial.contestant.sources:
+    for source in trial.sources:
         manifest = source.manifest
         task = tasks.get(manifest.task.name)
         if task is None or task.fingerprint != manifest.task.fingerprint:

@@ -9,6 +9,7 @@ from experiments.answers.naming import source_ids
 from experiments.studies.compositions.contestant import composition
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import Entry, FusionPlan
+from experiments.studies.compositions.source import stored
 from experiments.studies.compositions.sources import AUTO, candidates, named, own_tasks, ranked
 from experiments.studies.compositions.trial import Trial
 from fusion.fuse import fused_id, require_composable, require_fusible
@@ -23,7 +24,7 @@ from workbench.listener import Silent
 from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from datasets import Dataset
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
 
 DEFAULT_BACKBONE = "minilm"
 
@@ -94,7 +96,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         rows = _texts(candidates(workspace.adapters, wanted.method, few_shot), folders)
         sources = ranked(workspace.adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, rows)
     require_composable(wanted.method, sources, backbone)
-    return _plan(wanted, few_shot, sources, settings)
+    return _plan(wanted, few_shot, sources, settings, own_tasks(sources, folders))
 
 
 def _named(
@@ -124,10 +126,15 @@ def _texts(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[st
 
 
 def _plan(
-    wanted: Wanted, few_shot: FewShot, sources: tuple[StoredAdapter, ...], settings: dict[str, Any]
+    wanted: Wanted,
+    few_shot: FewShot,
+    sources: tuple[StoredAdapter, ...],
+    settings: dict[str, Any],
+    source_tasks: Mapping[str, Task],
 ) -> FusionPlan:
     method = wanted.method
-    trial = Trial(composition(method, method, settings, sources), few_shot)
+    own = composition(method, method, settings, [stored(source, few_shot.backbone) for source in sources])
+    trial = Trial(own, few_shot, sources)
     adapter = fused_id(method, trial.request(Silent()), trial.contestant.settings)
     return FusionPlan(
         name=f"fuse-{adapter}",
@@ -141,4 +148,5 @@ def _plan(
         lessons={},
         stored=sources,
         full=wanted.full,
+        source_tasks=source_tasks,
     )

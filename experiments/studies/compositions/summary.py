@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.reporting.differences import Difference
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
+from experiments.studies.compositions.verdict import verdict
 from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
@@ -48,13 +49,15 @@ class _Summary:
             picked, chosen = self._picked(roles)
             if chosen:
                 rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
-        return FusionReport(
+        report = FusionReport(
             record=self.record,
             rows=tuple(rows),
             retained=tuple(self._retained()),
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
+            verdict="",
         )
+        return replace(report, verdict=verdict(report))
 
     @cached_property
     def taken(self) -> dict[str, Taken]:

@@ -13,6 +13,7 @@ from workbench.adaptation import Adaptation
 from workbench.digest import key
 from workbench.listener import Silent
 from workbench.methods import METHODS
+from workbench.package_versions import versions
 from workbench.training import Lesson, fit
 
 if TYPE_CHECKING:
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.contestant import Contestant
     from experiments.studies.compositions.few_shot import FewShot
     from workbench.listener import Listener
+    from workbench.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A contestant and its problem."""
+    """A contestant, its problem, and the contestant's sources as they are stored."""
 
     contestant: Contestant
     problem: FewShot
+    sources: tuple[StoredAdapter, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -65,7 +68,7 @@ class Trial:
         """Return what a composition is asked for."""
         problem = self.problem
         return Request(
-            sources=self.contestant.sources,
+            sources=self.sources,
             target=problem.drawn,
             backbone=problem.backbone,
             precision=problem.precision,
@@ -83,7 +86,7 @@ class Trial:
             return Lesson(problem.target, self._adaptation, problem.budget, problem.seed).key
         if contestant.role == "frozen":
             place = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
-            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed])
+            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed, versions()])
         return fuse_key(contestant.method, self.request(Silent()), contestant.settings)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import SAME, reading
-from experiments.reporting.wording import number, plural
+from experiments.reporting.wording import bounds, number, plural
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
@@ -34,7 +34,7 @@ def _single(report: FusionReport) -> list[str]:
     lost = []
     for row in rivals:
         standing = row.standings[report.overall]
-        interval = standing.gain.examples or standing.gain.seeds if standing.gain else None
+        interval = standing.gain.preferred if standing.gain else None
         if interval is None:
             continue
         word = {"lower": "beats", "higher": "loses to"}.get(reading(interval), "cannot be told apart from")
@@ -53,9 +53,9 @@ def _grid(report: FusionReport) -> list[str]:
         row = report.row(label)
         gain = row.standings[overall].gain if row else None
         if row and gain:
-            shown = gain.examples or gain.seeds
+            beside = f"{_worded(gain.preferred)} {record.reference}"
             parts.append(
-                f"The {label.replace('best ', '')} that validation picks is {_worded(shown)} {record.reference}, "
+                f"The {label.replace('best ', '')} that validation picks is {beside}, "
                 f"over {plural(len(record.targets), 'target')}, K = {', '.join(map(str, record.shots))} and "
                 f"{plural(len(record.seeds), 'seed')}."
             )
@@ -70,7 +70,7 @@ def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
     composed = [row for row in report.rows if row.role in ("average", "composition")]
     for row in sorted(composed, key=lambda row: -(row.standings[report.overall].score or 0)):
         gain = row.standings[report.overall].gain
-        if gain and (side := reading(gain.examples or gain.seeds)) in sides:
+        if gain and (side := reading(gain.preferred)) in sides:
             sides[side].append(row.label)
     return sides["higher"], sides["lower"]
 
@@ -98,14 +98,16 @@ def _named(row: Row) -> str:
 def _turned(interval: Interval) -> str:
     """Return ``+1.2 points, 95 % interval [0.3, 2.1]`` for the difference seen from the other side."""
     mean = -interval.mean if interval.mean is not None else None
-    if interval.low is None or interval.high is None:
-        return f"{number(mean, signed=True)} points"
-    return f"{number(mean, signed=True)} points, 95 % interval [{number(-interval.high)}, {number(-interval.low)}]"
+    return f"{number(mean, signed=True)} points{_limits(interval, -1)}"
 
 
 def _worded(interval: Interval) -> str:
     mean, side = interval.mean or 0.0, reading(interval)
-    bounds = f", 95 % interval [{number(interval.low)}, {number(interval.high)}]" if interval.low is not None else ""
+    limits = _limits(interval)
     if side == SAME:
-        return f"not distinguishable ({number(mean, signed=True)} points{bounds}) from"
-    return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({bounds.removeprefix(', ')})"
+        return f"{SAME} ({number(mean, signed=True)} points{limits}) from"
+    return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({limits.removeprefix(', ')})"
+
+
+def _limits(interval: Interval, sign: int = 1) -> str:
+    return f", 95 % interval {bounds(interval, sign)}" if bounds(interval) else ""

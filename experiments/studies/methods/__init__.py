@@ -1,1 +1,57 @@
-"""Fine-tuning methods beside each other on the same tasks: score and cost, measured with one budget for all."""
+"""Fine-tuning methods compared on the same tasks: score and cost, with one budget for all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from experiments.engine.study import Piece
+    from experiments.reporting.presentation import Presentation
+    from experiments.studies.methods.plan import ComparisonPlan
+    from experiments.studies.methods.report import ComparisonReport
+    from experiments.workspace import RecordDocument, Workspace
+    from workbench.settings import Document
+
+
+class Methods:
+    """Its pieces are learning rates that are tried, adapters, and costs."""
+
+    key = "methods"
+    name = "a comparison of methods"
+
+    def plan(self, document: Document, task_folders: Sequence[Path]) -> ComparisonPlan:
+        """Resolve a recipe; raises as :func:`experiments.studies.methods.plan.plan_comparison`."""
+        from experiments.studies.methods.plan import plan_comparison
+
+        return plan_comparison(document, task_folders)
+
+    def about(self, plan: ComparisonPlan) -> Mapping[str, Any]:
+        """Return the head of its record."""
+        from experiments.studies.methods.plan import about
+
+        return about(plan)
+
+    def pieces(self, plan: ComparisonPlan) -> Sequence[Piece]:
+        """Return what is tried, trained and measured."""
+        from experiments.studies.methods.pieces import pieces
+
+        return [*pieces(plan)]
+
+    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> ComparisonReport:
+        """Return scores, differences from the reference, costs, and the recommendation."""
+        from experiments.studies.methods.record import read_record
+        from experiments.studies.methods.summary import summarise_comparison
+
+        return summarise_comparison(read_record(experiment, record, workspace), workspace.evaluations.known_outcomes)
+
+    def present(self, report: ComparisonReport) -> Presentation:
+        """Return what people see."""
+        from experiments.studies.methods.present import present
+
+        return present(report)
+
+
+STUDY = Methods()

@@ -15,7 +15,7 @@ from experiments.reporting.figures import FAINT, INK, STYLE, half_width, look, s
 from experiments.reporting.wording import count, megabytes, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
@@ -26,12 +26,6 @@ LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
 HALO = [withStroke(linewidth=2, foreground="white")]
 ANGLES = [math.pi * part / 8 for part in (1, 7, 15, 9, 4, 12, 0, 8, 2, 6, 14, 10)]  # where a name may stand, best first
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
-
-
-def figures(report: ComparisonReport) -> Mapping[str, Figure]:
-    """Return every figure that the report has data for, by name."""
-    shown = [row for row in report.rows if row.score.mean is not None and row.trainable_parameters]
-    return {"score-by-parameters": score_by_parameters(report, shown)} if shown else {}
 
 
 def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure:

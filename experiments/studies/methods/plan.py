@@ -7,13 +7,15 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.feasible import require_feasible
 from experiments.engine.labels import collisions
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.methods.recipe import ComparisonRecipe
+from experiments.studies.methods.record import ComparisonRecord, Entrant, header
+from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone_names import open_backbone
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from workbench.backbone import Backbone
     from workbench.known_keys import Place
     from workbench.settings import Document, MethodSettings
     from workbench.task import Task
@@ -38,6 +41,7 @@ FIRST_TUNING_SEED = 100
 class ComparisonPlan:
     """What will be compared: each of ``adaptations`` (label → method on the backbone) on each task with each seed."""
 
+    study: ClassVar[str] = "methods"
     recipe: ComparisonRecipe
     tasks: tuple[Task, ...]
     adaptations: Mapping[str, Adaptation]
@@ -48,6 +52,11 @@ class ComparisonPlan:
         return self.recipe.name
 
     @property
+    def backbone(self) -> Backbone:
+        """The backbone that all methods adapt."""
+        return next(iter(self.adaptations.values())).backbone
+
+    @property
     def reference(self) -> str:
         """The label that differences are taken from."""
         return self.recipe.reference or next(iter(self.adaptations))
@@ -56,6 +65,10 @@ class ComparisonPlan:
     def tuning_seed(self) -> int:
         """The seed of all that is tried to choose a learning rate: the first from 100 that is not compared."""
         return next(seed for seed in count(FIRST_TUNING_SEED) if seed not in self.recipe.seeds)
+
+    def trials(self, label: str) -> int:
+        """Return how many learning rates a method tries on each task: none where it trains nothing."""
+        return self.recipe.tune if self.adaptations[label].card.trains else 0
 
     def lesson(self, label: str, task: Task, seed: int, learning_rate: float | None = None) -> Lesson:
         """Return what one method learns on one task; at its own learning rate where none is given."""
@@ -86,7 +99,8 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     if problems:
         raise SettingsError(problems)
-    fits = len(recipe.seeds) * len(methods) * len(specs) + recipe.tune * len(methods) * len(specs)
+    tuned = sum(METHODS.get(method).trains for method, _ in methods.values())
+    fits = len(specs) * (len(recipe.seeds) * len(methods) + recipe.tune * tuned)
     require_affordable(fits, document.origin)
     wanted = [(method, settings, ("methods", label)) for label, (method, settings) in methods.items()]
     bits = recipe.budget.quantization
@@ -131,3 +145,26 @@ def _known_settings(document: Document) -> Iterator[Place]:
     for label, entry in document.entries("methods").items():
         with suppress(InputError):
             yield ("methods", label), METHODS.get(entry.get("method", label)).settings
+
+
+def about(plan: ComparisonPlan) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan."""
+    recipe = plan.recipe
+    record = ComparisonRecord(
+        experiment=recipe.name,
+        description=recipe.description,
+        backbone=recipe.backbone,
+        tasks=tuple(task.name for task in plan.tasks),
+        seeds=recipe.seeds,
+        reference=plan.reference,
+        budget=recipe.budget.model_dump(mode="json"),
+        tune=recipe.tune,
+        majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
+        entrants=tuple(
+            Entrant(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
+            for label, adaptation in plan.adaptations.items()
+        ),
+        data={task.name: task.fingerprint for task in plan.tasks},
+        kinds={task.name: task.kind for task in plan.tasks},
+    )
+    return header(record)

@@ -1,28 +1,33 @@
-"""What a comparison of methods has come to: every number of its report, so that a report needs no model."""
+"""What a comparison of methods has measured so far: every number of its report, so that a report needs no model."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from experiments.studies.methods.tuning import Attempt
-from workbench import sealed
+from experiments.studies.methods.tuning import Attempt, choose
+from experiments.workspace.left import left_by
+from workbench.errors import IntegrityError
 from workbench.measured_cost import MeasuredCost
 
-FILE = "comparison.json"
+if TYPE_CHECKING:
+    from experiments.workspace import RecordDocument, Workspace
+
+ATTEMPTS, CELLS, COSTS = "attempts", "pieces", "costs"  # folders of the workspace
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """One entry under ``methods``."""
+    """One entry under ``methods``; ``trains`` tells whether anything is trained, and a learning rate matters."""
 
     label: str
     method: str
     settings: Mapping[str, Any]
+    trains: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Cell:
-    """One adapter: a method on a task with a seed, and how it does.
+    """One adapter, and how it does.
 
     Attributes:
         adapter: its id in the store.
@@ -48,11 +53,9 @@ class Cell:
         peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
         trainable_parameters: head included.
         stored_bytes: the adapter on disk.
+        label, task, seed: where it stands in an experiment; empty in the workspace, where many may share it.
     """
 
-    label: str
-    task: str
-    seed: int
     adapter: str
     evaluation: str
     learning_rate: float
@@ -63,6 +66,9 @@ class Cell:
     peak_memory_mb: float | None
     trainable_parameters: int
     stored_bytes: int
+    label: str = ""
+    task: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class ComparisonRecord:
         majority: task → test score of always giving the most frequent answer.
         tune: how many learning rates each method tries on each task.
         costs: label → what its training step and its answers take, measured once, on the first task.
-        data: task → SHA-256 of its data; empty in a record of before this was kept, as ``kinds``.
+        data: task → SHA-256 of its data.
         kinds: task → its kind.
     """
 
@@ -89,35 +95,82 @@ class ComparisonRecord:
     tune: int
     majority: Mapping[str, float]
     entrants: tuple[Entrant, ...]
-    provenance: Mapping[str, str]
+    data: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     cells: tuple[Cell, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
-    data: Mapping[str, str] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
         """How many adapters there will be."""
         return len(self.entrants) * len(self.tasks) * len(self.seeds)
 
-    @property
-    def plan(self) -> ComparisonRecord:
-        """What was there before anything was done: equal plans, equal comparisons."""
-        return replace(self, provenance={}, searches=(), cells=(), costs={}, data={}, kinds={})
 
-    def save(self, folder: Path) -> None:
-        """Write the record into the experiment's ``folder``."""
-        sealed.write(RECORD, self, folder / FILE)
-
-
+DERIVED = {
+    "experiment",
+    "identity",
+    "provenance",
+    "searches",
+    "cells",
+    "costs",
+}
 RECORD = TypeAdapter(ComparisonRecord)
 
 
-def load(folder: Path) -> ComparisonRecord | None:
-    """Return the record in an experiment's folder; None for another kind of experiment.
+def header(record: ComparisonRecord) -> dict[str, Any]:
+    """Return what is the same for all pieces of a record, as JSON has it."""
+    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
+    return content
+
+
+def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> ComparisonRecord:
+    """Return a comparison as far as it has come.
 
     Raises:
-        IntegrityError: the record is damaged.
+        IntegrityError: something that it is made of is damaged or missing.
     """
-    return sealed.read(RECORD, folder / FILE)
+    where = str(workspace.experiment(experiment))
+    try:
+        blank = RECORD.validate_python(document.content(experiment))
+        found = _Found(document, workspace)
+        return replace(blank, searches=found.searches(), cells=found.cells(), costs=found.costs())
+    except (KeyError, TypeError, ValidationError) as error:
+        what = f"damaged: this is no record of a comparison of methods ({error})"
+        raise IntegrityError(what, where=where) from None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the pieces of a comparison have left."""
+
+    document: RecordDocument
+    workspace: Workspace
+
+    def cells(self) -> tuple[Cell, ...]:
+        cells = []
+        for place, cell in left_by(self.document, self.workspace, "fit", CELLS, Cell):
+            self.workspace.evaluations.known_outcomes(cell.evaluation)
+            cells.append(replace(cell, label=place["label"], task=place["task"], seed=place["seed"]))
+        return tuple(cells)
+
+    def costs(self) -> dict[str, MeasuredCost]:
+        left = left_by(self.document, self.workspace, "cost", COSTS, MeasuredCost)
+        return {place["label"]: cost for place, cost in left}
+
+    def searches(self) -> tuple[Search, ...]:
+        tried: dict[tuple[str, str, int], list[Attempt]] = {}
+        for place, attempt in left_by(self.document, self.workspace, "attempt", ATTEMPTS, Attempt):
+            tried.setdefault((place["label"], place["task"], place["seed"]), []).append(attempt)
+        planned = Counter(
+            (piece.place["label"], piece.place["task"], piece.place["seed"])
+            for piece in self.document.pieces
+            if piece.place["part"] == "attempt"
+        )
+        return tuple(
+            Search(*at, tuple(attempts), choose(attempts))
+            for at, attempts in tried.items()
+            if len(attempts) == planned[at] and any(attempt.validation is not None for attempt in attempts)
+        )

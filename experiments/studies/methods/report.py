@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
@@ -92,6 +92,7 @@ class Recommendation:
 class ComparisonReport:
     """Everything that is said about a comparison of methods."""
 
+    study: ClassVar[str] = "methods"
     record: ComparisonRecord
     rows: tuple[Row, ...]
     recommendation: Recommendation | None
@@ -123,9 +124,9 @@ class ComparisonReport:
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.methods.page import page
+        from experiments.studies.methods.present import present
 
-        return framed(page(self, {}), self.record.experiment)
+        return framed(present(self))
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
@@ -141,6 +142,7 @@ class ComparisonReport:
             "tune": record.tune,
             "majority": dict(record.majority),
             "complete": self.complete,
+            "verdict": self.verdict,
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: row.as_json(full) for row in self.rows},
             "provenance": dict(record.provenance),

@@ -9,19 +9,16 @@ added to those that are there.
 
 from __future__ import annotations
 
-import warnings
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from optuna import Study
+    from collections.abc import Sequence
 
 SPREAD = 10.0
-NAME = "learning_rate"
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,13 @@ class Attempt:
     seconds: float
 
 
-def attempts(own: float, trials: int, attempt: Callable[[float], Attempt | None]) -> tuple[Attempt, ...]:
-    """Return what came of ``trials`` learning rates around ``own``; ends early where ``attempt`` returns None."""
-    from optuna.distributions import BaseDistribution, FloatDistribution
-    from optuna.trial import TrialState
+def learning_rates(own: float, trials: int) -> tuple[float, ...]:
+    """Return ``trials`` learning rates: ``own``, then those of the sequence; fewer are the beginning of more."""
+    from scipy.stats import qmc  # takes a while, which whoever tunes nothing need not wait
 
-    study, found = _study(), []
-    study.enqueue_trial({NAME: own})
-    space: dict[str, BaseDistribution] = {NAME: FloatDistribution(own / SPREAD, own * SPREAD, log=True)}
-    for _ in range(trials):
-        trial = study.ask(space)
-        made = attempt(trial.params[NAME])
-        if made is None:
-            break
-        found.append(made)
-        if made.validation is None:
-            study.tell(trial, state=TrialState.FAIL)
-        else:
-            study.tell(trial, made.validation)
-    return tuple(found)
+    low, high = math.log(own / SPREAD), math.log(own * SPREAD)
+    places = qmc.Halton(d=1, scramble=True, seed=0).random(max(trials - 1, 0))[:, 0]  # (trials − 1,) in [0, 1)
+    return (own, *(math.exp(low + float(place) * (high - low)) for place in places))[:trials]
 
 
 def choose(tried: Sequence[Attempt]) -> float:
@@ -71,13 +56,3 @@ def choose(tried: Sequence[Attempt]) -> float:
             f"no learning rate worked; tried {rates}", hint="Set a smaller one, or leave the method out."
         )
     return max(finished, key=lambda one: (one.validation, one.log_likelihood)).learning_rate
-
-
-def _study() -> Study:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the sampler has been that since 2022
-        sampler = optuna.samplers.QMCSampler(qmc_type="halton", scramble=True, seed=0)
-    return optuna.create_study(direction="maximize", sampler=sampler)

@@ -14,9 +14,10 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State, adapter_ids
 from experiments.studies.stream.plan import strategy_settings
 from experiments.studies.stream.probes import Probing, Subject
+from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
+from experiments.studies.stream.steps import Steps, save_fit
 from experiments.workspace.evaluating import evaluation_key
 from experiments.workspace.mending import is_sound
-from experiments.workspace.stage_outcome import Cell, Cost, StageOutcome
 from workbench import atomic, sealed
 from workbench.digest import key, size
 from workbench.errors import IntegrityError
@@ -27,19 +28,12 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Strategy
     from experiments.studies.stream.plan import Plan, Step
+    from experiments.studies.stream.stage_outcome import CellStatus
     from experiments.workspace import Workspace
-    from experiments.workspace.stage_outcome import CellStatus
     from workbench.evaluation import Evaluation
     from workbench.listener import Listener
     from workbench.model import TaskModel
     from workbench.task import Task
-
-
-def is_learned(step: Step, workspace: Workspace) -> bool:
-    """Return whether the state after ``step`` is there with all its parts."""
-    folder = workspace.step(step.key)
-    parts = STRATEGIES.get(step.contender.strategy).disposable
-    return all((folder / name).exists() for name in ("fit.json", "state", *(f"state/{part}" for part in parts)))
 
 
 def outcome_file(plan: Plan, step: Step) -> str:
@@ -64,6 +58,11 @@ class Bench:
     listener: Listener
 
     @property
+    def steps(self) -> Steps:
+        """What steps leave."""
+        return Steps(self.workspace)
+
+    @property
     def strategy(self) -> Strategy:
         """The way the stream is learned."""
         return STRATEGIES.get(self.step.contender.strategy)
@@ -72,31 +71,33 @@ class Bench:
     def context(self) -> Context:
         """What the strategy may use."""
         adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
-        store, scratch = self.workspace.adapters, self.workspace.scratch(self.step.key)
+        workspace, listener, label = self.workspace, self.listener, self.step.label
         return Context(
             settings=strategy_settings(self.step.contender),
             adaptation=adaptation,
             budget=budget,
             seed=self.step.seed,
-            store=store,
-            listener=self.listener,
-            label=self.step.label,
+            adapters=workspace.adapters,
+            learned=lambda lesson: workspace.learned(lesson, listener, label),
+            claimed=workspace.claimed,
+            listener=listener,
+            label=label,
             scenario=SCENARIOS.get(self.plan.recipe.scenario),
             tasks=self.step.tasks,
-            scratch=scratch,
-            router_folder=self.workspace.router,
+            scratch=workspace.scratch(self.step.key),
+            router_folder=workspace.router,
         )
 
     @property
     def before(self) -> State:
         """The state that the step starts from."""
         before = self.step.before
-        return State(self.workspace.step(before) / "state" if before else None, before or "")
+        return State(self.steps.folder(before) / "state" if before else None, before or "")
 
     @property
     def after(self) -> State:
         """The state that the step leaves."""
-        return State(self.workspace.step(self.step.key) / "state", self.step.key)
+        return State(self.steps.folder(self.step.key) / "state", self.step.key)
 
     def work(self) -> None:
         """Learn the step's task, test the tasks learned so far, probe, and write the outcome down."""
@@ -110,7 +111,7 @@ class Bench:
                 cells.append(self.cell(answering))
                 if self.plan.recipe.probes:
                     probing.look(answering.subject(cells[-1]), newest=task is self.step.task)
-        fit = self.workspace.fit(self.step.key)
+        fit = self.steps.fit(self.step.key)
         cost = Cost(
             train_seconds=fit.seconds,
             peak_memory_mb=fit.peak_memory_mb,
@@ -131,25 +132,34 @@ class Bench:
             chosen=fit.chosen,
             trials=fit.trials,
         )
-        self.workspace.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
+        self.steps.save_outcome(self.step.key, outcome_file(self.plan, self.step), outcome)
         if self.plan.recipe.keep_states == "last" and self.before.folder:
             for name in self.strategy.disposable:
                 atomic.remove_whole(self.before.folder / name)
 
     def learn(self) -> None:
         """Learn the step's task if that has not been done, or if what was learned was dropped since."""
-        folder = self.workspace.step(self.step.key)
-        if not is_learned(self.step, self.workspace):
-            if self.step.before:
-                replace(self, step=self.plan.previous(self.step)).learn()
-            with atomic.written_whole(folder) as place:
-                (place / "state").mkdir()
-                fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
-                self.workspace.save_fit(fit, place)
-                sealed.seal(place)
-                if folder.exists():
-                    self._put_back(place, folder)
-            shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
+        with self.workspace.claimed(self.step.key):  # recipes that begin alike share it
+            if not self._is_learned:
+                if self.step.before:
+                    replace(self, step=self.plan.previous(self.step)).learn()
+                self._learn(self.steps.folder(self.step.key))
+                shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
+
+    def _learn(self, folder: Path) -> None:
+        with atomic.written_whole(folder) as place:
+            (place / "state").mkdir()
+            fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
+            save_fit(fit, place)
+            sealed.seal(place)
+            if folder.exists():
+                self._put_back(place, folder)
+
+    @property
+    def _is_learned(self) -> bool:
+        """Whether the state after the step is there with all its parts."""
+        folder, parts = self.steps.folder(self.step.key), self.strategy.disposable
+        return all((folder / name).exists() for name in ("fit.json", "state", *(f"state/{part}" for part in parts)))
 
     def mend(self) -> None:
         """Learn again whatever is damaged of the states up to this one.
@@ -167,17 +177,17 @@ class Bench:
 
     def _is_damaged(self) -> bool:
         """Return whether something was damaged in the step's state, and was taken away."""
-        folder = self.workspace.step(self.step.key)
+        folder = self.steps.folder(self.step.key)
         if not (folder / "state").exists():
             return False
         return not self.workspace.mending.known(folder / "state", self._sound)
 
     def _sound(self) -> bool:
         """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
-        folder = self.workspace.step(self.step.key)
+        folder = self.steps.folder(self.step.key)
         dropped = [f"state/{name}" for name in self.strategy.disposable]
         sealed.require_sound(folder, dropped, among="state/")
-        self.workspace.fit(self.step.key)
+        self.steps.fit(self.step.key)
         own = adapter_ids(folder / "state").get(self.step.task.name)
         if own and not is_sound(self.workspace.adapters, own):
             raise IntegrityError(f"damaged: the adapter {own} is not as it was", where=str(folder / "state"))
@@ -205,17 +215,17 @@ class Bench:
         began = time.perf_counter()
         task, kept = answering.task, answering.kept
         evaluation = answering.evaluation
-        stored = self.workspace.evaluation(evaluation)
+        stored = self.workspace.evaluations.get(evaluation)
         status: CellStatus = "carried" if kept else "measured"
         if stored is None:
-            stored, status = self.workspace.save_evaluation(evaluation, answering.tested()), "measured"
+            stored, status = self.workspace.evaluations.save(evaluation, answering.tested()), "measured"
         elif kept and self._is_last:
             found = answering.tested()
             status = "verified"
             if found.logits_sha256 != stored.logits_sha256:
                 self.listener.say(f"{self.step.label}: the kept model of {task.name!r} no longer gives the same logits")
                 evaluation, status = key([evaluation, self.step.key]), "measured"
-                stored = self.workspace.save_evaluation(evaluation, found)
+                stored = self.workspace.evaluations.save(evaluation, found)
         score = stored.scores[KINDS.get(task.kind).metric]
         seconds = time.perf_counter() - began
         return Cell(task.name, self.step.stage, score, stored.examples, status, seconds, evaluation)
@@ -285,8 +295,8 @@ class Answering:
             texts=self.task.fingerprint,
             identity=self.identity,
             learned=learned.identity,
-            outcomes=lambda: pd.read_parquet(bench.workspace.outcomes(cell.evaluation)),
-            outcomes_learned=lambda: pd.read_parquet(bench.workspace.outcomes(learned.evaluation)),
+            outcomes=lambda: pd.read_parquet(bench.workspace.evaluations.outcomes(cell.evaluation)),
+            outcomes_learned=lambda: pd.read_parquet(bench.workspace.evaluations.outcomes(learned.evaluation)),
             open=lambda: self.model,
             open_learned=learned.opened_again,
         )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from experiments.studies.stream.report import ReplicationReport
-    from experiments.workspace.stage_outcome import StageOutcome
+    from experiments.studies.stream.stage_outcome import StageOutcome
     from workbench.statistics import Interval
 
 

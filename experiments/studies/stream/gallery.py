@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+from experiments.reporting.presentation import Figure
 from experiments.reporting.wording import baselines, number, unit
-from experiments.studies.stream.figures import accuracy_matrices, forgetting_curves, learning_versus_forgetting
-from experiments.studies.stream.frontier_figure import frontier_figure
-from experiments.studies.stream.probe_figures import probes_by_layer
 from experiments.studies.stream.probe_summaries import PANELS
+from experiments.studies.stream.sentences import frontier_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
     from experiments.studies.stream.report import Report
 
@@ -28,14 +27,12 @@ class Exhibit:
         title: over it.
         caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
         told: what its text alternative names for each strategy: words, metric, unit; "%" for that of the scores.
-        draw: returns None where the report has no data for it.
         one_order: whether it shows the recipe's own order alone.
     """
 
     title: str
     caption: str
     told: tuple[str, str, str]
-    draw: Callable[[Any], Figure | None]
     one_order: bool = False
 
 
@@ -47,14 +44,12 @@ EXHIBITS: dict[str, Exhibit] = {
         "Strategies at several learning rates. Top left is best: learned well and kept. Filled: the recipe's own rate. "
         "Ringed: the rate that single-task validation picks. " + BARS,
         ("Learning accuracy at the recipe's own rate", "learning_accuracy", "%"),
-        frontier_figure,
     ),
     "accuracy-matrices": Exhibit(
         "Accuracy matrices",
         "R[i, j] in {percent}, mean over seeds: the score on task j's test split (column) after stage i (row). All "
         "strategies share one colour scale. Hatched cells were not measured.",
         ("Average accuracy after the last stage", "average_accuracy", "%"),
-        accuracy_matrices,
         one_order=True,
     ),
     "forgetting-curves": Exhibit(
@@ -62,14 +57,12 @@ EXHIBITS: dict[str, Exhibit] = {
         "The score of each task after every stage: mean over seeds, the range of the seeds shaded. Dashed: the stage "
         "that learns the task. Dotted: {constant}.",
         ("Mean drop of earlier tasks by the end", "forgetting", "points"),
-        forgetting_curves,
         one_order=True,
     ),
     "learning-versus-forgetting": Exhibit(
         "Learning against forgetting",
         "Top left is best: learned well and kept. " + BARS,
         ("Learning accuracy", "learning_accuracy", "%"),
-        learning_versus_forgetting,
     ),
     "probes-by-layer": Exhibit(
         "Probes, layer by layer",
@@ -77,17 +70,32 @@ EXHIBITS: dict[str, Exhibit] = {
         + " ".join(f"{panel.title}: {panel.formula}." for panel in PANELS)
         + " After Davari et al. (2022), Kornblith et al. (2019) and Shuttleworth et al. (2024).",
         ("Forgetting, as scored", "forgetting", "points"),
-        probes_by_layer,
     ),
 }
 
 
-def figures(report: Report) -> Mapping[str, Figure]:
-    """Return every figure that the report has data for, by name."""
+def figures(report: Report) -> Iterator[Figure]:
+    """Yield every figure; those without data draw nothing."""
+    for name, exhibit in EXHIBITS.items():
+        notes = tuple(frontier_sentences(report)) if name == "learning-versus-forgetting" else ()
+        drawn = partial(draw, name, report)
+        yield Figure(name, exhibit.title, caption(report, name), alternative(report, name), drawn, notes)
+
+
+def draw(name: str, report: Report) -> Drawing | None:
+    """Return a figure; None where the report has no data for it."""
+    from experiments.studies.stream import figures, frontier_figure, probe_figures  # matplotlib takes a while
+
     if all(value is None for one in report.strategies for row in one.matrix for value in row):
-        return {}
-    drawn = ((name, exhibit.draw(report)) for name, exhibit in EXHIBITS.items())
-    return {name: figure for name, figure in drawn if figure is not None}
+        return None
+    drawings = {
+        "frontier": frontier_figure.frontier_figure,
+        "accuracy-matrices": figures.accuracy_matrices,
+        "forgetting-curves": figures.forgetting_curves,
+        "learning-versus-forgetting": figures.learning_versus_forgetting,
+        "probes-by-layer": probe_figures.probes_by_layer,
+    }
+    return drawings[name](report)
 
 
 def caption(report: Report, name: str) -> str:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import numpy as np
 
-from experiments.workspace.stage_outcome import CellStatus
+from experiments.studies.stream.stage_outcome import CellStatus
 from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from experiments.studies.stream.record import Record
-    from experiments.workspace.stage_outcome import Cell, StageOutcome
+    from experiments.studies.stream.stage_outcome import Cell, StageOutcome
     from workbench.statistics import Array
 
 Grid: TypeAlias = tuple[tuple[float | None, ...], ...]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from experiments.engine.feasible import require_feasible
+from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
@@ -15,6 +17,8 @@ from experiments.strategies import STRATEGIES
 from experiments.studies.stream.contenders import at_other_rates, indistinct, known_settings, misnamed, named_contenders
 from experiments.studies.stream.probes import general_text, require_measurable
 from experiments.studies.stream.recipe import Recipe
+from experiments.studies.stream.record import Record, header
+from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench import processes
 from workbench.adaptation import Adaptation
@@ -26,11 +30,14 @@ from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS
 from workbench.package_versions import versions
 from workbench.probes import PROBES
+from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import Any
 
+    from experiments.engine.study import Forecast
     from experiments.studies.stream.record import Contender
     from tasks.spec import TaskSpec
     from workbench.settings import Document, MethodSettings, Settings, SettingsT
@@ -85,6 +92,7 @@ class Plan:
         text: general text for probes, none of it of the stream's tasks.
     """
 
+    study: ClassVar[str] = "stream"
     recipe: Recipe
     backbone: Backbone
     tasks: tuple[Task, ...]
@@ -107,9 +115,25 @@ class Plan:
         own = [one for one in self.steps if (one.contender, one.seed, one.order) == self._stream(step)]
         return next(one for one in own if task in one.tasks)
 
+    def forecast(self, step: Step) -> Forecast:
+        """Return what a plain training step takes.
+
+        A strategy's own needs (a second model, a memory of old examples) are not counted.
+        """
+        place = step.contender.label, step.task.max_new_tokens
+        if place not in self._forecasts:
+            self._forecasts[place] = forecast_of(self.adaptation(step.contender), self.recipe.budget, step.task)
+        return self._forecasts[place]
+
+    @cached_property
+    def _forecasts(self) -> dict[tuple[str, int | None], Forecast]:
+        return {}
+
     def updates(self, step: Step) -> int:
         """Return how many optimiser steps a step's training takes at most, all of its fits together."""
         budget, contender = self.recipe.budget, step.contender
+        if not METHODS.get(contender.method).trains:
+            return 0
         examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
         return sum(map(budget.updates, STRATEGIES.get(contender.strategy).fits(strategy_settings(contender), examples)))
 
@@ -234,3 +258,24 @@ def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
             **posed,
         }
     )
+
+
+def about(plan: Plan) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan."""
+    recipe, tasks = plan.recipe, plan.tasks
+    record = Record(
+        experiment=recipe.name,
+        backbone=recipe.backbone,
+        tasks=recipe.tasks,
+        test_sizes=tuple(len(draw(task, recipe.budget, seed=0).splits["test"]) for task in tasks),
+        majority=tuple(majority(task, recipe.budget) for task in tasks),
+        seeds=recipe.seeds,
+        orders=tuple(tuple(task.name for task in order) for order in plan.orders),
+        scenario=recipe.scenario,
+        contenders=plan.contenders,
+        reference=recipe.reference,
+        budget=recipe.budget.model_dump(mode="json"),
+        data={task.name: task.fingerprint for task in tasks},
+        kinds={task.name: task.kind for task in tasks},
+    )
+    return header(record)

@@ -1,16 +1,16 @@
-"""What an experiment has measured so far, as it is read back from the workspace."""
+"""What a stream has measured so far: everything that its report is made of."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from pydantic import TypeAdapter
 
-    from experiments.workspace.stage_outcome import StageOutcome
-    from workbench.stored_adapter import StoredAdapter
+from experiments.studies.stream.stage_outcome import StageOutcome
+from workbench.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Record:
         provenance: command, date, versions, git state, machine: strings for people.
         examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label,
             prediction, correct, confidence, log_likelihood).
-        data: task → SHA-256 of its data; empty in a record of before this was kept, as ``kinds``.
+        data: task → SHA-256 of its data.
         kinds: task → its kind.
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
     """
@@ -67,9 +67,27 @@ class Record:
     contenders: tuple[Contender, ...]
     reference: str
     budget: Mapping[str, Any]
-    outcomes: tuple[StageOutcome, ...]
-    provenance: Mapping[str, str]
-    examples: Mapping[tuple[str, int, int, int, str], Path]
     data: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    outcomes: tuple[StageOutcome, ...] = ()
+    examples: Mapping[tuple[str, int, int, int, str], Path] = field(default_factory=dict)
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
+
+
+DERIVED = {
+    "experiment",
+    "identity",
+    "provenance",
+    "outcomes",
+    "examples",
+    "adapters",
+}
+RECORD = TypeAdapter(Record)
+
+
+def header(record: Record) -> dict[str, Any]:
+    """Return what is the same for all pieces of a record, as JSON has it."""
+    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
+    return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workbench.forgetting import METRICS
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.matrix import Grid, Statuses
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Contender, Record
-    from experiments.workspace.stage_outcome import StageOutcome
+    from experiments.studies.stream.stage_outcome import StageOutcome
     from workbench.statistics import Interval
 
 
@@ -164,6 +164,7 @@ class Report:
         verdict: two sentences.
     """
 
+    study: ClassVar[str] = "stream"
     record: Record
     strategies: tuple[StrategyReport, ...]
     others: tuple[StrategyReport, ...]
@@ -174,9 +175,9 @@ class Report:
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.stream.page import page
+        from experiments.studies.stream.present import present
 
-        return framed(page(self, {}), self.record.experiment)
+        return framed(present(self))
 
     @property
     def complete(self) -> bool:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from experiments.studies.stream.record import Contender, Record
+from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.studies.stream.summary import summarise
-from experiments.workspace.stage_outcome import Cell, Cost, StageOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,7 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
             examples |= files
     return Record(
         experiment="made-up",
+        identity="made-up",
         backbone="minilm",
         tasks=TASKS,
         test_sizes=SIZES,
@@ -201,6 +202,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Record:
     parts = [stages(folder, one.label, seed, order) for one in REPLICATED for seed in (0, 1) for order in (0, 1)]
     return Record(
         experiment="replicated",
+        identity="replicated",
         backbone="minilm",
         tasks=ORDERS[0],
         test_sizes=(1000, 1000, 1000),

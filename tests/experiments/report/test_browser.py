@@ -18,7 +18,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from experiments.studies.stream.mlflow_view import about, run_record
+from experiments.reporting.files import files
+from experiments.reporting.mlflow_run import run_record
+from experiments.studies.stream.present import present
 from tests.mlflow_server import Server
 from workbench.mlflow.tracker import Tracker
 
@@ -73,7 +75,8 @@ def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pyte
         server.start()
         environment["MLFLOW_TRACKING_URI"] = server.uri
     uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder}/mlflow.db"
-    Tracker(uri).sync("made-up", run_record(report), about(report))
+    presentation = present(report)
+    Tracker(uri).sync("made-up", run_record(presentation, files(presentation)), presentation.about)
     command = [sys.executable, "-c", "from experiments.cli import main; main()", "ui", "--workspace", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as ui:
         assert ui.stdout is not None

@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from experiments.reporting.figures import png
+from experiments.reporting.figures import image
 from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
 from fusion.diagnostics import diagnose
 from fusion.lowrank import LowRank
 
 
 def texts(figure: Figure) -> list[str]:
-    image = imread(io.BytesIO(png(figure)))  # raises where it is no PNG; drawing fills the tick labels in
-    assert np.ptp(image) > 0.5
+    pixels = imread(io.BytesIO(image(figure)))  # raises where it is no PNG; drawing fills the tick labels in
+    assert np.ptp(pixels) > 0.5
     found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
     return [text.get_text() for text in found if text.get_text()]
 
@@ -64,7 +64,7 @@ def test_what_is_not_defined_is_hatched() -> None:
     found["pairs"]["cosine"] = {part: [[None] * 2] * 2 for part in ("value", "mean", "low", "high", "p")}  # type: ignore[index]
     figure = diagnostics_map(found)
     assert figure is not None
-    assert png(figure)
+    assert image(figure)
     assert [patch.get_hatch() for patch in figure.axes[0].patches] == ["////"]
 
 

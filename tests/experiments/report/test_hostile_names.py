@@ -11,7 +11,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 from markdown_it import MarkdownIt
 
-from experiments.reporting.mlflow_note import exhibits
+from experiments.reporting.csv_tables import csv_tables
+from experiments.reporting.files import files
+from experiments.reporting.mlflow_run import exhibits, run_record
+from experiments.reporting.page import page as drawn_page
+from experiments.reporting.presentation import Presentation
+from experiments.studies import present
 from experiments.studies.compositions.record import FusionRecord, Party
 from experiments.studies.compositions.report import FusionReport, Row, Standing
 from experiments.studies.methods.record import ComparisonRecord
@@ -19,7 +24,6 @@ from experiments.studies.methods.report import ComparisonReport, Recommendation
 from experiments.studies.methods.report import Row as MethodRow
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
-from experiments.views import View, view
 from workbench.markdown import code, escape
 from workbench.measured_cost import MeasuredCost
 from workbench.mlflow.names import metric_name, plain
@@ -66,7 +70,7 @@ def cost() -> MeasuredCost:
     return MeasuredCost("cpu", 5, 100, 0.0, 1.0, 1e-5, 1e-5, 0.1, 1.1, 1.0, None)
 
 
-def stream(record: Record) -> View:
+def stream(record: Record) -> Presentation:
     """Every name in a record of a stream is the hostile one, or begins with it."""
     labels = {one.label: f"{NASTY} {place}" for place, one in enumerate(record.contenders)}
     tasks = {name: f"{NASTY} {place}" for place, name in enumerate(record.tasks)}
@@ -91,10 +95,10 @@ def stream(record: Record) -> View:
         examples={},
         provenance=dict.fromkeys(record.provenance, NASTY),
     )
-    return view(summarise(named))
+    return present(summarise(named))
 
 
-def comparison() -> View:
+def comparison() -> Presentation:
     rows = tuple(
         MethodRow(
             label, NASTY, {NASTY: NASTY}, Interval(0.5, 0.4, 0.6), {NASTY: Interval(0.5, 0.4, 0.6)}, 0.5, None,
@@ -103,26 +107,27 @@ def comparison() -> View:
         for label in (NASTY, f"{NASTY} 2")
     )  # fmt: skip
     record = ComparisonRecord(
-        NASTY, NASTY, NASTY, (NASTY,), (0, 1), NASTY, {NASTY: NASTY}, 0, {NASTY: 0.1}, (), {"command": NASTY}
+        NASTY, NASTY, NASTY, (NASTY,), (0, 1), NASTY, {NASTY: NASTY}, 0, {NASTY: 0.1}, (), provenance={"command": NASTY}
     )
-    return view(ComparisonReport(record, rows, Recommendation(NASTY, f"{NASTY} is the best.")))
+    return present(ComparisonReport(record, rows, Recommendation(NASTY, f"{NASTY} is the best.")))
 
 
-def compositions() -> View:
+def compositions() -> Presentation:
     standing = Standing(0.5, {NASTY: 0.5}, 0.5, None, 1.0, 1.0, 1.0, 1.0)
     labels = (NASTY, f"{NASTY} 2", "../../../outside")
     rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": standing}) for label in labels)
     record = FusionRecord(
-        NASTY, NASTY, NASTY, NASTY, (NASTY,), (8,), (0,), {"8": {NASTY: NASTY}}, {NASTY: 0.1}, {"command": NASTY},
+        NASTY, NASTY, NASTY, NASTY, (NASTY,), (8,), (0,), {"8": {NASTY: NASTY}}, {NASTY: 0.1},
+        provenance={"command": NASTY},
         sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
         parties=tuple(Party(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
-    return view(FusionReport(record, rows, (), (), weights))
+    return present(FusionReport(record, rows, (), (), weights, f"{NASTY} is the best."))
 
 
 @pytest.fixture(scope="module", params=["stream", "comparison", "compositions"])
-def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> View:
+def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Presentation:
     if request.param == "stream":
         from tests.experiments.report.conftest import invent
 
@@ -130,8 +135,8 @@ def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return comparison() if request.param == "comparison" else compositions()
 
 
-def test_no_name_gets_out_of_a_description(shown: View) -> None:
-    note = shown.run(False).tags[NOTE_TAG]
+def test_no_name_gets_out_of_a_description(shown: Presentation) -> None:
+    note = run_record(shown).tags[NOTE_TAG]
     for text in (note, shown.about):
         html = MARKDOWN.render(text)
         assert _quoted(NASTY) in html
@@ -140,21 +145,21 @@ def test_no_name_gets_out_of_a_description(shown: View) -> None:
     assert len(widths) == 1, "every row of the table has as many cells"
 
 
-def test_no_name_gets_out_of_a_page(shown: View) -> None:
-    page = shown.page()
+def test_no_name_gets_out_of_a_page(shown: Presentation) -> None:
+    page = drawn_page(shown, {})
     assert as_html(NASTY).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
     assert not re.search(r"<script|<img src=x|</script|<b>\*x\*", page)
 
 
-def test_names_in_mlflow_are_made_of_what_it_allows(shown: View) -> None:
-    record = shown.run(False)
+def test_names_in_mlflow_are_made_of_what_it_allows(shown: Presentation) -> None:
+    record = run_record(shown)
     names = [name for one in (record, *record.children) for name, _, _ in one.metrics]
     assert all(re.fullmatch(r"[\w. /-]+", name, re.ASCII) for name in names)
     assert all(".." not in PurePosixPath(name).parts for name in names)
 
 
-def test_figures_are_files_of_their_own_folder(shown: View) -> None:
-    names = list(shown.files())
+def test_figures_are_files_of_their_own_folder(shown: Presentation) -> None:
+    names = [*files(shown), *csv_tables(shown)]
     assert len(names) > 2
     assert all(re.fullmatch(r"[\w. -]+", name, re.ASCII) for name in names), "no folder, nor anything else"
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.studies.stream import page as html
-from experiments.studies.stream.gallery import figures
+from experiments.reporting.page import page as drawn_page
+from experiments.studies.stream.gallery import draw, figures
+from experiments.studies.stream.present import present
 from experiments.studies.stream.probe_summaries import PANELS, profiles, spurious, summaries
 from experiments.studies.stream.summary import summarise
 from experiments.studies.stream.verdict import headline
@@ -16,7 +17,7 @@ from experiments.studies.stream.verdict import headline
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.report import Report
-    from experiments.workspace.stage_outcome import StageOutcome
+    from experiments.studies.stream.stage_outcome import StageOutcome
 
 
 def means(report: Report, place: int) -> dict[str, dict[int, float]]:
@@ -70,20 +71,26 @@ def test_spurious_forgetting_is_said_where_heads_fitted_anew_lose_at_most_half(r
     # own heads: 0.02 · 1.5 and 0.04 · 1.5; 0.03 · 1.5 are there
     assert spurious(by_label["replay"]) == pytest.approx((0.045, 0.0))
     assert spurious(by_label["isolated"]) is None, "nothing was lost"
-    page = html.page(replicated_report, {})
+    page = drawn_page(present(replicated_report), {})
     assert "replay: by the end its heads had lost 4.5 points on earlier tasks" in page
     assert "sequential: by the end its heads" not in page
 
 
 def test_panels_and_lines_are_those_that_were_measured(replicated: Record, replicated_report: Report) -> None:
-    figure = figures(replicated_report)["probes-by-layer"]
+    figure = draw("probes-by-layer", replicated_report)
+    assert figure
     assert [axes.get_title(loc="left") for axes in figure.axes] == [panel.title for panel in PANELS]
     only = {"linear": replicated.outcomes[0].probes["linear"], "knn": {}}
     bare = summarise(replace(replicated, outcomes=tuple(replace(one, probes={}) for one in replicated.outcomes)))
-    assert [*figures(bare)] == ["frontier", "accuracy-matrices", "forgetting-curves", "learning-versus-forgetting"]
-    assert "Probes after the last stage" not in html.page(bare, {})
+    assert [figure.name for figure in figures(bare) if figure.draw()] == [
+        "frontier",
+        "accuracy-matrices",
+        "forgetting-curves",
+        "learning-versus-forgetting",
+    ]
+    assert "Probes after the last stage" not in drawn_page(present(bare), {})
     first = tuple(replace(one, probes=only) if one.stage == 1 else one for one in replicated.outcomes)
-    assert "probes-by-layer" in figures(summarise(replace(replicated, outcomes=first)))
+    assert draw("probes-by-layer", summarise(replace(replicated, outcomes=first)))
 
 
 def test_the_verdict_is_about_an_entry_of_the_recipe(replicated_report: Report) -> None:

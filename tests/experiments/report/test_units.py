@@ -7,23 +7,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
 from rich.console import Console
 
+from experiments.reporting.mlflow_run import run_record
+from experiments.reporting.page import page as drawn_page
+from experiments.reporting.presentation import Presentation
+from experiments.reporting.terminal import show
 from experiments.reporting.wording import PERCENT, baselines, unit
+from experiments.studies import present
 from experiments.studies.methods import figures as method_figures
-from experiments.studies.methods import mlflow_view as method_runs
-from experiments.studies.methods import page as method_page
-from experiments.studies.methods import text as method_text
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search
 from experiments.studies.methods.report import ComparisonReport, Row
 from experiments.studies.methods.tuning import Attempt
-from experiments.studies.stream import gallery, mlflow_view, text
-from experiments.studies.stream import page as html
+from experiments.studies.stream import gallery
 from experiments.studies.stream.figures import learning_versus_forgetting
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
+from workbench.mlflow.run_record import NOTE_TAG
 from workbench.statistics import Interval
 
 OTHER_SHARES = [  # percent that are none of a score
@@ -41,25 +42,29 @@ def views(views: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, re.sub("|".join(OTHER_SHARES), "", said, flags=re.DOTALL)) for name, said in views.items()]
 
 
+def media(presentation: Presentation) -> dict[str, str]:
+    """Return what terminal, page and description say."""
+    screen = io.StringIO()
+    show(presentation, Console(file=screen, width=200, highlight=False))
+    note = run_record(presentation).tags[NOTE_TAG]
+    return {"terminal": screen.getvalue(), "page": drawn_page(presentation, {}), "note": note}
+
+
 def stream(record: Record, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     report = summarise(replace(record, kinds=kinds))
-    screen = io.StringIO()
-    text.show(report, Console(file=screen, width=200, highlight=False))
     plot = learning_versus_forgetting(report)
     assert plot is not None
     captions = [gallery.caption(report, name) + gallery.alternative(report, name) for name in gallery.EXHIBITS]
     return views(
         {
-            "terminal": screen.getvalue(),
-            "page": html.page(report, {}),
-            "note": mlflow_view.note(report),
+            **media(present(report)),
             "captions": " ".join(captions),
             "axis": plot.axes[0].get_ylabel(),
         }
     )
 
 
-def comparison(kinds: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     scores = {task: Interval(0.5, 0.4, 0.6) for task in kinds}
     rows = tuple(
         Row(label, label, {}, score, scores, 0.5, None, 1.0, 1.0, size, 1e6, None, (), ())
@@ -67,19 +72,12 @@ def comparison(kinds: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> 
     )
     search = Search("lora", next(iter(kinds)), 100, (Attempt(0.1, 0.5, -1.0, 1.0),), 0.1)
     record = ComparisonRecord(
-        "made-up", "", "minilm", tuple(kinds), (0, 1), "full", {}, 1, dict.fromkeys(kinds, 0.25), (), {},
+        "made-up", "", "minilm", tuple(kinds), (0, 1), "full", {}, 1, dict.fromkeys(kinds, 0.25), (),
         searches=(search,), kinds=kinds,
     )  # fmt: skip
     report = ComparisonReport(record, rows, recommend(rows, unit(kinds)))
-    method_text.show(report)
-    return views(
-        {
-            "terminal": capsys.readouterr().out,
-            "page": method_page.page(report),
-            "note": method_runs.note(report),
-            "axis": method_figures.figures(report)["score-by-parameters"].axes[0].get_ylabel(),
-        }
-    )
+    axis = method_figures.score_by_parameters(report, rows).axes[0].get_ylabel()
+    return views({**media(present(report)), "axis": axis})
 
 
 def test_a_stream_of_numbers_has_no_percent(replicated: Record) -> None:
@@ -89,27 +87,29 @@ def test_a_stream_of_numbers_has_no_percent(replicated: Record) -> None:
         assert ("always the mean" in said.lower()) == (part not in ("terminal", "axis"))
 
 
-def test_a_comparison_on_numbers_has_no_percent(capsys: pytest.CaptureFixture[str]) -> None:
-    for part, said in comparison({"stsb": "regression"}, capsys):
+def test_a_comparison_on_numbers_has_no_percent() -> None:
+    for part, said in comparison({"stsb": "regression"}):
         assert not re.search("%|percent|majority", said, re.IGNORECASE), part
         assert "R² × 100" in said
         assert ("always the mean, stsb" in said) == (part == "page")
 
 
-def test_where_kinds_are_mixed_the_numbers_are_named(replicated: Record, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_kinds_are_mixed_the_numbers_are_named(replicated: Record) -> None:
     mixed = dict.fromkeys(replicated.tasks, "classification") | {"a": "regression"}
-    for part, said in (*stream(replicated, mixed), *comparison(mixed, capsys)):
+    for part, said in (*stream(replicated, mixed), *comparison(mixed)):
         if part == "axis":
             assert re.match(r"(test score|learning accuracy) × 100 ", said)
             continue
         assert "ercent (R² × 100 for a)" in said.replace("\\", ""), part
-        signs = re.findall(r"<th>(.*) %", said)
-        assert signs == [f"majority baseline, {task}</th><td>25.0" for task in "bc"] * ("always the mean, a" in said)
+        signs = re.findall(r"<dt>(.*)\u00a0%|<dt>(.*) %", said)
+        assert signs == [("", f"majority baseline, {task}</dt><dd>25.0") for task in "bc"] * (
+            "always the mean, a" in said
+        )
 
 
-def test_shares_are_in_percent(replicated: Record, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shares_are_in_percent(replicated: Record) -> None:
     shares = dict.fromkeys(replicated.tasks, "classification")
-    for part, said in (*stream(replicated, shares), *comparison(shares, capsys)):
+    for part, said in (*stream(replicated, shares), *comparison(shares)):
         assert re.search("%|percent", said, re.IGNORECASE), part
         assert "R²" not in said
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from experiments.reporting.figures import png
-from experiments.studies.stream import page as html
-from experiments.studies.stream.gallery import figures
-from experiments.studies.stream.mlflow_view import run_record
+from experiments.reporting.files import figures, files
+from experiments.reporting.mlflow_run import run_record
+from experiments.reporting.page import page as drawn_page
+from experiments.reporting.terminal import show
+from experiments.studies.stream.gallery import draw
+from experiments.studies.stream.present import present
 from experiments.studies.stream.summary import summarise
-from experiments.studies.stream.text import show
 from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ NASTY = '<script>alert("1")</script> $x^{2 & _*|'
 
 @pytest.fixture(scope="module")
 def page(report: Report) -> str:
-    return html.page(report)
+    presentation = present(report)
+    return drawn_page(presentation, figures(presentation))
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,7 @@ def nasty(record: Record) -> Report:
     return summarise(
         replace(
             record,
+            identity=NASTY,
             tasks=(NASTY, *record.tasks[1:]),
             orders=((NASTY, *record.tasks[1:]),),
             contenders=(replace(record.contenders[0], label=NASTY), *record.contenders[1:]),
@@ -61,19 +64,20 @@ def nasty(record: Record) -> Report:
 
 def terminal(report: Report, width: int = 80, **settings: object) -> str:
     stream = io.StringIO()
-    show(report, Console(file=stream, width=width, soft_wrap=True, highlight=False, **settings))  # type: ignore[arg-type]
+    show(present(report), Console(file=stream, width=width, soft_wrap=True, highlight=False, **settings))  # type: ignore[arg-type]
     return stream.getvalue()
 
 
 def test_figures_are_the_same_bytes_every_time(record: Record, report: Report) -> None:
-    first = {name: png(figure) for name, figure in figures(report).items()}
+    first = figures(present(report))
     assert [*first] == ["accuracy-matrices", "forgetting-curves", "learning-versus-forgetting"]
-    assert first == {name: png(figure) for name, figure in figures(summarise(record)).items()}
+    assert first == figures(present(summarise(record)))
     assert all(image.startswith(b"\x89PNG") and b"tEXt" not in image for image in first.values())
 
 
 def test_figures_share_one_colour_scale_and_print_every_value(report: Report) -> None:
-    figure = figures(report)["accuracy-matrices"]
+    figure = draw("accuracy-matrices", report)
+    assert figure
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     measured = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
     assert [text for text in texts if re.fullmatch(r"\d+\.\d", text)] == [f"{100 * value:.1f}" for value in measured]
@@ -82,18 +86,17 @@ def test_figures_share_one_colour_scale_and_print_every_value(report: Report) ->
 
 
 def test_figures_draw_names_as_they_are(nasty: Report) -> None:
-    drawn = figures(nasty)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert all(png(figure) for figure in drawn.values())
-    titles = [axes.get_title(loc="left") for axes in drawn["accuracy-matrices"].axes]
+        assert all(figures(present(nasty)).values())
+    figure = draw("accuracy-matrices", nasty)
+    assert figure
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[0] == "<script>alert(…> $x^{2 & _*|"
 
 
 def test_nothing_measured_means_no_figures(record: Record) -> None:
-    empty = summarise(replace(record, outcomes=()))
-    assert figures(empty) == {}
-    assert "<img" not in html.page(empty)
+    assert figures(present(summarise(replace(record, outcomes=())))) == {}
 
 
 def test_the_page_needs_nothing_else(page: str) -> None:
@@ -133,7 +136,7 @@ def test_the_page_says_what_the_report_says(report: Report, page: str) -> None:
 
 
 def test_names_from_users_are_escaped(nasty: Report) -> None:
-    page = html.page(nasty)
+    page = drawn_page(present(nasty), {})
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 
@@ -142,12 +145,12 @@ def test_a_notebook_shows_the_page_in_a_frame_of_its_own(nasty: Report) -> None:
     shown = nasty._repr_html_()
     (frame,) = re.findall(r"<[^>]*>", shown.removesuffix("</iframe>"))
     assert frame.startswith("<iframe sandbox "), "nothing of the page is outside, and nothing in it runs"
-    assert unescape(shown).count(html.page(nasty, {})) == 1
+    assert unescape(shown).count(drawn_page(present(nasty), {})) == 1
 
 
 def test_an_unfinished_run_and_one_seed_have_a_page_too(half_way: Record, one_seed: Record) -> None:
-    assert "has not finished" in html.page(summarise(half_way))
-    assert "there is one seed" in html.page(summarise(one_seed))
+    assert "has not finished" in drawn_page(present(summarise(half_way)), {})
+    assert "there is one seed" in drawn_page(present(summarise(one_seed)), {})
 
 
 def test_the_terminal_fits_80_columns_and_needs_no_colour(report: Report) -> None:
@@ -173,7 +176,8 @@ def test_the_terminal_prints_brackets_and_progress(nasty: Report, half_way: Reco
 
 
 def test_runs_follow_the_layout(report: Report) -> None:
-    record = run_record(report)
+    presentation = present(report)
+    record = run_record(presentation, files(presentation))
     assert record.name == "made-up"
     assert len(record.children) == 15
     parent = {name: (value, step) for name, value, step in record.metrics}
@@ -197,9 +201,9 @@ def test_a_run_is_logged_while_it_grows_and_never_twice(
     half_way: Record, report: Report, nasty: Report, tmp_path: Path
 ) -> None:
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db")
-    run = tracker.sync("made-up", run_record(summarise(half_way), artifacts=False))
+    run = tracker.sync("made-up", run_record(present(summarise(half_way))))
     for _ in range(2):
-        assert tracker.sync("made-up", run_record(report, artifacts=False)) == run
+        assert tracker.sync("made-up", run_record(present(report))) == run
     client = tracker._client
     experiment = client.get_experiment_by_name("made-up").experiment_id
     children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run}'")
@@ -209,5 +213,5 @@ def test_a_run_is_logged_while_it_grows_and_never_twice(
         assert steps == ([4] if child.data.tags["strategy"] == "joint" else [1, 2, 3, 4])
     history = client.get_metric_history(run, "lora-isolated/average_accuracy")
     assert [point.step for point in history] == [1, 2, 3, 4], "once, when all seeds were there"
-    tracker.sync("made-up", run_record(nasty, artifacts=False))
+    tracker.sync("made-up", run_record(present(nasty)))
     assert len(client.search_runs([experiment])) == 32

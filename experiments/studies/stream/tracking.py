@@ -6,96 +6,63 @@ stand there in the end, so that a server that missed some of it can be brought u
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING
 
 from experiments.reporting.adapter_run import tracked_data, tracked_model
-from experiments.reporting.mlflow_note import FOLDER, circumstances, exhibits
-from experiments.reporting.wording import baselines, number, unit, with_margin
-from experiments.studies.stream.page import files
+from experiments.reporting.circumstances import circumstances
+from experiments.reporting.presentation import Medium, Tracking
+from experiments.reporting.wording import baselines, number, unit
 from experiments.studies.stream.replications import over_replications
+from experiments.studies.stream.tables import scores
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.run_record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
 
+    from experiments.studies.stream.record import Record
     from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
     from workbench.mlflow.models import TrackedModel
 
 Point = tuple[str, float | None, int]
-SHOWN = ("forgetting-curves.png", "accuracy-matrices.png")  # in the description
 WHOLE = "full"  # the method whose adapter is a whole model
-NOTE_COLUMNS = ("average_accuracy", "learning_accuracy", "forgetting", "backward_transfer", "intransigence")
 
 
-def run_record(report: Report, key: str | None = None, artifacts: bool = True) -> RunRecord:
-    """Return what MLflow should hold of ``report``; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there.
+def tracking(report: Report) -> Tracking:
+    """Return what MLflow should hold of ``report``.
 
-    Args:
-        report: of a finished or a running experiment.
-        key: one parent run for each key; by default everything that determines the experiment's numbers, so that a
-            run that is continued stays one run, and one with another budget is another.
-        artifacts: whether to draw the page and the figures, and to log the adapters that a stream left, where each task
-            has its own; without them a sync after each stage costs nothing.
+    The run's key is everything that determines the experiment's numbers, so that a run that is continued stays one run,
+    and one with another budget is another.
     """
-    key = key or experiment_key(report)
     record = report.record
-    tags = _tags(report)
-    drawn = files(report) if artifacts else {}
-    children = tuple(_child(report, one, each, key, artifacts) for one, each in _started(report))
-    return RunRecord(
+    key = record.identity
+    run = RunRecord(
         key=key,
         name=record.experiment,
-        tags={NOTE_TAG: note(report, drawn), "reference": record.reference, **tags},
+        tags={"reference": record.reference, **_tags(report)},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
         metrics=tuple(_summary(report)),
-        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
-        children=children,
+        children=tuple(_child(report, one, each, key) for one, each in _started(report)),
         finished=report.complete,
     )
+    constant, scale = baselines(record.kinds.values()).capitalize(), unit(record.kinds).title
+    majority = ", ".join(number(score) for score in record.majority)
+    below = (
+        f"{scale} and points, ± half the 95 % interval over replications.",
+        f"{constant}, in the order of the stream: {majority}.",
+    )
+    table = scores(report).shown(Medium.TERMINAL)
+    return Tracking(run, table, below, ("forgetting-curves", "accuracy-matrices"))
 
 
-def experiment_key(report: Report) -> str:
-    """Return the SHA-256 of what determines the numbers: backbone, orders, scenario, seeds, contenders, budget."""
-    record = report.record
-    contenders = [(one.label, one.strategy, one.method, dict(one.settings)) for one in record.contenders]
-    stream = [record.orders, record.scenario, record.seeds]
-    parts = [record.experiment, record.backbone, *stream, contenders, dict(record.budget)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def about(report: Report) -> str:
+def about(record: Record) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
-    record = report.record
     return (
         f"A stream of {len(record.tasks)} tasks on {escape(record.backbone)}, {escape(record.scenario)}. Each run is"
         " one recipe with its budget: its description holds the verdict, its artifacts the report. Below it is a run"
         " for each strategy and seed, whose metrics have the stage as their step."
     )
-
-
-def note(report: Report, files: Container[str] = ()) -> str:
-    """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
-    kinds = report.record.kinds
-    lines = [
-        escape(report.verdict),
-        "",
-        "| strategy | " + " | ".join(name.replace("_", " ") for name in NOTE_COLUMNS) + " |",
-        "| --- |" + " ---: |" * len(NOTE_COLUMNS),
-    ]
-    for one in report.strategies:
-        cells = " | ".join(with_margin(one.metrics[name]) for name in NOTE_COLUMNS)
-        lines.append(f"| {escape(one.label)} | {cells} |")
-    lines += [
-        "",
-        f"{escape(unit(kinds).title)} and points, ± half the 95 % interval over replications.",
-    ]
-    majority = ", ".join(number(score) for score in report.record.majority)
-    lines.append(f"{baselines(kinds.values()).capitalize()}, in the order of the stream: {majority}.")
-    return "\n".join([*lines, *(exhibits(name for name in SHOWN if name in files) if files else ())])
 
 
 def _tags(report: Report) -> dict[str, str]:
@@ -110,9 +77,7 @@ def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
     return [(one, each) for one in everything for each in one.replications if each.outcomes]
 
 
-def _child(
-    report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str, artifacts: bool
-) -> RunRecord:
+def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str) -> RunRecord:
     contender, seed, order = strategy.contender, replication.seed, replication.order
     own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
     of = {"frontier": contender.frontier} if contender.frontier else {}
@@ -130,7 +95,7 @@ def _child(
         },
         metrics=tuple(_stages(replication)),
         data=tracked_data(report.record.data, replication.tasks),
-        models=tuple(_models(report, strategy, replication)) if artifacts else (),
+        models=tuple(_models(report, strategy, replication)),
         finished=replication.complete,
     )
 

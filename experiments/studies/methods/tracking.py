@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from experiments.reporting.adapter_run import tracked_data
-from experiments.reporting.mlflow_note import FOLDER, circumstances, exhibits
-from experiments.reporting.wording import count, megabytes, unit, with_margin
-from experiments.studies.methods.page import files
-from experiments.studies.methods.text import difference
+from experiments.reporting.circumstances import circumstances
+from experiments.reporting.presentation import Tracking
+from experiments.reporting.wording import unit
+from experiments.studies.methods.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.run_record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from experiments.studies.methods.record import Cell, ComparisonRecord
     from experiments.studies.methods.report import ComparisonReport, Row
@@ -25,64 +22,38 @@ if TYPE_CHECKING:
 Point = tuple[str, float | None, int]
 
 
-def run_record(report: ComparisonReport, artifacts: bool = True) -> RunRecord:
-    """Return what MLflow should hold of ``report``; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there."""
+def tracking(report: ComparisonReport) -> Tracking:
+    """Return what MLflow should hold of ``report``."""
     record = report.record
-    key = comparison_key(record)
+    key = record.identity
     tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
     tags |= circumstances(record.provenance)
-    drawn = files(report) if artifacts else {}
     advice = {"recommended": report.recommendation.label} if report.recommendation else {}
     children = [
         _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags, record.data)
         for row in report.rows
         for seed in record.seeds
     ]
-    return RunRecord(
+    run = RunRecord(
         key=key,
         name=record.experiment,
-        tags={NOTE_TAG: note(report, drawn), **advice, **tags},
+        tags={**advice, **tags},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
         metrics=tuple(point for row in report.rows for point in _summary(row, report)),
-        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
         children=tuple(child for child in children if child.metrics),
         finished=report.complete,
     )
+    below = f"Test score in {unit(record.kinds).words}, ± half the 95 % interval over seeds."
+    return Tracking(run, summary(report), (below,))
 
 
-def comparison_key(record: ComparisonRecord) -> str:
-    """Return the SHA-256 of what determines a comparison's numbers: methods, tasks, seeds, budget, tuning."""
-    late = ("data", "kinds")  # they were not always kept
-    parts = {name: each for name, each in asdict(record.plan).items() if name not in late}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def about(report: ComparisonReport) -> str:
+def about(record: ComparisonRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
-    record = report.record
     return (
         f"Methods on {escape(', '.join(record.tasks))}, on {escape(record.backbone)}, with one budget. Each run is one"
         " comparison: its description holds the recommendation, its artifacts the report. Below it is a run for each"
         " method and seed."
     )
-
-
-def note(report: ComparisonReport, files: Iterable[str] = ()) -> str:
-    """Return the run's description in Markdown: the recommendation, a table, and pictures among ``files``."""
-    record = report.record
-    lines = [
-        escape(report.verdict),
-        "",
-        f"| method | score | minus {escape(record.reference)} | trained parameters | step memory |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for row in report.scored:
-        memory = megabytes(row.measured.step_mb if row.measured else None)
-        size = count(row.trainable_parameters)
-        cells = [escape(row.label), with_margin(row.score), difference(row.difference), size, memory]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"Test score in {escape(unit(record.kinds).words)}, ± half the 95 % interval over seeds."]
-    return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 
 def _child(

@@ -1,9 +1,10 @@
-"""What memory training will take, before anything is loaded: of one method on one model, and of each step of a plan."""
+"""What training will take, before anything is loaded: the memory of a step, and what its time depends on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.engine.study import Forecast
 from workbench.backbone_names import config_of
 from workbench.cost_model import MB, Workload
 from workbench.device import resolve_precision
@@ -12,12 +13,14 @@ from workbench.methods import require_possible, trained_method
 from workbench.settings import Budget, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from experiments.studies.stream.plan import Plan, Step
     from workbench.adaptation import Adaptation
     from workbench.cost_model import Prediction
+    from workbench.task import Task
+    from workbench.training import Lesson
 
+SHAPE = ("batch_size", "gradient_accumulation", "max_length", "precision", "quantization")  # of a training step
 ANSWER = 32  # tokens of an answer, where no task says
 
 
@@ -54,23 +57,6 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     )
 
 
-def predicted_memory(plan: Plan) -> Callable[[Step], float | None]:
-    """Return what tells the predicted peak of a step's training in MB, or None where its architecture is not known.
-
-    A strategy's own needs (a second model, a memory of old examples) are not counted.
-    """
-    known: dict[tuple[str, int], float | None] = {}
-
-    def tell(step: Step) -> float | None:
-        answer = step.task.max_new_tokens or 0
-        place = step.contender.label, answer
-        if place not in known:
-            known[place] = peak_mb(predicted(plan.adaptation(step.contender), plan.recipe.budget, answer))
-        return known[place]
-
-    return tell
-
-
 def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction | None:
     """Return what a training step of a method takes; None where the architecture is not known.
 
@@ -82,10 +68,34 @@ def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction
         return None
 
 
-def peak_mb(prediction: Prediction | None) -> float | None:
-    """Return the highest memory of a step in MB, where it is known."""
-    return round(prediction.peak / MB, 1) if prediction else None
+def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
+    """Return what a plain training step of a method on a task takes."""
+    prediction = predicted(adaptation, budget, task.max_new_tokens or 0)
+    return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()
 
 
 def _said(budget: Budget, answer: int) -> int:
     return budget.batch_size * min(answer, budget.max_length)
+
+
+def step_shape(budget: Budget) -> str:
+    """Return what the time of an optimiser step depends on, as far as a budget says it."""
+    settings = budget.model_dump(mode="json")
+    return " ".join(f"{name}={settings.get(name)}" for name in SHAPE)
+
+
+def lesson_updates(lesson: Lesson) -> int:
+    """Return how many optimiser steps a lesson takes at most; none where its method trains nothing."""
+    if not lesson.adaptation.card.trains:
+        return 0
+    return lesson.budget.updates(lesson.budget.drawn(len(lesson.task.splits["train"])))
+
+
+def lesson_forecast(lesson: Lesson) -> Forecast:
+    """Return what a lesson's training step takes."""
+    return forecast_of(lesson.adaptation, lesson.budget, lesson.task)
+
+
+def lesson_pace(lesson: Lesson) -> str:
+    """Return what is equal for lessons whose optimiser steps take equally long."""
+    return f"lesson {lesson.adaptation.backbone.name} {lesson.adaptation.method} {step_shape(lesson.budget)}"

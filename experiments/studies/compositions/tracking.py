@@ -5,23 +5,18 @@ Numbers are means over targets and seeds: they are logged when all of those are 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from experiments.reporting.adapter_run import tracked_data
-from experiments.reporting.mlflow_note import FOLDER, circumstances, exhibits
-from experiments.reporting.wording import number
-from experiments.studies.compositions.page import files
-from experiments.studies.compositions.text import difference
-from experiments.studies.compositions.verdict import verdict
+from experiments.reporting.circumstances import circumstances
+from experiments.reporting.presentation import Tracking
+from experiments.studies.compositions.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.run_record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.report import FusionReport, Row, Standing
@@ -35,38 +30,32 @@ def experiment_of(record: FusionRecord) -> str:
     return SINGLE if record.single else record.experiment
 
 
-def run_record(report: FusionReport, artifacts: bool = True) -> RunRecord:
-    """Return what MLflow should hold of ``report``; :meth:`workbench.mlflow.tracker.Tracker.sync` takes it there."""
+def tracking(report: FusionReport) -> Tracking:
+    """Return what MLflow should hold of ``report``."""
     record = report.record
-    key = comparison_key(record)
+    key = record.identity
     sources = sorted({str(source["adapter"]) for source in record.sources})
     tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
     tags |= circumstances(record.provenance)
-    drawn = files(report) if artifacts else {}
     own, whole = report.row(record.reference), report.complete
     metrics = _points(own) if record.single and own else _summary(report)
-    return RunRecord(
+    run = RunRecord(
         key=key,
         name=record.experiment,
-        tags={NOTE_TAG: note(report, drawn), "sources": ", ".join(sources), **tags},
+        tags={"sources": ", ".join(sources), **tags},
         params={"targets": ", ".join(record.targets), "shots": ", ".join(map(str, record.shots))},
         metrics=tuple(metrics) if whole else (),
-        artifacts={f"{FOLDER}/{name}": content for name, content in drawn.items()},
         children=tuple(_child(row, f"{key}/{row.label}", tags, whole, record) for row in report.rows),
         finished=whole,
     )
+    below = (
+        "Test score in percent, differences in points with the 95 % interval of a paired bootstrap over test examples.",
+    )
+    return Tracking(run, summary(report), below)
 
 
-def comparison_key(record: FusionRecord) -> str:
-    """Return the SHA-256 of what determines a comparison's numbers: who takes part, on what, with which budget."""
-    parties = [asdict(party) for party in record.parties]
-    parts = [record.experiment, record.backbone, record.targets, record.seeds, dict(record.budgets), parties]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def about(report: FusionReport) -> str:
+def about(record: FusionRecord) -> str:
     """Return the experiment's description in Markdown, the same for all its runs."""
-    record = report.record
     if record.single:
         return "Adapters made of others by `workbench fuse`: a run each, its contestants below it."
     return (
@@ -74,20 +63,6 @@ def about(report: FusionReport) -> str:
         " comparison: its description holds the verdict, its artifacts the report. Below it is a run for each"
         " contestant, whose metrics have K, the number of labelled examples, as their step."
     )
-
-
-def note(report: FusionReport, files: Iterable[str] = ()) -> str:
-    """Return the run's description in Markdown: the verdict, the table, and pictures among ``files``."""
-    record, overall = report.record, report.overall
-    lines = [escape(verdict(report)), "", f"| contestant | score | minus {escape(record.reference)} |"]
-    lines.append("| --- | ---: | ---: |")
-    rows = [row for row in report.rows if row.standings[overall].score is not None]
-    for row in sorted(rows, key=lambda row: -(row.standings[overall].score or 0)):
-        gain = "" if row.label == record.reference else difference(row.standings[overall].gain)
-        lines.append(f"| {escape(row.label)} | {number(row.standings[overall].score)} | {gain} |")
-    lines += ["", "Test score in percent, differences in points with the 95 % interval of a paired bootstrap over test"]
-    lines.append("examples.")
-    return "\n".join([*lines, *(exhibits(name for name in files if name.endswith(".png")) if files else ())])
 
 
 def _child(row: Row, key: str, tags: dict[str, str], whole: bool, record: FusionRecord) -> RunRecord:
@@ -118,7 +93,7 @@ def _numbers(standing: Standing) -> Iterator[tuple[str, float | None]]:
         yield metric_name("score", target), score
     gain = standing.gain
     if gain:
-        shown = gain.examples or gain.seeds
+        shown = gain.preferred
         yield from (("gain", shown.mean), ("gain_low", shown.low), ("gain_high", shown.high))
     yield metric_name("cost", "seconds"), standing.seconds
     yield metric_name("cost", "trainable_parameters"), standing.trainable_parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures import STYLE, png
+from experiments.reporting.figures import STYLE, image
 from experiments.reporting.wording import DASH, bounds, number, with_margin
 from workbench.digest import key
 from workbench.mlflow.names import metric_name
@@ -37,7 +37,7 @@ def run_record(document: Mapping[str, Any]) -> RunRecord:
             metrics=tuple(
                 (name, value, step) for name in METRICS for step, value in enumerate(summary[name]["values"])
             ),
-            artifacts={"confusion.png": png(confusion(label, document["tasks"], summary["confusion"]))},
+            artifacts={"confusion.png": image(confusion(label, document["tasks"], summary["confusion"]))},
         )
         for label, summary in document["contenders"].items()
     )

@@ -1,0 +1,108 @@
+"""What a kind of experiment has to be, so that the engine can run it: a study, cut into pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.reporting.presentation import Presentation
+    from experiments.workspace import RecordDocument, Workspace
+    from workbench.listener import Listener
+    from workbench.settings import Document
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a piece's training will take; None where the architecture is not known, or nothing is trained.
+
+    Attributes:
+        memory_mb: peak of a plain training step, in MB.
+        trainable_parameters: of the body, heads not counted.
+    """
+
+    memory_mb: float | None = None
+    trainable_parameters: int | None = None
+
+
+@dataclass
+class Site:
+    """Where a piece is worked on.
+
+    Attributes:
+        workspace: takes what the piece leaves, and has what earlier pieces left.
+        listener: hears how it goes.
+        kept: what the piece before left in memory for the next one, under a key of its own; one thing at most.
+    """
+
+    workspace: Workspace
+    listener: Listener
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+class Piece(Protocol):
+    """The smallest work that is claimed: frozen, and possible to pickle.
+
+    Attributes:
+        key: SHA-256 of everything that determines what it leaves; done is done under this key, in any experiment.
+        needs: keys of the pieces that have to be done before.
+        place: where it stands in its experiment (label, seed, …), for the record: values that JSON has.
+        label: what to call it on a screen.
+        updates: optimiser steps that it takes at most; None where nobody knows before.
+        forecast: what its training will take.
+        pace: equal for pieces whose optimiser steps take equally long on one machine.
+        alone: whether it measures time, so that nothing else may run beside it.
+    """
+
+    @property
+    def key(self) -> str: ...  # noqa: D102 - above
+    @property
+    def needs(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def place(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def label(self) -> str: ...  # noqa: D102
+    @property
+    def updates(self) -> int | None: ...  # noqa: D102
+    @property
+    def forecast(self) -> Forecast: ...  # noqa: D102
+    @property
+    def pace(self) -> str: ...  # noqa: D102
+    @property
+    def alone(self) -> bool: ...  # noqa: D102
+
+    def is_done(self, workspace: Workspace) -> bool:
+        """Return whether all that it leaves is there; raises IntegrityError where that is damaged, unless mending."""
+
+    def work(self, site: Site) -> None:
+        """Do it, and leave in the workspace whatever a report needs of it."""
+
+
+class Study(Protocol):
+    """A kind of experiment. Everything but a piece's work is pure: it trains nothing and writes nothing.
+
+    Attributes:
+        key: the key that only recipes of this study have.
+        name: what to call such an experiment in a sentence: "a comparison of methods".
+    """
+
+    key: str
+    name: str
+
+    def plan(self, document: Document, task_folders: Sequence[Path]) -> Any:
+        """Return a recipe with its names resolved and its data read; it has a ``name``, the experiment's."""
+
+    def about(self, plan: Any) -> Mapping[str, Any]:
+        """Return what is the same for all pieces, for the record; the same plan gives the same."""
+
+    def pieces(self, plan: Any) -> Sequence[Piece]:
+        """Return all the work there is; what a piece needs stands before it."""
+
+    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> Any:
+        """Return the report on what the pieces of ``record`` have left so far; needs no model."""
+
+    def present(self, report: Any) -> Presentation:
+        """Return what people see of a report, in whatever medium."""

@@ -1,0 +1,51 @@
+"""A report's tables as CSV: one file each, with every number as it was computed and not as it was rounded."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from experiments.reporting.wording import DASH
+from workbench.mlflow.names import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Cell, Column, Presentation, Table
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
+
+
+def csv_tables(presentation: Presentation) -> dict[str, bytes]:
+    """Return the content of each file by its name, in UTF-8."""
+    return {f"{plain(table.name)}.csv": _content(table).encode() for table in presentation.tables}
+
+
+def _content(table: Table) -> str:
+    lines = io.StringIO()
+    parts = [[*_parts(column, [row[place] for row in table.rows])] for place, column in enumerate(table.columns)]
+    csv.writer(lines, lineterminator="\n").writerows(zip(*(part for column in parts for part in column), strict=True))
+    return lines.getvalue()
+
+
+def _parts(column: Column, cells: list[Cell]) -> Iterator[list[object]]:
+    """Yield what a column becomes, head first: its values, the bounds of their intervals, what those say."""
+    unit = f" in {column.unit}" if column.unit else ""
+    yield [_safe(f"{column.head}{unit}"), *map(_value, cells)]
+    if any(cell.interval for cell in cells):
+        for bound in ("low", "high"):
+            yield [f"{column.head} {bound}", *(getattr(cell.interval, bound, None) for cell in cells)]
+        if any(cell.badge for cell in cells):
+            yield [f"{column.head} reading", *(cell.badge for cell in cells)]
+
+
+def _value(cell: Cell) -> object:
+    if cell.value is not None or cell.text == DASH:
+        return cell.value
+    return _safe(cell.text)
+
+
+def _safe(text: str) -> str:
+    """Return a name so that a spreadsheet takes it for text."""
+    return f"'{text}" if text.startswith(FORMULA) else text

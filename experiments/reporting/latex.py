@@ -1,0 +1,81 @@
+r"""A report's tables in LaTeX, one after the other, for a paper's ``\input``; rules are those of booktabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import one_line
+from workbench.mlflow.names import plain
+from workbench.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Presentation, Table
+
+SIGNS = str.maketrans(
+    {
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "[": "{[}",  # behind the end of a row it would be the row's distance to the next
+        "]": "{]}",
+        "\u00a0": "~",
+        "−": "$-$",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "²": r"\textsuperscript{2}",
+        "→": r"$\to$",
+        "≤": r"$\leq$",
+        "Δ": r"$\Delta$",
+        "µ": r"\textmu{}",
+        "▲": r"$\uparrow$",
+        "▼": r"$\downarrow$",
+        "–": "--",
+        "…": r"\ldots{}",
+    }
+)
+
+
+def latex(presentation: Presentation) -> str:
+    """Return all tables of a report, each a float with caption and label; arrows say higher and lower."""
+    name = plain(presentation.experiment)
+    lines = [rf"% {name}: \usepackage{{booktabs}}; \uparrow higher, \downarrow lower, = not distinguishable"]
+    for table in presentation.tables:
+        lines += ["", *_float(table, name)]
+    return "\n".join([*lines, ""])
+
+
+def escape(text: str) -> str:
+    """Return text of any origin as LaTeX shows it as it stands, on one line."""
+    return printable(text, None).translate(SIGNS)
+
+
+def _float(table: Table, experiment: str) -> Iterator[str]:
+    title = f"{table.title}."
+    yield r"\begin{table}"
+    yield r"  \centering"
+    yield rf"  \caption{{{escape(' '.join(part for part in (title, table.note) if part))}}}"
+    yield rf"  \label{{tab:{experiment}-{plain(table.name)}}}".replace("_", "-")
+    yield rf"  \begin{{tabular}}{{{''.join(_sides(table))}}}"
+    yield r"    \toprule"
+    yield _row(column.head for column in table.columns)
+    yield r"    \midrule"
+    for row in table.rows:
+        yield _row(one_line(cell) for cell in row)
+    yield r"    \bottomrule"
+    yield r"  \end{tabular}"
+    yield r"\end{table}"
+
+
+def _sides(table: Table) -> Iterator[str]:
+    for place, column in enumerate(table.columns):
+        yield "l" if place == 0 or column.left else "r"
+
+
+def _row(cells: Iterator[str]) -> str:
+    return rf"    {' & '.join(map(escape, cells))} \\"

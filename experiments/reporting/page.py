@@ -1,0 +1,78 @@
+"""A report as one self-contained page: no script, no other file, nothing fetched, every name escaped."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from experiments.reporting.presentation import Figure, Medium, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Presentation
+
+WIDEST = 150  # characters of a table's line, small ones among them
+DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG as part of a page: a data URI, and its width in CSS pixels."""
+
+    source: str
+    width: int
+
+
+def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
+    """Return the page; ``images`` are its figures as PNG, by name, and those that are not among them are left out."""
+    blocks = [
+        (type(part).__name__, part)
+        for block in presentation.shown(Medium.PAGE)
+        if not isinstance(block, Figure) or block.name in images
+        for part in (_parts(block) if isinstance(block, Table) else [block])
+    ]
+    pictures = {name: _picture(image) for name, image in images.items()}
+    return environment().get_template("page.html").render(shown=presentation, blocks=blocks, pictures=pictures)
+
+
+def _parts(table: Table) -> Iterator[Table]:
+    """Yield a table in as many parts as a page needs for it; each has the first column, the first one the title."""
+    first, *widths = (_width(table, place) for place in range(len(table.columns)))
+    parts = math.ceil(sum(widths) / max(WIDEST - first, WIDEST // 2))
+    size = max(math.ceil(len(widths) / max(parts, 1)), 1)
+    for start in range(1, max(len(table.columns), 2), size):
+        part = table.only([0, *range(start, min(start + size, len(table.columns)))])
+        yield part if start == 1 else replace(part, title="", note="")
+
+
+def _width(table: Table, place: int) -> int:
+    """Return how many characters wide a column is, of which only the words of the head go on the next line."""
+    column = table.columns[place]
+    lines = [*column.head.split(), column.note]
+    lines += [] if column.left else [line for row in table.rows for line in (row[place].text, *row[place].notes)]
+    return 2 + max(map(len, lines))
+
+
+def environment() -> Environment:
+    """Return the templates of this package; names from users are escaped, and a name that is not there is an error."""
+    templates = Environment(
+        loader=PackageLoader("experiments", "reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
+    return templates
+
+
+def _picture(image: bytes) -> Picture:
+    (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
+    return Picture(f"data:image/png;base64,{base64.b64encode(image).decode()}", round(pixels * 96 / DPI))

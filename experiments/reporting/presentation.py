@@ -1,0 +1,225 @@
+"""What people see of an experiment, whatever the medium: data, and nothing is drawn before it is asked for.
+
+A study says what there is, in :class:`Presentation`; the renderers beside this module say how it looks on a terminal,
+on a page, in LaTeX, as CSV, in a notebook and in MLflow. No renderer knows a study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Flag, auto
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from workbench.mlflow.run_record import RunRecord
+    from workbench.statistics import Interval
+
+
+class Medium(Flag):
+    """Where a block or a column is shown; exports to LaTeX and CSV have every table with every column."""
+
+    TERMINAL = auto()
+    PAGE = auto()
+    ANY = TERMINAL | PAGE
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: how it reads.
+        value: the number behind the text, not rounded; None where the text is all there is.
+        interval: the 95 % interval of the value, or of nothing known.
+        spread: the interval in the same line: ``±1.2``.
+        notes: small lines below the text, where there is room.
+        badge: a word that stands out: what an interval of differences says, or what a row is.
+        tone: of the badge: ``good``, ``bad`` or ``even``.
+        heat: the share of the colour scale, 0 to 1; None for no colour.
+    """
+
+    text: str
+    value: float | None = None
+    interval: Interval | None = None
+    spread: str = ""
+    notes: tuple[str, ...] = ()
+    badge: str = ""
+    tone: str = "even"
+    heat: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head: ``note`` stands small below it, ``short`` in its place on a terminal.
+
+    ``unit`` is that of the numbers behind the texts, where those are no shares, points or counts.
+    """
+
+    head: str
+    note: str = ""
+    unit: str = ""
+    short: str = ""
+    media: Medium = Medium.ANY
+    left: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names the rows.
+
+    Attributes:
+        name: of its file; no other table of the report has it.
+        title: over it on a page; ``short`` on a terminal, where ``note``, what has to be known to read it, has no room.
+        columns: one for each cell of a row.
+    """
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+    short: str = ""
+    media: Medium = Medium.ANY
+
+    def shown(self, medium: Medium) -> Table:
+        """Return the table with the columns of one medium."""
+        return self.only([place for place, column in enumerate(self.columns) if medium in column.media])
+
+    def only(self, places: Sequence[int]) -> Table:
+        """Return the table with the columns at ``places``."""
+        rows = [[row[place] for place in places] for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in places], rows=rows)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Small tables of scores beside each other, on one colour scale; ``names`` says what their columns are."""
+
+    title: str
+    names: Sequence[str]
+    tables: Sequence[Table]
+    media: Medium = Medium.TERMINAL
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure.
+
+    Attributes:
+        name: of its file.
+        title: over it; ``notes`` are sentences between the two.
+        caption: under it.
+        alt: what it shows, for whoever cannot see it.
+        draw: returns it; None where the report has no data for it.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    draw: Callable[[], Drawing | None]
+    notes: Sequence[str] = ()
+    media: Medium = Medium.PAGE
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph; ``style`` is ``quiet`` for what explains, ``warning`` for what is wrong, or nothing."""
+
+    text: str
+    style: str = ""
+    media: Medium = Medium.ANY
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """A list of sentences that continue what stands before."""
+
+    items: Sequence[str]
+    media: Medium = Medium.PAGE
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Terms and what each stands for; ``command`` is shown as one that can be copied."""
+
+    title: str
+    entries: Sequence[tuple[str, str]]
+    note: str = ""
+    command: str = ""
+    media: Medium = Medium.PAGE
+
+
+Block: TypeAlias = Table | Grid | Figure | Paragraph | Sentences | Definitions
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What MLflow holds of an experiment; the description is made from the verdict and from what is here.
+
+    Attributes:
+        run: the parent with its children, without description and artifacts.
+        table: of the run's description, ``below`` what has to be known to read it.
+        exhibits: names of the figures that the description shows; None for all of them.
+    """
+
+    run: RunRecord
+    table: Table
+    below: Sequence[str]
+    exhibits: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """What people see of an experiment.
+
+    Attributes:
+        experiment: its name in the workspace; ``tracked`` its name in MLflow.
+        title: what kind of report it is.
+        description: one line, for a list of experiments.
+        facts: what was measured, in a few words each; ``further`` those for which a terminal has no room.
+        says: what the recipe says of itself.
+        verdict: what came out, in sentences; ``judged`` is the heading over it.
+        complete: whether everything that was planned is there.
+        blocks: in the order in which they are read.
+        document: returns the JSON document, with what each seed gave or without.
+        about: Markdown that describes the experiment in MLflow, whichever its runs.
+        tracking: returns what MLflow holds of it.
+    """
+
+    experiment: str
+    tracked: str
+    title: str
+    description: str
+    facts: tuple[str, ...]
+    further: tuple[str, ...]
+    says: str
+    verdict: str
+    complete: bool
+    blocks: Sequence[Block]
+    document: Callable[[bool], dict[str, Any]]
+    about: str
+    tracking: Callable[[], Tracking]
+    judged: str = "Verdict"
+
+    def shown(self, medium: Medium) -> list[Block]:
+        """Return the blocks of one medium, tables with the columns of that medium."""
+        blocks = [block for block in self.blocks if medium in block.media]
+        return [block.shown(medium) if isinstance(block, Table) else block for block in blocks]
+
+    @property
+    def tables(self) -> list[Table]:
+        """Every table, whichever medium it is for, those of grids included."""
+        nested = (
+            block.tables if isinstance(block, Grid) else [block] if isinstance(block, Table) else []
+            for block in self.blocks
+        )
+        return [table for tables in nested for table in tables]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """Every figure, those without data included."""
+        return [block for block in self.blocks if isinstance(block, Figure)]

@@ -1,0 +1,65 @@
+"""What people see of a comparison of compositions: verdict, scores and gains, what is kept, figures, sources."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments.reporting.circumstances import once_more
+from experiments.reporting.differences import legend
+from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
+from experiments.reporting.wording import plural
+from experiments.studies.compositions import tables
+from experiments.studies.compositions.gallery import figures
+from experiments.studies.compositions.tracking import about, experiment_of, tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.compositions.report import FusionReport
+
+
+def present(report: FusionReport) -> Presentation:
+    """Return what people see of a report on compositions."""
+    record = report.record
+    targets = ", ".join(record.targets)
+    return Presentation(
+        experiment=record.experiment,
+        tracked=experiment_of(record),
+        title="fusion report",
+        description=f"compositions for {targets} on {record.backbone}",
+        facts=(
+            plural(len(record.targets), "target"),
+            f"K = {', '.join(map(str, record.shots))}",
+            plural(len(record.seeds), "seed"),
+            f"backbone {record.backbone}",
+        ),
+        further=(targets, record.provenance.get("started", "")),
+        says=record.description,
+        verdict=report.verdict,
+        complete=report.complete,
+        blocks=tuple(_blocks(report)),
+        document=lambda full: report.as_json(),
+        about=about(record),
+        tracking=partial(tracking, report),
+    )
+
+
+def _blocks(report: FusionReport) -> Iterator[Block]:
+    record = report.record
+    yield tables.scores(report)
+    yield Paragraph(legend("test examples"), "quiet", Medium.TERMINAL)
+    for row in tables.ranked(report):
+        if row.chosen:
+            taken = ", ".join(f"{label} {times}×" for label, times in row.chosen.items())
+            yield Paragraph(f"{row.label} took {taken}.", "quiet", Medium.PAGE)
+    if report.retained:
+        yield tables.retention(report)
+    if report.speeds:
+        yield tables.speeds(report)
+    yield from figures(report)
+    yield tables.sources(report)
+    budgets = record.budgets.items()
+    yield Definitions("Circumstances", [(f"budget, K = {shots}", str(budget)) for shots, budget in budgets])
+    yield once_more(record.provenance)

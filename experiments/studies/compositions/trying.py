@@ -1,0 +1,96 @@
+"""From a trial to its result: the model is made and tested once, and kept where somebody asks for an adapter."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from typing import TYPE_CHECKING
+
+from experiments.studies.compositions.result import Result, Results
+from experiments.studies.compositions.retention import retained
+from experiments.studies.compositions.trial import Trial
+from experiments.workspace.evaluating import test
+from experiments.workspace.mending import clear_the_way
+from fusion.fuse import fused_id, keep_fused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.engine.study import Site
+    from experiments.studies.compositions.plan import FusionPlan
+    from experiments.workspace import Workspace
+    from fusion.fuse import Fused
+    from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
+
+BODY = "composed body"  # what the next trial may go on from
+
+
+def results(workspace: Workspace) -> Results:
+    """Return the results of the trials in a workspace."""
+    return Results(workspace.root / "trials", workspace.mending)
+
+
+def tried(trial: Trial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+    """Return the result of a trial; it is run only if the workspace does not hold it yet.
+
+    ``source_tasks`` are those on which to test what the model retains, by name.
+    """
+    known = results(site.workspace).get(trial.key)
+    if known and (known.retained or not source_tasks):
+        return known
+    return _measured(trial, _model(trial, site), site, source_tasks)
+
+
+def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
+    """Return the adapter of the plan of a single fusion, with its result in the workspace; stored once.
+
+    Raises:
+        IntegrityError: the composition changed the backbone.
+    """
+    trial = plan.own_trial()
+    method, settings, request = trial.contestant.method, trial.contestant.settings, trial.request(site.listener)
+    adapter, store = fused_id(method, request, settings), site.workspace.adapters
+    with site.workspace.claimed(adapter):
+        clear_the_way(store, adapter, site.listener)
+        if adapter in store.ids():
+            return store.verify(adapter)
+        fused = _model(trial, site)
+        _measured(trial, fused, site, plan.source_tasks)
+        site.kept.clear()  # it is taken apart now
+        return keep_fused(adapter, fused, method, request, settings, store)
+
+
+def _model(trial: Trial, site: Site) -> Fused:
+    """Return a trial's model; a body that the trial before had too is not composed again."""
+    shared = trial.body_key
+    before = site.kept.get(BODY)
+    same = before[1] if before and shared and before[0] == shared else None
+    site.kept.clear()
+    before = None
+    gc.collect()  # a body holds itself; left to its own pace, Python keeps dozens of backbones
+    scratch = site.workspace.scratch(trial.key)
+    site.listener.say(trial.label)
+    fused = trial.fused(site.listener, scratch, same)
+    shutil.rmtree(scratch, ignore_errors=True)
+    if shared:
+        site.kept[BODY] = shared, fused
+    return fused
+
+
+def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str, Task]) -> Result:
+    problem = trial.problem
+    evaluation = test(fused.model, problem.target, problem.backbone, problem.budget)
+    result = Result(
+        score=evaluation.scores[fused.model.kind.metric],
+        scores=evaluation.scores,
+        examples=len(evaluation.outcomes),
+        fit=fused.record,
+        head=fused.head,
+        weights=fused.composed.weights,
+        facts=fused.composed.facts,
+        details=fused.composed.details,
+        retained=tuple(retained(fused, trial, source_tasks, site.workspace)),
+    )
+    results(site.workspace).save(trial.key, result, evaluation.outcomes)
+    return result

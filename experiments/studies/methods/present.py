@@ -1,0 +1,113 @@
+"""What people see of a comparison of methods: the recommendation, scores, costs, and what they stand for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments.reporting.circumstances import once_more
+from experiments.reporting.differences import legend
+from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
+from experiments.reporting.wording import baseline, count, megabytes, number, plural, unit
+from experiments.studies.methods import tables
+from experiments.studies.methods.tracking import about, tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure as Drawing
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.methods.report import ComparisonReport, Row
+
+TITLE = "Score and size"
+CAPTION = (
+    "Top left is best: a high score with few trained parameters. The larger a mark, the more memory a training step "
+    "takes beyond the model itself. Bars are 95 % intervals over seeds."
+)
+
+
+def present(report: ComparisonReport) -> Presentation:
+    """Return what people see of a report on methods."""
+    record = report.record
+    tasks = ", ".join(record.tasks)
+    return Presentation(
+        experiment=record.experiment,
+        tracked=record.experiment,
+        title="comparison of methods",
+        description=f"methods on {tasks}, on {record.backbone}",
+        facts=(
+            tasks if len(record.tasks) <= tables.MOST_TASKS else plural(len(record.tasks), "task"),
+            plural(len(record.seeds), "seed"),
+            f"backbone {record.backbone}",
+        ),
+        further=(record.provenance.get("started", ""),),
+        says=record.description,
+        verdict=report.verdict,
+        judged="Recommendation",
+        complete=report.complete,
+        blocks=tuple(_blocks(report)),
+        document=report.as_json,
+        about=about(record),
+        tracking=partial(tracking, report),
+    )
+
+
+def _blocks(report: ComparisonReport) -> Iterator[Block]:
+    record = report.record
+    if report.scored:
+        yield Paragraph(tables.tuned(report), media=Medium.TERMINAL)
+        yield tables.scores(report)
+        if len(record.seeds) > 1:
+            yield Paragraph(legend(), "quiet", Medium.TERMINAL)
+        yield from _failures(report)
+        yield Figure("score-by-parameters", TITLE, CAPTION, _alternative(report), partial(_draw, report))
+        yield tables.costs(report)
+    if record.searches:
+        yield tables.searches(report)
+    yield _circumstances(report)
+    yield once_more(record.provenance)
+
+
+def _failures(report: ComparisonReport) -> Iterator[Paragraph]:
+    """Yield which methods seem to have learned nothing, and with what."""
+    failed = [row for row in report.scored if row.learned_nothing]
+    for row in failed:
+        yield Paragraph(f"! {_failure(row)}", "warning")
+    if failed:
+        yield Paragraph("To try: more epochs, another learning rate (--tune 3), more examples.", "quiet")
+
+
+def _failure(row: Row) -> str:
+    task, seed, why = row.learned_nothing[0]
+    others = len(row.learned_nothing) - 1
+    more = f"; so {'do' if others > 1 else 'does'} {plural(others, 'more adapter')} of its {len(row.cells)}"
+    return f"{row.label} learned nothing that the test of {task} shows (seed {seed}): {why}{more if others else ''}."
+
+
+def _draw(report: ComparisonReport) -> Drawing | None:
+    from experiments.studies.methods.figures import score_by_parameters  # matplotlib takes a while
+
+    shown = [row for row in report.rows if row.score.mean is not None and row.trainable_parameters]
+    return score_by_parameters(report, shown) if shown else None
+
+
+def _alternative(report: ComparisonReport) -> str:
+    """Return what the figure shows, for whoever cannot see it."""
+    sign = unit(report.record.kinds).sign
+    numbers = "; ".join(
+        f"{row.label} {number(row.score.mean)}{sign} with {count(row.trainable_parameters)} trained parameters, "
+        f"{megabytes(row.measured.step_mb if row.measured else None)} a step"
+        for row in report.scored
+    )
+    return f"{TITLE}. {numbers}. The tables of this page hold the numbers."
+
+
+def _circumstances(report: ComparisonReport) -> Definitions:
+    record = report.record
+    entries = [("budget", str(record.budget))]
+    entries += [(row.label, f"{row.method}, {row.settings}") for row in report.rows]
+    for task, score in record.majority.items():
+        kind = record.kinds.get(task, "")
+        entries.append((f"{baseline(kind)}, {task}", f"{number(score)}{unit({task: kind}).sign}"))
+    return Definitions("Circumstances", entries)

@@ -1,0 +1,137 @@
+"""Under which conditions the numbers of a stream came about: what was equal and what was not, and definitions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import decimals, quantity, words
+from experiments.reporting.circumstances import once_more
+from experiments.reporting.presentation import Column, Definitions, Medium, Table
+from experiments.reporting.wording import DASH, baselines, count, unit
+from experiments.studies.stream.tables import STRATEGY, stored
+from workbench.forgetting import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.stream.report import Report, StrategyReport
+
+BEFORE = (
+    (
+        "R[i, j]",
+        "score on the test split of task j after stage i; stage 0 is before any task, T the number of tasks, j counts "
+        "them in the order in which they were learned",
+    ),
+)
+AFTER = (
+    (
+        "replication",
+        "one seed with one order of the stream; values that repeat in every order of a seed count once",
+    ),
+    (
+        "interval over replications",
+        "mean ± t(0.975, n−1) · s ÷ √n over n replications: what another training would change",
+    ),
+    (
+        "interval over examples",
+        "2.5 % to 97.5 % of 10,000 paired resamples of each test split: what another test split would change",
+    ),
+    (
+        "p",
+        "two-sided paired t-test over replications, adjusted after Holm (1979) for the number of pairs; below 0.05 two "
+        "strategies are told apart",
+    ),
+)
+VALIDATION = (
+    "single-task validation",
+    "validation score right after stage 1, when nothing else had been learned, mean over replications",
+)
+
+
+def conditions(report: Report) -> Iterator[Block]:
+    """Yield the blocks that close the page."""
+    record = report.record
+    yield _equal(report)
+    yield _unequal(report)
+    yield _stream(report)
+    if len(record.orders) > 1:
+        orders = enumerate(" → ".join(order) for order in record.orders)
+        own = {0: ", the recipe's own"}
+        yield Definitions("", [(f"order {place}{own.get(place, '')}", tasks) for place, tasks in orders])
+    yield once_more(record.provenance)
+    formulas = [(metric.name.replace("_", " "), metric.formula) for metric in METRICS]
+    yield Definitions("Definitions", (*BEFORE, *formulas, *AFTER, *([VALIDATION] if report.frontier else [])))
+
+
+def _equal(report: Report) -> Definitions:
+    record = report.record
+    shared = {
+        "backbone": record.backbone,
+        "scenario": record.scenario,
+        "seeds": ", ".join(map(str, record.seeds)),
+        "orders of the stream": str(len(record.orders)),
+        **{name.replace("_", " "): "all" if value is None else str(value) for name, value in record.budget.items()},
+    }
+    note = "Every strategy had the same training, validation and test examples of each task, and all of this:"
+    return Definitions("What was equal", [*shared.items()], note)
+
+
+def _unequal(report: Report) -> Table:
+    heads = ("how it learns the stream", "method", "learning rate", "other settings", "trainable parameters")
+    kept = Column("kept to answer for all tasks", unit="MB", left=True)
+    baselines_from = (Column(f"{name} from", left=True) for name in ("S[j]", "J[j]"))
+    return Table(
+        "settings",
+        "What was not equal",
+        (STRATEGY, *(Column(head, left=True) for head in heads), kept, *baselines_from),
+        [
+            (
+                words(strategy.label),
+                words(strategy.contender.strategy),
+                words(strategy.contender.method),
+                quantity(strategy.contender.settings.get("learning_rate"), _rate),
+                words(_settings(strategy)),
+                quantity(strategy.cost.trainable_parameters, count),
+                stored(strategy),
+                words(strategy.single or DASH),
+                words(strategy.joint or DASH),
+            )
+            for strategy in report.strategies
+        ],
+        media=Medium.PAGE,
+    )
+
+
+def _rate(value: float | None) -> str:
+    return DASH if value is None else f"{value:g}"
+
+
+def _settings(strategy: StrategyReport) -> str:
+    own = {name: value for name, value in strategy.contender.settings.items() if name != "learning_rate"}
+    chosen = [
+        f"{name} chosen on validation, stage by stage with the first seed: {values}"
+        for name, values in strategy.choices.items()
+    ]
+    return "; ".join([", ".join(f"{name}: {value}" for name, value in own.items()) or DASH, *chosen])
+
+
+def _stream(report: Report) -> Table:
+    record = report.record
+    constant = f"{baselines(record.kinds.values())}{', %' if unit(record.kinds).sign else ''}"
+    rows = zip(range(1, len(record.tasks) + 1), record.tasks, record.test_sizes, record.majority, strict=True)
+    return Table(
+        "stream",
+        "The stream",
+        (Column("stage and task"), Column("test examples"), Column(constant)),
+        [
+            (
+                words(f"{stage} · {task}"),
+                quantity(size, decimals(0)),
+                quantity(majority if math.isfinite(majority) else None),
+            )
+            for stage, task, size, majority in rows
+        ],
+        media=Medium.PAGE,
+    )

@@ -1,0 +1,71 @@
+"""What people see of a stream: verdict, comparison, accuracy matrices, figures, probes, cost."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments.reporting.differences import legend
+from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
+from experiments.reporting.wording import plural, replicated
+from experiments.studies.stream import difference_tables, tables
+from experiments.studies.stream.conditions import conditions
+from experiments.studies.stream.gallery import figures
+from experiments.studies.stream.sentences import other_verdicts, spurious_sentences
+from experiments.studies.stream.tracking import about, tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.stream.report import Report
+
+
+def present(report: Report) -> Presentation:
+    """Return what people see of a report on a stream."""
+    record, shown = report.record, len(report.strategies)
+    started = record.provenance.get("started", "")
+    return Presentation(
+        experiment=record.experiment,
+        tracked=record.experiment,
+        title="forgetting report",
+        description=f"{len(record.tasks)} tasks on {record.backbone}",
+        facts=(
+            plural(len(record.tasks), "task"),
+            replicated(len(record.seeds), len(record.orders)),
+            f"backbone {record.backbone}",
+        ),
+        further=("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario, started),
+        says="",
+        verdict=report.verdict,
+        complete=report.complete,
+        blocks=tuple(_blocks(report)),
+        document=report.as_json,
+        about=about(record),
+        tracking=partial(tracking, report),
+    )
+
+
+def _blocks(report: Report) -> Iterator[Block]:
+    yield tables.scores(report)
+    if any(strategy.comparison for strategy in report.strategies):
+        yield difference_tables.differences(report)
+        yield Paragraph(legend(), "quiet", Medium.TERMINAL)
+        if others := other_verdicts(report):
+            yield Sentences(others)
+    yield tables.matrices(report)
+    yield from figures(report)
+    if probes := tables.probes(report):
+        yield probes
+    if spurious := spurious_sentences(report):
+        yield Sentences(spurious)
+    if report.pairs:
+        yield difference_tables.pairs(report)
+    yield tables.further(report)
+    yield tables.cells(report)
+    yield tables.cost(report)
+    yield from conditions(report)
+    if not report.complete:
+        everything = (*report.strategies, *report.others)
+        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in everything)
+        yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)

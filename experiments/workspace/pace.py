@@ -1,0 +1,49 @@
+"""How long work took in this workspace before: what a dry run expects of the time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Pace:
+    """A line of JSON for each piece that was done: its pace, its optimiser steps, its seconds. Lines are only added."""
+
+    def __init__(self, file: Path) -> None:
+        """Keep the lines in ``file``."""
+        self.file = file
+
+    def note(self, pace: str, updates: int | None, seconds: float) -> None:
+        """Add what a piece of work took; a file that cannot be written says nothing of the next piece's time."""
+        line = json.dumps({"pace": pace, "updates": updates or 0, "seconds": round(seconds, 3)})
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("a", encoding="utf-8") as stream:
+                stream.write(f"{line}\n")
+        except OSError:
+            return
+
+    def expected(self) -> Callable[[str, int | None], float | None]:
+        """Return what tells the seconds of a piece by its pace and its optimiser steps; None where nothing is known."""
+        work: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines() if self.file.is_file() else ():
+            try:
+                entry = json.loads(line)
+                work[str(entry["pace"])].append((int(entry["updates"]), float(entry["seconds"])))
+            except (ValueError, TypeError, KeyError):
+                continue  # a process was killed while it wrote
+
+        def tell(pace: str, updates: int | None) -> float | None:
+            done = work.get(pace)
+            if not done:
+                return None
+            steps, seconds = sum(steps for steps, _ in done), math.fsum(seconds for _, seconds in done)
+            return seconds / steps * updates if steps and updates else seconds / len(done)
+
+        return tell

@@ -1,0 +1,164 @@
+"""The record of an experiment: which pieces it consists of. What they came to stands with the pieces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from experiments.workspace.mending import Mending, needed_by
+from workbench import sealed
+from workbench.errors import InputError, IntegrityError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FILE = "record.json"
+WORDS = ("description",)  # of what pieces share: change no number
+EARLIER = ("comparison.json", "fusion.json")  # what records were called before there was one form of them
+
+
+@dataclass(frozen=True)
+class PieceReference:
+    """A piece of an experiment: its key, and where it stands there (label, seed, …)."""
+
+    key: str
+    place: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordDocument:
+    """What is written down of an experiment.
+
+    Attributes:
+        study: the key of its kind.
+        about: what is the same for all pieces, as its study has it.
+        pieces: all that the recipe asks for, done or not.
+        provenance: command, date, versions, git state, machine: strings for people.
+        finished: whether a run came to the end; a piece that is not done any more is damage from then on.
+    """
+
+    study: str
+    about: Mapping[str, Any]
+    pieces: tuple[PieceReference, ...]
+    provenance: Mapping[str, str]
+    finished: bool = False
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of all pieces."""
+        return frozenset(piece.key for piece in self.pieces)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what determines the numbers: every piece with its data and versions, and all that they share."""
+        shared = {name: value for name, value in self.about.items() if name not in WORDS}
+        return hashlib.sha256(json.dumps([self.study, sorted(self.keys), shared], sort_keys=True).encode()).hexdigest()
+
+    def content(self, experiment: str) -> dict[str, Any]:
+        """Return what a study's own record of this ``experiment`` begins with, before any piece is read."""
+        return {**self.about, "experiment": experiment, "identity": self.identity, "provenance": self.provenance}
+
+    def as_finished(self) -> RecordDocument:
+        """Return the record of a run that has come to the end."""
+        return replace(self, finished=True)
+
+    @property
+    def command(self) -> str:
+        """The command that made it; empty where it was begun from Python."""
+        return self.provenance.get("command", "")
+
+
+RECORD = TypeAdapter(RecordDocument)
+
+
+class Records:
+    """The records of a workspace: ``experiments/NAME/record.json``."""
+
+    def __init__(self, root: Path, mending: Mending) -> None:
+        """Keep records in folders below ``root``."""
+        self.root, self.mending = root, mending
+
+    def names(self) -> list[str]:
+        """Return the names of the experiments that were begun, sorted."""
+        return sorted({path.parent.name for file in (FILE, *EARLIER) for path in self.root.glob(f"*/{file}")})
+
+    def get(self, name: str) -> RecordDocument | None:
+        """Return a record, or None.
+
+        Raises:
+            IntegrityError: it is damaged, and nobody is mending.
+            InputError: an earlier version wrote it.
+        """
+        path = self.root / name / FILE
+        if earlier := self._earlier(name):
+            hint = "The same command as then writes it anew; adapters that are there are not trained again."
+            raise InputError(f"an earlier version wrote the record of {name!r}", where=str(earlier), hint=hint)
+        return self.mending.known(path, lambda: sealed.read(RECORD, path))
+
+    def require(self, name: str) -> RecordDocument:
+        """Return the record of an experiment.
+
+        Raises:
+            UnknownNameError: no such experiment was begun here.
+            IntegrityError: its record is damaged or gone.
+        """
+        with needed_by(name, ""):
+            if found := self.get(name):
+                return found
+            if (self.root / name / "report.json").is_file():
+                raise IntegrityError("missing: the record of this experiment", where=str(self.root / name))
+        raise UnknownNameError("experiment", name, self.names(), str(self.root.parent))
+
+    def save(self, name: str, record: RecordDocument) -> None:
+        """Write a record, where it is not what stands there already."""
+        if record != self.get(name):
+            sealed.write(RECORD, record, self.root / name / FILE)
+
+    def begun(self, name: str, record: RecordDocument, say: Callable[[str], None]) -> RecordDocument:
+        """Return the record that a run with the plan of ``record`` goes on with, and write it.
+
+        A run that only adds pieces goes on with the record that is there. Where pieces are no longer asked for, the
+        recipe has changed: what was there is kept under a name of its own, and ``say`` hears which.
+
+        Raises:
+            InputError: the name belongs to another kind of experiment.
+        """
+        known = None if self._earlier(name) else self.get(name)
+        if known and known.study != record.study:
+            what = f"{name!r} is the name of another kind of experiment in this workspace already"
+            raise InputError(what, where="name", hint="Give the recipe another name, or use another --workspace.")
+        if known and known.keys <= record.keys:
+            finished = known.finished and known.keys == record.keys
+            record = replace(record, provenance=known.provenance, finished=finished)
+        elif known or self._earlier(name):
+            why = f"The recipe of {name!r} has changed." if known else f"An earlier version ran {name!r}."
+            say(f"{why} What was there before is kept as {self._set_aside(name)!r}.")
+        self.save(name, record)
+        return record
+
+    def _set_aside(self, name: str) -> str:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        aside, number = f"{name}-before-{stamp}", 1
+        while (self.root / aside).exists():
+            number += 1
+            aside = f"{name}-before-{stamp}-{number}"
+        folder = self.root / aside
+        folder.mkdir(parents=True)
+        for path in (self.root / name).iterdir():
+            if path.is_file() and not path.name.startswith("."):  # a lock is held by whoever runs this
+                path.rename(folder / path.name)
+        return aside
+
+    def _earlier(self, name: str) -> Path | None:
+        """Return the record that an earlier version wrote, where that is the only one."""
+        path, others = self.root / name / FILE, [self.root / name / file for file in EARLIER]
+        if path.is_file():
+            return path if sealed.has_key(path, "steps") else None
+        return next((other for other in others if other.is_file()), None)

@@ -1,0 +1,160 @@
+"""Tables for papers and spreadsheets, figures for print: whole, escaped, and the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.reporting.csv_tables import csv_tables
+from experiments.reporting.differences import Difference, legend
+from experiments.reporting.files import FORMATS, figures
+from experiments.reporting.latex import escape, latex
+from experiments.reporting.page import page as drawn_page
+from experiments.reporting.presentation import Cell, Column, Table
+from experiments.studies.stream.present import present
+from workbench.statistics import interval
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.reporting.presentation import Presentation
+    from experiments.studies.stream.report import Report
+
+NASTY = r'a_b & 50 % #1 $x^2$ {~} \input{x} <b> "q"'
+
+
+@pytest.fixture(scope="module")
+def shown(report: Report) -> Presentation:
+    return present(report)
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    return [*csv.DictReader(io.StringIO(content.decode()))]
+
+
+def test_every_table_is_a_file_with_numbers_as_they_were_computed(report: Report, shown: Presentation) -> None:
+    found = csv_tables(shown)
+    assert {"strategies.csv", "differences.csv", "pairs.csv", "cost.csv", "matrix-full-replay.csv"} <= {*found}
+    for strategy, row in zip(report.strategies, rows(found["strategies.csv"]), strict=True):
+        value = strategy.metrics["average_accuracy"]
+        told = [float(row[f"average accuracy{part}"]) for part in ("", " low", " high")]
+        assert told == [value.mean, value.low, value.high]
+        assert row["strategy"] == strategy.label
+    joint = rows(found["strategies.csv"])[4]
+    assert (joint["strategy"], joint["forgetting"]) == ("full-joint", ""), "what was not measured is empty"
+    assert rows(found["differences.csv"])[0]["learning accuracy reading"] == "not distinguishable"
+    matrix = [[row[task] for task in report.record.tasks] for row in rows(found["matrix-full-replay.csv"])]
+    assert [float(cell) for cell in matrix[3]] == [*report.strategies[3].matrix[4]]
+    assert float(rows(found["cost.csv"])[0]["training in s"]) == report.strategies[0].cost.train_seconds
+
+
+@pytest.mark.parametrize(("columns", "tables"), [(1, 1), (9, 1), (10, 2), (40, 5)])
+def test_a_page_splits_a_table_that_is_too_wide_for_it(columns: int, tables: int, shown: Presentation) -> None:
+    # 7 characters and a space of 2 for the first column, 14 and 2 for each further one, of 150
+    heads = [Column("label"), *(Column("c", note="x" * 14) for _ in range(columns - 1))]
+    table = Table("t", "Wide", heads, [[Cell("a" * 7), *(Cell(f"cell {place}") for place in range(1, columns))]])
+    page = drawn_page(replace(shown, blocks=[table]), {})
+    assert (page.count("<table"), page.count("<h2>Wide</h2>"), page.count("aaaaaaa")) == (tables, 1, tables)
+    assert [int(place) for place in re.findall(r"cell (\d+)", page)] == [*range(1, columns)]
+
+
+def test_no_name_is_a_formula_of_a_spreadsheet(shown: Presentation) -> None:
+    table = Table("t", "T", (Column("=head"), Column("n")), ((Cell("=1+1"), Cell("−1.0", -1.0)),))
+    assert csv_tables(replace(shown, blocks=(table,)))["t.csv"] == b"'=head,n\n'=1+1,-1.0\n"
+
+
+def test_every_table_is_a_float_of_its_own(shown: Presentation) -> None:
+    text = latex(shown)
+    tables = re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, re.DOTALL)
+    assert len(tables) == len(shown.tables) == len(set(re.findall(r"\\label\{(.*)\}", text)))
+    for table, found in zip(shown.tables, tables, strict=True):
+        sides = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", found)
+        assert [len(one) for one in sides] == [len(table.columns)]
+        lines = [line for line in found.split("\n") if line.endswith(r"\\")]
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(table.columns) - 1}
+        assert len(lines) == 1 + len(table.rows)
+        assert all(rule in found for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert r"lora-isolated & +16.9 $\pm$1.3 $\uparrow$ & $-$1.1 $\pm$1.6 =" in text
+
+
+def test_names_are_letters_in_latex() -> None:
+    text = escape(NASTY)
+    plain = re.sub(r"\\(text\w+\{\}|[&%#$_{}])", "", text)
+    assert not re.search(r"[\\&%#$_{}~^<>|]", plain), text
+    assert escape("91.0 ±1.7 ▼") == r"91.0 $\pm$1.7 $\downarrow$"
+    assert escape("[0.1, 2.0]") == "{[}0.1, 2.0{]}", "not the distance to the next row"
+
+
+PROGRAM = """
+import hashlib, sys
+from pathlib import Path
+from experiments.reporting.files import FORMATS, figures
+from experiments.studies.stream.present import present
+from experiments.studies.stream.summary import summarise
+from tests.experiments.report.conftest import invent
+shown = present(summarise(invent(Path(sys.argv[1]))))
+for form in FORMATS:
+    for name, image in figures(shown, form).items():
+        print(form, name, hashlib.sha256(image).hexdigest())
+"""
+
+
+def test_figures_are_the_same_bytes_in_every_process_and_format(shown: Presentation, tmp_path: Path) -> None:
+    here = [
+        f"{form} {name} {hashlib.sha256(image).hexdigest()}"
+        for form in FORMATS
+        for name, image in figures(shown, form).items()
+    ]
+    assert len(here) == 9
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == here
+
+
+def test_figures_bear_no_date(shown: Presentation) -> None:
+    begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    for form in FORMATS:
+        for image in figures(shown, form).values():
+            assert image.startswith(begins[form])
+            assert not re.search(rb"CreationDate|dc:date|Matplotlib v", image)
+
+
+LAZY = """
+import sys
+from experiments.reporting import csv_tables, latex, page, terminal
+from experiments.studies.stream.present import present
+from experiments.studies.stream.summary import summarise
+from pathlib import Path
+from rich.console import Console
+from tests.experiments.report.conftest import invent
+shown = present(summarise(invent(Path(sys.argv[1]), seeds=(0,))))
+terminal.show(shown, Console())
+shown.document(True), shown.tracking(), latex.latex(shown), csv_tables.csv_tables(shown), page.page(shown, {})
+assert "matplotlib" not in sys.modules
+"""
+
+
+def test_nothing_is_drawn_before_it_is_asked_for(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LAZY, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_marks_have_one_legend() -> None:
+    assert legend() == "▲ higher  ▼ lower  = not distinguishable: the 95 % interval holds 0"
+    assert "interval over test examples holds" in legend("test examples")
+    seeds, examples = interval([0.1, 0.2]), interval([0.1, 0.1])
+    assert Difference(seeds).preferred is seeds
+    assert Difference(seeds, examples).preferred is examples
