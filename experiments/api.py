@@ -18,7 +18,7 @@ from experiments.engine.study import Piece, Site
 from experiments.engine.system_metrics import sampled
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.notebook import table
-from experiments.studies import STUDIES, present, report_of, report_on, study_for
+from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.single import Wanted, plan_fuse
 from experiments.studies.compositions.trying import kept
@@ -359,8 +359,8 @@ class Workbench:
         """
         study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
 
-        def hear(record: RecordDocument, workspace: Workspace) -> None:
-            publisher.update(present(report_on(plan.name, record, workspace)))
+        def hear(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
+            publisher.update(lambda: present_change(plan.name, record, piece.place, workspace))
 
         with sampled(self.workspace.system(plan.name)):
             record = run(study, plan, self.workspace, self.listener, command, jobs, hear)

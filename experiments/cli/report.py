@@ -99,21 +99,23 @@ def _exports(
 
 def _logged(presentation: Presentation, place: Place) -> str:
     """Write to MLflow what it does not hold yet, and return its address."""
-    from experiments.engine.publish import tracked, writing_tracker
+    from experiments.engine.publish import with_load, writing_tracker
     from experiments.reporting.files import files
+    from experiments.reporting.mlflow_run import run_record
     from workbench.mlflow.address import shown
 
     tracker = writing_tracker(place, stderr.print)
-    run = tracked(presentation, place, files(presentation))
+    run = with_load(run_record(presentation, files(presentation)), presentation, place)
     tracker.sync(presentation.tracked, run, presentation.about)
     return shown(tracker.uri)
 
 
 def _description(place: Place, name: str) -> str:
-    """Return one line about an experiment; where something of it is damaged, that."""
-    from experiments.studies import present_of
+    """Return one line about an experiment from its record alone; where that cannot be read, why."""
+    from experiments.studies import study_of
 
     try:
-        return present_of(place, name).description
-    except IntegrityError as error:
+        record = place.records.require(name)
+        return study_of(record, str(place.experiment(name))).describe(record)
+    except (IntegrityError, InputError) as error:
         return f"{error.where}: {error.what}"

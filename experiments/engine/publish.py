@@ -19,7 +19,7 @@ from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace
@@ -34,10 +34,9 @@ PAUSE = 60.0  # seconds that a server which failed is left alone
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
 
 
-def tracked(presentation: Presentation, workspace: Workspace, files: Mapping[str, bytes] | None = None) -> RunRecord:
-    """Return the MLflow run of an experiment, with what the machine's load was; with files and models or without."""
-    record = mlflow_run.run_record(presentation, files)
-    return replace(record, metrics=(*record.metrics, *points(workspace.system(presentation.experiment))))
+def with_load(run: RunRecord, presentation: Presentation, workspace: Workspace) -> RunRecord:
+    """Return the MLflow run of an experiment with what the machine's load was while it was worked on."""
+    return replace(run, metrics=(*run.metrics, *points(workspace.system(presentation.experiment))))
 
 
 class Publisher:
@@ -53,10 +52,10 @@ class Publisher:
         self.told = False
         self.rests_until = 0.0
 
-    def update(self, presentation: Presentation) -> None:
-        """Log what is known by now, without pictures."""
-        if is_first() and time.monotonic() >= self.rests_until:
-            self._try(presentation, None, PATIENCE)
+    def update(self, part: Callable[[], Presentation | None]) -> None:
+        """Log the part of an experiment that has just changed; nothing is read while a server that failed rests."""
+        if is_first() and time.monotonic() >= self.rests_until and (presentation := part()):
+            self._try(presentation, mlflow_run.progress(presentation), PATIENCE)
 
     def finish(self, presentation: Presentation) -> bool:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""
@@ -68,12 +67,13 @@ class Publisher:
                 write_whole(self.workspace.experiment(presentation.experiment) / name, content)
         except UnwritableError:
             return False  # a workspace that can only be read: nothing of the run is new
-        return self._try(presentation, drawn, LAST_PATIENCE)
+        return self._try(presentation, mlflow_run.run_record(presentation, drawn), LAST_PATIENCE)
 
-    def _try(self, presentation: Presentation, files: Mapping[str, bytes] | None, within: float) -> bool:
+    def _try(self, presentation: Presentation, run: RunRecord, within: float) -> bool:
         try:
-            run = tracked(presentation, self.workspace, files)
-            self.tracker.sync(presentation.tracked, run, presentation.about, within)
+            self.tracker.sync(
+                presentation.tracked, with_load(run, presentation, self.workspace), presentation.about, within
+            )
         except (TrackingError, UnwritableError) as error:
             self.rests_until = time.monotonic() + PAUSE
             if not self.told:

@@ -12,6 +12,7 @@ from experiments.engine.side_by_side import helped
 from experiments.engine.study import Site
 from experiments.workspace import PieceReference, RecordDocument
 from experiments.workspace.mending import READ_ONLY
+from experiments.workspace.records import identity
 from workbench.errors import IntegrityError, UnwritableError
 from workbench.processes import is_first
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.listener import Listener
 
-    Hear = Callable[[RecordDocument, Workspace], None]
+    Hear = Callable[[RecordDocument, Piece, Workspace], None]
 
 WAIT = 0.5  # seconds until a helper looks again for a piece that nobody has claimed
 
@@ -34,7 +35,7 @@ def run(
     listener: Listener,
     command: str = "",
     jobs: int = 1,
-    hear: Hear = lambda record, workspace: None,
+    hear: Hear = lambda record, piece, workspace: None,
 ) -> RecordDocument:
     """Do every piece of ``plan`` that is not done yet, and return the record of all of them.
 
@@ -48,7 +49,7 @@ def run(
         listener: hears how it goes.
         command: what to keep as the command that was given.
         jobs: how many processes work side by side, each with its share of the processor's cores.
-        hear: is told of the record after each piece that had not been done, with the workspace to read it from.
+        hear: is told of each piece that had not been done: the record, the piece, the workspace to read them from.
 
     Raises:
         TrainingError: a fit failed; what was finished before is kept.
@@ -69,12 +70,9 @@ def run(
 
 def blank(study: Study, plan: Any, pieces: Sequence[Piece], command: str) -> RecordDocument:
     """Return the record of a plan that is about to be run."""
-    return RecordDocument(
-        study=study.key,
-        about=json.loads(json.dumps(study.about(plan))),
-        pieces=tuple(PieceReference(piece.key, json.loads(json.dumps(piece.place))) for piece in pieces),
-        provenance=provenance(command),
-    )
+    about = json.loads(json.dumps(study.about(plan)))
+    places = tuple(PieceReference(piece.key, json.loads(json.dumps(piece.place))) for piece in pieces)
+    return RecordDocument(study.key, about, places, provenance(command), identity(study.key, about, places))
 
 
 def _run(
@@ -108,7 +106,7 @@ def _do(piece: Piece, site: Site, record: RecordDocument, hear: Hear) -> None:
         return
     with site.workspace.claimed(piece.key):
         _work(piece, site)
-    hear(record, site.workspace)
+    hear(record, piece, site.workspace)
 
 
 def _work(piece: Piece, site: Site) -> None:

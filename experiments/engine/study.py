@@ -101,8 +101,20 @@ class Study(Protocol):
     def pieces(self, plan: Any) -> Sequence[Piece]:
         """Return all the work there is; what a piece needs stands before it."""
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> Any:
-        """Return the report on what the pieces of ``record`` have left so far; needs no model."""
+    def describe(self, record: RecordDocument) -> str:
+        """Return one line about an experiment, for a list of them; no piece is read."""
+
+    def changed(self, record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
+        """Return the part of a record that the piece at ``place`` changed; None where nothing is logged before the end.
+
+        It keeps the record's identity. Its report has to give what MLflow holds of that part in the end.
+        """
+
+    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Any:
+        """Return the report on what the pieces of ``record`` have left so far; needs no model.
+
+        ``brief``: without what compares one row with another, which takes long and is not logged while a run goes on.
+        """
 
     def present(self, report: Any) -> Presentation:
         """Return what people see of a report, in whatever medium."""

@@ -36,6 +36,16 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
     return replace(run, tags=tags, artifacts={f"{FOLDER}/{name}": content for name, content in files.items()})
 
 
+def progress(presentation: Presentation) -> RunRecord:
+    """Return what MLflow can hold of a part of an experiment while the rest is still being worked on.
+
+    Only children: what is said of the whole, and models, come with :func:`run_record` at the end.
+    """
+    run = presentation.tracking().run
+    children = tuple(replace(child, models=()) for child in run.children)
+    return replace(run, metrics=(), children=children, finished=False)
+
+
 def note(verdict: str, tracking: Tracking, files: Iterable[str]) -> str:
     """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
     lines = [escape(verdict), "", *markdown(tracking.table), "", " ".join(map(escape, tracking.below))]

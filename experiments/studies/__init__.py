@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from experiments.workspace.mending import needed_by
 from workbench.errors import IntegrityError
 from workbench.registry import Modules
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from experiments.engine.study import Study
     from experiments.reporting.presentation import Presentation
     from experiments.studies.compositions.report import FusionReport
@@ -61,6 +63,20 @@ def report_on(experiment: str, record: RecordDocument, workspace: Workspace) -> 
         study = study_of(record, str(workspace.experiment(experiment)))
         report: AnyReport = study.report(experiment, record, workspace)
         return report
+
+
+def present_change(
+    experiment: str, record: RecordDocument, place: Mapping[str, Any], workspace: Workspace
+) -> Presentation | None:
+    """Return what people see of the part of an experiment that the piece at ``place`` changed, for a view that grows.
+
+    Only that part is read, and nothing is compared; None where the study shows nothing before the end.
+    """
+    study = study_of(record, str(workspace.experiment(experiment)))
+    part = study.changed(record, place)
+    if part is None:
+        return None
+    return study.present(study.report(experiment, part, workspace, brief=True))
 
 
 def present(report: AnyReport) -> Presentation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ class RecordDocument:
         about: what is the same for all pieces, as its study has it.
         pieces: all that the recipe asks for, done or not.
         provenance: command, date, versions, git state, machine: strings for people.
+        identity: SHA-256 of what determines the numbers: every piece with its data and versions, and what they share.
         finished: whether a run came to the end; a piece that is not done any more is damage from then on.
     """
 
@@ -48,18 +49,13 @@ class RecordDocument:
     about: Mapping[str, Any]
     pieces: tuple[PieceReference, ...]
     provenance: Mapping[str, str]
+    identity: str
     finished: bool = False
 
     @property
     def keys(self) -> frozenset[str]:
         """The keys of all pieces."""
         return frozenset(piece.key for piece in self.pieces)
-
-    @property
-    def identity(self) -> str:
-        """SHA-256 of what determines the numbers: every piece with its data and versions, and all that they share."""
-        shared = {name: value for name, value in self.about.items() if name not in WORDS}
-        return hashlib.sha256(json.dumps([self.study, sorted(self.keys), shared], sort_keys=True).encode()).hexdigest()
 
     def content(self, experiment: str) -> dict[str, Any]:
         """Return what a study's own record of this ``experiment`` begins with, before any piece is read."""
@@ -76,6 +72,13 @@ class RecordDocument:
 
 
 RECORD = TypeAdapter(RecordDocument)
+
+
+def identity(study: str, about: Mapping[str, Any], pieces: Iterable[PieceReference]) -> str:
+    """Return :attr:`RecordDocument.identity`."""
+    shared = {name: value for name, value in about.items() if name not in WORDS}
+    parts = [study, sorted({piece.key for piece in pieces}), shared]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 class Records:

@@ -13,7 +13,8 @@ import pytest
 import experiments.engine.publish
 from experiments.engine import run as engine
 from experiments.engine.publish import Publisher
-from experiments.studies import present, report_on
+from experiments.engine.study import Piece
+from experiments.studies import present, present_change, report_on
 from experiments.studies.stream.plan import make_plan
 from experiments.workspace import RecordDocument, Workspace
 from tests.conftest import Call
@@ -126,9 +127,9 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
 
     monkeypatch.setattr(requests.Session, "send", counted)
 
-    def after(record: RecordDocument, there: Workspace) -> None:
+    def after(record: RecordDocument, piece: Piece, there: Workspace) -> None:
         for publisher in (disturbed, undisturbed):
-            publisher.update(present(report_on("stream", record, there)))
+            publisher.update(lambda: present_change("stream", record, piece.place, there))
 
     record = engine.run(STUDIES.get(plan.study), plan, workspace, ear, "test", hear=after)
     end = present(report_on("stream", record, workspace))

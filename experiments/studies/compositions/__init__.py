@@ -40,7 +40,16 @@ class Compositions:
 
         return [*pieces(plan)]
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> FusionReport:
+    def describe(self, record: RecordDocument) -> str:
+        """Return the targets and the backbone."""
+        return f"compositions for {', '.join(record.about['targets'])} on {record.about['backbone']}"
+
+    def changed(self, record: RecordDocument, place: Mapping[str, Any]) -> None:
+        """Return nothing: what is logged are means over targets and seeds, once all of those are there."""
+
+    def report(
+        self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False
+    ) -> FusionReport:
         """Return scores, gains over the reference, what was kept and what it took."""
         from experiments.studies.compositions.record import read_record
         from experiments.studies.compositions.result import Results

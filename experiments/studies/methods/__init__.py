@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,12 +41,25 @@ class Methods:
 
         return [*pieces(plan)]
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> ComparisonReport:
+    def describe(self, record: RecordDocument) -> str:
+        """Return the tasks and the backbone."""
+        return f"methods on {', '.join(record.about['tasks'])}, on {record.about['backbone']}"
+
+    def changed(self, record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
+        """Return the adapters of the same method; rates that were tried, and costs, are logged at the end."""
+        if place["part"] != "fit":
+            return None
+        return replace(record, pieces=tuple(piece for piece in record.pieces if piece.place["label"] == place["label"]))
+
+    def report(
+        self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False
+    ) -> ComparisonReport:
         """Return scores, differences from the reference, costs, and the recommendation."""
         from experiments.studies.methods.record import read_record
         from experiments.studies.methods.summary import summarise_comparison
 
-        return summarise_comparison(read_record(experiment, record, workspace), workspace.evaluations.known_outcomes)
+        comparison = read_record(experiment, record, workspace)
+        return summarise_comparison(comparison, workspace.evaluations.known_outcomes, brief)
 
     def present(self, report: ComparisonReport) -> Presentation:
         """Return what people see."""

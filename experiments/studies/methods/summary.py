@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 Place = tuple[str, int]  # task, seed
 
 
-def summarise_comparison(record: ComparisonRecord, outcomes: Callable[[str], Path]) -> ComparisonReport:
-    """Return the report on a comparison as far as it has come; ``outcomes`` finds the file of a stored evaluation."""
-    rows = tuple(_Summary(record, outcomes).rows())
+def summarise_comparison(
+    record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False
+) -> ComparisonReport:
+    """Return the report on a comparison as far as it has come.
+
+    Args:
+        record: what was measured.
+        outcomes: finds the file of a stored evaluation.
+        brief: without what compares two methods.
+    """
+    rows = tuple(_Summary(record, outcomes, brief).rows())
     return ComparisonReport(record, rows, recommend(rows, unit(record.kinds)))
 
 
@@ -37,6 +45,7 @@ def summarise_comparison(record: ComparisonRecord, outcomes: Callable[[str], Pat
 class _Summary:
     record: ComparisonRecord
     outcomes: Callable[[str], Path]
+    brief: bool
 
     def rows(self) -> Iterable[Row]:
         for entrant in self.record.entrants:
@@ -97,7 +106,7 @@ class _Summary:
 
     def _difference(self, ours: Mapping[Place, Cell]) -> Difference | None:
         theirs = self.cells[self.record.reference]
-        if ours is theirs:
+        if self.brief or ours is theirs:
             return None
         gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
         return Difference(interval(self._by_seed(gaps)), self._bootstrap(ours, theirs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,12 +41,22 @@ class Stream:
 
         return [*pieces(plan)]
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> Report:
+    def describe(self, record: RecordDocument) -> str:
+        """Return how many tasks there are, and the backbone."""
+        return f"{len(record.about['tasks'])} tasks on {record.about['backbone']}"
+
+    def changed(self, record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument:
+        """Return what has the same seed and order: metrics of one strategy may need the scores of another."""
+        beside = (place["seed"], place["order"])
+        pieces = tuple(piece for piece in record.pieces if (piece.place["seed"], piece.place["order"]) == beside)
+        return replace(record, about={**record.about, "seeds": [place["seed"]]}, pieces=pieces)
+
+    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
         """Return metrics, differences, the frontier, and the verdict."""
         from experiments.studies.stream.reading import read_record
         from experiments.studies.stream.summary import summarise
 
-        return summarise(read_record(experiment, record, workspace))
+        return summarise(read_record(experiment, record, workspace), brief)
 
     def present(self, report: Report) -> Presentation:
         """Return what people see."""

@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 __all__ = ["Report", "summarise"]
 
 
-def summarise(record: Record) -> Report:
-    """Return the report on whatever of ``record`` is there; an unfinished stream stays unscored."""
+def summarise(record: Record, brief: bool = False) -> Report:
+    """Return the report on whatever of ``record`` is there; an unfinished stream stays unscored.
+
+    ``brief``: without what compares two strategies.
+    """
     matrices = {
         (contender.label, seed, order): accuracy_matrix(
             record.orders[order], finished_stages(record, contender.label, seed, order)
@@ -54,10 +57,10 @@ def summarise(record: Record) -> Report:
         for contender in record.contenders
     }
     outcomes = FinalOutcomes(record)
-    everything = [_strategy(outcomes, contender, reports, matrices) for contender in record.contenders]
+    everything = [_strategy(outcomes, contender, reports, matrices, brief) for contender in record.contenders]
     strategies = tuple(one for one in everything if one.contender.frontier is None)
     others = tuple(one for one in everything if one.contender.frontier is not None)
-    pairs = all_pairs(outcomes, [one.label for one in strategies], reports)
+    pairs = () if brief else all_pairs(outcomes, [one.label for one in strategies], reports)
     return Report(record, strategies, others, pairs, frontiers(strategies, others), verdict(record, strategies))
 
 
@@ -87,11 +90,13 @@ def _replication(record: Record, contender: Contender, seed: int, order: int, ma
 
 
 def _strategy(
-    outcomes: FinalOutcomes, contender: Contender, reports: Replications, matrices: Matrices
+    outcomes: FinalOutcomes, contender: Contender, reports: Replications, matrices: Matrices, brief: bool
 ) -> StrategyReport:
     record, own = outcomes.record, reports[contender.label]
     seeds = [one.seed for one in own]
-    compared = record.reference in reports and contender.label != record.reference and contender.frontier is None
+    compared = (
+        not brief and record.reference in reports and contender.label != record.reference and contender.frontier is None
+    )
     return StrategyReport(
         contender,
         own,

@@ -1,0 +1,62 @@
+"""What is added after a piece is all that is computed and logged then; the whole is compared once, at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+import experiments.studies.stream.comparison
+from experiments.api import Workbench
+from experiments.reporting import figures
+from tests.streams import write_recipe
+from workbench.listener import Silent
+
+SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16"]
+
+
+def test_a_run_compares_and_draws_once(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    compared: list[int] = []
+    bootstrap, image = experiments.studies.stream.comparison.paired_bootstrap, figures.image
+
+    def counted_bootstrap(*given: object) -> object:
+        compared.append(1)
+        return bootstrap(*given)
+
+    def counted_image(*given: object, **more: object) -> object:
+        drawn.append("figure")
+        return image(*given, **more)
+
+    monkeypatch.setattr(experiments.studies.stream.comparison, "paired_bootstrap", counted_bootstrap)
+    monkeypatch.setattr(figures, "image", counted_image)
+    write_recipe(tmp_path, bert)
+    bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())
+    bench.run(bench.plan(str(tmp_path / "stream.yaml"), SMALL))
+    folder = bench.workspace.experiment("stream")
+    assert len(compared) == 2, "one pair beside the reference, and the same among all pairs"
+    assert len(drawn) == len([*folder.glob("*.png")]), "each figure once"
+
+
+def test_a_part_is_logged_under_the_run_of_the_whole(bert: Path, tmp_path: Path) -> None:
+    write_recipe(tmp_path, bert)
+    bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())
+    plan = bench.plan(str(tmp_path / "stream.yaml"), [*SMALL, "seeds=[0, 1]"])
+    seen: list[set[str]] = []
+    from experiments.engine.publish import Publisher
+
+    update = Publisher.update
+
+    def watched(self: Publisher, part: object) -> None:
+        update(self, part)  # type: ignore[arg-type]
+        client = MlflowClient(f"sqlite:///{bench.workspace.root}/mlflow.db")
+        experiment = client.get_experiment_by_name("stream")
+        runs = client.search_runs([experiment.experiment_id])
+        seen.append({run.info.run_name for run in runs})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Publisher, "update", watched)
+        bench.run(plan)
+    assert seen[0] == {"stream", "isolated, seed 0"}
+    assert seen[-1] == {"stream", *(f"{label}, seed {seed}" for label in ("isolated", "sequential") for seed in (0, 1))}
