@@ -1,0 +1,166 @@
+"""The record of an experiment: what a run goes on with, what it keeps, whose name it is, and what makes it another."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.studies import report_of
+from experiments.workspace import Workspace
+from tests.conftest import Call
+from tests.runs import done, pieces
+from tests.streams import write_recipe
+from workbench.errors import InputError
+from workbench.listener import Silent
+
+SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16", "seeds=[0]"]
+METHODS = """name: methods
+backbone: {backbone}
+tasks: [animals]
+seeds: [0, 1]
+budget: {{train_examples: 16, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+methods: {{lora: {{}}, head: {{}}}}
+"""
+
+
+class Ear(Silent):
+    """Keeps what was said, and the labels of fits."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.fits: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def fit(self, label: str, steps: int):  # type: ignore[no-untyped-def]
+        self.fits.append(label)
+        return super().fit(label, steps)
+
+
+@pytest.fixture
+def recipe(bert: Path, tmp_path: Path) -> str:
+    (tmp_path / "methods.yaml").write_text(METHODS.format(backbone=bert), encoding="utf-8")
+    return str(write_recipe(tmp_path, bert))
+
+
+@pytest.fixture
+def bench(recipe: str, tmp_path: Path) -> Workbench:
+    return Workbench(tmp_path / "space", [tmp_path / "tasks"], Ear())
+
+
+def test_a_changed_reference_counts_at_the_next_run(bench: Workbench, recipe: str) -> None:
+    first = bench.run(bench.plan(recipe, [*SMALL, "reference=sequential"]))
+    bench.listener = ear = Ear()
+    second = bench.run(bench.plan(recipe, [*SMALL, "reference=isolated"]))
+    assert (first.record.reference, second.record.reference) == ("sequential", "isolated")
+    assert (ear.fits, ear.said) == ([], [])
+    assert bench.workspace.records.names() == ["stream"]
+    assert second.record.provenance == first.record.provenance
+
+
+def test_an_edited_recipe_keeps_what_was_there_and_says_so(bench: Workbench, recipe: str) -> None:
+    before = bench.run(bench.plan(recipe, SMALL), "workbench run first").as_json()
+    bench.listener = ear = Ear()
+    after = bench.run(bench.plan(recipe, [*SMALL, "budget.train_examples=24"]), "workbench run second").as_json()
+    (aside,) = set(bench.workspace.records.names()) - {"stream"}
+    assert [line for line in ear.said if aside in line and "has changed" in line]
+    kept = report_of(bench.workspace, aside).as_json()
+    assert {**kept, "experiment": "stream"} == before
+    assert report_of(bench.workspace, "stream").as_json() == after
+    assert after["budget"]["train_examples"] == 24
+
+
+def test_a_recipe_that_asks_for_more_goes_on_with_its_record(bench: Workbench, recipe: str) -> None:
+    bench.run(bench.plan(recipe, SMALL), "workbench run first")
+    bench.listener = ear = Ear()
+    wider = bench.run(bench.plan(recipe, [*SMALL, "seeds=[0, 1]"]), "workbench run second")
+    assert bench.workspace.records.names() == ["stream"]
+    assert wider.complete
+    assert wider.record.provenance["command"] == "workbench run first"
+    assert all("seed 1" in label for label in ear.fits)
+
+
+def test_two_kinds_of_experiments_do_not_share_a_name(bench: Workbench, recipe: str, tmp_path: Path) -> None:
+    bench.run(bench.plan(recipe, SMALL))
+    methods = bench.plan(str(tmp_path / "methods.yaml"), ["name=stream"])
+    with pytest.raises(InputError, match="'stream' is the name of another kind of experiment"):
+        bench.run(methods)
+    assert bench.report("stream").complete
+
+
+def test_a_run_that_is_stopped_takes_nothing_from_a_finished_record(
+    bench: Workbench, recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = str(tmp_path / "methods.yaml")
+    report = bench.run(bench.plan(methods), "workbench run first")
+    bench.workspace.adapters.remove(report.record.cells[0].adapter)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.training.lesson.fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(bench.plan(methods), "workbench run second")
+    there = report_of(Workspace(bench.workspace.root), "methods")
+    assert there.as_json(full=True) == report.as_json(full=True)
+
+
+def test_changed_data_are_another_experiment_in_mlflow(bench: Workbench, recipe: str) -> None:
+    plan = bench.plan(recipe, SMALL)
+    known = done(plan, bench.workspace)
+    first, *others = plan.tasks
+    turned = replace(first, fingerprint="other rows")
+    changed = bench.plan(recipe, SMALL)
+    steps = tuple(replace(step, key=f"{step.key[:-1]}x", before=None) for step in changed.steps)
+    other = replace(changed, tasks=(turned, *others), orders=((turned, *others),), steps=steps)
+    assert {piece.key for piece in pieces(other)}.isdisjoint(known.keys)
+    from experiments.engine.run import blank
+    from experiments.studies import STUDIES
+
+    study = STUDIES.get("stream")
+    assert blank(study, other, pieces(other), "").identity != known.identity
+    assert blank(study, plan, pieces(plan), "another command").identity == known.identity
+
+
+@pytest.mark.parametrize("file", ["record.json", "comparison.json", "fusion.json"])
+def test_the_record_of_an_earlier_version_is_refused_by_a_report_and_set_aside_by_a_run(
+    file: str, recipe: str, call: Call, tmp_path: Path
+) -> None:
+    folder = tmp_path / ".workbench" / "experiments" / "stream"
+    folder.mkdir(parents=True)
+    (folder / file).write_text(json.dumps({"experiment": "stream", "steps": [], "cells": []}), encoding="utf-8")
+    code, _, err = call("report", "stream")
+    assert (code, "an earlier version wrote the record of 'stream'" in err) == (2, True)
+    assert call("report")[0] == 0, "the list goes on"
+    small = [part for change in SMALL for part in ("--set", change)]
+    code, _, err = call("run", recipe, *small, "--tasks", str(tmp_path / "tasks"))
+    assert code == 0, err
+    assert "An earlier version ran 'stream'. What was there before is kept as 'stream-before-" in err
+    assert call("report", "stream")[0] == 0
+    assert len([*tmp_path.glob(f".workbench/experiments/stream-before-*/{file}")]) == 1
+
+
+def test_whoever_trains_the_same_adapter_is_waited_for(bench: Workbench, recipe: str) -> None:
+    """Two recipes that begin alike learn the same lesson: one of them trains it, the other one takes it."""
+    plan = bench.plan(
+        recipe, [*SMALL, "strategies={isolated: {strategy: isolated, method: lora}}", "reference=isolated"]
+    )
+    first, *_ = pieces(plan)
+    from workbench.training import Lesson
+
+    contender = plan.contenders[0]
+    lesson = Lesson(plan.tasks[0], plan.adaptation(contender), plan.recipe.budget, 0)
+    runner = threading.Thread(target=done, args=(plan, bench.workspace), daemon=True)
+    with bench.workspace.claimed(lesson.key):
+        runner.start()
+        runner.join(3)
+        assert not first.is_done(bench.workspace)
+        assert lesson.adapter_id not in bench.workspace.adapters.ids()
+    runner.join(60)
+    assert first.is_done(bench.workspace)
