@@ -68,7 +68,7 @@ def compare(
     names = [name.strip() for name in methods.split(",") if name.strip()]
     plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
     if dry_run:
-        preview(plan, bench, as_json)
+        preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json)
         return
     with progress(plan.name, *ahead(bench.pending(plan))) as listener:
         bench.listener = listener

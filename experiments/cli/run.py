@@ -52,7 +52,7 @@ def run(
     where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
     plan = bench.plan(recipe, assignments or [])
     if dry_run:
-        preview(plan, bench, as_json)
+        preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json)
         return
     with progress(plan.name, *ahead(bench.pending(plan))) as listener:
         bench.listener = listener

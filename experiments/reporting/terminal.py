@@ -9,8 +9,8 @@ from rich.console import Group
 from rich.text import Text
 
 from experiments.reporting.cells import one_line
+from experiments.reporting.grid import grid
 from experiments.reporting.presentation import Grid, Medium, Paragraph, Sentences, Table
-from experiments.terminal.output import grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,6 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import nn
 
-from experiments.engine.stopwatch import Stopwatch
 from experiments.workspace.evaluating import test
 from tasks.union import pooled, union
 from workbench.adaptation import save_head
@@ -26,6 +25,7 @@ from workbench.heads import Heads
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.settings import Settings
+from workbench.stopwatch import Stopwatch
 from workbench.training import fit
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from experiments.terminal.output import emit, stdout, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.api import AnyPlan, Workbench
     from experiments.engine.study import Piece
+    from experiments.workspace import Workspace
 
 HEADS = ("steps", "time", "parameters", "memory MB")
 MEMORY = (
@@ -45,11 +45,11 @@ class Ahead:
         }
 
 
-def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
-    """Print the plan of an experiment of any kind."""
-    waiting = {piece.key for piece in bench.pending(plan)}
-    ahead, pace = [], bench.workspace.pace.expected()
-    for piece in bench.pieces(plan):
+def preview(plan: Any, pieces: Sequence[Piece], pending: Sequence[Piece], workspace: Workspace, as_json: bool) -> None:
+    """Print the plan of an experiment of any kind: its ``pieces``, and which of them are ``pending``."""
+    waiting, pace = {piece.key for piece in pending}, workspace.pace.expected()
+    ahead = []
+    for piece in pieces:
         seconds = pace(piece.pace, piece.updates)
         ahead.append(Ahead(piece, piece.key not in waiting, None if seconds is None else round(seconds, 1)))
     todo = [one for one in ahead if not one.done]
@@ -61,8 +61,8 @@ def preview(plan: AnyPlan, bench: Workbench, as_json: bool) -> None:
     _table(ahead)
     steps = _total([one.piece.updates for one in todo])
     known = "" if steps is None else f", {int(steps):,} optimiser steps"
-    pieces = len({one.piece.key for one in ahead})
-    stdout.print(f"\n{len(waiting)} of {pieces} pieces to do{known}. Nothing was trained.")
+    distinct = len({one.piece.key for one in ahead})
+    stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{known}. Nothing was trained.")
     stdout.print(MEMORY)
     _say_time(expected, [one.piece.label for one in todo if one.seconds is None])
 

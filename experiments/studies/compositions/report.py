@@ -95,7 +95,7 @@ class FusionReport:
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.compositions.present import present
+        from experiments.studies import present
 
         return framed(present(self))
 

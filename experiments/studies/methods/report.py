@@ -124,7 +124,7 @@ class ComparisonReport:
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.methods.present import present
+        from experiments.studies import present
 
         return framed(present(self))
 

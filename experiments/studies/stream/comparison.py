@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.studies.stream.final_outcomes import FinalOutcomes
-    from experiments.studies.stream.report import ReplicationReport
+    from experiments.studies.stream.replication_report import ReplicationReport
 
 from experiments.reporting.differences import Difference
 

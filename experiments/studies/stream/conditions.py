@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.reporting.presentation import Block
-    from experiments.studies.stream.report import Report, StrategyReport
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
 
 BEFORE = (
     (

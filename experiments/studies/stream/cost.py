@@ -11,7 +11,7 @@ from workbench.statistics import interval
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.studies.stream.report import ReplicationReport
+    from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.stage_outcome import StageOutcome
     from workbench.statistics import Interval
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from experiments.reporting.wording import Unit
-    from experiments.studies.stream.report import Report, StrategyReport
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
 from experiments.reporting.figures import FAINT, STYLE, half_width, look, short

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import ReplicationReport
+    from experiments.studies.stream.replication_report import ReplicationReport
     from workbench.statistics import Array
 from experiments.reporting.examples import over_replications, scores_by_example
 

@@ -15,7 +15,8 @@ from workbench.statistics import interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.report import ReplicationReport, StrategyReport
+    from experiments.studies.stream.replication_report import ReplicationReport
+    from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
 MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")

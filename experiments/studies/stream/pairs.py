@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.comparison import Comparison
     from experiments.studies.stream.final_outcomes import FinalOutcomes
-    from experiments.studies.stream.report import ReplicationReport
+    from experiments.studies.stream.replication_report import ReplicationReport
 
 LEVEL = 0.05
 

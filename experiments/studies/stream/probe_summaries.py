@@ -16,7 +16,9 @@ from experiments.studies.stream.replications import over_replications
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
+    from experiments.studies.stream.replication_report import ReplicationReport
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from experiments.engine.stopwatch import Stopwatch
 from workbench import atomic, sealed
 from workbench.digest import key
 from workbench.errors import InputError, IntegrityError, Problem, SettingsError, collected, reason
 from workbench.hidden import Hidden
 from workbench.probes import PROBES, ProbeContext
 from workbench.sampling import stratified
+from workbench.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,8 +21,10 @@ from experiments.studies.stream.matrix import (
     statuses,
 )
 from experiments.studies.stream.pairs import all_pairs
+from experiments.studies.stream.replication_report import ReplicationReport
 from experiments.studies.stream.replications import over_replications, replications
-from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
+from experiments.studies.stream.report import Report
+from experiments.studies.stream.strategy_report import StrategyReport
 from experiments.studies.stream.verdict import verdict
 from workbench.forgetting import METRICS, Stream, metrics
 

@@ -13,7 +13,8 @@ from workbench.forgetting import METRICS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from experiments.studies.stream.report import Report, StrategyReport
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
 
 # what low forgetting may hide stands beside it: how well tasks were learned at all
 MAIN = {

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import ReplicationReport, Report, StrategyReport
+    from experiments.studies.stream.replication_report import ReplicationReport
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.mlflow.models import TrackedModel
 
 Point = tuple[str, float | None, int]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.record import Record
-    from experiments.studies.stream.report import StrategyReport
+    from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
 
