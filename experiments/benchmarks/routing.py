@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from experiments.answers.task_free import known_state
+from experiments.answers.routed import known_state
 from experiments.benchmarks.routing_report import markdown, run_record
 from experiments.benchmarks.single_task import plan_for
 from experiments.benchmarks.task_free_evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from experiments.answers.task_free import known_state
+from experiments.answers.routed import known_state
 from experiments.benchmarks import routing as program
 from experiments.benchmarks.routing_report import markdown, run_record
 from experiments.benchmarks.task_free_evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
