@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from experiments.answers.importing import imported
 from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
-from experiments.answers.task_free import answers, candidates, known_state, training_task
+from experiments.answers.routed import answers, candidates, known_state, training_task
 from experiments.engine.feasible import require_feasible
 from experiments.engine.forecast import lesson_updates
 from experiments.engine.publish import Publisher, log, register
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from experiments.answers.task_free import RoutedPrediction
+    from experiments.answers.routed import RoutedPrediction
     from experiments.studies import AnyReport
     from experiments.studies.compositions.report import FusionReport
     from experiments.studies.methods.report import ComparisonReport

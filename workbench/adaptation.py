@@ -41,6 +41,10 @@ class Adaptation:
     settings: MethodSettings
     precision: Precision
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields alone: another process looks up what they name, and a card's functions stay here."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     @cached_property
     def card(self) -> Method:
         """The method's registry entry."""

@@ -21,6 +21,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.compositions.recipe import FusionRecipe
 from experiments.studies.methods.recipe import ComparisonRecipe
+from experiments.studies.routing.recipe import RoutingRecipe
 from experiments.studies.stream.recipe import Recipe
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
@@ -125,6 +126,7 @@ def recipes() -> str:
         "Keys of a stream": Recipe,
         "Keys of a comparison of methods": ComparisonRecipe,
         "Keys of a comparison of compositions": FusionRecipe,
+        "Keys of a comparison of routers": RoutingRecipe,
         "Keys of `budget`": Budget,
     }
     for title, model in kinds_of_recipe.items():

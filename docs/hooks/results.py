@@ -28,9 +28,17 @@ def page(documents: Path) -> str:
 
 
 def section(path: Path) -> str:
-    """Return what there is to say about one file; what its record says of a second command stands after the first."""
+    """Return what there is to say about one file; what its record says of a second command stands after the first.
+
+    Where the program that made it is gone, its record names the command that computes the same ``today``.
+    """
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
+    if "today" in made:
+        command, further = (
+            made["today"],
+            f"an earlier program, of the commit below, made this file: see the file. {further}",
+        )
     if command.startswith("python -m") and "--out" not in command:
         command += f" --out {path.name}"
     name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.benchmarks.single_task import plan_for
-from experiments.benchmarks.task_free_evaluation import ALL
 from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
+from experiments.studies.routing.joint import ALL_EXAMPLES
 from experiments.workspace import Workspace
 from experiments.workspace.evaluating import majority
 from fusion.composition import Request
@@ -215,7 +215,8 @@ class Unlearning:
         """A LoRA that learned all tasks at once, under one head where they have labels."""
         drawn = [draw(task, self.plan.recipe.budget, self.seed) for task in self.plan.tasks]
         together = union if drawn[0].labels else pooled
-        return self._learned(together(drawn, f"joint-{len(drawn)}"), self.plan.recipe.budget.model_copy(update=ALL))
+        budget = self.plan.recipe.budget.model_copy(update=ALL_EXAMPLES)
+        return self._learned(together(drawn, f"joint-{len(drawn)}"), budget)
 
     @cached_property
     def _singles(self) -> tuple[StoredAdapter, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.task_free import known_state
+from experiments.answers.routed import known_state
 from fusion.reading import KIND
 from fusion.route import part_key, reader_for, require_routable, route
 from fusion.routing import ROUTERS

@@ -14,6 +14,7 @@ from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
 from experiments.studies.compositions.plan import plan_recipe
 from experiments.studies.methods.plan import plan_comparison
+from experiments.studies.routing.plan import plan_routing
 from experiments.studies.stream.plan import make_plan
 from fusion.methods import COMPOSITIONS
 from fusion.routing import ROUTERS
@@ -24,7 +25,12 @@ from workbench.settings import Budget, Document, read
 
 REGISTRIES = {"method": METHODS, "composition": COMPOSITIONS, "router": ROUTERS, "strategy": STRATEGIES}
 MODELS = [(noun, name) for noun, entries in REGISTRIES.items() for name in entries.names()]
-PLANNERS = {"quickstart": make_plan, "compare-methods": plan_comparison, "fuse-new-task": plan_recipe}
+PLANNERS = {
+    "quickstart": make_plan,
+    "compare-methods": plan_comparison,
+    "fuse-new-task": plan_recipe,
+    "routing": plan_routing,
+}
 MORE = {"frontier": {"full-sequential": [0.01]}, "scenario": "task-incremental", "orders": 1, "probes": ["cka"]}
 MORE |= {"probe_text": "imdb", "probe_examples": 8, "evaluate_every": 1}
 CATALOG: dict[str, Any] = {name: cache(getattr(registry, name)) for name in ("find", "families", "names")}
@@ -58,6 +64,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
         "experiments.studies.stream.plan",
         "experiments.studies.methods.plan",
         "experiments.studies.compositions.plan",
+        "experiments.studies.routing.plan",
     ):
         monkeypatch.setattr(f"{module}.require_feasible", refuse)
     for name in CATALOG:
@@ -85,7 +92,7 @@ def test_a_wrong_value_anywhere_in_a_recipe_is_one_short_message(recipe: str) ->
     if recipe == "quickstart":
         document = Document({**document.data, **MORE}, document.origin, document.lines)
     some = [place for place in places(document.data) if place and not (isinstance(place[-1], int) and place[-1] > 1)]
-    entries = {"strategies": 2, "methods": 2, "compositions": 2}  # the others are like them
+    entries = {"strategies": 2, "methods": 2, "compositions": 2, "routers": 2}  # the others are like them
     skipped = {(key, name) for key, most in entries.items() for name in [*document.data.get(key, {})][most:-1]}
     for place in some:
         if place[:2] in skipped:

@@ -6,18 +6,16 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from datasets import Dataset
 
-from experiments.answers.task_free import known_state
-from experiments.benchmarks import routing as program
-from experiments.benchmarks.routing_report import markdown, run_record
-from experiments.benchmarks.task_free_evaluation import ALL, TaskFree, joint_outcome, joint_task, own_answers, routed
-from experiments.studies.stream.plan import make_plan
-from experiments.workspace import Workspace
+from experiments.answers.routed import known_state
+from experiments.studies.routing.joint import ALL_EXAMPLES, joint_outcome, joint_task
+from experiments.studies.routing.outcome import outcome
+from experiments.studies.routing.routed import routed
+from experiments.workspace import Workspace, evaluating
 from fusion.route import RoutingState
 from fusion.routing import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
@@ -28,8 +26,9 @@ from workbench.errors import InputError
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.sampling import draw
-from workbench.settings import Budget, read
+from workbench.settings import Budget
 from workbench.stored_adapter import StoredAdapter
+from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 
@@ -42,6 +41,13 @@ def learned(task: Task, backbone: Backbone, workspace: Workspace, budget: Budget
     return learn(Lesson(task, adaptation, budget, 0), workspace.adapters, Silent(), task.name)
 
 
+def own_answers(adapters: list[StoredAdapter], backbone: Backbone) -> list[np.ndarray]:
+    """Return for each task (n_j,) whether its own adapter labels each test text rightly."""
+    pairs = zip(adapters, TASKS, strict=True)
+    tests = [evaluating.test(open_adapter(adapter, backbone), task, backbone, BUDGET) for adapter, task in pairs]
+    return [evaluation.outcomes["correct"].to_numpy() for evaluation in tests]
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace(tmp_path_factory.mktemp("workspace"))
@@ -49,9 +55,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_scores_of_a_task_free_evaluation_by_hand() -> None:
     """Of task 0's four texts three are routed rightly and two answered rightly; of task 1's two, one and none."""
-    found = TaskFree(
+    found = outcome(
         (np.array([0, 0, 0, 1]), np.array([1, 0])), (np.array([True, True, False, False]), np.array([False, False]))
     )
+    assert (found.counts, found.correct) == (((3, 1), (1, 1)), ("1100", "00"))
     assert found.accuracy == (0.5 + 0) / 2
     assert found.routing_accuracy == (0.75 + 0.5) / 2
     np.testing.assert_array_equal(found.confusion, [[0.75, 0.25], [0.5, 0.5]])
@@ -59,19 +66,19 @@ def test_scores_of_a_task_free_evaluation_by_hand() -> None:
 
 def test_an_answer_counts_where_task_and_label_are_right(backbone: Backbone, workspace: Workspace) -> None:
     adapters = [learned(task, backbone, workspace) for task in TASKS]
-    own = own_answers(adapters, TASKS, backbone, BUDGET)
+    own = own_answers(adapters, backbone)
     settings = ROUTERS.get("oracle").settings()
     state = known_state("oracle", settings, adapters, backbone, workspace.router, lambda _: TASKS[0], Silent())
 
     told = routed(state, TASKS, own, BUDGET)
     assert told.routing_accuracy == 1.0
     assert told.accuracy == np.mean([each.mean() for each in own]), "the oracle is as good as the adapters are"
-    assert len(told.correct[0]) == 12, "the budget's share of the test split"
+    assert [*map(len, told.correct)] == [12, 12], "the budget's share of the test split"
 
 
 def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, workspace: Workspace) -> None:
     adapters = [learned(task, backbone, workspace) for task in TASKS]
-    own, settings = own_answers(adapters, TASKS, backbone, BUDGET), ROUTERS.get("mahalanobis").settings()
+    own, settings = own_answers(adapters, backbone), ROUTERS.get("mahalanobis").settings()
     by_id = {adapter.id: draw(task, BUDGET, 0) for adapter, task in zip(adapters, TASKS, strict=True)}
     asked = []
 
@@ -84,10 +91,11 @@ def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, work
 
     found = routed(state(), TASKS, own, BUDGET)
     assert found.routing_accuracy > 0.7
-    for place, (chosen, correct) in enumerate(zip(found.chosen, found.correct, strict=True)):
-        np.testing.assert_array_equal(correct, (chosen == place) & own[place])
-    again = routed(state(), TASKS, own, BUDGET)
-    np.testing.assert_array_equal(again.confusion, found.confusion)
+    for place, right in enumerate(own):
+        answered = np.array([*found.correct[place]]) == "1"
+        assert not (answered & ~right).any(), "an answer is right only where the task's own adapter is"
+        assert answered.sum() <= found.counts[place][place]
+    assert routed(state(), TASKS, own, BUDGET) == found
     assert asked == [adapter.id for adapter in adapters], "what is known is not learned again"
 
 
@@ -120,73 +128,18 @@ def test_tasks_without_labels_cannot_be_joined() -> None:
 
 
 def test_a_joint_model_is_taken_at_its_word(backbone: Backbone, workspace: Workspace) -> None:
-    joint = joint_task(TASKS, BUDGET, 0)
-    adapter = learned(joint, backbone, workspace, BUDGET.model_copy(update=ALL))
-    found = joint_outcome(adapter, joint, TASKS, backbone)
-    assert [len(each) for each in found.chosen] == [12, 12]
-    for place, (chosen, correct) in enumerate(zip(found.chosen, found.correct, strict=True)):
-        assert (chosen[correct] == place).all(), "a right label is a label of the right task"
+    joint, budget = joint_task(TASKS, BUDGET, 0), BUDGET.model_copy(update=ALL_EXAMPLES)
+    model = open_adapter(learned(joint, backbone, workspace, budget), backbone)
+    found = joint_outcome(model, joint, TASKS, backbone, budget)
+    answers = evaluating.test(model, joint, backbone, budget).outcomes
+    names = np.array([label.partition(":")[0] for label in joint.labels])
+    said, true = (names[answers[column].to_numpy()] for column in ("prediction", "label"))
+    for place, task in enumerate(TASKS):
+        own = true == task.name
+        assert found.counts[place] == tuple(int((said[own] == other.name).sum()) for other in TASKS)
+        assert found.correct[place] == "".join(map(str, answers["correct"][own].astype(int)))
     assert found.accuracy <= found.routing_accuracy
     assert found.routing_accuracy > 0.5
-
-
-def test_the_program_measures_all_contenders_and_goes_on_where_it_was(
-    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe, out = write_recipe(tmp_path, bert), tmp_path / "routing.json"
-    measured(recipe, out, tmp_path)
-    document = json.loads(out.read_text(encoding="utf-8"))
-    contenders = document["contenders"]
-    assert set(contenders) == {*ROUTERS.names(), *program.JOINT}
-    assert contenders["oracle"]["routing_accuracy"]["mean"] == 1.0
-    assert all(one["accuracy"]["mean"] <= contenders["oracle"]["accuracy"]["mean"] for one in
-               (contenders[name] for name in ROUTERS.names()))  # fmt: skip
-    shares = np.array(contenders["arrow"]["confusion"])
-    assert shares.sum(axis=1) == pytest.approx([1, 1], abs=1e-3)
-    minus = contenders["oracle"]["minus"]["joint-lora"]
-    expected = contenders["oracle"]["accuracy"]["mean"] - contenders["joint-lora"]["accuracy"]["mean"]
-    assert minus["mean"] == pytest.approx(expected)
-    assert minus["low"] <= minus["mean"] <= minus["high"]
-
-    kept = [point for point in document["points"] if point["contender"] != "arrow"]
-    out.write_text(json.dumps({**document, "points": kept}), encoding="utf-8")
-    measured_again = []
-    point = program.Round.point
-    monkeypatch.setattr(program.Round, "point", lambda self, label: measured_again.append(label) or point(self, label))
-    again = measured(recipe, out, tmp_path)
-    assert measured_again == ["arrow"]
-    assert again["contenders"]["arrow"]["accuracy"] == contenders["arrow"]["accuracy"]
-
-    assert "| oracle | " in markdown(again)
-
-    record = run_record(again)
-    assert ("oracle/routing_accuracy", 1.0, 0) in record.metrics
-    children = {child.name: child for child in record.children}
-    assert ("accuracy", contenders["arrow"]["accuracy"]["mean"], 0) in children["arrow"].metrics
-    assert children["arrow"].artifacts["confusion.png"].startswith(b"\x89PNG")
-
-    changed = recipe.read_text().replace("epochs: 4", "epochs: 5")
-    recipe.write_text(changed)
-    with pytest.raises(InputError, match="another budget"):
-        measured(recipe, out, tmp_path)
-
-
-def measured(recipe: Path, out: Path, folder: Path) -> dict[str, Any]:
-    document = read(recipe).set(["tasks=[animals, fruits]"])
-    return program.measure(make_plan(document, [folder / "tasks"]), [0], out, "test", Workspace(folder / "w"), Silent())
-
-
-def test_differences_are_paired_over_the_seeds_that_both_have() -> None:
-    """By hand: over seeds 0 and 1 the router's texts are right 1, ½, 0 of the time, the joint model's 0, ½, 0."""
-    rows = [("arrow", 0, "110"), ("arrow", 1, "100"), ("arrow", 2, "111"), ("joint-lora", 0, "010"),
-            ("joint-lora", 1, "000")]  # fmt: skip
-    points = [
-        {"contender": label, "seed": seed, "accuracy": 0.5, "routing_accuracy": 0.5, "confusion": [[1.0]],
-         "correct": {"a": outcomes}} for label, seed, outcomes in rows
-    ]  # fmt: skip
-    found = program.summarise(points)["arrow"]
-    assert found["minus"]["joint-lora"]["mean"] == pytest.approx((1 + 0 + 0) / 3)
-    assert found["accuracy"]["values"] == [0.5, 0.5, 0.5]
 
 
 def test_predict_asks_the_adapter_that_a_router_chooses(call: Call, bert: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import shutil
 from dataclasses import replace
@@ -210,3 +211,13 @@ def test_a_checkpoint_without_pooler_can_be_taught(bert: Path, task: Task, store
     BertForMaskedLM(BertConfig.from_pretrained(folder)).save_pretrained(folder)
     stored = learn(lesson_of(open_backbone(str(folder)), task), store, Silent(), "label")
     open_adapter(stored, open_backbone(str(folder)))
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_an_adaptation_goes_to_another_process(method: str, backbone: Backbone) -> None:
+    adaptation = Adaptation(backbone, method, METHODS.get(method).settings(), "fp32")
+    assert adaptation.card.library == METHODS.get(method).library, "what was looked up is in memory now"
+    again = pickle.loads(pickle.dumps(adaptation))
+    assert (again.method, again.settings, again.precision) == (method, adaptation.settings, "fp32")
+    assert again.backbone.fingerprint == backbone.fingerprint
+    assert again.card.title == adaptation.card.title

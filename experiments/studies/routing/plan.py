@@ -1,0 +1,252 @@
+"""A comparison of routers, resolved: names looked up, settings typed, data read; nothing is trained yet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from experiments.engine.feasible import require_feasible
+from experiments.engine.labels import collisions
+from experiments.engine.recipes import require_affordable
+from experiments.engine.task_names import named_tasks
+from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
+from experiments.studies.routing.recipe import RoutingRecipe
+from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord, header
+from fusion.compatibility import unfit
+from fusion.reading import KIND
+from fusion.routing import ROUTERS
+from tasks import registry
+from workbench.adaptation import Adaptation
+from workbench.backbone_names import open_backbone
+from workbench.device import resolve_precision
+from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.methods import METHODS, trained_method
+from workbench.training import Lesson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from fusion.routing import RouterSettings
+    from tasks.spec import TaskSpec
+    from workbench.backbone import Backbone
+    from workbench.known_keys import Place
+    from workbench.settings import Document, MethodSettings
+    from workbench.task import Task
+
+SOURCES = ("sources",)
+LORA_ONLY = ("peft",)  # libraries of routers that read the update of each module
+
+
+@dataclass(frozen=True)
+class RoutingPlan:
+    """What will be compared: routers among the adapters of one seed, and models that learned all tasks together.
+
+    Attributes:
+        recipe: as it was read.
+        tasks: whole; a budget draws from them.
+        adaptation: of each task's own adapter.
+        routers: label → router and its settings.
+        joint: label → how one model learns all tasks.
+    """
+
+    study: ClassVar[str] = "routing"
+    recipe: RoutingRecipe
+    tasks: tuple[Task, ...]
+    adaptation: Adaptation
+    routers: Mapping[str, tuple[str, RouterSettings]]
+    joint: Mapping[str, Adaptation]
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.recipe.name
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone of all adapters, which routers read with."""
+        return self.adaptation.backbone
+
+    @property
+    def reference(self) -> str:
+        """The label that differences are taken from."""
+        return self.recipe.reference or next(iter((*self.joint, *self.routers)))
+
+    def lesson(self, task: Task, seed: int) -> Lesson:
+        """Return what a task's own adapter learns."""
+        return Lesson(task, self.adaptation, self.recipe.budget, seed)
+
+    def joint_lessons(self, seed: int) -> dict[str, Lesson]:
+        """Return what each joint model learns, by its label: the same examples, under labels of all tasks."""
+        if not self.joint:
+            return {}
+        together = joint_task(self.tasks, self.recipe.budget, seed)
+        budget = self.recipe.budget.model_copy(update=ALL_EXAMPLES)
+        return {label: Lesson(together, adaptation, budget, seed) for label, adaptation in self.joint.items()}
+
+
+def plan_routing(document: Document, task_folders: Sequence[Path] = ()) -> RoutingPlan:
+    """Resolve a recipe: read its data, fetch what is missing; train nothing.
+
+    Raises:
+        SettingsError: all that is wrong with the recipe, in one message.
+        InputError: a method that cannot work on the backbone.
+        DataError: a task's data do not fit its file.
+    """
+    problems: list[Problem] = []
+    with collected(problems):
+        recipe = document.parse(RoutingRecipe, _known_settings(document))
+    own = _sources(document, problems)
+    routers = {label: (router, settings) for label, router, settings in _routers(document, problems)}
+    joint = {label: (method, settings) for label, method, settings in _joint(document, problems)}
+    problems += _wrong_labels(document)
+    specs = named_tasks(document, ("tasks",), task_folders, problems)
+    problems += _wrong_kinds(document, specs)
+    if own:
+        problems += _wrong_libraries(document, own[0], routers)
+    if problems or own is None:
+        raise SettingsError(problems)
+    require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)
+    wanted = [(*own, SOURCES), *((*entry, ("joint", label)) for label, entry in joint.items())]
+    bits = recipe.budget.quantization
+    require_feasible(document, recipe.backbone, bits, wanted, [KIND])
+    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    _require_readable(document, backbone, own, routers)
+    backbone = backbone.quantized(bits, document.where("budget", "quantization"))
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
+    precision = resolve_precision(recipe.budget.precision)
+    tasks = tuple(registry.load(spec) for spec in specs)
+    _require_alike(document, tasks)
+    together = {label: Adaptation(backbone, *entry, precision) for label, entry in joint.items()}
+    return RoutingPlan(recipe, tasks, Adaptation(backbone, *own, precision), routers, together)
+
+
+def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSettings] | None:
+    """Return method and settings of the tasks' own adapters; None where they are wrong, which ``problems`` tell."""
+    given = document.data.get("sources", {"method": "lora"})
+    if isinstance(given, dict):  # else the recipe's model says it
+        with collected(problems):
+            if "method" not in given:
+                raise InputError(
+                    "'sources' needs method", where=document.where(*SOURCES), hint="sources: {method: lora}"
+                )
+            card = trained_method(given["method"], document.where(*SOURCES, "method"))
+            return given["method"], document.parse_part(SOURCES, _without(given, "method"), card.settings)
+    return None
+
+
+def _routers(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, RouterSettings]]:
+    for label, entry in document.entries("routers").items():
+        place = ("routers", label)
+        with collected(problems):
+            router = entry.get("router", label)
+            card = ROUTERS.get(router, document.where(*place, *(["router"] if "router" in entry else [])))
+            yield label, router, document.parse_part(place, _without(entry, "router"), card.settings)
+
+
+def _joint(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, MethodSettings]]:
+    for label, entry in document.entries("joint").items():
+        place = ("joint", label)
+        with collected(problems):
+            method = entry.get("method", label)
+            card = trained_method(method, document.where(*place, *(["method"] if "method" in entry else [])))
+            yield label, method, document.parse_part(place, _without(entry, "method"), card.settings)
+
+
+def _without(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != name}
+
+
+def _wrong_labels(document: Document) -> list[Problem]:
+    labels = [(label, document.where(key, label)) for key in ("routers", "joint") for label in document.labels(key)]
+    problems = [*collisions(labels)]
+    names, reference = [label for label, _ in labels], document.text("reference")
+    with collected(problems):
+        if reference is not None and reference not in names:
+            raise UnknownNameError(
+                "router or joint model in this recipe", reference, names, document.where("reference")
+            )
+    return problems
+
+
+def _wrong_kinds(document: Document, specs: Sequence[TaskSpec]) -> Iterator[Problem]:
+    for spec in specs:
+        if spec.file.kind != KIND:
+            what = f"routers choose among adapters for {KIND}; task {spec.name!r} is {spec.file.kind}"
+            yield Problem(what, document.where("tasks"))
+
+
+def _wrong_libraries(
+    document: Document, method: str, routers: Mapping[str, tuple[str, RouterSettings]]
+) -> Iterator[Problem]:
+    library = METHODS.get(method).library
+    for label, (router, _) in routers.items():
+        libraries = ROUTERS.get(router).libraries
+        if library not in libraries:
+            what = f"router {router} chooses among adapters of {' or '.join(libraries)}; {method} is one of {library}"
+            yield Problem(what, document.where("routers", label), "Name another method under sources, such as lora.")
+
+
+def _require_readable(
+    document: Document,
+    backbone: Backbone,
+    own: tuple[str, MethodSettings],
+    routers: Mapping[str, tuple[str, RouterSettings]],
+) -> None:
+    """Raise SettingsError where a router cannot read the adapters' updates, before any of them is trained."""
+    why = unfit(*own, backbone.config)
+    reading = [label for label, (router, _) in routers.items() if ROUTERS.get(router).libraries == LORA_ONLY]
+    if why and reading:
+        what = f"the adapters' updates cannot be read: each is {why}"
+        raise SettingsError([Problem(f"{label}: {what}", document.where("routers", label)) for label in reading])
+
+
+def _require_alike(document: Document, tasks: Sequence[Task]) -> None:
+    """Raise InputError where some tasks have pairs of texts and others have not."""
+    pairs = [task.name for task in tasks if task.pair]
+    if pairs and len(pairs) < len(tasks):
+        what = f"only {', '.join(pairs)} {'answers' if len(pairs) == 1 else 'answer'} for pairs of texts"
+        hint = "A router chooses among tasks whose texts are alike: single texts, or pairs."
+        raise InputError(what, where=document.where("tasks"), hint=hint)
+
+
+def _known_settings(document: Document) -> Iterator[Place]:
+    given = document.data.get("sources")
+    with suppress(InputError):
+        if isinstance(given, dict):
+            yield SOURCES, METHODS.get(given.get("method", "")).settings
+    for label, entry in document.entries("routers").items():
+        with suppress(InputError):
+            yield ("routers", label), ROUTERS.get(entry.get("router", label)).settings
+    for label, entry in document.entries("joint").items():
+        with suppress(InputError):
+            yield ("joint", label), METHODS.get(entry.get("method", label)).settings
+
+
+def about(plan: RoutingPlan) -> dict[str, Any]:
+    """Return what is the same for all pieces of a plan."""
+    recipe = plan.recipe
+    routers = (
+        Contender(label, ROUTER, router, settings.model_dump(mode="json"))
+        for label, (router, settings) in plan.routers.items()
+    )
+    joint = (
+        Contender(label, JOINT, adaptation.method, adaptation.settings.model_dump(mode="json"))
+        for label, adaptation in plan.joint.items()
+    )
+    record = RoutingRecord(
+        experiment=recipe.name,
+        description=recipe.description,
+        backbone=recipe.backbone,
+        tasks=tuple(task.name for task in plan.tasks),
+        seeds=recipe.seeds,
+        reference=plan.reference,
+        budget=recipe.budget.model_dump(mode="json"),
+        method=plan.adaptation.method,
+        settings=plan.adaptation.settings.model_dump(mode="json"),
+        contenders=(*routers, *joint),
+        data={task.name: task.fingerprint for task in plan.tasks},
+    )
+    return header(record)

@@ -1,0 +1,110 @@
+"""What people see of a comparison of routers: verdict, accuracies, confusions, the adapters behind them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from experiments.reporting.circumstances import once_more
+from experiments.reporting.differences import legend
+from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
+from experiments.reporting.wording import number, plural
+from experiments.studies.routing import tables
+from experiments.studies.routing.tracking import about, tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure as Drawing
+
+    from experiments.reporting.presentation import Block
+    from experiments.studies.routing.report import AdapterRow, RoutingReport
+
+TITLE = "Which tasks are taken for which"
+CAPTION = (
+    "Of the test texts of each task (row), the share that was taken for each task (column), in percent, mean over "
+    "seeds. The diagonal is what was found."
+)
+MOST_TASKS = 3  # whose names have room in a line of a terminal
+
+
+def present(report: RoutingReport) -> Presentation:
+    """Return what people see of a report on routers."""
+    record = report.record
+    tasks = ", ".join(record.tasks)
+    return Presentation(
+        experiment=record.experiment,
+        tracked=record.experiment,
+        title="comparison of routers",
+        description=f"routers among {tasks}, on {record.backbone}",
+        facts=(
+            tasks if len(record.tasks) <= MOST_TASKS else plural(len(record.tasks), "task"),
+            plural(len(record.seeds), "seed"),
+            f"adapters of {record.method}",
+            f"backbone {record.backbone}",
+        ),
+        further=(record.provenance.get("started", ""),),
+        says=record.description,
+        verdict=report.verdict,
+        complete=report.complete,
+        blocks=tuple(_blocks(report)),
+        document=report.as_json,
+        about=about(record),
+        tracking=partial(tracking, report),
+    )
+
+
+def _blocks(report: RoutingReport) -> Iterator[Block]:
+    record = report.record
+    if report.scored:
+        yield tables.scores(report)
+        if len(record.seeds) > 1:
+            yield Paragraph(legend(), "quiet", Medium.TERMINAL)
+    yield from _failures(report)
+    if tables.confusing(report):
+        yield tables.confusions(report)
+        yield Figure("confusion", TITLE, CAPTION, _alternative(report), partial(_draw, report))
+    if report.scored:
+        yield tables.by_task(report)
+    if record.adapters:
+        yield tables.adapters(report)
+    yield _circumstances(report)
+    yield once_more(record.provenance)
+
+
+def _failures(report: RoutingReport) -> Iterator[Paragraph]:
+    """Yield which tasks' own adapters seem to have learned nothing: no router can make up for that."""
+    failed = [row for row in report.adapters if row.learned_nothing]
+    for row in failed:
+        yield Paragraph(f"! {_failure(row)}", "warning")
+    if failed:
+        yield Paragraph("To try: more epochs, another learning rate, more examples.", "quiet")
+
+
+def _failure(row: AdapterRow) -> str:
+    (seed, why), *others = row.learned_nothing
+    more = f"; so {'do' if len(others) > 1 else 'does'} {plural(len(others), 'more adapter')} of this task"
+    return (
+        f"The adapter of {row.task} learned nothing that its test shows (seed {seed}): {why}{more if others else ''}."
+    )
+
+
+def _draw(report: RoutingReport) -> Drawing | None:
+    from experiments.studies.routing.figures import confusions  # matplotlib takes a while
+
+    return confusions(tables.confusing(report), report.record.tasks)
+
+
+def _alternative(report: RoutingReport) -> str:
+    """Return what the figure shows, for whoever cannot see it."""
+    numbers = "; ".join(
+        f"{row.label} finds the task of {number(row.routing_accuracy.mean)} %" for row in tables.confusing(report)
+    )
+    return f"{TITLE}. {numbers}. The exports of this report hold the numbers."
+
+
+def _circumstances(report: RoutingReport) -> Definitions:
+    record = report.record
+    entries = [("budget", str(record.budget)), ("sources", f"{record.method}, {record.settings}")]
+    entries += [(row.label, f"{row.role} {row.name}, {row.settings}") for row in report.rows]
+    return Definitions("Circumstances", entries)

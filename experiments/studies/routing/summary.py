@@ -1,0 +1,112 @@
+"""A record into a report: means over tasks, intervals over seeds, differences from the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.reporting.differences import Difference
+from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
+from workbench.statistics import interval, paired_bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from experiments.studies.routing.record import Contender, ContenderLeft, RoutingRecord
+    from workbench.statistics import Array
+
+
+def summarise_routing(record: RoutingRecord, outcomes: Callable[[str], Path]) -> RoutingReport:
+    """Return the report on a comparison as far as it has come; ``outcomes`` finds the file of a stored evaluation."""
+    summary = _Summary(record, outcomes)
+    return RoutingReport(record, tuple(map(summary.row, record.contenders)), tuple(map(summary.adapter, record.tasks)))
+
+
+@dataclass(frozen=True)
+class _Summary:
+    record: RoutingRecord
+    outcomes: Callable[[str], Path]
+
+    @cached_property
+    def cells(self) -> dict[str, dict[int, ContenderLeft]]:
+        """Label → seed → what it gave."""
+        by_label: dict[str, dict[int, ContenderLeft]] = {contender.label: {} for contender in self.record.contenders}
+        for cell in self.record.cells:
+            by_label[cell.label][cell.seed] = cell
+        return by_label
+
+    def row(self, contender: Contender) -> Row:
+        """Return what one router or joint model came to."""
+        cells = self.cells[contender.label]
+        outcomes = [cells[seed].outcome if seed in cells else None for seed in self.record.seeds]
+        accuracies = [outcome.accuracies if outcome else None for outcome in outcomes]
+        confusions = [outcome.confusion for outcome in outcomes if outcome]
+        mean = np.mean(confusions, axis=0).tolist() if confusions else []
+        return Row(
+            label=contender.label,
+            role=contender.role,
+            name=contender.name,
+            settings=contender.settings,
+            accuracy=interval(outcome.accuracy if outcome else None for outcome in outcomes),
+            tasks={
+                task: interval(scores[place] if scores else None for scores in accuracies)
+                for place, task in enumerate(self.record.tasks)
+            },
+            routing_accuracy=interval(outcome.routing_accuracy if outcome else None for outcome in outcomes),
+            confusion=tuple(map(tuple, mean)),
+            difference=self._difference(cells, self.cells[self.record.reference]),
+            fit_seconds=_mean(cell.fit_seconds for cell in cells.values()),
+            milliseconds=_mean(cell.milliseconds for cell in cells.values()),
+            cells=tuple(cells.values()),
+        )
+
+    def adapter(self, task: str) -> AdapterRow:
+        """Return what the adapters of one task came to."""
+        adapters = {left.seed: left for left in self.record.adapters if left.task == task}
+        failures = (
+            (left.seed, learned_nothing_in(self.outcomes(left.evaluation), left.score)) for left in adapters.values()
+        )
+        return AdapterRow(
+            task=task,
+            score=interval(adapters[seed].score if seed in adapters else None for seed in self.record.seeds),
+            validation=_mean(left.validation for left in adapters.values()),
+            seconds=_mean(left.seconds for left in adapters.values()),
+            trainable_parameters=_mean(left.trainable_parameters for left in adapters.values()),
+            learned_nothing=tuple((seed, why) for seed, why in failures if why is not None),
+        )
+
+    def _difference(self, ours: Mapping[int, ContenderLeft], theirs: Mapping[int, ContenderLeft]) -> Difference | None:
+        """Return the difference in accuracy; None for the reference itself.
+
+        Over seeds a t interval of the differences, over test texts a paired bootstrap, each text's outcome averaged
+        over the seeds that both have.
+        """
+        if ours is theirs:
+            return None
+        common = [seed for seed in self.record.seeds if seed in ours and seed in theirs]
+        gaps = [
+            ours[seed].outcome.accuracy - theirs[seed].outcome.accuracy if seed in common else None
+            for seed in self.record.seeds
+        ]
+        if not common:
+            return Difference(interval(gaps))
+        first, second = (_over_seeds([cells[seed] for seed in common]) for cells in (ours, theirs))
+        return Difference(interval(gaps), paired_bootstrap(first, second))
+
+
+def _over_seeds(cells: Sequence[ContenderLeft]) -> list[Array]:
+    """Return for each task (n_j,) the share of seeds with which each text was answered rightly."""
+    by_task = zip(*(cell.outcome.scores for cell in cells), strict=True)
+    return [np.mean(scores, axis=0) for scores in by_task]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

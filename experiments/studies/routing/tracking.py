@@ -1,0 +1,88 @@
+"""A comparison of routers as MLflow runs: one parent, and one child for each router or joint model and seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.adapter_run import tracked_data
+from experiments.reporting.circumstances import circumstances
+from experiments.reporting.presentation import Tracking
+from experiments.studies.routing.tables import summary
+from workbench.markdown import escape
+from workbench.mlflow.names import metric_name
+from workbench.mlflow.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.routing.record import ContenderLeft, RoutingRecord
+    from experiments.studies.routing.report import RoutingReport, Row
+
+Point = tuple[str, float | None, int]
+
+
+def tracking(report: RoutingReport) -> Tracking:
+    """Return what MLflow should hold of ``report``."""
+    record = report.record
+    tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
+    tags |= circumstances(record.provenance)
+    run = RunRecord(
+        key=record.identity,
+        name=record.experiment,
+        tags=tags,
+        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
+        metrics=tuple(point for row in report.rows for point in _summary(row, report)),
+        children=tuple(_child(row, cell, record, tags) for row in report.rows for cell in row.cells),
+        finished=report.complete,
+    )
+    below = "Test texts with the right task and the right label in percent, ± half the 95 % interval over seeds."
+    return Tracking(run, summary(report), (below,))
+
+
+def about(record: RoutingRecord) -> str:
+    """Return the experiment's description in Markdown, the same for all its runs."""
+    return (
+        f"Routers among adapters for {escape(', '.join(record.tasks))}, on {escape(record.backbone)}. Each run is one"
+        " comparison: its description holds the verdict, its artifacts the report. Below it is a run for each router"
+        " or joint model and seed."
+    )
+
+
+def _child(row: Row, cell: ContenderLeft, record: RoutingRecord, tags: dict[str, str]) -> RunRecord:
+    own = {"label": row.label, "role": row.role, row.role: row.name, "seed": str(cell.seed)}
+    return RunRecord(
+        key=f"{record.identity}/{row.label}/{cell.seed}",
+        name=f"{row.label} seed {cell.seed}",
+        tags={**tags, **own},
+        params={name: str(value) for name, value in row.settings.items()},
+        metrics=tuple(_points(cell, record)),
+        data=tracked_data(record.data, record.tasks),
+    )
+
+
+def _points(cell: ContenderLeft, record: RoutingRecord) -> Iterator[Point]:
+    """Yield the numbers of one seed; the step is 0 throughout."""
+    yield "accuracy", cell.outcome.accuracy, 0
+    yield "routing_accuracy", cell.outcome.routing_accuracy, 0
+    for task, accuracy in zip(record.tasks, cell.outcome.accuracies, strict=True):
+        yield metric_name("accuracy", task), accuracy, 0
+    yield metric_name("cost", "fit_seconds"), cell.fit_seconds, 0
+    yield metric_name("cost", "milliseconds_a_text"), cell.milliseconds, 0
+
+
+def _summary(row: Row, report: RoutingReport) -> Iterator[Point]:
+    """Yield a contender's means under its label, once they will not change any more; the step counts seeds."""
+    seeds = report.record.seeds
+    if len(row.cells) < len(seeds):
+        return
+    named = {
+        "accuracy": row.accuracy.mean,
+        "accuracy_low": row.accuracy.low,
+        "accuracy_high": row.accuracy.high,
+        "routing_accuracy": row.routing_accuracy.mean,
+        "routing_accuracy_low": row.routing_accuracy.low,
+        "routing_accuracy_high": row.routing_accuracy.high,
+        "difference": row.difference.seeds.mean if row.difference and report.complete else None,
+    }
+    for name, value in named.items():
+        yield metric_name(row.label, name), value, len(seeds)
