@@ -35,7 +35,7 @@ def run(
 ) -> None:
     """Run RECIPE, or continue it where it was stopped.
 
-    `workbench recipes list` names the shipped recipes: streams of tasks, comparisons of methods and of compositions.
+    `workbench recipes list` names the shipped recipes: streams of tasks, comparisons of methods, of compositions and of routers.
     Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench

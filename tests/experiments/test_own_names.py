@@ -47,7 +47,7 @@ def test_an_import_names_the_file_in_the_way(name: str, tmp_path: Path) -> None:
     assert "`import adapter_workbench`" in last
     done = python(
         tmp_path,
-        "import adapter_workbench; from experiments.studies.stream.recipe import RECIPES; print(RECIPES.names())",
+        "import adapter_workbench; from experiments.engine.recipes import RECIPES; print(RECIPES.names())",
     )
     assert "quickstart" in done.stdout, done.stderr
 
@@ -68,7 +68,7 @@ def test_a_folder_of_task_files_is_in_nobodys_way(tmp_path: Path) -> None:
         "    find_spec = staticmethod(lambda name, path=None, target=None: None if '.' in name else"
         " importlib.machinery.PathFinder.find_spec(name, [own]))\n"
         "sys.meta_path.append(Editable)\n"
-        "from experiments import recipe; from tasks import registry; print(len(registry.names()))"
+        "from experiments.engine import recipes; from tasks import registry; print(len(registry.names()))"
     )
     done = python(tmp_path, program)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,12 +41,26 @@ class Routing:
 
         return [*pieces(plan)]
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace) -> RoutingReport:
+    def describe(self, record: RecordDocument) -> str:
+        """Return the tasks and the backbone."""
+        return f"routers on {', '.join(record.about['tasks'])}, on {record.about['backbone']}"
+
+    def changed(self, record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
+        """Return the other seeds of the same contender; adapters are told at the end."""
+        label = place.get("label")
+        if label is None:
+            return None
+        return replace(record, pieces=tuple(piece for piece in record.pieces if piece.place.get("label") == label))
+
+    def report(
+        self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False
+    ) -> RoutingReport:
         """Return accuracies, confusions, differences from the reference, and times."""
         from experiments.studies.routing.record import read_record
         from experiments.studies.routing.summary import summarise_routing
 
-        return summarise_routing(read_record(experiment, record, workspace), workspace.evaluations.known_outcomes)
+        routing = read_record(experiment, record, workspace)
+        return summarise_routing(routing, workspace.evaluations.known_outcomes, brief)
 
     def present(self, report: RoutingReport) -> Presentation:
         """Return what people see."""

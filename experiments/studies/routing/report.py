@@ -99,12 +99,17 @@ class AdapterRow:
 
 @dataclass(frozen=True)
 class RoutingReport:
-    """Everything that is said about a comparison of routers."""
+    """Everything that is said about a comparison of routers.
+
+    Attributes:
+        verdict: how the best router does, and how much of the comparison is there if it is not the whole.
+    """
 
     study: ClassVar[str] = "routing"
     record: RoutingRecord
     rows: tuple[Row, ...]
     adapters: tuple[AdapterRow, ...]
+    verdict: str = ""
 
     @property
     def complete(self) -> bool:
@@ -117,17 +122,10 @@ class RoutingReport:
         measured = [row for row in self.rows if row.accuracy.mean is not None]
         return sorted(measured, key=lambda row: -(row.accuracy.mean or 0))
 
-    @property
-    def verdict(self) -> str:
-        """How the best router does, and how much of the comparison is there if it is not the whole."""
-        from experiments.studies.routing.verdict import verdict
-
-        return verdict(self)
-
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""
         from experiments.reporting.notebook import framed
-        from experiments.studies.routing.present import present
+        from experiments.studies import present
 
         return framed(present(self))
 

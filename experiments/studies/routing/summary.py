@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 from experiments.reporting.differences import Difference
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
+from experiments.studies.routing.verdict import verdict
 from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
@@ -22,16 +23,25 @@ if TYPE_CHECKING:
     from workbench.statistics import Array
 
 
-def summarise_routing(record: RoutingRecord, outcomes: Callable[[str], Path]) -> RoutingReport:
-    """Return the report on a comparison as far as it has come; ``outcomes`` finds the file of a stored evaluation."""
-    summary = _Summary(record, outcomes)
-    return RoutingReport(record, tuple(map(summary.row, record.contenders)), tuple(map(summary.adapter, record.tasks)))
+def summarise_routing(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:
+    """Return the report on a comparison as far as it has come.
+
+    Args:
+        record: what was measured.
+        outcomes: finds the file of a stored evaluation.
+        brief: without what compares two contenders.
+    """
+    summary = _Summary(record, outcomes, brief)
+    rows, adapters = tuple(map(summary.row, record.contenders)), tuple(map(summary.adapter, record.tasks))
+    report = RoutingReport(record, rows, adapters)
+    return replace(report, verdict=verdict(report))
 
 
 @dataclass(frozen=True)
 class _Summary:
     record: RoutingRecord
     outcomes: Callable[[str], Path]
+    brief: bool
 
     @cached_property
     def cells(self) -> dict[str, dict[int, ContenderLeft]]:
@@ -87,7 +97,7 @@ class _Summary:
         Over seeds a t interval of the differences, over test texts a paired bootstrap, each text's outcome averaged
         over the seeds that both have.
         """
-        if ours is theirs:
+        if self.brief or ours is theirs:
             return None
         common = [seed for seed in self.record.seeds if seed in ours and seed in theirs]
         gaps = [
