@@ -35,8 +35,8 @@ def run(
 ) -> None:
     """Run RECIPE, or continue it where it was stopped.
 
-    `workbench recipes list` names the shipped recipes: streams of tasks, comparisons of methods, of compositions and of routers.
-    Work that is finished, in this run or another, is not done again.
+    `workbench recipes list` names the shipped recipes: streams of tasks, and comparisons of methods, of compositions
+    and of routers. Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
     from experiments.reporting.terminal import show
