@@ -83,7 +83,8 @@ def choose(task: str, manifests: Sequence[Manifest], champions: Collection[str] 
     newest = max(pool, key=lambda each: (each.created, each.id))
     alike = [each for each in pool if measure(each) == measure(newest)]
     if len(alike) == 1:
-        return Choice(newest.id, f"the newest of {len(pool)} {noun}: no two scores are of the same validation examples")
+        others = "no other is known to be scored on the same validation examples"
+        return Choice(newest.id, f"the newest of {len(pool)} {noun}: {others}")
     best = max(alike, key=lambda each: (_score(each), each.created, each.id))
     others = f"; scores of {len(pool) - len(alike)} more are of other examples" if len(pool) > len(alike) else ""
     score = f"{best.fit.validation:.4f}"

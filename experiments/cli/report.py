@@ -117,5 +117,7 @@ def _description(place: Place, name: str) -> str:
     try:
         record = place.records.require(name)
         return study_of(record, str(place.experiment(name))).describe(record)
-    except (IntegrityError, InputError) as error:
+    except IntegrityError as error:
         return f"{error.where}: {error.what}"
+    except InputError as error:  # an earlier version wrote it
+        return f"{error.what}; to have a report, run its recipe again"

@@ -41,8 +41,8 @@ def frontier_sentences(report: Report) -> list[str]:
     if alone:
         told = ", ".join(f"{label} ({rate:g})" for label, rate in alone.items())
         sentences.append(
-            f"Run at one learning rate only: {told}. How much is forgotten hangs on it; "
-            "'frontier' in a recipe adds others."
+            f"Run at one learning rate only: {told}. The learning rate changes how much is forgotten; "
+            "the key 'frontier' in a recipe adds other rates."
         )
     return sentences
 
