@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from experiments.workspace import Workspace
 from workbench import processes
@@ -25,7 +28,6 @@ from workbench.interpreter import safe_path
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from workbench.listener import Listener
 
@@ -39,13 +41,14 @@ def helped(by: Help, workspace: Workspace, listener: Listener, jobs: int) -> Ite
     """Let ``jobs`` − 1 further processes do ``by`` while the block runs; each has its share of the processor's cores.
 
     Args:
-        by: does the pieces of work that nobody has claimed, the last first; it is pickled.
+        by: does the pieces of work that nobody has claimed, the last first; it is pickled for the helpers.
         workspace: where the work is kept.
         listener: hears of the helpers' fits too, from a thread of its own.
         jobs: how many processes there are in all; with 1 there is no helper, and the block has all cores.
 
     Raises:
         InputError: the processes already share each fit.
+        Exception: what the listener raised of a helper's fit, once the block has ended.
     """
     if jobs > 1 and processes.count() > 1:
         hint = "Start it without a launcher, or leave --jobs out."
@@ -59,14 +62,16 @@ def helped(by: Help, workspace: Workspace, listener: Listener, jobs: int) -> Ite
     share = max(1, cores // jobs)
     context = multiprocessing.get_context("spawn")  # a forked child cannot use its parent's thread pool, nor its GPU
     helpers, lines = [], []
+    work = _written(by)
     for _ in range(jobs - 1):
         heard, said = context.Pipe(duplex=False)  # one each: a queue's lock would go down with whoever is killed
-        helpers.append(context.Process(target=_help, args=(by, workspace.root, said, share), daemon=True))
+        helpers.append(context.Process(target=_help, args=(work, workspace.root, said, share), daemon=True))
         with safe_path():
             helpers[-1].start()
         said.close()  # the helper's own end is the last one, and ends with it
         lines.append(heard)
-    ear = threading.Thread(target=_hear, args=(lines, listener), daemon=True)
+    failures: list[Exception] = []
+    ear = threading.Thread(target=_hear, args=(lines, listener, failures), daemon=True)
     ear.start()
     torch.set_num_threads(share)
     try:
@@ -80,6 +85,21 @@ def helped(by: Help, workspace: Workspace, listener: Listener, jobs: int) -> Ite
             helper.kill()  # the lock on what it was writing ends with it, so that it is swept
             helper.join()
         ear.join()
+        work.unlink(missing_ok=True)
+    if failures:
+        raise failures[0]
+
+
+def _written(by: Help) -> Path:
+    """Write what helpers are to do into a file of this user's alone, and return where.
+
+    Handed over as an argument it would go through a pipe, which blocks for ever where a helper is killed before it has
+    read all of a plan with its data.
+    """
+    descriptor, name = tempfile.mkstemp(prefix="workbench-", suffix=".work")
+    with os.fdopen(descriptor, "wb") as file:
+        pickle.dump(by, file)
+    return Path(name)
 
 
 @dataclass(frozen=True)
@@ -100,7 +120,7 @@ class Relay:
         self.said.send(("end",))
 
 
-def _help(by: Help, root: Path, said: Connection, threads: int) -> None:
+def _help(work: Path, root: Path, said: Connection, threads: int) -> None:
     import torch
     from datasets import disable_progress_bars
 
@@ -111,6 +131,7 @@ def _help(by: Help, root: Path, said: Connection, threads: int) -> None:
     relay = Relay(said)
     try:
         with processes.stoppable():
+            by: Help = pickle.loads(work.read_bytes())
             by(Workspace(root), relay)
     except Exception as error:  # whoever comes to the same place next tells the whole of it
         what = error.what if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
@@ -124,23 +145,41 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _hear(lines: list[Connection], listener: Listener) -> None:
-    """Tell ``listener`` what helpers say until all of them have ended; the fit of one that ended is over too."""
+def _hear(lines: list[Connection], listener: Listener, failures: list[Exception]) -> None:
+    """Tell ``listener`` what helpers say until all of them have ended; the fit of one that ended is over too.
+
+    A listener that fails is told no more. Helpers are heard to their end all the same: one whose line is full would
+    stand still, and hold what it has claimed.
+    """
     going: dict[Connection, tuple[AbstractContextManager[Advance], Advance]] = {}
     while lines:
         ready = wait(lines)
-        for line in [one for one in lines if one in ready]:
+        for line in [line for line in lines if line in ready]:
             try:
-                what, *rest = line.recv()
+                message = line.recv()
             except (EOFError, OSError):  # within a message, if the helper was killed
                 lines.remove(line)
-                what, rest = "end", []
-            if what == "say":
-                listener.say(*rest)
-            elif what == "begin":
-                fit = listener.fit(*rest)
-                going[line] = fit, fit.__enter__()
-            elif what == "step":
-                going[line][1](*rest)
-            elif line in going:
-                going.pop(line)[0].__exit__(None, None, None)
+                message = ("end",)
+            if not failures:
+                try:
+                    _tell(message, line, going, listener)
+                except Exception as error:
+                    failures.append(error)
+
+
+def _tell(
+    message: tuple[Any, ...],
+    line: Connection,
+    going: dict[Connection, tuple[AbstractContextManager[Advance], Advance]],
+    listener: Listener,
+) -> None:
+    what, *rest = message
+    if what == "say":
+        listener.say(*rest)
+    elif what == "begin":
+        fit = listener.fit(*rest)
+        going[line] = fit, fit.__enter__()
+    elif what == "step":
+        going[line][1](*rest)
+    elif line in going:
+        going.pop(line)[0].__exit__(None, None, None)

@@ -186,6 +186,61 @@ def test_a_helper_that_fails_says_why_and_the_run_goes_on(plan: Plan, tmp_path: 
     assert said == ["A helper stopped, and the run goes on without it. MemoryError: no room for a second model"]
 
 
+def chatter(workspace: Workspace, listener: Listener) -> None:
+    """Say more than a pipe holds, and write down when it is all said."""
+    for number in range(2000):
+        listener.say(f"{number:>200}")
+    (workspace.root / "said").touch()
+
+
+def test_a_listener_that_fails_stops_no_helper_and_is_told_at_the_end(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Failing(Silent):
+        def say(self, message: str) -> None:
+            heard.append(message)
+            raise ValueError("no room on the screen")
+
+    (tmp_path / "ws").mkdir()
+    with (
+        pytest.raises(ValueError, match="no room on the screen"),
+        helped(chatter, Workspace(tmp_path / "ws"), Failing(), 2),
+    ):
+        until((tmp_path / "ws" / "said").is_file)
+    assert len(heard) == 1
+
+
+class Heavy:
+    """Work whose description is larger than a pipe holds."""
+
+    def __init__(self) -> None:
+        self.rows = bytes(50_000_000)
+
+    def __call__(self, workspace: Workspace, listener: Listener) -> None:
+        listener.say("here")
+
+
+def kill_helpers(killed: list[int]) -> None:
+    """Kill the first helper as soon as it is a process."""
+    while not killed:
+        for file in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+            for child in map(int, file.read_text().split()):
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, signal.SIGKILL)
+                    killed.append(child)
+
+
+def test_a_helper_that_is_killed_at_its_start_holds_nobody_up(tmp_path: Path) -> None:
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_helpers, args=(killed,), daemon=True)
+    killer.start()
+    began = time.monotonic()
+    with helped(Heavy(), Workspace(tmp_path / "ws"), Silent(), jobs=2):
+        killer.join(PATIENCE)
+    assert killed, "the case is not what it should be"
+    assert time.monotonic() - began < PATIENCE
+
+
 def test_processes_that_share_each_fit_have_no_helpers(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
