@@ -86,11 +86,9 @@ class Study(Protocol):
 
     Attributes:
         key: the key that only recipes of this study have.
-        name: what to call such an experiment in a sentence: "a comparison of methods".
     """
 
     key: str
-    name: str
 
     def plan(self, document: Document, task_folders: Sequence[Path]) -> Any:
         """Return a recipe with its names resolved and its data read; it has a ``name``, the experiment's."""

@@ -179,7 +179,6 @@ class Presentation:
     Attributes:
         experiment: its name in the workspace; ``tracked`` its name in MLflow.
         title: what kind of report it is.
-        description: one line, for a list of experiments.
         facts: what was measured, in a few words each; ``further`` those for which a terminal has no room.
         says: what the recipe says of itself.
         verdict: what came out, in sentences; ``judged`` is the heading over it.
@@ -193,7 +192,6 @@ class Presentation:
     experiment: str
     tracked: str
     title: str
-    description: str
     facts: tuple[str, ...]
     further: tuple[str, ...]
     says: str

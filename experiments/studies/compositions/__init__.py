@@ -20,7 +20,6 @@ class Compositions:
     """Its pieces are sources, what is known of them, and the trials of all contestants."""
 
     key = "targets"
-    name = "a comparison of compositions"
 
     def plan(self, document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         """Resolve a recipe; raises as :func:`experiments.studies.compositions.plan.plan_recipe`."""

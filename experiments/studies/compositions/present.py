@@ -28,7 +28,6 @@ def present(report: FusionReport) -> Presentation:
         experiment=record.experiment,
         tracked=experiment_of(record),
         title="fusion report",
-        description=f"compositions for {targets} on {record.backbone}",
         facts=(
             plural(len(record.targets), "target"),
             f"K = {', '.join(map(str, record.shots))}",

@@ -21,7 +21,6 @@ class Methods:
     """Its pieces are learning rates that are tried, adapters, and costs."""
 
     key = "methods"
-    name = "a comparison of methods"
 
     def plan(self, document: Document, task_folders: Sequence[Path]) -> ComparisonPlan:
         """Resolve a recipe; raises as :func:`experiments.studies.methods.plan.plan_comparison`."""

@@ -35,7 +35,6 @@ def present(report: ComparisonReport) -> Presentation:
         experiment=record.experiment,
         tracked=record.experiment,
         title="comparison of methods",
-        description=f"methods on {tasks}, on {record.backbone}",
         facts=(
             tasks if len(record.tasks) <= tables.MOST_TASKS else plural(len(record.tasks), "task"),
             plural(len(record.seeds), "seed"),

@@ -21,7 +21,6 @@ class Routing:
     """Its pieces are adapters, models that learned all tasks together, and routers."""
 
     key = "routers"
-    name = "a comparison of routers"
 
     def plan(self, document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
         """Resolve a recipe; raises as :func:`experiments.studies.routing.plan.plan_routing`."""

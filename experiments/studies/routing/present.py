@@ -36,7 +36,6 @@ def present(report: RoutingReport) -> Presentation:
         experiment=record.experiment,
         tracked=record.experiment,
         title="comparison of routers",
-        description=f"routers among {tasks}, on {record.backbone}",
         facts=(
             tasks if len(record.tasks) <= MOST_TASKS else plural(len(record.tasks), "task"),
             plural(len(record.seeds), "seed"),

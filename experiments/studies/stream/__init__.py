@@ -21,7 +21,6 @@ class Stream:
     """Its pieces are the steps of each contender in each replication."""
 
     key = "strategies"
-    name = "a stream of tasks"
 
     def plan(self, document: Document, task_folders: Sequence[Path]) -> Plan:
         """Resolve a recipe; raises as :func:`experiments.studies.stream.plan.make_plan`."""

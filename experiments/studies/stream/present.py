@@ -29,7 +29,6 @@ def present(report: Report) -> Presentation:
         experiment=record.experiment,
         tracked=record.experiment,
         title="forgetting report",
-        description=f"{len(record.tasks)} tasks on {record.backbone}",
         facts=(
             plural(len(record.tasks), "task"),
             replicated(len(record.seeds), len(record.orders)),
