@@ -25,7 +25,7 @@ from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.studies import STUDIES
-from experiments.studies.compositions.plan import FusionPlan, plan_recipe
+from experiments.studies.compositions.plan import FusionPlan, make_plan
 from experiments.studies.compositions.record import read_record
 from experiments.studies.compositions.trying import results
 from experiments.terminal.progress import progress
@@ -108,7 +108,8 @@ def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: i
         "fresh": {name: {"learning_rate": rate} for name, rate in fresh.items()},
         "compositions": {label: {"method": label, "learning_rate": rate} for label, rate in composed.items()},
     }
-    plan = plan_recipe(find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items()))
+    document = find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    plan = make_plan(document, ())
     budgets = {each: budget.model_copy(update={"validation_examples": None}) for each, budget in plan.budgets.items()}
     return replace(plan, budgets=budgets)
 

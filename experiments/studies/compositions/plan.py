@@ -19,7 +19,7 @@ from experiments.studies.compositions.contestant import (
     reserved,
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
-from experiments.studies.compositions.recipe import FusionRecipe
+from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import FusionRecord, Party, header
 from experiments.studies.compositions.source import Source, planned, stored
 from experiments.studies.compositions.summary import PICKS
@@ -126,7 +126,7 @@ class FusionPlan:
         return hardest and contestant.role in COMPOSED
 
 
-def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
+def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -135,7 +135,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     """
     problems: list[Problem] = []
     with collected(problems):
-        recipe = document.parse(FusionRecipe, _known_settings(document))
+        recipe = document.parse(Recipe, _known_settings(document))
     methods = dict(_methods(document, problems))
     fresh = dict(_fresh(document, problems))
     entries = tuple(_entries(document, problems))
@@ -227,7 +227,7 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
         raise SettingsError(problems)
 
 
-def _require_length(document: Document, backbone: Backbone, recipe: FusionRecipe, wanted: Sequence[Wanted]) -> None:
+def _require_length(document: Document, backbone: Backbone, recipe: Recipe, wanted: Sequence[Wanted]) -> None:
     """Raise SettingsError where texts of the sources' budget or the targets' are longer than the backbone reads."""
     virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
     problems: list[Problem] = []

@@ -23,7 +23,7 @@ class Sources(Settings):
     _unique = field_validator("tasks")(unique)
 
 
-class FusionRecipe(Settings):
+class Recipe(Settings):
     """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
 
     name: Name

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.differences import Difference
+from experiments.studies.compositions.record import read_record
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
+from experiments.studies.compositions.result import Results
 from experiments.studies.compositions.verdict import verdict
 from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.result import Result, Results
+    from experiments.studies.compositions.result import Result
+    from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array, Interval
 
 Place = tuple[str, int, int]  # target, K, seed
@@ -29,7 +32,13 @@ PICKS = {  # what validation picks in each place, among contestants of these rol
 }
 
 
-def summarise_fusion(record: FusionRecord, results: Results) -> FusionReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool) -> FusionReport:
+    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
+    record = read_record(experiment, document, workspace)
+    return summarise(record, Results(workspace.root / "trials", workspace.mending))
+
+
+def summarise(record: FusionRecord, results: Results) -> FusionReport:
     """Return the report on a comparison as far as it has come; no model is needed."""
     return _Summary(record, results).report()
 

@@ -13,7 +13,7 @@ from experiments.engine.feasible import require_feasible
 from experiments.engine.labels import collisions
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
-from experiments.studies.methods.recipe import ComparisonRecipe
+from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Entrant, header
 from experiments.workspace.evaluating import majority
 from tasks import registry
@@ -42,7 +42,7 @@ class ComparisonPlan:
     """What will be compared: each of ``adaptations`` (label → method on the backbone) on each task with each seed."""
 
     study: ClassVar[str] = "methods"
-    recipe: ComparisonRecipe
+    recipe: Recipe
     tasks: tuple[Task, ...]
     adaptations: Mapping[str, Adaptation]
 
@@ -79,7 +79,7 @@ class ComparisonPlan:
         return Lesson(task, adaptation, self.recipe.budget, seed)
 
 
-def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> ComparisonPlan:
+def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -89,7 +89,7 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     """
     problems: list[Problem] = []
     with collected(problems):
-        recipe = document.parse(ComparisonRecipe, _known_settings(document))
+        recipe = document.parse(Recipe, _known_settings(document))
     methods = {label: (method, settings) for label, method, settings in _methods(document, problems)}
     with collected(problems):
         labels, reference = document.labels("methods"), document.text("reference")

@@ -9,7 +9,7 @@ from workbench.bounds import Name
 from workbench.settings import Budget, Settings, unique
 
 
-class ComparisonRecipe(Settings):
+class Recipe(Settings):
     """One file in ``experiments/recipes``, or anywhere; it has ``methods`` where a stream's has ``strategies``."""
 
     name: Name

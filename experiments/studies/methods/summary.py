@@ -12,6 +12,7 @@ from experiments.reporting.examples import over_replications, scores_by_example
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.record import read_record
 from experiments.studies.methods.report import ComparisonReport, Row
 from workbench.statistics import interval, paired_bootstrap
 
@@ -22,14 +23,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.studies.methods.record import Cell, ComparisonRecord, Entrant
+    from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Interval
 
 Place = tuple[str, int]  # task, seed
 
 
-def summarise_comparison(
-    record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False
-) -> ComparisonReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ComparisonReport:
+    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
+    record = read_record(experiment, document, workspace)
+    return summarise(record, workspace.evaluations.known_outcomes, brief)
+
+
+def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False) -> ComparisonReport:
     """Return the report on a comparison as far as it has come.
 
     Args:

@@ -11,7 +11,7 @@ from experiments.engine.labels import collisions
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
-from experiments.studies.routing.recipe import RoutingRecipe
+from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord, header
 from fusion.compatibility import unfit
 from fusion.reading import KIND
@@ -52,7 +52,7 @@ class RoutingPlan:
     """
 
     study: ClassVar[str] = "routing"
-    recipe: RoutingRecipe
+    recipe: Recipe
     tasks: tuple[Task, ...]
     adaptation: Adaptation
     routers: Mapping[str, tuple[str, RouterSettings]]
@@ -86,7 +86,7 @@ class RoutingPlan:
         return {label: Lesson(together, adaptation, budget, seed) for label, adaptation in self.joint.items()}
 
 
-def plan_routing(document: Document, task_folders: Sequence[Path] = ()) -> RoutingPlan:
+def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -96,7 +96,7 @@ def plan_routing(document: Document, task_folders: Sequence[Path] = ()) -> Routi
     """
     problems: list[Problem] = []
     with collected(problems):
-        recipe = document.parse(RoutingRecipe, _known_settings(document))
+        recipe = document.parse(Recipe, _known_settings(document))
     own = _sources(document, problems)
     routers = {label: (router, settings) for label, router, settings in _routers(document, problems)}
     joint = {label: (method, settings) for label, method, settings in _joint(document, problems)}

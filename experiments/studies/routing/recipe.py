@@ -11,7 +11,7 @@ from workbench.bounds import Label, Name
 from workbench.settings import Budget, Settings, unique
 
 
-class RoutingRecipe(Settings):
+class Recipe(Settings):
     """One file in ``experiments/recipes``, or anywhere; it has ``routers`` where a stream's has ``strategies``."""
 
     name: Name

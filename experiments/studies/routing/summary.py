@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.reporting.differences import Difference
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.studies.routing.record import read_record
 from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
 from experiments.studies.routing.verdict import verdict
 from workbench.statistics import interval, paired_bootstrap
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.routing.record import Contender, ContenderLeft, RoutingRecord
+    from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
 
 
-def summarise_routing(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RoutingReport:
+    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
+    record = read_record(experiment, document, workspace)
+    return summarise(record, workspace.evaluations.known_outcomes, brief)
+
+
+def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:
     """Return the report on a comparison as far as it has come.
 
     Args:
