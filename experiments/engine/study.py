@@ -30,6 +30,21 @@ class Forecast:
     trainable_parameters: int | None = None
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What the work of a piece will take.
+
+    Attributes:
+        pace: equal for pieces whose optimiser steps take equally long on one machine.
+        updates: optimiser steps that it takes at most; None where nobody knows before.
+        forecast: returns what its training will take; that takes a while itself.
+    """
+
+    pace: str
+    updates: int | None = 0
+    forecast: Callable[[], Forecast] = Forecast
+
+
 @dataclass
 class Site:
     """Where a piece is worked on.
@@ -53,9 +68,7 @@ class Piece(Protocol):
         needs: keys of the pieces that have to be done before.
         place: where it stands in its experiment (label, seed, …), for the record: values that JSON has.
         label: what to call it on a screen.
-        updates: optimiser steps that it takes at most; None where nobody knows before.
-        forecast: what its training will take.
-        pace: equal for pieces whose optimiser steps take equally long on one machine.
+        effort: what it will take.
         alone: whether it measures time, so that nothing else may run beside it.
     """
 
@@ -68,11 +81,7 @@ class Piece(Protocol):
     @property
     def label(self) -> str: ...  # noqa: D102
     @property
-    def updates(self) -> int | None: ...  # noqa: D102
-    @property
-    def forecast(self) -> Forecast: ...  # noqa: D102
-    @property
-    def pace(self) -> str: ...  # noqa: D102
+    def effort(self) -> Effort: ...  # noqa: D102
     @property
     def alone(self) -> bool: ...  # noqa: D102
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.forecast import lesson_forecast, lesson_pace, lesson_updates, step_shape
-from experiments.engine.study import Forecast
-from experiments.studies.compositions.record import LEFT, SourcesLeft, TrialLeft
+from experiments.engine.document_piece import DocumentPiece
+from experiments.engine.forecast import lesson_effort, step_shape
+from experiments.engine.study import Effort
+from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft, TrialLeft
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.trying import results, tried
 from fusion.compatibility import require_compatible
@@ -55,19 +56,9 @@ class SourcePiece:
         return f"{self.lesson.task.name} · {self.lesson.adaptation.method} · seed {self.lesson.seed}"
 
     @property
-    def updates(self) -> int:
-        """Optimiser steps of the fit."""
-        return lesson_updates(self.lesson)
-
-    @property
-    def forecast(self) -> Forecast:
-        """Of a training step."""
-        return lesson_forecast(self.lesson)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, method and the shape of an optimiser step."""
-        return lesson_pace(self.lesson)
+    def effort(self) -> Effort:
+        """That of the lesson."""
+        return lesson_effort(self.lesson)
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the adapter is there."""
@@ -79,16 +70,14 @@ class SourcePiece:
 
 
 @dataclass(frozen=True)
-class SourcesPiece:
+class SourcesPiece(DocumentPiece[SourcesLeft]):
     """What is known of the sources of one seed and family before they are composed."""
 
     plan: FusionPlan
     seed: int
     sources: tuple[Source, ...]
     needs: tuple[str, ...]
-    alone = False
-    updates = 0
-    forecast = Forecast()
+    leaves = SOURCES
 
     @cached_property
     def key(self) -> str:
@@ -106,15 +95,11 @@ class SourcesPiece:
         return f"sources by {self.sources[0].method} · seed {self.seed}"
 
     @property
-    def pace(self) -> str:
-        """How many sources of which method."""
-        return f"sources {self.plan.backbone.name} {self.sources[0].method} {len(self.sources)}"
+    def effort(self) -> Effort:
+        """As much as for as many other sources of the method."""
+        return Effort(f"sources {self.plan.backbone.name} {self.sources[0].method} {len(self.sources)}")
 
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether they were described."""
-        return workspace.documents(LEFT, SourcesLeft).get(self.key) is not None
-
-    def work(self, site: Site) -> None:
+    def result(self, site: Site) -> SourcesLeft:
         """Describe the sources; LoRAs are diagnosed too.
 
         Raises:
@@ -136,20 +121,18 @@ class SourcesPiece:
         if adapters[0].manifest.library == "peft" and len(adapters) > 1:
             updates = [read(adapter.folder) for adapter in adapters]
             diagnostics = diagnose([source.task for source in self.sources], updates, seed=self.seed).as_json()
-        site.workspace.documents(LEFT, SourcesLeft).save(self.key, SourcesLeft(described, diagnostics))
+        return SourcesLeft(described, diagnostics)
 
 
 @dataclass(frozen=True)
-class TrialPiece:
+class TrialPiece(DocumentPiece[TrialLeft]):
     """One contestant on one problem."""
 
     plan: FusionPlan
     contestant: Contestant
     problem: FewShot
     needs: tuple[str, ...]
-    alone = False
-    updates = None
-    forecast = Forecast()
+    leaves = TRIALS
 
     @cached_property
     def key(self) -> str:
@@ -188,26 +171,22 @@ class TrialPiece:
         return f"{self.contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}"
 
     @property
-    def pace(self) -> str:
-        """Backbone, composition, number of sources, K, and the shape of an optimiser step."""
+    def effort(self) -> Effort:
+        """As much as for the same composition of as many sources, with as many examples as long."""
         one, problem = self.contestant, self.problem
         shape = f"{len(one.sources)} K={problem.shots} {step_shape(problem.budget)}"
-        return f"trial {problem.backbone.name} {one.role} {one.method} {shape}"
+        return Effort(f"trial {problem.backbone.name} {one.role} {one.method} {shape}", None)
 
-    def is_done(self, workspace: Workspace) -> bool:
+    def is_whole(self, left: TrialLeft, workspace: Workspace) -> bool:
         """Return whether the result is there."""
-        left = workspace.documents(LEFT, TrialLeft).get(self.key)
-        return left is not None and results(workspace).get(left.trial) is not None
+        return results(workspace).get(left.trial) is not None
 
-    def work(self, site: Site) -> None:
-        """Make the model, test it, and write down where the result is."""
-        trial = Trial(self.contestant, self.problem, tuple(one.stored_in(site.workspace) for one in self._sources))
+    def result(self, site: Site) -> TrialLeft:
+        """Make the model, test it, and return where the result is."""
+        sources = tuple(source.stored_in(site.workspace) for source in self.contestant.sources)
+        trial = Trial(self.contestant, self.problem, sources)
         tried(trial, site, self.plan.source_tasks if self._retains else {})
-        site.workspace.documents(LEFT, TrialLeft).save(self.key, TrialLeft(trial.key))
-
-    @property
-    def _sources(self) -> tuple[Source, ...]:
-        return self.contestant.sources
+        return TrialLeft(trial.key)
 
     @property
     def _retains(self) -> bool:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from experiments.workspace.left import left_by
+from experiments.workspace.left import Left
 from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
-
-LEFT = "pieces"  # folder of the workspace
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,9 @@ class TrialLeft:
     """Where the result of a trial is stored."""
 
     trial: str
+
+
+SOURCES, TRIALS = Left("pieces", SourcesLeft), Left("pieces", TrialLeft)
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,13 @@ def read_record(experiment: str, document: RecordDocument, workspace: Workspace)
         blank = RECORD.validate_python(document.content(experiment))
         sources: list[Mapping[str, Any]] = []
         diagnostics: dict[str, Any] = {}
-        for place, left in left_by(document, workspace, "sources", LEFT, SourcesLeft):
+        for place, left in SOURCES.of(document, workspace, "sources"):
             sources += left.sources
             if left.diagnostics:
                 diagnostics[f"{place['seed']}/{place['family']}"] = left.diagnostics
         cells = tuple(
             Cell(place["label"], place["target"], place["shots"], place["seed"], left.trial)
-            for place, left in left_by(document, workspace, "trial", LEFT, TrialLeft)
+            for place, left in TRIALS.of(document, workspace, "trial")
         )
     except (KeyError, TypeError, ValidationError) as error:
         what = f"damaged: this is no record of a comparison of compositions ({error})"

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from experiments.studies.methods.tuning import Attempt, choose
-from experiments.workspace.left import left_by
+from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
+from experiments.workspace.left import Left
 from workbench.errors import IntegrityError
 from workbench.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-ATTEMPTS, CELLS, COSTS = "attempts", "pieces", "costs"  # folders of the workspace
+ATTEMPTS, COSTS = Left("attempts", Attempt), Left("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)
@@ -39,36 +40,6 @@ class Search:
     seed: int
     attempts: tuple[Attempt, ...]
     chosen: float
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One adapter, and how it does.
-
-    Attributes:
-        adapter: its id in the store.
-        evaluation: key of the stored evaluation that holds the per-example outcomes behind the score.
-        score: the task's main metric on the test split, in [0, 1]; ``validation`` the same on the validation split.
-        seconds: wall time of the fit, validation included.
-        peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
-        trainable_parameters: head included.
-        stored_bytes: the adapter on disk.
-        label, task, seed: where it stands in an experiment; empty in the workspace, where many may share it.
-    """
-
-    adapter: str
-    evaluation: str
-    learning_rate: float
-    score: float
-    validation: float
-    seconds: float
-    steps: int
-    peak_memory_mb: float | None
-    trainable_parameters: int
-    stored_bytes: int
-    label: str = ""
-    task: str = ""
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +71,7 @@ class ComparisonRecord:
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[FittedAdapter, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
 
     @property
@@ -135,42 +106,29 @@ def read_record(experiment: str, document: RecordDocument, workspace: Workspace)
     where = str(workspace.experiment(experiment))
     try:
         blank = RECORD.validate_python(document.content(experiment))
-        found = _Found(document, workspace)
-        return replace(blank, searches=found.searches(), cells=found.cells(), costs=found.costs())
+        return replace(
+            blank,
+            searches=_searches(document, workspace),
+            cells=fitted_adapters(document, workspace, "fit"),
+            costs={place["label"]: cost for place, cost in COSTS.of(document, workspace, "cost")},
+        )
     except (KeyError, TypeError, ValidationError) as error:
         what = f"damaged: this is no record of a comparison of methods ({error})"
         raise IntegrityError(what, where=where) from None
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the pieces of a comparison have left."""
-
-    document: RecordDocument
-    workspace: Workspace
-
-    def cells(self) -> tuple[Cell, ...]:
-        cells = []
-        for place, cell in left_by(self.document, self.workspace, "fit", CELLS, Cell):
-            self.workspace.evaluations.known_outcomes(cell.evaluation)
-            cells.append(replace(cell, label=place["label"], task=place["task"], seed=place["seed"]))
-        return tuple(cells)
-
-    def costs(self) -> dict[str, MeasuredCost]:
-        left = left_by(self.document, self.workspace, "cost", COSTS, MeasuredCost)
-        return {place["label"]: cost for place, cost in left}
-
-    def searches(self) -> tuple[Search, ...]:
-        tried: dict[tuple[str, str, int], list[Attempt]] = {}
-        for place, attempt in left_by(self.document, self.workspace, "attempt", ATTEMPTS, Attempt):
-            tried.setdefault((place["label"], place["task"], place["seed"]), []).append(attempt)
-        planned = Counter(
-            (piece.place["label"], piece.place["task"], piece.place["seed"])
-            for piece in self.document.pieces
-            if piece.place["part"] == "attempt"
-        )
-        return tuple(
-            Search(*at, tuple(attempts), choose(attempts))
-            for at, attempts in tried.items()
-            if len(attempts) == planned[at] and any(attempt.validation is not None for attempt in attempts)
-        )
+def _searches(document: RecordDocument, workspace: Workspace) -> tuple[Search, ...]:
+    """Return the searches that have come to their end and found a learning rate that works."""
+    tried: dict[tuple[str, str, int], list[Attempt]] = {}
+    for place, attempt in ATTEMPTS.of(document, workspace, "attempt"):
+        tried.setdefault((place["label"], place["task"], place["seed"]), []).append(attempt)
+    planned = Counter(
+        (piece.place["label"], piece.place["task"], piece.place["seed"])
+        for piece in document.pieces
+        if piece.place["part"] == "attempt"
+    )
+    return tuple(
+        Search(*at, tuple(attempts), choose(attempts))
+        for at, attempts in tried.items()
+        if len(attempts) == planned[at] and any(attempt.validation is not None for attempt in attempts)
+    )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.studies.methods.record import Cell, ComparisonRecord, Search
+    from experiments.studies.methods.record import ComparisonRecord, Search
+    from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.measured_cost import MeasuredCost
     from workbench.statistics import Interval
 
@@ -45,7 +46,7 @@ class Row:
     trainable_parameters: float | None
     stored_bytes: float | None
     measured: MeasuredCost | None
-    cells: tuple[Cell, ...]
+    cells: tuple[FittedAdapter, ...]
     searches: tuple[Search, ...]
     learned_nothing: tuple[tuple[str, int, str], ...] = ()
 
@@ -108,7 +109,7 @@ class ComparisonReport:
         return sorted((row for row in self.rows if row.score.mean is not None), key=lambda row: -(row.score.mean or 0))
 
     @property
-    def advised(self) -> Cell:
+    def advised(self) -> FittedAdapter:
         """The adapter of the recommended method that is best on validation."""
         label = self.recommendation.label if self.recommendation else self.record.reference
         return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.studies.methods.record import Cell, ComparisonRecord, Entrant
+    from experiments.studies.methods.record import ComparisonRecord, Entrant
     from experiments.workspace import RecordDocument, Workspace
+    from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.statistics import Interval
 
 Place = tuple[str, int]  # task, seed
@@ -58,8 +59,8 @@ class _Summary:
             yield self._row(entrant)
 
     @cached_property
-    def cells(self) -> dict[str, dict[Place, Cell]]:
-        found: dict[str, dict[Place, Cell]] = {entrant.label: {} for entrant in self.record.entrants}
+    def cells(self) -> dict[str, dict[Place, FittedAdapter]]:
+        found: dict[str, dict[Place, FittedAdapter]] = {entrant.label: {} for entrant in self.record.entrants}
         for cell in self.record.cells:
             found[cell.label][cell.task, cell.seed] = cell
         return found
@@ -99,7 +100,7 @@ class _Summary:
             ),
         )
 
-    def _learned_nothing(self, cell: Cell) -> str | None:
+    def _learned_nothing(self, cell: FittedAdapter) -> str | None:
         return learned_nothing_in(self.outcomes(cell.evaluation), cell.score, self.record.majority.get(cell.task))
 
     def _by_seed(self, values: Mapping[Place, float]) -> list[float | None]:
@@ -110,14 +111,14 @@ class _Summary:
             for seed in self.record.seeds
         ]
 
-    def _difference(self, ours: Mapping[Place, Cell]) -> Difference | None:
+    def _difference(self, ours: Mapping[Place, FittedAdapter]) -> Difference | None:
         theirs = self.cells[self.record.reference]
         if self.brief or ours is theirs:
             return None
         gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
         return Difference(interval(self._by_seed(gaps)), self._bootstrap(ours, theirs))
 
-    def _bootstrap(self, ours: Mapping[Place, Cell], theirs: Mapping[Place, Cell]) -> Interval | None:
+    def _bootstrap(self, ours: Mapping[Place, FittedAdapter], theirs: Mapping[Place, FittedAdapter]) -> Interval | None:
         """Return the interval over test examples; None unless both have the same seeds on every task."""
         first, second = [], []
         for task in self.record.tasks:

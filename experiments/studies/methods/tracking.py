@@ -16,8 +16,9 @@ from workbench.mlflow.run_record import RunRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.studies.methods.record import Cell, ComparisonRecord
+    from experiments.studies.methods.record import ComparisonRecord
     from experiments.studies.methods.report import ComparisonReport, Row
+    from experiments.workspace.fitted_adapter import FittedAdapter
 
 Point = tuple[str, float | None, int]
 
@@ -57,7 +58,7 @@ def about(record: ComparisonRecord) -> str:
 
 
 def _child(
-    row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str], data: Mapping[str, str]
+    row: Row, seed: int, cells: Sequence[FittedAdapter], parent: str, tags: dict[str, str], data: Mapping[str, str]
 ) -> RunRecord:
     own = {"label": row.label, "method": row.method, "seed": str(seed)}
     settings = {name: str(value) for name, value in row.settings.items()}
@@ -72,7 +73,7 @@ def _child(
     )
 
 
-def _points(cell: Cell) -> Iterator[Point]:
+def _points(cell: FittedAdapter) -> Iterator[Point]:
     """Yield one adapter's numbers; the step is 0 throughout."""
     yield metric_name("score", cell.task), cell.score, 0
     yield metric_name("validation", cell.task), cell.validation, 0

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from experiments.answers.routed import known_state
-from experiments.engine.forecast import lesson_forecast, lesson_pace, lesson_updates, step_shape
-from experiments.engine.study import Forecast
+from experiments.engine.document_piece import DocumentPiece
+from experiments.engine.forecast import lesson_effort, step_shape
+from experiments.engine.study import Effort
 from experiments.studies.routing.joint import joint_outcome
-from experiments.studies.routing.record import JOINT, LEFT, ROUTER, AdapterLeft, ContenderLeft
+from experiments.studies.routing.record import JOINT, LEFT, ROUTER, ContenderLeft
 from experiments.studies.routing.routed import routed
-from experiments.workspace.evaluating import evaluation_key, tested
+from experiments.workspace.evaluating import fitted
+from experiments.workspace.fitted_adapter import FITTED, FittedAdapter
 from fusion.route import part_key, reader_for
 from workbench import processes
 from workbench.digest import key
-from workbench.kinds import KINDS
 from workbench.package_versions import versions
 from workbench.sampling import draw
 from workbench.training import teach
@@ -39,12 +40,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AdapterPiece:
+class AdapterPiece(DocumentPiece[FittedAdapter]):
     """A task's own adapter, trained and tested where the task is known."""
 
     lesson: Lesson
-    needs = ()
-    alone = False
+    leaves = FITTED
 
     @cached_property
     def key(self) -> str:
@@ -62,53 +62,27 @@ class AdapterPiece:
         return f"{self.lesson.task.name} · {self.lesson.adaptation.method} · seed {self.lesson.seed}"
 
     @property
-    def updates(self) -> int:
-        """Optimiser steps of the fit."""
-        return lesson_updates(self.lesson)
+    def effort(self) -> Effort:
+        """That of the lesson."""
+        return lesson_effort(self.lesson)
 
-    @property
-    def forecast(self) -> Forecast:
-        """Of a training step."""
-        return lesson_forecast(self.lesson)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, method and the shape of an optimiser step."""
-        return lesson_pace(self.lesson)
-
-    def is_done(self, workspace: Workspace) -> bool:
+    def is_whole(self, left: FittedAdapter, workspace: Workspace) -> bool:
         """Return whether the adapter is there, with its answers to the test split."""
-        left = workspace.documents(LEFT, AdapterLeft).get(self.key)
-        if left is None or not workspace.has_adapter(left.adapter):
-            return False
-        return workspace.evaluations.get(left.evaluation) is not None
+        return left.is_there(workspace)
 
-    def work(self, site: Site) -> None:
-        """Train it, test it, and write down how it did."""
-        workspace, lesson = site.workspace, self.lesson
-        adapter = workspace.learned(lesson, site.listener, self.label)
-        evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
-        fit = adapter.manifest.fit
-        left = AdapterLeft(
-            adapter=adapter.id,
-            evaluation=evaluation_key(adapter.identity, lesson.task, lesson.budget),
-            score=evaluation.scores[KINDS.get(lesson.task.kind).metric],
-            validation=fit.validation,
-            seconds=fit.seconds,
-            trainable_parameters=fit.trainable_parameters,
-        )
-        workspace.documents(LEFT, AdapterLeft).save(self.key, left)
+    def result(self, site: Site) -> FittedAdapter:
+        """Train it, and test it."""
+        return fitted(site.workspace, self.lesson, site.listener, self.label)
 
 
 @dataclass(frozen=True)
-class JointPiece:
+class JointPiece(DocumentPiece[ContenderLeft]):
     """One model that learns all tasks together, trained and tested; what it says is kept, the model is not."""
 
     name: str
     lesson: Lesson
     tasks: tuple[Task, ...]
-    needs = ()
-    alone = False
+    leaves = LEFT
 
     @cached_property
     def key(self) -> str:
@@ -126,45 +100,29 @@ class JointPiece:
         return f"{self.name} · seed {self.lesson.seed}"
 
     @property
-    def updates(self) -> int:
-        """Optimiser steps of the fit."""
-        return lesson_updates(self.lesson)
+    def effort(self) -> Effort:
+        """That of the lesson."""
+        return lesson_effort(self.lesson)
 
-    @property
-    def forecast(self) -> Forecast:
-        """Of a training step."""
-        return lesson_forecast(self.lesson)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, method and the shape of an optimiser step."""
-        return lesson_pace(self.lesson)
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether it was tested."""
-        return workspace.documents(LEFT, ContenderLeft).get(self.key) is not None
-
-    def work(self, site: Site) -> None:
-        """Train it, and keep what it says to the test splits: among stored adapters a router would find it."""
-        lesson = self.lesson
-        scratch = site.workspace.scratch(self.key)
+    def result(self, site: Site) -> ContenderLeft:
+        """Train it, and return what it says to the test splits: among stored adapters a router would find it."""
+        lesson, scratch = self.lesson, site.workspace.scratch(self.key)
         model, fit = teach(lesson, site.listener, self.label, scratch)
         outcome = joint_outcome(model, lesson.task, self.tasks, lesson.adaptation.backbone, lesson.budget)
-        left = ContenderLeft(outcome, fit.seconds, None)
-        site.workspace.documents(LEFT, ContenderLeft).save(self.key, left)
         shutil.rmtree(scratch, ignore_errors=True)
+        return ContenderLeft(outcome, fit.seconds, None)
 
 
 @dataclass(frozen=True)
-class RouterPiece:
-    """One router among the adapters of one seed; it is timed."""
+class RouterPiece(DocumentPiece[ContenderLeft]):
+    """One router among the adapters of one seed, which it ``needs``; it is timed."""
 
     plan: RoutingPlan
     name: str
-    adapters: tuple[AdapterPiece, ...]
+    seed: int
+    needs: tuple[str, ...]
     alone = True
-    updates = 0
-    forecast = Forecast()
+    leaves = LEFT
 
     @cached_property
     def key(self) -> str:
@@ -174,19 +132,9 @@ class RouterPiece:
         return key(["router", router, settings.model_dump(mode="json"), self.needs, *shared])
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """The adapters that it chooses among."""
-        return tuple(piece.key for piece in self.adapters)
-
-    @property
     def place(self) -> Mapping[str, Any]:
         """Which router it is."""
         return {"part": ROUTER, "label": self.name, "seed": self.seed}
-
-    @property
-    def seed(self) -> int:
-        """The seed of its adapters."""
-        return self.adapters[0].lesson.seed
 
     @property
     def label(self) -> str:
@@ -194,21 +142,18 @@ class RouterPiece:
         return f"{self.name} · seed {self.seed}"
 
     @property
-    def pace(self) -> str:
-        """Backbone, router, number of adapters, and the length of texts."""
+    def effort(self) -> Effort:
+        """As much as for other routers of its kind among as many adapters, on texts as long."""
         plan = self.plan
-        shape = f"{len(self.adapters)} {step_shape(plan.recipe.budget)}"
-        return f"router {plan.backbone.name} {plan.routers[self.name][0]} {shape}"
+        shape = f"{len(self.needs)} {step_shape(plan.recipe.budget)}"
+        return Effort(f"router {plan.backbone.name} {plan.routers[self.name][0]} {shape}")
 
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether it was measured."""
-        return workspace.documents(LEFT, ContenderLeft).get(self.key) is not None
-
-    def work(self, site: Site) -> None:
+    def result(self, site: Site) -> ContenderLeft:
         """Let it learn of the adapters, and send it every test text."""
         workspace, plan = site.workspace, self.plan
         router, settings = plan.routers[self.name]
-        left = [workspace.documents(LEFT, AdapterLeft).require(need) for need in self.needs]
+        documents = FITTED.documents(workspace)
+        left = [documents.require(need) for need in self.needs]
         adapters = [workspace.adapters.get(each.adapter) for each in left]
         own = [_right_answers(workspace, each) for each in left]
         by_adapter = {adapter.id: task for adapter, task in zip(adapters, plan.tasks, strict=True)}
@@ -225,11 +170,10 @@ class RouterPiece:
         outcome = routed(state, plan.tasks, own, plan.recipe.budget)
         texts = sum(map(len, outcome.correct))
         milliseconds = (time.perf_counter() - learned) / texts * 1000
-        measured = ContenderLeft(outcome, None if known else learned - began, milliseconds)
-        workspace.documents(LEFT, ContenderLeft).save(self.key, measured)
+        return ContenderLeft(outcome, None if known else learned - began, milliseconds)
 
 
-def _right_answers(workspace: Workspace, left: AdapterLeft) -> NDArray[Any]:
+def _right_answers(workspace: Workspace, left: FittedAdapter) -> NDArray[Any]:
     """Return for each test text of an adapter's task whether it answers rightly (n,), in the split's order."""
     answers = pd.read_parquet(workspace.evaluations.known_outcomes(left.evaluation), columns=["correct"])
     right: NDArray[Any] = answers["correct"].to_numpy(dtype=bool)
@@ -239,9 +183,9 @@ def _right_answers(workspace: Workspace, left: AdapterLeft) -> NDArray[Any]:
 def pieces(plan: RoutingPlan) -> Iterator[Piece]:
     """Yield seed by seed: the adapters, joint models, and the routers that need the adapters."""
     for seed in plan.recipe.seeds:
-        adapters = tuple(AdapterPiece(plan.lesson(task, seed)) for task in plan.tasks)
+        adapters = [AdapterPiece(plan.lesson(task, seed)) for task in plan.tasks]
         yield from adapters
         for label, lesson in plan.joint_lessons(seed).items():
             yield JointPiece(label, lesson, plan.tasks)
         for label in plan.routers:
-            yield RouterPiece(plan, label, adapters)
+            yield RouterPiece(plan, label, seed, tuple(adapter.key for adapter in adapters))

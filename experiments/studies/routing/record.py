@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.workspace.left import left_by
+from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
+from experiments.workspace.left import Left
 from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-LEFT = "pieces"  # folder of the workspace
 ROUTER, JOINT = "router", "joint"  # roles
 ORACLE = "oracle"  # the router that knows the task of each text
 
@@ -28,29 +28,6 @@ class Contender:
     role: str
     name: str
     settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class AdapterLeft:
-    """A task's own adapter, and how it does where the task is known.
-
-    Attributes:
-        adapter: its id in the store.
-        evaluation: key of the stored evaluation with its answer to each test text.
-        score: share of right answers on the test split; ``validation`` the same on the validation split.
-        seconds: wall time of the fit, validation included.
-        trainable_parameters: head included.
-        task, seed: where it stands in an experiment; empty in the workspace, where many may share it.
-    """
-
-    adapter: str
-    evaluation: str
-    score: float
-    validation: float
-    seconds: float
-    trainable_parameters: int
-    task: str = ""
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +47,9 @@ class ContenderLeft:
     milliseconds: float | None
     label: str = ""
     seed: int = 0
+
+
+LEFT = Left("pieces", ContenderLeft)
 
 
 @dataclass(frozen=True)
@@ -96,7 +76,7 @@ class RoutingRecord:
     data: Mapping[str, str] = field(default_factory=dict)
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    adapters: tuple[AdapterLeft, ...] = ()
+    adapters: tuple[FittedAdapter, ...] = ()
     cells: tuple[ContenderLeft, ...] = ()
 
     @property
@@ -128,23 +108,16 @@ def read_record(experiment: str, document: RecordDocument, workspace: Workspace)
     """
     try:
         blank = RECORD.validate_python(document.content(experiment))
-        return replace(blank, adapters=_adapters(document, workspace), cells=_cells(document, workspace))
+        adapters = fitted_adapters(document, workspace, "adapter")
+        return replace(blank, adapters=adapters, cells=_cells(document, workspace))
     except (KeyError, TypeError, ValidationError) as error:
         what = f"damaged: this is no record of a comparison of routers ({error})"
         raise IntegrityError(what, where=str(workspace.experiment(experiment))) from None
-
-
-def _adapters(document: RecordDocument, workspace: Workspace) -> tuple[AdapterLeft, ...]:
-    adapters = []
-    for place, left in left_by(document, workspace, "adapter", LEFT, AdapterLeft):
-        workspace.evaluations.known_outcomes(left.evaluation)
-        adapters.append(replace(left, task=place["task"], seed=place["seed"]))
-    return tuple(adapters)
 
 
 def _cells(document: RecordDocument, workspace: Workspace) -> tuple[ContenderLeft, ...]:
     return tuple(
         replace(left, label=place["label"], seed=place["seed"])
         for role in (ROUTER, JOINT)
-        for place, left in left_by(document, workspace, role, LEFT, ContenderLeft)
+        for place, left in LEFT.of(document, workspace, role)
     )
