@@ -47,7 +47,7 @@ class FittedAdapter:
         return workspace.has_adapter(self.adapter) and workspace.evaluations.get(self.evaluation) is not None
 
 
-FITTED = Left("pieces", FittedAdapter)
+FITTED = Left("pieces", FittedAdapter, FittedAdapter.is_there)
 
 
 def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> tuple[FittedAdapter, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from experiments.workspace.documents import Documents
     from experiments.workspace.folder import Workspace
@@ -17,10 +17,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Left(Generic[T]):
-    """Documents of one type, which pieces leave in one folder of the workspace under their keys."""
+    """Documents of one type, which pieces leave in one folder of the workspace under their keys.
+
+    Attributes:
+        is_whole: whether all that a document speaks of is in the workspace too.
+    """
 
     folder: str
     kind: type[T]
+    is_whole: Callable[[T, Workspace], bool] = lambda left, workspace: True
 
     def documents(self, workspace: Workspace) -> Documents[T]:
         """Return those of a workspace."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.document_piece import DocumentPiece
@@ -11,7 +11,7 @@ from experiments.engine.forecast import lesson_effort, step_shape
 from experiments.engine.study import Effort
 from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft, TrialLeft
 from experiments.studies.compositions.trial import Trial
-from experiments.studies.compositions.trying import results, tried
+from experiments.studies.compositions.trying import tried
 from fusion.compatibility import require_compatible
 from fusion.diagnostics import diagnose
 from fusion.lora import read
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.compositions.source import Source
     from experiments.workspace import Workspace
+    from workbench.task import Task
     from workbench.training import Lesson
 
 
@@ -69,130 +70,6 @@ class SourcePiece:
         site.workspace.learned(self.lesson, site.listener, self.label)
 
 
-@dataclass(frozen=True)
-class SourcesPiece(DocumentPiece[SourcesLeft]):
-    """What is known of the sources of one seed and family before they are composed."""
-
-    plan: FusionPlan
-    seed: int
-    sources: tuple[Source, ...]
-    needs: tuple[str, ...]
-    leaves = SOURCES
-
-    @cached_property
-    def key(self) -> str:
-        """The sources, their order, and the seed that chance is drawn with."""
-        return key(["sources", [source.identity for source in self.sources], self.seed])
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Whose sources they are."""
-        return {"part": "sources", "seed": self.seed, "family": self.sources[0].method}
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        return f"sources by {self.sources[0].method} · seed {self.seed}"
-
-    @property
-    def effort(self) -> Effort:
-        """As much as for as many other sources of the method."""
-        return Effort(f"sources {self.plan.backbone.name} {self.sources[0].method} {len(self.sources)}")
-
-    def result(self, site: Site) -> SourcesLeft:
-        """Describe the sources; LoRAs are diagnosed too.
-
-        Raises:
-            InputError: they do not go together.
-        """
-        adapters = [source.stored_in(site.workspace) for source in self.sources]
-        require_compatible(adapters, self.plan.backbone)
-        described = tuple(
-            {
-                "adapter": adapter.manifest.id,
-                "task": adapter.manifest.task.name,
-                "method": adapter.manifest.method,
-                "seed": self.seed,
-                "validation": adapter.manifest.fit.validation,
-            }
-            for adapter in adapters
-        )
-        diagnostics = None
-        if adapters[0].manifest.library == "peft" and len(adapters) > 1:
-            updates = [read(adapter.folder) for adapter in adapters]
-            diagnostics = diagnose([source.task for source in self.sources], updates, seed=self.seed).as_json()
-        return SourcesLeft(described, diagnostics)
-
-
-@dataclass(frozen=True)
-class TrialPiece(DocumentPiece[TrialLeft]):
-    """One contestant on one problem."""
-
-    plan: FusionPlan
-    contestant: Contestant
-    problem: FewShot
-    needs: tuple[str, ...]
-    leaves = TRIALS
-
-    @cached_property
-    def key(self) -> str:
-        """The contestant, its sources, and the problem."""
-        one, problem = self.contestant, self.problem
-        return key(
-            {
-                "contestant": [one.role, one.method, one.settings.model_dump(mode="json")],
-                "sources": [source.identity for source in one.sources],
-                "target": problem.target.fingerprint,
-                "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
-                "budget": problem.budget.model_dump(mode="json"),
-                "seed": problem.seed,
-                "retains": self._retains and [task.fingerprint for task in self.plan.source_tasks.values()],
-                "processes": processes.count(),
-                "versions": versions(),
-            }
-        )
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Whose trial it is, and on which problem."""
-        problem = self.problem
-        return {
-            "part": "trial",
-            "label": self.contestant.label,
-            "target": problem.target.name,
-            "shots": problem.shots,
-            "seed": problem.seed,
-        }
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        problem = self.problem
-        return f"{self.contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}"
-
-    @property
-    def effort(self) -> Effort:
-        """As much as for the same composition of as many sources, with as many examples as long."""
-        one, problem = self.contestant, self.problem
-        shape = f"{len(one.sources)} K={problem.shots} {step_shape(problem.budget)}"
-        return Effort(f"trial {problem.backbone.name} {one.role} {one.method} {shape}", None)
-
-    def is_whole(self, left: TrialLeft, workspace: Workspace) -> bool:
-        """Return whether the result is there."""
-        return results(workspace).get(left.trial) is not None
-
-    def result(self, site: Site) -> TrialLeft:
-        """Make the model, test it, and return where the result is."""
-        sources = tuple(source.stored_in(site.workspace) for source in self.contestant.sources)
-        trial = Trial(self.contestant, self.problem, sources)
-        tried(trial, site, self.plan.source_tasks if self._retains else {})
-        return TrialLeft(trial.key)
-
-    @property
-    def _retains(self) -> bool:
-        return self.plan.retains(self.contestant, self.problem)
-
-
 def pieces(plan: FusionPlan) -> Iterator[Piece]:
     """Yield seed by seed: sources, what is known of them, then the trials.
 
@@ -204,9 +81,83 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
         described = {}
         for family, sources in plan.families(seed).items():
             needs = tuple(piece.key for piece in lessons if piece.lesson.adaptation.method == family)
-            described[family] = SourcesPiece(plan, seed, sources, needs)
+            described[family] = _sources(plan, seed, sources, needs)
         yield from described.values()
         for contestant in plan.contestants(seed):
             needs = (described[contestant.family].key,) if contestant.sources else ()
             for problem in plan.problems(seed):
-                yield TrialPiece(plan, contestant, problem, needs)
+                yield trial_piece(plan, contestant, problem, needs)
+
+
+def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: tuple[str, ...]) -> DocumentPiece:
+    """Return what is known of the sources of one seed and family, ``trained`` before, before they are composed."""
+    family = sources[0].method
+    return DocumentPiece(
+        key=key(["sources", [source.identity for source in sources], seed]),
+        place={"part": "sources", "seed": seed, "family": family},
+        label=f"sources by {family} · seed {seed}",
+        effort=Effort(f"sources {plan.backbone.name} {family} {len(sources)}"),
+        leaves=SOURCES,
+        result=partial(_described, plan, seed, sources),
+        needs=trained,
+    )
+
+
+def _described(plan: FusionPlan, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
+    """Describe the sources; LoRAs are diagnosed too.
+
+    Raises:
+        InputError: they do not go together.
+    """
+    adapters = [source.stored_in(site.workspace) for source in sources]
+    require_compatible(adapters, plan.backbone)
+    described = tuple(
+        {
+            "adapter": adapter.manifest.id,
+            "task": adapter.manifest.task.name,
+            "method": adapter.manifest.method,
+            "seed": seed,
+            "validation": adapter.manifest.fit.validation,
+        }
+        for adapter in adapters
+    )
+    diagnostics = None
+    if adapters[0].manifest.library == "peft" and len(adapters) > 1:
+        updates = [read(adapter.folder) for adapter in adapters]
+        diagnostics = diagnose([source.task for source in sources], updates, seed=seed).as_json()
+    return SourcesLeft(described, diagnostics)
+
+
+def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
+    """Return one contestant on one problem."""
+    role, method, sources = contestant.role, contestant.method, contestant.sources
+    retained = list(plan.source_tasks.values()) if plan.retains(contestant, problem) else []
+    determined_by = {
+        "contestant": [role, method, contestant.settings.model_dump(mode="json")],
+        "sources": [source.identity for source in sources],
+        "target": problem.target.fingerprint,
+        "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
+        "budget": problem.budget.model_dump(mode="json"),
+        "seed": problem.seed,
+        "retains": plan.retains(contestant, problem) and [task.fingerprint for task in retained],
+        "processes": processes.count(),
+        "versions": versions(),
+    }
+    where = {"target": problem.target.name, "shots": problem.shots, "seed": problem.seed}
+    shape = f"{len(sources)} K={problem.shots} {step_shape(problem.budget)}"
+    return DocumentPiece(
+        key=key(determined_by),
+        place={"part": "trial", "label": contestant.label, **where},
+        label=f"{contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}",
+        effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
+        leaves=TRIALS,
+        result=partial(_tried, contestant, problem, {task.name: task for task in retained}),
+        needs=needs,
+    )
+
+
+def _tried(contestant: Contestant, problem: FewShot, source_tasks: Mapping[str, Task], site: Site) -> TrialLeft:
+    """Make the model, test it, and return where the result is."""
+    trial = Trial(contestant, problem, tuple(source.stored_in(site.workspace) for source in contestant.sources))
+    tried(trial, site, source_tasks)
+    return TrialLeft(trial.key)

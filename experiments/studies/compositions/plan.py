@@ -20,7 +20,7 @@ from experiments.studies.compositions.contestant import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import FusionRecord, Party, header
+from experiments.studies.compositions.record import FusionRecord, Party
 from experiments.studies.compositions.source import Source, planned, stored
 from experiments.studies.compositions.summary import PICKS
 from experiments.studies.compositions.trial import Trial
@@ -294,4 +294,4 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         ),
         data={target.name: target.fingerprint for target in plan.targets},
     )
-    return header(record)
+    return record.about()

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
+
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.record import FusionRecord
@@ -76,7 +78,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class FusionReport:
+class FusionReport(StudyReport):
     """Everything that is said about a comparison.
 
     Attributes:
@@ -91,18 +93,6 @@ class FusionReport:
     speeds: tuple[Speed, ...]
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
     verdict: str
-
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned result is there."""
-        return bool(self.record.planned) and len(self.record.cells) == self.record.planned
 
     @property
     def overall(self) -> str:

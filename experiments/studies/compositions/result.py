@@ -18,6 +18,8 @@ from workbench.fit_record import FitRecord
 if TYPE_CHECKING:
     import pandas as pd
 
+    from experiments.workspace import Workspace
+
 
 @dataclass(frozen=True)
 class Retained:
@@ -96,6 +98,11 @@ class Results:
     def examples(self, key: str) -> pd.Series:
         """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
         return example_scores(self.root / key / FILE)
+
+
+def results_in(workspace: Workspace) -> Results:
+    """Return the results of the trials in a workspace."""
+    return Results(workspace.root / "trials", workspace.mending)
 
 
 def _read(folder: Path) -> Result:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.differences import Difference
-from experiments.studies.compositions.record import read_record
+from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
-from experiments.studies.compositions.result import Results
+from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
 from workbench.statistics import interval, paired_bootstrap
 
 if TYPE_CHECKING:
-    from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.result import Result
+    from experiments.studies.compositions.result import Result, Results
     from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array, Interval
 
@@ -34,8 +33,8 @@ PICKS = {  # what validation picks in each place, among contestants of these rol
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool) -> FusionReport:
     """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
-    record = read_record(experiment, document, workspace)
-    return summarise(record, Results(workspace.root / "trials", workspace.mending))
+    record = FusionRecord.read(experiment, document, workspace)
+    return summarise(record, results_in(workspace))
 
 
 def summarise(record: FusionRecord, results: Results) -> FusionReport:

@@ -6,7 +6,7 @@ import gc
 import shutil
 from typing import TYPE_CHECKING
 
-from experiments.studies.compositions.result import Result, Results
+from experiments.studies.compositions.result import Result, results_in
 from experiments.studies.compositions.retention import retained
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import test
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Site
     from experiments.studies.compositions.plan import FusionPlan
-    from experiments.workspace import Workspace
     from fusion.fuse import Fused
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
@@ -26,17 +25,12 @@ if TYPE_CHECKING:
 BODY = "composed body"  # what the next trial may go on from
 
 
-def results(workspace: Workspace) -> Results:
-    """Return the results of the trials in a workspace."""
-    return Results(workspace.root / "trials", workspace.mending)
-
-
 def tried(trial: Trial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     """Return the result of a trial; it is run only if the workspace does not hold it yet.
 
     ``source_tasks`` are those on which to test what the model retains, by name.
     """
-    known = results(site.workspace).get(trial.key)
+    known = results_in(site.workspace).get(trial.key)
     if known and (known.retained or not source_tasks):
         return known
     return _measured(trial, _model(trial, site), site, source_tasks)
@@ -92,5 +86,5 @@ def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str,
         details=fused.composed.details,
         retained=tuple(retained(fused, trial, source_tasks, site.workspace)),
     )
-    results(site.workspace).save(trial.key, result, evaluation.outcomes)
+    results_in(site.workspace).save(trial.key, result, evaluation.outcomes)
     return result

@@ -14,7 +14,7 @@ from experiments.engine.labels import collisions
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.methods.recipe import Recipe
-from experiments.studies.methods.record import ComparisonRecord, Entrant, header
+from experiments.studies.methods.record import ComparisonRecord, Entrant
 from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -167,4 +167,4 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},
     )
-    return header(record)
+    return record.about()

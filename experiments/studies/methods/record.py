@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from experiments.studies._record import Record
 from experiments.studies.methods.tuning import Attempt, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.left import Left
-from workbench.errors import IntegrityError
 from workbench.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
@@ -42,34 +40,26 @@ class Search:
     chosen: float
 
 
-@dataclass(frozen=True)
-class ComparisonRecord:
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRecord(Record):
     """A comparison of methods as far as it has come.
 
     Attributes:
-        experiment: its name.
-        reference: label that differences are taken from.
         majority: task → test score of always giving the most frequent answer.
         tune: how many learning rates each method tries on each task.
-        costs: label → what its training step and its answers take, measured once, on the first task.
-        data: task → SHA-256 of its data.
         kinds: task → its kind.
+        costs: label → what its training step and its answers take, measured once, on the first task.
     """
 
-    experiment: str
-    description: str
-    backbone: str
+    kind = "a comparison of methods"
+    left = ("searches", "cells", "costs")
+
     tasks: tuple[str, ...]
-    seeds: tuple[int, ...]
-    reference: str
     budget: Mapping[str, Any]
     tune: int
     majority: Mapping[str, float]
     entrants: tuple[Entrant, ...]
-    data: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
-    identity: str = ""
-    provenance: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     cells: tuple[FittedAdapter, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
@@ -79,42 +69,19 @@ class ComparisonRecord:
         """How many adapters there will be."""
         return len(self.entrants) * len(self.tasks) * len(self.seeds)
 
+    @property
+    def done(self) -> int:
+        """How many adapters are there."""
+        return len(self.cells)
 
-DERIVED = {
-    "experiment",
-    "identity",
-    "provenance",
-    "searches",
-    "cells",
-    "costs",
-}
-RECORD = TypeAdapter(ComparisonRecord)
-
-
-def header(record: ComparisonRecord) -> dict[str, Any]:
-    """Return what is the same for all pieces of a record, as JSON has it."""
-    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
-    return content
-
-
-def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> ComparisonRecord:
-    """Return a comparison as far as it has come.
-
-    Raises:
-        IntegrityError: something that it is made of is damaged or missing.
-    """
-    where = str(workspace.experiment(experiment))
-    try:
-        blank = RECORD.validate_python(document.content(experiment))
-        return replace(
-            blank,
-            searches=_searches(document, workspace),
-            cells=fitted_adapters(document, workspace, "fit"),
-            costs={place["label"]: cost for place, cost in COSTS.of(document, workspace, "cost")},
-        )
-    except (KeyError, TypeError, ValidationError) as error:
-        what = f"damaged: this is no record of a comparison of methods ({error})"
-        raise IntegrityError(what, where=where) from None
+    @classmethod
+    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return searches, adapters and costs."""
+        return {
+            "searches": _searches(document, workspace),
+            "cells": fitted_adapters(document, workspace, "fit"),
+            "costs": {place["label"]: cost for place, cost in COSTS.of(document, workspace, "cost")},
+        }
 
 
 def _searches(document: RecordDocument, workspace: Workspace) -> tuple[Search, ...]:

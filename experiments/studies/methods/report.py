@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
+
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.methods.record import ComparisonRecord, Search
@@ -90,18 +92,13 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
-class ComparisonReport:
+class ComparisonReport(StudyReport):
     """Everything that is said about a comparison of methods."""
 
     study: ClassVar[str] = "methods"
     record: ComparisonRecord
     rows: tuple[Row, ...]
     recommendation: Recommendation | None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every adapter is there."""
-        return len(self.record.cells) == self.record.planned
 
     @property
     def scored(self) -> list[Row]:
@@ -121,13 +118,6 @@ class ComparisonReport:
         if self.complete:
             return said
         return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {said}"
-
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""

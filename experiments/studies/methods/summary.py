@@ -12,7 +12,7 @@ from experiments.reporting.examples import over_replications, scores_by_example
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
-from experiments.studies.methods.record import read_record
+from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Row
 from workbench.statistics import interval, paired_bootstrap
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.studies.methods.record import ComparisonRecord, Entrant
+    from experiments.studies.methods.record import Entrant
     from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.statistics import Interval
@@ -32,7 +32,7 @@ Place = tuple[str, int]  # task, seed
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ComparisonReport:
     """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
-    record = read_record(experiment, document, workspace)
+    record = ComparisonRecord.read(experiment, document, workspace)
     return summarise(record, workspace.evaluations.known_outcomes, brief)
 
 

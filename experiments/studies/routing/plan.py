@@ -12,7 +12,7 @@ from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
-from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord, header
+from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord
 from fusion.compatibility import unfit
 from fusion.reading import KIND
 from fusion.routing import ROUTERS
@@ -249,4 +249,4 @@ def about(plan: RoutingPlan) -> dict[str, Any]:
         contenders=(*routers, *joint),
         data={task.name: task.fingerprint for task in plan.tasks},
     )
-    return header(record)
+    return record.about()

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.reporting.differences import Difference
 from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.studies.routing.record import read_record
+from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
 from experiments.studies.routing.verdict import verdict
 from workbench.statistics import interval, paired_bootstrap
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.studies.routing.record import Contender, ContenderLeft, RoutingRecord
+    from experiments.studies.routing.record import Contender, ContenderLeft
     from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
 
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RoutingReport:
     """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
-    record = read_record(experiment, document, workspace)
+    record = RoutingRecord.read(experiment, document, workspace)
     return summarise(record, workspace.evaluations.known_outcomes, brief)
 
 

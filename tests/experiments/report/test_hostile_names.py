@@ -107,8 +107,9 @@ def comparison() -> Presentation:
         for label in (NASTY, f"{NASTY} 2")
     )  # fmt: skip
     record = ComparisonRecord(
-        NASTY, NASTY, NASTY, (NASTY,), (0, 1), NASTY, {NASTY: NASTY}, 0, {NASTY: 0.1}, (), provenance={"command": NASTY}
-    )
+        experiment=NASTY, description=NASTY, backbone=NASTY, tasks=(NASTY,), seeds=(0, 1), reference=NASTY,
+        budget={NASTY: NASTY}, tune=0, majority={NASTY: 0.1}, entrants=(), provenance={"command": NASTY},
+    )  # fmt: skip
     return present(ComparisonReport(record, rows, Recommendation(NASTY, f"{NASTY} is the best.")))
 
 
@@ -117,8 +118,8 @@ def compositions() -> Presentation:
     labels = (NASTY, f"{NASTY} 2", "../../../outside")
     rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": standing}) for label in labels)
     record = FusionRecord(
-        NASTY, NASTY, NASTY, NASTY, (NASTY,), (8,), (0,), {"8": {NASTY: NASTY}}, {NASTY: 0.1},
-        provenance={"command": NASTY},
+        experiment=NASTY, description=NASTY, backbone=NASTY, reference=NASTY, targets=(NASTY,), shots=(8,), seeds=(0,),
+        budgets={"8": {NASTY: NASTY}}, majority={NASTY: 0.1}, provenance={"command": NASTY},
         sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
         parties=tuple(Party(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
     )  # fmt: skip
