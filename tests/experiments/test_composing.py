@@ -175,6 +175,7 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
         ("budget.train_examples=5", "given by 'shots'"),
         ("sources.methods.lora.rnk=4", "unknown key 'sources.methods.lora.rnk'"),
         ("sources.tasks=[animals, halfs]", "there is no task called 'halfs'"),
+        ("sources.tasks=[animals]", "'sources.tasks'"),
         ("sources.methods={lora: {}}", "adapterfusion composes adapters of adapters"),
     ],
 )

@@ -60,13 +60,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise InputError("a backbone would be opened now")
 
-    for module in (
-        "experiments.studies.stream.plan",
-        "experiments.studies.methods.plan",
-        "experiments.studies.compositions.plan",
-        "experiments.studies.routing.plan",
-    ):
-        monkeypatch.setattr(f"{module}.require_feasible", refuse)
+    monkeypatch.setattr("experiments.engine.feasible.require_feasible", refuse)
     for name in CATALOG:
         monkeypatch.setattr(registry, name, CATALOG[name])
 

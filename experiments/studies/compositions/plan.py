@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.feasible import require_feasible
+from experiments.engine.entries import named_entries, settings_of_entries
+from experiments.engine.feasible import opened
 from experiments.engine.labels import collisions
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -31,7 +32,6 @@ from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 
+SOURCES = ("sources", "methods")
 COMPOSED = ("average", "composition")  # roles of what is made of all sources
 
 
@@ -136,7 +137,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     problems: list[Problem] = []
     with collected(problems):
         recipe = document.parse(Recipe, _known_settings(document))
-    methods = dict(_methods(document, problems))
+    methods = named_entries(document, SOURCES, None, trained_method, problems)
     fresh = dict(_fresh(document, problems))
     entries = tuple(_entries(document, problems))
     sources = named_tasks(document, ("sources", "tasks"), task_folders, problems)
@@ -155,16 +156,13 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     parties = 2 + len(methods) * (2 + len(sources)) + len(entries)
     fits = len(recipe.seeds) * (len(methods) * len(sources) + parties * len(targets) * len(recipe.shots))
     require_affordable(fits, document.origin)
-    wanted = [(name, settings, ("sources", "methods", name)) for name, settings in methods.items()]
+    wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
-    require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
-    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
+    backbone = opened(document, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
-    _require_length(document, backbone, recipe, wanted)
-    bits = recipe.sources.budget.quantization
-    backbone = backbone.quantized(bits, document.where("sources", "budget", "quantization"))
     precision = resolve_precision(recipe.sources.budget.precision)
-    adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
+    adaptations = {name: Adaptation(backbone, *entry, precision) for name, entry in methods.items()}
     tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)
@@ -209,13 +207,6 @@ def family_of(method: str, families: Mapping[str, str], where: str | None = None
     )
 
 
-def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
-    for name, settings in document.entries("sources", "methods").items():
-        place = ("sources", "methods", name)
-        with collected(problems):
-            yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
-
-
 def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
     """Raise SettingsError where adapters of a method cannot be composed, before any is trained."""
     problems = [
@@ -223,17 +214,6 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
         for method, settings, place in wanted
         if (why := unfit(method, settings, backbone.config))
     ]
-    if problems:
-        raise SettingsError(problems)
-
-
-def _require_length(document: Document, backbone: Backbone, recipe: Recipe, wanted: Sequence[Wanted]) -> None:
-    """Raise SettingsError where texts of the sources' budget or the targets' are longer than the backbone reads."""
-    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
-    problems: list[Problem] = []
-    for budget, place in ((recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))):
-        with collected(problems):
-            backbone.require_length(budget.max_length, document.where(*place, "max_length"), virtual)
     if problems:
         raise SettingsError(problems)
 
@@ -267,12 +247,8 @@ def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
 
 
 def _known_settings(document: Document) -> Iterator[Place]:
-    for name in document.entries("sources", "methods"):
-        with suppress(InputError):
-            yield ("sources", "methods", name), METHODS.get(name).settings
-    for label, entry in document.entries("compositions").items():
-        with suppress(InputError):
-            yield ("compositions", label), COMPOSITIONS.get(entry.get("method", "")).settings
+    yield from settings_of_entries(document, SOURCES, None, METHODS.get)
+    yield from settings_of_entries(document, ("compositions",), "method", COMPOSITIONS.get)
 
 
 def about(plan: FusionPlan) -> dict[str, Any]:

@@ -16,7 +16,7 @@ ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
 class Sources(Settings):
     """The adapters that are composed: each method on each task, trained with each seed of the recipe."""
 
-    tasks: Names = Field(min_length=2)
+    tasks: tuple[str, ...] = Field(min_length=2, max_length=1000)
     methods: ByMethod = Field(min_length=1, description="fine-tuning method → its settings")
     budget: Budget = Budget()
 
