@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from experiments.workspace.example_scores import FILE, example_scores, require_readable
+from experiments.workspace.example_scores import FILE, require_readable
 from experiments.workspace.mending import Mending
 from workbench import atomic, sealed
 from workbench.errors import IntegrityError
@@ -95,9 +95,9 @@ class Results:
             (folder / "result.json").write_text(sealed.text_of(RESULT, result), encoding="utf-8")
             sealed.seal(folder)
 
-    def examples(self, key: str) -> pd.Series:
-        """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
-        return example_scores(self.root / key / FILE)
+    def outcomes(self, key: str) -> Path:
+        """Return where a trial's per-example outcomes are."""
+        return self.root / key / FILE
 
 
 def results_in(workspace: Workspace) -> Results:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.differences import Difference
+from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
-from workbench.statistics import interval, paired_bootstrap
+from workbench.statistics import interval, mean_of_known
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from experiments.studies.compositions.result import Result, Results
     from experiments.workspace import RecordDocument, Workspace
-    from workbench.statistics import Array, Interval
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place
@@ -80,14 +82,9 @@ class _Summary:
         return {key: self.results.require(key) for key in sorted(keys)}
 
     @cached_property
-    def examples(self) -> dict[str, Array]:
+    def examples(self) -> dict[str, pd.Series | None]:
         """The score of each test example, for the results whose score is the mean of them."""
-        found = {}
-        for key, result in self.known.items():
-            values = self.results.examples(key).to_numpy()
-            if np.isclose(values.mean(), result.score, rtol=0, atol=1e-6):
-                found[key] = values
-        return found
+        return {key: scores_by_example(self.results.outcomes(key), result.score) for key, result in self.known.items()}
 
     def _standings(self, taken: Taken) -> dict[str, Standing]:
         every = {str(shots): self._standing(taken, [shots]) for shots in self.record.shots}
@@ -97,18 +94,18 @@ class _Summary:
         places = [place for place in taken if place[1] in set(shots)]
         found = [self.known[taken[place]] for place in places]
         targets = {
-            name: _mean(self.known[taken[place]].score for place in places if place[0] == name)
+            name: mean_of_known(self.known[taken[place]].score for place in places if place[0] == name)
             for name in self.record.targets
         }
         return Standing(
-            score=_mean(one.score for one in found),
+            score=mean_of_known(one.score for one in found),
             targets=targets,
-            validation=_mean(one.fit.validation for one in found),
+            validation=mean_of_known(one.fit.validation for one in found),
             gain=self._gain(taken, places),
-            seconds=_mean(one.fit.seconds for one in found),
-            peak_memory_mb=_mean(one.fit.peak_memory_mb for one in found if one.fit.peak_memory_mb is not None),
-            trainable_parameters=_mean(float(one.fit.trainable_parameters) for one in found),
-            steps=_mean(float(one.fit.steps) for one in found),
+            seconds=mean_of_known(one.fit.seconds for one in found),
+            peak_memory_mb=mean_of_known(one.fit.peak_memory_mb for one in found),
+            trainable_parameters=mean_of_known(float(one.fit.trainable_parameters) for one in found),
+            steps=mean_of_known(float(one.fit.steps) for one in found),
         )
 
     def _gain(self, taken: Taken, places: Iterable[Place]) -> Difference | None:
@@ -119,21 +116,15 @@ class _Summary:
             return None
         gaps = {place: self.known[taken[place]].score - self.known[reference[place]].score for place in common}
         by_seed = [
-            _mean(gap for place, gap in gaps.items() if place[2] == seed)
+            mean_of_known(gap for place, gap in gaps.items() if place[2] == seed)
             for seed in self.record.seeds
             if any(place[2] == seed for place in gaps)
         ]
-        return Difference(interval(by_seed), self._bootstrap(taken, reference, common))
-
-    def _bootstrap(self, ours: Taken, theirs: Taken, places: list[Place]) -> Interval | None:
-        first, second = [], []
-        for target in dict.fromkeys(place[0] for place in places):
-            here = [place for place in places if place[0] == target]
-            if any(taken[place] not in self.examples for taken in (ours, theirs) for place in here):
-                return None
-            first.append(np.mean([self.examples[ours[place]] for place in here], axis=0))
-            second.append(np.mean([self.examples[theirs[place]] for place in here], axis=0))
-        return paired_bootstrap(first, second)
+        by_target = (
+            [(self.examples[taken[place]], self.examples[reference[place]]) for place in common if place[0] == target]
+            for target in dict.fromkeys(place[0] for place in common)
+        )
+        return Difference(interval(by_seed), over_examples(by_target))
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each place the result with the best validation (score, then likelihood), and how often whose.
@@ -205,8 +196,3 @@ def _share(ours: Result, reference: Result) -> float | None:
 
 def _columns(rows: list[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(fmean(column) for column in zip(*rows, strict=True))
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return fmean(found) if found else None

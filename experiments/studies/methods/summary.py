@@ -8,13 +8,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import Difference
-from experiments.reporting.examples import over_replications, scores_by_example
+from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Row
-from workbench.statistics import interval, paired_bootstrap
+from workbench.statistics import interval, mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from experiments.studies.methods.record import Entrant
     from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
-    from workbench.statistics import Interval
 
 Place = tuple[str, int]  # task, seed
 
@@ -76,7 +75,6 @@ class _Summary:
         label, record = entrant.label, self.record
         places = self.cells[label]
         cells = tuple(places.values())
-        peaks = [cell.peak_memory_mb for cell in cells if cell.peak_memory_mb is not None]
         return Row(
             label=label,
             method=entrant.method,
@@ -86,12 +84,12 @@ class _Summary:
                 task: interval(places[task, seed].score if (task, seed) in places else None for seed in record.seeds)
                 for task in record.tasks
             },
-            validation=_mean(cell.validation for cell in cells),
+            validation=mean_of_known(cell.validation for cell in cells),
             difference=self._difference(places),
-            seconds=_mean(cell.seconds for cell in cells),
-            peak_memory_mb=_mean(peaks),
-            trainable_parameters=_mean(cell.trainable_parameters for cell in cells),
-            stored_bytes=_mean(cell.stored_bytes for cell in cells),
+            seconds=mean_of_known(cell.seconds for cell in cells),
+            peak_memory_mb=mean_of_known(cell.peak_memory_mb for cell in cells),
+            trainable_parameters=mean_of_known(cell.trainable_parameters for cell in cells),
+            stored_bytes=mean_of_known(cell.stored_bytes for cell in cells),
             measured=record.costs.get(label),
             cells=cells,
             searches=tuple(search for search in record.searches if search.label == label),
@@ -116,22 +114,11 @@ class _Summary:
         if self.brief or ours is theirs:
             return None
         gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
-        return Difference(interval(self._by_seed(gaps)), self._bootstrap(ours, theirs))
+        by_task = (
+            [self._outcomes(ours[place], theirs[place]) for place in gaps if place[0] == task]
+            for task in self.record.tasks
+        )
+        return Difference(interval(self._by_seed(gaps)), over_examples(by_task))
 
-    def _bootstrap(self, ours: Mapping[Place, FittedAdapter], theirs: Mapping[Place, FittedAdapter]) -> Interval | None:
-        """Return the interval over test examples; None unless both have the same seeds on every task."""
-        first, second = [], []
-        for task in self.record.tasks:
-            common = [place for place in ours if place[0] == task and place in theirs]
-            pairs = [(self.correct[ours[place].evaluation], self.correct[theirs[place].evaluation]) for place in common]
-            both = over_replications(pairs) if pairs else None
-            if both is None:
-                return None
-            first.append(both[0])
-            second.append(both[1])
-        return paired_bootstrap(first, second)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return fmean(found) if found else None
+    def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
+        return self.correct[ours.evaluation], self.correct[theirs.evaluation]
