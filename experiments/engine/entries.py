@@ -1,14 +1,18 @@
-"""The labelled entries of a recipe: each names a method, a router, … and its settings."""
+"""The labelled entries of a recipe: each names a method, a router, … and its settings.
+
+Two labels that look the same on a page would show the numbers of one entry as those of the other.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import InputError, Problem, collected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from workbench.known_keys import Place
     from workbench.settings import Document, Key
@@ -51,3 +55,24 @@ def settings_of_entries(document: Document, key: Key, word: str | None, card: Lo
     for label, entry in document.entries(*key).items():
         with suppress(InputError):
             yield (*key, label), card(entry.get(word, label) if word else label, None).settings
+
+
+def same(label: str) -> str:
+    """Return what a reader takes a label for: without case, width of its letters, and spaces that were doubled."""
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
+def collisions(labels: Iterable[tuple[str, str]], taken: Iterable[str] = ()) -> Iterator[Problem]:
+    """Yield a problem for each label that another row of the same tables has.
+
+    Args:
+        labels: each with the place where it stands.
+        taken: labels of rows that the tables have anyway.
+    """
+    rows = {same(label): label for label in taken}
+    for label, where in labels:
+        read = same(label)
+        if read in rows:
+            what = f"{label!r} and {rows[read]!r} would be the same row of the tables"
+            yield Problem(what, where, "Give it another label.")
+        rows.setdefault(read, label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from experiments.studies._record import Record
@@ -23,6 +23,17 @@ class StudyReport:
     def complete(self) -> bool:
         """Whether everything that was planned is there."""
         return self.record.complete
+
+    def head(self, *names: str) -> dict[str, Any]:
+        """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""
+        record, about = self.record, self.record.about()
+        shared = ("description", "backbone", "seeds", "reference")
+        return {
+            "experiment": record.experiment,
+            **{name: about[name] for name in (*shared, *names)},
+            "complete": self.complete,
+            "provenance": dict(record.provenance),
+        }
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook, without its pictures."""

@@ -105,16 +105,8 @@ class FusionReport(StudyReport):
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one document."""
-        record = self.record
         return {
-            "experiment": record.experiment,
-            "description": record.description,
-            "backbone": record.backbone,
-            "targets": list(record.targets),
-            "shots": list(record.shots),
-            "seeds": list(record.seeds),
-            "reference": record.reference,
-            "complete": self.complete,
+            **self.head("targets", "shots", "majority", "budgets"),
             "verdict": self.verdict,
             "contestants": {
                 row.label: {
@@ -131,9 +123,6 @@ class FusionReport(StudyReport):
                 one.label: {"within_a_third": one.within_a_third, "shares": list(one.shares)} for one in self.speeds
             },
             "details": {label: each for label, each in self.details.items() if each},
-            "sources": list(record.sources),
-            "diagnostics": dict(record.diagnostics),
-            "majority": dict(record.majority),
-            "budgets": dict(record.budgets),
-            "provenance": dict(record.provenance),
+            "sources": list(self.record.sources),
+            "diagnostics": dict(self.record.diagnostics),
         }

@@ -121,20 +121,10 @@ class ComparisonReport(StudyReport):
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
-        record, advice = self.record, self.recommendation
+        advice = self.recommendation
         return {
-            "experiment": record.experiment,
-            "description": record.description,
-            "backbone": record.backbone,
-            "tasks": list(record.tasks),
-            "seeds": list(record.seeds),
-            "reference": record.reference,
-            "budget": dict(record.budget),
-            "tune": record.tune,
-            "majority": dict(record.majority),
-            "complete": self.complete,
+            **self.head("tasks", "budget", "tune", "majority"),
             "verdict": self.verdict,
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: row.as_json(full) for row in self.rows},
-            "provenance": dict(record.provenance),
         }

@@ -6,9 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import named_entries, settings_of_entries
+from experiments.engine.entries import collisions, named_entries, settings_of_entries
 from experiments.engine.feasible import opened
-from experiments.engine.labels import collisions
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task

@@ -122,17 +122,9 @@ class RoutingReport(StudyReport):
         """Return the document of ``report --json``; ``full`` adds what every seed gave, text by text."""
         record = self.record
         return {
-            "experiment": record.experiment,
-            "description": record.description,
-            "backbone": record.backbone,
-            "tasks": list(record.tasks),
-            "seeds": list(record.seeds),
-            "reference": record.reference,
-            "budget": dict(record.budget),
+            **self.head("tasks", "budget"),
             "sources": {"method": record.method, **record.settings},
-            "complete": self.complete,
             "verdict": self.verdict,
             "contenders": {row.label: row.as_json(full) for row in self.rows},
             "adapters": {row.task: row.as_json() for row in self.adapters},
-            "provenance": dict(record.provenance),
         }
