@@ -132,8 +132,10 @@ def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, need
     """Return one contestant on one problem."""
     role, method, sources = contestant.role, contestant.method, contestant.sources
     retained = list(plan.source_tasks.values()) if plan.retains(contestant, problem) else []
+    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # when there was no choice
+    head = [] if was_so_before else [contestant.head]
     determined_by = {
-        "contestant": [role, method, contestant.settings.model_dump(mode="json")],
+        "contestant": [role, method, contestant.settings.model_dump(mode="json"), *head],
         "sources": [source.identity for source in sources],
         "target": problem.target.fingerprint,
         "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
