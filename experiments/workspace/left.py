@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def speaks_of_nothing(left: Any, workspace: Workspace) -> bool:
+    """Return that a document is whole by itself."""
+    return True
+
+
 @dataclass(frozen=True)
 class Left(Generic[T]):
     """Documents of one type, which pieces leave in one folder of the workspace under their keys.
@@ -25,7 +30,7 @@ class Left(Generic[T]):
 
     folder: str
     kind: type[T]
-    is_whole: Callable[[T, Workspace], bool] = lambda left, workspace: True
+    is_whole: Callable[[T, Workspace], bool] = speaks_of_nothing
 
     def documents(self, workspace: Workspace) -> Documents[T]:
         """Return those of a workspace."""
