@@ -79,5 +79,5 @@ class Record(ABC):
     def about(self) -> dict[str, Any]:
         """Return what is the same for all pieces, as JSON has it."""
         others = {"experiment", "identity", "provenance", *self.left}
-        about: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json", exclude=others)
+        about: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
         return about

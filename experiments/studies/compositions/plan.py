@@ -20,7 +20,7 @@ from experiments.studies.compositions.contestant import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import FusionRecord, Party
+from experiments.studies.compositions.record import Contender, FusionRecord
 from experiments.studies.compositions.source import Source, planned, stored
 from experiments.studies.compositions.summary import PICKS
 from experiments.studies.compositions.trial import Trial
@@ -163,9 +163,9 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
             problems.append(Problem(what, document.where("targets")))
     if problems:
         raise SettingsError(problems)
-    parties = 2 + len(methods) * (2 + len(sources)) + len(entries)
-    parties += (len(recipe.heads) - 1) * (1 + len(methods) + len(entries))  # at most: not every composition trains
-    fits = len(recipe.seeds) * (len(methods) * len(sources) + parties * len(targets) * len(recipe.shots))
+    contenders = 2 + len(methods) * (2 + len(sources)) + len(entries)
+    contenders += (len(recipe.heads) - 1) * (1 + len(methods) + len(entries))  # at most: not every composition trains
+    fits = len(recipe.seeds) * (len(methods) * len(sources) + contenders * len(targets) * len(recipe.shots))
     require_affordable(fits, document.origin)
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
@@ -276,8 +276,8 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         seeds=plan.seeds,
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
         majority={target.name: majority(target, any_budget) for target in plan.targets},
-        parties=tuple(
-            Party(one.label, one.role, one.family, one.method, one.settings.model_dump(mode="json"))
+        contenders=tuple(
+            Contender(one.label, one.role, one.family, one.method, one.settings.model_dump(mode="json"))
             for one in plan.contestants(plan.seeds[0])
         ),
         data={target.name: target.fingerprint for target in plan.targets},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from experiments.studies._record import Record
 from experiments.studies.compositions.result import results_in
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Party:
-    """A contestant as the record knows it."""
+class Contender:
+    """Who takes part: a :class:`~experiments.studies.compositions.contestant.Contestant` without its sources."""
 
     label: str
     role: str
@@ -81,7 +83,7 @@ class FusionRecord(Record):
     shots: tuple[int, ...]
     budgets: Mapping[str, Mapping[str, Any]]
     majority: Mapping[str, float]
-    parties: tuple[Party, ...]
+    contenders: Annotated[tuple[Contender, ...], Field(alias="parties")]  # in record.json
     sources: tuple[Mapping[str, Any], ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class FusionRecord(Record):
     @property
     def planned(self) -> int:
         """How many trials there will be."""
-        return len(self.parties) * len(self.targets) * len(self.shots) * len(self.seeds)
+        return len(self.contenders) * len(self.targets) * len(self.shots) * len(self.seeds)
 
     @property
     def done(self) -> int:
@@ -99,7 +101,7 @@ class FusionRecord(Record):
     @property
     def single(self) -> bool:
         """Whether this is about one fusion, which everything else is compared with."""
-        return any(one.label == self.reference and one.role == "composition" for one in self.parties)
+        return any(one.label == self.reference and one.role == "composition" for one in self.contenders)
 
     @classmethod
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:

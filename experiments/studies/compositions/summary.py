@@ -51,9 +51,9 @@ class _Summary:
 
     def report(self) -> FusionReport:
         rows = [
-            Row(party.label, party.role, party.family, party.method, self._standings(self.taken[party.label]))
-            for party in self.record.parties
-            if party.label in self.taken
+            Row(one.label, one.role, one.family, one.method, self._standings(self.taken[one.label]))
+            for one in self.record.contenders
+            if one.label in self.taken
         ]
         for label, roles in () if self.record.single else PICKS.items():
             picked, chosen = self._picked(roles)
@@ -131,7 +131,7 @@ class _Summary:
 
         Nothing where there is no choice.
         """
-        labels = [party.label for party in self.record.parties if party.role in roles and party.label in self.taken]
+        labels = [one.label for one in self.record.contenders if one.role in roles and one.label in self.taken]
         if len(labels) < 2:
             return {}, {}
         places = sorted({place for label in labels for place in self.taken[label]})

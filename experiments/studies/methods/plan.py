@@ -13,7 +13,7 @@ from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.methods.recipe import Recipe
-from experiments.studies.methods.record import ComparisonRecord, Entrant
+from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench.adaptation import Adaptation
@@ -136,8 +136,8 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         tune=recipe.tune,
         majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
-        entrants=tuple(
-            Entrant(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
+        contenders=tuple(
+            Contender(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
             for label, adaptation in plan.adaptations.items()
         ),
         data={task.name: task.fingerprint for task in plan.tasks},

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from experiments.studies._record import Record
 from experiments.studies.methods.tuning import Attempt, choose
@@ -20,7 +22,7 @@ ATTEMPTS, COSTS = Left("attempts", Attempt), Left("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Contender:
     """One entry under ``methods``; ``trains`` tells whether anything is trained, and a learning rate matters."""
 
     label: str
@@ -58,7 +60,7 @@ class ComparisonRecord(Record):
     budget: Mapping[str, Any]
     tune: int
     majority: Mapping[str, float]
-    entrants: tuple[Entrant, ...]
+    contenders: Annotated[tuple[Contender, ...], Field(alias="entrants")]  # in record.json
     kinds: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
     cells: tuple[FittedAdapter, ...] = ()
@@ -67,7 +69,7 @@ class ComparisonRecord(Record):
     @property
     def planned(self) -> int:
         """How many adapters there will be."""
-        return len(self.entrants) * len(self.tasks) * len(self.seeds)
+        return len(self.contenders) * len(self.tasks) * len(self.seeds)
 
     @property
     def done(self) -> int:

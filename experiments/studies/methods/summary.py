@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.studies.methods.record import Entrant
+    from experiments.studies.methods.record import Contender
     from experiments.workspace import RecordDocument, Workspace
     from experiments.workspace.fitted_adapter import FittedAdapter
 
@@ -54,12 +54,12 @@ class _Summary:
     brief: bool
 
     def rows(self) -> Iterable[Row]:
-        for entrant in self.record.entrants:
-            yield self._row(entrant)
+        for contender in self.record.contenders:
+            yield self._row(contender)
 
     @cached_property
     def cells(self) -> dict[str, dict[Place, FittedAdapter]]:
-        found: dict[str, dict[Place, FittedAdapter]] = {entrant.label: {} for entrant in self.record.entrants}
+        found: dict[str, dict[Place, FittedAdapter]] = {contender.label: {} for contender in self.record.contenders}
         for cell in self.record.cells:
             found[cell.label][cell.task, cell.seed] = cell
         return found
@@ -71,14 +71,14 @@ class _Summary:
             cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score) for cell in self.record.cells
         }
 
-    def _row(self, entrant: Entrant) -> Row:
-        label, record = entrant.label, self.record
+    def _row(self, contender: Contender) -> Row:
+        label, record = contender.label, self.record
         places = self.cells[label]
         cells = tuple(places.values())
         return Row(
             label=label,
-            method=entrant.method,
-            settings=entrant.settings,
+            method=contender.method,
+            settings=contender.settings,
             score=interval(self._by_seed({place: cell.score for place, cell in places.items()})),
             tasks={
                 task: interval(places[task, seed].score if (task, seed) in places else None for seed in record.seeds)

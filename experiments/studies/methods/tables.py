@@ -19,8 +19,8 @@ MOST_TASKS = 3  # whose scores have room in a line of a terminal
 def tuned(report: ComparisonReport) -> str:
     """Return how learning rates were chosen, and which methods have none."""
     record = report.record
-    untrained = [entrant.label for entrant in record.entrants if not entrant.trains]
-    if untrained and len(untrained) == len(record.entrants):
+    untrained = [contender.label for contender in record.contenders if not contender.trains]
+    if untrained and len(untrained) == len(record.contenders):
         return "Nothing is trained, so that there is no learning rate to choose."
     rate = "Each method at its own learning rate"
     if record.tune:
