@@ -22,8 +22,9 @@ from workbench.statistics import interval, mean_of_known
 if TYPE_CHECKING:
     import pandas as pd
 
-    from experiments.studies.compositions.result import Result, Results
+    from experiments.studies.compositions.result import Result
     from experiments.workspace import RecordDocument, Workspace
+    from experiments.workspace.outcome_folders import OutcomeFolders
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place
@@ -39,7 +40,7 @@ def report(experiment: str, document: RecordDocument, workspace: Workspace, brie
     return summarise(record, results_in(workspace))
 
 
-def summarise(record: FusionRecord, results: Results) -> FusionReport:
+def summarise(record: FusionRecord, results: OutcomeFolders[Result]) -> FusionReport:
     """Return the report on a comparison as far as it has come; no model is needed."""
     return _Summary(record, results).report()
 
@@ -47,7 +48,7 @@ def summarise(record: FusionRecord, results: Results) -> FusionReport:
 @dataclass(frozen=True)
 class _Summary:
     record: FusionRecord
-    results: Results
+    results: OutcomeFolders[Result]
 
     def report(self) -> FusionReport:
         rows = [

@@ -88,7 +88,7 @@ def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str,
         details=fused.composed.details,
         retained=tuple(_retained(fused, trial, source_tasks, site.workspace)),
     )
-    results_in(site.workspace).save(trial.key, result, evaluation.outcomes)
+    results_in(site.workspace).write(trial.key, result, evaluation.outcomes)
     return result
 
 
