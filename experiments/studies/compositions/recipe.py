@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import Labelled, Names, Seeds
+from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
 from fusion.composition import HeadStart
-from workbench.bounds import Count, Name
+from workbench.bounds import Count
 from workbench.settings import Budget, Settings, unique
 
 ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
@@ -24,17 +24,12 @@ class Sources(Settings):
     _unique = field_validator("tasks")(unique)
 
 
-class Recipe(Settings):
+class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
 
-    name: Name
-    description: str = ""
-    backbone: str
     sources: Sources
     targets: Names
     shots: tuple[Count, ...] = Field(min_length=1, max_length=100)
-    seeds: Seeds = (0,)
-    budget: Budget = Budget()
     fresh: ByMethod = Field(
         default_factory=dict,
         description="fine-tuning method → settings that differ for its few-shot fits without sources",
@@ -47,7 +42,7 @@ class Recipe(Settings):
     )
     compositions: Labelled = Field(description="label → method and its settings")
 
-    _unique = field_validator("targets", "shots", "seeds", "heads")(unique)
+    _unique = field_validator("targets", "shots", "heads")(unique)
 
     @field_validator("budget")
     @classmethod
