@@ -9,10 +9,10 @@ import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.errors import InputError, Problem, collected
+from workbench.errors import InputError, Problem, UnknownNameError, collected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from workbench.known_keys import Place
     from workbench.settings import Document, Key
@@ -55,6 +55,17 @@ def settings_of_entries(document: Document, key: Key, word: str | None, card: Lo
     for label, entry in document.entries(*key).items():
         with suppress(InputError):
             yield (*key, label), card(entry.get(word, label) if word else label, None).settings
+
+
+def wrong_labels(document: Document, keys: Sequence[str], noun: str) -> list[Problem]:
+    """Return a problem for each label under ``keys`` that another one looks like, and for a reference that is none."""
+    labels = [(label, document.where(key, label)) for key in keys for label in document.labels(key)]
+    problems = [*collisions(labels)]
+    names, reference = [label for label, _ in labels], document.text("reference")
+    if reference is not None and reference not in names:
+        error = UnknownNameError(noun, reference, names, document.where("reference"))
+        problems.append(Problem(error.what, error.where, error.hint))
+    return problems
 
 
 def same(label: str) -> str:

@@ -98,12 +98,12 @@ def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: 
         label=f"sources by {family} · seed {seed}",
         effort=Effort(f"sources {plan.backbone.name} {family} {len(sources)}"),
         leaves=SOURCES,
-        result=partial(_described, plan, seed, sources),
+        result=partial(_described_sources, plan, seed, sources),
         needs=trained,
     )
 
 
-def _described(plan: FusionPlan, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
+def _described_sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
     """Describe the sources; LoRAs are diagnosed too.
 
     Raises:
@@ -153,12 +153,12 @@ def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, need
         label=f"{contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}",
         effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
         leaves=TRIALS,
-        result=partial(_tried, contestant, problem, {task.name: task for task in retained}),
+        result=partial(_trial_result, contestant, problem, {task.name: task for task in retained}),
         needs=needs,
     )
 
 
-def _tried(contestant: Contestant, problem: FewShot, source_tasks: Mapping[str, Task], site: Site) -> TrialLeft:
+def _trial_result(contestant: Contestant, problem: FewShot, source_tasks: Mapping[str, Task], site: Site) -> TrialLeft:
     """Make the model, test it, and return where the result is."""
     trial = Trial(contestant, problem, tuple(source.stored_in(site.workspace) for source in contestant.sources))
     tried(trial, site, source_tasks)

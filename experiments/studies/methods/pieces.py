@@ -54,13 +54,21 @@ def _attempt(name: str, lesson: Lesson) -> DocumentPiece:
     task, rate = lesson.task.name, lesson.adaptation.settings.learning_rate
     place = {"part": "attempt", "label": name, "task": task, "seed": lesson.seed, "learning_rate": rate}
     label = f"{task} · {name} · learning rate {rate:.2g}"
-    own = key(["attempt", lesson.key])
-    return DocumentPiece(own, place, label, lesson_effort(lesson), ATTEMPTS, partial(_tried, lesson, own, label))
+    identity = key(["attempt", lesson.key])
+    return DocumentPiece(
+        key=identity,
+        place=place,
+        label=label,
+        effort=lesson_effort(lesson),
+        leaves=ATTEMPTS,
+        result=partial(_tried_rate, lesson, identity, label),
+    )
 
 
-def _tried(lesson: Lesson, own: str, label: str, site: Site) -> Attempt:
+def _tried_rate(lesson: Lesson, identity: str, label: str, site: Site) -> Attempt:
     """Fit, and keep the validation score alone; a rate at which the fit fails counts as tried."""
-    began, rate, scratch = time.perf_counter(), lesson.adaptation.settings.learning_rate, site.workspace.scratch(own)
+    began, scratch = time.perf_counter(), site.workspace.scratch(identity)
+    rate = lesson.adaptation.settings.learning_rate
     try:
         _, fit = teach(lesson, site.listener, label, scratch)
     except TrainingError as error:
@@ -83,12 +91,12 @@ def _fit(plan: ComparisonPlan, name: str, task: Task, seed: int, attempts: tuple
         label=label,
         effort=lesson_effort(lesson),
         leaves=FITTED,
-        result=partial(_fitted, plan, name, lesson, attempts, label),
+        result=partial(_fitted_at_best_rate, plan, name, lesson, attempts, label),
         needs=attempts,
     )
 
 
-def _fitted(
+def _fitted_at_best_rate(
     plan: ComparisonPlan, name: str, lesson: Lesson, attempts: tuple[str, ...], label: str, site: Site
 ) -> FittedAdapter:
     if attempts:
@@ -107,11 +115,11 @@ def _cost(name: str, lesson: Lesson, fits: tuple[str, ...]) -> DocumentPiece:
         label=f"{name} · cost of a step and of answers",
         effort=replace(effort, pace=f"cost {effort.pace}", updates=0),
         leaves=COSTS,
-        result=partial(_measured, lesson),
+        result=partial(_measured_cost, lesson),
         needs=fits,
         alone=True,
     )
 
 
-def _measured(lesson: Lesson, site: Site) -> MeasuredCost:
+def _measured_cost(lesson: Lesson, site: Site) -> MeasuredCost:
     return measure(lesson.adaptation, lesson.task, lesson.budget)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import collisions, named_entries, settings_of_entries
+from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -19,7 +19,7 @@ from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.bounds import LONGEST_NAME
 from workbench.device import resolve_precision
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS, trained_method
 from workbench.training import Lesson
 
@@ -89,11 +89,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     with collected(problems):
         recipe = document.parse(Recipe, settings_of_entries(document, ENTRIES, "method", METHODS.get))
     methods = named_entries(document, ENTRIES, "method", trained_method, problems)
-    with collected(problems):
-        labels, reference = document.labels("methods"), document.text("reference")
-        if reference is not None and reference not in labels:
-            raise UnknownNameError("method in this recipe", reference, labels, document.where("reference"))
-    problems += collisions((label, document.where("methods", label)) for label in labels)
+    problems += wrong_labels(document, ENTRIES, "method in this recipe")
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     if problems:
         raise SettingsError(problems)

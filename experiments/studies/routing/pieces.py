@@ -59,24 +59,30 @@ def _adapter(lesson: Lesson) -> DocumentPiece:
         label=label,
         effort=lesson_effort(lesson),
         leaves=FITTED,
-        result=partial(_fitted, lesson, label),
+        result=partial(_fitted_adapter, lesson, label),
     )
 
 
-def _fitted(lesson: Lesson, label: str, site: Site) -> FittedAdapter:
+def _fitted_adapter(lesson: Lesson, label: str, site: Site) -> FittedAdapter:
     return fitted(site.workspace, lesson, site.listener, label)
 
 
 def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:
     """Return one model that learns all tasks together; ``lesson`` is on a task made of all ``tasks``, in order."""
-    own, label = key(["joint", lesson.key]), f"{name} · seed {lesson.seed}"
-    place = {"part": JOINT, "label": name, "seed": lesson.seed}
-    return DocumentPiece(own, place, label, lesson_effort(lesson), LEFT, partial(_learned, lesson, tasks, own, label))
+    identity, label = key(["joint", lesson.key]), f"{name} · seed {lesson.seed}"
+    return DocumentPiece(
+        key=identity,
+        place={"part": JOINT, "label": name, "seed": lesson.seed},
+        label=label,
+        effort=lesson_effort(lesson),
+        leaves=LEFT,
+        result=partial(_joint_result, lesson, tasks, identity, label),
+    )
 
 
-def _learned(lesson: Lesson, tasks: tuple[Task, ...], own: str, label: str, site: Site) -> ContenderLeft:
+def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label: str, site: Site) -> ContenderLeft:
     """Train a joint model, and return what it says to the test splits: among stored ones a router would find it."""
-    scratch = site.workspace.scratch(own)
+    scratch = site.workspace.scratch(identity)
     model, fit = teach(lesson, site.listener, label, scratch)
     outcome = joint_outcome(model, lesson.task, tasks, lesson.adaptation.backbone, lesson.budget)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -93,13 +99,13 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
         label=f"{name} · seed {seed}",
         effort=Effort(f"router {plan.backbone.name} {router} {shape}"),
         leaves=LEFT,
-        result=partial(_routed, plan, name, seed, adapters),
+        result=partial(_router_result, plan, name, seed, adapters),
         needs=adapters,
         alone=True,
     )
 
 
-def _routed(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ...], site: Site) -> ContenderLeft:
+def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ...], site: Site) -> ContenderLeft:
     """Let a router learn of the adapters, and send it every test text."""
     workspace = site.workspace
     router, settings = plan.routers[name]

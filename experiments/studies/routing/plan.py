@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.entries import collisions, named_entries, settings_of_entries
+from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -19,7 +19,7 @@ from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.device import resolve_precision
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS, trained_method
 from workbench.training import Lesson
 
@@ -99,7 +99,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
     own = _sources(document, problems)
     routers = named_entries(document, ("routers",), "router", ROUTERS.get, problems)
     joint = named_entries(document, ("joint",), "method", trained_method, problems)
-    problems += _wrong_labels(document)
+    problems += wrong_labels(document, ("routers", "joint"), "router or joint model in this recipe")
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     problems += _wrong_kinds(document, specs)
     if own:
@@ -130,18 +130,6 @@ def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSe
             settings = {name: value for name, value in given.items() if name != "method"}
             return given["method"], document.parse_part(SOURCES, settings, card.settings)
     return None
-
-
-def _wrong_labels(document: Document) -> list[Problem]:
-    labels = [(label, document.where(key, label)) for key in ("routers", "joint") for label in document.labels(key)]
-    problems = [*collisions(labels)]
-    names, reference = [label for label, _ in labels], document.text("reference")
-    with collected(problems):
-        if reference is not None and reference not in names:
-            raise UnknownNameError(
-                "router or joint model in this recipe", reference, names, document.where("reference")
-            )
-    return problems
 
 
 def _wrong_kinds(document: Document, specs: Sequence[TaskSpec]) -> Iterator[Problem]:
