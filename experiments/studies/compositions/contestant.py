@@ -94,14 +94,10 @@ def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Co
     with a fitted head, and the uniform average.
     """
     family, settings = sources[0].method, sources[0].settings.model_copy(update=dict(fresh))
-    singles = [composition(alone_label(source.task, family), "single", {}, (source,), "source") for source in sources]
-    average = composition(average_label(family), "average", {}, sources, "average")
+    singles = [_composed(alone_label(source.task, family), "source", "single", (source,)) for source in sources]
+    average = _composed(average_label(family), "average", "average", sources)
     return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
 
 
-def composition(
-    label: str, method: str, settings: dict[str, Any], sources: Sequence[Source], role: Role = "composition"
-) -> Contestant:
-    """Return the contestant that composes ``sources`` by ``method``."""
-    parsed = COMPOSITIONS.get(method).settings.model_validate(settings)
-    return Contestant(label, role, sources[0].method, method, parsed, tuple(sources))
+def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Contestant:
+    return Contestant(label, role, sources[0].method, method, COMPOSITIONS.get(method).settings(), tuple(sources))

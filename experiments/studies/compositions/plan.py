@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from experiments.engine.entries import collisions, named_entries, settings_of_entries
@@ -14,7 +14,6 @@ from experiments.studies.compositions.contestant import (
     Contestant,
     alternatives,
     common,
-    composition,
     fresh_label,
     reserved,
 )
@@ -54,21 +53,12 @@ COMPOSED = ("average", "composition")  # roles of what is made of all sources
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One composition of the comparison: its label, its method and settings, and which sources it takes."""
-
-    label: str
-    method: str
-    settings: dict[str, Any]
-    family: str
-
-
-@dataclass(frozen=True)
 class FusionPlan:
     """What will be compared.
 
     Attributes:
         name: of the experiment.
+        entries: the compositions of the comparison, without their sources.
         lessons: (seed, fine-tuning method) → the sources' lessons; empty where the sources exist already.
         stored: sources that exist already, for every seed alike.
         targets: the tasks that are composed for, whole.
@@ -84,7 +74,7 @@ class FusionPlan:
     name: str
     description: str
     backbone: Backbone
-    entries: tuple[Entry, ...]
+    entries: tuple[Contestant, ...]
     targets: tuple[Task, ...]
     budgets: Mapping[int, Budget]
     seeds: tuple[int, ...]
@@ -117,7 +107,7 @@ class FusionPlan:
         for family, sources in families.items():
             yield from alternatives(sources, self.fresh.get(family, {}))
         for entry in self.entries:
-            yield composition(entry.label, entry.method, entry.settings, families[entry.family])
+            yield replace(entry, sources=families[entry.family])
 
     def problems(self, seed: int) -> Iterator[FewShot]:
         """Yield every target with every K."""
@@ -241,21 +231,17 @@ def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, d
             yield name, parsed.model_dump(mode="json", include=set(settings))
 
 
-def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
+def _entries(document: Document, problems: list[Problem]) -> Iterator[Contestant]:
     libraries = {}
-    for name in document.entries("sources", "methods"):
+    for name in document.labels("sources", "methods"):
         with suppress(InputError):  # told of the sources already
             libraries[name] = METHODS.get(name).library
-    for label, entry in document.entries("compositions").items():
-        place = ("compositions", label)
-        rest = {name: value for name, value in entry.items() if name != "method"}
-        with collected(problems, document.where(*place)):
-            if "method" not in entry:
-                raise InputError(f"{'.'.join(place)!r} needs method")
-            card = COMPOSITIONS.get(entry["method"], document.where(*place, "method"))
-            document.parse_part(place, rest, card.settings)
-            family = family_of(entry["method"], libraries, document.where(*place, "method")) if libraries else ""
-            yield Entry(label, entry["method"], rest, family)
+    entries = named_entries(document, ("compositions",), "method", COMPOSITIONS.get, problems)
+    for label, (method, settings) in entries.items():
+        with collected(problems):
+            where = document.where("compositions", label, "method")
+            family = family_of(method, libraries, where) if libraries else ""
+            yield Contestant(label, "composition", family, method, settings)
 
 
 def _known_settings(document: Document) -> Iterator[Place]:

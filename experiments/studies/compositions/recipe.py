@@ -40,7 +40,9 @@ class Recipe(ExperimentRecipe):
         description="what the head of everything that is trained begins as: a logistic regression on the frozen "
         "features (fitted), or drawn from the seed (random); with both, everything is trained twice",
     )
-    compositions: Labelled = Field(description="label → method and its settings")
+    compositions: Labelled = Field(
+        description="label → the composition's settings, and 'method' if the label is not the composition's name"
+    )
 
     _unique = field_validator("targets", "shots", "heads")(unique)
 
