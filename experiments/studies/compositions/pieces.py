@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.engine.study import Piece, Site
-    from experiments.studies.compositions.contestant import Contestant
+    from experiments.studies.compositions.contestant import Contestant, Source
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan
-    from experiments.studies.compositions.source import Source
     from experiments.workspace import Workspace
     from workbench.task import Task
     from workbench.training import Lesson

@@ -12,15 +12,17 @@ from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.compositions.contestant import (
     Contestant,
+    Source,
     alternatives,
     common,
     fresh_label,
+    planned,
     reserved,
+    stored,
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
 from experiments.studies.compositions.record import Contender, FusionRecord
-from experiments.studies.compositions.source import Source, planned, stored
 from experiments.studies.compositions.summary import PICKS
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import majority

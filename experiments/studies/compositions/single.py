@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.answers.naming import source_ids
-from experiments.studies.compositions.contestant import Contestant
+from experiments.studies.compositions.contestant import Contestant, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
-from experiments.studies.compositions.source import stored
 from experiments.studies.compositions.sources import AUTO, candidates, named, own_tasks, ranked
 from experiments.studies.compositions.trial import Trial
 from fusion.fuse import fused_id, require_composable, require_fusible
