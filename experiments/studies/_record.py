@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Record(ABC):
             IntegrityError: something that it is made of is damaged or missing.
         """
         try:
-            blank = TypeAdapter(cls).validate_python(document.content(experiment))
+            blank: Self = form_of(cls).validate_python(document.content(experiment))
             return replace(blank, **cls.found(document, workspace))
         except (KeyError, TypeError, ValidationError) as error:
             what = f"damaged: this is no record of {cls.kind} ({error})"
@@ -79,5 +80,5 @@ class Record(ABC):
     def about(self) -> dict[str, Any]:
         """Return what is the same for all pieces, as JSON has it."""
         others = {"experiment", "identity", "provenance", *self.left}
-        about: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
+        about: dict[str, Any] = form_of(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
         return about

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import TypeAdapter
-
+from experiments.workspace.documents import form_of
 from experiments.workspace.example_scores import FILE, require_readable
 from workbench import atomic, sealed
 from workbench.errors import IntegrityError
@@ -30,7 +29,7 @@ class OutcomeFolders(Generic[T]):
         digests.
         """
         self.root, self.mending = root, mending
-        self._file, self._kind, self._about, self._sound = file, TypeAdapter(kind), about, sound
+        self._file, self._kind, self._about, self._sound = file, form_of(kind), about, sound
 
     def get(self, key: str) -> T | None:
         """Return what is under ``key``, or None.
