@@ -15,7 +15,7 @@ PAGES = {path.stem: path for path in [ROOT / "README.md", *(ROOT / "docs").glob(
 CLAIMS = """STATED = ["at most 12.5 %"]
 
 
-def said():
+def pieces():
     yield "| lora | 91.0 |"
     yield "It is 7.5 points higher."
 """
