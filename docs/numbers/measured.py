@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from experiments.reporting.differences import reading
@@ -72,6 +73,14 @@ def decimals(value: float, digits: int) -> str:
 def rate(value: float) -> str:
     """Return a learning rate: ``5e-4``, ``0.001``."""
     return f"{value:.0e}".replace("e-0", "e-") if value < 0.001 else f"{value:g}"
+
+
+def mean_validation(fits: Iterable[Mapping[str, Any]]) -> dict[float, float]:
+    """Return learning rate → mean validation score of the fits at that rate; the smallest rate first."""
+    scores: dict[float, list[float]] = {}
+    for fit in fits:
+        scores.setdefault(fit["learning_rate"], []).append(fit["validation"])
+    return {rate: fmean(scores[rate]) for rate in sorted(scores)}
 
 
 def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "average_accuracy") -> dict[str, Any]:
@@ -142,6 +151,7 @@ __all__ = [
     "joined",
     "limits",
     "mean",
+    "mean_validation",
     "megabytes",
     "number",
     "pair",
