@@ -40,7 +40,7 @@ def rates_row(method: str, means: dict[float, float], chosen: float) -> str:
     for rate, mean in means.items():
         cell = f"{short(rate)}: {number(mean)}"
         cells.append(f"**{cell}**" if rate == chosen else cell)
-    return row(method, *cells, *[""] * (MOST - len(cells)), short(chosen)).replace("|  |", "| |")
+    return row(method, *cells, *[""] * (MOST - len(cells)), short(chosen))
 
 
 def short(rate: float) -> str:
