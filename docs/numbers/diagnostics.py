@@ -16,7 +16,7 @@ STATED = [
 DRAWN = 0.044
 
 
-def said() -> Iterator[str]:
+def pieces() -> Iterator[str]:
     """Yield the table of rankings, and the sentences below it."""
     ranking = read("ranking")
     summary = ranking["summary"]

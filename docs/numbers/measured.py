@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from experiments.reporting.differences import SAME, reading
-from experiments.reporting.wording import DASH, bounds, number, with_margin
+from experiments.reporting.differences import reading
+from experiments.reporting.wording import (
+    DASH,
+    bounds,
+    count,
+    megabytes,
+    number,
+    probability,
+    seconds,
+    share,
+    with_margin,
+)
 from workbench.statistics import Interval
 
 FOLDER = Path(__file__).parents[1] / "results"
@@ -49,6 +60,60 @@ def gap(found: Mapping[str, Any]) -> str:
     return f"{number(found['mean'], signed=True)} {limits(found)}".rstrip()
 
 
+def whole(value: float) -> str:
+    """Return a share in whole percent, without the sign: ``93``."""
+    return decimals(100 * value, 0)
+
+
+def decimals(value: float, digits: int) -> str:
+    """Return a number with so many digits and a minus of its own: ``−0.15``."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def rate(value: float) -> str:
+    """Return a learning rate: ``5e-4``, ``0.001``."""
+    return f"{value:.0e}".replace("e-0", "e-") if value < 0.001 else f"{value:g}"
+
+
+def mean_validation(fits: Iterable[Mapping[str, Any]]) -> dict[float, float]:
+    """Return learning rate → mean validation score of the fits at that rate; the smallest rate first."""
+    scores: dict[float, list[float]] = {}
+    for fit in fits:
+        scores.setdefault(fit["learning_rate"], []).append(fit["validation"])
+    return {rate: fmean(scores[rate]) for rate in sorted(scores)}
+
+
+def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "average_accuracy") -> dict[str, Any]:
+    """Return ``first`` − ``second`` in a metric, from the pairs of a stream's document, however they stand there.
+
+    Bounds are those of the pair alone; ``p_holm`` is adjusted for all pairs.
+    """
+    for entry in document["pairs"]:
+        difference = entry[metric]
+        if (entry["first"], entry["second"]) == (first, second):
+            return dict(difference)
+        if (entry["first"], entry["second"]) == (second, first):
+            turned = {**negated(difference), "bootstrap": negated(difference.get("bootstrap"))}
+            return turned | {"p_holm": difference["p_holm"]}
+    raise ValueError(f"no pair {first!r} and {second!r}")
+
+
+def negated(difference: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return the bounds and the mean of the difference the other way round; nothing of nothing."""
+    if difference is None:
+        return {}
+    return {"mean": -difference["mean"], "low": -difference["high"], "high": -difference["low"]}
+
+
+def distinguished(document: Mapping[str, Any], metric: str = "average_accuracy") -> list[tuple[str, str]]:
+    """Return the pairs whose adjusted p tells them apart in a metric."""
+    return [
+        (entry["first"], entry["second"])
+        for entry in document["pairs"]
+        if entry[metric]["reading"] in ("higher", "lower")
+    ]
+
+
 def told_apart(found: Mapping[str, Any]) -> bool:
     """Return whether an interval of differences says that there is one: what a sentence that claims it asks."""
     return reading(interval(found)) in ("higher", "lower")
@@ -78,17 +143,27 @@ def joined(parts: Iterable[str]) -> str:
 
 __all__ = [
     "DASH",
-    "SAME",
+    "count",
+    "decimals",
+    "distinguished",
     "gap",
     "interval",
     "joined",
     "limits",
     "mean",
+    "mean_validation",
+    "megabytes",
     "number",
+    "pair",
+    "probability",
+    "rate",
     "read",
     "require",
     "row",
     "score",
+    "seconds",
+    "share",
     "told_apart",
+    "whole",
     "with_limits",
 ]

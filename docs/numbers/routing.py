@@ -14,7 +14,7 @@ STATED = [
 ORDER = ("oracle", "joint-full", "joint-lora", "mahalanobis", "prototype", "arrow", "gates")
 
 
-def said() -> Iterator[str]:
+def pieces() -> Iterator[str]:
     """Yield the tables, and the sentences below them."""
     for method, found in read("serving")["methods"].items():
         yield row(
