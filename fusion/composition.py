@@ -116,6 +116,9 @@ class Composition:
         compose: does it.
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
+        revision: raised when the same settings come to mean another result, so that stored results are not mistaken
+            for it.
+        parts: settings → names of the other compositions that it runs, with their default settings.
     """
 
     title: str
@@ -124,6 +127,8 @@ class Composition:
     compose: Callable[[Request, Any], Composed]
     libraries: tuple[str, ...] = ("peft",)
     needs_target: bool = False
+    revision: int = 1
+    parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
 
 
 class Merge(Protocol):
