@@ -269,11 +269,14 @@ def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
 
 def test_fisher_mean_is_its_formula(mixed: Mixture, request_: Request) -> None:
     torch.manual_seed(0)
-    fishers = [{name: torch.rand(32, 32) for name in mixed.update} for _ in range(3)]
+    fishers = [{name: size * torch.rand(32, 32) for name in mixed.update} for size in (1e-3, 1.0, 1e2)]
     for name, found in fisher.fisher_mean(mixed, fishers).items():
         deltas = [update[name].b @ update[name].a for update in request_.updates]
-        above = sum(each[name] * delta for each, delta in zip(fishers, deltas, strict=True))
-        torch.testing.assert_close(found, above / sum(each[name] for each in fishers), rtol=1e-4, atol=1e-4)
+        # mmatena/model_merging, merging.py: coefficients 1 ÷ ‖Fᵢ‖ over all variables (normalize_fishers)
+        norms = [torch.cat([part.flatten() for part in each.values()]).norm() for each in fishers]
+        above = sum(each[name] * delta / size for each, delta, size in zip(fishers, deltas, norms, strict=True))
+        below = sum(each[name] / size for each, size in zip(fishers, norms, strict=True))
+        torch.testing.assert_close(found, above / below, rtol=1e-4, atol=1e-4)
     equal = fisher.fisher_mean(mixed, [fishers[0]] * 3)
     nothing = fisher.fisher_mean(mixed, [{name: torch.zeros(32, 32) for name in mixed.update}] * 3)
     for name, pair in weighted_sum(request_.updates, [1 / 3] * 3).update.items():
