@@ -1,8 +1,8 @@
 """LoraHub: weights of the sources' factors, searched without gradients on the target's few labelled examples.
 
 ΔW = (Σ wᵢ Bᵢ)(Σ wᵢ Aᵢ), as the paper and its authors' program (github.com/sail-sg/lorahub) combine LoRAs: weights enter
-squared, products BᵢAⱼ of different sources come in, and the rank is that of one source. At equal weights that is 0.8 to
-0.9 of the norm of the mean of the updates away from it; ``mix-search`` weighs the updates themselves.
+squared, products BᵢAⱼ of different sources come in, and the rank is that of one source. At weights 1 ÷ n of n unrelated
+sources this is √(1 − 1 ÷ n) times the norm of their mean away from it; ``mix-search`` weighs the updates themselves.
 min over w in [−1.5, 1.5]ⁿ of L(w) + 0.05 · mean |wᵢ| from w = 0 in 40 evaluations: bounds, start, number and penalty
 (the paper writes Σ |wᵢ|) are the program's.
 

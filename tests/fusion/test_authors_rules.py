@@ -161,6 +161,14 @@ def test_core_space_has_its_authors_tsv_and_iso_variants() -> None:
     assert_same(merged("core-space", inner="sum", iso=True), in_core_space(lambda found: isotropic(sum(found))))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("density", [0.2, 0.5, 1.0])
+def test_ties_trims_whole_updates(density: float) -> None:
+    flat = torch.stack([torch.cat([DELTAS[name][source].flatten() for name in SHAPES]) for source in range(SOURCES)])
+    chosen = ties(flat, round(density * flat.shape[1])).split([found[0].numel() for found in DELTAS.values()])
+    wanted = {name: 0.4 * part.view(SHAPES[name]) for name, part in zip(SHAPES, chosen, strict=True)}
+    assert_same(merged("ties", density=density, scale=0.4, rank=12), wanted)  # 12: nothing is cut
+
+
 def test_tsv_and_iso_c_are_those_of_core_space() -> None:
     assert_same(merged("tsv"), in_core_space(lambda found: tsv(found, RANK)))
     assert_same(merged("iso-c"), in_core_space(lambda found: isotropic(sum(found))))  # type: ignore[arg-type]
