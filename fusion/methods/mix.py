@@ -70,4 +70,5 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    trains=True,
 )

@@ -101,5 +101,6 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    trains=True,
     parts=lambda settings: settings.start,
 )
