@@ -5,9 +5,9 @@ a new task has to come from somewhere: it is a logistic regression on the unifor
 examples, held fixed while the weights move. Like every composition, the result then gets a newly fitted head.
 
 What differs: the paper, and its authors' program (github.com/EnnengYang/AdaMerging), merge models whose heads exist,
-on unlabelled test data of all their tasks, and use no label at all. The program has a weight for each tensor (``per:
-module``; by default here, one for each layer), all beginning at 0.3 and kept within 0 and 1, and takes 500 steps of
-1e-3 where 50 of 1e-2 are taken here; weights begin at the average here, and nothing bounds them.
+on unlabelled test data of all their tasks, and use no label at all. The program has a weight for each tensor (here one
+for each layer, or ``per: module``), all beginning at 0.3 and kept within 0 and 1, and takes 500 steps of 1e-3 where 50
+of 1e-2 are taken here; weights begin at the average here, and nothing bounds them.
 """
 
 from __future__ import annotations
