@@ -55,6 +55,11 @@ def with_limits(found: Mapping[str, Any]) -> str:
     return f"{mean(found)} {limits(found)}".rstrip()
 
 
+def signed(found: Mapping[str, Any]) -> str:
+    """Return ``+2.2``."""
+    return number(found["mean"], signed=True)
+
+
 def gap(found: Mapping[str, Any]) -> str:
     """Return ``+9.6 [8.5, 10.7]``."""
     return f"{number(found['mean'], signed=True)} {limits(found)}".rstrip()
@@ -73,6 +78,11 @@ def decimals(value: float, digits: int) -> str:
 def rate(value: float) -> str:
     """Return a learning rate: ``5e-4``, ``0.001``."""
     return f"{value:.0e}".replace("e-0", "e-") if value < 0.001 else f"{value:g}"
+
+
+def times(ratio: float) -> str:
+    """Return ``12.8×``, ``2,720×``."""
+    return f"{ratio:,.0f}×" if ratio >= 20 or ratio == int(ratio) else f"{ratio:.1f}×"
 
 
 def mean_validation(fits: Iterable[Mapping[str, Any]]) -> dict[float, float]:
@@ -163,6 +173,8 @@ __all__ = [
     "score",
     "seconds",
     "share",
+    "signed",
+    "times",
     "told_apart",
     "whole",
     "with_limits",
