@@ -13,12 +13,12 @@ from experiments.reporting.wording import (
     DASH,
     bounds,
     count,
+    margin,
     megabytes,
     number,
     probability,
     seconds,
     share,
-    with_margin,
 )
 from workbench.statistics import Interval
 
@@ -35,9 +35,9 @@ def interval(found: Mapping[str, Any]) -> Interval:
     return Interval(found["mean"], found["low"], found["high"])
 
 
-def score(found: Mapping[str, Any]) -> str:
+def score(found: Mapping[str, Any], signed: bool = False) -> str:
     """Return ``93.6 ±1.2``."""
-    return with_margin(interval(found))
+    return f"{number(found['mean'], signed)} {margin(interval(found))}".rstrip()
 
 
 def mean(found: Mapping[str, Any]) -> str:
