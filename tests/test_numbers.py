@@ -62,6 +62,26 @@ def test_every_source_has_a_page() -> None:
     assert {path.stem for path in SOURCES.glob("*.py")} - set(PAGES) == {"measured"}
 
 
+def test_a_pair_is_read_in_either_direction(hook: ModuleType) -> None:
+    measured = hook.execute("measured", SOURCES / "measured.py")
+    bounds = {"mean": 0.05, "low": -0.01, "high": 0.11}
+    difference = {**bounds, "reading": "not distinguishable", "p_holm": 0.2, "bootstrap": {**bounds, "low": 0.02}}
+    document = {"pairs": [{"first": "a", "second": "b", "average_accuracy": difference}]}
+    assert measured.pair(document, "a", "b") == difference
+    turned = measured.pair(document, "b", "a")
+    assert (measured.gap(turned), measured.limits(turned["bootstrap"])) == ("−5.0 [−11.0, 1.0]", "[−11.0, −2.0]")
+    assert turned["p_holm"] == 0.2
+    with pytest.raises(ValueError, match="no pair 'a' and 'c'"):
+        measured.pair(document, "a", "c")
+
+
+def test_words_that_a_file_does_not_bear_out_are_named(hook: ModuleType) -> None:
+    measured = hook.execute("measured", SOURCES / "measured.py")
+    assert measured.require(True, "it is above") == "it is above"
+    with pytest.raises(ValueError, match="the file does not bear out: it is above"):
+        measured.require(False, "it is above")
+
+
 def test_a_page_with_numbers_needs_a_source(hook: ModuleType, tmp_path: Path) -> None:
     assert "there is no page.py" in hook.problems("It forgot 8.4 points.", "page", tmp_path)[0]
     assert not hook.problems("It forgot nothing.\n\n```text\nforgot 8.4\n```", "page", tmp_path)

@@ -23,12 +23,10 @@ from measured import (
 )
 
 from experiments.reporting.differences import MARKS
-from experiments.reporting.wording import with_margin
 from experiments.strategies import STRATEGIES
 from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.methods import METHODS
-from workbench.statistics import Interval
 
 STATED = [
     # the same command on two other machines, kept in no file
@@ -58,8 +56,7 @@ def pieces() -> Iterator[str]:
 
 def difference(compared: dict[str, Any]) -> str:
     """Return ``+7.5 ±7.4 ▲``."""
-    found = Interval(compared["mean"], compared["low"], compared["high"])
-    return f"{with_margin(found, signed=True)} {MARKS[compared['reading']]}"
+    return f"{score(compared, signed=True)} {MARKS[compared['reading']]}"
 
 
 def costs(cost: dict[str, Any]) -> Iterator[str]:

@@ -16,6 +16,8 @@ from measured import (
     read,
     require,
     row,
+    signed,
+    times,
     told_apart,
     whole,
 )
@@ -66,6 +68,7 @@ def pieces() -> Iterator[str]:
     yield from warm_starts(first, second)
     yield from against_a_fresh_lora(first, second)
     yield from untrained(second)
+    yield results(read("fuse-new-task"))
     yield from a_third(read("fuse-new-task"), read("warm-start-third")["contestants"])
     yield from rates(read("few-shot-rates"))
     for label, contestant in second.items():
@@ -77,6 +80,12 @@ def pieces() -> Iterator[str]:
     yield from from_sum(read("unlearning-sum"))
 
 
+def results(document: dict[str, Any]) -> str:
+    """Return how many results there are; those that validation picks are results of others."""
+    contestants = sum(contestant["role"] != "pick" for contestant in document["contestants"].values())
+    return f"all {contestants * len(document['targets']) * len(document['shots']) * len(document['seeds']):,} results."
+
+
 def gain(contestants: dict[str, Any], label: str, shots: str = "all") -> dict[str, Any]:
     """Return a contestant's score − the fresh LoRA's."""
     return dict(contestants[label]["standings"][shots]["gain"])
@@ -85,11 +94,6 @@ def gain(contestants: dict[str, Any], label: str, shots: str = "all") -> dict[st
 def percent(contestants: dict[str, Any], label: str) -> str:
     """Return a contestant's score over all K, targets and seeds."""
     return number(contestants[label]["standings"]["all"]["score"])
-
-
-def signed(difference: dict[str, Any]) -> str:
-    """Return ``+2.2``."""
-    return number(difference["mean"], signed=True)
 
 
 def warm_starts(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
@@ -238,11 +242,6 @@ def merge_row(result: dict[str, Any]) -> str:
         f"{result['memory_mb']:.0f} MB ({result['peer_memory_mb']:,.0f} MB)",
         error(result),
     )
-
-
-def times(ratio: float) -> str:
-    """Return ``12.8×``, ``2,720×``."""
-    return f"{ratio:,.0f}×" if ratio >= 20 or ratio == int(ratio) else f"{ratio:.1f}×"
 
 
 def error(result: dict[str, Any]) -> str:

@@ -13,12 +13,12 @@ from experiments.reporting.wording import (
     DASH,
     bounds,
     count,
+    margin,
     megabytes,
     number,
     probability,
     seconds,
     share,
-    with_margin,
 )
 from workbench.statistics import Interval
 
@@ -30,34 +30,39 @@ def read(name: str) -> Any:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def interval(found: Mapping[str, Any]) -> Interval:
+def interval(value: Mapping[str, Any]) -> Interval:
     """Return ``{mean, low, high}`` as an interval."""
-    return Interval(found["mean"], found["low"], found["high"])
+    return Interval(value["mean"], value["low"], value["high"])
 
 
-def score(found: Mapping[str, Any]) -> str:
+def score(value: Mapping[str, Any], signed: bool = False) -> str:
     """Return ``93.6 ±1.2``."""
-    return with_margin(interval(found))
+    return f"{number(value['mean'], signed)} {margin(interval(value))}".rstrip()
 
 
-def mean(found: Mapping[str, Any]) -> str:
+def mean(value: Mapping[str, Any]) -> str:
     """Return ``93.6``."""
-    return number(found["mean"])
+    return number(value["mean"])
 
 
-def limits(found: Mapping[str, Any], sign: int = 1) -> str:
+def limits(value: Mapping[str, Any], sign: int = 1) -> str:
     """Return ``[−1.2, 3.4]``."""
-    return bounds(interval(found), sign)
+    return bounds(interval(value), sign)
 
 
-def with_limits(found: Mapping[str, Any]) -> str:
+def with_limits(value: Mapping[str, Any]) -> str:
     """Return ``93.6 [92.4, 94.8]``."""
-    return f"{mean(found)} {limits(found)}".rstrip()
+    return f"{mean(value)} {limits(value)}".rstrip()
 
 
-def gap(found: Mapping[str, Any]) -> str:
+def signed(value: Mapping[str, Any]) -> str:
+    """Return ``+2.2``."""
+    return number(value["mean"], signed=True)
+
+
+def gap(value: Mapping[str, Any]) -> str:
     """Return ``+9.6 [8.5, 10.7]``."""
-    return f"{number(found['mean'], signed=True)} {limits(found)}".rstrip()
+    return f"{number(value['mean'], signed=True)} {limits(value)}".rstrip()
 
 
 def whole(value: float) -> str:
@@ -73,6 +78,11 @@ def decimals(value: float, digits: int) -> str:
 def rate(value: float) -> str:
     """Return a learning rate: ``5e-4``, ``0.001``."""
     return f"{value:.0e}".replace("e-0", "e-") if value < 0.001 else f"{value:g}"
+
+
+def times(ratio: float) -> str:
+    """Return ``12.8×``, ``2,720×``."""
+    return f"{ratio:,.0f}×" if ratio >= 20 or ratio == int(ratio) else f"{ratio:.1f}×"
 
 
 def mean_validation(fits: Iterable[Mapping[str, Any]]) -> dict[float, float]:
@@ -114,9 +124,9 @@ def distinguished(document: Mapping[str, Any], metric: str = "average_accuracy")
     ]
 
 
-def told_apart(found: Mapping[str, Any]) -> bool:
+def told_apart(value: Mapping[str, Any]) -> bool:
     """Return whether an interval of differences says that there is one: what a sentence that claims it asks."""
-    return reading(interval(found)) in ("higher", "lower")
+    return reading(interval(value)) in ("higher", "lower")
 
 
 def require(claim: bool, words: str) -> str:
@@ -163,6 +173,8 @@ __all__ = [
     "score",
     "seconds",
     "share",
+    "signed",
+    "times",
     "told_apart",
     "whole",
     "with_limits",

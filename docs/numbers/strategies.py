@@ -78,10 +78,10 @@ def newsgroups_table(document: dict[str, Any]) -> Iterator[str]:
             published,
         )
     for point, rate in ((0, "5e-5"), (2, "4e-4")):
-        found = document["frontier"]["sequential-full"][point]
+        figures = document["frontier"]["sequential-full"][point]
         yield (
-            f"| *frontier:* sequential-full, {rate} | {with_limits(found['average_accuracy'])} | "
-            f"{mean(found['learning_accuracy'])} | {with_limits(found['forgetting'])} | |"
+            f"| *frontier:* sequential-full, {rate} | {with_limits(figures['average_accuracy'])} | "
+            f"{mean(figures['learning_accuracy'])} | {with_limits(figures['forgetting'])} | |"
         )
 
     parameters = document["strategies"]["individual-full"]["cost"]["trainable_parameters"]
