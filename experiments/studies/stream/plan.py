@@ -15,7 +15,7 @@ from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.stream.contenders import at_other_rates, indistinct, known_settings, misnamed, named_contenders
-from experiments.studies.stream.probes import general_text, require_measurable
+from experiments.studies.stream.measurable import general_text, require_measurable
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Record, header
 from experiments.workspace.evaluating import majority
