@@ -65,6 +65,5 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield tables.cost(report)
     yield from conditions(report)
     if not report.complete:
-        everything = (*report.strategies, *report.others)
-        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in everything)
+        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in report.everything)
         yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)

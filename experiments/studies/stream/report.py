@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.frontier import Frontier
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Record
-
-if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
 
 
@@ -48,9 +46,14 @@ class Report:
         return framed(present(self))
 
     @property
+    def everything(self) -> tuple[StrategyReport, ...]:
+        """The recipe's own entries, then those at other learning rates."""
+        return (*self.strategies, *self.others)
+
+    @property
     def complete(self) -> bool:
         """Whether every replication has finished, those of the frontier included."""
-        return all(each.complete for one in (*self.strategies, *self.others) for each in one.replications)
+        return all(each.complete for one in self.everything for each in one.replications)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.
