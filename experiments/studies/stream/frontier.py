@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")
+MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")  # in the order of the JSON document
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Report:
             "budget": dict(record.budget),
             "complete": self.complete,
             "verdict": self.verdict,
-            "strategies": {strategy.label: strategy.as_json(full) for strategy in self.strategies},
+            "strategies": {strategy.label: strategy.as_json(record.reference, full) for strategy in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},

@@ -58,8 +58,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     def strategy(contender: Contender) -> StrategyReport:
         label, reference = contender.label, record.reference
         alone = brief or reference not in reports or label == reference or contender.frontier is not None
-        comparison = None if alone else compare(finals, label, reference, reports)
-        return StrategyReport(contender, reports[label], *_baselines(record, contender), comparison)
+        differences = {} if alone else compare(finals, label, reference, reports)
+        return StrategyReport(contender, reports[label], *_baselines(record, contender), differences)
 
     everything = [*map(strategy, record.contenders)]
     strategies = tuple(one for one in everything if one.contender.frontier is None)

@@ -26,6 +26,7 @@ MAIN = {
     "backward_transfer": "backward",
     "intransigence": "intrans.",
 }
+BETTER = {metric.name: metric.better for metric in METRICS}
 FURTHER = [metric.name for metric in METRICS if metric.name not in MAIN]
 STRATEGY = Column("strategy")
 PAGE = Medium.PAGE
@@ -101,8 +102,7 @@ def _metric(name: str, strategy: StrategyReport) -> Cell:
 
 
 def _heads(names: Iterable[str]) -> list[Column]:
-    better = {metric.name: metric.better for metric in METRICS}
-    return [Column(name.replace("_", " "), f"{better[name]} is better", short=MAIN.get(name, "")) for name in names]
+    return [Column(name.replace("_", " "), f"{BETTER[name]} is better", short=MAIN.get(name, "")) for name in names]
 
 
 def matrices(report: Report) -> Grid:
