@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     Outcomes = Mapping[tuple[str, int, int], list[StageOutcome]]
     Matrices = Mapping[tuple[str, int, int], Array]
 
-__all__ = ["Report", "summarise"]
-
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
     """Return the report on what the pieces of a stream have left; see :meth:`experiments.engine.study.Study`."""
