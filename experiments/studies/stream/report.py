@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Report:
-    """A whole report; see :class:`experiments.studies.stream.record.Record` for what the shared fields mean.
+class Report(StudyReport):
+    """Everything that is said about a stream.
 
     Attributes:
-        record: what it is made of.
         strategies: the recipe's own entries.
         others: the same entries at other learning rates, which are points of the frontier and nothing else.
         pairs: every two of ``strategies``.
@@ -38,22 +38,10 @@ class Report:
     frontier: Mapping[str, Frontier]
     verdict: str
 
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
-
     @property
     def everything(self) -> tuple[StrategyReport, ...]:
         """The recipe's own entries, then those at other learning rates."""
         return (*self.strategies, *self.others)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every replication has finished, those of the frontier included."""
-        return all(each.complete for one in self.everything for each in one.replications)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.

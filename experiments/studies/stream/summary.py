@@ -12,7 +12,7 @@ from experiments.studies.stream.final_outcomes import FinalOutcomes
 from experiments.studies.stream.frontier import frontiers
 from experiments.studies.stream.matrix import accuracy_matrix, grid
 from experiments.studies.stream.pairs import all_pairs
-from experiments.studies.stream.reading import read_record
+from experiments.studies.stream.record import Record
 from experiments.studies.stream.replication_report import ReplicationReport
 from experiments.studies.stream.replications import replications
 from experiments.studies.stream.report import Report
@@ -23,7 +23,7 @@ from workbench.forgetting import Stream, metrics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.stream.record import Contender, Record
+    from experiments.studies.stream.record import Contender
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
     """Return the report on what the pieces of a stream have left; see :meth:`experiments.engine.study.Study`."""
-    return summarise(read_record(experiment, document, workspace), brief)
+    return summarise(Record.read(experiment, document, workspace), brief)
 
 
 def summarise(record: Record, brief: bool = False) -> Report:
