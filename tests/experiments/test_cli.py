@@ -19,6 +19,8 @@ from experiments.cli import COMMANDS
 from experiments.engine import diagnosis
 from tests.conftest import Call
 
+LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
+
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -56,7 +58,7 @@ def test_every_command_explains_itself(command: str, call: Call) -> None:
     assert len(COMMANDS.describe(command)) > 10
 
 
-@pytest.mark.parametrize("command", ["methods", "strategies", "backbones", "tasks"])
+@pytest.mark.parametrize("command", LISTS)
 def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Call) -> None:
     code, out, err = call(command, "list", "--json")
     entries = json.loads(out)
