@@ -9,7 +9,7 @@ import typer
 
 from experiments.reporting.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
 from experiments.terminal.output import Json, emit, from_here, stdout, table
 from workbench.bounds import LARGEST_SEED
 from workbench.processes import is_first
@@ -19,18 +19,11 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
-    task: Annotated[
-        str,
-        typer.Argument(
-            metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task
-        ),
-    ],
+    task: TaskName,
     method: Annotated[
         str, typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method)
     ],
-    backbone: Annotated[
-        str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
-    ] = "minilm",
+    backbone: Backbone = "minilm",
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     register: Annotated[
         bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
+    from workbench.backbone import Backbone
     from workbench.listener import Listener
     from workbench.settings import Document
 
@@ -81,6 +82,46 @@ class Piece(Protocol):
         """Do it, and leave in the workspace whatever a report needs of it."""
 
 
+class Plan(Protocol):
+    """A recipe with its names resolved and its data read.
+
+    Attributes:
+        study: name of its study, in :data:`experiments.studies.STUDIES`.
+        name: of the experiment.
+        backbone: that everything is trained on.
+    """
+
+    study: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - above
+    @property
+    def backbone(self) -> Backbone: ...  # noqa: D102
+
+
+class Report(Protocol):
+    """What is said about an experiment as far as it has come.
+
+    Attributes:
+        study: name of its study, in :data:`experiments.studies.STUDIES`.
+        complete: whether everything that was planned is there.
+        verdict: what came out, in sentences.
+    """
+
+    study: ClassVar[str]
+
+    @property
+    def complete(self) -> bool: ...  # noqa: D102 - above
+    @property
+    def verdict(self) -> str: ...  # noqa: D102
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``report --json``."""
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+
+
 class Study(Protocol):
     """A kind of experiment. Everything but a piece's work is pure: it trains nothing and writes nothing.
 
@@ -90,8 +131,8 @@ class Study(Protocol):
 
     key: str
 
-    def plan(self, document: Document, task_folders: Sequence[Path]) -> Any:
-        """Return a recipe with its names resolved and its data read; it has a ``name``, the experiment's."""
+    def plan(self, document: Document, task_folders: Sequence[Path]) -> Plan:
+        """Return a recipe with its names resolved and its data read."""
 
     def about(self, plan: Any) -> Mapping[str, Any]:
         """Return what is the same for all pieces, for the record; the same plan gives the same."""
@@ -108,7 +149,7 @@ class Study(Protocol):
         It keeps the record's identity. Its report has to give what MLflow holds of that part in the end.
         """
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Any:
+    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
         """Return the report on what the pieces of ``record`` have left so far; needs no model.
 
         ``brief``: without what compares one row with another, which takes long and is not logged while a run goes on.

@@ -80,10 +80,3 @@ def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:
 def from_here(path: Path) -> Path:
     """Return a path without the folder that the person is in, where it lies below that."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def farewell(folder: Path, name: str, where: str) -> None:
-    """Print where an experiment's report is, and how to see it again; ``where`` is the option naming the workspace."""
-    stdout.print(f"\nReport: {from_here(folder / 'report.html')}")
-    stdout.print(f"MLflow: workbench ui{where}   then open experiment {name!r}")
-    stdout.print(f"Again:  workbench report {name}{where}")
