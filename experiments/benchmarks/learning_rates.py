@@ -9,7 +9,7 @@ recipe's budget and seeds that the recipe does not use. Only validation scores a
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -25,11 +25,6 @@ GRIDS = {
     "houlsby": (1e-3, 2e-3, 5e-3, 1e-2, 2e-2),
 }
 METHODS = ",".join(GRIDS)
-FEW_SHOT_GRIDS = {
-    "full": (2e-5, 5e-5, 1e-4, 2e-4, 4e-4),
-    "lora": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
-    "pfeiffer": (5e-4, 1e-3, 2e-3, 5e-3, 1e-2),
-}
 
 
 def main(
@@ -39,18 +34,15 @@ def main(
     tasks: program.Tasks = TASKS,
     methods: program.Methods = METHODS,
     seeds: program.Seeds = "100,101",
-    shots: Annotated[
-        int | None, typer.Option(help="So few training examples, seen as often as `fuse` sees them.")
-    ] = None,
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
-    plan, grids = plan_for(recipe, tasks, methods, shots), FEW_SHOT_GRIDS if shots else GRIDS
+    plan = plan_for(recipe, tasks, methods)
     precision = resolve_precision(plan.recipe.budget.precision)
     points = [
         Point(method, task.name, int(seed), precision, rate)
         for seed in seeds.split(",")
         for method in plan.adaptations
-        for rate in grids[method]
+        for rate in GRIDS[method]
         for task in plan.tasks
     ]
     results = measure(plan, points, context, out, summarise)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.benchmarks import program
 from experiments.engine.recipes import find_recipe
-from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.methods.plan import ComparisonPlan, plan_comparison
 from tasks import registry
 from workbench.device import Precision, resolve_precision
@@ -37,20 +36,18 @@ class Point:
 Scores = dict[Point, float]
 
 
-def plan_for(recipe: str, tasks: str | None, methods: str, shots: int | None = None) -> ComparisonPlan:
+def plan_for(recipe: str, tasks: str | None, methods: str) -> ComparisonPlan:
     """Return a comparison of methods with a recipe's backbone and budget; tasks and methods are named with commas.
 
-    Without ``tasks`` they are the recipe's. With ``shots`` the budget is that of few-shot work, but for the validation
-    split, which stays the recipe's.
+    Without ``tasks`` they are the recipe's.
     """
     data = find_recipe(recipe).data
-    few = {**few_shot_budget({}, shots), "validation_examples": None} if shots else {}
     comparison = {
         "name": "single-tasks",
         "backbone": data["backbone"],
         "tasks": tasks.split(",") if tasks else data["tasks"],
         "methods": {name: {} for name in methods.split(",")},
-        "budget": {**data["budget"], **few},
+        "budget": data["budget"],
     }
     return plan_comparison(Document(comparison, recipe), registry.user_folders(None))
 
