@@ -83,7 +83,7 @@ def routed(
 
 
 def candidates(
-    store: AdapterStore, router: str, pair: bool, among: Sequence[str] = (), backbone: str | None = None
+    store: AdapterStore, router: str, pair: bool, among: Sequence[str], backbone: str | None
 ) -> tuple[tuple[StoredAdapter, ...], Backbone]:
     """Return the adapters that a router may choose from, in the order of their tasks' names, and their backbone.
 
@@ -100,7 +100,7 @@ def candidates(
         InputError: no adapter fits, they are on several backbones, or :func:`fusion.route.require_routable`.
     """
     libraries = ROUTERS.get(router).libraries
-    found = [store.verify(name) for name in dict.fromkeys(map(store.resolve, among))]
+    found = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
         all_of_them = [store.get(name) for name in store.ids()]
         found = [each for each in all_of_them if _suits(each.manifest, pair, libraries)]

@@ -8,7 +8,7 @@ import typer
 
 from experiments.terminal import completion
 from experiments.terminal.next_steps import options
-from experiments.terminal.options import Assignments, Backbone, DryRun, Folders, Jobs, TaskName, Workspace
+from experiments.terminal.options import Assignments, Backbone, DryRun, Folders, Jobs, TaskName, Workspace, listed
 from experiments.terminal.output import Json, emit, stdout
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def compare(
         hint = "Leave one of them out."
         raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
     bench = Workbench(workspace, tasks)
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
+    settings = {"backbone": backbone, "seeds": list(range(seeds)), "tune": tune}
+    plan = bench.comparison_plan(task, listed(methods), assignments or [], **settings)
     if dry_run:
         experiment.dry_run(bench, plan, as_json)
         return

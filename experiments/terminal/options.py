@@ -9,6 +9,12 @@ import typer
 
 from experiments.terminal import completion
 
+
+def listed(names: str | None) -> list[str]:
+    """Return the names that an option gives with commas."""
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
 Workspace = Annotated[
     Path | None,
     typer.Option(

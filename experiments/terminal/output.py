@@ -34,6 +34,8 @@ class Screen(Console):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
 
+WIDEST = 60  # characters of a person's text in a table
+
 stdout = Screen()
 stderr = Screen(stderr=True)
 
@@ -75,6 +77,12 @@ def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:
         emit(list(entries))
     else:
         table([*entries[0]] if entries else ["name", "description"], [list(entry.values()) for entry in entries])
+
+
+def shortened(value: object) -> str:
+    """Return the beginning of a value in one line, for a table."""
+    line = " ".join(str(value).split())
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
 
 
 def from_here(path: Path) -> Path:
