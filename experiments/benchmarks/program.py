@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -46,11 +45,9 @@ def known(out: Path, part: str, empty: Any) -> Any:
     return json.loads(out.read_text(encoding="utf-8"))[part] if out.is_file() else empty
 
 
-def write(
-    context: typer.Context, out: Path, circumstances: Mapping[str, str] = MappingProxyType({}), **results: Any
-) -> None:
+def write(context: typer.Context, out: Path, circumstances: Mapping[str, str] | None = None, **results: Any) -> None:
     """Write results to a file, with the ``circumstances`` under which they were made beside those of every program."""
-    document = {"provenance": {**provenance(command(context)), **circumstances}, **results}
+    document = {"provenance": {**provenance(command(context)), **(circumstances or {})}, **results}
     write_whole(out, json.dumps(document, indent=1, ensure_ascii=False))
 
 

@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from statistics import fmean
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -186,7 +185,7 @@ class Unlearning:
             return tuple(self._learned(task) for task in self.plan.tasks)
         drawn = [draw(task, self.plan.recipe.budget, self.seed) for task in self.plan.tasks]
         together = union if drawn[0].labels else pooled
-        return (self._learned(together(drawn, f"joint-{len(drawn)}"), ALL_EXAMPLES),)
+        return (self._learned(together(drawn, f"joint-{len(drawn)}"), **ALL_EXAMPLES),)
 
     @property
     def _weights(self) -> list[float]:
@@ -202,7 +201,7 @@ class Unlearning:
             heads[task.name] = fitted_head(model, request).head if needs_head(model) else model.head
         return heads
 
-    def _learned(self, task: Task, budget: Mapping[str, Any] = MappingProxyType({})) -> StoredAdapter:
+    def _learned(self, task: Task, **budget: Any) -> StoredAdapter:
         """Return a task's LoRA, learned with the plan's budget but for what ``budget`` says."""
         lesson = self.plan.lesson(LORA, task, self.seed, self.learning_rate)
         lesson = replace(lesson, budget=lesson.budget.model_copy(update=budget))
