@@ -73,6 +73,6 @@ def present_change(
     return study.present(study.report(experiment, part, workspace, brief=True))
 
 
-def present(report: Report) -> Presentation:
+def present(report: Any) -> Presentation:
     """Return what people see of the report of a study."""
     return STUDIES.get(report.study).present(report)
