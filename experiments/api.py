@@ -21,7 +21,7 @@ from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.studies.compositions.single import Wanted, plan_fuse
 from experiments.studies.compositions.trying import kept
-from experiments.studies.methods.plan import plain_comparison, plan_comparison
+from experiments.studies.methods.plan import make_plan, plain_comparison
 from experiments.workspace import find_workspace
 from experiments.workspace.evaluating import evaluation_key, majority, tested
 from tasks import registry
@@ -248,10 +248,10 @@ class Workbench:
             task: its name.
             methods: their names, at their default settings.
             assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
-            others: the other fields of :class:`experiments.studies.methods.recipe.ComparisonRecipe`.
+            others: the other fields of :class:`experiments.studies.methods.recipe.Recipe`.
         """
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
-        return plan_comparison(Document(recipe, "command line").set(assignments), self.task_folders)
+        return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
 
     def pieces(self, plan: Plan) -> Sequence[Piece]:
         """Return all the work of ``plan``, done or not."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.benchmarks import program
 from experiments.engine.recipes import find_recipe
-from experiments.studies.methods.plan import ComparisonPlan, plan_comparison
+from experiments.studies.methods.plan import ComparisonPlan, make_plan
 from tasks import registry
 from workbench.device import Precision, resolve_precision
 from workbench.document import Document
@@ -49,7 +49,7 @@ def plan_for(recipe: str, tasks: str | None, methods: str) -> ComparisonPlan:
         "methods": {name: {} for name in methods.split(",")},
         "budget": data["budget"],
     }
-    return plan_comparison(Document(comparison, recipe), registry.user_folders(None))
+    return make_plan(Document(comparison, recipe), registry.user_folders(None))
 
 
 def measure(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.feasible import require_feasible
+from experiments.engine.feasible import opened
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
 from workbench.bounds import require_seed
 from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
@@ -50,8 +49,6 @@ def plan_lesson(
         spec = registry.find(task, task_folders)
     if problems:
         raise SettingsError(problems)
-    require_feasible(document, backbone, budget.quantization, [(method, settings, ())], [spec.file.kind])
-    opened = open_backbone(backbone).quantized(budget.quantization, document.where("budget", "quantization"))
-    opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
-    adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
+    model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
+    adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
     return Lesson(registry.load(spec), adaptation, budget, seed)

@@ -21,6 +21,7 @@ from experiments.studies.stream.matrix import (
     statuses,
 )
 from experiments.studies.stream.pairs import all_pairs
+from experiments.studies.stream.reading import read_record
 from experiments.studies.stream.replication_report import ReplicationReport
 from experiments.studies.stream.replications import over_replications, replications
 from experiments.studies.stream.report import Report
@@ -32,12 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.studies.stream.record import Contender, Record
+    from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
 
     Matrices = Mapping[tuple[str, int, int], Array]
     Replications = Mapping[str, tuple[ReplicationReport, ...]]
 
 __all__ = ["Report", "summarise"]
+
+
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
+    """Return the report on what the pieces of a stream have left; see :meth:`experiments.engine.study.Study`."""
+    return summarise(read_record(experiment, document, workspace), brief)
 
 
 def summarise(record: Record, brief: bool = False) -> Report:
