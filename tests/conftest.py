@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,10 +29,49 @@ WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 Call = Callable[..., tuple[int, str, str]]
 
 
+LONGEST = [
+    "test_contracts.py",
+    "test_run.py",
+    "test_records.py",
+    "test_damage.py",
+    "test_composing.py",
+    "test_processes.py",
+    "test_checkpoints.py",
+    "test_learning.py",
+    "test_strategies_resume.py",
+    "test_fuzz.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: a process that took one of them last would work on alone."""
+    place = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Take what the libraries brought out of garbage collection: every fit collects, and would go through all of it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have MLflow make the tables of a new database once; it takes a second, and many tests log to a new one."""
+    from workbench.atomic import write_whole
+    from workbench.mlflow.database import set_up
+
+    original = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+
+    def copied(database: Path) -> None:
+        if not original.exists():
+            set_up(original)
+        if not database.exists():
+            write_whole(database, original.read_bytes())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workbench.mlflow.tracker.set_up", copied)
+        yield
 
 
 @pytest.fixture
@@ -60,11 +99,11 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.fixture
 def recipe(bert: Path, tmp_path: Path) -> Path:
-    """A recipe over tiny tasks, with one seed, in the folder that commands run in."""
+    """A recipe over tiny tasks, with one seed and one epoch, in the folder that commands run in."""
     from tests.streams import write_recipe
 
     path = write_recipe(tmp_path, bert)
-    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
+    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]").replace("epochs: 4", "epochs: 1"))
     return path
 
 
