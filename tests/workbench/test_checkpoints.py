@@ -70,7 +70,7 @@ def test_a_fit_that_was_cut_off_comes_to_the_same_weights(
     fewer = task.splits["train"].select(range(16))  # two steps an epoch
     task, budget = replace(task, splits={**task.splits, "train": fewer}), budget.model_copy(update={"epochs": 3})
     undisturbed, expected = train(method, backbone, task, budget, None, Silent())
-    for cut in (3, 5):
+    for cut in (3, 5) if method == "lora" else (3,):
         scratch, again = tmp_path / str(cut), Scissors(0)
         with pytest.raises(Cut):
             train(method, backbone, task, budget, scratch, Scissors(cut))
