@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from workbench.settings import Budget, MethodSettings
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
+
+
+HeadStart = Literal["fitted", "random"]
 
 
 class CompositionSettings(Settings):
@@ -62,6 +65,8 @@ class Request:
         listener: hears how fits go.
         label: what to call the work on a screen.
         scratch: for checkpoints of a fit that takes long.
+        head: what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from
+            the seed.
     """
 
     sources: tuple[StoredAdapter, ...]
@@ -73,6 +78,7 @@ class Request:
     listener: Listener
     label: str
     scratch: Path | None = None
+    head: HeadStart = "fitted"
 
     @cached_property
     def updates(self) -> tuple[Update, ...]:
@@ -116,6 +122,7 @@ class Composition:
         compose: does it.
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
+        trains: whether it trains the head along with something of the body, so that it matters how the head begins.
     """
 
     title: str
@@ -124,6 +131,7 @@ class Composition:
     compose: Callable[[Request, Any], Composed]
     libraries: tuple[str, ...] = ("peft",)
     needs_target: bool = False
+    trains: bool = False
 
 
 class Merge(Protocol):

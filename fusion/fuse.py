@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusion.compatibility import require_compatible
+from fusion.composition import Composed
 from fusion.methods import COMPOSITIONS
-from fusion.target import fitted_head, model_on, needs_head
+from fusion.target import begin, fitted_head, model_on, needs_head, train
 from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.digest import key
@@ -25,9 +26,10 @@ from workbench.stored_model import describe, keep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fusion.composition import Composed, CompositionSettings, Request
+    from fusion.composition import CompositionSettings, Request
     from workbench.backbone import Backbone
     from workbench.model import TaskModel
+    from workbench.settings import MethodSettings
     from workbench.store import AdapterStore
     from workbench.task import Task
 
@@ -84,6 +86,32 @@ def fuse(name: str, request: Request, settings: CompositionSettings, before: Fus
     return replace(fused, record=record, composing=composing)
 
 
+def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fused:
+    """Return a model for ``request.target`` that is trained without any source: what a composition has to beat.
+
+    It begins under the same head as a composition that trains, and the model as it began is kept where no epoch
+    validates better, so that a difference from such a composition comes from the sources alone.
+
+    Args:
+        request: whose sources are not looked at.
+        method: a fine-tuning method.
+        settings: the method's.
+
+    Raises:
+        InputError: no target, or a method that cannot work on the backbone.
+        TrainingError: a fit failed.
+    """
+    target, adaptation = _target(request), Adaptation(request.backbone, method, settings, request.precision)
+    began = time.perf_counter()
+    with PeakMemory() as memory:
+        begun = begin(adaptation.fresh(target.kind, len(target.labels), request.seed).body, request)
+        record = train(begun, request, method, settings)
+    record = replace(record, seconds=time.perf_counter() - began, peak_memory_mb=memory.peak_mb)
+    facts = {"validation_before": begun.epoch.validation}
+    composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=facts)
+    return Fused(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
+
+
 def body_key(name: str, request: Request, settings: CompositionSettings) -> str | None:
     """Return what determines the composed body, where that is the same for every target; None where it is not."""
     if COMPOSITIONS.get(name).needs_target:
@@ -127,8 +155,10 @@ def fused_id(name: str, request: Request, settings: CompositionSettings) -> str:
 
 def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return the SHA-256 over everything that determines a fuse: equal keys, equal adapters."""
+    head = {"head": request.head} if request.head != "fitted" else {}  # keys from before there was a choice
     return key(
         {
+            **head,
             "composition": name,
             "settings": settings.model_dump(mode="json"),
             "sources": [source.identity for source in request.sources],

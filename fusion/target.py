@@ -32,7 +32,7 @@ class Begun:
     """A model for the target that was not trained yet.
 
     Attributes:
-        model: with a fitted head.
+        model: under the head that the request names.
         epoch: its validation score, as epoch 0; there is no training loss yet.
     """
 
@@ -76,9 +76,16 @@ def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
 
 
 def begin(body: nn.Module, request: Request) -> Begun:
-    """Return ``body`` under a fitted head, and how that does on the validation split."""
+    """Return ``body`` under the head that it is trained with, and how that does on the validation split.
+
+    Everything that is trained begins here, with sources or without: the head of ``request.head``, so that what is
+    compared differs in the body alone. A random head is that of the seed, whatever the body is.
+    """
     task = required(request)
-    model = with_fitted_head(model_on(request, body), request)
+    torch.manual_seed(request.seed)
+    model = model_on(request, body)
+    if request.head == "fitted":
+        model = with_fitted_head(model, request)
     rows, tokenizer = task.splits["validation"], request.backbone.tokenizer
     found = evaluate(model, rows, len(task.labels), tokenizer, request.budget.max_length)
     likelihood = float(found.outcomes["log_likelihood"].mean())
@@ -95,7 +102,8 @@ def train(
     """Train the head and whatever of the body requires gradients, in place; the weights of the best epoch stay.
 
     A head that is fitted first keeps the first steps from undoing what the body knows (Kumar et al. 2022,
-    arXiv:2202.10054). The model as it began is epoch 0: it is kept where no later epoch validates better.
+    arXiv:2202.10054). The model as it began is epoch 0, whatever its head: it is kept where no later epoch validates
+    better.
 
     Raises:
         TrainingError: the loss is not a finite number.

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+MOST_SEEDS = 1000  # that anybody is advised to run
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 
@@ -128,6 +129,37 @@ def holm(chances: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(ranked) - rank) * p))
         adjusted[place] = largest
     return adjusted
+
+
+def seeds_for(difference: float, deviation: float, tests: int = 1, power: float = 0.8) -> int | None:
+    """Return how many seeds tell a mean difference apart from 0 with a chance of ``power``, by the paired t-test.
+
+    The smallest n whose two-sided t-test at level 0.05 ÷ ``tests`` rejects so often, from the noncentral t
+    distribution (Cohen, 1988, ch. 2). Dividing the level is what Holm's rule asks of the smallest p of a family, so
+    that the answer errs on the side of more seeds.
+
+    Args:
+        difference: the true difference that should be found, in the unit of ``deviation``.
+        deviation: standard deviation of the differences at equal seeds.
+        tests: how many tests the family has.
+        power: chance to find it, in (0, 1).
+
+    Returns:
+        At least 2; None where no number up to :data:`MOST_SEEDS` is enough.
+
+    Raises:
+        ValueError: the difference is 0, or another argument is out of range.
+    """
+    if not difference or deviation < 0 or tests < 1 or not 0 < power < 1:
+        raise ValueError(f"no such test: difference {difference}, deviation {deviation}, {tests} tests, power {power}")
+    if deviation == 0:
+        return 2
+    enough = np.arange(2, MOST_SEEDS + 1)
+    critical = stdtrit(enough - 1, 1 - 0.05 / tests / 2)
+    shift = abs(difference) / deviation * np.sqrt(enough)
+    rejects = 1 - nctdtr(enough - 1, shift, critical) + nctdtr(enough - 1, shift, -critical)
+    found = np.flatnonzero(rejects >= power)
+    return int(enough[found[0]]) if len(found) else None
 
 
 def mean_of(values: Array) -> float | None:

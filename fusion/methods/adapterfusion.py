@@ -99,4 +99,5 @@ COMPOSITION = Composition(
     compose=compose,
     libraries=("adapters",),
     needs_target=True,
+    trains=True,
 )

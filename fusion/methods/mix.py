@@ -67,4 +67,5 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    trains=True,
 )

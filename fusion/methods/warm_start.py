@@ -100,4 +100,5 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    trains=True,
 )

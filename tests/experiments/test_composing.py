@@ -193,6 +193,23 @@ def test_bits_that_are_set_are_named_where_the_backbone_says_others(bench: Workb
         bench.plan(str(place / "tiny.yaml"), changes)
 
 
+def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: Path) -> None:
+    path = str(place / "tiny.yaml")
+    plain, both = bench.plan(path), bench.plan(path, ["heads=[fitted, random]"])
+    trained = {"fresh lora", "fresh pfeiffer", "full fine-tuning", "mixed"}
+    labels = {one.label for one in plain.contestants(0)}
+    assert {one.label for one in both.contestants(0)} == labels | {f"{label}, random head" for label in trained}
+    assert {one.label for one in both.contestants(0) if one.head == "random"} == {
+        f"{label}, random head" for label in trained
+    }
+    assert {piece.key for piece in pieces(plain)} < {piece.key for piece in pieces(both)}
+    random = bench.plan(path, ["heads=[random]"])
+    assert {one.label for one in random.contestants(0)} == labels
+    with pytest.raises(SettingsError, match="mixed, random head"):
+        clash = "compositions={mixed: {method: adapterfusion}, 'mixed, random head': {method: sum}}"
+        bench.plan(path, ["heads=[fitted, random]", clash])
+
+
 def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench: Workbench, place: Path) -> None:
     plan = bench.plan(str(place / "tiny.yaml"), ["sources.budget.quantization=int8"])
     labels = {one.label for one in replace(plan, entries=()).contestants({})}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from workbench.statistics import Interval, holm, interval, paired_bootstrap, paired_t_test
+from workbench.statistics import Interval, holm, interval, paired_bootstrap, paired_t_test, seeds_for
 
 NAN = float("nan")
 
@@ -76,3 +76,30 @@ def test_holm_and_the_t_test() -> None:
     assert paired_t_test((0.2, None)) is None
     assert paired_t_test((0.0, 0.0)) == 1.0
     assert paired_t_test((0.2, 0.2)) == 0.0
+
+
+@pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10)])
+def test_seeds_are_as_many_as_in_the_tables_of_cohen(effect: float, seeds: int) -> None:
+    assert seeds_for(effect, 1.0) == seeds
+    assert seeds_for(-3 * effect, 3.0) == seeds, "the sign and the unit do not matter"
+
+
+def test_so_many_seeds_find_the_difference_with_the_power_that_was_asked_for() -> None:
+    generator = np.random.default_rng(0)
+    for effect, tests in ((1.0, 1), (1.5, 9), (4.0, 1)):
+        seeds = seeds_for(effect, 1.0, tests)
+        assert seeds is not None
+        too_few, enough = (
+            np.mean(stats.ttest_1samp(generator.normal(effect, 1, (4000, n)), 0, axis=1).pvalue < 0.05 / tests)
+            for n in (seeds - 1, seeds)
+        )
+        assert too_few < 0.82
+        assert enough > 0.78
+
+
+def test_more_tests_need_more_seeds_and_some_differences_need_too_many() -> None:
+    assert seeds_for(1.0, 1.0, tests=9) > seeds_for(1.0, 1.0)
+    assert seeds_for(0.01, 1.0) is None
+    assert seeds_for(0.01, 0.0) == 2, "differences without spread"
+    with pytest.raises(ValueError, match="no such test"):
+        seeds_for(0.0, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from fusion.methods import COMPOSITIONS
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.studies.compositions.source import Source
+    from fusion.composition import HeadStart
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
 Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]
@@ -30,6 +31,7 @@ class Contestant:
         method: a fine-tuning method for ``fresh`` and ``full``, else a composition method.
         settings: that method's.
         sources: what it is made of.
+        head: what the head of a model that is trained begins as; of no meaning where nothing is trained.
     """
 
     label: str
@@ -38,6 +40,21 @@ class Contestant:
     method: str
     settings: Any = field(default_factory=Settings)
     sources: tuple[Source, ...] = ()
+    head: HeadStart = "fitted"
+
+    @property
+    def trains(self) -> bool:
+        """Whether gradient steps change it and its head."""
+        if self.role in ("fresh", "full"):
+            return True
+        return self.role == "composition" and COMPOSITIONS.get(self.method).trains
+
+    def under(self, heads: Sequence[HeadStart]) -> list[Contestant]:
+        """Return it with each of these heads, the first under its own label; itself where nothing is trained."""
+        if not self.trains:
+            return [self]
+        labels = [self.label, *(f"{self.label}, {head} head" for head in heads[1:])]
+        return [replace(self, label=label, head=head) for label, head in zip(labels, heads, strict=True)]
 
 
 def fresh_label(family: str) -> str:

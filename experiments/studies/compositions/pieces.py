@@ -157,7 +157,7 @@ class TrialPiece:
         one, problem = self.contestant, self.problem
         return key(
             {
-                "contestant": [one.role, one.method, one.settings.model_dump(mode="json")],
+                "contestant": [one.role, one.method, one.settings.model_dump(mode="json"), *self._head],
                 "sources": [source.identity for source in one.sources],
                 "target": problem.target.fingerprint,
                 "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
@@ -208,6 +208,12 @@ class TrialPiece:
     @property
     def _sources(self) -> tuple[Source, ...]:
         return self.contestant.sources
+
+    @property
+    def _head(self) -> tuple[str, ...]:
+        """How the head begins, where that is not how it began when there was no choice."""
+        one = self.contestant
+        return (one.head,) if one.role in ("fresh", "full") or one.head != "fitted" else ()
 
     @property
     def _retains(self) -> bool:

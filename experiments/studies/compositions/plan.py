@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from experiments.engine.feasible import require_feasible
 from experiments.engine.labels import collisions
@@ -26,6 +26,7 @@ from experiments.studies.compositions.summary import PICKS
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import majority
 from fusion.compatibility import unfit
+from fusion.composition import HeadStart
 from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
@@ -75,6 +76,7 @@ class FusionPlan:
         reference: label of the contestant that gains are measured against.
         full: whether full fine-tuning takes part; it does not where the backbone's weights are quantised.
         fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
+        heads: what heads that are trained along begin as; the first is that of the plain labels.
         source_tasks: the sources' own tasks, by name, as far as they are at hand: what compositions retain of them.
     """
 
@@ -91,6 +93,7 @@ class FusionPlan:
     stored: tuple[StoredAdapter, ...] = ()
     full: bool = True
     fresh: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    heads: tuple[HeadStart, ...] = ("fitted",)
     source_tasks: Mapping[str, Task] = field(default_factory=dict)
 
     def families(self, seed: int) -> dict[str, tuple[Source, ...]]:
@@ -100,7 +103,14 @@ class FusionPlan:
         return {method: tuple(map(planned, lessons)) for (own, method), lessons in self.lessons.items() if own == seed}
 
     def contestants(self, seed: int) -> Iterator[Contestant]:
-        """Yield who takes part with one seed, alternatives first; labels and roles are the same with every seed."""
+        """Yield who takes part with one seed, alternatives first; labels and roles are the same with every seed.
+
+        Who is trained takes part once with each of the recipe's heads.
+        """
+        for contestant in self._contestants(seed):
+            yield from contestant.under(self.heads)
+
+    def _contestants(self, seed: int) -> Iterator[Contestant]:
         families = self.families(seed)
         full = self.full and self.backbone.quantization is None
         yield from common(self.fresh.get("full", {}) if full else None)
@@ -143,6 +153,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     targets = named_tasks(document, ("targets",), task_folders, problems)
     labels = document.labels("compositions")
     own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
+    own += [f"{label}, {head} head" for label in [*own, *labels] for head in get_args(HeadStart)]
     problems += collisions(((label, document.where("compositions", label)) for label in labels), own)
     for spec in targets:
         with collected(problems):
@@ -153,6 +164,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     if problems:
         raise SettingsError(problems)
     parties = 2 + len(methods) * (2 + len(sources)) + len(entries)
+    parties += (len(recipe.heads) - 1) * (1 + len(methods) + len(entries))  # at most: not every composition trains
     fits = len(recipe.seeds) * (len(methods) * len(sources) + parties * len(targets) * len(recipe.shots))
     require_affordable(fits, document.origin)
     wanted = [(name, settings, ("sources", "methods", name)) for name, settings in methods.items()]
@@ -182,6 +194,7 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
         reference=fresh_label(next(iter(methods))),
         lessons=lessons,
         fresh=fresh,
+        heads=recipe.heads,
         source_tasks={task.name: task for task in tasks},
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import Labelled, Names, Seeds
+from fusion.composition import HeadStart
 from workbench.bounds import Count, Name
 from workbench.settings import Budget, Settings, unique
 
@@ -38,9 +39,15 @@ class FusionRecipe(Settings):
         default_factory=dict,
         description="fine-tuning method → settings that differ for its few-shot fits without sources",
     )
+    heads: tuple[HeadStart, ...] = Field(
+        ("fitted",),
+        min_length=1,
+        description="what the head of everything that is trained begins as: a logistic regression on the frozen "
+        "features (fitted), or drawn from the seed (random); with both, everything is trained twice",
+    )
     compositions: Labelled = Field(description="label → method and its settings")
 
-    _unique = field_validator("targets", "shots", "seeds")(unique)
+    _unique = field_validator("targets", "shots", "seeds", "heads")(unique)
 
     @field_validator("budget")
     @classmethod

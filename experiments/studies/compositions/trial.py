@@ -8,19 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fusion.composition import Composed, Request
-from fusion.fuse import TRAINED, Fused, body_key, fuse, fuse_key, with_head
+from fusion.fuse import body_key, from_nothing, fuse, fuse_key, with_head
 from workbench.adaptation import Adaptation
 from workbench.digest import key
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.package_versions import versions
-from workbench.training import Lesson, fit
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.compositions.contestant import Contestant
     from experiments.studies.compositions.few_shot import FewShot
+    from fusion.fuse import Fused
     from workbench.listener import Listener
     from workbench.stored_adapter import StoredAdapter
 
@@ -57,7 +58,7 @@ class Trial:
         """Return the contestant's model; ``before`` is one with the same body. Raises as :func:`fusion.fuse.fuse`."""
         contestant, request = self.contestant, self.request(listener, scratch)
         if contestant.role in ("fresh", "full"):
-            return self._trained(request)
+            return from_nothing(request, contestant.method, contestant.settings)
         if contestant.role == "frozen":
             began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
             found = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
@@ -77,27 +78,17 @@ class Trial:
             listener=listener,
             label=self.label,
             scratch=scratch,
+            head=self.contestant.head,
         )
 
     @property
     def _model_key(self) -> str:
         contestant, problem = self.contestant, self.problem
         if contestant.role in ("fresh", "full"):
-            return Lesson(problem.target, self._adaptation, problem.budget, problem.seed).key
+            adaptation = Adaptation(problem.backbone, contestant.method, contestant.settings, problem.precision)
+            lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)
+            return key(["from nothing", lesson.key, contestant.head])
         if contestant.role == "frozen":
             place = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
             return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed, versions()])
         return fuse_key(contestant.method, self.request(Silent()), contestant.settings)
-
-    @property
-    def _adaptation(self) -> Adaptation:
-        problem = self.problem
-        return Adaptation(problem.backbone, self.contestant.method, self.contestant.settings, problem.precision)
-
-    def _trained(self, request: Request) -> Fused:
-        task, adaptation = self.problem.drawn, self._adaptation
-        model = adaptation.fresh(task.kind, len(task.labels), request.seed)
-        record = fit(
-            model, task, adaptation, request.budget, request.seed, request.listener, request.label, request.scratch
-        )
-        return Fused(model, Composed(model.body, adaptation.method, adaptation.settings), record, TRAINED)

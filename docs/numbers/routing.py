@@ -1,0 +1,52 @@
+"""The numbers of docs/routing.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from measured import DASH, gap, number, read, require, row, score, told_apart
+
+STATED = [
+    "shrinks it like Ledoit & Wolf (2004)",
+    "The aims were 10 ms a switch and 0.8 for mixed batches.",
+    "peft's own mixed layer reached 0.76 (on another processor)",
+]
+ORDER = ("oracle", "joint-full", "joint-lora", "mahalanobis", "prototype", "arrow", "gates")
+
+
+def said() -> Iterator[str]:
+    """Yield the tables, and the sentences below them."""
+    for method, found in read("serving")["methods"].items():
+        yield row(
+            method,
+            f"{found['switch_ms']:.1f}, {found['slowest_switch_ms']:.1f}",
+            f"{found['texts_per_second_alone']:.0f}",
+            f"{found['texts_per_second_mixed']:.0f}",
+            f"{found['mixed_to_alone']:.2f}",
+        )
+    routing = read("routing")
+    contenders, tasks = routing["contenders"], routing["tasks"]
+    for label in ORDER:
+        found = contenders[label]
+        yield row(
+            label,
+            score(found["accuracy"]),
+            score(found["routing_accuracy"]),
+            *(
+                gap(found["minus"][joint]) if joint in found["minus"] else DASH
+                for joint in ("joint-lora", "joint-full")
+            ),
+            f"{found['fit_seconds']:.1f}",
+            DASH if label.startswith("joint") else f"{found['milliseconds_a_text']:.1f}",
+        )
+    best, oracle = contenders["mahalanobis"], contenders["oracle"]
+    below = best["minus"]["joint-lora"]
+    require(told_apart(below) and below["mean"] < 0, "the best router is below joint LoRA training")
+    yield (
+        f"The best router is {number(-below['mean'])} points below joint LoRA training and "
+        f"{100 * (oracle['accuracy']['mean'] - best['accuracy']['mean']):.0f} below the oracle."
+    )
+    yield f"The loss comes from finding the task ({100 * best['routing_accuracy']['mean']:.0f} %)"
+    religion, guns, motorcycles = (tasks.index(name) for name in ("20news-8", "20news-7", "20news-3"))
+    yield f"{100 * best['confusion'][religion][guns]:.0f} % go to the adapter on politics and guns"
+    yield f"{100 * best['confusion'][motorcycles][guns]:.0f} % of the posts on motorcycles and baseball do too"

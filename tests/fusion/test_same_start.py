@@ -1,0 +1,123 @@
+"""Whoever trains on a target begins alike, with sources or without: the same head, and the start as a fallback."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+import fusion.target
+from fusion.composition import Request
+from fusion.fuse import from_nothing, fuse, fuse_key, with_head
+from fusion.methods import COMPOSITIONS, mix, warm_start
+from tests.fusion_sources import logits, request_for, train_sources
+from workbench.backbone import Backbone
+from workbench.methods import METHODS
+from workbench.methods.lora import Settings as LoraSettings
+from workbench.stored_adapter import StoredAdapter
+from workbench.task import Task
+
+Starts = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+@pytest.fixture(scope="module")
+def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
+    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
+
+
+@pytest.fixture(scope="module")
+def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
+    return request_for(sources, task, backbone)
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Head and logits of each model as its fit began."""
+    seen: Starts = []
+    real = fusion.target.fit
+
+    def spy(model: Any, *rest: Any) -> Any:
+        seen.append((model.head.weight.detach().clone(), logits(model)))
+        return real(model, *rest)
+
+    monkeypatch.setattr(fusion.target, "fit", spy)
+    return seen
+
+
+def test_a_fresh_lora_begins_as_the_bare_backbone_under_its_fitted_head(request_: Request, starts: Starts) -> None:
+    fresh = from_nothing(request_, "lora", LoraSettings())
+    bare = fusion.target.begin(request_.backbone.load(), request_)
+    torch.testing.assert_close(starts[0][1], logits(bare.model), rtol=1e-4, atol=1e-4)  # B is 0 at first
+    assert fresh.composed.facts["validation_before"] == bare.epoch.validation
+    assert fresh.head == "trained along"
+
+
+def test_a_random_head_is_the_same_for_all(request_: Request, starts: Starts) -> None:
+    asked = replace(request_, head="random")
+    from_nothing(asked, "lora", LoraSettings())
+    from_nothing(asked, "full", METHODS.get("full").settings())
+    mix.COMPOSITION.compose(asked, mix.Settings())
+    warm_start.COMPOSITION.compose(asked, warm_start.Settings())
+    heads = [head for head, _ in starts]
+    assert len(heads) == 4
+    assert all(torch.equal(head, heads[0]) for head in heads)
+    from_nothing(request_, "lora", LoraSettings())
+    assert not torch.allclose(starts[-1][0], heads[0]), "a fitted head is another one"
+
+
+@pytest.mark.parametrize("head", ["fitted", "random"])
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_what_harms_a_fresh_model_is_not_kept_either(
+    method: str, head: Any, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = fusion.fuse.begin
+    models = []
+
+    def unbeatable(body: torch.nn.Module, request: Request) -> fusion.target.Begun:
+        begun = begin(body, request)
+        models.append(logits(begun.model))
+        return replace(begun, epoch=replace(begun.epoch, validation=2.0))
+
+    monkeypatch.setattr(fusion.fuse, "begin", unbeatable)
+    fresh = from_nothing(replace(request_, head=head), method, METHODS.get(method).settings(learning_rate=0.05))
+    assert (fresh.record.best_epoch, fresh.record.validation) == (0, 2.0)
+    assert torch.equal(logits(fresh.model), models[0])
+
+
+def test_the_cards_that_train_are_those_that_give_a_fit(request_: Request, task: Task, backbone: Backbone) -> None:
+    """Were one forgotten, ``heads`` would pass it by; were one too many, it would be tried twice for nothing."""
+    for name in COMPOSITIONS.names():
+        card = COMPOSITIONS.get(name)
+        if "peft" not in card.libraries or name in ("slerp", "single"):
+            continue  # adapterfusion: below
+        assert (card.compose(request_, card.settings()).fit is not None) == card.trains, name
+
+
+def test_adapterfusion_is_such_a_card(
+    task: Task, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory, starts: Starts
+) -> None:
+    bottlenecks = train_sources(backbone, tmp_path_factory.mktemp("bottlenecks"), "pfeiffer")
+    asked = replace(request_for(bottlenecks, task, backbone), head="random")
+    card = COMPOSITIONS.get("adapterfusion")
+    assert card.trains
+    fuse("adapterfusion", asked, card.settings())
+    from_nothing(asked, "pfeiffer", METHODS.get("pfeiffer").settings())
+    assert torch.equal(starts[0][0], starts[1][0])
+
+
+def test_the_head_is_part_of_the_key_and_earlier_keys_stay(request_: Request) -> None:
+    settings = mix.Settings()
+    fitted, random = (fuse_key("mix", replace(request_, head=head), settings) for head in ("fitted", "random"))
+    assert fitted == fuse_key("mix", request_, settings)
+    assert fitted != random
+
+
+def test_a_head_is_fitted_after_a_composition_that_does_not_train(request_: Request) -> None:
+    """``head`` is about training: a merged body has a fitted head whatever a recipe says."""
+    card = COMPOSITIONS.get("average")
+    models = [
+        with_head(card.compose(asked, card.settings()), asked) for asked in (request_, replace(request_, head="random"))
+    ]
+    assert torch.equal(*(logits(fused.model) for fused in models))
