@@ -31,15 +31,21 @@ Call = Callable[..., tuple[int, str, str]]
 
 LONGEST = [
     "test_contracts.py",
+    "test_damage.py",
+    "test_plain_loading.py",
+    "test_fuzz.py",
+    "test_cost_model.py",
+    "test_processes.py",
+    "test_cli.py",
     "test_run.py",
     "test_records.py",
-    "test_damage.py",
     "test_composing.py",
-    "test_processes.py",
-    "test_checkpoints.py",
-    "test_learning.py",
+    "test_quantisation.py",
+    "test_causal_lm.py",
+    "test_strategies.py",
     "test_strategies_resume.py",
-    "test_fuzz.py",
+    "test_learned.py",
+    "test_checkpoints.py",
 ]
 
 
@@ -49,10 +55,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Take what the libraries brought out of garbage collection: every fit collects, and would go through all of it."""
-    gc.collect()
-    gc.freeze()
+frozen = {"modules": 0}
+
+
+def pytest_runtest_setup() -> None:
+    """Take what libraries brought out of garbage collection: every fit collects, and would go through all of it."""
+    if len(sys.modules) > frozen["modules"] + 20:  # many of them are imported by the first test that needs them
+        gc.collect()
+        gc.freeze()
+        frozen["modules"] = len(sys.modules)
 
 
 @pytest.fixture(scope="session", autouse=True)

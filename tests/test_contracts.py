@@ -55,6 +55,9 @@ def adaptation_for(method: str, backbone: Backbone, learning_rate: float = 1e-2)
     return Adaptation(backbone, method, settings, "fp32")
 
 
+opened = cache(open_backbone)  # its weights are read by every test, its fingerprint once
+
+
 @pytest.fixture(scope="session")
 def toys() -> Callable[[str], Task]:
     return cache(toy)
@@ -85,7 +88,7 @@ def possible(adaptation: Adaptation, kind: str) -> Adaptation:
 def test_what_a_method_cannot_do_is_refused_for_every_kind(
     shape: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backbone = open_backbone(str(request.getfixturevalue(shape)))
+    backbone = opened(str(request.getfixturevalue(shape)))
     monkeypatch.setattr(Backbone, "load", lambda *_: pytest.fail("a model was loaded that cannot be adapted"))
     methods = [*trained_methods(), *MIXED]
     refused = {
@@ -102,7 +105,7 @@ def test_what_a_method_cannot_do_is_refused_for_every_kind(
 def test_method_learns_and_comes_back_bit_for_bit(
     method: str, kind: str, shape: str, toys: Callable[[str], Task], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    any_backbone = open_backbone(str(request.getfixturevalue(shape)))
+    any_backbone = opened(str(request.getfixturevalue(shape)))
     rate = 2e-3 if method == "full" else 1e-2
     adaptation, task = possible(adaptation_for(method, any_backbone, rate), kind), toys(kind)
     epochs = 4 if method == "s4" else 2  # it has four methods in two layers, and noise in its prefixes to get over
@@ -247,7 +250,7 @@ def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
 
 @pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
 def test_method_generates_with_its_cache_what_it_says_without(method: str, llama: Path, copying: Task) -> None:
-    backbone = open_backbone(str(llama))
+    backbone = opened(str(llama))
     model = possible(adaptation_for(method, backbone), "causal-lm").fresh("causal-lm", 0, seed=0)
     with torch.no_grad():
         for parameter in model.trainable().values():
