@@ -9,7 +9,7 @@ from experiments.answers.importing import imported
 from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
 from experiments.answers.routed import answers, candidates, known_state, training_task
-from experiments.engine.feasible import require_feasible
+from experiments.engine.feasible import opened
 from experiments.engine.forecast import lesson_updates
 from experiments.engine.publish import Publisher, log, register
 from experiments.engine.recipes import find_recipe
@@ -22,7 +22,7 @@ from experiments.studies import STUDIES, present, present_change, report_of, rep
 from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.single import Wanted, plan_fuse
 from experiments.studies.compositions.trying import kept
-from experiments.studies.methods.plan import ComparisonPlan, plain_comparison, plan_comparison
+from experiments.studies.methods.plan import ComparisonPlan, make_plan, plain_comparison
 from experiments.studies.stream.plan import Plan
 from experiments.workspace import StoredEvaluation, find_workspace
 from experiments.workspace.evaluating import evaluation_key, known, majority, tested
@@ -261,12 +261,12 @@ class Workbench:
         store, pair = self.workspace.adapters, "text_pair" in rows.column_names
         libraries = ROUTERS.get(router).libraries
         ids = [self.chosen(name, suits=lambda each: each.library in libraries) for name in among]
-        adapters, opened = candidates(store, router, pair, ids, backbone)
+        adapters, reader = candidates(store, router, pair, ids, backbone)
 
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
 
-        state = known_state(router, settings, adapters, opened, self.workspace.router, task_of, self.listener)
+        state = known_state(router, settings, adapters, reader, self.workspace.router, task_of, self.listener)
         return Predictions(answers(state, rows))
 
     def fusion_plan(
@@ -322,10 +322,10 @@ class Workbench:
             task: its name.
             methods: their names, at their default settings.
             assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
-            others: the other fields of :class:`experiments.studies.methods.recipe.ComparisonRecipe`.
+            others: the other fields of :class:`experiments.studies.methods.recipe.Recipe`.
         """
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
-        return plan_comparison(Document(recipe, "command line").set(assignments), self.task_folders)
+        return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
 
     def pieces(self, plan: AnyPlan) -> Sequence[Piece]:
         """Return all the work of ``plan``, done or not."""
@@ -389,10 +389,9 @@ class Workbench:
             spec = registry.find(task, self.task_folders)
         if problems:
             raise SettingsError(problems)
-        require_feasible(document, backbone, budget.quantization, [(method, settings, ())], [spec.file.kind])
-        opened = open_backbone(backbone).quantized(budget.quantization, document.where("budget", "quantization"))
-        opened.require_length(budget.max_length, document.where("budget", "max_length"), settings.virtual_tokens)
-        adaptation = Adaptation(opened, method, settings, resolve_precision(budget.precision))
+        wanted, kinds = [(method, settings, ())], [spec.file.kind]
+        model = opened(document, backbone, wanted, kinds, [(budget, ("budget",))])
+        adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
         return Lesson(registry.load(spec), adaptation, budget, seed)
 
 

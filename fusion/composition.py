@@ -123,6 +123,9 @@ class Composition:
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
         trains: whether it trains the head along with something of the body, so that it matters how the head begins.
+        revision: raised when the same settings come to mean another result, so that stored results are not mistaken
+            for it.
+        parts: settings → names of the other compositions that it runs, with their default settings.
     """
 
     title: str
@@ -132,6 +135,8 @@ class Composition:
     libraries: tuple[str, ...] = ("peft",)
     needs_target: bool = False
     trains: bool = False
+    revision: int = 1
+    parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
 
 
 class Merge(Protocol):

@@ -117,7 +117,8 @@ def body_key(name: str, request: Request, settings: CompositionSettings) -> str 
     if COMPOSITIONS.get(name).needs_target:
         return None
     sources = [source.identity for source in request.sources]
-    return key([name, settings.model_dump(mode="json"), sources, request.seed, request.precision])
+    meaning = revised(name, settings)
+    return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision])
 
 
 def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Backbone) -> None:
@@ -159,7 +160,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
     return key(
         {
             **head,
-            "composition": name,
+            "composition": revised(name, settings),
             "settings": settings.model_dump(mode="json"),
             "sources": [source.identity for source in request.sources],
             "target": _target(request).fingerprint,
@@ -172,6 +173,15 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
             "versions": versions(),
         }
     )
+
+
+def revised(name: str, settings: CompositionSettings) -> str:
+    """Return a composition's name, followed by the revision of every method in it that has one above 1.
+
+    Results that were stored before a method got its first revision keep their keys.
+    """
+    cards = {part: COMPOSITIONS.get(part) for part in (name, *COMPOSITIONS.get(name).parts(settings))}
+    return " ".join([name, *(f"{part}@{card.revision}" for part, card in cards.items() if card.revision > 1)])
 
 
 def keep_fused(
@@ -187,6 +197,7 @@ def keep_fused(
     manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)
     reference = CompositionReference(
         method=name,
+        revision=COMPOSITIONS.get(name).revision,
         settings=settings.model_dump(mode="json"),
         sources=tuple(source.id for source in request.sources),
         weights=composed.weights,

@@ -6,8 +6,8 @@ Masks are numbers, 0 or 1, that are multiplied with: on a CPU that takes a tenth
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from fusion.lowrank import LowRank, Update
 def floor(pair: LowRank, density: float) -> float:
     """Return the smallest magnitude among the ``density`` · n largest of ΔW's n entries; at least one entry counts."""
     magnitudes = _magnitudes(pair)
+    if not len(magnitudes):
+        return 0.0
     place = len(magnitudes) - max(1, round(density * len(magnitudes)))
     magnitudes.partition(place)
     return float(magnitudes[place])
@@ -39,23 +41,27 @@ def band(pair: LowRank, lower: float, upper: float) -> tuple[float, float]:
 def floor_across(update: Update, density: float) -> float:
     """Return :func:`floor` over all modules of an update together, with one block of ΔW in memory at a time.
 
-    Exact: magnitudes in float32 sort as their bit patterns do, so that one pass counts the upper 16 bits, and a second
-    one the lower 16 bits of the entries that share the upper ones.
+    Exact: magnitudes sort as their bit patterns do, so that one pass counts the upper 16 bits, and each later one the
+    next 16 bits of the entries that share those above: two passes in float32, four in float64.
     """
+    wide = any(pair.b.dtype == torch.float64 for pair in update.values())
+    kind, pattern = (torch.float64, torch.int64) if wide else (torch.float32, torch.int32)
     size = sum(pair.shape[0] * pair.shape[1] for pair in update.values())
-
-    def count(part: Callable[[Tensor], Tensor]) -> Tensor:
-        total = torch.zeros(2**16, dtype=torch.int64)
-        for pair in update.values():
-            b, a = pair.b.float(), pair.a.float()
-            for block in blocks(pair):
-                total += torch.bincount(part((b[block] @ a).abs_().flatten().view(torch.int32)), minlength=2**16)
-        return total
-
+    if not size:
+        return 0.0
     wanted = max(1, round(density * size))
-    upper, wanted = _descend(count(lambda bits: bits >> 16), wanted)
-    lower, _ = _descend(count(lambda bits: bits[(bits >> 16) == upper] & 0xFFFF), wanted)
-    return float(torch.tensor(upper << 16 | lower, dtype=torch.int32).view(torch.float32))
+    first, above = pattern.itemsize * 8 - 16, 0  # above: the bits that are known
+    for shift in range(first, -1, -16):
+        counts = torch.zeros(2**16, dtype=torch.int64)
+        for pair in update.values():
+            b, a = pair.b.to(kind), pair.a.to(kind)
+            for block in blocks(pair):
+                bits = (b[block] @ a).abs_().flatten().view(pattern) >> shift
+                digits = bits if shift == first else bits[(bits >> 16) == above] & 0xFFFF
+                counts += torch.bincount(digits, minlength=2**16)
+        digit, wanted = _descend(counts, wanted)
+        above = above << 16 | digit
+    return float(torch.tensor(above, dtype=pattern).view(kind))
 
 
 def trim_(delta: Tensor, least: float) -> Tensor:
@@ -111,13 +117,13 @@ def elect(deltas: Iterable[Tensor]) -> Tensor:
     return up.mul_(torch.gt(total, 0, out=votes)).addcmul_(down, torch.lt(total, 0, out=balance))
 
 
-def average_or_elect(
-    parts: Sequence[LowRank], weights: Sequence[float], how: Literal["mean", "ties"], density: float
-) -> Tensor:
-    """Return the mean of the weighted ``parts``, or their :func:`elect` after trimming each to ``density``."""
-    if how == "mean":
-        return blockwise(parts, lambda deltas: weighted_total(deltas, [weight / len(parts) for weight in weights]))
-    floors = [floor(part, density) for part in parts]
+def total(parts: Sequence[LowRank], weights: Sequence[float]) -> Tensor:
+    """Return Σ wᵢ bᵢ aᵢ, (out, in)."""
+    return blockwise(parts, lambda deltas: weighted_total(deltas, weights))
+
+
+def elected(parts: Sequence[LowRank], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
+    """Return the :func:`trimmed_election` of all bᵢ aᵢ, (out, in)."""
     return blockwise(parts, lambda deltas: trimmed_election(deltas, floors, weights))
 
 

@@ -15,10 +15,7 @@ from typer.main import get_command
 
 from experiments.cli import application
 from experiments.engine.recipes import RECIPES, find_recipe
-from experiments.studies.compositions.recipe import FusionRecipe
-from experiments.studies.methods.recipe import ComparisonRecipe
-from experiments.studies.routing.recipe import RoutingRecipe
-from experiments.studies.stream.recipe import Recipe
+from experiments.studies import study_for
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS
@@ -124,8 +121,7 @@ def _recipe(given: Mapping[str, Any]) -> None:
     if given["recipe"] not in RECIPES.names():
         return
     document = find_recipe(given["recipe"]).set(given["assignments"])
-    kinds = {"methods": ComparisonRecipe, "targets": FusionRecipe, "routers": RoutingRecipe}
-    document.parse(next((model for key, model in kinds.items() if key in document.data), Recipe))
+    document.parse(study_for(document).recipe)
 
 
 def _settings(found: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:

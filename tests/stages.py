@@ -9,16 +9,15 @@ from typing import Any
 
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import Context, State, Strategy
-from experiments.strategies._shared import SharedWeights, Stage
+from experiments.strategies._shared import SharedWeights
+from experiments.strategies._stage import Stage
 from experiments.workspace import Workspace
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
-from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
-from workbench.training import Lesson
 
 START = State(None, "start")
 RATES = {"lora": 2e-2, "full": 3e-3, "hypernetwork": 3e-3}
@@ -39,13 +38,8 @@ def context_for(
     scenario: str = "task-incremental",
 ) -> Context:
     """Return what a strategy may use after ``tasks``."""
-    workspace, listener, posed = Workspace(folder), Silent(), SCENARIOS.get(scenario)
-
-    def learned(lesson: Lesson) -> StoredAdapter:
-        return workspace.learned(lesson, listener, "test")
-
-    own = (workspace.adapters, learned, workspace.claimed)
-    return Context(settings, adaptation, budget, 0, *own, listener, "test", posed, tuple(tasks))
+    workspace, posed = Workspace(folder), SCENARIOS.get(scenario)
+    return Context(settings, adaptation, budget, 0, workspace, Silent(), "test", posed, tuple(tasks))
 
 
 def at(context: Context, stage: int) -> Context:
@@ -60,7 +54,7 @@ def walk(strategy: Strategy, context: Context, folder: Path) -> list[State]:
         place = folder / str(stage)
         place.mkdir(parents=True)
         now = at(context, stage)
-        strategy.learn(states[-1], now.tasks[-1], now, place)
+        strategy.learn(states[-1], now, place)
         states.append(State(place, f"state {stage}"))
     return states[1:]
 

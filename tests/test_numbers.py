@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 HOOK = ROOT / "docs" / "hooks" / "numbers.py"
 SOURCES = ROOT / "docs" / "numbers"
-PAGES = {path.stem: path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+DOCUMENTS = HOOK.parents[1]
+PAGES = {"README": ROOT / "README.md"} | {
+    path.relative_to(DOCUMENTS).with_suffix("").as_posix().replace("/", "-"): path for path in DOCUMENTS.rglob("*.md")
+}
 CLAIMS = """STATED = ["at most 12.5 %"]
 
 
-def said():
+def pieces():
     yield "| lora | 91.0 |"
     yield "It is 7.5 points higher."
 """
@@ -31,7 +34,7 @@ def hook() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in SOURCES.glob("*.py") if path.stem in PAGES))
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_page_says_what_its_files_say(hook: ModuleType, name: str) -> None:
     assert not hook.problems(PAGES[name].read_text(encoding="utf-8"), name)
 
@@ -55,6 +58,45 @@ def test_what_a_file_does_not_say_is_found(hook: ModuleType, text: str, complain
     assert complaint in found[0] if complaint else not found
 
 
+def test_every_source_has_a_page() -> None:
+    assert {path.stem for path in SOURCES.glob("*.py")} - set(PAGES) == {"measured"}
+
+
+def test_a_pair_is_read_in_either_direction(hook: ModuleType) -> None:
+    measured = hook.execute("measured", SOURCES / "measured.py")
+    bounds = {"mean": 0.05, "low": -0.01, "high": 0.11}
+    difference = {**bounds, "reading": "not distinguishable", "p_holm": 0.2, "bootstrap": {**bounds, "low": 0.02}}
+    document = {"pairs": [{"first": "a", "second": "b", "average_accuracy": difference}]}
+    assert measured.pair(document, "a", "b") == difference
+    turned = measured.pair(document, "b", "a")
+    assert (measured.gap(turned), measured.limits(turned["bootstrap"])) == ("−5.0 [−11.0, 1.0]", "[−11.0, −2.0]")
+    assert turned["p_holm"] == 0.2
+    with pytest.raises(ValueError, match="no pair 'a' and 'c'"):
+        measured.pair(document, "a", "c")
+
+
+def test_words_that_a_file_does_not_bear_out_are_named(hook: ModuleType) -> None:
+    measured = hook.execute("measured", SOURCES / "measured.py")
+    assert measured.require(True, "it is above") == "it is above"
+    with pytest.raises(ValueError, match="the file does not bear out: it is above"):
+        measured.require(False, "it is above")
+
+
 def test_a_page_with_numbers_needs_a_source(hook: ModuleType, tmp_path: Path) -> None:
     assert "there is no page.py" in hook.problems("It forgot 8.4 points.", "page", tmp_path)[0]
-    assert not hook.problems("It forgot nothing.", "page", tmp_path)
+    assert not hook.problems("It forgot nothing.\n\n```text\nforgot 8.4\n```", "page", tmp_path)
+
+
+def test_a_build_stops_where_a_page_says_something_else(hook: ModuleType) -> None:
+    file = SimpleNamespace(src_uri="learning-rates.md", generated_by=None)
+    text = PAGES["learning-rates"].read_text(encoding="utf-8")
+    assert hook.on_page_markdown(text, SimpleNamespace(file=file)) == text
+    with pytest.raises(hook.PluginError, match=r"learning-rates\.md: \d+ numbers or pieces"):
+        hook.on_page_markdown(text.replace("93.1", "94.1"), SimpleNamespace(file=file))
+
+
+def test_a_build_stops_where_readme_says_something_else(hook: ModuleType, tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(text.replace("forgot 8.4", "forgot 8.5"), encoding="utf-8")
+    with pytest.raises(hook.PluginError, match=r"README\.md: \d+ numbers or pieces"):
+        hook.on_pre_build(SimpleNamespace(config_file_path=str(tmp_path / "mkdocs.yml")))

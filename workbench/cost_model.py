@@ -45,7 +45,7 @@ import torch
 from torch import nn
 
 from workbench.architecture import described
-from workbench.errors import InputError
+from workbench.errors import InputError, reason
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS
 from workbench.quantisation import KEPT
@@ -175,7 +175,8 @@ class Workload:
         """Return what the step takes.
 
         Raises:
-            InputError: the config is not that of a transformer whose shape is known.
+            InputError: the config is not that of a transformer whose shape is known, or the method's library needs the
+                weights themselves.
         """
         shape, tokens = shape_of(self.config), self.batch_size * self.length
         trained = self._trained
@@ -213,9 +214,12 @@ class Workload:
         """The adapted body without any memory behind it."""
         card = METHODS.get(self.method)
         with torch.device("meta"):
-            return LIBRARIES.get(card.library).attach(
-                described(self.config), card.configure(self.settings, self.config)
-            )
+            body, wanted = described(self.config), card.configure(self.settings, self.config)
+            try:
+                return LIBRARIES.get(card.library).attach(body, wanted)
+            except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights
+                what = f"what {self.method} takes is not known before there are weights ({reason(error)})"
+                raise InputError(what, hint="`workbench compare` measures it on the model itself.") from None
 
     @property
     def _trained(self) -> list[tuple[str, nn.Parameter]]:

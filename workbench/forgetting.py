@@ -79,7 +79,11 @@ def transfer_gain(matrix: Array, single: Array) -> float | None:
 
 
 def intransigence(matrix: Array, joint: Array) -> float | None:
-    """Return mean over j of J[j] − R[j, j], J (T,) joint training's scores: Chaudhry et al. (2018), definition 3."""
+    """Return mean over j of J[j] − R[j, j], J (T,) the scores of one model that learned all T tasks jointly.
+
+    After Chaudhry et al. (2018), definition 3, whose reference for task j is trained on tasks 1 … j alone: a model for
+    each j. Here the reference of an early task has learned the later ones too.
+    """
     return mean_of(joint - _diagonal(matrix))
 
 
@@ -154,7 +158,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "intransigence",
-        "mean over j of J[j] − R[j, j], J[j] joint training's score",
+        "mean over j of J[j] − R[j, j], J[j] the score of one joint model of all tasks",
         "lower",
         lambda s: None if s.joint is None else intransigence(s.matrix, s.joint),
     ),

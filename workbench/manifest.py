@@ -47,12 +47,14 @@ class CompositionReference(Settings):
     """How an adapter was made of others: what a reader needs to judge it, and to make it again.
 
     ``facts`` are named numbers (``rank``, ``energy_kept``, ``truncation_error``, …), ``details`` one number for each
-    source by layer or module; ``head`` says where the head comes from.
+    source by layer or module; ``head`` says where the head comes from; ``revision`` grows when the method of that name
+    comes to mean something else.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)  # what was measured may be no number
 
     method: str
+    revision: int = 1
     settings: dict[str, Any]
     sources: tuple[str, ...]
     weights: tuple[float, ...] | None

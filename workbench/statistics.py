@@ -171,6 +171,12 @@ def mean_of(values: Array) -> float | None:
     return finite(math.fsum(values) / len(values))
 
 
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are there; None where none is."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
 def finite(value: float) -> float | None:
     """Return ``value``; None where it is infinite or not a number."""
     return value if math.isfinite(value) else None

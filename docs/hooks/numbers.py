@@ -2,11 +2,12 @@
 
 ``docs/numbers/PAGE.py`` says where the measured numbers of a page come from. It has
 
-- ``said()``: yields pieces of the page, tables and sentences, written anew from the files in ``docs/results``;
-- ``STATED``: pieces with numbers that nobody measured: settings, formulas, what a paper reports.
+- ``pieces()``: the rows of tables and the sentences that the files in ``docs/results`` give, written anew from them;
+- ``STATED``: pieces with other numbers: settings, formulas, what a paper reports, and what was measured but is kept in
+  no file (a comment there says which).
 
 Every piece has to stand in the page, and a decimal number or a percentage that stands in none of them is one that
-nothing vouches for. What is set as a program is left out.
+nothing vouches for. Blocks of code are left out: they may hold pieces, and need not. README has its own source.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.pages import Page
 
@@ -26,7 +28,13 @@ SOURCES = Path(__file__).parents[1] / "numbers"
 PROGRAM = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.:/-])[+−±]?(?:\d[\d,]*\.\d+|\d+(?= %))(?![\d.]*\.?[\d]*[.:]\d)(?![\w/-])")
 ARXIV = re.compile(r"\d{4}\.\d{4,5}")
-LEVEL = re.compile(r"95 % (?=\w* ?intervals?)")  # of every interval here
+UNMEASURED = re.compile(r"95 % (?=\w* ?intervals?)|\b(?:Python|glibc|bitsandbytes) \d+\.\d+")  # levels and versions
+
+
+def on_pre_build(config: MkDocsConfig) -> None:
+    """Stop the build where README, which is no page, says something else than its files."""
+    path = Path(config.config_file_path).parent / "README.md"
+    stop("README.md", problems(path.read_text(encoding="utf-8"), path.stem))
 
 
 def on_page_markdown(markdown: str, page: Page, **about: Any) -> str:
@@ -34,32 +42,37 @@ def on_page_markdown(markdown: str, page: Page, **about: Any) -> str:
     name = page.file.src_uri.removesuffix(".md")
     if page.file.generated_by:
         return markdown
-    if wrong := problems(markdown, name):
-        raise PluginError(f"{page.file.src_uri}: {len(wrong)} pieces that its files do not give\n" + "\n".join(wrong))
+    stop(page.file.src_uri, problems(markdown, name))
     return markdown
+
+
+def stop(page: str, wrong: list[str]) -> None:
+    """Raise a PluginError where there is something wrong with a page."""
+    if wrong:
+        raise PluginError(f"{page}: {len(wrong)} numbers or pieces that its files do not give\n" + "\n".join(wrong))
 
 
 def problems(text: str, name: str, folder: Path = SOURCES) -> list[str]:
     """Return what a page called ``name`` says that its files do not, one line each; nothing where it has no numbers."""
     path = folder / f"{name.replace('/', '-')}.py"
+    rest = flat(PROGRAM.sub(" ", text))
     if not path.exists():
-        return [f"{number}: there is no {path.name} in docs/numbers" for number in measured(flat(text))]
+        return [f"{number}: there is no {path.name} in docs/numbers" for number in measured(rest)]
     source = load(path)
-    said, stated = [flat(piece) for piece in source.said()], [flat(piece) for piece in source.STATED]
+    given, stated = [flat(piece) for piece in source.pieces()], [flat(piece) for piece in source.STATED]
     page = flat(text)
     missing = [
-        f"its files say: {piece}\n   nearest here: {nearest(piece, page)}" for piece in said if piece not in page
+        f"its files say: {piece}\n   nearest here: {nearest(piece, page)}" for piece in given if piece not in page
     ]
     missing += [f"STATED, but not in the page: {piece}" for piece in stated if piece not in page]
-    rest = flat(PROGRAM.sub(" ", text))
-    for piece in sorted([*said, *stated], key=len, reverse=True):
+    for piece in sorted([*given, *stated], key=len, reverse=True):
         rest = rest.replace(piece, " … ")
     return missing + [f"nothing vouches for {number}" for number in measured(rest)]
 
 
 def measured(text: str) -> Iterable[str]:
     """Yield the numbers that look measured, each with what stands around it."""
-    text = LEVEL.sub("", text)
+    text = UNMEASURED.sub("", text)
     for match in NUMBER.finditer(text):
         if not ARXIV.fullmatch(match.group()):
             yield f"{match.group()} in …{text[max(0, match.start() - 60) : match.end() + 30]}…"
@@ -78,12 +91,20 @@ def nearest(piece: str, page: str) -> str:
 
 
 def load(path: Path) -> Any:
-    """Return the module that says where the numbers of a page come from."""
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))  # they share what reads the files
-    spec = importlib.util.spec_from_file_location(f"numbers_of_{path.stem.replace('-', '_')}", path)
+    """Return the module that says where the numbers of a page come from.
+
+    They share ``measured``. Their folder is not searched for modules: a page's module there has the name of a package.
+    """
+    if "measured" not in sys.modules:
+        execute("measured", SOURCES / "measured.py")
+    return execute(f"numbers_of_{path.stem.replace('-', '_')}", path)
+
+
+def execute(name: str, path: Path) -> Any:
+    """Return the module in a file, known by a name."""
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is no module")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

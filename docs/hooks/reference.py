@@ -19,10 +19,7 @@ from pydantic.fields import FieldInfo
 from experiments.engine.recipes import RECIPES
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
-from experiments.studies.compositions.recipe import FusionRecipe
-from experiments.studies.methods.recipe import ComparisonRecipe
-from experiments.studies.routing.recipe import RoutingRecipe
-from experiments.studies.stream.recipe import Recipe
+from experiments.studies import STUDIES
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
 from fusion.routing import ROUTERS
@@ -122,16 +119,9 @@ def recipes() -> str:
     for name in RECIPES.names():
         described = read(RECIPES.path(name)).data.get("description", "")
         page += [f"## `{name}`", prose(described), yaml(RECIPES.path(name))]
-    kinds_of_recipe: dict[str, type[Settings]] = {
-        "Keys of a stream": Recipe,
-        "Keys of a comparison of methods": ComparisonRecipe,
-        "Keys of a comparison of compositions": FusionRecipe,
-        "Keys of a comparison of routers": RoutingRecipe,
-        "Keys of `budget`": Budget,
-    }
-    for title, model in kinds_of_recipe.items():
-        page += [f"## {title}", settings_table(model)]
-    return join(page)
+    for study in map(STUDIES.get, STUDIES.names()):
+        page += [f"## Keys of a recipe with `{study.key}`", settings_table(study.recipe)]
+    return join([*page, "## Keys of `budget`", settings_table(Budget)])
 
 
 def heading(found: Modules[Any], name: str) -> list[str]:

@@ -16,23 +16,27 @@ STATED = [
 DRAWN = 0.044
 
 
-def said() -> Iterator[str]:
+def pieces() -> Iterator[str]:
     """Yield the table of rankings, and the sentences below it."""
     ranking = read("ranking")
     summary = ranking["summary"]
-    for name, found in summary.items():
-        correlation, regret = found["correlation"], found["regret"]
+    for name, figures in summary.items():
+        correlation, regret = figures["correlation"], figures["regret"]
         shown = [f"{correlation[bound]:.2f}".replace("-", "−") for bound in ("mean", "low", "high")]
         yield row(f"`{name}`", f"{shown[0]} [{shown[1]}, {shown[2]}]", f"{mean(regret)} {limits(regret)}")
-    for found in summary.values():
-        require(interval(found["correlation"]).holds_zero is True, "all intervals of the correlation include 0")
+    for figures in summary.values():
+        require(interval(figures["correlation"]).holds_zero is True, "all intervals of the correlation include 0")
     require(
         summary["logme"]["regret"]["low"] < DRAWN < summary["logme"]["regret"]["high"],
         "even the interval of logme's regret includes that of a random choice",
     )
     regrets = {
-        name: [found["regret"] for found in ranking["problems"] if (found["ranking"], found["shots"]) == (name, 256)]
+        name: [
+            figures["regret"]
+            for figures in ranking["problems"]
+            if (figures["ranking"], figures["shots"]) == (name, 256)
+        ]
         for name in ("logme", "trial")
     }
-    logme, trial = (f"{100 * sum(found) / len(found):.1f}" for found in regrets.values())
+    logme, trial = (f"{100 * sum(figures) / len(figures):.1f}" for figures in regrets.values())
     yield f"with K = 256 the first choice of `logme` costs {logme} points and that of `trial` {trial}"

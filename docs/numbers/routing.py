@@ -14,30 +14,30 @@ STATED = [
 ORDER = ("oracle", "joint-full", "joint-lora", "mahalanobis", "prototype", "arrow", "gates")
 
 
-def said() -> Iterator[str]:
+def pieces() -> Iterator[str]:
     """Yield the tables, and the sentences below them."""
-    for method, found in read("serving")["methods"].items():
+    for method, figures in read("serving")["methods"].items():
         yield row(
             method,
-            f"{found['switch_ms']:.1f}, {found['slowest_switch_ms']:.1f}",
-            f"{found['texts_per_second_alone']:.0f}",
-            f"{found['texts_per_second_mixed']:.0f}",
-            f"{found['mixed_to_alone']:.2f}",
+            f"{figures['switch_ms']:.1f}, {figures['slowest_switch_ms']:.1f}",
+            f"{figures['texts_per_second_alone']:.0f}",
+            f"{figures['texts_per_second_mixed']:.0f}",
+            f"{figures['mixed_to_alone']:.2f}",
         )
     routing = read("routing")
     contenders, tasks = routing["contenders"], routing["tasks"]
     for label in ORDER:
-        found = contenders[label]
+        figures = contenders[label]
         yield row(
             label,
-            score(found["accuracy"]),
-            score(found["routing_accuracy"]),
+            score(figures["accuracy"]),
+            score(figures["routing_accuracy"]),
             *(
-                gap(found["minus"][joint]) if joint in found["minus"] else DASH
+                gap(figures["minus"][joint]) if joint in figures["minus"] else DASH
                 for joint in ("joint-lora", "joint-full")
             ),
-            f"{found['fit_seconds']:.1f}",
-            DASH if label.startswith("joint") else f"{found['milliseconds_a_text']:.1f}",
+            f"{figures['fit_seconds']:.1f}",
+            DASH if label.startswith("joint") else f"{figures['milliseconds_a_text']:.1f}",
         )
     best, oracle = contenders["mahalanobis"], contenders["oracle"]
     below = best["minus"]["joint-lora"]

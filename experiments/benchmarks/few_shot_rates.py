@@ -25,9 +25,9 @@ from experiments.engine.provenance import provenance
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.studies import STUDIES
-from experiments.studies.compositions.plan import FusionPlan, plan_recipe
-from experiments.studies.compositions.record import read_record
-from experiments.studies.compositions.trying import results
+from experiments.studies.compositions.plan import FusionPlan, make_plan
+from experiments.studies.compositions.record import FusionRecord
+from experiments.studies.compositions.result import results_in
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
 from workbench.atomic import write_whole
@@ -108,16 +108,17 @@ def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: i
         "fresh": {name: {"learning_rate": rate} for name, rate in fresh.items()},
         "compositions": {label: {"method": label, "learning_rate": rate} for label, rate in composed.items()},
     }
-    plan = plan_recipe(find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items()))
+    document = find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    plan = make_plan(document, ())
     budgets = {each: budget.model_copy(update={"validation_examples": None}) for each, budget in plan.budgets.items()}
     return replace(plan, budgets=budgets)
 
 
 def _measured(plan: FusionPlan, workspace: Workspace, listener: Listener, rung: int) -> Iterator[Point]:
     record = run(STUDIES.get(plan.study), plan, workspace, listener)
-    for cell in read_record(plan.name, record, workspace).cells:
+    for cell in FusionRecord.read(plan.name, record, workspace).cells:
         if cell.label in RATES:
-            fit = results(workspace).require(cell.key).fit
+            fit = results_in(workspace).require(cell.key).fit
             rate = RATES[cell.label][rung]
             yield Point(cell.label, rate, cell.target, cell.seed, fit.validation, round(fit.seconds, 2))
 

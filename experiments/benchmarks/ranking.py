@@ -21,9 +21,9 @@ import typer
 
 from experiments.engine.provenance import provenance
 from experiments.studies.compositions.few_shot import FewShot
-from experiments.studies.compositions.record import read_record
+from experiments.studies.compositions.record import FusionRecord
+from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.sources import own_tasks
-from experiments.studies.compositions.trying import results
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
@@ -37,7 +37,6 @@ from workbench.statistics import interval
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.studies.compositions.record import FusionRecord
     from experiments.workspace import Workspace
     from fusion.ranking import Score
     from workbench.stored_adapter import StoredAdapter
@@ -66,7 +65,7 @@ def main(
     stored = place.records.require(experiment)
     if stored.study != "targets":
         raise InputError(f"there is no comparison of compositions called {experiment!r}", where=str(place.root))
-    record = read_record(experiment, stored, place)
+    record = FusionRecord.read(experiment, stored, place)
     found = list(judge(record, place, family))
     command = f"python -m experiments.benchmarks.ranking {experiment} --family {family}"
     document = {
@@ -141,7 +140,7 @@ def _alone(
     found = {}
     for source in sources:
         label = f"{source.manifest.task.name} alone, {source.manifest.method}"
-        result = results(place).get(keys.get((label, *problem), ""))
+        result = results_in(place).get(keys.get((label, *problem), ""))
         if result is None:
             return None
         found[source.id] = result.score

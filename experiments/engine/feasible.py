@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.backbone_names import bits_of, config_of
+from workbench.backbone_names import bits_of, config_of, open_backbone
 from workbench.errors import Problem, SettingsError, collected
 from workbench.methods import require_possible
 from workbench.training import require_optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from workbench.settings import Document, Key, MethodSettings, Quantization
+    from workbench.backbone import Backbone
+    from workbench.settings import Budget, Document, Key, MethodSettings, Quantization
 
 Wanted = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
 
@@ -38,3 +39,32 @@ def require_feasible(
             require_optimizer(settings.optimizer, document.where(*place, "optimizer"))
     if problems:
         raise SettingsError(problems)
+
+
+def opened(
+    document: Document,
+    backbone: str,
+    wanted: Sequence[Wanted],
+    kinds: Sequence[str],
+    budgets: Sequence[tuple[Budget, Key]],
+) -> Backbone:
+    """Return the backbone of a recipe, packed as its first budget says; its weights are fetched, but not read.
+
+    ``budgets`` stand with their places in the document.
+
+    Raises:
+        SettingsError: all that cannot be (see :func:`require_feasible`), or each budget whose texts are too long.
+        UnknownNameError, InputError, AssetError: as :func:`workbench.backbone_names.open_backbone` does.
+    """
+    (budget, key), *_ = budgets
+    require_feasible(document, backbone, budget.quantization, wanted, kinds)
+    model = open_backbone(backbone, document.where("backbone"))
+    model = model.quantized(budget.quantization, document.where(*key, "quantization"))
+    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
+    problems: list[Problem] = []
+    for budget, key in budgets:
+        with collected(problems):
+            model.require_length(budget.max_length, document.where(*key, "max_length"), virtual)
+    if problems:
+        raise SettingsError(problems)
+    return model

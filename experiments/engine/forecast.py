@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.engine.study import Forecast
+from experiments.engine.study import Effort, Forecast
 from workbench.backbone_names import config_of
 from workbench.cost_model import MB, Workload
 from workbench.device import resolve_precision
@@ -91,11 +92,8 @@ def lesson_updates(lesson: Lesson) -> int:
     return lesson.budget.updates(lesson.budget.drawn(len(lesson.task.splits["train"])))
 
 
-def lesson_forecast(lesson: Lesson) -> Forecast:
-    """Return what a lesson's training step takes."""
-    return forecast_of(lesson.adaptation, lesson.budget, lesson.task)
-
-
-def lesson_pace(lesson: Lesson) -> str:
-    """Return what is equal for lessons whose optimiser steps take equally long."""
-    return f"lesson {lesson.adaptation.backbone.name} {lesson.adaptation.method} {step_shape(lesson.budget)}"
+def lesson_effort(lesson: Lesson) -> Effort:
+    """Return what it takes to learn a lesson."""
+    adaptation, budget = lesson.adaptation, lesson.budget
+    pace = f"lesson {adaptation.backbone.name} {adaptation.method} {step_shape(budget)}"
+    return Effort(pace, lesson_updates(lesson), partial(forecast_of, adaptation, budget, lesson.task))

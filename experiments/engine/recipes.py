@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from workbench.bounds import Label, Seed
+from workbench.bounds import Label, Name, Seed
 from workbench.errors import InputError, UnknownNameError
 from workbench.registry import Documents
-from workbench.settings import Document, read
+from workbench.settings import Budget, Document, Settings, read, unique
 
 RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
 MOST_FITS = 100_000
@@ -18,6 +18,18 @@ MOST_FITS = 100_000
 Names = Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)]
 Labelled = Annotated[dict[Label, dict[str, Any]], Field(min_length=1, max_length=200)]
+
+
+class ExperimentRecipe(Settings):
+    """What the recipes of all studies have."""
+
+    name: Name
+    description: str = ""
+    backbone: str
+    seeds: Seeds = (0,)
+    budget: Budget = Budget()
+
+    _each_once = field_validator("seeds")(unique)
 
 
 def find_recipe(name: str) -> Document:

@@ -115,7 +115,8 @@ def _work(piece: Piece, site: Site) -> None:
         return
     began = time.perf_counter()
     piece.work(site)
-    site.workspace.pace.note(piece.pace, piece.updates, time.perf_counter() - began)
+    effort = piece.effort
+    site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)
 
 
 def help_along(pieces: Sequence[Piece], workspace: Workspace, listener: Listener) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
     from workbench.listener import Listener
-    from workbench.settings import Document
+    from workbench.settings import Document, Settings
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,21 @@ class Forecast:
 
     memory_mb: float | None = None
     trainable_parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What the work of a piece will take.
+
+    Attributes:
+        pace: equal for pieces whose optimiser steps take equally long on one machine.
+        updates: optimiser steps that it takes at most; None where nobody knows before.
+        forecast: returns what its training will take; that takes a while itself.
+    """
+
+    pace: str
+    updates: int | None = 0
+    forecast: Callable[[], Forecast] = Forecast
 
 
 @dataclass
@@ -51,9 +68,7 @@ class Piece(Protocol):
         needs: keys of the pieces that have to be done before.
         place: where it stands in its experiment (label, seed, …), for the record: values that JSON has.
         label: what to call it on a screen.
-        updates: optimiser steps that it takes at most; None where nobody knows before.
-        forecast: what its training will take.
-        pace: equal for pieces whose optimiser steps take equally long on one machine.
+        effort: what it will take.
         alone: whether it measures time, so that nothing else may run beside it.
     """
 
@@ -66,11 +81,7 @@ class Piece(Protocol):
     @property
     def label(self) -> str: ...  # noqa: D102
     @property
-    def updates(self) -> int | None: ...  # noqa: D102
-    @property
-    def forecast(self) -> Forecast: ...  # noqa: D102
-    @property
-    def pace(self) -> str: ...  # noqa: D102
+    def effort(self) -> Effort: ...  # noqa: D102
     @property
     def alone(self) -> bool: ...  # noqa: D102
 
@@ -81,38 +92,66 @@ class Piece(Protocol):
         """Do it, and leave in the workspace whatever a report needs of it."""
 
 
-class Study(Protocol):
-    """A kind of experiment. Everything but a piece's work is pure: it trains nothing and writes nothing.
+def nothing_changed(record: RecordDocument, place: Mapping[str, Any]) -> None:
+    """Return nothing: what is logged are means, once all that they are taken over is there."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A kind of experiment: a card, and modules in the card's package that are imported when they are needed.
+
+    Everything but a piece's work is pure: it trains nothing and writes nothing.
 
     Attributes:
+        package: the package of those modules; the card stands in its ``__init__.py``.
         key: the key that only recipes of this study have.
+        describe: returns one line about an experiment, for a list of them; no piece is read.
+        changed: returns the part of a record that the piece at a place changed, with the record's identity; None where
+            nothing is logged before the end. Its report has to give what MLflow holds of that part in the end.
     """
 
+    package: str
     key: str
+    describe: Callable[[RecordDocument], str]
+    changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = nothing_changed
 
-    def plan(self, document: Document, task_folders: Sequence[Path]) -> Any:
-        """Return a recipe with its names resolved and its data read; it has a ``name``, the experiment's."""
+    @property
+    def recipe(self) -> type[Settings]:
+        """The model of its recipes: ``Recipe`` in ``recipe.py``."""
+        model: type[Settings] = self._module("recipe").Recipe
+        return model
+
+    def plan(self, document: Document, task_folders: Sequence[Path] = ()) -> Any:
+        """Return a recipe with its names resolved and its data read, by ``make_plan`` in ``plan.py``.
+
+        A plan has a ``name``, the experiment's, and ``study``, the name of its study.
+
+        Raises:
+            SettingsError: all that is wrong with the recipe, in one message.
+        """
+        return self._module("plan").make_plan(document, task_folders)
 
     def about(self, plan: Any) -> Mapping[str, Any]:
-        """Return what is the same for all pieces, for the record; the same plan gives the same."""
+        """Return what is the same for all pieces, for the record, by ``about`` in ``plan.py``."""
+        about: Mapping[str, Any] = self._module("plan").about(plan)
+        return about
 
     def pieces(self, plan: Any) -> Sequence[Piece]:
-        """Return all the work there is; what a piece needs stands before it."""
-
-    def describe(self, record: RecordDocument) -> str:
-        """Return one line about an experiment, for a list of them; no piece is read."""
-
-    def changed(self, record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
-        """Return the part of a record that the piece at ``place`` changed; None where nothing is logged before the end.
-
-        It keeps the record's identity. Its report has to give what MLflow holds of that part in the end.
-        """
+        """Return all the work there is, by ``pieces`` in ``pieces.py``; what a piece needs stands before it."""
+        return [*self._module("pieces").pieces(plan)]
 
     def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Any:
-        """Return the report on what the pieces of ``record`` have left so far; needs no model.
+        """Return the report on what the pieces of ``record`` have left so far, by ``report`` in ``summary.py``.
 
-        ``brief``: without what compares one row with another, which takes long and is not logged while a run goes on.
+        It has ``study``, the name of its study; no model is needed for it. ``brief``: without what compares one row
+        with another, which takes long and is not logged while a run goes on.
         """
+        return self._module("summary").report(experiment, record, workspace, brief)
 
     def present(self, report: Any) -> Presentation:
-        """Return what people see of a report, in whatever medium."""
+        """Return what people see of a report, in whatever medium, by ``present`` in ``present.py``."""
+        presentation: Presentation = self._module("present").present(report)
+        return presentation
+
+    def _module(self, name: str) -> ModuleType:
+        return import_module(f"{self.package}.{name}")

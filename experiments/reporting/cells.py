@@ -11,6 +11,7 @@ from experiments.reporting.wording import DASH, bounds, margin, number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from experiments.reporting.differences import Difference
     from workbench.statistics import Interval
 
 NOTHING = Cell("")
@@ -62,6 +63,13 @@ def gap(value: Interval | None, better: str, asymmetric: bool = False, tested: s
     tone = ("good" if word == better else "bad") if word in ("higher", "lower") else "even"
     spread = bounds(value) if asymmetric else margin(value)
     return Cell(number(value.mean, signed=True), value.mean, value, spread, _filled(bounds(value), p), word, tone)
+
+
+def against(difference: Difference | None) -> tuple[Cell, Cell]:
+    """Return a row's difference from the reference, over seeds and over examples; of the reference, that it is it."""
+    if difference is None:
+        return words("", badge="reference"), NOTHING
+    return gap(difference.seeds, "higher"), gap(difference.examples, "higher")
 
 
 def one_line(cell: Cell) -> str:

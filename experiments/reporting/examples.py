@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.workspace.example_scores import example_scores
+from workbench.statistics import paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import pandas as pd
 
-    from workbench.statistics import Array
+    from workbench.statistics import Array, Interval
 
 
 def scores_by_example(path: Path | None, score: float | None) -> pd.Series | None:
@@ -23,6 +24,22 @@ def scores_by_example(path: Path | None, score: float | None) -> pd.Series | Non
         return None
     found = example_scores(path)
     return found if score is not None and np.isclose(found.mean(), score, rtol=0, atol=1e-6) else None
+
+
+def over_examples(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]]) -> Interval | None:
+    """Return the 95 % bootstrap interval, over test examples, of the difference of two models.
+
+    Args:
+        problems: for each problem, of equal weight, a pair of series of scores by example for each replication.
+
+    Returns:
+        None where a problem has no pair, or one that :func:`over_replications` cannot take.
+    """
+    means = [over_replications(pairs) if pairs else None for pairs in problems]
+    known = [pair for pair in means if pair is not None]
+    if len(known) < len(means):
+        return None
+    return paired_bootstrap([ours for ours, _ in known], [theirs for _, theirs in known])
 
 
 def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.reporting.presentation import Paragraph
+from experiments.reporting.wording import plural
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -54,6 +58,20 @@ def learned_nothing_in(file: Path, score: float, constant: float | None = None) 
     import pandas as pd
 
     return learned_nothing(pd.read_parquet(file), score, constant) if file.is_file() else None
+
+
+def warnings(failures: Sequence[str], remedies: str) -> Iterator[Paragraph]:
+    """Yield the ``failures`` that a report speaks of, each a :func:`failure`, and what to try."""
+    for sentence in failures:
+        yield Paragraph(f"! {sentence}", "warning")
+    if failures:
+        yield Paragraph(f"To try: {remedies}.", "quiet")
+
+
+def failure(what: str, seed: int, why: str, others: int, whole: str) -> str:
+    """Return a sentence: ``what`` learned nothing, with which seed, why, and how many other adapters of a ``whole``."""
+    more = f"; so {'do' if others > 1 else 'does'} {plural(others, 'more adapter')} of {whole}" if others else ""
+    return f"{what} (seed {seed}): {why}{more}."
 
 
 def advice(manifest: Manifest, why: str) -> str:

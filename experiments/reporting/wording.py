@@ -28,11 +28,6 @@ def margin(value: Interval) -> str:
     return "" if value.low is None or value.high is None else f"±{100 * (value.high - value.low) / 2:.1f}"
 
 
-def with_margin(value: Interval, signed: bool = False) -> str:
-    """Return ``93.1 ±1.2``; the number alone where there is no interval."""
-    return f"{number(value.mean, signed)} {margin(value)}".rstrip()
-
-
 def bounds(value: Interval, sign: int = 1) -> str:
     """Return ``[−1.2, 3.4]`` in points, of the negated quantity for ``sign=-1``; an empty string without bounds."""
     if value.low is None or value.high is None:

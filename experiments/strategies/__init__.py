@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import TypeAdapter
 
-from workbench.errors import IntegrityError
+from workbench import sealed
 from workbench.registry import Modules
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
 
     from experiments.scenarios import Scenario
+    from experiments.workspace import Workspace
     from workbench.adaptation import Adaptation
     from workbench.evaluation import Evaluation
     from workbench.fit_record import FitRecord
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.settings import Settings as SettingsModel
-    from workbench.store import AdapterStore
-    from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
-    from workbench.training import Lesson
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,7 @@ class Context:
         adaptation: the method on the backbone.
         budget: of one task.
         seed: draws the examples, and is the seed of everything that is trained on them.
-        adapters: those that are stored, to open.
-        learned: gives the stored adapter of a lesson; whoever trains it already is waited for.
-        claimed: holds a piece of work by its key, so that no other process does it at the same time.
-        router_folder: key → where it is kept what a router knows of one of them.
+        workspace: holds the stored adapters, and what routers know of them.
         listener: hears how it goes.
         label: what to call the stage on a screen.
         scenario: how the tasks are posed.
@@ -56,15 +50,17 @@ class Context:
     adaptation: Adaptation
     budget: Budget
     seed: int
-    adapters: AdapterStore
-    learned: Callable[[Lesson], StoredAdapter]
-    claimed: Callable[[str], AbstractContextManager[bool]]
+    workspace: Workspace
     listener: Listener
     label: str
     scenario: Scenario
     tasks: tuple[Task, ...]
     scratch: Path | None = None
-    router_folder: Callable[[str], Path] | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task of this stage, whole."""
+        return self.tasks[-1]
 
     @cached_property
     def posed(self) -> tuple[Task, ...]:
@@ -93,6 +89,13 @@ class State:
     folder: Path | None
     key: str
 
+    @property
+    def existing(self) -> Path:
+        """The folder, where something has been learned."""
+        if self.folder is None:
+            raise ValueError("nothing has been learned yet")
+        return self.folder
+
 
 class Strategy(Protocol):
     """How a stream is learned. Only ``learn`` changes weights.
@@ -114,8 +117,8 @@ class Strategy(Protocol):
     def fits(self, settings: Any, examples: Sequence[int]) -> list[int]:
         """Return how many examples each fit of a stage sees in an epoch, from those of each task so far."""
 
-    def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
-        """Learn ``task``, coming from ``state``, and write the next state into the empty ``folder``."""
+    def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
+        """Learn the stage's task, coming from ``state``, and write the next state into the empty ``folder``."""
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Return the model that was taught ``task``, as it is in ``state``."""
@@ -146,11 +149,7 @@ def adapter_ids(folder: Path) -> dict[str, str]:
     Raises:
         IntegrityError: the list is damaged.
     """
-    file = folder / ADAPTERS_FILE
-    try:
-        return ADAPTERS.validate_json(file.read_bytes()) if file.is_file() else {}
-    except ValueError:
-        raise IntegrityError("damaged: this is no list of adapters", where=str(file)) from None
+    return sealed.read(ADAPTERS, folder / ADAPTERS_FILE) or {}
 
 
 STRATEGIES: Modules[Strategy] = Modules("strategy", __name__, "STRATEGY")

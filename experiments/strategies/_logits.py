@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
 
 COLUMN = "remembered"
 

@@ -65,8 +65,7 @@ def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[P
     """Return where it is kept what the router knows of the adapters."""
     router, reader = context.settings.router, reader_for(adapters, context.adaptation.backbone)
     settings = ROUTERS.get(router).settings()
-    assert context.router_folder is not None
-    folders = [context.router_folder(part_key(router, settings, adapter, reader)) for adapter in adapters]
+    folders = [context.workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -78,9 +77,8 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
     def task_of(adapter: StoredAdapter) -> Task:
         return draw(by_name[adapter.manifest.task.name], context.budget, context.seed)
 
-    assert context.router_folder is not None
-    folder, listener = context.router_folder, context.listener
-    return known_state(router, ROUTERS.get(router).settings(), adapters, backbone, folder, task_of, listener)
+    settings, folder = ROUTERS.get(router).settings(), context.workspace.router
+    return known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
 
 
 def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 from pydantic import Field
-from safetensors.torch import load_file
-from torch import nn
 
+from experiments.strategies import _heads
+from experiments.strategies._heads import answering, head_file, head_for, head_name, save_heads, stored_head
+from experiments.strategies._stage import Stage
 from experiments.workspace.evaluating import test
-from tasks.union import pooled, union
-from workbench.adaptation import save_head
 from workbench.bounds import Weight
-from workbench.digest import digest, key
 from workbench.evaluation import evaluate
 from workbench.heads import Heads
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.settings import Settings
@@ -29,7 +24,11 @@ from workbench.stopwatch import Stopwatch
 from workbench.training import fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
     from datasets import Dataset
+    from torch import nn
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from workbench.model import Penalty
     from workbench.task import Task
 
-SHARED_HEAD = "all"
+MIXABLE = ("classification", *GENERATED)  # kinds of which rows of several tasks can stand in one batch
 Strength = Weight | Annotated[tuple[Weight, ...], Field(min_length=1, max_length=100)]
 
 
@@ -57,39 +56,6 @@ class RemedySettings(Settings):
         return self.strength if isinstance(self.strength, tuple) else (self.strength,)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One task on its way into the shared weights.
-
-    Attributes:
-        state: what was there before.
-        context: the stage's surroundings.
-        model: the weights, first as they were, then as they become.
-    """
-
-    state: State
-    context: Context
-    model: TaskModel
-
-    @property
-    def task(self) -> Task:
-        """The task to be learned, drawn and posed."""
-        return self.context.drawn[-1]
-
-    @property
-    def earlier(self) -> tuple[Task, ...]:
-        """The tasks learned before, drawn and posed; their training examples are not to be looked at."""
-        return self.context.drawn[:-1]
-
-    @cached_property
-    def heads(self) -> dict[str, nn.Module]:
-        """The heads that the model holds, by the name that they are stored under."""
-        names = [head_name(self.context, task) for task in self.context.posed]
-        if isinstance(self.model.head, Heads):
-            return dict(zip(names, self.model.head.each, strict=True))
-        return {names[-1]: self.model.head}
-
-
 class SharedWeights:
     """Its state is the shared weights (``body``) and the heads of all tasks so far (``heads``).
 
@@ -97,16 +63,27 @@ class SharedWeights:
     the state (:meth:`remember`).
 
     Attributes:
+        method: the only fine-tuning method that it works with; None for any.
+        mixes: kinds of tasks that it mixes in a batch, all tasks of one of them; empty where it mixes none.
         rehearses: whether the heads of earlier tasks are trained along.
     """
 
     settings: type[Settings] = Settings
     disposable: tuple[str, ...] = ("body",)
     stages: Literal["each", "last"] = "each"
+    method: str | None = None
+    mixes: tuple[str, ...] = ()
     rehearses = False
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
-        """Any method and any tasks will do, unless the remedy says otherwise."""
+        """Any method and any tasks will do, but for what the remedy says."""
+        found = sorted(set(kinds))
+        if self.method and method != self.method:
+            return f"needs method {self.method}, not {method}"
+        if self.mixes and len(found) > 1:
+            return f"needs tasks of one kind, not {' and '.join(found)}"
+        if self.mixes and not set(found) <= set(self.mixes):
+            return f"needs tasks of kind {' or '.join(self.mixes)}, not {found[0]}"
         return None
 
     def fits(self, settings: Any, examples: Sequence[int]) -> list[int]:
@@ -122,8 +99,8 @@ class SharedWeights:
         """Return the strengths that are tried at a stage, the first one 1; None where nothing is added to the loss."""
         return settings.strengths if isinstance(settings, RemedySettings) and stage > 1 else [None]
 
-    def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
-        """Go on training the shared weights on ``task``, once for each strength of the remedy; keep the best."""
+    def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
+        """Go on training the shared weights, once for each strength of the remedy; keep the best."""
         strengths = self.strengths(context.settings, len(context.tasks))
         beside, seconds, best = Stopwatch(), 0.0, -math.inf
         for strength in strengths:
@@ -135,11 +112,10 @@ class SharedWeights:
                 stage, record, best = other, told, standing
         (folder / "body").mkdir()
         self.save(stage, folder / "body")
-        (folder / "heads").mkdir()
+        (folder / _heads.FOLDER).mkdir()
         if state.folder:
-            shutil.copytree(state.folder / "heads", folder / "heads", dirs_exist_ok=True)
-        for name, head in stage.heads.items():
-            save_head(head, _file(folder, name))
+            shutil.copytree(state.folder / _heads.FOLDER, folder / _heads.FOLDER, dirs_exist_ok=True)
+        save_heads(stage.heads, folder)
         with beside:
             self.remember(stage, folder)
         return replace(record, seconds=seconds + beside.seconds, trials=len(strengths))
@@ -149,8 +125,7 @@ class SharedWeights:
         task, own, earlier = stage.task, self.own_rows(stage), self.rehearsed(stage)
         if not isinstance(stage.model.head, Heads) and not earlier:
             return replace(task, splits={**task.splits, "train": own})
-        train = {**earlier, task.name: own}
-        return mixed(stage.context, train, {task.name: task.splits["validation"]}, stage.model)
+        return stage.mixed({**earlier, task.name: own}, {task.name: task.splits["validation"]})
 
     def own_rows(self, stage: Stage) -> Dataset:
         """Return the task's own training rows."""
@@ -184,7 +159,7 @@ class SharedWeights:
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the shared weights as they are now."""
-        return context.adaptation.load(existing(state) / "body", stored_head(state, task, context), task.kind)
+        return context.adaptation.load(state.existing / "body", stored_head(state, task, context), task.kind)
 
     def taught(self, task: Task, context: Context) -> Task:
         """Return the task as it is posed now."""
@@ -202,7 +177,7 @@ class SharedWeights:
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state's folder."""
-        return [existing(state)]
+        return [state.existing]
 
     def _tried(
         self, state: State, context: Context, strength: float | None, beside: Stopwatch
@@ -212,9 +187,9 @@ class SharedWeights:
         with beside:
             lesson = self.lesson(stage)
             model.penalty = None if strength is None else self.penalty(stage, strength)
-        scratch = (
-            context.scratch if strength is None or not context.scratch else context.scratch / f"strength-{strength!r}"
-        )
+        scratch = context.scratch
+        if scratch and strength is not None:
+            scratch = scratch / f"strength-{strength!r}"
         heard = context.listener, context.label, scratch
         record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
         model.penalty = None
@@ -239,77 +214,3 @@ class SharedWeights:
             found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
             scores.append(found.scores[kind.metric])
         return sum(scores) / len(scores)
-
-
-def answering(context: Context, head: Path, *own: Any) -> str:
-    """Return the key of all that answers hang on: the adapted backbone, a stored head, what else is the task's own."""
-    adaptation = context.adaptation
-    read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
-    return key([adaptation.method, *own, *read, digest(head) if head.is_file() else None])
-
-
-def head_name(context: Context, task: Task) -> str:
-    """Return the name that a task's head is stored under."""
-    return SHARED_HEAD if context.scenario.shares_head else task.name
-
-
-def head_for(context: Context, state: State, task: Task) -> nn.Module:
-    """Return a posed task's head: as it was stored, with new rows for new labels; or a fresh one.
-
-    Each task's own head is drawn by itself. Equal ones would ask the same direction of the features for every task's
-    labels, and a new task would turn around the answers of earlier ones.
-    """
-    name = head_name(context, task)
-    seed = context.seed if context.scenario.shares_head else int(key([context.seed, name])[:8], 16)
-    head = context.adaptation.fresh_head(task.kind, len(task.labels), seed)
-    path = _file(state.folder, name) if state.folder else None
-    if path and path.is_file():
-        with torch.no_grad():
-            for name, stored in load_file(path).items():
-                head.get_parameter(name)[: len(stored)] = stored
-    return head
-
-
-def stored_head(state: State, task: Task, context: Context) -> nn.Module:
-    """Return the head that a task learned so far is answered with."""
-    path, labels = head_file(state, task, context), len(context.asked(task).labels)
-    return context.adaptation.stored_head(path, task.kind, labels)
-
-
-def head_file(state: State, task: Task, context: Context) -> Path:
-    """Return where that head is stored; nothing is there where it is the backbone's own."""
-    return _file(existing(state), head_name(context, task))
-
-
-def mixed(context: Context, train: Mapping[str, Dataset], validation: Mapping[str, Dataset], model: TaskModel) -> Task:
-    """Return rows of several of the tasks learned so far as one task that ``model``'s head, or heads, answer.
-
-    Args:
-        context: of the stage.
-        train: rows to learn from by task name.
-        validation: rows to pick the epoch on, by task name.
-        model: what will learn them.
-    """
-    parts = [
-        replace(
-            task,
-            splits={
-                name: rows.get(task.name, task.splits[name].select([]))
-                for name, rows in (("train", train), ("validation", validation))
-            },
-        )
-        for task in context.drawn
-    ]
-    name = context.posed[-1].name
-    return union(parts, name, grouped=True) if isinstance(model.head, Heads) else pooled(parts, name)
-
-
-def existing(state: State) -> Path:
-    """Return the folder of a state in which something has been learned."""
-    if state.folder is None:
-        raise ValueError("nothing has been learned yet")
-    return state.folder
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / "heads" / f"{name}.safetensors"

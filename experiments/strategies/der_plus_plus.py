@@ -7,23 +7,22 @@ logits during training and draws two batches from the memory; here one batch ser
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from experiments.strategies import _logits
 from experiments.strategies._shared import RemedySettings, Strength
-from experiments.strategies.replay import Replay, ReplaySettings, one_kind
+from experiments.strategies.replay import Replay, ReplaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from datasets import Dataset
     from torch import Tensor
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.model import Batch, Penalty
 
 
@@ -37,10 +36,7 @@ class DerPlusPlus(Replay):
     """Its state is that of replay; the memory has a column of logits more."""
 
     settings = DerSettings
-
-    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
-        """Logits are compared, which takes heads with labels."""
-        return one_kind(kinds, "classification")
+    mixes = ("classification",)  # logits of labels are compared
 
     def own_rows(self, stage: Stage) -> Dataset:
         """Return the task's rows; they have nothing to be held to."""
@@ -55,8 +51,7 @@ class DerPlusPlus(Replay):
     def worth_keeping(self, stage: Stage) -> Dataset:
         """Return the task's rows with the logits that they have now."""
         rows = stage.task.splits["train"]
-        *_, head = stage.heads.values()
-        (logits,) = _logits.answers(stage, rows, [head])
+        (logits,) = _logits.answers(stage, rows, [stage.own_head])
         return _logits.with_logits(rows, logits)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:

@@ -20,7 +20,7 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._shared import RemedySettings, SharedWeights, Strength, existing
+from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
 from workbench.batching import beside
 from workbench.bounds import Count
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.model import Penalty
 
 FILE = "fisher.safetensors"
@@ -56,7 +56,7 @@ class Ewc(SharedWeights):
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return λ/2 Σ F (θ − θ*)²."""
-        importance, start = load_file(existing(stage.state) / FILE), body_weights(stage.model.body)
+        importance, start = load_file(stage.state.existing / FILE), body_weights(stage.model.body)
         return lambda batch: strength / 2 * distance(batch.model.body, start, importance)
 
     def remember(self, stage: Stage, folder: Path) -> None:
@@ -97,8 +97,7 @@ def _directions(stage: Stage, batch: dict[str, Tensor]) -> Iterator[Tensor]:
         yield -model(labels=labels, **batch)["loss"] * decisions  # the loss is their mean
         return
     read, _ = model.kind.read(model, batch, None)
-    *_, head = stage.heads.values()
-    logits = head(read).squeeze(0)  # (labels,)
+    logits = stage.own_head(read).squeeze(0)  # (labels,)
     p = logits.detach().double().cpu().softmax(dim=-1)
     values, vectors = torch.linalg.eigh(p.diag() - torch.outer(p, p))  # ascending; the first value is 0
     for factor in (values.clamp(min=0).sqrt() * vectors).T[1:]:

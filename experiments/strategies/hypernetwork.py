@@ -15,15 +15,8 @@ from pydantic import Field
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from experiments.strategies._shared import (
-    RemedySettings,
-    SharedWeights,
-    Strength,
-    answering,
-    existing,
-    head_file,
-    stored_head,
-)
+from experiments.strategies._heads import answering, head_file, stored_head
+from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from workbench.digest import digest
 from workbench.libraries.hypernetwork import generate, generator_of
 
@@ -35,11 +28,10 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.model import Batch, Penalty, TaskModel
     from workbench.task import Task
 
-METHOD = "hypernetwork"
 NETWORK, EMBEDDINGS = "network.safetensors", "embeddings.safetensors"
 OWN = "task"  # the network's one parameter that tasks do not share
 
@@ -57,13 +49,14 @@ class Hypernetwork(SharedWeights):
     """Its state is the network (``body``), an embedding of each task (``embeddings.safetensors``), and the heads."""
 
     settings = HypernetworkSettings
+    method = "hypernetwork"
 
     def objection(
         self, settings: HypernetworkSettings, method: str, kinds: Sequence[str], scenario: Scenario
     ) -> str | None:
-        """It needs the method of that name, and somebody who names the task; what is frozen needs no strength."""
-        if method != METHOD:
-            return f"needs method {METHOD}, not {method}"
+        """It needs somebody who names the task; what is frozen needs no strength."""
+        if objection := super().objection(settings, method, kinds, scenario):
+            return objection
         if settings.trains == "embedding" and "strength" in settings.model_fields_set:
             return "with trains: embedding nothing moves that a strength could hold: leave 'strength' out"
         return None if scenario.knows_task else "each task has a LoRA of its own, and nobody names the task here"
@@ -123,7 +116,7 @@ class Hypernetwork(SharedWeights):
         """The state; where the network is frozen, all that the task's LoRA and head are made of: these stay."""
         if context.settings.trains == "network":
             return super().identity(state, task, context)
-        with safe_open(existing(state) / EMBEDDINGS, "pt") as stored:
+        with safe_open(state.existing / EMBEDDINGS, "pt") as stored:
             own = stored.metadata()[NETWORK], stored.get_tensor(task.name).tolist()
         return answering(context, head_file(state, task, context), *own)
 

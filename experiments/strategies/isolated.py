@@ -71,13 +71,14 @@ class Isolated:
         """One, on the new task."""
         return [examples[-1]]
 
-    def learn(self, state: State, task: Task, context: Context, folder: Path) -> FitRecord:
-        """Train an adapter for ``task``, or take it from the store, and add its id to the list."""
-        earlier = _adapters(state)
+    def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
+        """Train an adapter for the stage's task, or take it from the store, and add its id to the list."""
+        earlier, task = _adapters(state), context.task
         if context.settings.init == "fused" and earlier:
-            stored = _warm_started(task, context, tuple(context.adapters.verify(name) for name in earlier.values()))
+            stored = _warm_started(context, tuple(self._all(state, context)))
         else:
-            stored = context.learned(Lesson(task, context.adaptation, context.budget, context.seed))
+            lesson = Lesson(task, context.adaptation, context.budget, context.seed)
+            stored = context.workspace.learned(lesson, context.listener, context.label)
         adapters = {**earlier, task.name: stored.id}
         (folder / ADAPTERS_FILE).write_text(json.dumps(adapters, indent=2), encoding="utf-8")
         return stored.manifest.fit
@@ -110,18 +111,18 @@ class Isolated:
 
     def _all(self, state: State, context: Context) -> list[StoredAdapter]:
         """Return the adapters of all tasks learned so far, in their order."""
-        return [context.adapters.verify(name) for name in _adapters(state).values()]
+        return [context.workspace.adapters.verify(name) for name in _adapters(state).values()]
 
     def _stored(self, state: State, task: Task, context: Context) -> StoredAdapter:
-        return context.adapters.verify(_adapters(state)[task.name])
+        return context.workspace.adapters.verify(_adapters(state)[task.name])
 
 
-def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ...]) -> StoredAdapter:
+def _warm_started(context: Context, sources: tuple[StoredAdapter, ...]) -> StoredAdapter:
     """Return a LoRA that began as the average of ``sources`` and was trained like any other."""
     adaptation = context.adaptation
     request = Request(
         sources=sources,
-        target=draw(task, context.budget, context.seed),
+        target=draw(context.task, context.budget, context.seed),
         backbone=adaptation.backbone,
         precision=adaptation.precision,
         budget=context.budget,
@@ -133,8 +134,8 @@ def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ..
     wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
     settings = WarmStart.model_validate(wanted)
     name = fused_id(WARM_START, request, settings)
-    store = context.adapters
-    with context.claimed(name):
+    store = context.workspace.adapters
+    with context.workspace.claimed(name):
         clear_the_way(store, name, context.listener)
         if name in store.ids():
             return store.verify(name)
@@ -142,9 +143,7 @@ def _warm_started(task: Task, context: Context, sources: tuple[StoredAdapter, ..
 
 
 def _adapters(state: State) -> dict[str, str]:
-    if state.folder is None:
-        return {}
-    return adapter_ids(state.folder)
+    return adapter_ids(state.folder) if state.folder else {}
 
 
 STRATEGY = Isolated()

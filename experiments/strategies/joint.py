@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.strategies._shared import SharedWeights, mixed
-from experiments.strategies.replay import MIXED, one_kind
+from experiments.strategies._shared import MIXABLE, SharedWeights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.task import Task
 
 
@@ -23,11 +21,8 @@ class Joint(SharedWeights):
     """Its one state is the shared weights and the heads of all tasks."""
 
     stages: Literal["each", "last"] = "last"
+    mixes = MIXABLE
     rehearses = True
-
-    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
-        """Rows of all tasks are mixed in a batch, which takes tasks of one kind."""
-        return one_kind(kinds, *MIXED)
 
     def rehearsals(self, settings: Any, earlier: Sequence[int]) -> int:
         """All of them, though here it is for the first time."""
@@ -38,7 +33,7 @@ class Joint(SharedWeights):
         train, validation = (
             {task.name: task.splits[name] for task in stage.context.drawn} for name in ("train", "validation")
         )
-        return mixed(stage.context, train, validation, stage.model)
+        return stage.mixed(train, validation)
 
 
 STRATEGY = Joint()

@@ -14,7 +14,7 @@ from experiments.strategies._weights import body_weights, distance
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.model import Penalty
 
 

@@ -7,22 +7,19 @@ Loss + λ Σₜ −softmax(zᵗ/2) · log softmax(ẑᵗ/2), zᵗ the logits of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from experiments.strategies import _logits
-from experiments.strategies._shared import RemedySettings, SharedWeights, head_for
-from experiments.strategies.replay import one_kind
+from experiments.strategies._heads import head_for
+from experiments.strategies._shared import RemedySettings, SharedWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from datasets import Dataset
     from torch import Tensor
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.model import Batch, Penalty
 
 TEMPERATURE = 2.0
@@ -32,11 +29,8 @@ class Lwf(SharedWeights):
     """Its state is that of sequential."""
 
     settings = RemedySettings
+    mixes = ("classification",)  # logits of labels are distilled
     rehearses = True
-
-    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
-        """The heads' logits are distilled, which takes heads with labels."""
-        return one_kind(kinds, "classification")
 
     def own_rows(self, stage: Stage) -> Dataset:
         """Return the task's rows with what the model says of them, under the earlier heads, before it learns."""

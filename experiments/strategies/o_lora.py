@@ -16,14 +16,13 @@ from fusion import lora
 from fusion.lowrank import LowRank, stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
 
-    from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
     from workbench.model import Batch, Penalty, TaskModel
 
 PAST, NOW = "past", "default"
@@ -33,10 +32,7 @@ class OLora(SharedWeights):
     """Its state is that of sequential; the rank of ``body`` grows with each task."""
 
     settings = RemedySettings
-
-    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
-        """What is kept orthogonal are LoRAs."""
-        return None if method == "lora" else f"needs method lora, not {method}"
+    method = "lora"
 
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the earlier LoRAs as one frozen LoRA, and beside it a fresh one."""

@@ -6,15 +6,14 @@ which is trained too (experience replay: Chaudhry et al. 2019, arXiv:1902.10486,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from experiments.strategies import _memory
 from experiments.strategies._memory import Policy
-from experiments.strategies._shared import SharedWeights
+from experiments.strategies._shared import MIXABLE, SharedWeights
 from workbench.bounds import Count
-from workbench.kind import GENERATED
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
-    from experiments.scenarios import Scenario
-    from experiments.strategies._shared import Stage
+    from experiments.strategies._stage import Stage
 
 
 class ReplaySettings(Settings):
@@ -41,11 +39,8 @@ class Replay(SharedWeights):
 
     settings: type[Settings] = ReplaySettings
     disposable = ("body", _memory.FILE)
+    mixes: tuple[str, ...] = MIXABLE
     rehearses = True
-
-    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
-        """Rows are mixed in a batch, which takes tasks of one kind."""
-        return one_kind(kinds, *MIXED)
 
     def rehearsals(self, settings: ReplaySettings, earlier: Sequence[int]) -> int:
         """As many as the memory holds by then."""
@@ -66,19 +61,6 @@ class Replay(SharedWeights):
     def worth_keeping(self, stage: Stage) -> Dataset:
         """Return the task's training rows as they may be remembered."""
         return stage.task.splits["train"]
-
-
-MIXED = ("classification", *GENERATED)  # rows of several tasks of these kinds can stand in one batch
-
-
-def one_kind(kinds: Sequence[str], *possible: str) -> str | None:
-    """Return why tasks of these kinds cannot share a batch, or are not among the ``possible`` ones; or None."""
-    found = sorted(set(kinds))
-    if len(found) > 1:
-        return f"needs tasks of one kind, not {' and '.join(found)}"
-    if possible and found and found[0] not in possible:
-        return f"needs tasks of kind {' or '.join(possible)}, not {found[0]}"
-    return None
 
 
 STRATEGY = Replay()

@@ -34,12 +34,13 @@ class Ahead:
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of ``pieces`` in ``--dry-run --json``."""
-        piece = self.piece
+        effort = self.piece.effort
+        forecast = effort.forecast()
         return {
-            **piece.place,
-            "optimiser_steps": piece.updates,
-            "predicted_memory_mb": piece.forecast.memory_mb,
-            "trainable_parameters": piece.forecast.trainable_parameters,
+            **self.piece.place,
+            "optimiser_steps": effort.updates,
+            "predicted_memory_mb": forecast.memory_mb,
+            "trainable_parameters": forecast.trainable_parameters,
             "expected_seconds": self.seconds,
             "done": self.done,
         }
@@ -50,7 +51,7 @@ def preview(plan: Any, pieces: Sequence[Piece], pending: Sequence[Piece], worksp
     waiting, pace = {piece.key for piece in pending}, workspace.pace.expected()
     ahead = []
     for piece in pieces:
-        seconds = pace(piece.pace, piece.updates)
+        seconds = pace(piece.effort.pace, piece.effort.updates)
         ahead.append(Ahead(piece, piece.key not in waiting, None if seconds is None else round(seconds, 1)))
     todo = [one for one in ahead if not one.done]
     expected = _total([one.seconds for one in todo])
@@ -59,7 +60,7 @@ def preview(plan: Any, pieces: Sequence[Piece], pending: Sequence[Piece], worksp
         emit({**about, "expected_seconds": expected, "pieces": [one.as_json() for one in ahead]})
         return
     _table(ahead)
-    steps = _total([one.piece.updates for one in todo])
+    steps = _total([one.piece.effort.updates for one in todo])
     known = "" if steps is None else f", {int(steps):,} optimiser steps"
     distinct = len({one.piece.key for one in ahead})
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{known}. Nothing was trained.")
@@ -79,7 +80,7 @@ def _table(ahead: Sequence[Ahead]) -> None:
     rows = []
     for group, members in grouped.items():
         place, todo = dict(group), [one for one in members if not one.done]
-        expected, steps = _total([one.seconds for one in todo]), _total([one.piece.updates for one in members])
+        expected, steps = _total([one.seconds for one in todo]), _total([one.piece.effort.updates for one in members])
         memory, trained = (max(values, default=0) for values in zip(*map(_forecast, members), strict=True))
         done = f"{len(members) - len(todo)}" if several else ("no" if todo else "yes")
         rows.append(
@@ -98,7 +99,7 @@ def _table(ahead: Sequence[Ahead]) -> None:
 
 def _forecast(one: Ahead) -> tuple[float, int]:
     """Return memory and trained parameters, 0 where they are not known."""
-    forecast = one.piece.forecast
+    forecast = one.piece.effort.forecast()
     return forecast.memory_mb or 0, forecast.trainable_parameters or 0
 
 

@@ -187,7 +187,7 @@ class NoProgress(Silent):
 
 def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
     """Return how many optimiser steps and fits these pieces take; None for both where nobody knows before."""
-    updates = [piece.updates for piece in pieces]
+    updates = [piece.effort.updates for piece in pieces]
     known = [steps for steps in updates if steps is not None]
     return (sum(known), sum(steps > 0 for steps in known)) if len(known) == len(updates) else (None, None)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -16,12 +17,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_made = cache(TypeAdapter)
+
+
+def form_of(kind: type[T]) -> TypeAdapter[T]:
+    """Return what reads and writes values of a dataclass; to make it takes a while, so it is made once."""
+    hashable: Any = kind  # which mypy does not know of every class
+    form: TypeAdapter[T] = _made(hashable)
+    return form
+
+
 class Documents(Generic[T]):
     """The files ``KEY.json`` below one folder, each whole or not at all."""
 
     def __init__(self, root: Path, kind: type[T], mending: Mending | None = None) -> None:
         """Keep values of a dataclass below ``root``; it is made when the first one is saved."""
-        self.root, self.mending, self._kind = root, mending or Mending(), TypeAdapter(kind)
+        self.root, self.mending, self._kind = root, mending or Mending(), form_of(kind)
 
     def get(self, key: str) -> T | None:
         """Return what was saved under ``key``, or None.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.digest import key
 from workbench.evaluation import Evaluation, evaluate
 from workbench.kinds import KINDS
@@ -13,11 +14,13 @@ from workbench.stored_model import open_adapter
 if TYPE_CHECKING:
     from experiments.workspace import StoredEvaluation, Workspace
     from workbench.backbone import Backbone
+    from workbench.listener import Listener
     from workbench.manifest import TaskReference
     from workbench.model import TaskModel
     from workbench.settings import Budget
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
+    from workbench.training import Lesson
 
 
 def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) -> str:
@@ -44,6 +47,31 @@ def tested(
     where = evaluation_key(adapter.identity, task, budget)
     known = workspace.evaluations.get(where)
     return known or workspace.evaluations.save(where, test(open_adapter(adapter, backbone), task, backbone, budget))
+
+
+def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:
+    """Return what becomes of a lesson's adapter: trained and tested, or taken from the workspace.
+
+    ``listener`` hears of the fit under ``label``.
+
+    Raises:
+        TrainingError: the fit failed; nothing was stored.
+    """
+    adapter = workspace.learned(lesson, listener, label)
+    evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+    fit = adapter.manifest.fit
+    return FittedAdapter(
+        adapter=adapter.id,
+        evaluation=evaluation_key(adapter.identity, lesson.task, lesson.budget),
+        learning_rate=lesson.adaptation.settings.learning_rate,
+        score=evaluation.scores[KINDS.get(lesson.task.kind).metric],
+        validation=fit.validation,
+        seconds=fit.seconds,
+        steps=fit.steps,
+        peak_memory_mb=fit.peak_memory_mb,
+        trainable_parameters=fit.trainable_parameters,
+        stored_bytes=adapter.bytes,
+    )
 
 
 def known(workspace: Workspace, adapter: StoredAdapter) -> StoredEvaluation | None:

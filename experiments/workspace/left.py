@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from experiments.workspace.documents import Documents
     from experiments.workspace.folder import Workspace
     from experiments.workspace.records import RecordDocument
 
 T = TypeVar("T")
 
 
-def left_by(
-    record: RecordDocument, workspace: Workspace, part: str, folder: str, kind: type[T]
-) -> Iterator[tuple[Mapping[str, Any], T]]:
-    """Yield the place and the document of each piece that is done, of those whose place says this ``part``.
+def speaks_of_nothing(left: Any, workspace: Workspace) -> bool:
+    """Return that a document is whole by itself."""
+    return True
 
-    Raises:
-        IntegrityError: a document is damaged; or one is missing, although the record is finished and nobody is mending.
+
+@dataclass(frozen=True)
+class Left(Generic[T]):
+    """Documents of one type, which pieces leave in one folder of the workspace under their keys.
+
+    Attributes:
+        is_whole: whether all that a document speaks of is in the workspace too.
     """
-    documents = workspace.documents(folder, kind)
-    for piece in record.pieces:
-        if piece.place["part"] == part:
-            value = documents.get(piece.key)
-            if value is not None:
-                yield piece.place, value
-            elif record.finished and not workspace.mending.listener:
-                documents.require(piece.key)
+
+    folder: str
+    kind: type[T]
+    is_whole: Callable[[T, Workspace], bool] = speaks_of_nothing
+
+    def documents(self, workspace: Workspace) -> Documents[T]:
+        """Return those of a workspace."""
+        return workspace.documents(self.folder, self.kind)
+
+    def of(self, record: RecordDocument, workspace: Workspace, part: str) -> Iterator[tuple[Mapping[str, Any], T]]:
+        """Yield the place and the document of each piece that is done, of those whose place says this ``part``.
+
+        Raises:
+            IntegrityError: a document is damaged; or one is missing, although the record is finished and nobody is
+                mending.
+        """
+        documents = self.documents(workspace)
+        for piece in record.pieces:
+            if piece.place["part"] == part:
+                value = documents.get(piece.key)
+                if value is not None:
+                    yield piece.place, value
+                elif record.finished and not workspace.mending.listener:
+                    documents.require(piece.key)

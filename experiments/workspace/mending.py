@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from workbench import atomic
-from workbench.errors import IntegrityError, UnwritableError
+from workbench.errors import IntegrityError
 from workbench.manifest import read_manifest
 from workbench.stored_adapter import StoredAdapter, check_files
 
@@ -49,14 +49,6 @@ class Mending:
             self.listener.say(f"{error.where}: {error.what}. It is made again.")
             atomic.remove_whole(path)
             return None
-
-
-def what_there_is(known: T | None, is_whole: Callable[[T], bool], error: UnwritableError, listener: Listener) -> T:
-    """Return a finished record of a workspace that can only be read; raises ``error`` where something is left to do."""
-    if known is None or not is_whole(known):
-        raise error
-    listener.say(READ_ONLY)
-    return known
 
 
 @contextmanager

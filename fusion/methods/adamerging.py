@@ -1,8 +1,13 @@
-"""AdaMerging: weights that make the merged model most confident on the target's texts; labels are not used.
+"""AdaMerging: weights that make the merged model most confident on the target's texts, under a head fitted on labels.
 
-min over w of the mean entropy of softmax(head(features)), by Adam. The paper merges models whose heads exist. For a new
-task the head is a logistic regression on the uniform average, fitted on the labelled examples and held fixed while the
-weights move; like every composition, the result then gets a newly fitted head.
+min over w of the mean entropy of softmax(head(features)), by Adam. Moving the weights reads no labels, but the head of
+a new task has to come from somewhere: it is a logistic regression on the uniform average's features of the labelled
+examples, held fixed while the weights move. Like every composition, the result then gets a newly fitted head.
+
+What differs: the paper, and its authors' program (github.com/EnnengYang/AdaMerging), merge models whose heads exist,
+on unlabelled test data of all their tasks, and use no label at all. The program has a weight for each tensor (here one
+for each layer, or ``per: module``), all beginning at 0.3 and kept within 0 and 1, and takes 500 steps of 1e-3 where 50
+of 1e-2 are taken here; weights begin at the average here, and nothing bounds them.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Settings(CompositionSettings):
-    """Layer-wise by default, as the paper's better variant; its weights begin at 0.3, these at the average."""
+    """Layer-wise by default; ``per: source`` is the paper's task-wise variant."""
 
     per: Per = Field("layer", description="whether modules share weights: all of them, those of a layer, or none")
     steps: int = Field(50, ge=0, le=1_000_000, description="steps of Adam, one batch each")

@@ -1,9 +1,9 @@
 """AdapterFusion: attention over frozen bottleneck adapters, trained on the target's examples.
 
 Each layer gets Q, K, V (3 h² + 2 h numbers), so it can choose an adapter for each token; the sources themselves
-never change. The paper trains with learning rate 5e-5 for up to ten epochs on thousands of examples. With AdamW a
-weight moves by at most about the learning rate in a step, and a few hundred examples are some dozens of steps: at 5e-5
-attention would stay near its start, the uniform average. Hence the larger default.
+never change. What differs: the paper trains with learning rate 5e-5 for up to ten epochs on thousands of examples. With
+AdamW a weight moves by at most about the learning rate in a step, and a few hundred examples are some dozens of steps:
+at 5e-5 attention would stay near its start, the uniform average. Hence the larger default.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 For LoRA this averages functions of the weights: the mean of ΔW, at its own rank. Bottlenecks are not linear in their
 parameters: two that compute the same in another order of their hidden units average to something else. Means of
 bottlenecks make sense for those that started from the same weights; AdapterSoup (arXiv:2302.07027) does that.
+
+What differs: model soups (arXiv:2203.05482) average models of one task, and a greedy soup keeps what helps on
+validation data; AdapterSoup picks the sources by how near their texts are. Here all sources that are named take part.
 """
 
 from __future__ import annotations

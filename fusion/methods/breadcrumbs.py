@@ -1,4 +1,9 @@
-"""breadcrumbs: drop each module's smallest entries and its outliers, then add the updates."""
+"""breadcrumbs: drop each module's smallest entries and its outliers, then add the updates.
+
+As the paper has it, a layer's entries are sorted together. What differs: the authors' program
+(github.com/rezazzr/breadcrumbs) sorts each row of a matrix on its own, and its γ and β are the shares that are dropped
+from the top and kept below. The result is dense, and is cut here to the rank of a source.
+"""
 
 from __future__ import annotations
 

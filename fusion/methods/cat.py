@@ -1,4 +1,7 @@
-"""cat: all factors side by side, Σ wᵢ ΔWᵢ without any decomposition; the rank is the sum of ranks."""
+"""cat: all factors side by side, Σ wᵢ ΔWᵢ without any decomposition; the rank is the sum of ranks.
+
+PEFT's combination type ``cat``; of rsLoRA sources too, which PEFT scales by √r.
+"""
 
 from __future__ import annotations
 

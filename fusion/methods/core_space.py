@@ -1,4 +1,17 @@
-"""core-space: merge small core matrices in the common basis of all factors, then map them back without loss."""
+"""core-space: merge small core matrices in the common basis of all factors, then map them back without loss.
+
+U and V are the left singular vectors of [B₁ … Bₙ] and of [A₁ᵀ … Aₙᵀ], and the cores Uᵀ Bᵢ Aᵢ V are merged by TIES in
+each module, by TSV, or added; with ``iso``, the singular values of the merged core are then made equal. This is the
+authors' program (github.com/apanariello4/core-space-merging), with its variants ``tv``, ``ties``, ``tsv`` and
+``isotropize``; those with DARE and CART are not here.
+
+What differs: every scaling of a LoRA is inside its B; weights count in the election (the program has one factor λ for
+all sources, searched from 0.1 to 10 on validation data; 1 here); of n entries the program keeps one more. Sums, TSV and
+Iso are the same in every basis: ``sum`` is the method ``sum``, ``tsv`` the method ``tsv``, and ``sum`` with ``iso`` the
+method ``iso-c``. TIES is not: in the authors' bases it depends on how ΔWᵢ happens to be split into factors.
+``split: balanced`` splits each anew, with √S on both sides, so that the result depends on the updates alone. Of a core
+that TIES leaves without full rank, ``iso`` levels the values that are not zero, the program all.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +24,60 @@ from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
-from fusion.pruning import average_or_elect
+from fusion.methods.iso_c import flattened
+from fusion.methods.tsv import orthogonal_sum
+from fusion.pruning import elected, floor, total
 from workbench.bounds import Density, Scale
 
 
 class Settings(MergeSettings):
     """``inner``: how the cores are merged; ``mean`` gives the plain mean of updates, by linearity."""
 
-    inner: Literal["ties", "mean"] = "ties"
+    inner: Literal["ties", "tsv", "sum", "mean"] = "ties"
+    iso: bool = Field(False, description="whether the singular values of the merged core are made equal")
+    split: Literal["stored", "balanced"] = Field(
+        "stored", description="the factors that span the bases: those of the files, or U√S and √S Vᵀ of each update"
+    )
     density: Density = Field(0.2, description="share of entries that stay, for ties")
     scale: Scale = Field(1.0, description="λ, a factor on the whole")
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return λ U M Vᵀ, where M merges the cores wᵢ Uᵀ bᵢ aᵢ V, each (k, k).
-
-    U and V are the left singular vectors of [b₁ … bₙ] and of [a₁ᵀ … aₙᵀ], with √Sᵢ on each side of every source, so
-    that they do not hang on how ΔWᵢ was split into factors. Cut only if ``rank`` is given.
-    """
+    """Return λ U M Vᵀ, where M merges the cores wᵢ Uᵀ bᵢ aᵢ V, each (k, k′). Cut only if ``rank`` is given."""
 
     def one(pairs: tuple[LowRank, ...]) -> Truncated:
-        balanced = [spectrum(pair).pair().to(torch.float64) for pair in pairs]
-        u = _basis(torch.cat([pair.b for pair in balanced], dim=1))  # (out, k)
-        v = _basis(torch.cat([pair.a.T for pair in balanced], dim=1))  # (in, k')
-        cores = [LowRank(u.T @ pair.b, pair.a @ v) for pair in balanced]  # (k, k') each
-        merged = settings.scale * average_or_elect(cores, weights, settings.inner, settings.density)
-        return spectrum(LowRank(u @ merged, v.T).to(pairs[0].b.dtype), settings.rank).truncated()
+        factors = [
+            (spectrum(pair).pair() if settings.split == "balanced" else pair).to(torch.float64) for pair in pairs
+        ]
+        u = _basis(torch.cat([pair.b for pair in factors], dim=1))  # (out, k)
+        v = _basis(torch.cat([pair.a.T for pair in factors], dim=1))  # (in, k′)
+        core = _merged([LowRank(u.T @ pair.b, pair.a @ v) for pair in factors], weights, settings)
+        back = LowRank(settings.scale * u @ core.b, core.a @ v.T)
+        return spectrum(back.to(pairs[0].b.dtype), settings.rank).truncated()
 
     return by_module(updates, one)
+
+
+def _merged(cores: Sequence[LowRank], weights: Sequence[float], settings: Settings) -> LowRank:
+    """Return M (k, k′) of the ``cores``."""
+    if settings.inner == "tsv":
+        core = orthogonal_sum([spectrum(core) for core in cores], weights)
+    else:
+        core = _whole(_entries(cores, weights, settings))
+    if not settings.iso:
+        return core
+    found = spectrum(core)
+    return flattened(found, 1.0) if len(found.values) else core
+
+
+def _entries(cores: Sequence[LowRank], weights: Sequence[float], settings: Settings) -> Tensor:
+    if settings.inner == "ties":
+        return elected(cores, weights, [floor(core, settings.density) for core in cores])
+    return total(cores, [weight / len(cores) for weight in weights] if settings.inner == "mean" else weights)
+
+
+def _whole(matrix: Tensor) -> LowRank:
+    return LowRank(matrix, torch.eye(matrix.shape[1], dtype=matrix.dtype))
 
 
 def _basis(columns: Tensor) -> Tensor:
@@ -53,4 +92,5 @@ COMPOSITION = Composition(
     paper="Panariello et al. 2025, arXiv:2509.17786, § 4",
     settings=Settings,
     compose=arithmetic(merge),
+    revision=2,
 )

@@ -1,4 +1,9 @@
-"""dare: drop entries of each update at random, rescale the rest, add the updates."""
+"""dare: drop entries of each update at random, rescale the rest, add the updates.
+
+The authors' program (github.com/yule-BUAA/MergeLM, ``mask_merging`` with task arithmetic). What differs: the result
+is dense, and is cut here to the rank of a source, which keeps less of it the more is dropped. λ is 1 and p 0.5; the
+program searches both.
+"""
 
 from __future__ import annotations
 

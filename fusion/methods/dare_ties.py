@@ -1,6 +1,8 @@
 """dare-ties: drop entries at random and rescale, then elect signs and average the entries that agree.
 
-The settings are those of dare: random dropping takes the place of trimming.
+The settings are those of dare: random dropping takes the place of trimming, as in PEFT's ``dare_ties``. What differs:
+the authors' program (github.com/yule-BUAA/MergeLM) runs all of TIES on what is left, its trimming to the largest 20 %
+included. The result is dense, and is cut here to the rank of a source.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""della: drop entries at random, small ones more often, rescale, elect signs and average the entries that agree."""
+"""della: drop entries at random, small ones more often, rescale, elect signs and average the entries that agree.
+
+The authors' program (github.com/declare-lab/della) with ``della``; entries are ranked within a row. What differs: of n
+entries in a row, the j-th is dropped with probability p − ε/2 + ε j/n, as in the paper; the program divides by n − 1.
+With weights other than 1, the program divides by the sum of the weights that agree, where the mean here divides by
+their number. The result is dense, and is cut here to the rank of a source.
+"""
 
 from __future__ import annotations
 

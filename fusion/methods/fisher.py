@@ -1,13 +1,21 @@
 """Fisher merging: each entry of a source is weighted by how strongly the source's predictions depend on it.
 
-ΔW = Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, where Fᵢ (out, in) is the diagonal of source i's Fisher information: the mean over the target's
-texts of the squared gradient of log p(y | x), y drawn from source i's own model (its body and its head). The result is
-not low-rank and is cut to the largest source's rank. It costs a forward and a backward pass of the texts for each
-source, and memory for three matrices of each adapted module's size.
+ΔW = Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, where Fᵢ (out, in) is the diagonal of source i's Fisher information: the mean over texts of the
+squared gradient of log p(y | x), y drawn from source i's own model (its body and its head). As in the authors' program
+(github.com/mmatena/model_merging), each Fᵢ is first divided by its norm over all modules, so that a source does not
+count more for being less sure.
+
+What differs: the texts are the target's; the paper takes each source's own training data, which are not at hand here.
+y is drawn once a text, where the program sums over all labels. The program also searches a factor for each source on
+validation data; here they are equal. Only adapted matrices take part, and the result is not low-rank: it is cut to the
+largest source's rank. The floor of an Fᵢ is relative to its module's mean; the program's is 1e-6, under the first
+source alone. It costs a forward and a backward pass of the texts for each source, and memory for three matrices of each
+adapted module's size.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -63,13 +71,17 @@ def compose(request: Request, settings: Settings) -> Composed:
 
 
 def fisher_mean(mixed: Mixture, fishers: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return module → Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, (out, in); ``fishers`` are taken one after the other."""
+    """Return module → Σ Fᵢ ∘ ΔWᵢ ÷ Σ Fᵢ, (out, in), each Fᵢ of norm 1 over all modules.
+
+    ``fishers`` are taken one after the other.
+    """
     above: dict[str, Tensor] = {}
     below: dict[str, Tensor] = {}
     for source, each in enumerate(fishers):
         alone = mixed.weighted(mixed.one(source))
+        whole = math.sqrt(sum(float(found.square().sum()) for found in each.values())) or 1.0
         for name, found in each.items():
-            weight = found + FLOOR * found.mean() + torch.finfo(found.dtype).tiny
+            weight = (found + FLOOR * found.mean()) / whole + torch.finfo(found.dtype).tiny
             delta = alone[name].b @ alone[name].a  # (out, in)
             above[name] = above[name] + weight * delta if source else weight * delta
             below[name] = below[name] + weight if source else weight
@@ -132,4 +144,5 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    revision=2,
 )

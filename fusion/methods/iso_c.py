@@ -1,4 +1,15 @@
-"""iso-c: the sum with all its singular values made equal, so that no source outweighs the others."""
+"""iso-c: the sum with all its singular values made equal, so that no source outweighs the others.
+
+Σ wᵢ ΔWᵢ = U S Vᵀ becomes s̄ U Vᵀ, where s̄ is the mean over the k values that are not zero. This is Iso-C in Core Space,
+as its authors compute it (arXiv:2509.17786; ``isotropize`` in github.com/apanariello4/core-space-merging).
+
+What differs: the Iso paper's own program (github.com/danielm1405/iso-merging) takes the mean over all min(out, in)
+singular values of the matrix and gives every singular vector that height, those of the null space too. For a sum of
+LoRAs the latter are arbitrary, and the result is no LoRA. The height here is min(out, in) ÷ k times that of the paper,
+the norm √(min(out, in) ÷ k) times: 12 and 3.46 for four LoRAs of rank 8 at 384 × 384. ``scale`` = k ÷ min(out, in)
+gives the paper's height in the directions that the sources have. α is 1 here; the authors pick it on validation data.
+The paper's second method, Iso-CTS, is not here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +18,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum, stack
+from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
 from workbench.bounds import Scale
 
 
@@ -18,26 +29,27 @@ class Settings(MergeSettings):
 
 
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
-    """Return α s̄ U Vᵀ, where Σ wᵢ ΔWᵢ = U S Vᵀ and s̄ is the mean of S.
-
-    The paper's mean runs over min(out, in) values; a sum of low-rank updates has fewer that are not zero, and the mean
-    is over those (or the ``rank`` largest), so that no energy goes into directions that no source has.
-    """
+    """Return α s̄ U Vᵀ, where Σ wᵢ ΔWᵢ = U S Vᵀ and s̄ is the mean of S, or of the ``rank`` largest."""
 
     def one(pairs: tuple[LowRank, ...]) -> Truncated:
         whole = spectrum(stack(pairs, weights), settings.rank)
         if not len(whole.values):
             return whole.truncated()
-        height = settings.scale * whole.values.mean()
-        flat = LowRank(whole.u * height.abs().sqrt() * height.sign(), whole.vt * height.abs().sqrt())
-        return Truncated(flat.to(whole.dtype), float(whole.values.square().sum()), whole.lost)
+        flat = flattened(whole, settings.scale).to(whole.dtype)
+        return Truncated(flat, float(whole.values.square().sum()), whole.lost)
 
     return by_module(updates, one)
 
 
+def flattened(whole: Spectrum, scale: float) -> LowRank:
+    """Return α s̄ U Vᵀ of the decomposition ``whole``, which has at least one value; in float64."""
+    height = scale * whole.values.mean()
+    return LowRank(whole.u * height.abs().sqrt() * height.sign(), whole.vt * height.abs().sqrt())
+
+
 COMPOSITION = Composition(
-    title="Iso-C",
-    paper="Marczak et al. 2025, arXiv:2502.04959, § 4",
+    title="Iso-C, in Core Space",
+    paper="Marczak et al. 2025, arXiv:2502.04959, § 4; on low-rank updates: Panariello et al. 2025, arXiv:2509.17786",
     settings=Settings,
     compose=arithmetic(merge),
 )

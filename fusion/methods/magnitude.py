@@ -1,4 +1,9 @@
-"""magnitude: keep each module's largest entries, then add the updates."""
+"""magnitude: keep each module's largest entries, then add the updates.
+
+What differs: Han et al. prune weights of one model and train what is left again; here updates are pruned, and nothing
+is trained. PEFT's combination type ``magnitude_prune`` does so on A and B apart. The result is dense, and is cut to the
+rank of a source.
+"""
 
 from __future__ import annotations
 

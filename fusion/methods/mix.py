@@ -1,8 +1,11 @@
 """mix: Σ wᵢ ΔWᵢ with weights learned by gradient from the target's examples; the sources' factors are frozen.
 
-A weight for each source, for each layer and source, or for each module and source (aTLAS), all beginning at the uniform
-average. LoRA-Flow's weights also differ from token to token, so that its result is no LoRA; these do not. There are so
-few that some dozens of examples are enough to learn them.
+A weight for each source, for each layer and source, or for each module and source, all beginning at the uniform
+average. There are so few that some dozens of examples are enough to learn them.
+
+What differs: aTLAS (github.com/fredzzhang/atlas) learns a weight for each tensor (``per: module``) and begins at 0,
+under a head that exists. LoRA-Flow's weights also differ from token to token, so that its result is no LoRA; these do
+not.
 """
 
 from __future__ import annotations

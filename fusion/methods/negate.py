@@ -1,4 +1,8 @@
-"""negate: forgetting by subtraction, θ₀ − λ Σ wᵢ ΔWᵢ; or from a sum of adapters, θ₀ + Σᵢ≤ₘ wᵢ ΔWᵢ − λ Σᵢ>ₘ wᵢ ΔWᵢ."""
+"""negate: forgetting by subtraction, θ₀ − λ Σ wᵢ ΔWᵢ; or from a sum of adapters, θ₀ + Σᵢ≤ₘ wᵢ ΔWᵢ − λ Σᵢ>ₘ wᵢ ΔWᵢ.
+
+The first is the paper's rule. What differs: λ is 1; the paper picks the λ that forgets most while a control task keeps
+95 % of its accuracy. The second form, with sources that stay (``kept``), is not in the paper.
+"""
 
 from __future__ import annotations
 

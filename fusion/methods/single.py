@@ -1,4 +1,7 @@
-"""single: one source, unchanged, under a new head; the plainest way to reuse an adapter, and a baseline."""
+"""single: one source, unchanged, under a new head; the plainest way to reuse an adapter, and a baseline.
+
+MerA, which is cited for how strong it is, merges adapters by optimal transport; nothing of that is here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""slerp: a point on the arc between two updates, module by module."""
+"""slerp: a point on the arc between two updates, module by module.
+
+Shoemake's formula is for unit quaternions. It is used here as tools for merging use it: the angle is that of the two
+updates, their norms stay in the sum. What differs: mergekit takes the arc between whole weight tensors, here it is that
+between updates.
+"""
 
 from __future__ import annotations
 

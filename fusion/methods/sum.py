@@ -1,4 +1,8 @@
-"""sum: task arithmetic, θ₀ + λ Σ wᵢ ΔWᵢ, exact at its own rank."""
+"""sum: task arithmetic, θ₀ + λ Σ wᵢ ΔWᵢ, exact at its own rank.
+
+The paper's rule, for the adapted matrices (a LoRA changes no others). What differs: λ is 1; the paper picks one λ for
+all sources on validation data, and it is usually below 1.
+"""
 
 from __future__ import annotations
 

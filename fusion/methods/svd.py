@@ -1,4 +1,7 @@
-"""svd: the best approximation of Σ wᵢ ΔWᵢ that has the rank of a source."""
+"""svd: the best approximation of Σ wᵢ ΔWᵢ that has the rank of a source.
+
+The theorem of Eckart and Young; PEFT's combination type ``svd`` computes the same from the whole matrix.
+"""
 
 from __future__ import annotations
 

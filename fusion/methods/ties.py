@@ -1,4 +1,11 @@
-"""ties: trim small entries, elect a sign for each entry, average the entries that agree with it."""
+"""ties: trim small entries, elect a sign for each entry, average the entries that agree with it.
+
+The authors' program (github.com/prateeky2806/ties-merging), with its default of one threshold for a whole update. What
+differs: the result is dense, and is cut here to the rank of a source (``energy_kept`` tells what that costs). Weights,
+which the program has not, multiply before signs are elected (PEFT elects first, mergekit divides by their sum). Of n
+entries the program keeps one more than density · n. An entry whose sum is 0 is 0; the program gives it the majority's
+sign.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""tsv: keep each source's leading singular vectors, make those of all sources orthogonal, add the updates."""
+"""tsv: keep each source's leading singular vectors, make those of all sources orthogonal, add the updates.
+
+Each ΔWᵢ = Uᵢ Sᵢ Vᵢᵀ; [U₁ … Uₙ] and [V₁ … Vₙ] are replaced by the nearest orthonormal matrices (Procrustes), as in the
+authors' program (github.com/AntoAndGar/task_singular_vectors), and Sᵢ stays.
+
+What differs: the program keeps min(out, in) ÷ n singular vectors of every source. A LoRA has only r of them with a
+singular value that is not zero; the others are arbitrary vectors of the null space, and orthogonalising with them moves
+the r that count (by 0.66 of the result's norm for four random LoRAs of rank 8 at 384 × 384). Here only directions that
+a source has take part, which is TSV in Core Space (arXiv:2509.17786; ``core-space`` with ``inner: tsv`` is the same).
+Weights are factors on Sᵢ; the program has none. α is 1 here; the authors pick it on validation data.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum
+from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum
 from workbench.bounds import Scale
 from workbench.errors import InputError
 
@@ -34,16 +44,21 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
 
     def one(pairs: tuple[LowRank, ...]) -> Truncated:
         parts = [spectrum(pair, share) for pair in pairs]
-        values = torch.cat([weight * part.values for part, weight in zip(parts, weights, strict=True)])
-        left = _orthogonal(torch.cat([part.u for part in parts], dim=1))  # (out, k)
-        right = _orthogonal(torch.cat([part.vt.T for part in parts], dim=1))  # (in, k)
-        merged = LowRank(settings.scale * left * values, right.T)
+        merged = orthogonal_sum(parts, [settings.scale * weight for weight in weights])
         done = spectrum(merged.to(pairs[0].b.dtype)).truncated()
         return Truncated(
             done.pair, sum(float(part.values.square().sum()) for part in parts), sum(p.lost for p in parts)
         )
 
     return by_module(updates, one)
+
+
+def orthogonal_sum(parts: Sequence[Spectrum], weights: Sequence[float]) -> LowRank:
+    """Return U′ diag(w₁S₁ … wₙSₙ) V′ᵀ of the decompositions ``parts``, as for :func:`merge`."""
+    values = torch.cat([weight * part.values for part, weight in zip(parts, weights, strict=True)])
+    left = _orthogonal(torch.cat([part.u for part in parts], dim=1))  # (out, k)
+    right = _orthogonal(torch.cat([part.vt.T for part in parts], dim=1))  # (in, k)
+    return LowRank(left * values, right.T)
 
 
 def _orthogonal(columns: Tensor) -> Tensor:

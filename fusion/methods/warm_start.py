@@ -1,6 +1,7 @@
 """warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
-The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps.
+The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps. What
+differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the most similar ones.
 """
 
 from __future__ import annotations
@@ -101,4 +102,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     trains=True,
+    parts=lambda settings: settings.start,
 )

@@ -1,4 +1,7 @@
-"""similarity: cosine of the mean backbone feature of the target's texts and that of the adapter's training texts."""
+"""similarity: cosine of the mean backbone feature of the target's texts and that of the adapter's training texts.
+
+TextEmb averages over the tokens of a text, then over texts; here a text is pooled as the backbone does it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""trial: cross-validated log-likelihood of a head on the adapted features of the target's few examples."""
+"""trial: cross-validated log-likelihood of a head on the adapted features of the target's few examples.
+
+The paper's linear proxy is the accuracy of such a head on data that is held out; with a few examples accuracy has many
+ties, and likelihood has none.
+"""
 
 from __future__ import annotations
 

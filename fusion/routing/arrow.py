@@ -1,8 +1,8 @@
 """arrow: the input direction to which each LoRA responds most; from its weights alone, without data.
 
-The paper chooses adapters for each token and module. Here one adapter answers a whole text, so the shares that arrow
-would give to the adapters are averaged over the text's tokens and over modules, on the hidden states of the frozen
-backbone.
+What differs: the paper mixes adapters for each token and module. Here one adapter answers a whole text, so the shares
+that arrow would give to the adapters are averaged over the text's tokens and over modules, on the hidden states of the
+frozen backbone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """gates: a sigmoid gate in front of each LoRA module, trained afterwards on the adapter's own task.
 
-The paper routes each token in each module. Here one adapter answers a whole text: how well its gates fit is averaged
-over the text's tokens and over modules, on the hidden states of the frozen backbone.
+What differs: the paper routes each token in each module to the two adapters that fit best, by a softmax. Here one
+adapter answers a whole text: how well its gates fit is averaged over the text's tokens and over modules, on the hidden
+states of the frozen backbone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""mahalanobis: the nearest class mean under one covariance of all classes, on the features of the frozen backbone."""
+"""mahalanobis: the nearest class mean under one covariance of all classes, on the features of the frozen backbone.
+
+What differs: the paper tells strange inputs from known ones; it adds the distances of all layers and disturbs the input
+first. Here the nearest adapter is meant, the last features alone are read, and the covariance is shrunk.
+"""
 
 from __future__ import annotations
 

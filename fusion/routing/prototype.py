@@ -1,4 +1,8 @@
-"""prototype: the nearest class mean, by cosine, on the features of the frozen backbone."""
+"""prototype: the nearest class mean, by cosine, on the features of the frozen backbone.
+
+This is SimpleCIL's rule, with one mean a class. What differs from iCaRL: it averages features of length 1, over the
+exemplars that it keeps; and both look for a class, where the adapter of the nearest one is meant here.
+"""
 
 from __future__ import annotations
 

@@ -257,10 +257,10 @@ class TestViews:
         assert (f"score/{cell.task}", cell.score, 0) in child.metrics
 
     def test_a_part_of_it_is_called_that(self, report) -> None:
-        from experiments.studies.methods.summary import summarise_comparison
+        from experiments.studies.methods.summary import summarise
 
         part = replace(report.record, cells=report.record.cells[:1], costs={})
-        found = summarise_comparison(part, lambda key: Path(key))
+        found = summarise(part, lambda key: Path(key))
         assert found.verdict.startswith("Not finished: 1 of 12 adapters are there.")
         assert "Not finished" in drawn_page(present(found), {})
         assert not run_record(present(found)).finished

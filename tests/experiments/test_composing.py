@@ -14,10 +14,10 @@ from experiments.api import Workbench
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions.few_shot import few_shot_budget
-from experiments.studies.compositions.pieces import TrialPiece
+from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
+from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.trial import Trial
-from experiments.studies.compositions.trying import results as results_of
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
@@ -102,25 +102,22 @@ def test_other_versions_are_another_trial_of_every_contestant(
 ) -> None:
     plan = bench.plan(str(place / "tiny.yaml"))
 
-    def trials() -> dict[str, TrialPiece]:
-        return {piece.label: piece for piece in pieces(plan) if isinstance(piece, TrialPiece)}
+    trials = [(contestant, problem) for contestant in plan.contestants(0) for problem in plan.problems(0)]
+    adapters = {one.label: tuple(each.stored_in(bench.workspace) for each in one.sources) for one, _ in trials}
 
-    before = trials()
-    adapters = {
-        label: tuple(source.stored_in(bench.workspace) for source in piece.contestant.sources)
-        for label, piece in before.items()
-    }
-
-    def keys(of: dict[str, TrialPiece]) -> dict[str, set[str]]:
+    def keys() -> dict[str, set[str]]:
         return {
-            label: {piece.key, Trial(piece.contestant, piece.problem, adapters[label]).key}
-            for label, piece in of.items()
+            f"{one.label} {problem.shots}": {
+                trial_piece(plan, one, problem, ()).key,
+                Trial(one, problem, adapters[one.label]).key,
+            }
+            for one, problem in trials
         }
 
-    known = keys(before)
+    known = keys()
     assert {cell.key for cell in report.record.cells} <= set().union(*known.values())
     monkeypatch.setattr(package_versions, "PACKAGES", ("torch",))
-    other = keys(trials())
+    other = keys()
     assert not [label for label in other if other[label] & known[label]]
 
 
@@ -157,6 +154,7 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
         ("budget.train_examples=5", "given by 'shots'"),
         ("sources.methods.lora.rnk=4", "unknown key 'sources.methods.lora.rnk'"),
         ("sources.tasks=[animals, halfs]", "there is no task called 'halfs'"),
+        ("sources.tasks=[animals]", "'sources.tasks'"),
         ("sources.methods={lora: {}}", "adapterfusion composes adapters of adapters"),
     ],
 )

@@ -14,9 +14,7 @@ import pytest
 
 from experiments.engine.diagnosis import _swept
 from experiments.engine.system_metrics import points
-from experiments.studies import report_of, report_on
-from experiments.studies.compositions.plan import plan_recipe
-from experiments.studies.methods.plan import plan_comparison
+from experiments.studies import STUDIES, report_of, report_on
 from experiments.studies.stream.plan import make_plan
 from experiments.workspace import Workspace
 from experiments.workspace.mending import READ_ONLY
@@ -92,8 +90,8 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(tasks: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
     """One experiment of each sort, each in a workspace of its own."""
     stream = make_plan(read(write_recipe(tasks.parent, bert)).set(STREAM), [tasks])
-    methods = plan_comparison(Document({**METHODS, "backbone": str(bert)}, "test"), [tasks])
-    fusion = plan_recipe(Document({**FUSION, "backbone": str(bert)}, "test"), [tasks])
+    methods = STUDIES.get("methods").plan(Document({**METHODS, "backbone": str(bert)}, "test"), [tasks])
+    fusion = STUDIES.get("compositions").plan(Document({**FUSION, "backbone": str(bert)}, "test"), [tasks])
     every = {
         name: partial(done, plan, command=f"workbench run {name}.yaml")
         for name, plan in {"stream": stream, "methods": methods, "fusion": fusion}.items()

@@ -26,7 +26,7 @@ def test_later_adapters_begin_as_the_average_of_the_earlier_ones(
     settings = METHODS.get("lora").settings(learning_rate=0.02, rank=4)
     adaptation, own = Adaptation(backbone, "lora", settings, "fp32"), strategy.settings(init="fused")
     context = context_for(adaptation, budget, (task, other_task), tmp_path, own)
-    store, (start, _) = context.adapters, walk(strategy, context, tmp_path)
+    store, (start, _) = context.workspace.adapters, walk(strategy, context, tmp_path)
     first, second = (store.verify(name).manifest for name in sorted(store.ids(), key=lambda n: n.startswith("halves")))
     assert first.composition is None
     assert second.composition is not None
@@ -37,7 +37,7 @@ def test_later_adapters_begin_as_the_average_of_the_earlier_ones(
     assert len(store.ids()) == 2
     folder = tmp_path / "again"
     folder.mkdir()
-    assert strategy.learn(start, other_task, context, folder) == second.fit
+    assert strategy.learn(start, context, folder) == second.fit
     assert len(store.ids()) == 2, "the same lesson is not learned twice"
 
 

@@ -12,10 +12,7 @@ from pydantic import BaseModel
 
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
-from experiments.studies.compositions.plan import plan_recipe
-from experiments.studies.methods.plan import plan_comparison
-from experiments.studies.routing.plan import plan_routing
-from experiments.studies.stream.plan import make_plan
+from experiments.studies import STUDIES
 from fusion.methods import COMPOSITIONS
 from fusion.routing import ROUTERS
 from tasks import registry
@@ -26,10 +23,13 @@ from workbench.settings import Budget, Document, read
 REGISTRIES = {"method": METHODS, "composition": COMPOSITIONS, "router": ROUTERS, "strategy": STRATEGIES}
 MODELS = [(noun, name) for noun, entries in REGISTRIES.items() for name in entries.names()]
 PLANNERS = {
-    "quickstart": make_plan,
-    "compare-methods": plan_comparison,
-    "fuse-new-task": plan_recipe,
-    "routing": plan_routing,
+    recipe: STUDIES.get(study).plan
+    for recipe, study in {
+        "quickstart": "stream",
+        "compare-methods": "methods",
+        "fuse-new-task": "compositions",
+        "routing": "routing",
+    }.items()
 }
 MORE = {"frontier": {"full-sequential": [0.01]}, "scenario": "task-incremental", "orders": 1, "probes": ["cka"]}
 MORE |= {"probe_text": "imdb", "probe_examples": 8, "evaluate_every": 1}
@@ -60,13 +60,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise InputError("a backbone would be opened now")
 
-    for module in (
-        "experiments.studies.stream.plan",
-        "experiments.studies.methods.plan",
-        "experiments.studies.compositions.plan",
-        "experiments.studies.routing.plan",
-    ):
-        monkeypatch.setattr(f"{module}.require_feasible", refuse)
+    monkeypatch.setattr("experiments.engine.feasible.require_feasible", refuse)
     for name in CATALOG:
         monkeypatch.setattr(registry, name, CATALOG[name])
 
@@ -114,7 +108,7 @@ def test_what_is_no_name_is_told_with_its_line(key: str, value: Any) -> None:
     document = read(RECIPES.path("quickstart"))
     data = changed(document.data, ("strategies", "lora-isolated", key), value)
     with pytest.raises(SettingsError) as caught:
-        make_plan(Document(data, "recipe.yaml", document.lines))
+        PLANNERS["quickstart"](Document(data, "recipe.yaml", document.lines))
     (problem,) = caught.value.problems
     assert problem.where == f"recipe.yaml, line {document.lines['strategies', 'lora-isolated', key]}"
     assert "Available: " in str(problem.hint)
@@ -151,7 +145,7 @@ def test_mistakes_of_all_sorts_come_in_one_message() -> None:
         ["train_examples=64", "rank=4", "orders=0", "tasks=[bbc-news, bbc-new]", "reference=full", "probes=[nope]"]
     )
     with pytest.raises(SettingsError) as caught:
-        make_plan(document)
+        PLANNERS["quickstart"](document)
     found = {problem.where: problem for problem in caught.value.problems}
     assert set(found) == {
         "--set train_examples=64",
@@ -169,7 +163,7 @@ def test_two_hundred_thousand_unknown_keys_are_told_soon() -> None:
     data = {**read(RECIPES.path("quickstart")).data, **{f"key{index}": index for index in range(200_000)}}
     began = time.perf_counter()
     with pytest.raises(SettingsError) as caught:
-        make_plan(Document(data, "recipe.yaml"))
+        PLANNERS["quickstart"](Document(data, "recipe.yaml"))
     assert time.perf_counter() - began < 5
     assert len(str(caught.value)) < 4000
 
@@ -177,7 +171,7 @@ def test_two_hundred_thousand_unknown_keys_are_told_soon() -> None:
 def test_more_fits_than_can_end_are_refused() -> None:
     document = read(RECIPES.path("quickstart")).set([f"seeds={list(range(1000))}", "orders=1000"])
     with pytest.raises(InputError, match="this would take 12,000,000 fits; at most 100,000 are planned"):
-        make_plan(document)
+        PLANNERS["quickstart"](document)
 
 
 class TestLabels:
@@ -189,7 +183,7 @@ class TestLabels:
         entry = {"strategy": "sequential", "method": "lora"}
         data = changed(read(RECIPES.path("quickstart")).data, ("strategies", label), entry)
         with pytest.raises(SettingsError, match="would be the same row of the tables") as caught:
-            make_plan(Document({**data, "frontier": {"full-sequential": [0.00005]}}, "recipe.yaml"))
+            PLANNERS["quickstart"](Document({**data, "frontier": {"full-sequential": [0.00005]}}, "recipe.yaml"))
         assert repr(other) in str(caught.value)
 
     @pytest.mark.parametrize(
@@ -201,16 +195,16 @@ class TestLabels:
     def test_a_composition_is_told_from_its_alternatives(self, label: str) -> None:
         data = changed(read(RECIPES.path("fuse-new-task")).data, ("compositions", label), {"method": "sum"})
         with pytest.raises(SettingsError, match="would be the same row of the tables"):
-            plan_recipe(Document(data, "recipe.yaml"))
+            PLANNERS["fuse-new-task"](Document(data, "recipe.yaml"))
 
     def test_methods_are_told_apart(self) -> None:
         data = changed(read(RECIPES.path("compare-methods")).data, ("methods", "LoRA"), {"method": "lora"})
         with pytest.raises(SettingsError, match="'LoRA' and 'lora' would be the same row"):
-            plan_comparison(Document(data, "recipe.yaml"))
+            PLANNERS["compare-methods"](Document(data, "recipe.yaml"))
 
     @pytest.mark.parametrize("label", [" a", "", "a/b", "a\\b", "a\x1b[2J", "a\nb", "x" * 81])
     def test_a_label_can_be_printed_and_is_short(self, label: str) -> None:
         entry = {"strategy": "sequential", "method": "full"}
         data = changed(read(RECIPES.path("quickstart")).data, ("strategies", label), entry)
         with pytest.raises(SettingsError, match=r"a label (has|is)"):
-            make_plan(Document(data, "recipe.yaml"))
+            PLANNERS["quickstart"](Document(data, "recipe.yaml"))

@@ -17,7 +17,7 @@ from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.present import present
 from experiments.studies.routing.record import ContenderLeft
 from experiments.studies.routing.report import RoutingReport
-from experiments.studies.routing.summary import summarise_routing
+from experiments.studies.routing.summary import summarise
 from tests.conftest import Call
 from workbench.errors import InputError, SettingsError
 
@@ -61,7 +61,7 @@ def test_a_second_run_trains_and_routes_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("done a second time")
 
-    for done in ("known_state", "routed", "teach", "tested"):
+    for done in ("known_state", "routed", "teach", "fitted"):
         monkeypatch.setattr(f"experiments.studies.routing.pieces.{done}", refuse)
     assert bench.pending(plan) == []
     assert bench.run(plan, "another command").as_json(full=True) == report.as_json(full=True)
@@ -91,7 +91,7 @@ def test_differences_are_paired_over_the_seeds_that_both_have(report: RoutingRep
     cells = [cell("arrow", 0, "110"), cell("arrow", 1, "100"), cell("arrow", 2, "111")]
     cells += [cell("joint-lora", 0, "010"), cell("joint-lora", 1, "000")]
     record = replace(report.record, seeds=(0, 1, 2), cells=tuple(cells), adapters=())
-    found = summarise_routing(record, Path)
+    found = summarise(record, Path)
     arrow = next(row for row in found.rows if row.label == "arrow")
     assert arrow.difference is not None
     assert arrow.difference.seeds.values == (pytest.approx(1 / 6), pytest.approx(1 / 6), None)

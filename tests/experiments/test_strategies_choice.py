@@ -42,7 +42,7 @@ def test_chosen_strength_is_best_on_validation_over_all_tasks_so_far(
     for strength in STRENGTHS:
         folder, own = tmp_path / str(strength), with_strength(context, strength)
         folder.mkdir()
-        record = strategy.learn(before, other_task, own, folder)
+        record = strategy.learn(before, own, folder)
         assert (record.trials, record.chosen) == (1, {"strength": strength})
         state = replace(before, folder=folder)
         scores = [
@@ -57,7 +57,7 @@ def test_chosen_strength_is_best_on_validation_over_all_tasks_so_far(
     for name, order, given in (("all", STRENGTHS, tasks), ("poisoned", STRENGTHS, tuple(map(poisoned, tasks)))):
         (tmp_path / name).mkdir()
         several = replace(with_strength(context, *order), tasks=given)
-        record = strategy.learn(before, other_task, several, tmp_path / name)
+        record = strategy.learn(before, several, tmp_path / name)
         assert (record.trials, record.chosen) == (3, {"strength": best}), standings
         assert digest(tmp_path / name / "body") == bodies[best], "test examples play no part"
 
@@ -71,7 +71,7 @@ def test_stage_to_which_the_remedy_adds_nothing_is_learned_once(
         (tmp_path / name).mkdir()
         strategy = STRATEGIES.get(name)
         own = replace(context, settings=strategy.settings(strength=(0.0, 0.1)))
-        record = strategy.learn(START, task, own, tmp_path / name)
+        record = strategy.learn(START, own, tmp_path / name)
         found[name] = record.trials, bool(record.chosen)
     assert found == {"ewc": (1, False), "l2-to-start": (2, True)}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies._memory import TASK, recall
-from experiments.strategies._shared import Stage
+from experiments.strategies._stage import Stage
 from experiments.strategies.lwf import distilled
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from experiments.strategies import STRATEGIES, State
-from experiments.strategies._shared import Stage
+from experiments.strategies._stage import Stage
 from experiments.strategies._weights import body_weights, distance
 from experiments.strategies.ewc import FILE, fisher
 from tests.stages import START, adapted, at, context_for, opened

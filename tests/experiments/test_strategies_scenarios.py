@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
-from experiments.strategies._shared import head_for
+from experiments.strategies._heads import head_for
 from experiments.studies.stream.plan import make_plan
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fusion.fuse import FITTED, OWN, TRAINED, fuse, fused_id, keep_fused
+from fusion.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, revised
 from fusion.methods import COMPOSITIONS
 from tests.fusion_sources import BUDGET, request_for, train_sources
 from workbench.adaptation import Adaptation
@@ -92,6 +92,34 @@ def test_every_ingredient_changes_the_id(
         fused_id("svd", request, COMPOSITIONS.get("svd").settings()),
     }
     assert len(ids) == 7
+
+
+def test_a_method_that_came_to_mean_something_else_has_other_keys_and_no_other_method_has(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, cards = (
+        request_for(sources, task, backbone),
+        {name: COMPOSITIONS.get(name) for name in COMPOSITIONS.names()},
+    )
+    started = cards["warm-start"].settings(start=("ties", "svd"))
+    cases = {"ties": cards["ties"].settings(), "svd": cards["svd"].settings(), "warm-start": started}
+    before = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
+    assert [revised(name, own) for name, own in cases.items()] == list(cases), "the first revision is not in a key"
+    monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1 + (name == "ties")))
+    after = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
+    assert {name for name in cases if after[name][0] != before[name][0]} == {"ties", "warm-start"}
+    assert {name for name in cases if after[name][1] != before[name][1]} == {"ties"}
+
+
+@pytest.mark.parametrize("name", ["lorahub", "mix-search"])
+def test_the_manifest_tells_the_revision(
+    name: str, sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, tmp_path: Path
+) -> None:
+    request, card = request_for(sources, task, backbone), COMPOSITIONS.get(name)
+    settings = card.settings(evaluations=1)
+    adapter = keep_fused("x", fuse(name, request, settings), name, request, settings, AdapterStore(tmp_path))
+    assert adapter.manifest.composition is not None
+    assert adapter.manifest.composition.revision == card.revision == (2 if name == "lorahub" else 1)
 
 
 def test_processes_that_share_a_fit_and_other_versions_give_another_adapter(

@@ -186,8 +186,8 @@ def test_tsv_of_one_task_twice_is_that_task() -> None:
 
 @given(weighted_loras(fewest=2), st.sampled_from([0.2, 0.5, 1.0]))
 @EXAMPLES
-def test_knots_is_ties_on_the_joint_right_singular_vectors(drawn: Drawn, density: float) -> None:
-    merged = merge("knots", drawn, density=density, scale=0.5)
+def test_knots_by_core_space_s_rule_is_ties_on_the_joint_right_singular_vectors(drawn: Drawn, density: float) -> None:
+    merged = merge("knots", drawn, density=density, scale=0.5, rule="core-space")
     for module, delta in dense(merged.update).items():
         found = parts(drawn[0], module)
         u, values, vt = torch.linalg.svd(torch.cat(found, dim=1), full_matrices=False)
@@ -201,8 +201,8 @@ def test_knots_is_ties_on_the_joint_right_singular_vectors(drawn: Drawn, density
 
 @given(weighted_loras(fewest=2), st.sampled_from([0.2, 0.5, 1.0]))
 @EXAMPLES
-def test_core_space_is_ties_in_the_bases_of_all_factors(drawn: Drawn, density: float) -> None:
-    merged = merge("core-space", drawn, density=density)
+def test_core_space_of_balanced_factors_is_ties_in_their_bases(drawn: Drawn, density: float) -> None:
+    merged = merge("core-space", drawn, density=density, split="balanced")
     for module, delta in dense(merged.update).items():
         found = parts(drawn[0], module)
         halves = [torch.linalg.svd(part, full_matrices=False) for part in found]
@@ -230,14 +230,21 @@ def min_gap(values: Tensor) -> float:
     return float((values - torch.cat([values[1:], values.new_zeros(1)])).min() / values[0])
 
 
-def test_core_space_does_not_hang_on_how_an_update_was_split() -> None:
+def test_core_space_of_balanced_factors_does_not_depend_on_how_an_update_was_split() -> None:
     torch.manual_seed(0)
     one, two = ({"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))} for _ in range(2))
     mixing = torch.randn(3, 3)
     mixed = {"m": LowRank(two["m"].b @ mixing, torch.linalg.inv(mixing) @ two["m"].a)}
-    own, run = COMPOSITIONS.get("core-space").settings(), importlib.import_module("fusion.methods.core_space").merge
-    first, second = (dense(run([one, other], [1.0, 1.0], own, 0).update)["m"] for other in (two, mixed))
-    torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-4)
+    card, run = COMPOSITIONS.get("core-space"), importlib.import_module("fusion.methods.core_space").merge
+
+    def both(split: str) -> tuple[Tensor, Tensor]:
+        own = card.settings(split=split)
+        first, second = (dense(run([one, other], [1.0, 1.0], own, 0).update)["m"] for other in (two, mixed))
+        return first, second
+
+    torch.testing.assert_close(*both("balanced"), rtol=1e-3, atol=1e-4)
+    first, second = both("stored")
+    assert (first - second).norm() > 0.1 * first.norm(), "in the authors' bases it does"
 
 
 # ------------------------------------------------------------------------------------------------ entry by entry
@@ -368,6 +375,23 @@ def test_the_floor_across_modules_is_the_one_of_all_entries_sorted(density: floa
     assert floor_across(update, density) == pytest.approx(kth(entries[None], density), rel=1e-7)
     for pair in update.values():
         assert floor(pair, density) == pytest.approx(kth(pair.b @ pair.a, density), rel=1e-6)
+
+
+def test_the_floor_across_modules_of_float64_is_exact_to_the_last_bit() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wide = {"generator": generator, "dtype": torch.float64}
+    update = {str(size): LowRank(torch.randn(size, 2, **wide), torch.randn(2, 9, **wide)) for size in (3, 900)}
+    entries = torch.cat([(pair.b @ pair.a).flatten() for pair in update.values()])
+    for density in (0.001, 0.2, 1.0):
+        assert floor_across(update, density) == kth(entries[None], density)
+
+
+@pytest.mark.parametrize("method", ["knots", "core-space", "tsv", "iso-c", "ties"])
+def test_updates_that_change_nothing_merge_to_nothing(method: str) -> None:
+    update: Update = {"m": LowRank(torch.zeros(9, 3), torch.randn(3, 7))}
+    own = COMPOSITIONS.get(method).settings()
+    module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
+    assert not dense(module.merge([update, update], [1.0, 1.0], own, 0).update)["m"].any()
 
 
 def test_random_merges_follow_the_seed_and_leave_the_global_generator_alone() -> None:

@@ -15,8 +15,9 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.cost_model import MB, SMALLEST_IN_8_BITS, Workload, shape_of
+from workbench.errors import InputError
 from workbench.measuring import measure
-from workbench.methods import METHODS
+from workbench.methods import METHODS, possible_methods
 from workbench.settings import Budget
 from workbench.task import Task
 from workbench.training.trainer import trainer_of
@@ -93,6 +94,18 @@ def test_activations_are_what_autograd_keeps(
     adaptation = adapted(request.getfixturevalue(backbone), method, precision)
     found = Workload.of(adaptation, 4, 64).predict()
     assert found.activations + found.casts == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.08)
+
+
+@pytest.mark.parametrize("method", possible_methods(BertConfig(), "classification"))
+def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone: Backbone) -> None:
+    adaptation = adapted(backbone, method, "fp32")
+    if method in ("boft", "shira"):  # their library computes with the weights where others only need shapes
+        with pytest.raises(InputError, match=f"what {method} takes is not known before there are weights"):
+            Workload.of(adaptation, 4, 16).predict()
+        return
+    body = adaptation.fresh("classification", 2, seed=0).body
+    trained = sum(parameter.numel() for parameter in body.parameters() if parameter.requires_grad)
+    assert Workload.of(adaptation, 4, 16).predict().trainable == trained
 
 
 def test_frozen_features_keep_nothing(deep_bert: Backbone) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,9 @@ class Generator(nn.Module):
         """
         if task is None:
             task = self.task if self.asked is None else self.asked
-        with torch.autocast(self.task.device.type, enabled=False):
+        device = self.task.device.type
+        casts = torch.amp.is_autocast_available(device)  # not where a shape alone is known
+        with torch.autocast(device, enabled=False) if casts else nullcontext():
             tasks = task.to(self.task.device).expand(len(self.shapes), -1)  # (places, embedding)
             hidden = torch.relu(self.trunk(torch.cat([tasks, self.places.weight], dim=1)))  # (places, hidden)
             return [

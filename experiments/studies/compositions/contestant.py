@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: compositions, and the plain alternatives that they have to beat."""
+"""Who takes part in a comparison: compositions of sources, and the plain alternatives that they have to beat."""
 
 from __future__ import annotations
 
@@ -8,15 +8,56 @@ from typing import TYPE_CHECKING, Any, Literal
 from fusion.methods import COMPOSITIONS
 from workbench.methods import METHODS
 from workbench.settings import Settings
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.studies.compositions.source import Source
+    from experiments.workspace import Workspace
     from fusion.composition import HeadStart
+    from workbench.backbone import Backbone
+    from workbench.settings import MethodSettings
+    from workbench.stored_adapter import StoredAdapter
+    from workbench.training import Lesson
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
 Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of a source before it is trained.
+
+    Attributes:
+        task: name of its own task.
+        method: the fine-tuning method.
+        settings: that method's.
+        identity: SHA-256 of what determines it.
+        adapter: its id in the store.
+    """
+
+    task: str
+    method: str
+    settings: MethodSettings
+    identity: str
+    adapter: str
+
+    def stored_in(self, workspace: Workspace) -> StoredAdapter:
+        """Return the adapter; raises UnknownNameError where it was not trained yet."""
+        return workspace.adapters.get(self.adapter)
+
+
+def planned(lesson: Lesson) -> Source:
+    """Return the source that a lesson will give."""
+    adaptation = lesson.adaptation
+    return Source(lesson.task.name, adaptation.method, adaptation.settings, lesson.key, lesson.adapter_id)
+
+
+def stored(adapter: StoredAdapter, backbone: Backbone) -> Source:
+    """Return a stored adapter as a source."""
+    manifest = adapter.manifest
+    settings = adaptation_of(manifest, backbone).settings
+    return Source(manifest.task.name, manifest.method, settings, adapter.identity, manifest.id)
 
 
 @dataclass(frozen=True)
@@ -94,14 +135,10 @@ def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Co
     with a fitted head, and the uniform average.
     """
     family, settings = sources[0].method, sources[0].settings.model_copy(update=dict(fresh))
-    singles = [composition(alone_label(source.task, family), "single", {}, (source,), "source") for source in sources]
-    average = composition(average_label(family), "average", {}, sources, "average")
+    singles = [_composed(alone_label(source.task, family), "source", "single", (source,)) for source in sources]
+    average = _composed(average_label(family), "average", "average", sources)
     return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
 
 
-def composition(
-    label: str, method: str, settings: dict[str, Any], sources: Sequence[Source], role: Role = "composition"
-) -> Contestant:
-    """Return the contestant that composes ``sources`` by ``method``."""
-    parsed = COMPOSITIONS.get(method).settings.model_validate(settings)
-    return Contestant(label, role, sources[0].method, method, parsed, tuple(sources))
+def _composed(label: str, role: Role, method: str, sources: Sequence[Source]) -> Contestant:
+    return Contestant(label, role, sources[0].method, method, COMPOSITIONS.get(method).settings(), tuple(sources))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.forecast import lesson_forecast, lesson_pace, lesson_updates, step_shape
-from experiments.engine.study import Forecast
-from experiments.studies.compositions.record import LEFT, SourcesLeft, TrialLeft
+from experiments.engine.document_piece import DocumentPiece
+from experiments.engine.forecast import lesson_effort, step_shape
+from experiments.engine.study import Effort
+from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft, TrialLeft
 from experiments.studies.compositions.trial import Trial
-from experiments.studies.compositions.trying import results, tried
+from experiments.studies.compositions.trying import tried
 from fusion.compatibility import require_compatible
 from fusion.diagnostics import diagnose
 from fusion.lora import read
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.engine.study import Piece, Site
-    from experiments.studies.compositions.contestant import Contestant
+    from experiments.studies.compositions.contestant import Contestant, Source
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan
-    from experiments.studies.compositions.source import Source
     from experiments.workspace import Workspace
+    from workbench.task import Task
     from workbench.training import Lesson
 
 
@@ -55,19 +56,9 @@ class SourcePiece:
         return f"{self.lesson.task.name} · {self.lesson.adaptation.method} · seed {self.lesson.seed}"
 
     @property
-    def updates(self) -> int:
-        """Optimiser steps of the fit."""
-        return lesson_updates(self.lesson)
-
-    @property
-    def forecast(self) -> Forecast:
-        """Of a training step."""
-        return lesson_forecast(self.lesson)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, method and the shape of an optimiser step."""
-        return lesson_pace(self.lesson)
+    def effort(self) -> Effort:
+        """That of the lesson."""
+        return lesson_effort(self.lesson)
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the adapter is there."""
@@ -76,148 +67,6 @@ class SourcePiece:
     def work(self, site: Site) -> None:
         """Train it."""
         site.workspace.learned(self.lesson, site.listener, self.label)
-
-
-@dataclass(frozen=True)
-class SourcesPiece:
-    """What is known of the sources of one seed and family before they are composed."""
-
-    plan: FusionPlan
-    seed: int
-    sources: tuple[Source, ...]
-    needs: tuple[str, ...]
-    alone = False
-    updates = 0
-    forecast = Forecast()
-
-    @cached_property
-    def key(self) -> str:
-        """The sources, their order, and the seed that chance is drawn with."""
-        return key(["sources", [source.identity for source in self.sources], self.seed])
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Whose sources they are."""
-        return {"part": "sources", "seed": self.seed, "family": self.sources[0].method}
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        return f"sources by {self.sources[0].method} · seed {self.seed}"
-
-    @property
-    def pace(self) -> str:
-        """How many sources of which method."""
-        return f"sources {self.plan.backbone.name} {self.sources[0].method} {len(self.sources)}"
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether they were described."""
-        return workspace.documents(LEFT, SourcesLeft).get(self.key) is not None
-
-    def work(self, site: Site) -> None:
-        """Describe the sources; LoRAs are diagnosed too.
-
-        Raises:
-            InputError: they do not go together.
-        """
-        adapters = [source.stored_in(site.workspace) for source in self.sources]
-        require_compatible(adapters, self.plan.backbone)
-        described = tuple(
-            {
-                "adapter": adapter.manifest.id,
-                "task": adapter.manifest.task.name,
-                "method": adapter.manifest.method,
-                "seed": self.seed,
-                "validation": adapter.manifest.fit.validation,
-            }
-            for adapter in adapters
-        )
-        diagnostics = None
-        if adapters[0].manifest.library == "peft" and len(adapters) > 1:
-            updates = [read(adapter.folder) for adapter in adapters]
-            diagnostics = diagnose([source.task for source in self.sources], updates, seed=self.seed).as_json()
-        site.workspace.documents(LEFT, SourcesLeft).save(self.key, SourcesLeft(described, diagnostics))
-
-
-@dataclass(frozen=True)
-class TrialPiece:
-    """One contestant on one problem."""
-
-    plan: FusionPlan
-    contestant: Contestant
-    problem: FewShot
-    needs: tuple[str, ...]
-    alone = False
-    updates = None
-    forecast = Forecast()
-
-    @cached_property
-    def key(self) -> str:
-        """The contestant, its sources, and the problem."""
-        one, problem = self.contestant, self.problem
-        return key(
-            {
-                "contestant": [one.role, one.method, one.settings.model_dump(mode="json"), *self._head],
-                "sources": [source.identity for source in one.sources],
-                "target": problem.target.fingerprint,
-                "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
-                "budget": problem.budget.model_dump(mode="json"),
-                "seed": problem.seed,
-                "retains": self._retains and [task.fingerprint for task in self.plan.source_tasks.values()],
-                "processes": processes.count(),
-                "versions": versions(),
-            }
-        )
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Whose trial it is, and on which problem."""
-        problem = self.problem
-        return {
-            "part": "trial",
-            "label": self.contestant.label,
-            "target": problem.target.name,
-            "shots": problem.shots,
-            "seed": problem.seed,
-        }
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        problem = self.problem
-        return f"{self.contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}"
-
-    @property
-    def pace(self) -> str:
-        """Backbone, composition, number of sources, K, and the shape of an optimiser step."""
-        one, problem = self.contestant, self.problem
-        shape = f"{len(one.sources)} K={problem.shots} {step_shape(problem.budget)}"
-        return f"trial {problem.backbone.name} {one.role} {one.method} {shape}"
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether the result is there."""
-        left = workspace.documents(LEFT, TrialLeft).get(self.key)
-        return left is not None and results(workspace).get(left.trial) is not None
-
-    def work(self, site: Site) -> None:
-        """Make the model, test it, and write down where the result is."""
-        trial = Trial(self.contestant, self.problem, tuple(one.stored_in(site.workspace) for one in self._sources))
-        tried(trial, site, self.plan.source_tasks if self._retains else {})
-        site.workspace.documents(LEFT, TrialLeft).save(self.key, TrialLeft(trial.key))
-
-    @property
-    def _sources(self) -> tuple[Source, ...]:
-        return self.contestant.sources
-
-    @property
-    def _head(self) -> tuple[str, ...]:
-        """How the head begins, where that is not how it began when there was no choice."""
-        one = self.contestant
-        return (one.head,) if one.role in ("fresh", "full") or one.head != "fitted" else ()
-
-    @property
-    def _retains(self) -> bool:
-        return self.plan.retains(self.contestant, self.problem)
 
 
 def pieces(plan: FusionPlan) -> Iterator[Piece]:
@@ -231,9 +80,85 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
         described = {}
         for family, sources in plan.families(seed).items():
             needs = tuple(piece.key for piece in lessons if piece.lesson.adaptation.method == family)
-            described[family] = SourcesPiece(plan, seed, sources, needs)
+            described[family] = _sources(plan, seed, sources, needs)
         yield from described.values()
         for contestant in plan.contestants(seed):
             needs = (described[contestant.family].key,) if contestant.sources else ()
             for problem in plan.problems(seed):
-                yield TrialPiece(plan, contestant, problem, needs)
+                yield trial_piece(plan, contestant, problem, needs)
+
+
+def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: tuple[str, ...]) -> DocumentPiece:
+    """Return what is known of the sources of one seed and family, ``trained`` before, before they are composed."""
+    family = sources[0].method
+    return DocumentPiece(
+        key=key(["sources", [source.identity for source in sources], seed]),
+        place={"part": "sources", "seed": seed, "family": family},
+        label=f"sources by {family} · seed {seed}",
+        effort=Effort(f"sources {plan.backbone.name} {family} {len(sources)}"),
+        leaves=SOURCES,
+        result=partial(_described_sources, plan, seed, sources),
+        needs=trained,
+    )
+
+
+def _described_sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
+    """Describe the sources; LoRAs are diagnosed too.
+
+    Raises:
+        InputError: they do not go together.
+    """
+    adapters = [source.stored_in(site.workspace) for source in sources]
+    require_compatible(adapters, plan.backbone)
+    described = tuple(
+        {
+            "adapter": adapter.manifest.id,
+            "task": adapter.manifest.task.name,
+            "method": adapter.manifest.method,
+            "seed": seed,
+            "validation": adapter.manifest.fit.validation,
+        }
+        for adapter in adapters
+    )
+    diagnostics = None
+    if adapters[0].manifest.library == "peft" and len(adapters) > 1:
+        updates = [read(adapter.folder) for adapter in adapters]
+        diagnostics = diagnose([source.task for source in sources], updates, seed=seed).as_json()
+    return SourcesLeft(described, diagnostics)
+
+
+def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
+    """Return one contestant on one problem."""
+    role, method, sources = contestant.role, contestant.method, contestant.sources
+    retained = list(plan.source_tasks.values()) if plan.retains(contestant, problem) else []
+    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # when there was no choice
+    head = [] if was_so_before else [contestant.head]
+    determined_by = {
+        "contestant": [role, method, contestant.settings.model_dump(mode="json"), *head],
+        "sources": [source.identity for source in sources],
+        "target": problem.target.fingerprint,
+        "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
+        "budget": problem.budget.model_dump(mode="json"),
+        "seed": problem.seed,
+        "retains": plan.retains(contestant, problem) and [task.fingerprint for task in retained],
+        "processes": processes.count(),
+        "versions": versions(),
+    }
+    where = {"target": problem.target.name, "shots": problem.shots, "seed": problem.seed}
+    shape = f"{len(sources)} K={problem.shots} {step_shape(problem.budget)}"
+    return DocumentPiece(
+        key=key(determined_by),
+        place={"part": "trial", "label": contestant.label, **where},
+        label=f"{contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}",
+        effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
+        leaves=TRIALS,
+        result=partial(_trial_result, contestant, problem, {task.name: task for task in retained}),
+        needs=needs,
+    )
+
+
+def _trial_result(contestant: Contestant, problem: FewShot, source_tasks: Mapping[str, Task], site: Site) -> TrialLeft:
+    """Make the model, test it, and return where the result is."""
+    trial = Trial(contestant, problem, tuple(source.stored_in(site.workspace) for source in contestant.sources))
+    tried(trial, site, source_tasks)
+    return TrialLeft(trial.key)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from experiments.engine.feasible import require_feasible
-from experiments.engine.labels import collisions
+from experiments.engine.entries import collisions, named_entries, settings_of_entries
+from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.compositions.contestant import (
     Contestant,
+    Source,
     alternatives,
     common,
-    composition,
     fresh_label,
+    planned,
     reserved,
+    stored,
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
-from experiments.studies.compositions.recipe import FusionRecipe
-from experiments.studies.compositions.record import FusionRecord, Party, header
-from experiments.studies.compositions.source import Source, planned, stored
+from experiments.studies.compositions.recipe import Recipe
+from experiments.studies.compositions.record import Contender, FusionRecord
 from experiments.studies.compositions.summary import PICKS
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import majority
@@ -32,7 +33,6 @@ from fusion.methods import COMPOSITIONS
 from tasks import registry
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
 from workbench.methods import METHODS, trained_method
@@ -50,17 +50,8 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 
+SOURCES = ("sources", "methods")
 COMPOSED = ("average", "composition")  # roles of what is made of all sources
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One composition of the comparison: its label, its method and settings, and which sources it takes."""
-
-    label: str
-    method: str
-    settings: dict[str, Any]
-    family: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,7 @@ class FusionPlan:
 
     Attributes:
         name: of the experiment.
+        entries: the compositions of the comparison, without their sources.
         lessons: (seed, fine-tuning method) → the sources' lessons; empty where the sources exist already.
         stored: sources that exist already, for every seed alike.
         targets: the tasks that are composed for, whole.
@@ -84,7 +76,7 @@ class FusionPlan:
     name: str
     description: str
     backbone: Backbone
-    entries: tuple[Entry, ...]
+    entries: tuple[Contestant, ...]
     targets: tuple[Task, ...]
     budgets: Mapping[int, Budget]
     seeds: tuple[int, ...]
@@ -117,7 +109,7 @@ class FusionPlan:
         for family, sources in families.items():
             yield from alternatives(sources, self.fresh.get(family, {}))
         for entry in self.entries:
-            yield composition(entry.label, entry.method, entry.settings, families[entry.family])
+            yield replace(entry, sources=families[entry.family])
 
     def problems(self, seed: int) -> Iterator[FewShot]:
         """Yield every target with every K."""
@@ -136,7 +128,7 @@ class FusionPlan:
         return hardest and contestant.role in COMPOSED
 
 
-def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> FusionPlan:
+def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -145,8 +137,8 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
     """
     problems: list[Problem] = []
     with collected(problems):
-        recipe = document.parse(FusionRecipe, _known_settings(document))
-    methods = dict(_methods(document, problems))
+        recipe = document.parse(Recipe, _known_settings(document))
+    methods = named_entries(document, SOURCES, None, trained_method, problems)
     fresh = dict(_fresh(document, problems))
     entries = tuple(_entries(document, problems))
     sources = named_tasks(document, ("sources", "tasks"), task_folders, problems)
@@ -163,20 +155,17 @@ def plan_recipe(document: Document, task_folders: Sequence[Path] = ()) -> Fusion
             problems.append(Problem(what, document.where("targets")))
     if problems:
         raise SettingsError(problems)
-    parties = 2 + len(methods) * (2 + len(sources)) + len(entries)
-    parties += (len(recipe.heads) - 1) * (1 + len(methods) + len(entries))  # at most: not every composition trains
-    fits = len(recipe.seeds) * (len(methods) * len(sources) + parties * len(targets) * len(recipe.shots))
+    contenders = 2 + len(methods) * (2 + len(sources)) + len(entries)
+    contenders += (len(recipe.heads) - 1) * (1 + len(methods) + len(entries))  # at most: not every composition trains
+    fits = len(recipe.seeds) * (len(methods) * len(sources) + contenders * len(targets) * len(recipe.shots))
     require_affordable(fits, document.origin)
-    wanted = [(name, settings, ("sources", "methods", name)) for name, settings in methods.items()]
+    wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
-    require_feasible(document, recipe.backbone, recipe.sources.budget.quantization, wanted, kinds)
-    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
+    backbone = opened(document, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
-    _require_length(document, backbone, recipe, wanted)
-    bits = recipe.sources.budget.quantization
-    backbone = backbone.quantized(bits, document.where("sources", "budget", "quantization"))
     precision = resolve_precision(recipe.sources.budget.precision)
-    adaptations = {name: Adaptation(backbone, name, settings, precision) for name, settings in methods.items()}
+    adaptations = {name: Adaptation(backbone, *entry, precision) for name, entry in methods.items()}
     tasks = [registry.load(spec) for spec in sources]
     lessons = {
         (seed, name): tuple(Lesson(task, adaptation, recipe.sources.budget, seed) for task in tasks)
@@ -222,13 +211,6 @@ def family_of(method: str, families: Mapping[str, str], where: str | None = None
     )
 
 
-def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
-    for name, settings in document.entries("sources", "methods").items():
-        place = ("sources", "methods", name)
-        with collected(problems):
-            yield name, document.parse_part(place, settings, trained_method(name, document.where(*place)).settings)
-
-
 def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
     """Raise SettingsError where adapters of a method cannot be composed, before any is trained."""
     problems = [
@@ -236,17 +218,6 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
         for method, settings, place in wanted
         if (why := unfit(method, settings, backbone.config))
     ]
-    if problems:
-        raise SettingsError(problems)
-
-
-def _require_length(document: Document, backbone: Backbone, recipe: FusionRecipe, wanted: Sequence[Wanted]) -> None:
-    """Raise SettingsError where texts of the sources' budget or the targets' are longer than the backbone reads."""
-    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
-    problems: list[Problem] = []
-    for budget, place in ((recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))):
-        with collected(problems):
-            backbone.require_length(budget.max_length, document.where(*place, "max_length"), virtual)
     if problems:
         raise SettingsError(problems)
 
@@ -262,30 +233,22 @@ def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, d
             yield name, parsed.model_dump(mode="json", include=set(settings))
 
 
-def _entries(document: Document, problems: list[Problem]) -> Iterator[Entry]:
+def _entries(document: Document, problems: list[Problem]) -> Iterator[Contestant]:
     libraries = {}
-    for name in document.entries("sources", "methods"):
+    for name in document.labels("sources", "methods"):
         with suppress(InputError):  # told of the sources already
             libraries[name] = METHODS.get(name).library
-    for label, entry in document.entries("compositions").items():
-        place = ("compositions", label)
-        rest = {name: value for name, value in entry.items() if name != "method"}
-        with collected(problems, document.where(*place)):
-            if "method" not in entry:
-                raise InputError(f"{'.'.join(place)!r} needs method")
-            card = COMPOSITIONS.get(entry["method"], document.where(*place, "method"))
-            document.parse_part(place, rest, card.settings)
-            family = family_of(entry["method"], libraries, document.where(*place, "method")) if libraries else ""
-            yield Entry(label, entry["method"], rest, family)
+    entries = named_entries(document, ("compositions",), "method", COMPOSITIONS.get, problems)
+    for label, (method, settings) in entries.items():
+        with collected(problems):
+            where = document.where("compositions", label, "method")
+            family = family_of(method, libraries, where) if libraries else ""
+            yield Contestant(label, "composition", family, method, settings)
 
 
 def _known_settings(document: Document) -> Iterator[Place]:
-    for name in document.entries("sources", "methods"):
-        with suppress(InputError):
-            yield ("sources", "methods", name), METHODS.get(name).settings
-    for label, entry in document.entries("compositions").items():
-        with suppress(InputError):
-            yield ("compositions", label), COMPOSITIONS.get(entry.get("method", "")).settings
+    yield from settings_of_entries(document, SOURCES, None, METHODS.get)
+    yield from settings_of_entries(document, ("compositions",), "method", COMPOSITIONS.get)
 
 
 def about(plan: FusionPlan) -> dict[str, Any]:
@@ -301,10 +264,10 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         seeds=plan.seeds,
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
         majority={target.name: majority(target, any_budget) for target in plan.targets},
-        parties=tuple(
-            Party(one.label, one.role, one.family, one.method, one.settings.model_dump(mode="json"))
+        contenders=tuple(
+            Contender(one.label, one.role, one.family, one.method, one.settings.model_dump(mode="json"))
             for one in plan.contestants(plan.seeds[0])
         ),
         data={target.name: target.fingerprint for target in plan.targets},
     )
-    return header(record)
+    return record.about()

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import Labelled, Names, Seeds
+from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
 from fusion.composition import HeadStart
-from workbench.bounds import Count, Name
+from workbench.bounds import Count
 from workbench.settings import Budget, Settings, unique
 
 ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
@@ -17,24 +17,19 @@ ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
 class Sources(Settings):
     """The adapters that are composed: each method on each task, trained with each seed of the recipe."""
 
-    tasks: Names = Field(min_length=2)
+    tasks: tuple[str, ...] = Field(min_length=2, max_length=1000)
     methods: ByMethod = Field(min_length=1, description="fine-tuning method → its settings")
     budget: Budget = Budget()
 
     _unique = field_validator("tasks")(unique)
 
 
-class FusionRecipe(Settings):
+class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
 
-    name: Name
-    description: str = ""
-    backbone: str
     sources: Sources
     targets: Names
     shots: tuple[Count, ...] = Field(min_length=1, max_length=100)
-    seeds: Seeds = (0,)
-    budget: Budget = Budget()
     fresh: ByMethod = Field(
         default_factory=dict,
         description="fine-tuning method → settings that differ for its few-shot fits without sources",
@@ -45,9 +40,11 @@ class FusionRecipe(Settings):
         description="what the head of everything that is trained begins as: a logistic regression on the frozen "
         "features (fitted), or drawn from the seed (random); with both, everything is trained twice",
     )
-    compositions: Labelled = Field(description="label → method and its settings")
+    compositions: Labelled = Field(
+        description="label → the composition's settings, and 'method' if the label is not the composition's name"
+    )
 
-    _unique = field_validator("targets", "shots", "seeds", "heads")(unique)
+    _unique = field_validator("targets", "shots", "heads")(unique)
 
     @field_validator("budget")
     @classmethod

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field
 
-from experiments.workspace.left import left_by
-from workbench.errors import IntegrityError
+from experiments.studies._record import Record
+from experiments.studies.compositions.result import results_in
+from experiments.workspace.left import Left
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-LEFT = "pieces"  # folder of the workspace
-
 
 @dataclass(frozen=True)
-class Party:
-    """A contestant as the record knows it."""
+class Contender:
+    """Who takes part: a :class:`~experiments.studies.compositions.contestant.Contestant` without its sources."""
 
     label: str
     role: str
@@ -58,85 +57,63 @@ class TrialLeft:
 
     trial: str
 
+    def is_there(self, workspace: Workspace) -> bool:
+        """Return whether the result is in the workspace."""
+        return results_in(workspace).get(self.trial) is not None
 
-@dataclass(frozen=True)
-class FusionRecord:
-    """A comparison as far as it has come.
+
+SOURCES, TRIALS = Left("pieces", SourcesLeft), Left("pieces", TrialLeft, TrialLeft.is_there)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionRecord(Record):
+    """A comparison of compositions as far as it has come.
 
     Attributes:
-        experiment: its name.
-        reference: label of the contestant that gains are measured against.
         budgets: K → the budget of every fit and test.
+        majority: target → test score of always answering the most frequent label.
         sources: for each source its adapter id, task, method, seed and validation score.
         diagnostics: (seed, family) as ``seed/family`` → what was known of the sources before they were composed.
-        majority: target → test score of always answering the most frequent label.
-        data: target → SHA-256 of its data.
     """
 
-    experiment: str
-    description: str
-    backbone: str
-    reference: str
+    kind = "a comparison of compositions"
+    left = ("sources", "cells", "diagnostics")
+
     targets: tuple[str, ...]
     shots: tuple[int, ...]
-    seeds: tuple[int, ...]
     budgets: Mapping[str, Mapping[str, Any]]
     majority: Mapping[str, float]
-    parties: tuple[Party, ...]
-    data: Mapping[str, str] = field(default_factory=dict)
-    identity: str = ""
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    contenders: Annotated[tuple[Contender, ...], Field(alias="parties")]  # in record.json
     sources: tuple[Mapping[str, Any], ...] = ()
     cells: tuple[Cell, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
-        """How many results there will be."""
-        return len(self.parties) * len(self.targets) * len(self.shots) * len(self.seeds)
+        """How many trials there will be."""
+        return len(self.contenders) * len(self.targets) * len(self.shots) * len(self.seeds)
+
+    @property
+    def done(self) -> int:
+        """How many trials have a result."""
+        return len(self.cells)
 
     @property
     def single(self) -> bool:
         """Whether this is about one fusion, which everything else is compared with."""
-        return any(one.label == self.reference and one.role == "composition" for one in self.parties)
+        return any(one.label == self.reference and one.role == "composition" for one in self.contenders)
 
-
-DERIVED = {
-    "experiment",
-    "identity",
-    "provenance",
-    "sources",
-    "cells",
-    "diagnostics",
-}
-RECORD = TypeAdapter(FusionRecord)
-
-
-def header(record: FusionRecord) -> dict[str, Any]:
-    """Return what is the same for all pieces of a record, as JSON has it."""
-    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
-    return content
-
-
-def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> FusionRecord:
-    """Return a comparison as far as it has come.
-
-    Raises:
-        IntegrityError: something that it is made of is damaged or missing.
-    """
-    try:
-        blank = RECORD.validate_python(document.content(experiment))
-        sources: list[Mapping[str, Any]] = []
-        diagnostics: dict[str, Any] = {}
-        for place, left in left_by(document, workspace, "sources", LEFT, SourcesLeft):
-            sources += left.sources
-            if left.diagnostics:
-                diagnostics[f"{place['seed']}/{place['family']}"] = left.diagnostics
-        cells = tuple(
-            Cell(place["label"], place["target"], place["shots"], place["seed"], left.trial)
-            for place, left in left_by(document, workspace, "trial", LEFT, TrialLeft)
-        )
-    except (KeyError, TypeError, ValidationError) as error:
-        what = f"damaged: this is no record of a comparison of compositions ({error})"
-        raise IntegrityError(what, where=str(workspace.experiment(experiment))) from None
-    return replace(blank, sources=tuple(sources), diagnostics=diagnostics, cells=cells)
+    @classmethod
+    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return what is known of the sources, and where the results are."""
+        described = [*SOURCES.of(document, workspace, "sources")]
+        return {
+            "sources": tuple(source for _, left in described for source in left.sources),
+            "diagnostics": {
+                f"{place['seed']}/{place['family']}": left.diagnostics for place, left in described if left.diagnostics
+            },
+            "cells": tuple(
+                Cell(place["label"], place["target"], place["shots"], place["seed"], left.trial)
+                for place, left in TRIALS.of(document, workspace, "trial")
+            ),
+        }

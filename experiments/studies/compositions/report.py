@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
+
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.record import FusionRecord
@@ -76,7 +78,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class FusionReport:
+class FusionReport(StudyReport):
     """Everything that is said about a comparison.
 
     Attributes:
@@ -92,18 +94,6 @@ class FusionReport:
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
     verdict: str
 
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned result is there."""
-        return bool(self.record.planned) and len(self.record.cells) == self.record.planned
-
     @property
     def overall(self) -> str:
         """The key of the standings over everything."""
@@ -115,16 +105,8 @@ class FusionReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as one document."""
-        record = self.record
         return {
-            "experiment": record.experiment,
-            "description": record.description,
-            "backbone": record.backbone,
-            "targets": list(record.targets),
-            "shots": list(record.shots),
-            "seeds": list(record.seeds),
-            "reference": record.reference,
-            "complete": self.complete,
+            **self.head("targets", "shots", "majority", "budgets"),
             "verdict": self.verdict,
             "contestants": {
                 row.label: {
@@ -141,9 +123,6 @@ class FusionReport:
                 one.label: {"within_a_third": one.within_a_third, "shares": list(one.shares)} for one in self.speeds
             },
             "details": {label: each for label, each in self.details.items() if each},
-            "sources": list(record.sources),
-            "diagnostics": dict(record.diagnostics),
-            "majority": dict(record.majority),
-            "budgets": dict(record.budgets),
-            "provenance": dict(record.provenance),
+            "sources": list(self.record.sources),
+            "diagnostics": dict(self.record.diagnostics),
         }

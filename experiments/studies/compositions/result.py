@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
-
-from experiments.workspace.example_scores import FILE, example_scores, require_readable
-from experiments.workspace.mending import Mending
-from workbench import atomic, sealed
-from workbench.errors import IntegrityError
+from experiments.workspace.outcome_folders import OutcomeFolders
 from workbench.fit_record import FitRecord
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -60,47 +54,8 @@ class Result:
     retained: tuple[Retained, ...] = ()
 
 
-RESULT = TypeAdapter(Result)
-
-
-class Results:
-    """The results below one folder: ``KEY/result.json`` and ``KEY/outcomes.parquet``, whole or not at all."""
-
-    def __init__(self, root: Path, mending: Mending | None = None) -> None:
-        """Keep results below ``root``; it is made when the first one is saved."""
-        self.root, self.mending = root, mending or Mending()
-
-    def get(self, key: str) -> Result | None:
-        """Return the result of the trial with this key, or None.
-
-        Raises:
-            IntegrityError: a file of it is damaged or missing, and nobody is mending.
-        """
-        folder = self.root / key
-        return self.mending.known(folder, lambda: _read(folder)) if folder.is_dir() else None
-
-    def require(self, key: str) -> Result:
-        """Return the result of a trial that is known to have been run; raises IntegrityError if it is not there."""
-        found = self.get(key)
-        if found is None:
-            raise IntegrityError("missing: what this trial measured", where=str(self.root / key))
-        return found
-
-    def save(self, key: str, result: Result, outcomes: pd.DataFrame) -> None:
-        """Write a result with its per-example outcomes."""
-        with atomic.written_whole(self.root / key) as folder:
-            outcomes.to_parquet(folder / FILE, index=False)
-            (folder / "result.json").write_text(sealed.text_of(RESULT, result), encoding="utf-8")
-            sealed.seal(folder)
-
-    def examples(self, key: str) -> pd.Series:
-        """Return the score of each test example (1.0 or 0.0 where it is right or wrong), by example id, sorted."""
-        return example_scores(self.root / key / FILE)
-
-
-def _read(folder: Path) -> Result:
-    require_readable(folder)
-    found = sealed.read(RESULT, folder / "result.json")
-    if found is None:
-        raise IntegrityError("damaged: result.json is missing", where=str(folder))
-    return found
+def results_in(workspace: Workspace) -> OutcomeFolders[Result]:
+    """Return the results of the trials in a workspace."""
+    about = "what this trial measured"
+    root = workspace.root / "trials"
+    return OutcomeFolders(root, "result.json", Result, about, workspace.mending, workspace.sound)

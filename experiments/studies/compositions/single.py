@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from experiments.answers.naming import source_ids
-from experiments.studies.compositions.contestant import composition
+from experiments.studies.compositions.contestant import Contestant, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
-from experiments.studies.compositions.plan import Entry, FusionPlan
-from experiments.studies.compositions.source import stored
+from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.sources import AUTO, candidates, named, own_tasks, ranked
 from experiments.studies.compositions.trial import Trial
 from fusion.fuse import fused_id, require_composable, require_fusible
@@ -21,7 +20,7 @@ from workbench.bounds import require_seed
 from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
 from workbench.listener import Silent
-from workbench.settings import Budget, Document
+from workbench.settings import Budget, Document, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,15 +107,15 @@ def _named(
     return named(workspace.adapters, ids, wanted.sources)
 
 
-def _parsed(document: Document, wanted: Wanted) -> tuple[dict[str, Any], Budget]:
+def _parsed(document: Document, wanted: Wanted) -> tuple[Settings, Budget]:
     """Return the method's settings, and the budget for K examples."""
     own = {name: value for name, value in document.data.items() if name != "budget"}
     budget = document.data.get("budget", {})
     if wanted.shots is not None and isinstance(budget, dict):
         budget = few_shot_budget(budget, wanted.shots)
     parts = ((), own, COMPOSITIONS.get(wanted.method, "--method").settings), (("budget",), budget, Budget)
-    _, parsed = document.parse_parts(*parts)
-    return own, parsed
+    settings, parsed = document.parse_parts(*parts)
+    return settings, parsed
 
 
 def _texts(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Dataset]:
@@ -129,18 +128,19 @@ def _plan(
     wanted: Wanted,
     few_shot: FewShot,
     sources: tuple[StoredAdapter, ...],
-    settings: dict[str, Any],
+    settings: Settings,
     source_tasks: Mapping[str, Task],
 ) -> FusionPlan:
     method = wanted.method
-    own = composition(method, method, settings, [stored(source, few_shot.backbone) for source in sources])
-    trial = Trial(own, few_shot, sources)
+    composed_of = tuple(stored(source, few_shot.backbone) for source in sources)
+    own = Contestant(method, "composition", composed_of[0].method, method, settings)
+    trial = Trial(replace(own, sources=composed_of), few_shot, sources)
     adapter = fused_id(method, trial.request(Silent()), trial.contestant.settings)
     return FusionPlan(
         name=f"fuse-{adapter}",
         description=f"{few_shot.target.name} from {', '.join(source.id for source in sources)}, by {method}",
         backbone=few_shot.backbone,
-        entries=(Entry(method, method, settings, sources[0].manifest.method),),
+        entries=(own,),
         targets=(few_shot.target,),
         budgets={few_shot.shots: few_shot.budget},
         seeds=(few_shot.seed,),

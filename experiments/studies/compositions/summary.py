@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.differences import Difference
+from experiments.reporting.examples import over_examples, scores_by_example
+from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
+from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
-from workbench.statistics import interval, paired_bootstrap
+from workbench.statistics import interval, mean_of_known
 
 if TYPE_CHECKING:
-    from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.result import Result, Results
-    from workbench.statistics import Array, Interval
+    import pandas as pd
+
+    from experiments.studies.compositions.result import Result
+    from experiments.workspace import RecordDocument, Workspace
+    from experiments.workspace.outcome_folders import OutcomeFolders
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place
@@ -29,7 +34,13 @@ PICKS = {  # what validation picks in each place, among contestants of these rol
 }
 
 
-def summarise_fusion(record: FusionRecord, results: Results) -> FusionReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool) -> FusionReport:
+    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
+    record = FusionRecord.read(experiment, document, workspace)
+    return summarise(record, results_in(workspace))
+
+
+def summarise(record: FusionRecord, results: OutcomeFolders[Result]) -> FusionReport:
     """Return the report on a comparison as far as it has come; no model is needed."""
     return _Summary(record, results).report()
 
@@ -37,13 +48,13 @@ def summarise_fusion(record: FusionRecord, results: Results) -> FusionReport:
 @dataclass(frozen=True)
 class _Summary:
     record: FusionRecord
-    results: Results
+    results: OutcomeFolders[Result]
 
     def report(self) -> FusionReport:
         rows = [
-            Row(party.label, party.role, party.family, party.method, self._standings(self.taken[party.label]))
-            for party in self.record.parties
-            if party.label in self.taken
+            Row(one.label, one.role, one.family, one.method, self._standings(self.taken[one.label]))
+            for one in self.record.contenders
+            if one.label in self.taken
         ]
         for label, roles in () if self.record.single else PICKS.items():
             picked, chosen = self._picked(roles)
@@ -72,14 +83,9 @@ class _Summary:
         return {key: self.results.require(key) for key in sorted(keys)}
 
     @cached_property
-    def examples(self) -> dict[str, Array]:
+    def examples(self) -> dict[str, pd.Series | None]:
         """The score of each test example, for the results whose score is the mean of them."""
-        found = {}
-        for key, result in self.known.items():
-            values = self.results.examples(key).to_numpy()
-            if np.isclose(values.mean(), result.score, rtol=0, atol=1e-6):
-                found[key] = values
-        return found
+        return {key: scores_by_example(self.results.outcomes(key), result.score) for key, result in self.known.items()}
 
     def _standings(self, taken: Taken) -> dict[str, Standing]:
         every = {str(shots): self._standing(taken, [shots]) for shots in self.record.shots}
@@ -89,18 +95,18 @@ class _Summary:
         places = [place for place in taken if place[1] in set(shots)]
         found = [self.known[taken[place]] for place in places]
         targets = {
-            name: _mean(self.known[taken[place]].score for place in places if place[0] == name)
+            name: mean_of_known(self.known[taken[place]].score for place in places if place[0] == name)
             for name in self.record.targets
         }
         return Standing(
-            score=_mean(one.score for one in found),
+            score=mean_of_known(one.score for one in found),
             targets=targets,
-            validation=_mean(one.fit.validation for one in found),
+            validation=mean_of_known(one.fit.validation for one in found),
             gain=self._gain(taken, places),
-            seconds=_mean(one.fit.seconds for one in found),
-            peak_memory_mb=_mean(one.fit.peak_memory_mb for one in found if one.fit.peak_memory_mb is not None),
-            trainable_parameters=_mean(float(one.fit.trainable_parameters) for one in found),
-            steps=_mean(float(one.fit.steps) for one in found),
+            seconds=mean_of_known(one.fit.seconds for one in found),
+            peak_memory_mb=mean_of_known(one.fit.peak_memory_mb for one in found),
+            trainable_parameters=mean_of_known(float(one.fit.trainable_parameters) for one in found),
+            steps=mean_of_known(float(one.fit.steps) for one in found),
         )
 
     def _gain(self, taken: Taken, places: Iterable[Place]) -> Difference | None:
@@ -111,28 +117,22 @@ class _Summary:
             return None
         gaps = {place: self.known[taken[place]].score - self.known[reference[place]].score for place in common}
         by_seed = [
-            _mean(gap for place, gap in gaps.items() if place[2] == seed)
+            mean_of_known(gap for place, gap in gaps.items() if place[2] == seed)
             for seed in self.record.seeds
             if any(place[2] == seed for place in gaps)
         ]
-        return Difference(interval(by_seed), self._bootstrap(taken, reference, common))
-
-    def _bootstrap(self, ours: Taken, theirs: Taken, places: list[Place]) -> Interval | None:
-        first, second = [], []
-        for target in dict.fromkeys(place[0] for place in places):
-            here = [place for place in places if place[0] == target]
-            if any(taken[place] not in self.examples for taken in (ours, theirs) for place in here):
-                return None
-            first.append(np.mean([self.examples[ours[place]] for place in here], axis=0))
-            second.append(np.mean([self.examples[theirs[place]] for place in here], axis=0))
-        return paired_bootstrap(first, second)
+        by_target = (
+            [(self.examples[taken[place]], self.examples[reference[place]]) for place in common if place[0] == target]
+            for target in dict.fromkeys(place[0] for place in common)
+        )
+        return Difference(interval(by_seed), over_examples(by_target))
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each place the result with the best validation (score, then likelihood), and how often whose.
 
         Nothing where there is no choice.
         """
-        labels = [party.label for party in self.record.parties if party.role in roles and party.label in self.taken]
+        labels = [one.label for one in self.record.contenders if one.role in roles and one.label in self.taken]
         if len(labels) < 2:
             return {}, {}
         places = sorted({place for label in labels for place in self.taken[label]})
@@ -197,8 +197,3 @@ def _share(ours: Result, reference: Result) -> float | None:
 
 def _columns(rows: list[tuple[float, ...]]) -> tuple[float, ...]:
     return tuple(fmean(column) for column in zip(*rows, strict=True))
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return fmean(found) if found else None

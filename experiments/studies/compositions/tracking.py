@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.adapter_run import tracked_data
-from experiments.reporting.circumstances import circumstances
 from experiments.reporting.presentation import Tracking
+from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.compositions.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.studies._tracking import Point
     from experiments.studies.compositions.record import FusionRecord
     from experiments.studies.compositions.report import FusionReport, Row, Standing
+    from workbench.mlflow.run_record import RunRecord
 
-Point = tuple[str, float | None, int]
 SINGLE = "fuse"  # the experiment that holds every single fuse, a run each
 
 
@@ -32,21 +31,14 @@ def experiment_of(record: FusionRecord) -> str:
 
 def tracking(report: FusionReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
-    record = report.record
-    key = record.identity
-    sources = sorted({str(source["adapter"]) for source in record.sources})
-    tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
-    tags |= circumstances(record.provenance)
-    own, whole = report.row(record.reference), report.complete
+    record, own, whole = report.record, report.row(report.record.reference), report.complete
     metrics = _points(own) if record.single and own else _summary(report)
-    run = RunRecord(
-        key=key,
-        name=record.experiment,
-        tags={"sources": ", ".join(sources), **tags},
+    run = parent(
+        report,
+        tags={"sources": ", ".join(sorted({str(source["adapter"]) for source in record.sources}))},
         params={"targets": ", ".join(record.targets), "shots": ", ".join(map(str, record.shots))},
-        metrics=tuple(metrics) if whole else (),
-        children=tuple(_child(row, f"{key}/{row.label}", tags, whole, record) for row in report.rows),
-        finished=whole,
+        metrics=metrics if whole else (),
+        children=(_child(row, whole, record) for row in report.rows),
     )
     below = (
         "Test score in percent, differences in points with the 95 % interval of a paired bootstrap over test examples.",
@@ -65,17 +57,9 @@ def about(record: FusionRecord) -> str:
     )
 
 
-def _child(row: Row, key: str, tags: dict[str, str], whole: bool, record: FusionRecord) -> RunRecord:
-    own = {"label": row.label, "role": row.role, "method": row.method}
-    return RunRecord(
-        key=key,
-        name=row.label,
-        tags={**tags, **own},
-        params=own,
-        metrics=tuple(_points(row)) if whole else (),
-        data=tracked_data(record.data, record.targets),
-        finished=whole,
-    )
+def _child(row: Row, whole: bool, record: FusionRecord) -> RunRecord:
+    own, points = {"role": row.role, "method": row.method}, _points(row) if whole else ()
+    return child(record, row.label, own, {"label": row.label, **own}, points, record.targets, finished=whole)
 
 
 def _points(row: Row) -> Iterator[Point]:
@@ -93,8 +77,7 @@ def _numbers(standing: Standing) -> Iterator[tuple[str, float | None]]:
         yield metric_name("score", target), score
     gain = standing.gain
     if gain:
-        shown = gain.preferred
-        yield from (("gain", shown.mean), ("gain_low", shown.low), ("gain_high", shown.high))
+        yield from with_bounds("gain", gain.preferred).items()
     yield metric_name("cost", "seconds"), standing.seconds
     yield metric_name("cost", "trainable_parameters"), standing.trainable_parameters
 

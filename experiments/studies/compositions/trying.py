@@ -6,15 +6,16 @@ import gc
 import shutil
 from typing import TYPE_CHECKING
 
-from experiments.studies.compositions.result import Result, Results
-from experiments.studies.compositions.retention import retained
+from experiments.studies.compositions.result import Result, Retained, results_in
 from experiments.studies.compositions.trial import Trial
-from experiments.workspace.evaluating import test
+from experiments.workspace.evaluating import test, tested
 from experiments.workspace.mending import clear_the_way
 from fusion.fuse import fused_id, keep_fused
+from workbench.adaptation import HEAD_FILE
+from workbench.stored_model import adaptation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from experiments.engine.study import Site
     from experiments.studies.compositions.plan import FusionPlan
@@ -26,17 +27,12 @@ if TYPE_CHECKING:
 BODY = "composed body"  # what the next trial may go on from
 
 
-def results(workspace: Workspace) -> Results:
-    """Return the results of the trials in a workspace."""
-    return Results(workspace.root / "trials", workspace.mending)
-
-
 def tried(trial: Trial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
     """Return the result of a trial; it is run only if the workspace does not hold it yet.
 
     ``source_tasks`` are those on which to test what the model retains, by name.
     """
-    known = results(site.workspace).get(trial.key)
+    known = results_in(site.workspace).get(trial.key)
     if known and (known.retained or not source_tasks):
         return known
     return _measured(trial, _model(trial, site), site, source_tasks)
@@ -90,7 +86,22 @@ def _measured(trial: Trial, fused: Fused, site: Site, source_tasks: Mapping[str,
         weights=fused.composed.weights,
         facts=fused.composed.facts,
         details=fused.composed.details,
-        retained=tuple(retained(fused, trial, source_tasks, site.workspace)),
+        retained=tuple(_retained(fused, trial, source_tasks, site.workspace)),
     )
-    results(site.workspace).save(trial.key, result, evaluation.outcomes)
+    results_in(site.workspace).write(trial.key, result, evaluation.outcomes)
     return result
+
+
+def _retained(fused: Fused, trial: Trial, tasks: Mapping[str, Task], workspace: Workspace) -> Iterator[Retained]:
+    """Yield one entry for each source whose task is among ``tasks`` with the data that the source was trained on."""
+    few_shot, metric = trial.problem, fused.model.kind.metric
+    for source in trial.sources:
+        manifest = source.manifest
+        task = tasks.get(manifest.task.name)
+        if task is None or task.fingerprint != manifest.task.fingerprint:
+            continue
+        alone = tested(workspace, source, task, few_shot.backbone, few_shot.budget)
+        adaptation = adaptation_of(manifest, few_shot.backbone)
+        head = adaptation.stored_head(source.folder / HEAD_FILE, task.kind, len(task.labels))
+        score = test(fused.model.under(head), task, few_shot.backbone, few_shot.budget).scores[metric]
+        yield Retained(source.id, task.name, alone.scores[metric], score, alone.examples)

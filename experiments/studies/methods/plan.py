@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.feasible import require_feasible
-from experiments.engine.labels import collisions
+from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
+from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
-from experiments.studies.methods.recipe import ComparisonRecipe
-from experiments.studies.methods.record import ComparisonRecord, Entrant, header
+from experiments.studies.methods.recipe import Recipe
+from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
 from workbench.bounds import LONGEST_NAME
 from workbench.device import resolve_precision
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS, trained_method
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from workbench.backbone import Backbone
-    from workbench.known_keys import Place
-    from workbench.settings import Document, MethodSettings
+    from workbench.settings import Document
     from workbench.task import Task
 
+ENTRIES = ("methods",)
 FIRST_TUNING_SEED = 100
 
 
@@ -42,7 +40,7 @@ class ComparisonPlan:
     """What will be compared: each of ``adaptations`` (label → method on the backbone) on each task with each seed."""
 
     study: ClassVar[str] = "methods"
-    recipe: ComparisonRecipe
+    recipe: Recipe
     tasks: tuple[Task, ...]
     adaptations: Mapping[str, Adaptation]
 
@@ -79,7 +77,7 @@ class ComparisonPlan:
         return Lesson(task, adaptation, self.recipe.budget, seed)
 
 
-def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> ComparisonPlan:
+def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -89,30 +87,20 @@ def plan_comparison(document: Document, task_folders: Sequence[Path] = ()) -> Co
     """
     problems: list[Problem] = []
     with collected(problems):
-        recipe = document.parse(ComparisonRecipe, _known_settings(document))
-    methods = {label: (method, settings) for label, method, settings in _methods(document, problems)}
-    with collected(problems):
-        labels, reference = document.labels("methods"), document.text("reference")
-        if reference is not None and reference not in labels:
-            raise UnknownNameError("method in this recipe", reference, labels, document.where("reference"))
-    problems += collisions((label, document.where("methods", label)) for label in labels)
+        recipe = document.parse(Recipe, settings_of_entries(document, ENTRIES, "method", METHODS.get))
+    methods = named_entries(document, ENTRIES, "method", trained_method, problems)
+    problems += wrong_labels(document, ENTRIES, "method in this recipe")
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     if problems:
         raise SettingsError(problems)
     tuned = sum(METHODS.get(method).trains for method, _ in methods.values())
     fits = len(specs) * (len(recipe.seeds) * len(methods) + recipe.tune * tuned)
     require_affordable(fits, document.origin)
-    wanted = [(method, settings, ("methods", label)) for label, (method, settings) in methods.items()]
-    bits = recipe.budget.quantization
-    require_feasible(document, recipe.backbone, bits, wanted, [spec.file.kind for spec in specs])
-    backbone = open_backbone(recipe.backbone, document.where("backbone"))
-    backbone = backbone.quantized(bits, document.where("budget", "quantization"))
-    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
-    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
+    wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
+    kinds = [spec.file.kind for spec in specs]
+    backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     precision = resolve_precision(recipe.budget.precision)
-    adaptations = {
-        label: Adaptation(backbone, method, settings, precision) for label, (method, settings) in methods.items()
-    }
+    adaptations = {label: Adaptation(backbone, *entry, precision) for label, entry in methods.items()}
     return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)
 
 
@@ -131,22 +119,6 @@ def plain_comparison(task: str, methods: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "tasks": [task], "methods": {name: {} for name in methods}}
 
 
-def _methods(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, MethodSettings]]:
-    for label, entry in document.entries("methods").items():
-        place = ("methods", label)
-        settings = {name: value for name, value in entry.items() if name != "method"}
-        with collected(problems):
-            method = entry.get("method", label)
-            card = trained_method(method, document.where(*place, *(["method"] if "method" in entry else [])))
-            yield label, method, document.parse_part(place, settings, card.settings)
-
-
-def _known_settings(document: Document) -> Iterator[Place]:
-    for label, entry in document.entries("methods").items():
-        with suppress(InputError):
-            yield ("methods", label), METHODS.get(entry.get("method", label)).settings
-
-
 def about(plan: ComparisonPlan) -> dict[str, Any]:
     """Return what is the same for all pieces of a plan."""
     recipe = plan.recipe
@@ -160,11 +132,11 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         tune=recipe.tune,
         majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
-        entrants=tuple(
-            Entrant(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
+        contenders=tuple(
+            Contender(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
             for label, adaptation in plan.adaptations.items()
         ),
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},
     )
-    return header(record)
+    return record.about()

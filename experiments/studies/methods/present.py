@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
+from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, unit
 from experiments.studies.methods import tables
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
     from experiments.reporting.presentation import Block
-    from experiments.studies.methods.report import ComparisonReport, Row
+    from experiments.studies.methods.report import ComparisonReport
 
 TITLE = "Score and size"
 CAPTION = (
@@ -59,7 +60,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
         yield tables.scores(report)
         if len(record.seeds) > 1:
             yield Paragraph(legend(), "quiet", Medium.TERMINAL)
-        yield from _failures(report)
+        yield from warnings([*_failures(report)], "more epochs, another learning rate (--tune 3), more examples")
         yield Figure("score-by-parameters", TITLE, CAPTION, _alternative(report), partial(_draw, report))
         yield tables.costs(report)
     if record.searches:
@@ -68,20 +69,12 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     yield once_more(record.provenance)
 
 
-def _failures(report: ComparisonReport) -> Iterator[Paragraph]:
+def _failures(report: ComparisonReport) -> Iterator[str]:
     """Yield which methods seem to have learned nothing, and with what."""
-    failed = [row for row in report.scored if row.learned_nothing]
-    for row in failed:
-        yield Paragraph(f"! {_failure(row)}", "warning")
-    if failed:
-        yield Paragraph("To try: more epochs, another learning rate (--tune 3), more examples.", "quiet")
-
-
-def _failure(row: Row) -> str:
-    task, seed, why = row.learned_nothing[0]
-    others = len(row.learned_nothing) - 1
-    more = f"; so {'do' if others > 1 else 'does'} {plural(others, 'more adapter')} of its {len(row.cells)}"
-    return f"{row.label} learned nothing that the test of {task} shows (seed {seed}): {why}{more if others else ''}."
+    for row in report.scored:
+        for task, seed, why in row.learned_nothing[:1]:
+            what, others = f"{row.label} learned nothing that the test of {task} shows", len(row.learned_nothing) - 1
+            yield failure(what, seed, why, others, f"its {len(row.cells)}")
 
 
 def _draw(report: ComparisonReport) -> Drawing | None:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import Labelled, Names, Seeds
-from workbench.bounds import Name
-from workbench.settings import Budget, Settings, unique
+from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from workbench.settings import unique
 
 
-class ComparisonRecipe(Settings):
+class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``methods`` where a stream's has ``strategies``."""
 
-    name: Name
-    description: str = ""
-    backbone: str
     tasks: Names
-    seeds: Seeds = (0,)
-    budget: Budget = Budget()
     methods: Labelled = Field(
         description="label → the method's settings, and 'method' if the label is not the method's name"
     )
@@ -26,4 +20,4 @@ class ComparisonRecipe(Settings):
         0, ge=0, le=1000, description="learning rates that each method tries on each task; validation picks one"
     )
 
-    _unique = field_validator("tasks", "seeds")(unique)
+    _unique = field_validator("tasks")(unique)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field
 
+from experiments.studies._record import Record
 from experiments.studies.methods.tuning import Attempt, choose
-from experiments.workspace.left import left_by
-from workbench.errors import IntegrityError
+from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
+from experiments.workspace.left import Left
 from workbench.measured_cost import MeasuredCost
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-ATTEMPTS, CELLS, COSTS = "attempts", "pieces", "costs"  # folders of the workspace
+ATTEMPTS, COSTS = Left("attempts", Attempt), Left("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Contender:
     """One entry under ``methods``; ``trains`` tells whether anything is trained, and a learning rate matters."""
 
     label: str
@@ -41,136 +42,62 @@ class Search:
     chosen: float
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One adapter, and how it does.
-
-    Attributes:
-        adapter: its id in the store.
-        evaluation: key of the stored evaluation that holds the per-example outcomes behind the score.
-        score: the task's main metric on the test split, in [0, 1]; ``validation`` the same on the validation split.
-        seconds: wall time of the fit, validation included.
-        peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
-        trainable_parameters: head included.
-        stored_bytes: the adapter on disk.
-        label, task, seed: where it stands in an experiment; empty in the workspace, where many may share it.
-    """
-
-    adapter: str
-    evaluation: str
-    learning_rate: float
-    score: float
-    validation: float
-    seconds: float
-    steps: int
-    peak_memory_mb: float | None
-    trainable_parameters: int
-    stored_bytes: int
-    label: str = ""
-    task: str = ""
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class ComparisonRecord:
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRecord(Record):
     """A comparison of methods as far as it has come.
 
     Attributes:
-        experiment: its name.
-        reference: label that differences are taken from.
         majority: task → test score of always giving the most frequent answer.
         tune: how many learning rates each method tries on each task.
-        costs: label → what its training step and its answers take, measured once, on the first task.
-        data: task → SHA-256 of its data.
         kinds: task → its kind.
+        costs: label → what its training step and its answers take, measured once, on the first task.
     """
 
-    experiment: str
-    description: str
-    backbone: str
+    kind = "a comparison of methods"
+    left = ("searches", "cells", "costs")
+
     tasks: tuple[str, ...]
-    seeds: tuple[int, ...]
-    reference: str
     budget: Mapping[str, Any]
     tune: int
     majority: Mapping[str, float]
-    entrants: tuple[Entrant, ...]
-    data: Mapping[str, str] = field(default_factory=dict)
+    contenders: Annotated[tuple[Contender, ...], Field(alias="entrants")]  # in record.json
     kinds: Mapping[str, str] = field(default_factory=dict)
-    identity: str = ""
-    provenance: Mapping[str, str] = field(default_factory=dict)
     searches: tuple[Search, ...] = ()
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[FittedAdapter, ...] = ()
     costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
         """How many adapters there will be."""
-        return len(self.entrants) * len(self.tasks) * len(self.seeds)
+        return len(self.contenders) * len(self.tasks) * len(self.seeds)
+
+    @property
+    def done(self) -> int:
+        """How many adapters are there."""
+        return len(self.cells)
+
+    @classmethod
+    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return searches, adapters and costs."""
+        return {
+            "searches": _searches(document, workspace),
+            "cells": fitted_adapters(document, workspace, "fit"),
+            "costs": {place["label"]: cost for place, cost in COSTS.of(document, workspace, "cost")},
+        }
 
 
-DERIVED = {
-    "experiment",
-    "identity",
-    "provenance",
-    "searches",
-    "cells",
-    "costs",
-}
-RECORD = TypeAdapter(ComparisonRecord)
-
-
-def header(record: ComparisonRecord) -> dict[str, Any]:
-    """Return what is the same for all pieces of a record, as JSON has it."""
-    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
-    return content
-
-
-def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> ComparisonRecord:
-    """Return a comparison as far as it has come.
-
-    Raises:
-        IntegrityError: something that it is made of is damaged or missing.
-    """
-    where = str(workspace.experiment(experiment))
-    try:
-        blank = RECORD.validate_python(document.content(experiment))
-        found = _Found(document, workspace)
-        return replace(blank, searches=found.searches(), cells=found.cells(), costs=found.costs())
-    except (KeyError, TypeError, ValidationError) as error:
-        what = f"damaged: this is no record of a comparison of methods ({error})"
-        raise IntegrityError(what, where=where) from None
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the pieces of a comparison have left."""
-
-    document: RecordDocument
-    workspace: Workspace
-
-    def cells(self) -> tuple[Cell, ...]:
-        cells = []
-        for place, cell in left_by(self.document, self.workspace, "fit", CELLS, Cell):
-            self.workspace.evaluations.known_outcomes(cell.evaluation)
-            cells.append(replace(cell, label=place["label"], task=place["task"], seed=place["seed"]))
-        return tuple(cells)
-
-    def costs(self) -> dict[str, MeasuredCost]:
-        left = left_by(self.document, self.workspace, "cost", COSTS, MeasuredCost)
-        return {place["label"]: cost for place, cost in left}
-
-    def searches(self) -> tuple[Search, ...]:
-        tried: dict[tuple[str, str, int], list[Attempt]] = {}
-        for place, attempt in left_by(self.document, self.workspace, "attempt", ATTEMPTS, Attempt):
-            tried.setdefault((place["label"], place["task"], place["seed"]), []).append(attempt)
-        planned = Counter(
-            (piece.place["label"], piece.place["task"], piece.place["seed"])
-            for piece in self.document.pieces
-            if piece.place["part"] == "attempt"
-        )
-        return tuple(
-            Search(*at, tuple(attempts), choose(attempts))
-            for at, attempts in tried.items()
-            if len(attempts) == planned[at] and any(attempt.validation is not None for attempt in attempts)
-        )
+def _searches(document: RecordDocument, workspace: Workspace) -> tuple[Search, ...]:
+    """Return the searches that have come to their end and found a learning rate that works."""
+    tried: dict[tuple[str, str, int], list[Attempt]] = {}
+    for place, attempt in ATTEMPTS.of(document, workspace, "attempt"):
+        tried.setdefault((place["label"], place["task"], place["seed"]), []).append(attempt)
+    planned = Counter(
+        (piece.place["label"], piece.place["task"], piece.place["seed"])
+        for piece in document.pieces
+        if piece.place["part"] == "attempt"
+    )
+    return tuple(
+        Search(*at, tuple(attempts), choose(attempts))
+        for at, attempts in tried.items()
+        if len(attempts) == planned[at] and any(attempt.validation is not None for attempt in attempts)
+    )

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
+
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.studies.methods.record import Cell, ComparisonRecord, Search
+    from experiments.studies.methods.record import ComparisonRecord, Search
+    from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.measured_cost import MeasuredCost
     from workbench.statistics import Interval
 
@@ -45,7 +48,7 @@ class Row:
     trainable_parameters: float | None
     stored_bytes: float | None
     measured: MeasuredCost | None
-    cells: tuple[Cell, ...]
+    cells: tuple[FittedAdapter, ...]
     searches: tuple[Search, ...]
     learned_nothing: tuple[tuple[str, int, str], ...] = ()
 
@@ -89,7 +92,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
-class ComparisonReport:
+class ComparisonReport(StudyReport):
     """Everything that is said about a comparison of methods."""
 
     study: ClassVar[str] = "methods"
@@ -98,17 +101,12 @@ class ComparisonReport:
     recommendation: Recommendation | None
 
     @property
-    def complete(self) -> bool:
-        """Whether every adapter is there."""
-        return len(self.record.cells) == self.record.planned
-
-    @property
     def scored(self) -> list[Row]:
         """The rows that have a score, the best first."""
         return sorted((row for row in self.rows if row.score.mean is not None), key=lambda row: -(row.score.mean or 0))
 
     @property
-    def advised(self) -> Cell:
+    def advised(self) -> FittedAdapter:
         """The adapter of the recommended method that is best on validation."""
         label = self.recommendation.label if self.recommendation else self.record.reference
         return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)
@@ -121,29 +119,12 @@ class ComparisonReport:
             return said
         return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {said}"
 
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
-
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""
-        record, advice = self.record, self.recommendation
+        advice = self.recommendation
         return {
-            "experiment": record.experiment,
-            "description": record.description,
-            "backbone": record.backbone,
-            "tasks": list(record.tasks),
-            "seeds": list(record.seeds),
-            "reference": record.reference,
-            "budget": dict(record.budget),
-            "tune": record.tune,
-            "majority": dict(record.majority),
-            "complete": self.complete,
+            **self.head("tasks", "budget", "tune", "majority"),
             "verdict": self.verdict,
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: row.as_json(full) for row in self.rows},
-            "provenance": dict(record.provenance),
         }

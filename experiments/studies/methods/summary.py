@@ -8,12 +8,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import Difference
-from experiments.reporting.examples import over_replications, scores_by_example
+from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Row
-from workbench.statistics import interval, paired_bootstrap
+from workbench.statistics import interval, mean_of_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,15 +22,20 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from experiments.studies.methods.record import Cell, ComparisonRecord, Entrant
-    from workbench.statistics import Interval
+    from experiments.studies.methods.record import Contender
+    from experiments.workspace import RecordDocument, Workspace
+    from experiments.workspace.fitted_adapter import FittedAdapter
 
 Place = tuple[str, int]  # task, seed
 
 
-def summarise_comparison(
-    record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False
-) -> ComparisonReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> ComparisonReport:
+    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
+    record = ComparisonRecord.read(experiment, document, workspace)
+    return summarise(record, workspace.evaluations.known_outcomes, brief)
+
+
+def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: bool = False) -> ComparisonReport:
     """Return the report on a comparison as far as it has come.
 
     Args:
@@ -48,12 +54,12 @@ class _Summary:
     brief: bool
 
     def rows(self) -> Iterable[Row]:
-        for entrant in self.record.entrants:
-            yield self._row(entrant)
+        for contender in self.record.contenders:
+            yield self._row(contender)
 
     @cached_property
-    def cells(self) -> dict[str, dict[Place, Cell]]:
-        found: dict[str, dict[Place, Cell]] = {entrant.label: {} for entrant in self.record.entrants}
+    def cells(self) -> dict[str, dict[Place, FittedAdapter]]:
+        found: dict[str, dict[Place, FittedAdapter]] = {contender.label: {} for contender in self.record.contenders}
         for cell in self.record.cells:
             found[cell.label][cell.task, cell.seed] = cell
         return found
@@ -65,26 +71,25 @@ class _Summary:
             cell.evaluation: scores_by_example(self.outcomes(cell.evaluation), cell.score) for cell in self.record.cells
         }
 
-    def _row(self, entrant: Entrant) -> Row:
-        label, record = entrant.label, self.record
+    def _row(self, contender: Contender) -> Row:
+        label, record = contender.label, self.record
         places = self.cells[label]
         cells = tuple(places.values())
-        peaks = [cell.peak_memory_mb for cell in cells if cell.peak_memory_mb is not None]
         return Row(
             label=label,
-            method=entrant.method,
-            settings=entrant.settings,
+            method=contender.method,
+            settings=contender.settings,
             score=interval(self._by_seed({place: cell.score for place, cell in places.items()})),
             tasks={
                 task: interval(places[task, seed].score if (task, seed) in places else None for seed in record.seeds)
                 for task in record.tasks
             },
-            validation=_mean(cell.validation for cell in cells),
+            validation=mean_of_known(cell.validation for cell in cells),
             difference=self._difference(places),
-            seconds=_mean(cell.seconds for cell in cells),
-            peak_memory_mb=_mean(peaks),
-            trainable_parameters=_mean(cell.trainable_parameters for cell in cells),
-            stored_bytes=_mean(cell.stored_bytes for cell in cells),
+            seconds=mean_of_known(cell.seconds for cell in cells),
+            peak_memory_mb=mean_of_known(cell.peak_memory_mb for cell in cells),
+            trainable_parameters=mean_of_known(cell.trainable_parameters for cell in cells),
+            stored_bytes=mean_of_known(cell.stored_bytes for cell in cells),
             measured=record.costs.get(label),
             cells=cells,
             searches=tuple(search for search in record.searches if search.label == label),
@@ -93,7 +98,7 @@ class _Summary:
             ),
         )
 
-    def _learned_nothing(self, cell: Cell) -> str | None:
+    def _learned_nothing(self, cell: FittedAdapter) -> str | None:
         return learned_nothing_in(self.outcomes(cell.evaluation), cell.score, self.record.majority.get(cell.task))
 
     def _by_seed(self, values: Mapping[Place, float]) -> list[float | None]:
@@ -104,27 +109,16 @@ class _Summary:
             for seed in self.record.seeds
         ]
 
-    def _difference(self, ours: Mapping[Place, Cell]) -> Difference | None:
+    def _difference(self, ours: Mapping[Place, FittedAdapter]) -> Difference | None:
         theirs = self.cells[self.record.reference]
         if self.brief or ours is theirs:
             return None
         gaps = {place: cell.score - theirs[place].score for place, cell in ours.items() if place in theirs}
-        return Difference(interval(self._by_seed(gaps)), self._bootstrap(ours, theirs))
+        by_task = (
+            [self._outcomes(ours[place], theirs[place]) for place in gaps if place[0] == task]
+            for task in self.record.tasks
+        )
+        return Difference(interval(self._by_seed(gaps)), over_examples(by_task))
 
-    def _bootstrap(self, ours: Mapping[Place, Cell], theirs: Mapping[Place, Cell]) -> Interval | None:
-        """Return the interval over test examples; None unless both have the same seeds on every task."""
-        first, second = [], []
-        for task in self.record.tasks:
-            common = [place for place in ours if place[0] == task and place in theirs]
-            pairs = [(self.correct[ours[place].evaluation], self.correct[theirs[place].evaluation]) for place in common]
-            both = over_replications(pairs) if pairs else None
-            if both is None:
-                return None
-            first.append(both[0])
-            second.append(both[1])
-        return paired_bootstrap(first, second)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return fmean(found) if found else None
+    def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
+        return self.correct[ours.evaluation], self.correct[theirs.evaluation]

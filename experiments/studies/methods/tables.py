@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import NOTHING, decimals, gap, quantity, score, words
+from experiments.reporting.cells import against, decimals, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import DASH, count, megabytes, number, plural, seconds, unit
 
@@ -19,8 +19,8 @@ MOST_TASKS = 3  # whose scores have room in a line of a terminal
 def tuned(report: ComparisonReport) -> str:
     """Return how learning rates were chosen, and which methods have none."""
     record = report.record
-    untrained = [entrant.label for entrant in record.entrants if not entrant.trains]
-    if untrained and len(untrained) == len(record.entrants):
+    untrained = [contender.label for contender in record.contenders if not contender.trains]
+    if untrained and len(untrained) == len(record.contenders):
         return "Nothing is trained, so that there is no learning rate to choose."
     rate = "Each method at its own learning rate"
     if record.tune:
@@ -52,8 +52,7 @@ def scores(report: ComparisonReport) -> Table:
                 *(score(row.tasks[task]) for task in tasks),
                 score(row.score),
                 quantity(row.validation),
-                difference(row),
-                gap(row.difference.examples, "higher") if row.difference else NOTHING,
+                *against(row.difference),
             )
             for row in report.scored
         ],
@@ -69,11 +68,6 @@ def _name(row: Row, report: ComparisonReport) -> Cell:
     return words(row.label, *method, badge="recommended" if advised else "", tone="good")
 
 
-def difference(row: Row) -> Cell:
-    """Return a method's difference from the reference, over seeds."""
-    return gap(row.difference.seeds, "higher") if row.difference else words("", badge="reference")
-
-
 def summary(report: ComparisonReport) -> Table:
     """Return the table that a description has room for."""
     heads = ("method", "score", f"minus {report.record.reference}", "trained parameters", "step memory")
@@ -81,7 +75,7 @@ def summary(report: ComparisonReport) -> Table:
         (
             words(row.label),
             score(row.score),
-            difference(row),
+            against(row.difference)[0],
             quantity(row.trainable_parameters, count),
             _step_memory(row),
         )

@@ -4,44 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.adapter_run import tracked_data
-from experiments.reporting.circumstances import circumstances
 from experiments.reporting.presentation import Tracking
 from experiments.reporting.wording import unit
+from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.methods.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from experiments.studies.methods.record import Cell, ComparisonRecord
+    from experiments.studies._tracking import Point
+    from experiments.studies.methods.record import ComparisonRecord
     from experiments.studies.methods.report import ComparisonReport, Row
-
-Point = tuple[str, float | None, int]
+    from experiments.workspace.fitted_adapter import FittedAdapter
+    from workbench.mlflow.run_record import RunRecord
 
 
 def tracking(report: ComparisonReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record = report.record
-    key = record.identity
-    tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
-    tags |= circumstances(record.provenance)
-    advice = {"recommended": report.recommendation.label} if report.recommendation else {}
-    children = [
-        _child(row, seed, [cell for cell in row.cells if cell.seed == seed], key, tags, record.data)
-        for row in report.rows
-        for seed in record.seeds
-    ]
-    run = RunRecord(
-        key=key,
-        name=record.experiment,
-        tags={**advice, **tags},
-        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
-        metrics=tuple(point for row in report.rows for point in _summary(row, report)),
-        children=tuple(child for child in children if child.metrics),
-        finished=report.complete,
+    run = parent(
+        report,
+        tags={"recommended": report.recommendation.label} if report.recommendation else {},
+        params={**record.budget, "tasks": ", ".join(record.tasks)},
+        metrics=(point for row in report.rows for point in _summary(row, report)),
+        children=_children(report),
     )
     below = f"Test score in {unit(record.kinds).words}, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))
@@ -56,23 +44,20 @@ def about(record: ComparisonRecord) -> str:
     )
 
 
-def _child(
-    row: Row, seed: int, cells: Sequence[Cell], parent: str, tags: dict[str, str], data: Mapping[str, str]
-) -> RunRecord:
-    own = {"label": row.label, "method": row.method, "seed": str(seed)}
-    settings = {name: str(value) for name, value in row.settings.items()}
-    rates = {metric_name("rate", cell.task): f"{cell.learning_rate:g}" for cell in cells}
-    return RunRecord(
-        key=f"{parent}/{row.label}/{seed}",
-        name=f"{row.label} seed {seed}",
-        tags={**tags, **own},
-        params={**settings, **rates},
-        metrics=tuple(point for cell in cells for point in _points(cell)),
-        data=tracked_data(data, [cell.task for cell in cells]),
-    )
+def _children(report: ComparisonReport) -> Iterator[RunRecord]:
+    """Yield a run for each method and seed that has an adapter."""
+    for row in report.rows:
+        for seed in report.record.seeds:
+            cells = [cell for cell in row.cells if cell.seed == seed]
+            rates = {metric_name("rate", cell.task): f"{cell.learning_rate:g}" for cell in cells}
+            points = [point for cell in cells for point in _points(cell)]
+            tasks = [cell.task for cell in cells]
+            if cells:
+                own, params = {"method": row.method}, {**row.settings, **rates}
+                yield child(report.record, row.label, own, params, points, tasks, seed)
 
 
-def _points(cell: Cell) -> Iterator[Point]:
+def _points(cell: FittedAdapter) -> Iterator[Point]:
     """Yield one adapter's numbers; the step is 0 throughout."""
     yield metric_name("score", cell.task), cell.score, 0
     yield metric_name("validation", cell.task), cell.validation, 0
@@ -89,9 +74,7 @@ def _summary(row: Row, report: ComparisonReport) -> Iterator[Point]:
         return
     compared = row.difference if report.complete else None
     named = {
-        "score": row.score.mean,
-        "score_low": row.score.low,
-        "score_high": row.score.high,
+        **with_bounds("score", row.score),
         "difference": compared.seeds.mean if compared else None,
         "train_seconds": row.seconds,
         "trainable_parameters": row.trainable_parameters,

@@ -4,244 +4,134 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from experiments.answers.routed import known_state
-from experiments.engine.forecast import lesson_forecast, lesson_pace, lesson_updates, step_shape
-from experiments.engine.study import Forecast
+from experiments.engine.document_piece import DocumentPiece
+from experiments.engine.forecast import lesson_effort, step_shape
+from experiments.engine.study import Effort
 from experiments.studies.routing.joint import joint_outcome
-from experiments.studies.routing.record import JOINT, LEFT, ROUTER, AdapterLeft, ContenderLeft
+from experiments.studies.routing.record import JOINT, LEFT, ROUTER, ContenderLeft
 from experiments.studies.routing.routed import routed
-from experiments.workspace.evaluating import evaluation_key, tested
+from experiments.workspace.evaluating import fitted
+from experiments.workspace.fitted_adapter import FITTED
 from fusion.route import part_key, reader_for
 from workbench import processes
 from workbench.digest import key
-from workbench.kinds import KINDS
 from workbench.package_versions import versions
 from workbench.sampling import draw
 from workbench.training import teach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from experiments.engine.study import Piece, Site
     from experiments.studies.routing.plan import RoutingPlan
     from experiments.workspace import Workspace
+    from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
     from workbench.training import Lesson
 
 
-@dataclass(frozen=True)
-class AdapterPiece:
-    """A task's own adapter, trained and tested where the task is known."""
-
-    lesson: Lesson
-    needs = ()
-    alone = False
-
-    @cached_property
-    def key(self) -> str:
-        """The lesson's, apart from the claim on the lesson itself."""
-        return key(["routed adapter", self.lesson.key])
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Whose adapter it is."""
-        return {"part": "adapter", "task": self.lesson.task.name, "seed": self.lesson.seed}
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        return f"{self.lesson.task.name} · {self.lesson.adaptation.method} · seed {self.lesson.seed}"
-
-    @property
-    def updates(self) -> int:
-        """Optimiser steps of the fit."""
-        return lesson_updates(self.lesson)
-
-    @property
-    def forecast(self) -> Forecast:
-        """Of a training step."""
-        return lesson_forecast(self.lesson)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, method and the shape of an optimiser step."""
-        return lesson_pace(self.lesson)
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether the adapter is there, with its answers to the test split."""
-        left = workspace.documents(LEFT, AdapterLeft).get(self.key)
-        if left is None or not workspace.has_adapter(left.adapter):
-            return False
-        return workspace.evaluations.get(left.evaluation) is not None
-
-    def work(self, site: Site) -> None:
-        """Train it, test it, and write down how it did."""
-        workspace, lesson = site.workspace, self.lesson
-        adapter = workspace.learned(lesson, site.listener, self.label)
-        evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
-        fit = adapter.manifest.fit
-        left = AdapterLeft(
-            adapter=adapter.id,
-            evaluation=evaluation_key(adapter.identity, lesson.task, lesson.budget),
-            score=evaluation.scores[KINDS.get(lesson.task.kind).metric],
-            validation=fit.validation,
-            seconds=fit.seconds,
-            trainable_parameters=fit.trainable_parameters,
-        )
-        workspace.documents(LEFT, AdapterLeft).save(self.key, left)
+def pieces(plan: RoutingPlan) -> Iterator[Piece]:
+    """Yield seed by seed: the adapters, joint models, and the routers that need the adapters."""
+    for seed in plan.recipe.seeds:
+        adapters = [_adapter(plan.lesson(task, seed)) for task in plan.tasks]
+        yield from adapters
+        for label, lesson in plan.joint_lessons(seed).items():
+            yield _joint(label, lesson, plan.tasks)
+        for label in plan.routers:
+            yield _router(plan, label, seed, tuple(adapter.key for adapter in adapters))
 
 
-@dataclass(frozen=True)
-class JointPiece:
-    """One model that learns all tasks together, trained and tested; what it says is kept, the model is not."""
-
-    name: str
-    lesson: Lesson
-    tasks: tuple[Task, ...]
-    needs = ()
-    alone = False
-
-    @cached_property
-    def key(self) -> str:
-        """The lesson's, apart from the claim on the lesson itself; its task is made of all tasks, in order."""
-        return key(["joint", self.lesson.key])
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Which model it is."""
-        return {"part": JOINT, "label": self.name, "seed": self.lesson.seed}
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        return f"{self.name} · seed {self.lesson.seed}"
-
-    @property
-    def updates(self) -> int:
-        """Optimiser steps of the fit."""
-        return lesson_updates(self.lesson)
-
-    @property
-    def forecast(self) -> Forecast:
-        """Of a training step."""
-        return lesson_forecast(self.lesson)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, method and the shape of an optimiser step."""
-        return lesson_pace(self.lesson)
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether it was tested."""
-        return workspace.documents(LEFT, ContenderLeft).get(self.key) is not None
-
-    def work(self, site: Site) -> None:
-        """Train it, and keep what it says to the test splits: among stored adapters a router would find it."""
-        lesson = self.lesson
-        scratch = site.workspace.scratch(self.key)
-        model, fit = teach(lesson, site.listener, self.label, scratch)
-        outcome = joint_outcome(model, lesson.task, self.tasks, lesson.adaptation.backbone, lesson.budget)
-        left = ContenderLeft(outcome, fit.seconds, None)
-        site.workspace.documents(LEFT, ContenderLeft).save(self.key, left)
-        shutil.rmtree(scratch, ignore_errors=True)
+def _adapter(lesson: Lesson) -> DocumentPiece:
+    """Return a task's own adapter, trained and tested where the task is known."""
+    task, label = lesson.task.name, f"{lesson.task.name} · {lesson.adaptation.method} · seed {lesson.seed}"
+    return DocumentPiece(
+        key=key(["routed adapter", lesson.key]),
+        place={"part": "adapter", "task": task, "seed": lesson.seed},
+        label=label,
+        effort=lesson_effort(lesson),
+        leaves=FITTED,
+        result=partial(_fitted_adapter, lesson, label),
+    )
 
 
-@dataclass(frozen=True)
-class RouterPiece:
-    """One router among the adapters of one seed; it is timed."""
-
-    plan: RoutingPlan
-    name: str
-    adapters: tuple[AdapterPiece, ...]
-    alone = True
-    updates = 0
-    forecast = Forecast()
-
-    @cached_property
-    def key(self) -> str:
-        """The router, its settings, and the adapters in the order of the tasks."""
-        router, settings = self.plan.routers[self.name]
-        shared = [processes.count(), versions()]
-        return key(["router", router, settings.model_dump(mode="json"), self.needs, *shared])
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The adapters that it chooses among."""
-        return tuple(piece.key for piece in self.adapters)
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        """Which router it is."""
-        return {"part": ROUTER, "label": self.name, "seed": self.seed}
-
-    @property
-    def seed(self) -> int:
-        """The seed of its adapters."""
-        return self.adapters[0].lesson.seed
-
-    @property
-    def label(self) -> str:
-        """What to call it on a screen."""
-        return f"{self.name} · seed {self.seed}"
-
-    @property
-    def pace(self) -> str:
-        """Backbone, router, number of adapters, and the length of texts."""
-        plan = self.plan
-        shape = f"{len(self.adapters)} {step_shape(plan.recipe.budget)}"
-        return f"router {plan.backbone.name} {plan.routers[self.name][0]} {shape}"
-
-    def is_done(self, workspace: Workspace) -> bool:
-        """Return whether it was measured."""
-        return workspace.documents(LEFT, ContenderLeft).get(self.key) is not None
-
-    def work(self, site: Site) -> None:
-        """Let it learn of the adapters, and send it every test text."""
-        workspace, plan = site.workspace, self.plan
-        router, settings = plan.routers[self.name]
-        left = [workspace.documents(LEFT, AdapterLeft).require(need) for need in self.needs]
-        adapters = [workspace.adapters.get(each.adapter) for each in left]
-        own = [_right_answers(workspace, each) for each in left]
-        by_adapter = {adapter.id: task for adapter, task in zip(adapters, plan.tasks, strict=True)}
-
-        def task_of(adapter: StoredAdapter) -> Task:
-            return draw(by_adapter[adapter.id], plan.recipe.budget, self.seed)
-
-        reader = reader_for(adapters, plan.backbone)
-        folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
-        known = any(folder.is_dir() for folder in folders)
-        began = time.perf_counter()
-        state = known_state(router, settings, adapters, plan.backbone, workspace.router, task_of, site.listener)
-        learned = time.perf_counter()
-        outcome = routed(state, plan.tasks, own, plan.recipe.budget)
-        texts = sum(map(len, outcome.correct))
-        milliseconds = (time.perf_counter() - learned) / texts * 1000
-        measured = ContenderLeft(outcome, None if known else learned - began, milliseconds)
-        workspace.documents(LEFT, ContenderLeft).save(self.key, measured)
+def _fitted_adapter(lesson: Lesson, label: str, site: Site) -> FittedAdapter:
+    return fitted(site.workspace, lesson, site.listener, label)
 
 
-def _right_answers(workspace: Workspace, left: AdapterLeft) -> NDArray[Any]:
+def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:
+    """Return one model that learns all tasks together; ``lesson`` is on a task made of all ``tasks``, in order."""
+    identity, label = key(["joint", lesson.key]), f"{name} · seed {lesson.seed}"
+    return DocumentPiece(
+        key=identity,
+        place={"part": JOINT, "label": name, "seed": lesson.seed},
+        label=label,
+        effort=lesson_effort(lesson),
+        leaves=LEFT,
+        result=partial(_joint_result, lesson, tasks, identity, label),
+    )
+
+
+def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label: str, site: Site) -> ContenderLeft:
+    """Train a joint model, and return what it says to the test splits: among stored ones a router would find it."""
+    scratch = site.workspace.scratch(identity)
+    model, fit = teach(lesson, site.listener, label, scratch)
+    outcome = joint_outcome(model, lesson.task, tasks, lesson.adaptation.backbone, lesson.budget)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return ContenderLeft(outcome, fit.seconds, None)
+
+
+def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) -> DocumentPiece:
+    """Return one router among the ``adapters`` of one seed, in the order of the tasks; it is timed."""
+    router, settings = plan.routers[name]
+    shape = f"{len(adapters)} {step_shape(plan.recipe.budget)}"
+    return DocumentPiece(
+        key=key(["router", router, settings.model_dump(mode="json"), adapters, processes.count(), versions()]),
+        place={"part": ROUTER, "label": name, "seed": seed},
+        label=f"{name} · seed {seed}",
+        effort=Effort(f"router {plan.backbone.name} {router} {shape}"),
+        leaves=LEFT,
+        result=partial(_router_result, plan, name, seed, adapters),
+        needs=adapters,
+        alone=True,
+    )
+
+
+def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ...], site: Site) -> ContenderLeft:
+    """Let a router learn of the adapters, and send it every test text."""
+    workspace = site.workspace
+    router, settings = plan.routers[name]
+    documents = FITTED.documents(workspace)
+    left = [documents.require(need) for need in needs]
+    adapters = [workspace.adapters.get(each.adapter) for each in left]
+    own = [_right_answers(workspace, each) for each in left]
+    by_adapter = {adapter.id: task for adapter, task in zip(adapters, plan.tasks, strict=True)}
+
+    def task_of(adapter: StoredAdapter) -> Task:
+        return draw(by_adapter[adapter.id], plan.recipe.budget, seed)
+
+    reader = reader_for(adapters, plan.backbone)
+    folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
+    known = any(folder.is_dir() for folder in folders)
+    began = time.perf_counter()
+    state = known_state(router, settings, adapters, plan.backbone, workspace.router, task_of, site.listener)
+    learned = time.perf_counter()
+    outcome = routed(state, plan.tasks, own, plan.recipe.budget)
+    texts = sum(map(len, outcome.correct))
+    milliseconds = (time.perf_counter() - learned) / texts * 1000
+    return ContenderLeft(outcome, None if known else learned - began, milliseconds)
+
+
+def _right_answers(workspace: Workspace, left: FittedAdapter) -> NDArray[Any]:
     """Return for each test text of an adapter's task whether it answers rightly (n,), in the split's order."""
     answers = pd.read_parquet(workspace.evaluations.known_outcomes(left.evaluation), columns=["correct"])
     right: NDArray[Any] = answers["correct"].to_numpy(dtype=bool)
     return right
-
-
-def pieces(plan: RoutingPlan) -> Iterator[Piece]:
-    """Yield seed by seed: the adapters, joint models, and the routers that need the adapters."""
-    for seed in plan.recipe.seeds:
-        adapters = tuple(AdapterPiece(plan.lesson(task, seed)) for task in plan.tasks)
-        yield from adapters
-        for label, lesson in plan.joint_lessons(seed).items():
-            yield JointPiece(label, lesson, plan.tasks)
-        for label in plan.routers:
-            yield RouterPiece(plan, label, adapters)

@@ -6,21 +6,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.engine.feasible import require_feasible
-from experiments.engine.labels import collisions
+from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
+from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
-from experiments.studies.routing.recipe import RoutingRecipe
-from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord, header
+from experiments.studies.routing.recipe import Recipe
+from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord
 from fusion.compatibility import unfit
 from fusion.reading import KIND
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
-from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
-from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
+from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS, trained_method
 from workbench.training import Lesson
 
@@ -52,7 +51,7 @@ class RoutingPlan:
     """
 
     study: ClassVar[str] = "routing"
-    recipe: RoutingRecipe
+    recipe: Recipe
     tasks: tuple[Task, ...]
     adaptation: Adaptation
     routers: Mapping[str, tuple[str, RouterSettings]]
@@ -86,7 +85,7 @@ class RoutingPlan:
         return {label: Lesson(together, adaptation, budget, seed) for label, adaptation in self.joint.items()}
 
 
-def plan_routing(document: Document, task_folders: Sequence[Path] = ()) -> RoutingPlan:
+def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
     """Resolve a recipe: read its data, fetch what is missing; train nothing.
 
     Raises:
@@ -96,11 +95,11 @@ def plan_routing(document: Document, task_folders: Sequence[Path] = ()) -> Routi
     """
     problems: list[Problem] = []
     with collected(problems):
-        recipe = document.parse(RoutingRecipe, _known_settings(document))
+        recipe = document.parse(Recipe, _known_settings(document))
     own = _sources(document, problems)
-    routers = {label: (router, settings) for label, router, settings in _routers(document, problems)}
-    joint = {label: (method, settings) for label, method, settings in _joint(document, problems)}
-    problems += _wrong_labels(document)
+    routers = named_entries(document, ("routers",), "router", ROUTERS.get, problems)
+    joint = named_entries(document, ("joint",), "method", trained_method, problems)
+    problems += wrong_labels(document, ("routers", "joint"), "router or joint model in this recipe")
     specs = named_tasks(document, ("tasks",), task_folders, problems)
     problems += _wrong_kinds(document, specs)
     if own:
@@ -109,13 +108,8 @@ def plan_routing(document: Document, task_folders: Sequence[Path] = ()) -> Routi
         raise SettingsError(problems)
     require_affordable(len(recipe.seeds) * (len(specs) + len(joint) + len(routers)), document.origin)
     wanted = [(*own, SOURCES), *((*entry, ("joint", label)) for label, entry in joint.items())]
-    bits = recipe.budget.quantization
-    require_feasible(document, recipe.backbone, bits, wanted, [KIND])
-    backbone = open_backbone(recipe.backbone, document.where("backbone"))
+    backbone = opened(document, recipe.backbone, wanted, [KIND], [(recipe.budget, ("budget",))])
     _require_readable(document, backbone, own, routers)
-    backbone = backbone.quantized(bits, document.where("budget", "quantization"))
-    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
-    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
     precision = resolve_precision(recipe.budget.precision)
     tasks = tuple(registry.load(spec) for spec in specs)
     _require_alike(document, tasks)
@@ -133,42 +127,9 @@ def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSe
                     "'sources' needs method", where=document.where(*SOURCES), hint="sources: {method: lora}"
                 )
             card = trained_method(given["method"], document.where(*SOURCES, "method"))
-            return given["method"], document.parse_part(SOURCES, _without(given, "method"), card.settings)
+            settings = {name: value for name, value in given.items() if name != "method"}
+            return given["method"], document.parse_part(SOURCES, settings, card.settings)
     return None
-
-
-def _routers(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, RouterSettings]]:
-    for label, entry in document.entries("routers").items():
-        place = ("routers", label)
-        with collected(problems):
-            router = entry.get("router", label)
-            card = ROUTERS.get(router, document.where(*place, *(["router"] if "router" in entry else [])))
-            yield label, router, document.parse_part(place, _without(entry, "router"), card.settings)
-
-
-def _joint(document: Document, problems: list[Problem]) -> Iterator[tuple[str, str, MethodSettings]]:
-    for label, entry in document.entries("joint").items():
-        place = ("joint", label)
-        with collected(problems):
-            method = entry.get("method", label)
-            card = trained_method(method, document.where(*place, *(["method"] if "method" in entry else [])))
-            yield label, method, document.parse_part(place, _without(entry, "method"), card.settings)
-
-
-def _without(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key != name}
-
-
-def _wrong_labels(document: Document) -> list[Problem]:
-    labels = [(label, document.where(key, label)) for key in ("routers", "joint") for label in document.labels(key)]
-    problems = [*collisions(labels)]
-    names, reference = [label for label, _ in labels], document.text("reference")
-    with collected(problems):
-        if reference is not None and reference not in names:
-            raise UnknownNameError(
-                "router or joint model in this recipe", reference, names, document.where("reference")
-            )
-    return problems
 
 
 def _wrong_kinds(document: Document, specs: Sequence[TaskSpec]) -> Iterator[Problem]:
@@ -217,12 +178,8 @@ def _known_settings(document: Document) -> Iterator[Place]:
     with suppress(InputError):
         if isinstance(given, dict):
             yield SOURCES, METHODS.get(given.get("method", "")).settings
-    for label, entry in document.entries("routers").items():
-        with suppress(InputError):
-            yield ("routers", label), ROUTERS.get(entry.get("router", label)).settings
-    for label, entry in document.entries("joint").items():
-        with suppress(InputError):
-            yield ("joint", label), METHODS.get(entry.get("method", label)).settings
+    yield from settings_of_entries(document, ("routers",), "router", ROUTERS.get)
+    yield from settings_of_entries(document, ("joint",), "method", METHODS.get)
 
 
 def about(plan: RoutingPlan) -> dict[str, Any]:
@@ -249,4 +206,4 @@ def about(plan: RoutingPlan) -> dict[str, Any]:
         contenders=(*routers, *joint),
         data={task.name: task.fingerprint for task in plan.tasks},
     )
-    return header(record)
+    return record.about()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
+from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import number, plural
 from experiments.studies.routing import tables
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
     from experiments.reporting.presentation import Block
-    from experiments.studies.routing.report import AdapterRow, RoutingReport
+    from experiments.studies.routing.report import RoutingReport
 
 TITLE = "Which tasks are taken for which"
 CAPTION = (
@@ -59,7 +60,7 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
         yield tables.scores(report)
         if len(record.seeds) > 1:
             yield Paragraph(legend(), "quiet", Medium.TERMINAL)
-    yield from _failures(report)
+    yield from warnings([*_failures(report)], "more epochs, another learning rate, more examples")
     if tables.confusing(report):
         yield tables.confusions(report)
         yield Figure("confusion", TITLE, CAPTION, _alternative(report), partial(_draw, report))
@@ -71,21 +72,12 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
     yield once_more(record.provenance)
 
 
-def _failures(report: RoutingReport) -> Iterator[Paragraph]:
+def _failures(report: RoutingReport) -> Iterator[str]:
     """Yield which tasks' own adapters seem to have learned nothing: no router can make up for that."""
-    failed = [row for row in report.adapters if row.learned_nothing]
-    for row in failed:
-        yield Paragraph(f"! {_failure(row)}", "warning")
-    if failed:
-        yield Paragraph("To try: more epochs, another learning rate, more examples.", "quiet")
-
-
-def _failure(row: AdapterRow) -> str:
-    (seed, why), *others = row.learned_nothing
-    more = f"; so {'do' if len(others) > 1 else 'does'} {plural(len(others), 'more adapter')} of this task"
-    return (
-        f"The adapter of {row.task} learned nothing that its test shows (seed {seed}): {why}{more if others else ''}."
-    )
+    for row in report.adapters:
+        for seed, why in row.learned_nothing[:1]:
+            what = f"The adapter of {row.task} learned nothing that its test shows"
+            yield failure(what, seed, why, len(row.learned_nothing) - 1, "this task")
 
 
 def _draw(report: RoutingReport) -> Drawing | None:

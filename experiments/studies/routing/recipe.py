@@ -6,21 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import Labelled, Seeds
-from workbench.bounds import Label, Name
-from workbench.settings import Budget, Settings, unique
+from experiments.engine.recipes import ExperimentRecipe, Labelled
+from workbench.bounds import Label
+from workbench.settings import Budget, unique
 
 
-class RoutingRecipe(Settings):
+class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``routers`` where a stream's has ``strategies``."""
 
-    name: Name
-    description: str = ""
-    backbone: str
     tasks: tuple[str, ...] = Field(
         min_length=2, max_length=1000, description="classifications, of single texts or all of pairs"
     )
-    seeds: Seeds = (0,)
     budget: Budget = Field(Budget(), description="of each adapter; joint training has the examples of all tasks")
     sources: dict[str, Any] = Field(
         {"method": "lora"}, description="'method' and its settings: each task's own adapter", max_length=200
@@ -35,4 +31,4 @@ class RoutingRecipe(Settings):
         None, description="label of the reference of all differences; if null the first of joint, else of routers"
     )
 
-    _unique = field_validator("tasks", "seeds")(unique)
+    _unique = field_validator("tasks")(unique)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from experiments.studies._record import Record
 from experiments.studies.routing.outcome import RoutingOutcome
-from experiments.workspace.left import left_by
-from workbench.errors import IntegrityError
+from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
+from experiments.workspace.left import Left
 
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-LEFT = "pieces"  # folder of the workspace
 ROUTER, JOINT = "router", "joint"  # roles
 ORACLE = "oracle"  # the router that knows the task of each text
 
@@ -28,29 +26,6 @@ class Contender:
     role: str
     name: str
     settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class AdapterLeft:
-    """A task's own adapter, and how it does where the task is known.
-
-    Attributes:
-        adapter: its id in the store.
-        evaluation: key of the stored evaluation with its answer to each test text.
-        score: share of right answers on the test split; ``validation`` the same on the validation split.
-        seconds: wall time of the fit, validation included.
-        trainable_parameters: head included.
-        task, seed: where it stands in an experiment; empty in the workspace, where many may share it.
-    """
-
-    adapter: str
-    evaluation: str
-    score: float
-    validation: float
-    seconds: float
-    trainable_parameters: int
-    task: str = ""
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,31 +47,26 @@ class ContenderLeft:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class RoutingRecord:
+LEFT = Left("pieces", ContenderLeft)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingRecord(Record):
     """A comparison of routers as far as it has come.
 
     Attributes:
-        experiment: its name.
-        reference: label that differences are taken from.
         method: of the tasks' own adapters, with its ``settings``.
-        data: task → SHA-256 of its data.
     """
 
-    experiment: str
-    description: str
-    backbone: str
+    kind = "a comparison of routers"
+    left = ("adapters", "cells")
+
     tasks: tuple[str, ...]
-    seeds: tuple[int, ...]
-    reference: str
     budget: Mapping[str, Any]
     method: str
     settings: Mapping[str, Any]
     contenders: tuple[Contender, ...]
-    data: Mapping[str, str] = field(default_factory=dict)
-    identity: str = ""
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    adapters: tuple[AdapterLeft, ...] = ()
+    adapters: tuple[FittedAdapter, ...] = ()
     cells: tuple[ContenderLeft, ...] = ()
 
     @property
@@ -109,42 +79,12 @@ class RoutingRecord:
         """How many of them are there."""
         return len(self.adapters) + len(self.cells)
 
-
-DERIVED = {"experiment", "identity", "provenance", "adapters", "cells"}
-RECORD = TypeAdapter(RoutingRecord)
-
-
-def header(record: RoutingRecord) -> dict[str, Any]:
-    """Return what is the same for all pieces of a record, as JSON has it."""
-    content: dict[str, Any] = RECORD.dump_python(record, mode="json", exclude=DERIVED)
-    return content
-
-
-def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> RoutingRecord:
-    """Return a comparison as far as it has come.
-
-    Raises:
-        IntegrityError: something that it is made of is damaged or missing.
-    """
-    try:
-        blank = RECORD.validate_python(document.content(experiment))
-        return replace(blank, adapters=_adapters(document, workspace), cells=_cells(document, workspace))
-    except (KeyError, TypeError, ValidationError) as error:
-        what = f"damaged: this is no record of a comparison of routers ({error})"
-        raise IntegrityError(what, where=str(workspace.experiment(experiment))) from None
-
-
-def _adapters(document: RecordDocument, workspace: Workspace) -> tuple[AdapterLeft, ...]:
-    adapters = []
-    for place, left in left_by(document, workspace, "adapter", LEFT, AdapterLeft):
-        workspace.evaluations.known_outcomes(left.evaluation)
-        adapters.append(replace(left, task=place["task"], seed=place["seed"]))
-    return tuple(adapters)
-
-
-def _cells(document: RecordDocument, workspace: Workspace) -> tuple[ContenderLeft, ...]:
-    return tuple(
-        replace(left, label=place["label"], seed=place["seed"])
-        for role in (ROUTER, JOINT)
-        for place, left in left_by(document, workspace, role, LEFT, ContenderLeft)
-    )
+    @classmethod
+    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return the adapters, and what every router and joint model came to."""
+        cells = (
+            replace(left, label=place["label"], seed=place["seed"])
+            for role in (ROUTER, JOINT)
+            for place, left in LEFT.of(document, workspace, role)
+        )
+        return {"adapters": fitted_adapters(document, workspace, "adapter"), "cells": tuple(cells)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
 from experiments.studies.routing.record import ORACLE, ROUTER
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class AdapterRow:
 
 
 @dataclass(frozen=True)
-class RoutingReport:
+class RoutingReport(StudyReport):
     """Everything that is said about a comparison of routers.
 
     Attributes:
@@ -112,38 +113,18 @@ class RoutingReport:
     verdict: str = ""
 
     @property
-    def complete(self) -> bool:
-        """Whether everything that was planned is there."""
-        return self.record.done == self.record.planned
-
-    @property
     def scored(self) -> list[Row]:
         """The rows that were measured, the most accurate first."""
         measured = [row for row in self.rows if row.accuracy.mean is not None]
         return sorted(measured, key=lambda row: -(row.accuracy.mean or 0))
 
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
-
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds what every seed gave, text by text."""
         record = self.record
         return {
-            "experiment": record.experiment,
-            "description": record.description,
-            "backbone": record.backbone,
-            "tasks": list(record.tasks),
-            "seeds": list(record.seeds),
-            "reference": record.reference,
-            "budget": dict(record.budget),
+            **self.head("tasks", "budget"),
             "sources": {"method": record.method, **record.settings},
-            "complete": self.complete,
             "verdict": self.verdict,
             "contenders": {row.label: row.as_json(full) for row in self.rows},
             "adapters": {row.task: row.as_json() for row in self.adapters},
-            "provenance": dict(record.provenance),
         }

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.reporting.differences import Difference
 from experiments.reporting.learned_nothing import learned_nothing_in
+from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
 from experiments.studies.routing.verdict import verdict
-from workbench.statistics import interval, paired_bootstrap
+from workbench.statistics import interval, mean_of_known, paired_bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from experiments.studies.routing.record import Contender, ContenderLeft, RoutingRecord
+    from experiments.studies.routing.record import Contender, ContenderLeft
+    from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
 
 
-def summarise_routing(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> RoutingReport:
+    """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
+    record = RoutingRecord.read(experiment, document, workspace)
+    return summarise(record, workspace.evaluations.known_outcomes, brief)
+
+
+def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: bool = False) -> RoutingReport:
     """Return the report on a comparison as far as it has come.
 
     Args:
@@ -71,8 +78,8 @@ class _Summary:
             routing_accuracy=interval(outcome.routing_accuracy if outcome else None for outcome in outcomes),
             confusion=tuple(map(tuple, mean)),
             difference=self._difference(cells, self.cells[self.record.reference]),
-            fit_seconds=_mean(cell.fit_seconds for cell in cells.values()),
-            milliseconds=_mean(cell.milliseconds for cell in cells.values()),
+            fit_seconds=mean_of_known(cell.fit_seconds for cell in cells.values()),
+            milliseconds=mean_of_known(cell.milliseconds for cell in cells.values()),
             cells=tuple(cells.values()),
         )
 
@@ -85,9 +92,9 @@ class _Summary:
         return AdapterRow(
             task=task,
             score=interval(adapters[seed].score if seed in adapters else None for seed in self.record.seeds),
-            validation=_mean(left.validation for left in adapters.values()),
-            seconds=_mean(left.seconds for left in adapters.values()),
-            trainable_parameters=_mean(left.trainable_parameters for left in adapters.values()),
+            validation=mean_of_known(left.validation for left in adapters.values()),
+            seconds=mean_of_known(left.seconds for left in adapters.values()),
+            trainable_parameters=mean_of_known(left.trainable_parameters for left in adapters.values()),
             learned_nothing=tuple((seed, why) for seed, why in failures if why is not None),
         )
 
@@ -114,9 +121,3 @@ def _over_seeds(cells: Sequence[ContenderLeft]) -> list[Array]:
     """Return for each task (n_j,) the share of seeds with which each text was answered rightly."""
     by_task = zip(*(cell.outcome.scores for cell in cells), strict=True)
     return [np.mean(scores, axis=0) for scores in by_task]
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of what is known."""
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import NOTHING, decimals, gap, quantity, score, words
+from experiments.reporting.cells import against, decimals, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.wording import count, number, seconds
 from experiments.studies.routing.record import JOINT
@@ -36,8 +36,7 @@ def scores(report: RoutingReport) -> Table:
                 _name(row),
                 score(row.accuracy),
                 score(row.routing_accuracy),
-                difference(row),
-                gap(row.difference.examples, "higher") if row.difference else NOTHING,
+                *against(row.difference),
                 quantity(row.fit_seconds, seconds),
                 quantity(row.milliseconds, decimals(1)),
             )
@@ -55,11 +54,6 @@ def scores(report: RoutingReport) -> Table:
 def _name(row: Row) -> Cell:
     what = f"joint training, {row.name}" if row.role == JOINT else row.name
     return words(row.label, *(() if what == row.label else (what,)))
-
-
-def difference(row: Row) -> Cell:
-    """Return a contender's difference from the reference, over seeds."""
-    return gap(row.difference.seeds, "higher") if row.difference else words("", badge="reference")
 
 
 def by_task(report: RoutingReport) -> Table:
@@ -126,6 +120,7 @@ def summary(report: RoutingReport) -> Table:
     """Return the table that a description has room for."""
     heads = ("who answers", "accuracy", "task found", f"minus {report.record.reference}")
     rows = [
-        (words(row.label), score(row.accuracy), score(row.routing_accuracy), difference(row)) for row in report.scored
+        (words(row.label), score(row.accuracy), score(row.routing_accuracy), against(row.difference)[0])
+        for row in report.scored
     ]
     return Table("summary", "", [*map(Column, heads)], rows)

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.adapter_run import tracked_data
-from experiments.reporting.circumstances import circumstances
 from experiments.reporting.presentation import Tracking
+from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.routing.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.studies._tracking import Point
     from experiments.studies.routing.record import ContenderLeft, RoutingRecord
     from experiments.studies.routing.report import RoutingReport, Row
-
-Point = tuple[str, float | None, int]
+    from workbench.mlflow.run_record import RunRecord
 
 
 def tracking(report: RoutingReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
     record = report.record
-    tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
-    tags |= circumstances(record.provenance)
-    run = RunRecord(
-        key=record.identity,
-        name=record.experiment,
-        tags=tags,
-        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
-        metrics=tuple(point for row in report.rows for point in _summary(row, report)),
-        children=tuple(_child(row, cell, record, tags) for row in report.rows for cell in row.cells),
-        finished=report.complete,
+    run = parent(
+        report,
+        tags={},
+        params={**record.budget, "tasks": ", ".join(record.tasks)},
+        metrics=(point for row in report.rows for point in _summary(row, report)),
+        children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
     )
     below = "Test texts with the right task and the right label in percent, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))
@@ -48,16 +42,9 @@ def about(record: RoutingRecord) -> str:
     )
 
 
-def _child(row: Row, cell: ContenderLeft, record: RoutingRecord, tags: dict[str, str]) -> RunRecord:
-    own = {"label": row.label, "role": row.role, row.role: row.name, "seed": str(cell.seed)}
-    return RunRecord(
-        key=f"{record.identity}/{row.label}/{cell.seed}",
-        name=f"{row.label} seed {cell.seed}",
-        tags={**tags, **own},
-        params={name: str(value) for name, value in row.settings.items()},
-        metrics=tuple(_points(cell, record)),
-        data=tracked_data(record.data, record.tasks),
-    )
+def _child(row: Row, cell: ContenderLeft, record: RoutingRecord) -> RunRecord:
+    own = {"role": row.role, row.role: row.name}
+    return child(record, row.label, own, row.settings, _points(cell, record), record.tasks, cell.seed)
 
 
 def _points(cell: ContenderLeft, record: RoutingRecord) -> Iterator[Point]:
@@ -76,12 +63,8 @@ def _summary(row: Row, report: RoutingReport) -> Iterator[Point]:
     if len(row.cells) < len(seeds):
         return
     named = {
-        "accuracy": row.accuracy.mean,
-        "accuracy_low": row.accuracy.low,
-        "accuracy_high": row.accuracy.high,
-        "routing_accuracy": row.routing_accuracy.mean,
-        "routing_accuracy_low": row.routing_accuracy.low,
-        "routing_accuracy_high": row.routing_accuracy.high,
+        **with_bounds("accuracy", row.accuracy),
+        **with_bounds("routing_accuracy", row.routing_accuracy),
         "difference": row.difference.seeds.mean if row.difference and report.complete else None,
     }
     for name, value in named.items():

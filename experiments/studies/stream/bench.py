@@ -70,22 +70,17 @@ class Bench:
     @cached_property
     def context(self) -> Context:
         """What the strategy may use."""
-        adaptation, budget = self.plan.adaptation(self.step.contender), self.plan.recipe.budget
-        workspace, listener, label = self.workspace, self.listener, self.step.label
         return Context(
             settings=strategy_settings(self.step.contender),
-            adaptation=adaptation,
-            budget=budget,
+            adaptation=self.plan.adaptation(self.step.contender),
+            budget=self.plan.recipe.budget,
             seed=self.step.seed,
-            adapters=workspace.adapters,
-            learned=lambda lesson: workspace.learned(lesson, listener, label),
-            claimed=workspace.claimed,
-            listener=listener,
-            label=label,
+            workspace=self.workspace,
+            listener=self.listener,
+            label=self.step.label,
             scenario=SCENARIOS.get(self.plan.recipe.scenario),
             tasks=self.step.tasks,
-            scratch=workspace.scratch(self.step.key),
-            router_folder=workspace.router,
+            scratch=self.workspace.scratch(self.step.key),
         )
 
     @property
@@ -149,7 +144,7 @@ class Bench:
     def _learn(self, folder: Path) -> None:
         with atomic.written_whole(folder) as place:
             (place / "state").mkdir()
-            fit = self.strategy.learn(self.before, self.step.task, self.context, place / "state")
+            fit = self.strategy.learn(self.before, self.context, place / "state")
             save_fit(fit, place)
             sealed.seal(place)
             if folder.exists():

@@ -1,19 +1,16 @@
-"""What a strategy took, and what its probes found, over stages and replications."""
+"""What a strategy took, over stages and replications."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from experiments.studies.stream.replications import over_replications
 from workbench.statistics import interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.stage_outcome import StageOutcome
-    from workbench.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -49,67 +46,23 @@ class CostSummary:
         total, trained = self.total_seconds, self.train_seconds
         return 1 - trained / total if total and trained is not None else None
 
-    def as_json(self) -> dict[str, float | None]:
-        """Return the fields by name."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class ProbeSeries:
-    """One quantity of one probe.
-
-    Attributes:
-        last: after the last stage, over replications.
-        stages: at each stage 0..T, the mean over seeds in the recipe's own order.
-    """
-
-    last: Interval
-    stages: tuple[float | None, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return ``{mean, low, high, values, stages}``."""
-        return {**self.last.as_json(), "stages": list(self.stages)}
-
 
 def total_cost(replications: Iterable[Sequence[StageOutcome]]) -> CostSummary:
     """Return the cost of a stream from each replication's outcomes, in the order of the stages."""
     started = [outcomes for outcomes in replications if outcomes]
 
-    def mean(values: Iterable[float | None]) -> float | None:
-        return interval(values).mean
+    def mean(read: Callable[[Sequence[StageOutcome]], float | None]) -> float | None:
+        return interval(map(read, started)).mean
+
+    def peak(outcomes: Sequence[StageOutcome]) -> float | None:
+        known = (outcome.cost.peak_memory_mb for outcome in outcomes)
+        return max((memory for memory in known if memory is not None), default=None)
 
     return CostSummary(
-        mean(sum(outcome.cost.train_seconds for outcome in outcomes) for outcomes in started),
-        mean(sum(cell.seconds for outcome in outcomes for cell in outcome.cells) for outcomes in started),
-        mean(sum(outcome.probe_seconds for outcome in outcomes) for outcomes in started),
-        mean(max(_peaks(outcomes), default=None) for outcomes in started),
-        mean(max(outcome.cost.trainable_parameters for outcome in outcomes) for outcomes in started),
-        mean(outcomes[-1].cost.stored_bytes for outcomes in started),
+        train_seconds=mean(lambda outcomes: sum(one.cost.train_seconds for one in outcomes)),
+        evaluate_seconds=mean(lambda outcomes: sum(cell.seconds for one in outcomes for cell in one.cells)),
+        probe_seconds=mean(lambda outcomes: sum(one.probe_seconds for one in outcomes)),
+        peak_memory_mb=mean(peak),
+        trainable_parameters=mean(lambda outcomes: max(one.cost.trainable_parameters for one in outcomes)),
+        stored_bytes=mean(lambda outcomes: outcomes[-1].cost.stored_bytes),
     )
-
-
-def probe_series(reports: Sequence[ReplicationReport], stages: int) -> dict[str, dict[str, ProbeSeries]]:
-    """Return every quantity that a probe reported for a stream of ``stages`` tasks, by probe and quantity."""
-    values = {
-        (probe, quantity, outcome.stage, place): value
-        for place, report in enumerate(reports)
-        for outcome in report.outcomes
-        for probe, quantities in outcome.probes.items()
-        for quantity, value in quantities.items()
-    }
-    seeds = [report.seed for report in reports]
-
-    def mean(probe: str, quantity: str, stage: int) -> float | None:
-        own = [place for place, report in enumerate(reports) if report.order == 0]
-        return interval(values.get((probe, quantity, stage, place)) for place in own).mean
-
-    series: dict[str, dict[str, ProbeSeries]] = {}
-    for probe, quantity in dict.fromkeys((probe, quantity) for probe, quantity, _, _ in values):
-        last = over_replications((values.get((probe, quantity, stages, place)) for place in range(len(seeds))), seeds)
-        means = tuple(mean(probe, quantity, stage) for stage in range(stages + 1))
-        series.setdefault(probe, {})[quantity] = ProbeSeries(last, means)
-    return series
-
-
-def _peaks(outcomes: Sequence[StageOutcome]) -> list[float]:
-    return [outcome.cost.peak_memory_mb for outcome in outcomes if outcome.cost.peak_memory_mb is not None]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.reporting.examples import over_replications, scores_by_example
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pandas as pd
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.replication_report import ReplicationReport
     from workbench.statistics import Array
-from experiments.reporting.examples import over_replications, scores_by_example
 
 
 class FinalOutcomes:
@@ -47,14 +47,5 @@ class FinalOutcomes:
         key = (label, report.seed, report.order, task)
         if key not in self._read:
             score = report.matrix[-1][report.tasks.index(task)]
-            self._read[key] = scores_by_example(self._file(label, report, task), score)
+            self._read[key] = scores_by_example(self.record.examples.get(key), score)
         return self._read[key]
-
-    def _file(self, label: str, report: ReplicationReport, task: str) -> Path | None:
-        """Return the outcomes of the last stage, or those that its verified or carried score was taken from."""
-        column = report.tasks.index(task)
-        for stage in range(len(report.tasks), -1, -1):
-            path = self.record.examples.get((label, report.seed, report.order, stage, task))
-            if path is not None or report.statuses[stage][column] not in ("verified", "carried"):
-                return path
-        return None

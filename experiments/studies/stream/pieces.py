@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.forecast import step_shape
+from experiments.engine.study import Effort
 from experiments.studies.stream.bench import Bench, outcome_file
 from experiments.studies.stream.steps import Steps
 from workbench.digest import key
@@ -14,7 +15,7 @@ from workbench.digest import key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.engine.study import Forecast, Site
+    from experiments.engine.study import Site
     from experiments.studies.stream.plan import Plan, Step
     from experiments.workspace import Workspace
 
@@ -53,20 +54,11 @@ class StepPiece:
         return self.step.label
 
     @property
-    def updates(self) -> int:
-        """Optimiser steps of all fits of the step."""
-        return self.plan.updates(self.step)
-
-    @property
-    def forecast(self) -> Forecast:
-        """Of a plain training step."""
-        return self.plan.forecast(self.step)
-
-    @property
-    def pace(self) -> str:
-        """Backbone, strategy, method, and the shape of an optimiser step."""
-        contender, recipe = self.step.contender, self.plan.recipe
-        return f"stream {recipe.backbone} {contender.strategy} {contender.method} {step_shape(recipe.budget)}"
+    def effort(self) -> Effort:
+        """All fits of the step; a training step is a plain one."""
+        plan, step, contender = self.plan, self.step, self.step.contender
+        pace = f"stream {plan.recipe.backbone} {contender.strategy} {contender.method} {step_shape(plan.recipe.budget)}"
+        return Effort(pace, plan.updates(step), partial(plan.forecast, step))
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the outcome is there, with the answers that it was taken from."""

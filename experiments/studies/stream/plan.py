@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from experiments.engine.feasible import require_feasible
+from experiments.engine.feasible import opened
 from experiments.engine.forecast import forecast_of
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
@@ -23,7 +23,6 @@ from tasks import registry
 from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
-from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.digest import key
 from workbench.errors import InputError, Problem, SettingsError, collected
@@ -174,12 +173,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     if problems:
         raise SettingsError(problems)
     wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in contenders]
-    require_feasible(document, recipe.backbone, recipe.budget.quantization, wanted, kinds)
-    backbone = open_backbone(recipe.backbone, document.where("backbone"))
-    backbone = backbone.quantized(recipe.budget.quantization, document.where("budget", "quantization"))
+    backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
-    virtual = max(settings.virtual_tokens for _, settings, _ in wanted)
-    backbone.require_length(recipe.budget.max_length, document.where("budget", "max_length"), virtual)
     require_measurable(document, recipe, backbone, kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):

@@ -9,9 +9,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
-
-from experiments.studies.stream.replications import over_replications
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.statistics import Interval
 
 LAYER = re.compile(r"layer-(\d+)(?:/|$)")
-Read = Callable[["ReplicationReport", int], float | None]
+Read = Callable[[int, "ReplicationReport"], float | None]
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,13 @@ class Panel:
         probe: its registered name.
         title: what its number is.
         formula: in the words of the page's definitions.
-        read: replication, layer → number.
+        read: layer, replication → number.
     """
 
     probe: str
     title: str
     formula: str
     read: Read
-
-
-def value(replication: ReplicationReport, probe: str, quantity: str, stage: int) -> float | None:
-    """Return what a probe found after a stage, None where it was not measured."""
-    outcome = next((one for one in replication.outcomes if one.stage == stage), None)
-    return None if outcome is None else outcome.probes.get(probe, {}).get(quantity)
 
 
 def mean(values: Sequence[float | None]) -> float | None:
@@ -58,22 +51,22 @@ def _drop(replication: ReplicationReport, probe: str, quantity: str) -> float | 
     """Return mean over j < T of what a task's quantity fell from stage j to stage T."""
     last, drops = len(replication.tasks), []
     for stage, task in enumerate(replication.tasks[:-1], start=1):
-        learned, left = (value(replication, probe, f"{task}/{quantity}", at) for at in (stage, last))
+        learned, left = (replication.probed(probe, f"{task}/{quantity}", at) for at in (stage, last))
         drops.append(None if learned is None or left is None else learned - left)
     return mean(drops)
 
 
-def _representation_forgetting(replication: ReplicationReport, layer: int) -> float | None:
+def _representation_forgetting(layer: int, replication: ReplicationReport) -> float | None:
     return _drop(replication, "linear", f"layer-{layer}")
 
 
-def _similarity(replication: ReplicationReport, layer: int) -> float | None:
+def _similarity(layer: int, replication: ReplicationReport) -> float | None:
     last, earlier = len(replication.tasks), replication.tasks[:-1]
-    return mean([value(replication, "cka", f"{task}/layer-{layer}", last) for task in earlier])
+    return mean([replication.probed("cka", f"{task}/layer-{layer}", last) for task in earlier])
 
 
 def _weights(probe: str, suffix: str = "") -> Read:
-    return lambda replication, layer: value(replication, probe, f"layer-{layer}{suffix}", len(replication.tasks))
+    return lambda layer, replication: replication.probed(probe, f"layer-{layer}{suffix}", len(replication.tasks))
 
 
 PANELS = (
@@ -117,7 +110,7 @@ def profiles(report: Report, panel: Panel) -> dict[str, dict[int, Interval]]:
                 if (match := LAYER.search(quantity.removeprefix(_prefix(quantity, report.record.tasks))))
             }
         )
-        line = {layer: _over(strategy, panel.read, layer) for layer in layers}
+        line = {layer: strategy.over(partial(panel.read, layer)) for layer in layers}
         known = {layer: value for layer, value in line.items() if value.mean is not None}
         if known:
             found[strategy.label] = known
@@ -139,8 +132,7 @@ def summaries(strategy: StrategyReport, tasks: Sequence[str]) -> dict[tuple[str,
     for probe, quantity in sorted(quantities):
         if LAYER.match(quantity):
             continue
-        numbers = (_summary(one, probe, quantity) for one in strategy.replications)
-        summary = over_replications(numbers, [one.seed for one in strategy.replications])
+        summary = strategy.over(partial(_summary, probe, quantity))
         if summary.mean is not None:
             found[probe, quantity] = summary
     return found
@@ -159,18 +151,13 @@ def spurious(strategy: StrategyReport) -> tuple[float, float] | None:
     return (own, anew) if own is not None and anew is not None and own > 0 else None
 
 
-def _summary(replication: ReplicationReport, probe: str, quantity: str) -> float | None:
+def _summary(probe: str, quantity: str, replication: ReplicationReport) -> float | None:
     last = len(replication.tasks)
-    plain = value(replication, probe, quantity, last)
+    plain = replication.probed(probe, quantity, last)
     if plain is not None:
         return plain
-    *earlier, newest = (value(replication, probe, f"{task}/{quantity}", last) for task in replication.tasks)
+    *earlier, newest = (replication.probed(probe, f"{task}/{quantity}", last) for task in replication.tasks)
     return mean([*earlier, *([] if newest is None else [newest])])
-
-
-def _over(strategy: StrategyReport, read: Read, layer: int) -> Interval:
-    numbers = (read(one, layer) for one in strategy.replications)
-    return over_replications(numbers, [one.seed for one in strategy.replications])
 
 
 def _prefix(quantity: str, tasks: Sequence[str]) -> str:

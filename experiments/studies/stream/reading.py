@@ -15,7 +15,6 @@ from workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from typing import Any
 
     from experiments.studies.stream.record import Record
@@ -42,7 +41,12 @@ def read_record(experiment: str, document: RecordDocument, workspace: Workspace)
     return replace(
         blank,
         outcomes=tuple(outcomes),
-        examples=_examples(outcomes, workspace),
+        examples={
+            (outcome.strategy, outcome.seed, outcome.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
+            for outcome in outcomes
+            if outcome.stage == len(blank.tasks)
+            for cell in outcome.cells
+        },
         adapters={
             (place["label"], place["seed"], place["order"]): _isolated(place["step"], workspace) for place in last
         },
@@ -91,13 +95,3 @@ def _isolated(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:
             with suppress(UnknownNameError, IntegrityError):
                 adapters[task] = workspace.adapters.get(name)
     return adapters
-
-
-def _examples(outcomes: Sequence[StageOutcome], workspace: Workspace) -> dict[tuple[str, int, int, int, str], Path]:
-    return {
-        (outcome.strategy, outcome.seed, outcome.order, outcome.stage, cell.task): workspace.evaluations.outcomes(
-            cell.evaluation
-        )
-        for outcome in outcomes
-        for cell in outcome.cells
-    }

@@ -6,24 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from experiments.engine.recipes import Labelled, Names, Seeds
-from workbench.bounds import Count, LearningRate, Name
-from workbench.settings import Budget, Settings, unique
+from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
+from workbench.bounds import Count, LearningRate
+from workbench.settings import unique
 
 
-class Recipe(Settings):
+class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere."""
 
-    name: Name
-    description: str = ""
-    backbone: str
     tasks: Names
-    seeds: Seeds = (0,)
     orders: int = Field(
         1, ge=1, le=1000, description="orders of the stream: that of 'tasks', and seeded permutations of it"
     )
     scenario: str = Field("task-incremental", description="what is known when a task is answered")
-    budget: Budget = Budget()
     strategies: Labelled
     frontier: dict[str, Annotated[tuple[LearningRate, ...], Field(max_length=100)]] = Field(
         default_factory=dict, description="entry of 'strategies' → further learning rates for this entry"
@@ -42,4 +37,4 @@ class Recipe(Settings):
     )
     keep_states: Literal["all", "last"] = "all"
 
-    _unique = field_validator("tasks", "seeds", "probes")(unique)
+    _unique = field_validator("tasks", "probes")(unique)

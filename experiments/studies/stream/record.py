@@ -49,8 +49,8 @@ class Record:
         budget: the resolved budget, the same for all contenders.
         outcomes: every finished stage; stages may be missing while a run goes on.
         provenance: command, date, versions, git state, machine: strings for people.
-        examples: (label, seed, order, stage, task) → parquet file of per-example outcomes (columns id, label,
-            prediction, correct, confidence, log_likelihood).
+        examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
+            label, prediction, correct, confidence, log_likelihood).
         data: task → SHA-256 of its data.
         kinds: task → its kind.
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
@@ -72,18 +72,11 @@ class Record:
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     outcomes: tuple[StageOutcome, ...] = ()
-    examples: Mapping[tuple[str, int, int, int, str], Path] = field(default_factory=dict)
+    examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
 
 
-DERIVED = {
-    "experiment",
-    "identity",
-    "provenance",
-    "outcomes",
-    "examples",
-    "adapters",
-}
+DERIVED = {"experiment", "identity", "provenance", "outcomes", "examples", "adapters"}
 RECORD = TypeAdapter(Record)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,33 +21,49 @@ class ReplicationReport:
         seed: the seed.
         order: which of the record's orders; 0 is the recipe's own.
         tasks: the stream as it was learned here, which is the order of the columns of R.
-        finished: how many stages.
         matrix: R (T + 1, T).
-        statuses: how each cell came about.
-        metrics: by name; None where not defined.
-        course: the same after each stage, had the stream ended there; entry i is of stage i + 1.
+        course: the metrics by name after each stage, had the stream ended there, None where not defined; entry i is of
+            stage i + 1.
         outcomes: what was recorded, in the order of the stages.
     """
 
     seed: int
     order: int
     tasks: tuple[str, ...]
-    finished: int
     matrix: Grid
-    statuses: Statuses
-    metrics: Mapping[str, float | None]
     course: tuple[Mapping[str, float | None], ...]
     outcomes: tuple[StageOutcome, ...]
 
     @property
+    def metrics(self) -> Mapping[str, float | None]:
+        """The metrics of the whole stream, by name."""
+        return self.course[-1]
+
+    @property
+    def statuses(self) -> Statuses:
+        """How each cell of R came about, rows stage 0..T, None where it was not measured."""
+        known = {(cell.stage, cell.task): cell.status for outcome in self.outcomes for cell in outcome.cells}
+        return tuple(tuple(known.get((stage, task)) for task in self.tasks) for stage in range(len(self.tasks) + 1))
+
+    @property
+    def finished(self) -> int:
+        """How many stages have finished."""
+        return sum(outcome.stage > 0 for outcome in self.outcomes)
+
+    @property
     def complete(self) -> bool:
         """Whether the last stage has finished; a strategy that learns all tasks at once has no other."""
-        return any(outcome.stage == len(self.tasks) for outcome in self.outcomes)
+        return len(self.tasks) in self._by_stage
 
     @property
     def planned(self) -> int:
         """How many stages there will be, as far as can be told before the last."""
         return self.finished if self.complete else len(self.tasks)
+
+    def probed(self, probe: str, quantity: str, stage: int) -> float | None:
+        """Return what a probe found after a stage, None where it was not measured."""
+        outcome = self._by_stage.get(stage)
+        return outcome.probes.get(probe, {}).get(quantity) if outcome else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of ``seeds`` in ``report --json --full``."""
@@ -60,3 +77,7 @@ class ReplicationReport:
             "finished": self.finished,
             "chosen": [dict(outcome.chosen) for outcome in self.outcomes],
         }
+
+    @cached_property
+    def _by_stage(self) -> dict[int, StageOutcome]:
+        return {outcome.stage: outcome for outcome in self.outcomes}

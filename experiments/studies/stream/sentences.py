@@ -18,7 +18,7 @@ FORGET_NOTHING = ("isolated", "joint")
 
 def other_verdicts(report: Report) -> list[str]:
     """Return the sentences on every strategy but the reference and the one that the verdict is about."""
-    first = headline(report.record, report.strategies)
+    first = headline(report.strategies)
     reference = next((one for one in report.strategies if one.label == report.record.reference), None)
     rest = [one for one in report.strategies if one.comparison is not None and one is not first]
     return [versus(report.record, one, reference) for one in rest] if reference else []

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from experiments.studies.stream.cost import total_cost
+from experiments.studies.stream.matrix import mean_grid, shared_statuses
+from experiments.studies.stream.replications import over_replications
+from experiments.studies.stream.stage_outcome import STATUSES
+from workbench.forgetting import METRICS
+from workbench.statistics import interval
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from experiments.studies.stream.comparison import Comparison
-    from experiments.studies.stream.cost import CostSummary, ProbeSeries
+    from experiments.studies.stream.cost import CostSummary
     from experiments.studies.stream.matrix import Grid, Statuses
     from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.replication_report import ReplicationReport
     from workbench.statistics import Interval
 
 
-if TYPE_CHECKING:
-    from experiments.studies.stream.replication_report import ReplicationReport
+@dataclass(frozen=True)
+class ProbeSeries:
+    """One quantity of one probe.
+
+    Attributes:
+        last: after the last stage, over replications.
+        stages: at each stage 0..T, the mean over seeds in the recipe's own order.
+    """
+
+    last: Interval
+    stages: tuple[float | None, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{mean, low, high, values, stages}``."""
+        return {**self.last.as_json(), "stages": list(self.stages)}
 
 
 @dataclass(frozen=True)
@@ -26,12 +49,6 @@ class StrategyReport:
     Attributes:
         contender: label, strategy, method and settings, as the recipe has them.
         replications: one report each, all orders of the first seed first.
-        matrix: R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured.
-        statuses: how each of those cells came about, the weakest over seeds.
-        cells: how many cells of all replications were measured, verified and carried.
-        metrics: mean and 95 % interval over replications, by name.
-        cost: mean over replications.
-        probes: by probe and quantity.
         single: label of the contender that S[j] comes from.
         joint: label of the contender that J[j] comes from.
         comparison: against the reference; None for the reference itself.
@@ -39,12 +56,6 @@ class StrategyReport:
 
     contender: Contender
     replications: tuple[ReplicationReport, ...]
-    matrix: Grid
-    statuses: Statuses
-    cells: Mapping[str, int]
-    metrics: Mapping[str, Interval]
-    cost: CostSummary
-    probes: Mapping[str, Mapping[str, ProbeSeries]]
     single: str | None
     joint: str | None
     comparison: Comparison | None
@@ -54,10 +65,51 @@ class StrategyReport:
         """The name that the recipe gives it."""
         return self.contender.label
 
+    @cached_property
+    def matrix(self) -> Grid:
+        """R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured."""
+        return mean_grid([one.matrix for one in self.own_order])
+
+    @property
+    def statuses(self) -> Statuses:
+        """How each of those cells came about, the weakest over seeds."""
+        return shared_statuses([one.statuses for one in self.own_order])
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """How many cells of all replications were measured, verified and carried."""
+        counts = Counter(status for one in self.replications for row in one.statuses for status in row)
+        return {status: counts[status] for status in STATUSES}
+
+    @cached_property
+    def metrics(self) -> dict[str, Interval]:
+        """Mean and 95 % interval over replications, by name."""
+        return self.after(len(self.replications[0].tasks))
+
+    @cached_property
+    def cost(self) -> CostSummary:
+        """Mean over replications."""
+        return total_cost([one.outcomes for one in self.replications])
+
+    @cached_property
+    def probes(self) -> dict[str, dict[str, ProbeSeries]]:
+        """Every quantity that a probe reported, by probe and quantity."""
+        measured = dict.fromkeys(
+            (probe, quantity)
+            for replication in self.replications
+            for outcome in replication.outcomes
+            for probe, quantities in outcome.probes.items()
+            for quantity in quantities
+        )
+        series: dict[str, dict[str, ProbeSeries]] = {}
+        for probe, quantity in measured:
+            series.setdefault(probe, {})[quantity] = self._series(probe, quantity)
+        return series
+
     @property
     def choices(self) -> dict[str, str]:
         """What was chosen on validation at each stage of the first replication, by hyper-parameter, in words."""
-        outcomes = self.replications[0].outcomes if self.replications else ()
+        outcomes = self.replications[0].outcomes
         names = dict.fromkeys(name for outcome in outcomes if outcome.trials > 1 for name in outcome.chosen)
         return {name: ", ".join(f"{one.chosen[name]:g}" for one in outcomes if name in one.chosen) for name in names}
 
@@ -76,6 +128,18 @@ class StrategyReport:
         """Stages of the recipe, all replications together."""
         return sum(one.planned for one in self.replications)
 
+    def over(self, read: Callable[[ReplicationReport], float | None]) -> Interval:
+        """Return mean and 95 % interval of what ``read`` gives of each replication."""
+        return over_replications(map(read, self.replications), [one.seed for one in self.replications])
+
+    def after(self, stage: int) -> dict[str, Interval]:
+        """Return the metrics as if the stream had ended after ``stage``."""
+
+        def metric(name: str) -> Interval:
+            return self.over(lambda one: one.course[stage - 1][name])
+
+        return {each.name: metric(each.name) for each in METRICS}
+
     def as_json(self, full: bool) -> dict[str, Any]:
         """Return the entry of ``strategies`` in ``report --json``."""
         document: dict[str, Any] = {
@@ -84,12 +148,12 @@ class StrategyReport:
             "settings": dict(self.contender.settings),
             "metrics": {name: value.as_json() for name, value in self.metrics.items()},
             "matrix": self.matrix,
-            "cost": self.cost.as_json(),
+            "cost": asdict(self.cost),
             "probes": {
                 probe: {quantity: series.as_json() for quantity, series in quantities.items()}
                 for probe, quantities in self.probes.items()
             },
-            "cells": dict(self.cells),
+            "cells": self.cells,
             "stages": {"finished": self.finished, "planned": self.planned},
             "baselines": {"single": self.single, "joint": self.joint},
             "comparison": self.comparison.as_json() if self.comparison else None,
@@ -97,3 +161,10 @@ class StrategyReport:
         if full:
             document["seeds"] = [one.as_json() for one in self.replications]
         return document
+
+    def _series(self, probe: str, quantity: str) -> ProbeSeries:
+        last = len(self.replications[0].tasks)
+        means = tuple(
+            interval(one.probed(probe, quantity, stage) for one in self.own_order).mean for stage in range(last + 1)
+        )
+        return ProbeSeries(self.over(lambda one: one.probed(probe, quantity, last)), means)

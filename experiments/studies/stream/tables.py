@@ -8,6 +8,7 @@ from experiments.reporting.cells import plain, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Grid, Medium, Table
 from experiments.reporting.wording import count, megabytes, number, replicated, seconds, share, unit
 from experiments.studies.stream.probe_summaries import summaries
+from experiments.studies.stream.stage_outcome import STATUSES
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ MAIN = {
     "intransigence": "intrans.",
 }
 FURTHER = [metric.name for metric in METRICS if metric.name not in MAIN]
-STATUSES = ("measured", "verified", "carried")
 STRATEGY = Column("strategy")
 PAGE = Medium.PAGE
 

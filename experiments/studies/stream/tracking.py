@@ -12,7 +12,6 @@ from experiments.reporting.adapter_run import tracked_data, tracked_model
 from experiments.reporting.circumstances import circumstances
 from experiments.reporting.presentation import Medium, Tracking
 from experiments.reporting.wording import baselines, number, unit
-from experiments.studies.stream.replications import over_replications
 from experiments.studies.stream.tables import scores
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -132,12 +131,9 @@ def _stages(replication: ReplicationReport) -> Iterator[Point]:
 def _summary(report: Report) -> Iterator[Point]:
     """Yield mean, low and high of every metric after each stage, once all replications are there."""
     for one in report.strategies:
-        seeds = [each.seed for each in one.replications]
-        for stage, values in enumerate(zip(*(each.course for each in one.replications), strict=True), start=1):
-            for name in values[0]:
-                found = [each[name] for each in values]
-                if report.complete or None not in found:
-                    value = over_replications(found, seeds)
+        for stage in range(1, len(report.record.tasks) + 1):
+            for name, value in one.after(stage).items():
+                if report.complete or None not in value.values:
                     yield metric_name(one.label, name), value.mean, stage
                     yield metric_name(one.label, f"{name}_low"), value.low, stage
                     yield metric_name(one.label, f"{name}_high"), value.high, stage

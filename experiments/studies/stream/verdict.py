@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workbench.statistics import Interval
 
 
-def headline(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
+def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
     """Return the strategy that a verdict is about: the recipe's first besides the reference and joint training.
 
     The order of the recipe decides, which was there before any result, not which strategy came out best.
@@ -27,7 +27,7 @@ def headline(record: Record, strategies: Sequence[StrategyReport]) -> StrategyRe
 
 def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
     """Return the two sentences on the headline strategy against the reference."""
-    ours = headline(record, strategies)
+    ours = headline(strategies)
     reference = next((one for one in strategies if one.label == record.reference), None)
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."

@@ -43,7 +43,7 @@ CONTENDERS = (
 def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
     """Return a whole record whose scores are the means of the outcomes that it writes into ``folder``."""
     outcomes: list[StageOutcome] = []
-    examples: dict[tuple[str, int, int, int, str], Path] = {}
+    examples: dict[tuple[str, int, int, str], Path] = {}
     for contender in CONTENDERS:
         for seed in seeds:
             found, files = _stream(folder, contender, seed)
@@ -76,7 +76,7 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
 
 def _stream(
     folder: Path, contender: Contender, seed: int
-) -> tuple[list[StageOutcome], dict[tuple[str, int, int, int, str], Path]]:
+) -> tuple[list[StageOutcome], dict[tuple[str, int, int, str], Path]]:
     drop, gain, trainable, stored = SHAPES[contender.label]
     random = np.random.default_rng([seed, *contender.label.encode()])
     outcomes, examples = [], {}
@@ -101,7 +101,7 @@ def _stream(
             path = folder / f"{contender.label}-{seed}-{stage}-{task}.parquet"
             ids = [f"{task}/{number}" for number in range(SIZES[column])]
             pd.DataFrame({"id": ids, "correct": correct}).to_parquet(path)
-            examples[contender.label, seed, 0, stage, task] = path
+            examples[contender.label, seed, 0, task] = path  # the last one stays
         cost = Cost(38.0 + random.random() * 4, 1240.0, trainable, 90_800_000 + stored * stage)
         cka = {"drift": 0.0 if contender.strategy == "isolated" else 0.08 * stage + 0.01 * random.random()}
         probes = {"cka": cka, "linear": {"accuracy": 0.9 - drop * stage / 8}}
@@ -187,7 +187,7 @@ def stages(folder: Path, label: str, seed: int, order: int) -> tuple[list[StageO
             cells.append(Cell(old, stage, right, 1000, "measured", 1.0))
             path = folder / f"{label}-{seed}-{order}-{stage}-{old}.parquet"
             pd.DataFrame({"id": range(1000), "correct": np.arange(1000) < round(1000 * right)}).to_parquet(path)
-            examples[label, seed, order, stage, old] = path
+            examples[label, seed, order, old] = path  # the last one stays
         probes = {} if "1e-" in label else probe_values(label, seed, order, stage)
         cost = Cost(10.0, 512.0, 148_000 if label == "isolated" else 22_700_000, 90_000_000)
         validation = VALIDATION.get(label, 0.8) if stage == 1 else 0.99

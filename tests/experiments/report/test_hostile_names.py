@@ -17,7 +17,7 @@ from experiments.reporting.mlflow_run import exhibits, run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Presentation
 from experiments.studies import present
-from experiments.studies.compositions.record import FusionRecord, Party
+from experiments.studies.compositions.record import Contender, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Row, Standing
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Recommendation
@@ -107,8 +107,9 @@ def comparison() -> Presentation:
         for label in (NASTY, f"{NASTY} 2")
     )  # fmt: skip
     record = ComparisonRecord(
-        NASTY, NASTY, NASTY, (NASTY,), (0, 1), NASTY, {NASTY: NASTY}, 0, {NASTY: 0.1}, (), provenance={"command": NASTY}
-    )
+        experiment=NASTY, description=NASTY, backbone=NASTY, tasks=(NASTY,), seeds=(0, 1), reference=NASTY,
+        budget={NASTY: NASTY}, tune=0, majority={NASTY: 0.1}, contenders=(), provenance={"command": NASTY},
+    )  # fmt: skip
     return present(ComparisonReport(record, rows, Recommendation(NASTY, f"{NASTY} is the best.")))
 
 
@@ -117,10 +118,10 @@ def compositions() -> Presentation:
     labels = (NASTY, f"{NASTY} 2", "../../../outside")
     rows = tuple(Row(label, NASTY, NASTY, NASTY, {"8": standing}) for label in labels)
     record = FusionRecord(
-        NASTY, NASTY, NASTY, NASTY, (NASTY,), (8,), (0,), {"8": {NASTY: NASTY}}, {NASTY: 0.1},
-        provenance={"command": NASTY},
+        experiment=NASTY, description=NASTY, backbone=NASTY, reference=NASTY, targets=(NASTY,), shots=(8,), seeds=(0,),
+        budgets={"8": {NASTY: NASTY}}, majority={NASTY: 0.1}, provenance={"command": NASTY},
         sources=({"adapter": NASTY, "task": NASTY, "method": NASTY, "seed": 0, "validation": 0.5},),
-        parties=tuple(Party(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
+        contenders=tuple(Contender(row.label, row.role, row.family, row.method, {NASTY: NASTY}) for row in rows),
     )  # fmt: skip
     weights: Mapping[str, Mapping[str, tuple[float, ...]]] = {label: {"weights": (1.0,)} for label in labels}
     return present(FusionReport(record, rows, (), (), weights, f"{NASTY} is the best."))

@@ -94,6 +94,6 @@ def test_panels_and_lines_are_those_that_were_measured(replicated: Record, repli
 
 
 def test_the_verdict_is_about_an_entry_of_the_recipe(replicated_report: Report) -> None:
-    found = headline(replicated_report.record, replicated_report.strategies)
+    found = headline(replicated_report.strategies)
     assert found is not None
     assert found.label == "isolated"

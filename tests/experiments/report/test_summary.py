@@ -96,7 +96,7 @@ def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -
 
 
 def test_no_bootstrap_where_outcomes_are_missing_or_do_not_make_the_score(record: Record, tmp_path: Path) -> None:
-    key = ("full-replay", 1, 0, 4, "20news-3")
+    key = ("full-replay", 1, 0, "20news-3")
     other = tmp_path / "other.parquet"
     pd.DataFrame({"id": ["20news-3/0"], "correct": [True]}).to_parquet(other)
     without = {place: path for place, path in record.examples.items() if place != key}

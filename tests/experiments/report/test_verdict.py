@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.reporting.wording import bounds, count, megabytes, number, seconds, with_margin
+from experiments.reporting.wording import bounds, count, megabytes, number, seconds
 from experiments.studies.stream.summary import summarise
 from workbench.statistics import Interval
 
@@ -77,8 +77,6 @@ def test_joint_training_is_compared_in_what_it_has(record: Record) -> None:
         (number(-0.05, signed=True), "−5.0"),
         (number(0.05, signed=True), "+5.0"),
         (number(None), "–"),
-        (with_margin(Interval(0.5, 0.4, 0.6)), "50.0 ±10.0"),
-        (with_margin(Interval(0.5, None, None)), "50.0"),
         (bounds(Interval(0.5, 0.4, 0.6)), "[40.0, 60.0]"),
         (bounds(Interval(-0.5, -0.6, -0.4), -1), "[40.0, 60.0]"),
         (seconds(3.21), "3.2 s"),

@@ -1,0 +1,15 @@
+"""The numbers of docs/limits.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from measured import count, read
+
+STATED: list[str] = []
+
+
+def pieces() -> Iterator[str]:
+    """Yield the size of the encoder."""
+    parameters = read("20news-10")["strategies"]["individual-full"]["cost"]["trainable_parameters"]
+    yield f"small sentence encoder ({count(parameters)} parameters)"

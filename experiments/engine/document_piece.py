@@ -1,0 +1,41 @@
+"""The pieces of most studies: each leaves one document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from experiments.engine.study import Effort, Site
+    from experiments.workspace import Workspace
+    from experiments.workspace.left import Left
+
+
+@dataclass(frozen=True)
+class DocumentPiece:
+    """A :class:`experiments.engine.study.Piece`, which says what the other attributes are.
+
+    Attributes:
+        leaves: what kind of document.
+        result: does the work, and returns the document; possible to pickle.
+    """
+
+    key: str
+    place: Mapping[str, Any]
+    label: str
+    effort: Effort
+    leaves: Left[Any]
+    result: Callable[[Site], Any]
+    needs: tuple[str, ...] = ()
+    alone: bool = False
+
+    def is_done(self, workspace: Workspace) -> bool:
+        """Return whether the document is there, and all that it speaks of."""
+        left = self.leaves.documents(workspace).get(self.key)
+        return left is not None and self.leaves.is_whole(left, workspace)
+
+    def work(self, site: Site) -> None:
+        """Do the work, and leave the document."""
+        self.leaves.documents(site.workspace).save(self.key, self.result(site))

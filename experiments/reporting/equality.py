@@ -1,0 +1,78 @@
+"""What was not equal: where those who are compared had another head, more epochs, more trials, found by comparing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.reporting.cells import words
+from experiments.reporting.presentation import Column, Medium, Table
+
+MOST_NAMED = 6  # of those with the same value
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """One circumstance in which not all are like the reference.
+
+    Attributes:
+        what: the circumstance.
+        reference: the reference's value.
+        others: (value, who has it), for the values that are not the reference's.
+    """
+
+    what: str
+    reference: Any
+    others: tuple[tuple[Any, tuple[str, ...]], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{what, reference, others: [{value, who}]}``."""
+        others = [{"value": value, "who": list(who)} for value, who in self.others]
+        return {"what": self.what, "reference": self.reference, "others": others}
+
+
+def inequalities(circumstances: Mapping[str, Mapping[str, Any]], reference: str) -> tuple[Inequality, ...]:
+    """Return in what the compared differ from the reference, besides what is compared.
+
+    Args:
+        circumstances: label → circumstance → its value; None, or no entry, where it has no meaning for that one (no
+            epochs where nothing is trained), which is no inequality.
+        reference: a label; where it has no value itself, the first that has one stands for it.
+    """
+    found = []
+    for what in dict.fromkeys(name for own in circumstances.values() for name in own):
+        values = {label: own[what] for label, own in circumstances.items() if own.get(what) is not None}
+        if not values:
+            continue
+        expected = values.get(reference, next(iter(values.values())))
+        others: dict[Any, list[str]] = {}
+        for label, value in values.items():
+            if value != expected:
+                others.setdefault(value, []).append(label)
+        if others:
+            found.append(Inequality(what, expected, tuple((value, tuple(who)) for value, who in others.items())))
+    return tuple(found)
+
+
+def not_equal(found: tuple[Inequality, ...], reference: str) -> Table:
+    """Return the table of :func:`inequalities`, a row for each value that is not the reference's."""
+    return Table(
+        "not-equal",
+        "What was not equal",
+        (Column("what"), Column(reference, left=True), Column("others", left=True), Column("who", left=True)),
+        [
+            (words(one.what), words(one.reference), words(value), words(_named(who)))
+            for one in found
+            for value, who in one.others
+        ],
+        note=f"Found by comparing the settings of all with those of {reference}. A difference between two that are "
+        "unequal here may come from that, and not from what they are named after.",
+        media=Medium.PAGE,
+    )
+
+
+def _named(who: tuple[str, ...]) -> str:
+    if len(who) <= MOST_NAMED:
+        return ", ".join(who)
+    return f"{', '.join(who[: MOST_NAMED - 1])} and {len(who) - MOST_NAMED + 1} more"

@@ -1,0 +1,84 @@
+"""What the records of all comparisons have in common, and how they are written down and read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import ValidationError
+
+from experiments.workspace.documents import form_of
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from experiments.workspace import RecordDocument, Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(ABC):
+    """A comparison as far as it has come; nothing in it needs a model to be read. A study's own record extends it.
+
+    Attributes:
+        kind: what it is a record of, in words.
+        left: names of the fields that :meth:`found` gives; all others are known before anything is trained.
+        experiment: its name.
+        reference: label that differences are taken from.
+        data: task → SHA-256 of its data.
+        identity, provenance: see :class:`experiments.workspace.RecordDocument`.
+    """
+
+    kind: ClassVar[str]
+    left: ClassVar[tuple[str, ...]]
+
+    experiment: str
+    description: str
+    backbone: str
+    seeds: tuple[int, ...]
+    reference: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    @abstractmethod
+    def planned(self) -> int:
+        """How many results there will be."""
+
+    @property
+    @abstractmethod
+    def done(self) -> int:
+        """How many of them are there."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of them are."""
+        return self.done == self.planned
+
+    @classmethod
+    @abstractmethod
+    def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
+        """Return by field what the pieces have left."""
+
+    @classmethod
+    def read(cls, experiment: str, document: RecordDocument, workspace: Workspace) -> Self:
+        """Return the record of an experiment.
+
+        Raises:
+            IntegrityError: something that it is made of is damaged or missing.
+        """
+        try:
+            blank: Self = form_of(cls).validate_python(document.content(experiment))
+            return replace(blank, **cls.found(document, workspace))
+        except (KeyError, TypeError, ValidationError) as error:
+            what = f"damaged: this is no record of {cls.kind} ({error})"
+            raise IntegrityError(what, where=str(workspace.experiment(experiment))) from None
+
+    def about(self) -> dict[str, Any]:
+        """Return what is the same for all pieces, as JSON has it."""
+        others = {"experiment", "identity", "provenance", *self.left}
+        about: dict[str, Any] = form_of(type(self)).dump_python(self, mode="json", by_alias=True, exclude=others)
+        return about

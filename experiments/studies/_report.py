@@ -1,0 +1,43 @@
+"""What the reports of all studies have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from experiments.studies._record import Record
+
+
+class StudyReport:
+    """A report: data, of which :func:`experiments.studies.present` makes what people see.
+
+    Attributes:
+        study: the name of its study.
+        record: what it is made of.
+    """
+
+    study: ClassVar[str]
+    record: Record
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was planned is there."""
+        return self.record.complete
+
+    def head(self, *names: str) -> dict[str, Any]:
+        """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""
+        record, about = self.record, self.record.about()
+        shared = ("description", "backbone", "seeds", "reference")
+        return {
+            "experiment": record.experiment,
+            **{name: about[name] for name in (*shared, *names)},
+            "complete": self.complete,
+            "provenance": dict(record.provenance),
+        }
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+        from experiments.reporting.notebook import framed
+        from experiments.studies import present
+
+        return framed(present(self))

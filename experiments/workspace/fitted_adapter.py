@@ -1,0 +1,63 @@
+"""What a piece that trains and tests one adapter leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from experiments.workspace.left import Left
+
+if TYPE_CHECKING:
+    from experiments.workspace import RecordDocument, Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedAdapter:
+    """One adapter, and how it does.
+
+    What has a default is not in every document: an experiment says the place, and earlier versions wrote less.
+
+    Attributes:
+        adapter: its id in the store.
+        evaluation: key of the stored evaluation that holds the per-example outcomes behind the score.
+        score: the task's main metric on the test split, in [0, 1]; ``validation`` the same on the validation split.
+        seconds: wall time of the fit, validation included.
+        trainable_parameters: head included.
+        peak_memory_mb: highest memory of the process (or the device) while it trained, in MB.
+        stored_bytes: the adapter on disk.
+        label, task, seed: where it stands in an experiment; many may share what is in the workspace.
+    """
+
+    adapter: str
+    evaluation: str
+    learning_rate: float = 0.0
+    score: float
+    validation: float
+    seconds: float
+    steps: int = 0
+    peak_memory_mb: float | None = None
+    trainable_parameters: int
+    stored_bytes: int = 0
+    label: str = ""
+    task: str = ""
+    seed: int = 0
+
+    def is_there(self, workspace: Workspace) -> bool:
+        """Return whether the adapter is in the workspace, with its answers to the test split."""
+        return workspace.has_adapter(self.adapter) and workspace.evaluations.get(self.evaluation) is not None
+
+
+FITTED = Left("pieces", FittedAdapter, FittedAdapter.is_there)
+
+
+def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> tuple[FittedAdapter, ...]:
+    """Return the adapters of an experiment that are there, each with its place.
+
+    Raises:
+        IntegrityError: a document or the answers to a test split are damaged or missing.
+    """
+    adapters = []
+    for place, left in FITTED.of(record, workspace, part):
+        workspace.evaluations.known_outcomes(left.evaluation)
+        adapters.append(replace(left, label=place.get("label", ""), task=place["task"], seed=place["seed"]))
+    return tuple(adapters)

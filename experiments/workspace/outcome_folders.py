@@ -1,0 +1,74 @@
+"""What a model answered to each example of a test split, beside what that came to: a folder for each model and test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from experiments.workspace.documents import form_of
+from experiments.workspace.example_scores import FILE, require_readable
+from workbench import atomic, sealed
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from experiments.workspace.mending import Mending
+
+T = TypeVar("T")
+
+
+class OutcomeFolders(Generic[T]):
+    """The folders ``KEY/`` with a document of one type and ``outcomes.parquet``, whole or not at all."""
+
+    def __init__(self, root: Path, file: str, kind: type[T], about: str, mending: Mending, sound: set[str]) -> None:
+        """Keep folders below ``root``, each with a document called ``file``.
+
+        ``about`` says for messages what is in them, ``sound`` are the keys of those that were compared with their
+        digests.
+        """
+        self.root, self.mending = root, mending
+        self._file, self._kind, self._about, self._sound = file, form_of(kind), about, sound
+
+    def get(self, key: str) -> T | None:
+        """Return what is under ``key``, or None.
+
+        Raises:
+            IntegrityError: a file of it is damaged or missing, and nobody is mending.
+        """
+        folder = self.root / key
+        return self.mending.known(folder, lambda: self._read(folder)) if folder.is_dir() else None
+
+    def require(self, key: str) -> T:
+        """Return what is known to have been stored under ``key``; raises IntegrityError if it is not there."""
+        value = self.get(key)
+        if value is None:
+            raise IntegrityError(f"missing: {self._about}", where=str(self.root / key))
+        return value
+
+    def outcomes(self, key: str) -> Path:
+        """Return where the per-example outcomes are, or would be."""
+        return self.root / key / FILE
+
+    def known_outcomes(self, key: str) -> Path:
+        """Return the same of what is known to have been stored; raises as :meth:`require`."""
+        self.require(key)
+        return self.outcomes(key)
+
+    def write(self, key: str, value: T, outcomes: pd.DataFrame) -> T:
+        """Store a document with its per-example outcomes, and return it."""
+        with atomic.written_whole(self.root / key) as folder:
+            outcomes.to_parquet(folder / FILE, index=False)
+            (folder / self._file).write_text(sealed.text_of(self._kind, value), encoding="utf-8")
+            sealed.seal(folder)
+        return value
+
+    def _read(self, folder: Path) -> T:
+        if folder.name not in self._sound:
+            require_readable(folder)
+        value = sealed.read(self._kind, folder / self._file)
+        if value is None:
+            raise IntegrityError(f"damaged: {self._file} is missing", where=str(folder))
+        self._sound.add(folder.name)
+        return value

@@ -1,0 +1,46 @@
+"""Every study is what its card says, and its pieces travel to the processes that help."""
+
+from __future__ import annotations
+
+import pickle
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.engine.recipes import RECIPES
+from experiments.studies import STUDIES, study_for
+from tests.experiments import test_comparing, test_composing, test_routing_study
+from tests.runs import pieces
+from tests.streams import write_recipe
+from workbench.settings import read
+
+MODULES = {"plan": ("make_plan", "about"), "pieces": ("pieces",), "summary": ("report",), "present": ("present",)}
+
+
+@pytest.mark.parametrize("name", STUDIES.names())
+def test_a_card_has_the_modules_that_the_engine_calls(name: str) -> None:
+    study = STUDIES.get(name)
+    assert study.key in study.recipe.model_fields
+    assert [other for other in STUDIES.names() if study.key in STUDIES.get(other).recipe.model_fields] == [name]
+    for module, functions in MODULES.items():
+        assert all(callable(getattr(import_module(f"{study.package}.{module}"), one)) for one in functions)
+
+
+@pytest.mark.parametrize("name", RECIPES.names())
+def test_a_shipped_recipe_is_one_of_its_study(name: str) -> None:
+    document = read(RECIPES.path(name))
+    assert document.parse(study_for(document).recipe).name
+
+
+@pytest.mark.parametrize("module", [None, test_comparing, test_composing, test_routing_study])
+def test_pieces_are_the_same_behind_a_pipe(module, bert: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, bert)
+    if module:
+        recipe.write_text(module.RECIPE.format(backbone=bert), encoding="utf-8")
+    plan = Workbench(tmp_path / "space", [tmp_path / "tasks"]).plan(str(recipe))
+    here, there = pieces(plan), pickle.loads(pickle.dumps(pieces(plan)))
+    for attribute in ("key", "needs", "place", "label", "alone"):
+        assert [getattr(one, attribute) for one in there] == [getattr(one, attribute) for one in here]
+    assert [one.effort.updates for one in there] == [one.effort.updates for one in here]
