@@ -5,13 +5,16 @@ RECENT := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in $(PYTHONS); do $$each -c '$(RECENT)' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# whole files go to a process, in the order of tests/conftest.py: what a file builds for all its tests is built once
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest \
+	--numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 .PHONY: quickstart test acceptance lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 13 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
-	@echo "make acceptance   the tests that take long as well"
+	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
 	@echo "make bench        measure which learning rate single-task validation picks for each method"
@@ -44,10 +47,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 test: lint
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2
+	$(PYTEST)
 
 acceptance: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 -m "acceptance or not acceptance"
+	$(PYTEST) -m acceptance
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)  # the models are tiny, and the tests run side by side
+if not torch.cuda.is_available():  # else every seed is kept for later, with the stack it came from, which is deep here
+    for accelerator in (torch.cuda, torch.xpu, torch.mtia):
+        accelerator.manual_seed_all = lambda seed: None
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -29,10 +32,60 @@ WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 Call = Callable[..., tuple[int, str, str]]
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Take what the libraries brought out of garbage collection: every fit collects, and would go through all of it."""
-    gc.collect()
-    gc.freeze()
+LONGEST = [
+    "test_contracts.py",
+    "test_damage.py",
+    "test_plain_loading.py",
+    "test_fuzz.py",
+    "test_cost_model.py",
+    "test_processes.py",
+    "test_cli.py",
+    "test_run.py",
+    "test_records.py",
+    "test_composing.py",
+    "test_quantisation.py",
+    "test_causal_lm.py",
+    "test_strategies.py",
+    "test_strategies_resume.py",
+    "test_learned.py",
+    "test_checkpoints.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: a process that took one of them last would work on alone."""
+    place = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+frozen = {"modules": 0}
+
+
+def pytest_runtest_setup() -> None:
+    """Take what libraries brought out of garbage collection: every fit collects, and would go through all of it."""
+    if len(sys.modules) > frozen["modules"] + 20:  # many of them are imported by the first test that needs them
+        gc.collect()
+        gc.freeze()
+        frozen["modules"] = len(sys.modules)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have MLflow make the tables of a new database once; it takes a second, and many tests log to a new one."""
+    from workbench.atomic import write_whole
+    from workbench.mlflow.database import set_up
+
+    original = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+
+    def copied(database: Path) -> None:
+        if not original.exists():
+            set_up(original)
+        if not database.exists():
+            write_whole(database, original.read_bytes())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workbench.mlflow.tracker.set_up", copied)
+        yield
 
 
 @pytest.fixture
@@ -60,11 +113,11 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.fixture
 def recipe(bert: Path, tmp_path: Path) -> Path:
-    """A recipe over tiny tasks, with one seed, in the folder that commands run in."""
+    """A recipe over tiny tasks, with one seed and one epoch, in the folder that commands run in."""
     from tests.streams import write_recipe
 
     path = write_recipe(tmp_path, bert)
-    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
+    path.write_text(path.read_text().replace("seeds: [0, 1]", "seeds: [0]").replace("epochs: 4", "epochs: 1"))
     return path
 
 

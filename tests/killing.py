@@ -1,6 +1,6 @@
 """Kill a run at random moments, with SIGKILL, and let it go on, until it has been killed often enough.
 
-    python -m tests.killing RECIPE TASKS WORKSPACE --kills 20 --seed 0
+    python -m tests.killing RECIPE TASKS WORKSPACE --set seeds=[0] --kills 20 --seed 0
 
 Each life of the run is a forked child; imports and planning are done once, so that every kill hits the work itself.
 Prints one JSON document: how often it was killed, at which moments (seconds), and in how many workspaces.
@@ -26,6 +26,7 @@ from experiments.studies.stream.plan import Plan, make_plan
 from experiments.workspace import Workspace
 from workbench.listener import Silent
 from workbench.settings import read
+from workbench.training import trainer  # noqa: F401 - whatever trains imports it, which takes seconds
 
 LONGEST = 1.0
 
@@ -57,10 +58,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("recipe", "tasks", "workspace"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--set", dest="changes", action="append", default=[])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    plan = make_plan(read(given.recipe), [given.tasks])
+    plan = make_plan(read(given.recipe).set(given.changes), [given.tasks])
     generator, moments, workspaces = random.Random(given.seed), [], 0
     while len(moments) < given.kills:
         root, finished = given.workspace / str(workspaces), False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import FRUITS, SUBJECTS, make_task
@@ -13,21 +14,29 @@ TASKS = {
 }
 
 
-def write_tasks(folder: Path) -> Path:
-    """Write three tasks, each a YAML file and its CSV files, and return their folder."""
-    place = folder / "tasks"
-    place.mkdir(exist_ok=True)
+@cache
+def task_files() -> dict[str, str]:
+    """Return the files of three tasks by name, each task a YAML file and its CSV files."""
+    texts = {}
     for name, words in TASKS.items():
         made = make_task(name, *words)
         for split, rows in made.splits.items():
             frame = rows.to_pandas()
             frame["label"] = [made.labels[label] for label in frame["label"]]
-            frame[["text", "label"]].to_csv(place / f"{name}-{split}.csv", index=False)
+            texts[f"{name}-{split}.csv"] = frame[["text", "label"]].to_csv(index=False)
         files = ", ".join(f"{split}: {name}-{split}.csv" for split in made.splits)
-        text = (
+        texts[f"{name}.yaml"] = (
             f"description: made in tests\nfiles: {{{files}}}\ncolumns: {{text: text, label: label}}\nlicense: CC0-1.0\n"
         )
-        (place / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return texts
+
+
+def write_tasks(folder: Path) -> Path:
+    """Write three tasks, and return their folder."""
+    place = folder / "tasks"
+    place.mkdir(exist_ok=True)
+    for name, text in task_files().items():
+        (place / name).write_text(text, encoding="utf-8")
     return place
 
 

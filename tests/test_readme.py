@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import environment
 
+pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TICKETS = {
@@ -56,7 +57,6 @@ def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
     assert "shipping" in printed[2]
 
 
-@pytest.mark.acceptance
 def test_python_blocks_run(folder: Path) -> None:
     program = "\n".join(blocks("python"))
     assert "Workbench" in program

@@ -19,6 +19,7 @@ from workbench.methods import METHODS
 from workbench.probes import PROBES
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.acceptance
 FETCHED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?(?:https?:)?//[^\"'>\s]+|@import|fonts\.g")
 
 

@@ -25,7 +25,6 @@ from experiments.studies.methods.report import Row
 from experiments.studies.methods.tables import tuned
 from experiments.studies.methods.tuning import SPREAD, Attempt, choose, learning_rates
 from experiments.terminal.progress import ahead
-from tests.streams import write_tasks
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost
 from workbench.statistics import Interval, interval
@@ -43,30 +42,6 @@ methods:
   lora-2: {{method: lora, rank: 2, learning_rate: 0.02}}
 tune: 2
 """
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
-    """A folder with tasks, a recipe over them, and a workspace in which it has been run."""
-    folder = tmp_path_factory.mktemp("comparing")
-    write_tasks(folder)
-    (folder / "tiny.yaml").write_text(RECIPE.format(backbone=bert), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bench(place: Path) -> Workbench:
-    return Workbench(place / "space", [place / "tasks"])
-
-
-@pytest.fixture(scope="module")
-def plan(bench: Workbench, place: Path):
-    return bench.plan(str(place / "tiny.yaml"))
-
-
-@pytest.fixture(scope="module")
-def report(bench: Workbench, plan):
-    return bench.run(plan, "test")
 
 
 class TestRun:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -22,8 +20,8 @@ from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
+from tests.conftest import Call
 from tests.runs import pieces
-from tests.streams import write_tasks
 from workbench import package_versions
 from workbench.errors import InputError, SettingsError
 
@@ -33,7 +31,7 @@ backbone: {backbone}
 sources:
   tasks: [animals, halves]
   methods: {{lora: {{learning_rate: 0.02}}, pfeiffer: {{learning_rate: 0.02}}}}
-  budget: {{epochs: 10, batch_size: 8, max_length: 16, precision: fp32}}
+  budget: {{epochs: 4, batch_size: 8, max_length: 16, precision: fp32}}
 targets: [fruits]
 shots: [8, 16]
 seeds: [0]
@@ -43,26 +41,6 @@ compositions:
   ties: {{method: ties, density: 0.5}}
   mixed: {{method: adapterfusion}}
 """
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
-    """A folder with three tasks, a recipe over them, and a workspace in which it has been run."""
-    folder = tmp_path_factory.mktemp("composing")
-    write_tasks(folder)
-    (folder / "tiny.yaml").write_text(RECIPE.format(backbone=bert), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bench(place: Path) -> Workbench:
-    """A workbench on that folder."""
-    return Workbench(place / "space", [place / "tasks"])
-
-
-@pytest.fixture(scope="module")
-def report(bench: Workbench, place: Path):
-    return bench.run(bench.plan(str(place / "tiny.yaml")), "test")
 
 
 def test_every_contestant_has_a_result_on_every_problem(report) -> None:
@@ -313,20 +291,14 @@ class TestOneFuse:
             bench.fuse(plan)
         assert said in str(caught.value)
 
-    def test_from_the_command_line(self, sources: str, bench: Workbench, place: Path) -> None:
+    def test_from_the_command_line(self, sources: str, bench: Workbench, place: Path, call: Call) -> None:
         arguments = ["fuse", "fruits", "--from", sources, "--method", "average", "--shots", "8", "--no-full", "--json"]
         settings = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
         flags = [part for one in settings for part in ("--set", one)]
         where = ["--workspace", str(bench.workspace.root), "--tasks", str(place / "tasks")]
-        done = subprocess.run(
-            [sys.executable, "-c", "from experiments.cli import main; main()", *arguments, *flags, *where],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+        code, out, err = call(*arguments, *flags, *where)
+        assert code == 0, err
+        found = json.loads(out)
         assert found["adapter"].startswith("fruits-average-")
         assert "full fine-tuning" not in found["evidence"]["contestants"]
 

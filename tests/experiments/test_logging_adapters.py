@@ -28,7 +28,7 @@ from workbench.errors import InputError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
 
-BUDGET = {"epochs": 8, "batch_size": 8, "max_length": 16, "precision": "fp32"}
+BUDGET = {"epochs": 1, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 TEXTS = ["the cat often", "a plum very", "some horse this"]
 
 
@@ -60,7 +60,7 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
     assert json.loads(inputs["animals/train"].dataset.source)["fingerprint"] == fingerprint
     assert run.data.metrics["test_accuracy"] == one.test.scores["accuracy"]
     assert run.data.metrics["validation_accuracy"] == one.adapter.manifest.fit.validation
-    assert run.data.params["budget/epochs"] == "8"
+    assert run.data.params["budget/epochs"] == "1"
     assert "system/cpu_utilization_percentage" in run.data.metrics
     assert "system/system_memory_usage_megabytes" in run.data.metrics
     assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
@@ -169,6 +169,7 @@ def _wait(url: str, runs: Callable[[], bool]) -> None:
     raise AssertionError("the server never answered")
 
 
+@pytest.mark.acceptance
 def test_a_champion_is_served_and_answers_as_predict_does(bench: Workbench, bert: Path) -> None:
     adapter = trained(bench, bert).adapter
     registered = bench.register(adapter.id)

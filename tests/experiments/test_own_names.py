@@ -23,10 +23,10 @@ def python(folder: Path, program: str, *arguments: str) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
 
 
-@pytest.mark.parametrize("name", ["tasks.py", "workbench.py", "fusion/__init__.py", "experiments/__init__.py"])
-def test_the_command_takes_its_own_packages(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text("raise SystemExit('the file of a person was run')\n")
+def test_the_command_takes_its_own_packages(tmp_path: Path) -> None:
+    for name in ("tasks.py", "workbench.py", "fusion/__init__.py", "experiments/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('the file of a person was run')\n")
     done = python(tmp_path, COMMAND, "compositions", "list", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert "ties" in {each["name"] for each in json.loads(done.stdout)}
@@ -45,10 +45,13 @@ def test_an_import_names_the_file_in_the_way(name: str, tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert str(tmp_path / name.partition("/")[0]) in last
     assert "`import adapter_workbench`" in last
-    done = python(
-        tmp_path,
-        "import adapter_workbench; from experiments.engine.recipes import RECIPES; print(RECIPES.names())",
-    )
+
+
+def test_an_import_of_the_distribution_comes_first(tmp_path: Path) -> None:
+    for name in ("tasks.py", "workbench.py"):
+        (tmp_path / name).write_text("own = 1\n")
+    program = "import adapter_workbench; from experiments.engine.recipes import RECIPES; print(RECIPES.names())"
+    done = python(tmp_path, program)
     assert "quickstart" in done.stdout, done.stderr
 
 

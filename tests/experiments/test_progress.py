@@ -83,7 +83,7 @@ def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path:
     assert "Time: not known" in call(*small, "--dry-run")[1]
     code, _, err = call(*small)
     assert code == 0
-    assert "2/2 sequential · seed 0 · stage 1 · animals: 32 steps" in err
+    assert "2/2 sequential · seed 0 · stage 1 · animals: 8 steps" in err
     assert json.loads(call(*small, "--dry-run", "--json")[1])["expected_seconds"] == 0, "nothing is left to train"
 
     lines = (tmp_path / ".workbench" / "pace.jsonl").read_text().splitlines()

@@ -19,7 +19,6 @@ from experiments.studies.routing.record import ContenderLeft
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.summary import summarise
 from tests.conftest import Call
-from tests.streams import write_tasks
 from workbench.errors import InputError, SettingsError
 
 RECIPE = """name: tiny-routing
@@ -36,30 +35,6 @@ routers:
 joint:
   joint-lora: {{method: lora, learning_rate: 0.02}}
 """
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
-    """A folder with tasks, a recipe over them, and a workspace in which it is run."""
-    folder = tmp_path_factory.mktemp("routing")
-    write_tasks(folder)
-    (folder / "tiny.yaml").write_text(RECIPE.format(backbone=bert), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bench(place: Path) -> Workbench:
-    return Workbench(place / "space", [place / "tasks"])
-
-
-@pytest.fixture(scope="module")
-def plan(bench: Workbench, place: Path):
-    return bench.plan(str(place / "tiny.yaml"))
-
-
-@pytest.fixture(scope="module")
-def report(bench: Workbench, plan) -> RoutingReport:
-    return bench.run(plan, "test")
 
 
 def test_every_router_and_joint_model_is_measured_with_every_seed(report: RoutingReport) -> None:

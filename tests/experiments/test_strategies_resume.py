@@ -51,7 +51,7 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
         "tasks=[animals, halves]",
         "seeds=[0]",
         "budget.epochs=2",
-        "budget.train_examples=24",
+        "budget.train_examples=16",
         f"strategies={{{entries}}}",
     ]
     changes += [f"reference={names[0]}", f"keep_states={keep}"]
@@ -97,7 +97,7 @@ def test_stream_with_several_dropped_parts_is_taken_up_again(bert: Path, tmp_pat
     changes = [
         "seeds=[0]",
         "budget.epochs=1",
-        "budget.train_examples=24",
+        "budget.train_examples=16",
         f"strategies={{{entries}}}",
         "reference=ewc",
         "keep_states=last",
@@ -118,7 +118,13 @@ def test_stream_with_several_dropped_parts_is_taken_up_again(bert: Path, tmp_pat
 def test_parts_that_come_back_may_be_interrupted_between_two_of_them(
     bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = ["seeds=[0]", "budget.epochs=1", f"strategies={{ewc: {ENTRIES['ewc']}}}", "reference=ewc"]
+    changes = [
+        "seeds=[0]",
+        "budget.epochs=1",
+        "budget.train_examples=16",
+        f"strategies={{ewc: {ENTRIES['ewc']}}}",
+        "reference=ewc",
+    ]
     document = read(write_recipe(tmp_path, bert)).set([*changes, "keep_states=last"])
     one, other = (
         make_plan(document.set([f"tasks=[animals, {second}]", f"name={second}"]), [tmp_path / "tasks"])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from experiments.studies import STUDIES
 
 SMALL = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1"]
+pytestmark = pytest.mark.acceptance
 KILLS = 2  # starting a server takes seconds
 
 
@@ -105,7 +106,6 @@ def test_what_a_dead_server_missed_is_logged_later_and_once(
     assert stored(f"sqlite:///{tmp_path}/healthy.db", "missed") == first
 
 
-@pytest.mark.acceptance
 def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_that_was_not(
     server: Server, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

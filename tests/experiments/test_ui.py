@@ -39,6 +39,7 @@ def started(workspace: Path, folder: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.acceptance
 def test_the_ui_shows_what_was_logged_and_goes_without_a_trace(tmp_path: Path) -> None:
     record = RunRecord(key="key", name="run", metrics=(("accuracy/animals", 0.5, 1),))
     Tracker(tracking_uri(tmp_path)).sync("stream", record)

@@ -10,11 +10,12 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from scipy.stats import pearsonr, spearmanr
 from seqeval.metrics import f1_score
-from sklearn.metrics import r2_score
+from sklearn import metrics
 
 from tests.conftest import toy
 from workbench.adaptation import Adaptation
 from workbench.backbone_names import open_backbone
+from workbench.kinds.classification import KIND as LABELS
 from workbench.kinds.regression import KIND as REGRESSION
 from workbench.kinds.seq2seq import KIND as SEQ2SEQ
 from workbench.kinds.token_classification import KIND as TAGS
@@ -22,6 +23,18 @@ from workbench.kinds.token_classification import Tagged
 from workbench.methods import METHODS
 
 BIO = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+@pytest.mark.parametrize("labels", [2, 7])
+def test_a_classification_s_macro_f1_is_that_of_sklearn_to_the_last_bit(labels: int) -> None:
+    generator = np.random.default_rng(labels)
+    for size in (1, 5, 40):  # with few rows, some labels are neither given nor predicted
+        logits = generator.normal(size=(size, labels)).astype(np.float32)
+        truth = generator.integers(0, labels, size)
+        rows = Dataset.from_dict({"id": [str(i) for i in range(size)], "label": truth.tolist()})
+        scores = LABELS.scores(LABELS.outcomes(rows, logits), labels)
+        wanted = {"labels": range(labels), "average": "macro", "zero_division": 0}
+        assert scores["macro_f1"] == metrics.f1_score(truth, logits.argmax(axis=1), **wanted)
 
 
 def test_a_regression_s_scores_are_those_of_sklearn_and_scipy() -> None:
@@ -32,7 +45,7 @@ def test_a_regression_s_scores_are_those_of_sklearn_and_scipy() -> None:
         {"id": [str(i) for i in range(40)], "value": values, "centre": [3.0] * 40, "spread": [2.0] * 40}
     )
     found = REGRESSION.scores(REGRESSION.outcomes(rows, answers), 0)
-    assert found["r2"] == pytest.approx(r2_score(values, answers))
+    assert found["r2"] == pytest.approx(metrics.r2_score(values, answers))
     assert found["pearson"] == pytest.approx(pearsonr(values, answers).statistic)
     assert found["spearman"] == pytest.approx(spearmanr(values, answers).statistic)
 

@@ -28,6 +28,9 @@ from workbench.training import Lesson, learn, require_optimizer
 from workbench.training.trainer import OPTIMIZERS, trainer_of
 
 BITS = ("nf4", "int8")
+FEW = Budget(
+    epochs=2, batch_size=8, max_length=16, train_examples=32, eval_examples=4, precision="fp32"
+)  # packed is slow
 
 
 @pytest.fixture(params=BITS)
@@ -110,10 +113,10 @@ def test_running_a_quantised_backbone_in_both_modes_leaves_its_bytes_and_its_gra
 
 @pytest.mark.parametrize("method", ["lora", "pfeiffer", "head"])
 def test_an_adapter_on_a_quantised_backbone_learns_says_so_and_comes_back(
-    packed: Backbone, method: str, task: Task, budget: Budget, tmp_path: Path
+    packed: Backbone, method: str, task: Task, tmp_path: Path
 ) -> None:
     adaptation, store = adapted(packed, method, learning_rate=2e-2), AdapterStore(tmp_path)
-    stored = learn(Lesson(task, adaptation, budget, 0), store, Silent(), "test")
+    stored = learn(Lesson(task, adaptation, FEW, 0), store, Silent(), "test")
 
     epochs = stored.manifest.fit.epochs
     assert epochs[-1].train_loss < epochs[0].train_loss
@@ -123,7 +126,7 @@ def test_an_adapter_on_a_quantised_backbone_learns_says_so_and_comes_back(
     again = open_backbone(stored.manifest.backbone.name)
     first, second = (
         open_adapter(stored, opened).kind.answers(
-            open_adapter(stored, opened), task.splits["test"], opened.tokenizer, budget.max_length
+            open_adapter(stored, opened), task.splits["test"], opened.tokenizer, FEW.max_length
         )
         for opened in (packed, again)
     )
@@ -132,11 +135,9 @@ def test_an_adapter_on_a_quantised_backbone_learns_says_so_and_comes_back(
         open_adapter(stored, open_backbone(str(packed.folder)))
 
 
-def test_a_quantised_language_model_learns(
-    packed_llama: Backbone, copying: Task, budget: Budget, tmp_path: Path
-) -> None:
+def test_a_quantised_language_model_learns(packed_llama: Backbone, copying: Task, tmp_path: Path) -> None:
     adaptation = adapted(packed_llama, learning_rate=2e-2)
-    stored = learn(Lesson(copying, adaptation, budget, 0), AdapterStore(tmp_path), Silent(), "test")
+    stored = learn(Lesson(copying, adaptation, FEW, 0), AdapterStore(tmp_path), Silent(), "test")
     epochs = stored.manifest.fit.epochs
     assert epochs[-1].train_loss < epochs[0].train_loss
 

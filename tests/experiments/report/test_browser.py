@@ -36,7 +36,10 @@ FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-qu
 SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
 PATIENCE = 60_000  # milliseconds: the first page of a fresh server takes a while
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on the PATH to look at the UI with")
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on the PATH to look at the UI with"),
+]
 
 
 @dataclass(frozen=True)

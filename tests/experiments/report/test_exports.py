@@ -108,11 +108,19 @@ for form in FORMATS:
 """
 
 
-def test_figures_are_the_same_bytes_in_every_process_and_format(shown: Presentation, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def images(shown: Presentation) -> dict[str, dict[str, bytes]]:
+    """All figures, by format and name."""
+    return {form: figures(shown, form) for form in FORMATS}
+
+
+def test_figures_are_the_same_bytes_in_every_process_and_format(
+    images: dict[str, dict[str, bytes]], tmp_path: Path
+) -> None:
     here = [
         f"{form} {name} {hashlib.sha256(image).hexdigest()}"
-        for form in FORMATS
-        for name, image in figures(shown, form).items()
+        for form, drawn in images.items()
+        for name, image in drawn.items()
     ]
     assert len(here) == 9
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -122,10 +130,10 @@ def test_figures_are_the_same_bytes_in_every_process_and_format(shown: Presentat
     assert done.stdout.splitlines() == here
 
 
-def test_figures_bear_no_date(shown: Presentation) -> None:
+def test_figures_bear_no_date(images: dict[str, dict[str, bytes]]) -> None:
     begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-    for form in FORMATS:
-        for image in figures(shown, form).values():
+    for form, drawn in images.items():
+        for image in drawn.values():
             assert image.startswith(begins[form])
             assert not re.search(rb"CreationDate|dc:date|Matplotlib v", image)
 
