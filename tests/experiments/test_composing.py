@@ -17,6 +17,7 @@ from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
 from experiments.studies.compositions.result import results_in as results_of
+from experiments.studies.compositions.summary import summarise
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
@@ -68,6 +69,36 @@ def test_the_equally_weighted_sum_is_the_average(report) -> None:
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
     picked = report.row("best composition").standings["8"].validation
     assert picked == max(row.standings["8"].validation for row in report.rows if row.role in ("average", "composition"))
+
+
+def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
+    control, composed = (report.row(label).standings["all"] for label in ("best control", "best composition"))
+    assert set(report.row("best control").chosen) <= {
+        "fresh lora",
+        "fresh pfeiffer",
+        "full fine-tuning",
+        "frozen features",
+    }
+    assert report.contest.seeds.mean == pytest.approx(composed.score - control.score)
+    assert report.verdict.startswith("The composition that validation picks is ")
+    assert "the model without sources that it picks (" in report.verdict
+    assert report.as_json()["best_composition_minus_best_control"]["mean"] == report.contest.seeds.mean
+
+
+def test_what_was_not_equal_is_found(report, bench: Workbench, place: Path) -> None:
+    (picked,) = report.unequal
+    assert picked.what == "models tried in each place"
+    assert {label for _, who in picked.others for label in who} <= {"best composition", "best control", "best source"}
+    cell = {"head": "random", "label": "fresh lora"}
+    contenders = [
+        replace(one, head=cell["head"]) if one.label == cell["label"] else one for one in report.record.contenders
+    ]
+    changed = summarise(replace(report.record, contenders=tuple(contenders)), results_of(bench.workspace))
+    assert {one.what for one in changed.unequal} == {"head at first", "models tried in each place"}
+    assert "What was not equal" in drawn_page(present(changed), {})
+    (head,) = (one for one in changed.unequal if one.what == "head at first")
+    assert head.reference == "random"
+    assert head.others == (("fitted", ("full fine-tuning", "fresh pfeiffer", "mixed")),)
 
 
 def test_retention_is_measured_with_the_sources_own_heads(report) -> None:

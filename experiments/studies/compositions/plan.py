@@ -269,7 +269,14 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         budgets={str(shots): budget.model_dump(mode="json") for shots, budget in plan.budgets.items()},
         majority={target.name: majority(target, any_budget) for target in plan.targets},
         contenders=tuple(
-            Contender(one.label, one.role, one.family, one.method, one.settings.model_dump(mode="json"))
+            Contender(
+                one.label,
+                one.role,
+                one.family,
+                one.method,
+                one.settings.model_dump(mode="json"),
+                one.head if one.trains else None,
+            )
             for one in plan.contestants(plan.seeds[0])
         ),
         data={target.name: target.fingerprint for target in plan.targets},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
+from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
 from experiments.reporting.wording import plural
 from experiments.studies.compositions import tables
@@ -57,6 +58,8 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
         yield tables.retention(report)
     if report.speeds:
         yield tables.speeds(report)
+    if report.unequal:
+        yield not_equal(report.unequal, record.reference)
     yield from figures(report)
     yield tables.sources(report)
     budgets = record.budgets.items()

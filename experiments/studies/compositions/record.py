@@ -15,16 +15,23 @@ from experiments.workspace.left import Left
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
+CONTROLS = ("fresh", "full", "frozen")  # roles of what lacks the sources; between equals, the first
+
 
 @dataclass(frozen=True)
 class Contender:
-    """Who takes part: a :class:`~experiments.studies.compositions.contestant.Contestant` without its sources."""
+    """Who takes part: a :class:`~experiments.studies.compositions.contestant.Contestant` without its sources.
+
+    Attributes:
+        head: what its head begins as, where it is trained along; else None.
+    """
 
     label: str
     role: str
     family: str
     method: str
     settings: Mapping[str, Any]
+    head: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from experiments.studies._report import StudyReport
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
+    from experiments.reporting.equality import Inequality
     from experiments.studies.compositions.record import FusionRecord
 
 
@@ -82,6 +83,9 @@ class FusionReport(StudyReport):
     """Everything that is said about a comparison.
 
     Attributes:
+        contest: the composition minus the control that validation picks in each place; None for a single fusion, or
+            where there is no choice. A control is trained, or fitted, without any source.
+        unequal: in what contestants were not like the reference, besides what is compared.
         details: label → (``weights``, or a layer) → the mean of one number for each source.
         verdict: whether composing beat the plain alternatives, in sentences.
     """
@@ -93,6 +97,8 @@ class FusionReport(StudyReport):
     speeds: tuple[Speed, ...]
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
     verdict: str
+    contest: Difference | None = None
+    unequal: tuple[Inequality, ...] = ()
 
     @property
     def overall(self) -> str:
@@ -108,6 +114,8 @@ class FusionReport(StudyReport):
         return {
             **self.head("targets", "shots", "majority", "budgets"),
             "verdict": self.verdict,
+            "best_composition_minus_best_control": self.contest.as_json() if self.contest else None,
+            "not_equal": [one.as_json() for one in self.unequal],
             "contestants": {
                 row.label: {
                     "role": row.role,

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.differences import Difference
+from experiments.reporting.equality import inequalities
 from experiments.reporting.examples import over_examples, scores_by_example
-from experiments.studies.compositions.record import FusionRecord
+from experiments.studies.compositions.circumstances import circumstances
+from experiments.studies.compositions.record import CONTROLS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
@@ -31,6 +33,7 @@ Taken = Mapping[Place, str]  # the key of the result that stands in each place
 PICKS = {  # what validation picks in each place, among contestants of these roles
     "best composition": ("average", "composition"),
     "best source": ("source",),
+    "best control": CONTROLS,
 }
 
 
@@ -56,16 +59,19 @@ class _Summary:
             for one in self.record.contenders
             if one.label in self.taken
         ]
-        for label, roles in () if self.record.single else PICKS.items():
-            picked, chosen = self._picked(roles)
+        picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
+        for label, (picked, chosen) in picks.items():
             if chosen:
                 rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
+        composed, control = (picks.get(label, ({}, {}))[0] for label in ("best composition", "best control"))
         report = FusionReport(
             record=self.record,
             rows=tuple(rows),
             retained=tuple(self._retained()),
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
+            unequal=inequalities(circumstances(self.record, rows), self.record.reference),
+            contest=self._difference(composed, control, composed),
             verdict="",
         )
         return replace(report, verdict=verdict(report))
@@ -102,16 +108,15 @@ class _Summary:
             score=mean_of_known(one.score for one in found),
             targets=targets,
             validation=mean_of_known(one.fit.validation for one in found),
-            gain=self._gain(taken, places),
+            gain=self._difference(taken, self.taken.get(self.record.reference, {}), places),
             seconds=mean_of_known(one.fit.seconds for one in found),
             peak_memory_mb=mean_of_known(one.fit.peak_memory_mb for one in found),
             trainable_parameters=mean_of_known(float(one.fit.trainable_parameters) for one in found),
             steps=mean_of_known(float(one.fit.steps) for one in found),
         )
 
-    def _gain(self, taken: Taken, places: Iterable[Place]) -> Difference | None:
+    def _difference(self, taken: Taken, reference: Taken, places: Iterable[Place]) -> Difference | None:
         """Return ours − the reference's over the places that both have; None where there are none."""
-        reference = self.taken.get(self.record.reference, {})
         common = [place for place in places if place in reference]
         if not common:
             return None

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import SAME, reading
 from experiments.reporting.wording import bounds, number, plural
+from experiments.studies.compositions.record import CONTROLS
 
 if TYPE_CHECKING:
+    from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
     from workbench.statistics import Interval
 
-PICK, SOURCE = "best composition", "best source"
+PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
 
 
 def verdict(report: FusionReport) -> str:
@@ -26,7 +28,8 @@ def _single(report: FusionReport) -> list[str]:
     """Judge one fusion: the reference is the fusion itself, so that the others' differences are turned around."""
     record = report.record
     own = report.row(record.reference)
-    rivals = [row for row in (_fresh(report), _best_source(report), _average(report)) if row and row is not own]
+    plain = (_fresh(report), _best_control(report), _best_source(report), _average(report))
+    rivals = [row for place, row in enumerate(plain) if row and row is not own and row not in plain[:place]]
     if own is None:
         return []
     score = number(own.standings[report.overall].score)
@@ -39,7 +42,7 @@ def _single(report: FusionReport) -> list[str]:
             continue
         word = {"lower": "beats", "higher": "loses to"}.get(reading(interval), "cannot be told apart from")
         parts.append(f"It {word} {_named(row)} ({number(standing.score)} %; {_turned(interval)}).")
-        if word != "beats" and row.role in ("fresh", "source"):
+        if word != "beats" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
     if lost:
         parts.append(f"So this fusion does not beat the plain alternatives: {' and '.join(lost)}.")
@@ -48,7 +51,7 @@ def _single(report: FusionReport) -> list[str]:
 
 def _grid(report: FusionReport) -> list[str]:
     record, overall = report.record, report.overall
-    parts = []
+    parts = [_against_control(report, report.contest)] if report.contest else []
     for label in (PICK, SOURCE):
         row = report.row(label)
         gain = row.standings[overall].gain if row else None
@@ -65,6 +68,14 @@ def _grid(report: FusionReport) -> list[str]:
     return parts
 
 
+def _against_control(report: FusionReport, contest: Difference) -> str:
+    """Say how composing does against the best of what lacks the sources, each picked by validation in each place."""
+    control = report.row(CONTROL)
+    picked = ", ".join(f"{label} {times}×" for label, times in control.chosen.items()) if control else ""
+    beside = _worded(contest.preferred)
+    return f"The composition that validation picks is {beside} the model without sources that it picks ({picked})."
+
+
 def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
     sides: dict[str, list[str]] = {"higher": [], "lower": []}
     composed = [row for row in report.rows if row.role in ("average", "composition")]
@@ -79,6 +90,12 @@ def _fresh(report: FusionReport) -> Row | None:
     return next((row for row in report.rows if row.role == "fresh"), None)
 
 
+def _best_control(report: FusionReport) -> Row | None:
+    """Return the row without sources that is best on validation; between equals a fresh adapter."""
+    controls = [row for role in CONTROLS for row in report.rows if row.role == role]
+    return max(controls, key=lambda row: row.standings[report.overall].validation or 0, default=None)
+
+
 def _average(report: FusionReport) -> Row | None:
     return next((row for row in report.rows if row.role == "average"), None)
 
@@ -90,9 +107,9 @@ def _best_source(report: FusionReport) -> Row | None:
 
 
 def _named(row: Row) -> str:
-    return {"fresh": "a fresh adapter", "average": "the uniform average"}.get(
-        row.role, f"the source that validation picks, {row.label}"
-    )
+    own = {"fresh": "a fresh adapter", "average": "the uniform average"}
+    picked = "source" if row.role == "source" else "model without sources"
+    return own.get(row.role, f"the {picked} that validation picks, {row.label}")
 
 
 def _turned(interval: Interval) -> str:
