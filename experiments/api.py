@@ -2,97 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any
 
+from experiments.answers.exporting import exported
 from experiments.answers.importing import imported
+from experiments.answers.made_adapters import FusedAdapter, Trained
 from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
-from experiments.answers.routed import answers, candidates, known_state, training_task
-from experiments.engine.feasible import opened
+from experiments.answers.routed import routed
 from experiments.engine.forecast import lesson_updates
+from experiments.engine.lesson import plan_lesson
 from experiments.engine.publish import Publisher, log, register
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
-from experiments.engine.study import Piece, Site
+from experiments.engine.study import Piece, Plan, Report, Site
 from experiments.engine.system_metrics import sampled
 from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.reporting.notebook import table
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
-from experiments.studies.compositions.plan import FusionPlan
 from experiments.studies.compositions.single import Wanted, plan_fuse
 from experiments.studies.compositions.trying import kept
-from experiments.studies.methods.plan import ComparisonPlan, make_plan, plain_comparison
-from experiments.studies.stream.plan import Plan
-from experiments.workspace import StoredEvaluation, find_workspace
-from experiments.workspace.evaluating import evaluation_key, known, majority, tested
-from fusion.routing import ROUTERS
+from experiments.studies.methods.plan import make_plan, plain_comparison
+from experiments.workspace import find_workspace
+from experiments.workspace.evaluating import evaluation_key, majority, tested
 from tasks import registry
-from workbench.adaptation import Adaptation
-from workbench.asking import rows_of
-from workbench.atomic import new_folder
-from workbench.backbone_names import open_backbone
-from workbench.bounds import require_seed
-from workbench.device import resolve_precision
-from workbench.errors import Problem, SettingsError, collected
 from workbench.kinds import KINDS
 from workbench.listener import Silent
-from workbench.methods import trained_method
-from workbench.settings import Budget, Document
-from workbench.training import Lesson
+from workbench.settings import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.answers.routed import RoutedPrediction
-    from experiments.studies import AnyReport
-    from experiments.studies.compositions.report import FusionReport
-    from experiments.studies.methods.report import ComparisonReport
-    from experiments.studies.stream.report import Report
+    from experiments.studies.compositions.plan import FusionPlan
+    from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
     from workbench.listener import Listener
-    from workbench.manifest import Manifest
     from workbench.mlflow.registration import Registered
     from workbench.stored_adapter import StoredAdapter
-    from workbench.task import Task
-
-AnyPlan: TypeAlias = Plan | FusionPlan | ComparisonPlan
-
-
-@dataclass(frozen=True)
-class Trained:
-    """An adapter, and how it does on the test split.
-
-    Attributes:
-        adapter: as it is stored.
-        test: its scores.
-        majority: the main score of always giving the most frequent answer.
-        learned_nothing: why it seems so; None where the test shows that it has learned something.
-    """
-
-    adapter: StoredAdapter
-    test: StoredEvaluation
-    majority: float
-    learned_nothing: str | None = None
-
-    def _repr_html_(self) -> str:
-        """Return a table for a notebook."""
-        scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
-        rows = [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())]
-        return table([], [*rows, *([("learned nothing", self.learned_nothing)] if self.learned_nothing else [])])
-
-
-@dataclass(frozen=True)
-class FusedAdapter:
-    """An adapter made of others, and how it stands beside the plain alternatives."""
-
-    adapter: StoredAdapter
-    report: FusionReport
-
-    def _repr_html_(self) -> str:
-        """Return a table and the report for a notebook."""
-        return table([], _facts(self.adapter)) + self.report._repr_html_()
+    from workbench.training import Lesson
 
 
 class Workbench:
@@ -122,11 +70,12 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or data that do not fit.
         """
-        return self._lesson(task, method, backbone, seed, Document(settings, "settings"))
+        return plan_lesson(Document(settings, "settings"), task, method, backbone, seed, self.task_folders)
 
     def lesson_from(self, task: str, method: str, backbone: str, seed: int, assignments: Sequence[str]) -> Lesson:
         """Return the lesson that ``key=value`` assignments describe; raises as :meth:`lesson`."""
-        return self._lesson(task, method, backbone, seed, Document({}, "command line").set(assignments))
+        document = Document({}, "command line").set(assignments)
+        return plan_lesson(document, task, method, backbone, seed, self.task_folders)
 
     def train(self, lesson: Lesson) -> Trained:
         """Train the lesson's adapter, or take it from the store, test it, and log it to MLflow.
@@ -138,16 +87,14 @@ class Workbench:
         workspace = self.workspace.mended_by(self.listener)
         with sampled(workspace.system(lesson.adapter_id)):
             adapter = workspace.learned(lesson, self.listener, label)
-        found = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+        evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
         log(adapter, self.workspace, self.listener)
         constant = majority(lesson.task, lesson.budget)
         outcomes = self.workspace.evaluations.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
-        score = found.scores[KINDS.get(lesson.task.kind).metric]
-        return Trained(adapter, found, constant, learned_nothing_in(outcomes, score, constant))
+        score = evaluation.scores[KINDS.get(lesson.task.kind).metric]
+        return Trained(adapter, evaluation, constant, learned_nothing_in(outcomes, score, constant))
 
-    def chosen(
-        self, name: str, champions: bool = True, suits: Callable[[Manifest], bool] = lambda manifest: True
-    ) -> str:
+    def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
 
         The name is an id, the name of a task (its champion in MLflow's registry, else the best of its adapters on the
@@ -156,13 +103,12 @@ class Workbench:
         Args:
             name: what a person wrote; every method here that wants an adapter takes such a name.
             champions: whether champions are asked for.
-            suits: which of a task's adapters to choose from, where there are any such.
 
         Raises:
             UnknownNameError: no adapter is meant.
             InputError: several ids begin so, or it is a task without adapters.
         """
-        return adapter_id(self.workspace, name, self.listener, self.task_folders, champions, suits)
+        return adapter_id(self.workspace, name, self.listener, self.task_folders, champions)
 
     def predict(self, adapter: str, texts: Sequence[Any], backbone: str | None = None) -> Predictions[Prediction]:
         """Return the adapter's answer for each text (for a pair task: for each (text, text_pair)).
@@ -194,21 +140,10 @@ class Workbench:
             UnknownNameError: no such adapter.
             InputError: something is in ``folder`` already, or the adapter cannot be merged.
         """
-        from workbench.hub import front_matter
-        from workbench.merging import require_mergeable, save_merged
-
-        stored = self.workspace.adapters.verify(self.chosen(adapter))
-        found = known(self.workspace, stored)
-        about = front_matter(stored.manifest, found.scores if found else {}, merged=merge)
-        if not merge:
-            return self.workspace.adapters.export(stored.id, folder, about)
-        require_mergeable(stored.manifest)
-        with new_folder(folder) as place:
-            save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), place, about)
-        return folder
+        return exported(self.workspace, self.chosen(adapter), folder, merge, backbone)
 
     def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
-        """Copy an adapter that :meth:`export` wrote into the workspace; see :mod:`experiments.answers.importing`.
+        """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
 
         Args:
             folder: the exported folder.
@@ -244,30 +179,22 @@ class Workbench:
         """Return for each text the answer of the adapter that ``router`` chooses for it.
 
         Args:
-            router: its name; ``assignments`` are its settings, as ``key=value``.
+            router: its name.
             texts: as for :meth:`predict`.
             among: what the adapters to choose from are called, see :meth:`chosen`; by default the newest one of each
                 task that fits the texts, the router and the backbone.
             backbone: where the adapters' backbone is, if not where it was.
-            assignments: settings of the router.
+            assignments: the router's settings, as ``key=value``.
 
         Raises:
             UnknownNameError: no such router or adapter.
             InputError: no texts, no adapters that fit, adapters that do not go together, or a router that needs the
                 data of a task which are not there or have changed.
         """
-        settings = Document({}, "command line").set(assignments).parse(ROUTERS.get(router).settings)
-        rows = rows_of(texts)
-        store, pair = self.workspace.adapters, "text_pair" in rows.column_names
-        libraries = ROUTERS.get(router).libraries
-        ids = [self.chosen(name, suits=lambda each: each.library in libraries) for name in among]
-        adapters, reader = candidates(store, router, pair, ids, backbone)
-
-        def task_of(adapter: StoredAdapter) -> Task:
-            return training_task(adapter, self.task_folders)
-
-        state = known_state(router, settings, adapters, reader, self.workspace.router, task_of, self.listener)
-        return Predictions(answers(state, rows))
+        settings = Document({}, "command line").set(assignments)
+        return Predictions(
+            routed(self.workspace, router, settings, texts, among, backbone, self.task_folders, self.listener)
+        )
 
     def fusion_plan(
         self, target: str, sources: str, method: str, shots: int | None = None, **options: Any
@@ -300,7 +227,7 @@ class Workbench:
         log(adapter, self.workspace, self.listener)
         return FusedAdapter(adapter, self.run(plan, command))
 
-    def plan(self, recipe: str, assignments: Sequence[str] = ()) -> AnyPlan:
+    def plan(self, recipe: str, assignments: Sequence[str] = ()) -> Plan:
         """Return what :meth:`run` would do for a recipe of any kind.
 
         The key that only recipes of one study have says which study it is for; see :mod:`experiments.studies`.
@@ -310,8 +237,7 @@ class Workbench:
             DataError: a task's data do not fit its file.
         """
         document = find_recipe(recipe).set(assignments)
-        plan: AnyPlan = study_for(document).plan(document, self.task_folders)
-        return plan
+        return study_for(document).plan(document, self.task_folders)
 
     def comparison_plan(
         self, task: str, methods: Sequence[str], assignments: Sequence[str] = (), **others: Any
@@ -327,11 +253,11 @@ class Workbench:
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
 
-    def pieces(self, plan: AnyPlan) -> Sequence[Piece]:
+    def pieces(self, plan: Plan) -> Sequence[Piece]:
         """Return all the work of ``plan``, done or not."""
         return STUDIES.get(plan.study).pieces(plan)
 
-    def pending(self, plan: AnyPlan) -> list[Piece]:
+    def pending(self, plan: Plan) -> list[Piece]:
         """Return the pieces of ``plan`` that :meth:`run` still has to do."""
         return pending(self.pieces(plan), self.workspace)
 
@@ -339,14 +265,7 @@ class Workbench:
         """Return how many optimiser steps :meth:`train` takes."""
         return 0 if lesson.adapter_id in self.workspace.adapters.ids() else lesson_updates(lesson)
 
-    @overload
-    def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report: ...
-    @overload
-    def run(self, plan: FusionPlan, command: str = "", jobs: int = 1) -> FusionReport: ...
-    @overload
-    def run(self, plan: ComparisonPlan, command: str = "", jobs: int = 1) -> ComparisonReport: ...
-
-    def run(self, plan: AnyPlan, command: str = "", jobs: int = 1) -> AnyReport:
+    def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
 
         Args:
@@ -368,35 +287,10 @@ class Workbench:
         publisher.finish(present(report))
         return report
 
-    def report(self, experiment: str) -> AnyReport:
+    def report(self, experiment: str) -> Report:
         """Return the report on an experiment, from what is stored; no model is needed.
 
         Raises:
             UnknownNameError: no such experiment in this workspace.
         """
         return report_of(self.workspace, experiment)
-
-    def _lesson(self, task: str, method: str, backbone: str, seed: int, document: Document) -> Lesson:
-        card = trained_method(method)
-        own = {name: value for name, value in document.data.items() if name != "budget"}
-        wanted = document.data.get("budget", {})
-        problems: list[Problem] = []
-        with collected(problems):
-            settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
-        with collected(problems):
-            require_seed(seed)
-        with collected(problems):
-            spec = registry.find(task, self.task_folders)
-        if problems:
-            raise SettingsError(problems)
-        wanted, kinds = [(method, settings, ())], [spec.file.kind]
-        model = opened(document, backbone, wanted, kinds, [(budget, ("budget",))])
-        adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
-        return Lesson(registry.load(spec), adaptation, budget, seed)
-
-
-def _facts(adapter: StoredAdapter) -> list[tuple[str, str]]:
-    manifest = adapter.manifest
-    facts = {"adapter": manifest.id, "task": manifest.task.name, "kind": manifest.task.kind, "method": manifest.method}
-    facts |= {"backbone": manifest.backbone.name, "seed": str(manifest.seed), "folder": str(adapter.folder)}
-    return [*facts.items()]

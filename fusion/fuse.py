@@ -82,7 +82,8 @@ def fuse(name: str, request: Request, settings: CompositionSettings, before: Fus
         fitting = time.perf_counter()
         fused = with_head(composed, request)
     seconds = composing + time.perf_counter() - fitting
-    record = replace(fused.record, seconds=seconds, peak_memory_mb=memory.peak_mb)
+    examples = len(_target(request).splits["validation"])
+    record = replace(fused.record, seconds=seconds, peak_memory_mb=memory.peak_mb, validation_examples=examples)
     return replace(fused, record=record, composing=composing)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine import run as engine
 from experiments.studies import STUDIES
-from experiments.studies.stream.reading import read_record
+from experiments.studies.stream.record import Record
 from experiments.workspace import Workspace
 from workbench.listener import Listener, Silent
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.engine.study import Piece
-    from experiments.studies.stream.record import Record
     from experiments.workspace import RecordDocument
 
 
@@ -25,13 +24,13 @@ def done(plan: Any, workspace: Workspace, listener: Listener | None = None, comm
 
 def stream_in(workspace: Workspace, name: str = "stream") -> Record:
     """Return the record of a stream."""
-    return read_record(name, workspace.records.require(name), workspace)
+    return Record.read(name, workspace.records.require(name), workspace)
 
 
 def stream_run(plan: Any, root: Path, listener: Listener | None = None) -> Record:
     """Run a stream, and return its record."""
     workspace = Workspace(root)
-    return read_record(plan.name, done(plan, workspace, listener), workspace)
+    return Record.read(plan.name, done(plan, workspace, listener), workspace)
 
 
 def pieces(plan: Any) -> list[Piece]:

@@ -101,8 +101,14 @@ def registered_name(manifest: Manifest) -> str:
 
 
 def measure(manifest: Manifest) -> str:
-    """Return what a validation score is a score of: equal data, metric and draw, equal text."""
-    budget, metrics = manifest.budget, ",".join(manifest.metrics)
+    """Return what a validation score is a score of: equal data, metric and draw, equal text.
+
+    A budget that allows more examples than the split has draws none: the score is of the whole split.
+    """
+    budget, metrics, scored = manifest.budget, ",".join(manifest.metrics), manifest.fit.validation_examples
+    wanted = budget.validation_examples or budget.eval_examples
+    if wanted and scored is not None and scored < wanted:
+        return key([manifest.task.fingerprint, metrics, None])
     few = [budget.validation_examples, manifest.seed] if budget.validation_examples else []
     return key([manifest.task.fingerprint, metrics, budget.eval_examples, *few])
 

@@ -98,3 +98,9 @@ class Documents:
         if not isinstance(name, str) or name not in self._files:
             raise UnknownNameError(self.noun, name, self.names())
         return self._files[name]
+
+    def describe(self, name: str) -> str:
+        """Return what the file called ``name`` says of itself under ``description``; raises as :meth:`path`."""
+        from workbench.document import read  # YAML takes a while, which `workbench --help` need not wait for
+
+        return str(read(self.path(name)).data["description"])

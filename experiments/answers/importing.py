@@ -18,19 +18,10 @@ if TYPE_CHECKING:
 
 
 def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:
-    """Copy an exported adapter into ``store`` under a backbone that the person named or has.
+    """Copy an exported adapter into ``store``; see :meth:`experiments.api.Workbench.import_adapter`.
 
-    The name in the folder is its sender's. It may be a path on another machine, or one that leads to something else
-    here, so it counts only where it is a registered name.
-
-    Args:
-        store: where it goes.
-        folder: what ``workbench adapters export`` wrote.
-        backbone: the name, hub id or folder of its backbone here; found among those that are known if None.
-
-    Raises:
-        InputError: its backbone is not known here, or ``backbone`` has other weights.
-        IntegrityError: the files are not those of the manifest.
+    The name of the backbone in the folder is its sender's. It may be a path on another machine, or one that leads to
+    something else here, so it counts only where it is a registered name.
     """
     manifest = importable(folder)
     name = _confirmed(manifest, backbone) if backbone else _known(manifest, store)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from experiments.answers.naming import adapter_id
 from experiments.workspace.mending import Mending
 from fusion.reading import KIND
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench import serving
+from workbench.asking import rows_of
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnwritableError
 from workbench.sampling import draw
@@ -22,15 +24,15 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+    from experiments.workspace import Workspace
     from fusion.routing import Part, RouterSettings
     from workbench.backbone import Backbone
     from workbench.listener import Listener
     from workbench.manifest import Manifest
+    from workbench.settings import Document
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
-
-PREFIX = "router:"
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,34 @@ class RoutedPrediction:
     routing_score: float
 
 
+def routed(
+    workspace: Workspace,
+    router: str,
+    settings: Document,
+    texts: Sequence[Any],
+    among: Sequence[str],
+    backbone: str | None,
+    task_folders: Sequence[Path],
+    listener: Listener,
+) -> list[RoutedPrediction]:
+    """Return the answer to each text, see :meth:`experiments.api.Workbench.route`; ``settings`` are the router's."""
+    card, rows = ROUTERS.get(router), rows_of(texts)
+    parsed = settings.parse(card.settings)
+
+    def known_to_router(manifest: Manifest) -> bool:
+        return manifest.library in card.libraries
+
+    ids = [adapter_id(workspace, name, listener, task_folders, suits=known_to_router) for name in among]
+    adapters, opened = candidates(workspace.adapters, router, "text_pair" in rows.column_names, ids, backbone)
+
+    def task_of(adapter: StoredAdapter) -> Task:
+        return training_task(adapter, task_folders)
+
+    return answers(known_state(router, parsed, adapters, opened, workspace.router, task_of, listener), rows)
+
+
 def candidates(
-    store: AdapterStore, router: str, pair: bool, among: Sequence[str] = (), backbone: str | None = None
+    store: AdapterStore, router: str, pair: bool, among: Sequence[str], backbone: str | None
 ) -> tuple[tuple[StoredAdapter, ...], Backbone]:
     """Return the adapters that a router may choose from, in the order of their tasks' names, and their backbone.
 
@@ -72,7 +100,7 @@ def candidates(
         InputError: no adapter fits, they are on several backbones, or :func:`fusion.route.require_routable`.
     """
     libraries = ROUTERS.get(router).libraries
-    found = [store.verify(name) for name in dict.fromkeys(map(store.resolve, among))]
+    found = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
         all_of_them = [store.get(name) for name in store.ids()]
         found = [each for each in all_of_them if _suits(each.manifest, pair, libraries)]

@@ -3,9 +3,8 @@
     python -m experiments.benchmarks.few_shot_rates fuse-new-task --out FILE.json
 
 Takes the sources and the budget of a comparison of compositions, and tasks that it does not ask about. Whoever trains
-on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets equally many learning rates; what
-is chosen is the smallest rate whose validation score is within one standard error of the best, paired over
-tasks and seeds (:func:`experiments.benchmarks.learning_rates.choose`). The validation split is the budget's, not K
+on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets equally many learning rates, of
+which the rule of :mod:`experiments.benchmarks.chosen_rates` takes one. The validation split is the budget's, not K
 examples: here a learning rate is chosen for good, not an epoch in a few-shot problem.
 """
 
@@ -14,14 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from statistics import fmean
 from typing import Annotated, Any
 
 import typer
 
-from experiments.benchmarks.learning_rates import choose
-from experiments.engine.provenance import provenance
+from experiments.benchmarks import chosen_rates, program
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.studies import STUDIES
@@ -30,7 +26,6 @@ from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
-from workbench.atomic import write_whole
 from workbench.listener import Listener
 
 RATES = {
@@ -57,43 +52,30 @@ class Point:
 
 
 def main(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="Name or path of a comparison's recipe.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
-    workspace: Annotated[Path | None, typer.Option(help="The workspace [default: as for every command].")] = None,
+    out: program.Out,
+    workspace: program.Workspace = None,
     targets: Annotated[str, typer.Option(help="Tasks, with commas; none of the recipe's.")] = TARGETS,
     shots: Annotated[int, typer.Option(help="K.")] = 64,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
-    command = (
-        f"python -m experiments.benchmarks.few_shot_rates {recipe} --targets {targets} --shots {shots} --seeds {seeds}"
-    )
     points: list[Point] = []
     with progress("rates") as listener:
         for rung in range(len(RATES["mix"])):
             plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
             points += _measured(plan, find_workspace(workspace), listener, rung)
-    document = {
-        "provenance": provenance(command),
-        "budget": next(iter(plan.budgets.values())).model_dump(mode="json"),
-        **summarise(points),
-        "points": [asdict(point) for point in points],
-    }
-    write_whole(out, json.dumps(document, indent=1))
-    typer.echo(json.dumps({name: document[name] for name in ("means", "chosen")}, indent=1))
+    budget, summary = plan.budgets[shots].model_dump(mode="json"), summarise(points)
+    program.write(context, out, budget=budget, **summary, points=[asdict(point) for point in points])
+    program.show(summary)
 
 
 def summarise(points: list[Point]) -> dict[str, Any]:
     """Return the mean validation score by contestant and learning rate, and the rate that is chosen for each."""
-    grids: dict[str, dict[float, dict[tuple[str, int], float]]] = {}
-    for point in points:
-        by_rate = grids.setdefault(point.contestant, {}).setdefault(point.learning_rate, {})
-        by_rate[point.target, point.seed] = point.validation
-    means = {
-        label: {f"{rate:g}": round(fmean(places.values()), 4) for rate, places in rates.items()}
-        for label, rates in grids.items()
-    }
-    return {"means": means, "chosen": {label: choose(rates) for label, rates in grids.items()}}
+    return chosen_rates.summarise(
+        (point.contestant, point.learning_rate, (point.target, point.seed), point.validation) for point in points
+    )
 
 
 def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: int) -> FusionPlan:

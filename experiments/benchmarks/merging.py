@@ -11,42 +11,32 @@ that does other work too, the ratio of processor times with OMP_NUM_THREADS=1 (`
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-import psutil
 import torch
 import typer
 from torch import Tensor, nn
 
-from experiments.engine.provenance import provenance
+from experiments.benchmarks import program
 from fusion.composition import ones, uniform
 from fusion.dense import blocks
 from fusion.lowrank import LowRank, Merged, Update, weighted_sum
 from fusion.methods import dare, dare_ties, knots, ties
-from workbench.atomic import write_whole
-from workbench.memory import MB, PeakMemory
+from workbench.memory import MB, PeakMemory, release
 
-TARGETS = [
-    "query",
-    "key",
-    "value",
-    "intermediate.dense",
-    "output.dense",
-]  # the last are two: attention's and the layer's
+TARGETS = ["query", "key", "value", "intermediate.dense", "output.dense"]  # the last are attention's and the layer's
 DENSITY = 0.5
+Result = TypeVar("Result")
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
+    context: typer.Context,
+    out: program.Out,
     sources: Annotated[int, typer.Option(help="How many LoRAs are merged.")] = 8,
     rank: Annotated[int, typer.Option(help="Rank of each, and of the result.")] = 16,
     layers: Annotated[int, typer.Option(help="Layers of the BERT.")] = 12,
@@ -55,8 +45,6 @@ def main(
 ) -> None:
     """Measure, write the results, and print them."""
     shapes = [tuple(map(int, each.split("x"))) for each in modules.split(",")]
-    options = f"--sources {sources} --rank {rank} --layers {layers} --hidden {hidden} --modules {modules}"
-    place = provenance(f"python -m experiments.benchmarks.merging {options}")
     load = f"{os.getloadavg()[0]:.1f} processes were waiting for the cores when it began"
     bert = _peft(_bert(layers, hidden), TARGETS, sources, rank)
     updates = _updates(bert, sources)
@@ -67,9 +55,8 @@ def main(
         single = _peft(nn.Sequential(nn.Linear(columns, rows, bias=False)), ["0"], sources, rank)
         bars = {"ratio": 1000.0, "error": 1e-5}
         results.append(_svd(f"svd, {rows}×{columns}", single, _updates(single, sources), rank, bars))
-    document = {"provenance": {**place, "threads": str(torch.get_num_threads()), "load": load}, "results": results}
-    write_whole(out, json.dumps(document, indent=1, ensure_ascii=False))
-    typer.echo(json.dumps(results, indent=1, ensure_ascii=False))
+    program.write(context, out, {"threads": str(torch.get_num_threads()), "load": load}, results=results)
+    program.show(results)
 
 
 def _bert(layers: int, hidden: int) -> nn.Module:
@@ -194,45 +181,40 @@ def _dense(pair: LowRank) -> Tensor:
 def _peer(model: Any, weights: Sequence[float], **options: Any) -> dict[str, float]:
     names = [f"source{number}" for number in range(len(weights))]
     torch.manual_seed(0)
-    found = _timed(lambda: model.add_weighted_adapter(names, list(weights), "merged", **options))
+    measured = _timed(lambda: model.add_weighted_adapter(names, list(weights), "merged", **options))
     model.delete_adapter("merged")
-    return found
+    return measured
 
 
 def _timed(work: Callable[[], Any]) -> dict[str, float]:
     """Run the peer's ``work`` once."""
-    before, began, cpu = _resident(), time.perf_counter(), time.process_time()
-    with PeakMemory() as memory:
-        work()
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    peak = memory.peak_mb or math.nan
-    return {"peer_seconds": seconds, "peer_cpu_seconds": cpu, "peer_memory_mb": peak - before}
+    memory, (seconds, cpu) = _memory(lambda: _seconds(work))
+    return {"peer_seconds": seconds, "peer_cpu_seconds": cpu, "peer_memory_mb": memory}
 
 
 def _own(work: Callable[[], Any], repeats: int = 5) -> tuple[dict[str, float], Any]:
     """Run this project's ``work`` once for its memory, without what it returns, and ``repeats`` times for its time."""
-    before = _resident()
+    memory, result = _memory(work)
+    walls, cpus = zip(*(_seconds(work) for _ in range(repeats)), strict=True)
+    kept = sum(t.nbytes for p in result.update.values() for t in (p.b, p.a)) if isinstance(result, Merged) else 0
+    return {"seconds": median(walls), "cpu_seconds": median(cpus), "memory_mb": memory - kept / MB}, result
+
+
+def _seconds(work: Callable[[], Any]) -> tuple[float, float]:
+    """Return wall time and processor time of ``work``."""
+    began, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
+def _memory(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Return how many MB ``work`` takes beyond what is in use before, NaN where no system tells, and what it gives."""
+    release()
     with PeakMemory() as memory:
         result = work()
-    peak = memory.peak_mb or math.nan
-    walls, cpus = [], []
-    for _ in range(repeats):
-        began, cpu = time.perf_counter(), time.process_time()
-        work()
-        walls.append(time.perf_counter() - began)
-        cpus.append(time.process_time() - cpu)
-    kept = sum(t.nbytes for p in result.update.values() for t in (p.b, p.a)) if isinstance(result, Merged) else 0
-    measured = {"seconds": median(walls), "cpu_seconds": median(cpus), "memory_mb": peak - before - kept / MB}
-    return measured, result
-
-
-def _resident() -> float:
-    """Return the resident memory in MB, after memory that was freed before has gone back to the system (glibc)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-    return float(psutil.Process().memory_info().rss) / MB
+    if memory.peak_mb is None or memory.before_mb is None:
+        return math.nan, result
+    return memory.peak_mb - memory.before_mb, result
 
 
 def _result(

@@ -8,39 +8,38 @@ seeds that the recipe does not use. The difference of validation scores is paire
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from experiments.benchmarks import program
 from experiments.benchmarks.single_task import TASKS, Point, Scores, measure, plan_for
 from workbench.statistics import interval
 
 
 def main(
-    recipe: Annotated[str, typer.Argument(help="Name or path of a recipe.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the results; finished points in it are kept.")],
-    tasks: Annotated[str, typer.Option(help="Tasks, with commas; not only those of the recipe.")] = TASKS,
-    methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "full,lora,pfeiffer",
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")] = "100,101",
+    context: typer.Context,
+    recipe: program.Recipe,
+    out: program.KeptOut,
+    tasks: program.Tasks = TASKS,
+    methods: program.Methods = "full,lora,pfeiffer",
+    seeds: program.Seeds = "100,101",
 ) -> None:
     """Measure, and print the paired difference bf16 − fp32 and the seconds of both."""
-    plan = plan_for(recipe, tasks.split(","), methods.split(","))
+    plan = plan_for(recipe, tasks, methods)
     points = [
         Point(method, task.name, int(seed), precision)
         for seed in seeds.split(",")
-        for method in methods.split(",")
+        for method in plan.adaptations
         for task in plan.tasks
         for precision in ("bf16", "fp32")
     ]
-    command = f"python -m experiments.benchmarks.precision {recipe} --tasks {tasks} --methods {methods} --seeds {seeds}"
-    document = measure(plan, points, out, command, summarise)
+    results = measure(plan, points, context, out, summarise)
     seconds = {
-        precision: round(sum(row["seconds"] for row in document["scores"] if row["precision"] == precision), 1)
+        precision: round(sum(row["seconds"] for row in results["scores"] if row["precision"] == precision), 1)
         for precision in ("bf16", "fp32")
     }
-    typer.echo(json.dumps({"difference": document["difference"], "seconds": seconds}, indent=1))
+    program.show({"difference": results["difference"], "seconds": seconds})
 
 
 def summarise(scores: Scores) -> dict[str, Any]:

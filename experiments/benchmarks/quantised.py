@@ -10,7 +10,6 @@ beside what the cost model predicts for that batch. Finished ways in the file ar
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import tempfile
 from dataclasses import asdict
@@ -20,8 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.api import Workbench
-from experiments.engine.provenance import provenance
-from workbench.atomic import write_whole
+from experiments.benchmarks import program
 from workbench.cost_model import MB, Workload
 from workbench.digest import size
 from workbench.interpreter import PYTHON
@@ -44,7 +42,8 @@ app = typer.Typer()
 
 @app.command()
 def compare(
-    out: Annotated[Path, typer.Option(help="JSON file for the results; finished ways in it are kept.")],
+    context: typer.Context,
+    out: program.KeptOut,
     task: Annotated[str, typer.Option(help="Name of a task.")] = "reasoning-gym-word-reversal",
     backbone: Annotated[str, typer.Option(help="Registered name, hub id or folder.")] = "smollm2",
     budget: Annotated[str, typer.Option(help="Budget of every way, as JSON.")] = json.dumps(
@@ -54,15 +53,14 @@ def compare(
     train: Annotated[bool, typer.Option(help="Train and test too, or measure steps alone.")] = True,
 ) -> None:
     """Measure and train every way in a process of its own, and print the table as JSON."""
-    options = ["--task", task, "--backbone", backbone, "--budget", budget, *([] if train else ["--no-train"])]
-    command = f"python -m experiments.benchmarks.quantised compare {shlex.join(options)}"
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))["ways"] if out.is_file() else {}
+    options = ["--task", task, "--backbone", backbone, "--budget", budget, "--train" if train else "--no-train"]
+    results = program.known(out, "ways", empty={})
     for way in ways.split(";"):
-        if way not in found:
+        if way not in results:
             child = [*PYTHON, "-m", "experiments.benchmarks.quantised", "one", way, *options]
-            found[way] = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
-        write_whole(out, json.dumps({"provenance": provenance(command), "ways": found}, indent=1))
-    typer.echo(json.dumps(found, indent=1))
+            results[way] = json.loads(subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        program.write(context, out, ways=results)
+    program.show(results)
 
 
 @app.command()

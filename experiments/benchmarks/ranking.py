@@ -10,16 +10,14 @@ source (regret). Means over problems, with the t interval over seeds.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
-from experiments.engine.provenance import provenance
+from experiments.benchmarks import program
 from experiments.studies.compositions.few_shot import FewShot
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
@@ -27,7 +25,6 @@ from experiments.studies.compositions.sources import own_tasks
 from experiments.workspace import find_workspace
 from fusion.ranking import RANKINGS, RankingRequest
 from tasks import registry
-from workbench.atomic import write_whole
 from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError
@@ -55,9 +52,10 @@ class Judged:
 
 
 def main(
+    context: typer.Context,
     experiment: Annotated[str, typer.Argument(help="A comparison of compositions in the workspace.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
-    workspace: Annotated[Path | None, typer.Option(help="The workspace [default: as for every command].")] = None,
+    out: program.Out,
+    workspace: program.Workspace = None,
     family: Annotated[str, typer.Option(help="Fine-tuning method of the sources.")] = "lora",
 ) -> None:
     """Judge every ranking, and print means."""
@@ -65,16 +63,10 @@ def main(
     stored = place.records.require(experiment)
     if stored.study != "targets":
         raise InputError(f"there is no comparison of compositions called {experiment!r}", where=str(place.root))
-    record = FusionRecord.read(experiment, stored, place)
-    found = list(judge(record, place, family))
-    command = f"python -m experiments.benchmarks.ranking {experiment} --family {family}"
-    document = {
-        "provenance": provenance(command),
-        "summary": summarise(found),
-        "problems": [one.__dict__ for one in found],
-    }
-    write_whole(out, json.dumps(document, indent=1))
-    typer.echo(json.dumps(document["summary"], indent=1))
+    problems = list(judge(FusionRecord.read(experiment, stored, place), place, family))
+    summary = summarise(problems)
+    program.write(context, out, summary=summary, problems=[asdict(judged) for judged in problems])
+    program.show(summary)
 
 
 def judge(record: FusionRecord, place: Workspace, family: str) -> Iterator[Judged]:

@@ -10,23 +10,19 @@ another adapter than the one before it. Both answer the same texts, in turns.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle, islice
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from datasets import concatenate_datasets
 
+from experiments.benchmarks import program
 from experiments.benchmarks.single_task import plan_for
-from experiments.engine.provenance import provenance
-from experiments.engine.recipes import find_recipe
-from experiments.workspace import Workspace
-from workbench.atomic import write_whole
+from experiments.workspace import find_workspace
 from workbench.listener import Silent
 from workbench.serving import Serving
 from workbench.training import Lesson
@@ -34,35 +30,32 @@ from workbench.training import Lesson
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from experiments.studies.stream.plan import Plan
+    from experiments.studies.methods.plan import ComparisonPlan
+    from experiments.workspace import Workspace
 
 TEXTS, REPETITIONS, SWITCHES = 256, 5, 200
 BRIEF = {"train_examples": 48, "epochs": 1}
 
 
 def main(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="Name or path of a recipe, for its backbone, tasks and text length.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
-    workspace: Annotated[Path, typer.Option(help="Where the adapters are kept.")] = Path(".workbench"),
-    methods: Annotated[str, typer.Option(help="Methods, with commas.")] = "lora,pfeiffer",
+    out: program.Out,
+    workspace: program.Workspace = None,
+    methods: program.Methods = "lora,pfeiffer",
 ) -> None:
     """Measure, and print milliseconds and ratios."""
-    names = methods.split(",")
-    plan, place = plan_for(recipe, find_recipe(recipe).data["tasks"], names), Workspace(workspace.absolute())
-    command = f"python -m experiments.benchmarks.serving {recipe} --methods {methods}"
-    found = {name: measured(plan, name, place) for name in names}
-    write_whole(out, json.dumps({"provenance": provenance(command), "methods": found}, indent=1))
-    typer.echo(json.dumps(found, indent=1))
+    plan, place = plan_for(recipe, None, methods), find_workspace(workspace)
+    results = {name: measured(plan, name, place) for name in plan.adaptations}
+    program.write(context, out, methods=results)
+    program.show(results)
 
 
-def measured(plan: Plan, method: str, workspace: Workspace) -> dict[str, Any]:
+def measured(plan: ComparisonPlan, method: str, workspace: Workspace) -> dict[str, Any]:
     """Return the numbers of one method."""
-    contender = next(one for one in plan.contenders if one.method == method)
     budget = plan.recipe.budget.model_copy(update=BRIEF)
-    adapters = [
-        workspace.learned(Lesson(task, plan.adaptation(contender), budget, 0), Silent(), task.name)
-        for task in plan.tasks
-    ]
+    lessons = [Lesson(task, plan.adaptations[method], budget, seed=0) for task in plan.tasks]
+    adapters = [workspace.learned(lesson, Silent(), lesson.task.name) for lesson in lessons]
     began = time.perf_counter()
     serving = Serving(adapters, plan.backbone)
     loading = time.perf_counter() - began
@@ -90,7 +83,7 @@ def measured(plan: Plan, method: str, workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _texts(plan: Plan) -> Dataset:
+def _texts(plan: ComparisonPlan) -> Dataset:
     parts = [task.splits["test"].select_columns(["id", "text"]) for task in plan.tasks]
     rows = concatenate_datasets([part.select(range(min(len(part), TEXTS // len(parts)))) for part in parts])
     return rows.shuffle(seed=0)

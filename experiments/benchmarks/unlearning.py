@@ -16,43 +16,37 @@ for the forgotten task and for all others.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from experiments.benchmarks import program
 from experiments.benchmarks.single_task import plan_for
-from experiments.engine.provenance import provenance
-from experiments.engine.recipes import find_recipe
 from experiments.studies.routing.joint import ALL_EXAMPLES
-from experiments.workspace import Workspace
+from experiments.workspace import find_workspace
 from experiments.workspace.evaluating import majority
 from fusion.composition import Request
-from fusion.heads import fit_head
 from fusion.methods import COMPOSITIONS
+from fusion.target import fitted_head, model_on, needs_head
 from tasks.union import pooled, union
-from workbench.atomic import write_whole
-from workbench.evaluation import evaluate, features
-from workbench.kinds import KINDS
+from workbench.evaluation import evaluate
 from workbench.listener import Silent
-from workbench.model import TaskModel
 from workbench.sampling import EVALUATION_SEED, draw, stratified
-from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from experiments.studies.stream.plan import Plan
-    from workbench.settings import Budget
+    from experiments.studies.methods.plan import ComparisonPlan
+    from experiments.workspace import Workspace
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
+LORA = "lora"  # the method whose updates are subtracted
 STRENGTHS = "0.25,0.5,0.75,1,1.25,1.5,2,2.5,3"
 SPARED = 0.01  # what the other tasks may lose on validation, on average
 
@@ -91,9 +85,10 @@ class Start(StrEnum):
 
 
 def main(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="Name or path of a recipe, for its backbone, tasks and budget.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the results.")],
-    workspace: Annotated[Path, typer.Option(help="Where the adapters are kept.")] = Path(".workbench"),
+    out: program.Out,
+    workspace: program.Workspace = None,
     tasks: Annotated[str | None, typer.Option(help="Tasks, with commas; each is forgotten once.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "0,1,2",
     start: Annotated[Start, typer.Option(help="What a task is subtracted from.")] = Start.BACKBONE,
@@ -104,46 +99,16 @@ def main(
     test_examples: Annotated[int | None, typer.Option(help="Of each task [default: the budget's].")] = None,
 ) -> None:
     """Measure, and print what was forgotten and what was kept."""
-    plan = plan_for(recipe, tasks.split(",") if tasks else find_recipe(recipe).data["tasks"], ["lora"])
-    grid = [0.0, *(float(each) for each in strengths.split(","))]
-    place = Workspace(workspace.absolute())
-    found = [
-        one
-        for seed in seeds.split(",")
-        for one in Unlearning(
-            plan,
-            int(seed),
-            place,
-            start,
-            weight,
-            learning_rate,
-            {"validation": validation_examples, "test": test_examples},
-        ).each(grid)
-    ]
-    told = {
-        "tasks": tasks,
-        "seeds": seeds,
-        "start": start.value,
-        "weight": weight,
-        "strengths": strengths,
-        "learning-rate": learning_rate,
-        "validation-examples": validation_examples,
-        "test-examples": test_examples,
-    }
-    command = " ".join(
-        [
-            f"python -m experiments.benchmarks.unlearning {recipe}",
-            *(f"--{name} {value}" for name, value in told.items() if value is not None),
-        ]
-    )
-    document = {
-        "provenance": provenance(command),
-        "budget": plan.recipe.budget.model_dump(mode="json"),
-        "summary": summarise(found),
-        "forgotten": [{**asdict(one), "largest_loss": one.largest_loss} for one in found],
-    }
-    write_whole(out, json.dumps(document, indent=1))
-    typer.echo(json.dumps(document["summary"], indent=1))
+    plan, place = plan_for(recipe, tasks, LORA), find_workspace(workspace)
+    grid = [float(strength) for strength in strengths.split(",")]
+    examples = {"validation": validation_examples, "test": test_examples}
+    forgotten: list[Forgotten] = []
+    for seed in map(int, seeds.split(",")):
+        forgotten += Unlearning(plan, seed, place, start, weight, learning_rate, examples).each(grid)
+    summary = summarise(forgotten)
+    rows = [{**asdict(one), "largest_loss": one.largest_loss} for one in forgotten]
+    program.write(context, out, budget=plan.recipe.budget.model_dump(mode="json"), summary=summary, forgotten=rows)
+    program.show(summary)
 
 
 def summarise(found: list[Forgotten]) -> dict[str, dict[str, float]]:
@@ -168,7 +133,7 @@ def summarise(found: list[Forgotten]) -> dict[str, dict[str, float]]:
 class Unlearning:
     """All tasks of a plan, forgotten one at a time, with one seed."""
 
-    plan: Plan
+    plan: ComparisonPlan
     seed: int
     workspace: Workspace
     start: Start
@@ -177,26 +142,27 @@ class Unlearning:
     examples: Mapping[str, int | None]
 
     def each(self, strengths: Sequence[float]) -> Iterator[Forgotten]:
-        """Yield what becomes of all tasks when each of them is subtracted in turn; ``strengths`` begin with 0."""
-        before = self._scores(0.0, None, "test")
-        untouched = self._scores(0.0, None, "validation")
+        """Yield what becomes of all tasks when each of them is subtracted in turn."""
+        before = self._scores(self._started(), "test")
+        untouched = self._scores(self._started(), "validation")
         for task in self.plan.tasks:
-            source = self._learned(task, self.plan.recipe.budget)
-            further = {each: self._scores(each, source, "validation") for each in strengths[1:]}
-            curve = {0.0: untouched, **further}
+            source = self._learned(task)
+            curve = {0.0: untouched}
+            for strength in strengths:
+                curve[strength] = self._scores(self._without(source, strength), "validation")
             chance = self._chance[task.name]
             picked = pick(curve, task.name, chance)
-            after = self._scores(picked, source, "test")
+            after = self._scores(self._without(source, picked) if picked else self._started(), "test")
             others = {name: (before[name], after[name]) for name in before if name != task.name}
-            told = {f"{strength:g}": scores for strength, scores in curve.items()}
+            rounded = {f"{strength:g}": scores for strength, scores in curve.items()}
             gone = before[task.name], after[task.name]
-            yield Forgotten(task.name, self.seed, picked, *gone, chance, others, told)
+            yield Forgotten(task.name, self.seed, picked, *gone, chance, others, rounded)
 
     @cached_property
     def _chance(self) -> dict[str, float]:
         if all(task.labels for task in self.plan.tasks):
             return {task.name: majority(task, self.plan.recipe.budget) for task in self.plan.tasks}
-        return self._scored(self.plan.backbone.load(), "test")
+        return self._scores(self.plan.backbone.load(), "test")
 
     @cached_property
     def _drawn(self) -> list[Task]:
@@ -211,74 +177,60 @@ class Unlearning:
         return replace(drawn, splits=splits)
 
     @cached_property
-    def _joint(self) -> StoredAdapter:
-        """A LoRA that learned all tasks at once, under one head where they have labels."""
+    def _kept(self) -> tuple[StoredAdapter, ...]:
+        """The LoRAs that make up what is started from: none, each task's own, or one of all tasks at once."""
+        if self.start is Start.BACKBONE:
+            return ()
+        if self.start is Start.SUM:
+            return tuple(self._learned(task) for task in self.plan.tasks)
         drawn = [draw(task, self.plan.recipe.budget, self.seed) for task in self.plan.tasks]
         together = union if drawn[0].labels else pooled
-        budget = self.plan.recipe.budget.model_copy(update=ALL_EXAMPLES)
-        return self._learned(together(drawn, f"joint-{len(drawn)}"), budget)
+        return (self._learned(together(drawn, f"joint-{len(drawn)}"), **ALL_EXAMPLES),)
 
-    @cached_property
-    def _singles(self) -> tuple[StoredAdapter, ...]:
-        """Each task's own LoRA."""
-        return tuple(self._learned(task, self.plan.recipe.budget) for task in self.plan.tasks)
+    @property
+    def _weights(self) -> list[float]:
+        return [self.weight if self.start is Start.SUM else 1.0] * len(self._kept)
 
     @cached_property
     def _heads(self) -> dict[str, nn.Module]:
         """Each task's head: fitted on the features of what is started from, or the backbone's own."""
-        body = self._body(0.0, None)
-        return {task.name: self._head(body, task) for task in self._drawn}
-
-    def _learned(self, task: Task, budget: Budget) -> StoredAdapter:
-        adaptation = self.plan.adaptation(self.plan.contenders[0])
-        if self.learning_rate:
-            settings = adaptation.settings.model_copy(update={"learning_rate": self.learning_rate})
-            adaptation = replace(adaptation, settings=settings)
-        return self.workspace.learned(Lesson(task, adaptation, budget, self.seed), Silent(), task.name)
-
-    def _body(self, strength: float, source: StoredAdapter | None) -> nn.Module:
-        """Return what is started from less ``strength`` times the source's update."""
-        kept: tuple[StoredAdapter, ...] = ()
-        if self.start is not Start.BACKBONE:
-            kept = self._singles if self.start is Start.SUM else (self._joint,)
-        weights = [self.weight if self.start is Start.SUM else 1.0] * len(kept)
-        if source is None or not strength:
-            return self._composed("sum", kept, {"weights": weights}) if kept else self.plan.backbone.load()
-        wanted = {"scale": strength, "kept": len(kept), "weights": [*weights, 1.0]}
-        return self._composed("negate", (*kept, source), wanted)
-
-    def _composed(self, name: str, sources: tuple[StoredAdapter, ...], wanted: dict[str, Any]) -> nn.Module:
-        card, heard = COMPOSITIONS.get(name), (self.plan.recipe.budget, self.seed, Silent(), sources[-1].id)
-        request = Request(sources, None, self.plan.backbone, self._precision, *heard)
-        return card.compose(request, card.settings.model_validate(wanted)).body
-
-    def _scores(self, strength: float, source: StoredAdapter | None, split: str) -> dict[str, float]:
-        return self._scored(self._body(strength, source), split)
-
-    def _scored(self, body: nn.Module, split: str) -> dict[str, float]:
-        found, length = {}, self.plan.recipe.budget.max_length
+        body, heads = self._started(), {}
         for task in self._drawn:
-            model = self._model(body, self._heads[task.name], task)
-            tokenizer = self.plan.backbone.tokenizer
-            scores = evaluate(model, task.splits[split], len(task.labels), tokenizer, length).scores
-            found[task.name] = scores[model.kind.metric]
-        return found
+            request = self._request((), task)
+            model = model_on(request, body)
+            heads[task.name] = fitted_head(model, request).head if needs_head(model) else model.head
+        return heads
 
-    def _head(self, body: nn.Module, task: Task) -> nn.Module:
-        plan = self.plan
-        head = KINDS.get(task.kind).head(plan.backbone, len(task.labels))
-        if not head.state_dict():
-            return head
-        model, parts = self._model(body, head, task), [task.splits[name] for name in ("train", "validation")]
-        seen, unseen = (features(model, rows, plan.backbone.tokenizer, plan.recipe.budget.max_length) for rows in parts)
-        return fit_head(seen, parts[0]["label"][:], unseen, parts[1]["label"][:], len(task.labels)).head
+    def _learned(self, task: Task, **budget: Any) -> StoredAdapter:
+        """Return a task's LoRA, learned with the plan's budget but for what ``budget`` says."""
+        lesson = self.plan.lesson(LORA, task, self.seed, self.learning_rate)
+        lesson = replace(lesson, budget=lesson.budget.model_copy(update=budget))
+        return self.workspace.learned(lesson, Silent(), task.name)
 
-    def _model(self, body: nn.Module, head: nn.Module, task: Task) -> TaskModel:
-        return TaskModel(body, head, KINDS.get(task.kind), self.plan.backbone.pooling, self._precision).eval()
+    def _started(self) -> nn.Module:
+        """Return what is started from."""
+        return self._composed("sum", self._kept, weights=self._weights) if self._kept else self.plan.backbone.load()
 
-    @property
-    def _precision(self) -> Any:
-        return self.plan.adaptation(self.plan.contenders[0]).precision
+    def _without(self, source: StoredAdapter, strength: float) -> nn.Module:
+        """Return what is started from less ``strength`` times the source's update."""
+        sources, weights = (*self._kept, source), [*self._weights, 1.0]
+        return self._composed("negate", sources, scale=strength, kept=len(self._kept), weights=weights)
+
+    def _composed(self, name: str, sources: tuple[StoredAdapter, ...], **settings: Any) -> nn.Module:
+        card = COMPOSITIONS.get(name)
+        return card.compose(self._request(sources, None), card.settings.model_validate(settings)).body
+
+    def _request(self, sources: tuple[StoredAdapter, ...], target: Task | None) -> Request:
+        plan, precision = self.plan, self.plan.adaptations[LORA].precision
+        return Request(sources, target, plan.backbone, precision, plan.recipe.budget, self.seed, Silent(), "")
+
+    def _scores(self, body: nn.Module, split: str) -> dict[str, float]:
+        scores, length, tokenizer = {}, self.plan.recipe.budget.max_length, self.plan.backbone.tokenizer
+        for task in self._drawn:
+            model = model_on(self._request((), task), body, self._heads[task.name])
+            evaluation = evaluate(model, task.splits[split], len(task.labels), tokenizer, length)
+            scores[task.name] = evaluation.scores[model.kind.metric]
+        return scores
 
 
 def pick(scores: Mapping[float, Mapping[str, float]], task: str, chance: float) -> float:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Folders, Jobs, Workspace
-from experiments.terminal.output import Json, emit, farewell, stdout
+from experiments.terminal.next_steps import options
+from experiments.terminal.options import Assignments, Backbone, DryRun, Folders, Jobs, TaskName, Workspace, listed
+from experiments.terminal.output import Json, emit, stdout
+
+if TYPE_CHECKING:
+    from experiments.studies.methods.report import ComparisonReport
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def compare(
-    task: Annotated[
-        str,
-        typer.Argument(
-            metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task
-        ),
-    ],
+    task: TaskName,
     methods: Annotated[
         str,
         typer.Option(
@@ -32,9 +29,7 @@ def compare(
         ),
     ],
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Number of seeds with which each method is trained.")] = 3,
-    backbone: Annotated[
-        str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
-    ] = "minilm",
+    backbone: Backbone = "minilm",
     tune: Annotated[
         int,
         typer.Option(
@@ -43,7 +38,7 @@ def compare(
     ] = 0,
     recommend: Annotated[bool, typer.Option("--recommend", help="Print only which method to take, and why.")] = False,
     jobs: Jobs = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")] = False,
+    dry_run: DryRun = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -55,24 +50,19 @@ def compare(
     finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
-    from experiments.reporting.terminal import show
-    from experiments.studies.methods.present import present
-    from experiments.terminal.preview import preview
-    from experiments.terminal.progress import ahead, progress
+    from experiments.terminal import experiment
     from workbench.errors import InputError
 
     if dry_run and recommend:
         hint = "Leave one of them out."
         raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
     bench = Workbench(workspace, tasks)
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    plan = bench.comparison_plan(task, names, assignments or [], backbone=backbone, seeds=list(range(seeds)), tune=tune)
+    settings = {"backbone": backbone, "seeds": list(range(seeds)), "tune": tune}
+    plan = bench.comparison_plan(task, listed(methods), assignments or [], **settings)
     if dry_run:
-        preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json)
+        experiment.dry_run(bench, plan, as_json)
         return
-    with progress(plan.name, *ahead(bench.pending(plan))) as listener:
-        bench.listener = listener
-        report = bench.run(plan, shlex.join(["workbench", *sys.argv[1:]]), jobs)
+    report = cast("ComparisonReport", experiment.carry_out(bench, plan, jobs))
     if as_json:
         document = report.as_json()
         emit(document["recommendation"] if recommend else document)
@@ -80,7 +70,5 @@ def compare(
     if recommend:
         stdout.print(report.verdict)
         return
-    show(present(report), stdout)
-    where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
-    farewell(bench.workspace.experiment(plan.name), plan.name, where)
-    stdout.print(f'Next:   workbench predict {report.advised.adapter}{where} "some text"')
+    experiment.print_report(report, bench, plan, workspace)
+    stdout.print(f'Next:   workbench predict {report.advised.adapter}{options(workspace)} "some text"')

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import Annotated
 
 import typer
@@ -62,6 +60,9 @@ def fuse(
     (--set budget.epochs=5).
     """
     from experiments.api import Workbench
+    from experiments.reporting.terminal import show
+    from experiments.studies import present
+    from experiments.terminal.experiment import command_given
     from experiments.terminal.progress import Messages, progress
 
     bench = Workbench(workspace, tasks, Messages())
@@ -76,23 +77,18 @@ def fuse(
         full=full,
         assignments=assignments or [],
     )
-    with progress(target) as listener:
-        bench.listener = listener
-        fused = bench.fuse(plan, shlex.join(["workbench", *sys.argv[1:]]))
-    adapter, report = fused.adapter, fused.report
+    with progress(target) as bench.listener:
+        fused = bench.fuse(plan, command_given())
+    adapter = fused.adapter
     if as_json:
-        own = report.as_json()["contestants"][report.record.reference]["standings"][report.overall]
-        metrics = {"test_score": own["score"], "validation": own["validation"]}
-        emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": report.as_json()})
+        document = fused.report.as_json()
+        (standing,) = document["contestants"][plan.reference]["standings"].values()  # of its one K
+        metrics = {"test_score": standing["score"], "validation": standing["validation"]}
+        emit({"adapter": adapter.id, "path": str(adapter.folder), "metrics": metrics, "evidence": document})
         return
-    from experiments.reporting.terminal import show
-    from experiments.studies.compositions.present import present
-
-    presentation = present(report)
+    presentation, where = present(fused.report), next_steps.options(workspace)
     show(presentation, stdout)
-    stdout.print()
-    where = next_steps.options(workspace)
-    stdout.print(f"Adapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
-    stdout.print(f"Report:  {bench.workspace.experiment(report.record.experiment) / 'report.html'}")
+    stdout.print(f"\nAdapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
+    stdout.print(f"Report:  {bench.workspace.experiment(plan.name) / 'report.html'}")
     ui = f"workbench ui{where}   (the report in MLflow: experiment {presentation.tracked!r})"
     next_steps.print_next([ui, next_steps.predicting(adapter.id, adapter.manifest.task.pair, where)])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, Workspace
-from experiments.terminal.output import Json, emit, stdout, table
+from experiments.terminal.options import Assignments, Folders, Workspace, listed
+from experiments.terminal.output import Json, emit, shortened, stdout, table
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 ROUTED = {name: name for name in ("label", "confidence", "adapter", "task", "routing_score")}
-WIDEST = 60  # characters of a text in a table
 
 
 @app.command()
@@ -95,7 +94,7 @@ def predict(
         if predictor:
             return predictor(items)
         with progress(adapter) as bench.listener:
-            return bench.route(str(router), items, _names(among), backbone, assignments or [])
+            return bench.route(str(router), items, listed(among), backbone, assignments or [])
 
     if out is not None:
         answers = AnswerFile(out, rows, told, prefix, file, for_spreadsheets)
@@ -113,13 +112,9 @@ def predict(
     next_steps.print_next([f"workbench predict {adapter} --file FILE --column COLUMN --out answers.csv{where}"])
 
 
-def _names(listed: str | None) -> list[str]:
-    return [name.strip() for name in (listed or "").split(",") if name.strip()]
-
-
 def _line(one: Any, routed: bool) -> list[str]:
     sure = "–" if one.confidence is None else f"{one.confidence:.3f}"
-    return [one.label, sure, one.adapter, *([f"{one.routing_score:.4g}"] if routed else []), _short(one.text)]
+    return [one.label, sure, one.adapter, *([f"{one.routing_score:.4g}"] if routed else []), shortened(one.text)]
 
 
 def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> None:
@@ -130,8 +125,3 @@ def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> Non
     untold = f", {empty} of them without a text and so without an answer" if empty else ""
     stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.")
     stdout.print(f"New columns: {', '.join(answers.told)}")
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"

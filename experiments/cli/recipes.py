@@ -8,24 +8,11 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.output import Json, emit, listing
+from experiments.terminal.output import Json, emit
+from experiments.terminal.registries import list_command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def recipes() -> None:
-    """List the shipped recipes: experiments for `workbench run NAME`."""
-
-
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """List the recipes, one line each."""
-    from experiments.engine.recipes import RECIPES
-    from workbench.settings import read
-
-    found = {name: read(RECIPES.path(name)).data for name in RECIPES.names()}
-    listing([{"name": name, "description": recipe["description"]} for name, recipe in found.items()], as_json)
+ABOUT = "List the shipped recipes: experiments for `workbench run NAME`."
+app = list_command("experiments.engine.recipes", "RECIPES", ABOUT, "List the recipes, one line each.")
 
 
 @app.command()

@@ -9,9 +9,10 @@ import typer
 
 from experiments.reporting.wording import baseline, megabytes, score, seconds
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
 from experiments.terminal.output import Json, emit, from_here, stdout, table
 from workbench.bounds import LARGEST_SEED
+from workbench.errors import InputError
 from workbench.processes import is_first
 
 app = typer.Typer(add_completion=False)
@@ -19,18 +20,12 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
-    task: Annotated[
-        str,
-        typer.Argument(
-            metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task
-        ),
-    ],
+    task: TaskName,
     method: Annotated[
-        str, typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method)
-    ],
-    backbone: Annotated[
-        str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)
-    ] = "minilm",
+        str | None,
+        typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method),
+    ] = None,
+    backbone: Backbone = "minilm",
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
     register: Annotated[
         bool, typer.Option("--register", help="Enter the adapter into MLflow's model registry, as TASK.METHOD.")
@@ -49,8 +44,13 @@ def train(
     """
     from experiments.api import Workbench
     from experiments.terminal.progress import progress
+    from tasks import registry
 
     bench = Workbench(workspace, tasks)
+    if method is None:
+        registry.find(task, bench.task_folders)  # whoever mistypes the task hears of that first
+        hint = "`workbench methods list` names them all; to begin with: --method lora"
+        raise InputError("which method?", where="--method", hint=hint)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
     with progress(task, bench.updates(lesson)) as listener:
         bench.listener = listener

@@ -165,10 +165,12 @@ def _swept(workspace: Workspace) -> Iterator[Finding]:
 
 def _tracking(workspace: Workspace) -> Finding:
     uri = tracking_uri(workspace.root)
-    if uri.startswith("sqlite:///"):
-        return Finding("tracking", True, False, f"{uri} (made when something is logged)")
+    tracker = Tracker(uri)
+    if tracker.database:
+        later = "" if tracker.database.is_file() else " (made when something is logged)"
+        return Finding("tracking", True, False, f"{uri}{later}")
     try:
-        Tracker(uri).ping()
+        tracker.ping()
     except TrackingError as error:
         remedy = (
             "start it, or unset MLFLOW_TRACKING_URI; runs go on without it, and `workbench report --log` catches up"
@@ -188,7 +190,10 @@ def _hub() -> Finding:
         return Finding("hub", False, False, "HF_HUB_OFFLINE is set", f"unset it; {remedy}")
 
     def ask() -> str:
-        get_session().head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
+        try:
+            get_session().head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
+        except Exception as error:  # of whichever library it asks with; each tells it in many lines
+            raise InputError(f"{constants.ENDPOINT} does not answer ({type(error).__name__})") from None
         return f"{constants.ENDPOINT} answers"
 
     return _attempt("hub", ask, False, remedy)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
 from workbench.backbone_names import config_of
 from workbench.cost_model import MB, Workload
 from workbench.device import resolve_precision
 from workbench.errors import InputError
 from workbench.methods import require_possible, trained_method
-from workbench.settings import Budget, Document
+from workbench.settings import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.adaptation import Adaptation
     from workbench.cost_model import Prediction
+    from workbench.settings import Budget
     from workbench.task import Task
     from workbench.training import Lesson
 
@@ -39,9 +41,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         InputError: an unknown name or setting, or a method that cannot work on the model.
     """
     card, document = trained_method(method), Document({}, "command line").set(assignments)
-    own = {name: value for name, value in document.data.items() if name != "budget"}
-    wanted = document.data.get("budget", {})
-    settings, budget = document.parse_parts(((), own, card.settings), (("budget",), wanted, Budget))
+    settings, budget = settings_and_budget(document, card.settings)
     config = config_of(model, "--model-config")
     speaks = any(name.endswith("ForCausalLM") for name in config.architectures or [])
     kind = "causal-lm" if speaks else "classification"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
+    from workbench.backbone import Backbone
     from workbench.listener import Listener
     from workbench.settings import Document, Settings
 
@@ -92,6 +93,46 @@ class Piece(Protocol):
         """Do it, and leave in the workspace whatever a report needs of it."""
 
 
+class Plan(Protocol):
+    """A recipe with its names resolved and its data read.
+
+    Attributes:
+        study: name of its study, in :data:`experiments.studies.STUDIES`.
+        name: of the experiment.
+        backbone: that everything is trained on.
+    """
+
+    study: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - above
+    @property
+    def backbone(self) -> Backbone: ...  # noqa: D102
+
+
+class Report(Protocol):
+    """What is said about an experiment as far as it has come.
+
+    Attributes:
+        study: name of its study, in :data:`experiments.studies.STUDIES`.
+        complete: whether everything that was planned is there.
+        verdict: what came out, in sentences.
+    """
+
+    study: ClassVar[str]
+
+    @property
+    def complete(self) -> bool: ...  # noqa: D102 - above
+    @property
+    def verdict(self) -> str: ...  # noqa: D102
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``report --json``."""
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook, without its pictures."""
+
+
 def nothing_changed(record: RecordDocument, place: Mapping[str, Any]) -> None:
     """Return nothing: what is logged are means, once all that they are taken over is there."""
 
@@ -121,15 +162,14 @@ class Study:
         model: type[Settings] = self._module("recipe").Recipe
         return model
 
-    def plan(self, document: Document, task_folders: Sequence[Path] = ()) -> Any:
+    def plan(self, document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         """Return a recipe with its names resolved and its data read, by ``make_plan`` in ``plan.py``.
-
-        A plan has a ``name``, the experiment's, and ``study``, the name of its study.
 
         Raises:
             SettingsError: all that is wrong with the recipe, in one message.
         """
-        return self._module("plan").make_plan(document, task_folders)
+        plan: Plan = self._module("plan").make_plan(document, task_folders)
+        return plan
 
     def about(self, plan: Any) -> Mapping[str, Any]:
         """Return what is the same for all pieces, for the record, by ``about`` in ``plan.py``."""
@@ -140,13 +180,14 @@ class Study:
         """Return all the work there is, by ``pieces`` in ``pieces.py``; what a piece needs stands before it."""
         return [*self._module("pieces").pieces(plan)]
 
-    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Any:
+    def report(self, experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
         """Return the report on what the pieces of ``record`` have left so far, by ``report`` in ``summary.py``.
 
-        It has ``study``, the name of its study; no model is needed for it. ``brief``: without what compares one row
-        with another, which takes long and is not logged while a run goes on.
+        No model is needed for it. ``brief``: without what compares one row with another, which takes long and is not
+        logged while a run goes on.
         """
-        return self._module("summary").report(experiment, record, workspace, brief)
+        report: Report = self._module("summary").report(experiment, record, workspace, brief)
+        return report
 
     def present(self, report: Any) -> Presentation:
         """Return what people see of a report, in whatever medium, by ``present`` in ``present.py``."""

@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
+from matplotlib.patheffects import withStroke
 
 from experiments.reporting.page import DPI
 
@@ -35,8 +36,13 @@ STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot 
     "xtick.color": INK,
     "ytick.color": INK,
     "figure.facecolor": "white",
+    "grid.color": "#ececec",
+    "grid.linewidth": 0.8,
     "hatch.linewidth": 0.4,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
 }
+HALO = [withStroke(linewidth=2, foreground="white")]  # of text over lines and marks
 
 SAVING: Any = {
     "svg.hashsalt": "adapter-workbench",  # else the ids in an SVG are drawn by chance
@@ -50,6 +56,12 @@ def look(place: int) -> tuple[str, str]:
     """Return colour and marker of the line at ``place``; beyond eight, colours come again with other markers."""
     turn = place // len(COLOURS)
     return COLOURS[place % len(COLOURS)], MARKERS[(place + 3 * turn) % len(MARKERS)]
+
+
+def line(place: int) -> dict[str, Any]:
+    """Return how the line at ``place`` is drawn."""
+    colour, marker = look(place)
+    return {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
 
 
 def image(figure: Figure, form: str = "png") -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from workbench.statistics import Interval
 
@@ -102,7 +102,7 @@ class Unit:
 
 
 PERCENT = Unit("percent", "in %", " %")
-MOST_NAMED = 3  # tasks, in a title
+MOST_NAMED = 3  # tasks, in a title or a line of a terminal
 
 
 def unit(kinds: Mapping[str, str]) -> Unit:
@@ -112,8 +112,12 @@ def unit(kinds: Mapping[str, str]) -> Unit:
         return PERCENT
     if len(numbers) == len(kinds):
         return Unit("R² × 100", "(R² × 100)", "")
-    named = ", ".join(numbers) if len(numbers) <= MOST_NAMED else plural(len(numbers), "task")
-    return Unit(f"percent (R² × 100 for {named})", "× 100", "")
+    return Unit(f"percent (R² × 100 for {tasks_named(numbers)})", "× 100", "")
+
+
+def tasks_named(tasks: Sequence[str]) -> str:
+    """Return the names of tasks, or how many there are if they are many."""
+    return ", ".join(tasks) if len(tasks) <= MOST_NAMED else plural(len(tasks), "task")
 
 
 CONSTANT = {  # what is always answered, where that is no class

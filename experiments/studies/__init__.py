@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from experiments.workspace.mending import needed_by
 from workbench.errors import IntegrityError
@@ -11,15 +11,10 @@ from workbench.registry import Modules
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.engine.study import Study
+    from experiments.engine.study import Report, Study
     from experiments.reporting.presentation import Presentation
-    from experiments.studies.compositions.report import FusionReport
-    from experiments.studies.methods.report import ComparisonReport
-    from experiments.studies.stream.report import Report
     from experiments.workspace import RecordDocument, Workspace
     from workbench.settings import Document
-
-    AnyReport: TypeAlias = Report | FusionReport | ComparisonReport
 
 STUDIES: Modules[Study] = Modules("study", __name__, "STUDY")
 
@@ -48,12 +43,12 @@ def present_of(workspace: Workspace, experiment: str) -> Presentation:
     return present(report_of(workspace, experiment))
 
 
-def report_of(workspace: Workspace, experiment: str) -> AnyReport:
+def report_of(workspace: Workspace, experiment: str) -> Report:
     """Return the report on an experiment of any kind; raises as :func:`present_of`."""
     return report_on(experiment, workspace.records.require(experiment), workspace)
 
 
-def report_on(experiment: str, record: RecordDocument, workspace: Workspace) -> AnyReport:
+def report_on(experiment: str, record: RecordDocument, workspace: Workspace) -> Report:
     """Return the report on what the pieces of a record have left so far.
 
     Raises:
@@ -61,8 +56,7 @@ def report_on(experiment: str, record: RecordDocument, workspace: Workspace) -> 
     """
     with needed_by(experiment, record.command):
         study = study_of(record, str(workspace.experiment(experiment)))
-        report: AnyReport = study.report(experiment, record, workspace)
-        return report
+        return study.report(experiment, record, workspace)
 
 
 def present_change(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from experiments.terminal.registries import registry
+
 Names = Callable[[typer.Context], Iterable[str]]
 Complete = Callable[[typer.Context, str], list[str]]
 
@@ -35,28 +37,8 @@ def _tasks(ctx: typer.Context) -> Iterable[str]:
     return registry.names(registry.user_folders(ctx.params.get("tasks")))
 
 
-def _methods(ctx: typer.Context) -> Iterable[str]:
-    from workbench.methods import METHODS
-
-    return METHODS.names()
-
-
-def _compositions(ctx: typer.Context) -> Iterable[str]:
-    from fusion.methods import COMPOSITIONS
-
-    return COMPOSITIONS.names()
-
-
-def _kinds(ctx: typer.Context) -> Iterable[str]:
-    from workbench.kinds import KINDS
-
-    return KINDS.names()
-
-
-def _backbones(ctx: typer.Context) -> Iterable[str]:
-    from workbench.backbone_names import BACKBONES
-
-    return BACKBONES.names()
+def _entries(module: str, name: str) -> Names:
+    return lambda ctx: registry(module, name).names()
 
 
 def _recipes(ctx: typer.Context) -> Iterable[str]:
@@ -85,7 +67,10 @@ def _experiments(ctx: typer.Context) -> Iterable[str]:
     return find_workspace(ctx.params.get("workspace")).records.names()
 
 
-task, method, composition, kind = map(completes, (_tasks, _methods, _compositions, _kinds))
-backbone, recipe, adapter, experiment = map(completes, (_backbones, _recipes, _named, _experiments))
-adapter_id = completes(_adapters)
-methods, adapters = completes(_methods, listed=True), completes(_named, listed=True)
+task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
+adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
+method = completes(_entries("workbench.methods", "METHODS"))
+methods = completes(_entries("workbench.methods", "METHODS"), listed=True)
+composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
+kind = completes(_entries("workbench.kinds", "KINDS"))
+backbone = completes(_entries("workbench.backbone_names", "BACKBONES"))

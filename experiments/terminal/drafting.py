@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
-from experiments.terminal.output import stdout, table
+from experiments.terminal.output import shortened, stdout, table
 from tasks.guess import Doubt, Given, consider
 from tasks.odd_texts import FAR_LONGER
 from tasks.traits import traits_of
@@ -29,7 +29,6 @@ QUESTIONS = {
     "label": "Which column holds what is asked for?",
     "text": "Which column is the text?",
 }
-WIDTH = 60
 MOST_SHOWN = 20
 
 
@@ -133,14 +132,9 @@ def _rows(places: Sequence[int]) -> str:
 
 def examples(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:
     """Print some columns of raw rows, cut to the width of a terminal."""
-    table(columns, [[_short(row[column]) for column in columns] for row in rows])
+    table(columns, [[shortened(row[column]) for column in columns] for row in rows])
 
 
 def sizes(data: RawData) -> str:
     """Return the rows of each split that the source has."""
     return ", ".join(f"{split} {rows:,} rows" for split, rows in data.sizes.items())
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"

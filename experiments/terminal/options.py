@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from experiments.terminal import completion
+
+
+def listed(names: str | None) -> list[str]:
+    """Return the names that an option gives with commas."""
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
 Workspace = Annotated[
     Path | None,
     typer.Option(
@@ -21,6 +29,12 @@ Folders = Annotated[
     list[Path] | None,
     typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
 ]
+TaskName = Annotated[
+    str,
+    typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task),
+]
+Backbone = Annotated[str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")]
 Jobs = Annotated[
     int,
     typer.Option(

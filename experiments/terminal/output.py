@@ -34,6 +34,8 @@ class Screen(Console):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
 
+WIDEST = 60  # characters of a person's text in a table
+
 stdout = Screen()
 stderr = Screen(stderr=True)
 
@@ -77,13 +79,12 @@ def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:
         table([*entries[0]] if entries else ["name", "description"], [list(entry.values()) for entry in entries])
 
 
+def shortened(value: object) -> str:
+    """Return the beginning of a value in one line, for a table."""
+    line = " ".join(str(value).split())
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
+
+
 def from_here(path: Path) -> Path:
     """Return a path without the folder that the person is in, where it lies below that."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def farewell(folder: Path, name: str, where: str) -> None:
-    """Print where an experiment's report is, and how to see it again; ``where`` is the option naming the workspace."""
-    stdout.print(f"\nReport: {from_here(folder / 'report.html')}")
-    stdout.print(f"MLflow: workbench ui{where}   then open experiment {name!r}")
-    stdout.print(f"Again:  workbench report {name}{where}")

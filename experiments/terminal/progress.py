@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from experiments.reporting.wording import seconds
@@ -18,6 +18,7 @@ from workbench.processes import is_first
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece
+    from workbench.listener import Listener
 
 PAUSE = 60.0  # seconds between two lines about one fit
 
@@ -68,13 +69,26 @@ class Course:
         return f"{seconds(elapsed * ahead / self.done)} left"
 
 
-class LiveProgress:
-    """Two bars: the whole run with the fit's place in it and the time left, and the fit at hand with epoch and loss."""
+class Messages(Silent):
+    """What is said, one line each; no progress."""
+
+    def say(self, message: str) -> None:
+        """Print one line, in the first of several processes; bars that are shown stay below it."""
+        if is_first():
+            stderr.print(message)
+
+
+class LiveProgress(Messages):
+    """Two bars: the whole run with the fit's place in it and the time left, and the fit at hand with epoch and loss.
+
+    Attributes:
+        bars: the display, a context in which it is shown.
+    """
 
     def __init__(self, title: str, course: Course) -> None:
         """Show the fit at hand alone where ``course`` has no end that is known."""
         self.title, self.course = title, course
-        self.progress = Progress(
+        self.bars = Progress(
             TextColumn(
                 "{task.description}",
                 table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
@@ -88,58 +102,32 @@ class LiveProgress:
             transient=True,
         )
         visible = course.updates is not None
-        self.whole = self.progress.add_task(title, total=course.updates, note="", visible=visible)
-
-    def __enter__(self) -> Self:
-        """Show the display."""
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take it away; lines that were said stay."""
-        self.progress.stop()
-
-    def say(self, message: str) -> None:
-        """Print one line above the bars."""
-        self.progress.console.print(message)
+        self.whole = self.bars.add_task(title, total=course.updates, note="", visible=visible)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Show one fit."""
         with self.course.fit(label, steps) as reach:
-            self.progress.update(self.whole, description=f"{self.title} {self.course.place}".strip())
-            bar = self.progress.add_task(label, total=steps, note="")
+            self.bars.update(self.whole, description=f"{self.title} {self.course.place}".strip())
+            bar = self.bars.add_task(label, total=steps, note="")
+
+            def advance(step: int, epoch: float, loss: float) -> None:
+                reach(step)
+                self.bars.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
+                self.bars.update(self.whole, completed=self.course.done, note=self.course.left)
+
             try:
-                yield self._advance(reach, bar)
+                yield advance
             finally:
-                self.progress.remove_task(bar)
-
-    def _advance(self, reach: Callable[[int], None], bar: TaskID) -> Callable[[int, float, float], None]:
-        def advance(step: int, epoch: float, loss: float) -> None:
-            reach(step)
-            self.progress.update(bar, completed=step, note=f"epoch {epoch:.1f} loss {loss:.2f}")
-            self.progress.update(self.whole, completed=self.course.done, note=self.course.left)
-
-        return advance
+                self.bars.remove_task(bar)
 
 
-class PlainProgress:
+class PlainProgress(Messages):
     """Two lines for each fit, for logs: its place in the run, and how it ended with the time left; one each minute."""
 
     def __init__(self, course: Course) -> None:
         """Begin with nothing done."""
         self.course = course
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-
-    def say(self, message: str) -> None:
-        """Print one line."""
-        stderr.print(message)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -165,26 +153,6 @@ class PlainProgress:
         return f", {self.course.left}" if self.course.left else ""
 
 
-class Messages(Silent):
-    """What is said, one line each; no progress."""
-
-    def say(self, message: str) -> None:
-        """Print one line, in the first of several processes."""
-        if is_first():
-            stderr.print(message)
-
-
-class NoProgress(Silent):
-    """Nothing: another process of the same run draws it."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-
-
 def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
     """Return how many optimiser steps and fits these pieces take; None for both where nobody knows before."""
     updates = [piece.effort.updates for piece in pieces]
@@ -192,17 +160,24 @@ def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
     return (sum(known), sum(steps > 0 for steps in known)) if len(known) == len(updates) else (None, None)
 
 
-def progress(
-    title: str, updates: int | None = None, fits: int | None = None
-) -> LiveProgress | PlainProgress | NoProgress:
-    """Return the display that suits stderr, of a run that has so many optimiser steps and fits ahead of it."""
+@contextmanager
+def progress(title: str, updates: int | None = None, fits: int | None = None) -> Iterator[Listener]:
+    """Show on stderr how a run goes that has so many optimiser steps and fits ahead of it; yield what hears of it.
+
+    Of several processes of the same run the first shows it.
+    """
     from datasets import disable_progress_bars
 
     disable_progress_bars()  # that of the data sets would be drawn across it
-    if not is_first():
-        return NoProgress()
     course = Course(fits, updates)
-    return LiveProgress(title, course) if stderr.is_terminal else PlainProgress(course)
+    if not is_first():
+        yield Silent()
+    elif stderr.is_terminal:
+        live = LiveProgress(title, course)
+        with live.bars:
+            yield live
+    else:
+        yield PlainProgress(course)
 
 
 @contextmanager

@@ -73,17 +73,20 @@ SWEPT = (
 class Workspace:
     """Everything below one folder."""
 
-    def __init__(self, root: Path, mending: Mending | None = None) -> None:
+    def __init__(self, root: Path, mending: Mending | None = None, sound: set[str] | None = None) -> None:
         """Use ``root``; it is made when something is first written.
 
-        ``mending`` says what becomes of damaged things; by default they are errors.
+        Args:
+            root: the folder.
+            mending: what becomes of damaged things; by default they are errors.
+            sound: keys of what was compared with its digests already; once is enough for one command.
         """
         self.root, self.mending = root, mending or Mending()
-        self.sound: set[str] = set()  # keys of what was compared with its digests: once is enough for one process
+        self.sound: set[str] = set() if sound is None else sound
 
     def mended_by(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
-        return Workspace(self.root, Mending(listener))
+        return Workspace(self.root, Mending(listener), self.sound)
 
     def sweep(self) -> int:
         """Delete what killed processes left half-written, and return how many bytes that was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.benchmarks import few_shot_rates, ranking, unlearning
-from experiments.benchmarks.learning_rates import choose
+from experiments.benchmarks.chosen_rates import choose
 from fusion.ranking import Score
 
 PLACES = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]

@@ -17,7 +17,10 @@ from safetensors import SafetensorError
 
 from experiments.cli import COMMANDS
 from experiments.engine import diagnosis
+from experiments.workspace import Workspace
 from tests.conftest import Call
+
+LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
 
 
 def files(folder: Path) -> set[str]:
@@ -56,7 +59,7 @@ def test_every_command_explains_itself(command: str, call: Call) -> None:
     assert len(COMMANDS.describe(command)) > 10
 
 
-@pytest.mark.parametrize("command", ["methods", "strategies", "backbones", "tasks"])
+@pytest.mark.parametrize("command", LISTS)
 def test_lists_are_json_for_scripts_and_tables_for_people(command: str, call: Call) -> None:
     code, out, err = call(command, "list", "--json")
     entries = json.loads(out)
@@ -200,7 +203,8 @@ MISTAKES = {
     ),
     "wrong type": (["train", "animals", "--method", "lora", "--set", "rank=many"], "rank=many"),
     "assignment without a value": (["train", "animals", "--method", "lora", "--set", "rank"], "expected key=value"),
-    "missing method": (["train", "animals"], "--method"),
+    "missing method": (["train", "animals"], "--method: which method?"),
+    "missing method of an unknown task": (["train", "anmals"], "no task called 'anmals'"),
     "a method twice": (["compare", "animals", "--methods", "lora,bitfit, lora"], "named more than once: lora"),
     "unknown recipe": (["run", "quikstart"], "Did you mean quickstart"),
     "missing recipe": (["run", "nowhere.yaml"], "nowhere.yaml"),
@@ -325,8 +329,17 @@ def test_doctor_does_not_wait_for_a_hub_that_is_silent(monkeypatch: pytest.Monke
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(diagnosis, "PATIENCE", 0.2)
         found = diagnosis._hub()
+        assert found.detail == f"http://127.0.0.1:{silent.getsockname()[1]} does not answer (ReadTimeout)"
     assert (found.works, found.needed) == (False, False)
     assert "need no hub" in found.remedy
+
+
+def test_doctor_knows_whether_something_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    workspace = Workspace(tmp_path)
+    assert diagnosis._tracking(workspace).detail == f"sqlite:///{tmp_path}/mlflow.db (made when something is logged)"
+    (tmp_path / "mlflow.db").touch()
+    assert diagnosis._tracking(workspace).detail == f"sqlite:///{tmp_path}/mlflow.db"
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("1", False), (None, True)])

@@ -212,6 +212,9 @@ def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench:
     plan = bench.plan(str(place / "tiny.yaml"), ["sources.budget.quantization=int8"])
     labels = {one.label for one in replace(plan, entries=()).contestants({})}
     assert labels == {"frozen features"}, "its own weights are what it would train"
+    with pytest.raises(InputError, match="full fine-tuning takes no part on a backbone that int8 keeps packed"):
+        changes = ["sources.budget.quantization=int8", "fresh={full: {learning_rate: 0.001}}"]
+        bench.plan(str(place / "tiny.yaml"), changes)
 
 
 @pytest.fixture(scope="module")

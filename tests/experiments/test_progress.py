@@ -51,10 +51,10 @@ def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[floa
 
 def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: io.StringIO) -> None:
     listener = PlainProgress(Course(fits=2, updates=20, began=clock[0]))
-    with listener, listener.fit("lora [x]", 5) as advance:
+    with listener.fit("lora [x]", 5) as advance:
         advance(5, 1.0, 0.75)
         clock[0] += 10
-    with listener, listener.fit("lora [x]", 5) as advance:  # another setting of the same fit
+    with listener.fit("lora [x]", 5) as advance:  # another setting of the same fit
         advance(5, 1.0, 0.5)
     assert screen.getvalue().splitlines() == [
         "1/2 lora [x]: 5 steps",
@@ -66,10 +66,10 @@ def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: i
 
 def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.StringIO) -> None:
     listener = LiveProgress("stream", Course(fits=3, updates=40, began=clock[0]))
-    with listener, listener.fit("ties[d=0.3] [/x]", 10) as advance:
+    with listener.bars, listener.fit("ties[d=0.3] [/x]", 10) as advance:
         clock[0] += 5
         advance(10, 2.0, 0.25)
-        listener.progress.refresh()
+        listener.bars.refresh()
         listener.say("[/y] is done")
     run, fit = ("stream 1/3", "10/40", "15 s left"), ("ties[d=0.3] [/x]", "10/10", "epoch 2.0 loss 0.25")
     for part in (*run, *fit, "[/y] is done"):

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import pytest
 
 import experiments.strategies._shared
+import experiments.workspace.evaluations
 import workbench.training.lesson
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.record import Record
 from experiments.workspace import Workspace
 from experiments.workspace.evaluations import Evaluations
-from tests.runs import pending, stream_in
+from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
@@ -268,3 +270,21 @@ def test_record_on_disk_is_json_and_names_every_step(plan: Plan, finished: Path)
     assert len(record["pieces"]) == len(plan.steps) == 2 * 2 * 3
     places = [piece["place"] for piece in record["pieces"]]
     assert all((finished / "steps" / place["step"] / place["outcome"]).is_file() for place in places)
+
+
+def test_a_finished_run_is_compared_with_its_digests_once(
+    plan: Plan, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: Counter[str] = Counter()
+    require_readable = experiments.workspace.evaluations.require_readable
+
+    def counted(folder: Path) -> None:
+        compared[folder.name] += 1
+        require_readable(folder)
+
+    monkeypatch.setattr(experiments.workspace.evaluations, "require_readable", counted)
+    workspace = Workspace(copy)
+    assert pending(plan, workspace) == [], "which is what a progress display asks before a run"
+    done(plan, workspace)
+    assert compared
+    assert set(compared.values()) == {1}

@@ -12,6 +12,7 @@ from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
 from tests.runs import pending, stream_run
 from tests.streams import write_recipe
+from workbench.errors import SettingsError
 from workbench.settings import read
 
 NAMES = ("animals", "halves", "fruits")
@@ -94,6 +95,13 @@ def test_earlier_tasks_are_tested_as_often_as_the_recipe_says(
     record = stream_run(plan, tmp_path / "space")
     cells = {one.stage: [NAMES.index(cell.task) for cell in one.cells] for one in record.outcomes}
     assert cells == {1: [0], 2: second, 3: [0, 1, 2]}
+
+
+@pytest.mark.parametrize("change", ["probe_examples=16", "probe_text=imdb"])
+def test_what_no_probe_reads_is_refused(change: str, bert: Path, tmp_path: Path) -> None:
+    name = change.split("=")[0]
+    with pytest.raises(SettingsError, match=f"^--set {change}: no probe of this recipe reads '{name}'"):
+        planned(bert, tmp_path, change)
 
 
 def test_steps_that_orders_share_are_planned_once(bert: Path, tmp_path: Path) -> None:

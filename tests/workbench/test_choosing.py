@@ -98,6 +98,21 @@ def test_scores_on_other_examples_are_not_compared() -> None:
     assert (choice.id, choice.why[:15]) == ("tweets-lora-3", "the newest of 2")
 
 
+def test_scores_on_the_whole_split_are_compared_whatever_the_budget_would_have_allowed() -> None:
+    budgets = [Budget(epochs=1), Budget(epochs=1, eval_examples=240), Budget(epochs=1, eval_examples=500)]
+    budgets.append(Budget(epochs=1, validation_examples=300))
+    adapters = [
+        adapter(f"tweets-lora-{place}", 0.9 - place / 10, budget=budget, seed=place)
+        for place, budget in enumerate(budgets)
+    ]
+    whole = [
+        each.model_copy(update={"fit": replace(each.fit, validation_examples=100)}) for each in adapters
+    ]  # as many as the split has
+    assert "best of 4 adapters on the same validation examples" in choose("tweets", whole).why
+    cut = [each.model_copy(update={"fit": replace(each.fit, validation_examples=240)}) for each in adapters[1:3]]
+    assert choose("tweets", cut).why.startswith("the newest of 2 adapters"), "240 of many are not the 240 of the split"
+
+
 def test_few_shot_validation_examples_belong_to_their_seed() -> None:
     few = Budget(epochs=1, validation_examples=8)
     adapters = [adapter("tweets-lora-1", 0.9, "2026-01-01", budget=few, seed=0)]

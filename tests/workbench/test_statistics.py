@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from workbench.statistics import Interval, holm, interval, paired_bootstrap, paired_t_test, seeds_for
+from workbench.statistics import Interval, holm, interval, mean_of_known, paired_bootstrap, paired_t_test, seeds_for
 
 NAN = float("nan")
 
@@ -33,6 +33,12 @@ def test_intervals_of_few_equal_and_missing_values() -> None:
     assert interval([0.1, 0.1, 0.1]) == Interval(0.1, 0.1, 0.1, (0.1, 0.1, 0.1))
     assert interval([0.0, 0.0]).holds_zero
     assert interval([0.3]).holds_zero is None
+
+
+def test_a_mean_is_that_of_what_is_known() -> None:
+    assert mean_of_known([0.5, None, 1.0]) == 0.75
+    assert mean_of_known([None]) is None
+    assert mean_of_known(iter(())) is None
 
 
 def test_the_bootstrap_agrees_with_drawing_indices() -> None:

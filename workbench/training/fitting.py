@@ -85,6 +85,7 @@ def fit(
         seconds=time.perf_counter() - began + keeper.seconds_before,
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=trained,
+        validation_examples=len(task.splits["validation"]),
     )
 
 
@@ -105,4 +106,4 @@ def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budg
         tokenizer, rows = adaptation.backbone.tokenizer, task.splits["validation"]
         found = evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
     score = found.scores[model.kind.metric]
-    return FitRecord((), 0, score, 0, found.seconds, memory.peak_mb, trainable_parameters=0)
+    return FitRecord((), 0, score, 0, found.seconds, memory.peak_mb, 0, validation_examples=len(rows))

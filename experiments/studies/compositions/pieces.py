@@ -20,13 +20,14 @@ from workbench.digest import key
 from workbench.package_versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from experiments.engine.study import Piece, Site
     from experiments.studies.compositions.contestant import Contestant, Source
     from experiments.studies.compositions.few_shot import FewShot
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.workspace import Workspace
+    from workbench.backbone import Backbone
     from workbench.task import Task
     from workbench.training import Lesson
 
@@ -97,19 +98,19 @@ def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: 
         label=f"sources by {family} · seed {seed}",
         effort=Effort(f"sources {plan.backbone.name} {family} {len(sources)}"),
         leaves=SOURCES,
-        result=partial(_described_sources, plan, seed, sources),
+        result=partial(_described_sources, plan.backbone, seed, sources),
         needs=trained,
     )
 
 
-def _described_sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
+def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...], site: Site) -> SourcesLeft:
     """Describe the sources; LoRAs are diagnosed too.
 
     Raises:
         InputError: they do not go together.
     """
     adapters = [source.stored_in(site.workspace) for source in sources]
-    require_compatible(adapters, plan.backbone)
+    require_compatible(adapters, backbone)
     described = tuple(
         {
             "adapter": adapter.manifest.id,
@@ -129,31 +130,36 @@ def _described_sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...],
 
 def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
     """Return one contestant on one problem."""
-    role, method, sources = contestant.role, contestant.method, contestant.sources
-    retained = list(plan.source_tasks.values()) if plan.retains(contestant, problem) else []
-    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # when there was no choice
-    head = [] if was_so_before else [contestant.head]
-    determined_by = {
-        "contestant": [role, method, contestant.settings.model_dump(mode="json"), *head],
-        "sources": [source.identity for source in sources],
-        "target": problem.target.fingerprint,
-        "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
-        "budget": problem.budget.model_dump(mode="json"),
-        "seed": problem.seed,
-        "retains": plan.retains(contestant, problem) and [task.fingerprint for task in retained],
-        "processes": processes.count(),
-        "versions": versions(),
-    }
-    where = {"target": problem.target.name, "shots": problem.shots, "seed": problem.seed}
-    shape = f"{len(sources)} K={problem.shots} {step_shape(problem.budget)}"
+    role, method, retains = contestant.role, contestant.method, plan.retains(contestant, problem)
+    place = {"part": "trial", "label": contestant.label, "target": problem.target.name}
+    shape = f"{len(contestant.sources)} K={problem.shots} {step_shape(problem.budget)}"
     return DocumentPiece(
-        key=key(determined_by),
-        place={"part": "trial", "label": contestant.label, **where},
-        label=f"{contestant.label} · {problem.target.name} · K {problem.shots} · seed {problem.seed}",
+        key=_trial_key(contestant, problem, plan.source_tasks.values() if retains else None),
+        place={**place, "shots": problem.shots, "seed": problem.seed},
+        label=Trial(contestant, problem).label,
         effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
         leaves=TRIALS,
-        result=partial(_trial_result, contestant, problem, {task.name: task for task in retained}),
+        result=partial(_trial_result, contestant, problem, plan.source_tasks if retains else {}),
         needs=needs,
+    )
+
+
+def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task] | None) -> str:
+    """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test."""
+    role, settings = contestant.role, contestant.settings.model_dump(mode="json")
+    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # when there was no choice
+    return key(
+        {
+            "contestant": [role, contestant.method, settings, *([] if was_so_before else [contestant.head])],
+            "sources": [source.identity for source in contestant.sources],
+            "target": problem.target.fingerprint,
+            "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
+            "budget": problem.budget.model_dump(mode="json"),
+            "seed": problem.seed,
+            "retains": False if retained is None else [task.fingerprint for task in retained],
+            "processes": processes.count(),
+            "versions": versions(),
+        }
     )
 
 

@@ -172,6 +172,10 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         for seed in recipe.seeds
         for name, adaptation in adaptations.items()
     }
+    if "full" in fresh and backbone.quantization:
+        what = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
+        hint = "Leave these settings out, or the quantisation."
+        raise InputError(what, where=document.where("fresh", "full"), hint=hint)
     return FusionPlan(
         name=recipe.name,
         description=recipe.description,

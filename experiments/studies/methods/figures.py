@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
-from experiments.reporting.figures import FAINT, INK, STYLE, half_width, look, short
+from experiments.reporting.figures import FAINT, HALO, INK, STYLE, half_width, look, short
 from experiments.reporting.wording import count, megabytes, unit
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from experiments.studies.methods.report import ComparisonReport, Row
 
 LARGEST, SMALLEST = 620.0, 22.0  # areas of marks, in square points
-HALO = [withStroke(linewidth=2, foreground="white")]
 ANGLES = [math.pi * part / 8 for part in (1, 7, 15, 9, 4, 12, 0, 8, 2, 6, 14, 10)]  # where a name may stand, best first
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
@@ -45,7 +43,7 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
         scale = unit(report.record.kinds).axis
         axes.set(xlabel="trained parameters, head included", ylabel=f"test score {scale}{mean}")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value).replace(".0 ", " ")))
-        axes.grid(color="#ececec", linewidth=0.8)
+        axes.grid(visible=True)
         axes.set_axisbelow(True)
         if most:
             sizes = [_size(mb, most) for mb in _round_sizes(most)]

@@ -9,7 +9,7 @@ from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
-from experiments.reporting.wording import baseline, count, megabytes, number, plural, unit
+from experiments.reporting.wording import baseline, count, megabytes, number, plural, tasks_named, unit
 from experiments.studies.methods import tables
 from experiments.studies.methods.tracking import about, tracking
 
@@ -31,13 +31,12 @@ CAPTION = (
 def present(report: ComparisonReport) -> Presentation:
     """Return what people see of a report on methods."""
     record = report.record
-    tasks = ", ".join(record.tasks)
     return Presentation(
         experiment=record.experiment,
         tracked=record.experiment,
         title="comparison of methods",
         facts=(
-            tasks if len(record.tasks) <= tables.MOST_TASKS else plural(len(record.tasks), "task"),
+            tasks_named(record.tasks),
             plural(len(record.seeds), "seed"),
             f"backbone {record.backbone}",
         ),

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import against, decimals, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.wording import DASH, count, megabytes, number, plural, seconds, unit
+from experiments.reporting.wording import DASH, MOST_NAMED, count, megabytes, number, plural, seconds, unit
 
 if TYPE_CHECKING:
     from experiments.studies.methods.report import ComparisonReport, Row
     from experiments.studies.methods.tuning import Attempt
 
 METHOD = Column("method")
-MOST_TASKS = 3  # whose scores have room in a line of a terminal
 
 
 def tuned(report: ComparisonReport) -> str:
@@ -33,7 +32,7 @@ def scores(report: ComparisonReport) -> Table:
     """Return the test scores, the best method first, and differences from the reference."""
     record = report.record
     tasks = record.tasks if len(record.tasks) > 1 else ()
-    room = Medium.ANY if len(tasks) <= MOST_TASKS else Medium.PAGE
+    room = Medium.ANY if len(tasks) <= MOST_NAMED else Medium.PAGE
     scale = unit(record.kinds)
     return Table(
         "scores",

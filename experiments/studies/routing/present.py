@@ -9,7 +9,7 @@ from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
-from experiments.reporting.wording import number, plural
+from experiments.reporting.wording import number, plural, tasks_named
 from experiments.studies.routing import tables
 from experiments.studies.routing.tracking import about, tracking
 
@@ -26,19 +26,17 @@ CAPTION = (
     "Of the test texts of each task (row), the share that was taken for each task (column), in percent, mean over "
     "seeds. The diagonal is what was found."
 )
-MOST_TASKS = 3  # whose names have room in a line of a terminal
 
 
 def present(report: RoutingReport) -> Presentation:
     """Return what people see of a report on routers."""
     record = report.record
-    tasks = ", ".join(record.tasks)
     return Presentation(
         experiment=record.experiment,
         tracked=record.experiment,
         title="comparison of routers",
         facts=(
-            tasks if len(record.tasks) <= MOST_TASKS else plural(len(record.tasks), "task"),
+            tasks_named(record.tasks),
             plural(len(record.seeds), "seed"),
             f"adapters of {record.method}",
             f"backbone {record.backbone}",

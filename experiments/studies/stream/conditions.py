@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
-from experiments.reporting.wording import DASH, baselines, count, unit
-from experiments.studies.stream.tables import STRATEGY, stored
+from experiments.reporting.wording import DASH, baselines, unit
+from experiments.studies.stream.tables import by_strategy, stored, trainable
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.presentation import Block
+    from experiments.reporting.presentation import Block, Cell
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
 
@@ -80,33 +80,28 @@ def _equal(report: Report) -> Definitions:
 
 
 def _unequal(report: Report) -> Table:
-    heads = ("how it learns the stream", "method", "learning rate", "other settings", "trainable parameters")
-    kept = Column("kept to answer for all tasks", unit="MB", left=True)
-    baselines_from = (Column(f"{name} from", left=True) for name in ("S[j]", "J[j]"))
-    return Table(
+    return by_strategy(
+        report,
         "settings",
         "What was not equal",
-        (STRATEGY, *(Column(head, left=True) for head in heads), kept, *baselines_from),
         [
-            (
-                words(strategy.label),
-                words(strategy.contender.strategy),
-                words(strategy.contender.method),
-                quantity(strategy.contender.settings.get("learning_rate"), _rate),
-                words(_settings(strategy)),
-                quantity(strategy.cost.trainable_parameters, count),
-                stored(strategy),
-                words(strategy.single or DASH),
-                words(strategy.joint or DASH),
-            )
-            for strategy in report.strategies
+            (Column("how it learns the stream", left=True), lambda one: words(one.contender.strategy)),
+            (Column("method", left=True), lambda one: words(one.contender.method)),
+            (Column("learning rate", left=True), _rate),
+            (Column("other settings", left=True), lambda one: words(_settings(one))),
+            (Column("trainable parameters", left=True), trainable),
+            (Column("kept to answer for all tasks", unit="MB", left=True), stored),
+            (Column("S[j] from", left=True), lambda one: words(one.single or DASH)),
+            (Column("J[j] from", left=True), lambda one: words(one.joint or DASH)),
         ],
         media=Medium.PAGE,
     )
 
 
-def _rate(value: float | None) -> str:
-    return DASH if value is None else f"{value:g}"
+def _rate(strategy: StrategyReport) -> Cell:
+    return quantity(
+        strategy.contender.settings.get("learning_rate"), lambda rate: DASH if rate is None else f"{rate:g}"
+    )
 
 
 def _settings(strategy: StrategyReport) -> str:

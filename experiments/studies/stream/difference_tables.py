@@ -8,14 +8,14 @@ from experiments.reporting.cells import gap, words
 from experiments.reporting.differences import SAME
 from experiments.reporting.presentation import Column, Medium, Table
 from experiments.reporting.wording import plural, probability
-from experiments.studies.stream.tables import MAIN, STRATEGY
+from experiments.studies.stream.comparison import COMPARED
+from experiments.studies.stream.tables import BETTER, MAIN, STRATEGY
 
 if TYPE_CHECKING:
     from experiments.reporting.presentation import Cell
     from experiments.studies.stream.pairs import Contrast
     from experiments.studies.stream.report import Report
 
-COMPARED = {"average_accuracy": "higher", "learning_accuracy": "higher", "forgetting": "lower"}  # which is better
 HEADS = (
     *(Column(name.replace("_", " "), short=MAIN[name]) for name in COMPARED),
     Column("average accuracy, over examples", media=Medium.PAGE),
@@ -25,19 +25,18 @@ HEADS = (
 def differences(report: Report) -> Table:
     """Return each strategy's differences from the reference."""
     reference = report.record.reference
-    compared = [(strategy.label, strategy.comparison) for strategy in report.strategies]
     return Table(
         "differences",
         f"Against {reference}",
         (STRATEGY, *HEADS),
         [
             (
-                words(label),
-                *(gap(comparison.differences[name].seeds, better) for name, better in COMPARED.items()),
-                gap(comparison.differences["average_accuracy"].examples, "higher"),
+                words(strategy.label),
+                *(gap(strategy.differences[name].seeds, BETTER[name]) for name in COMPARED),
+                gap(strategy.differences["average_accuracy"].examples, "higher"),
             )
-            for label, comparison in compared
-            if comparison
+            for strategy in report.strategies
+            if strategy.differences
         ],
         note="Strategy − reference in points, paired by seed and order, with the 95 % interval of the difference. "
         f"Where it holds 0 the two are {SAME}. The last column asks the same of the test examples: a paired bootstrap "
@@ -56,7 +55,7 @@ def pairs(report: Report) -> Table:
             (
                 words(pair.first),
                 words(pair.second),
-                *(_contrast(pair.contrasts[name], better) for name, better in COMPARED.items()),
+                *(_contrast(pair.contrasts[name], BETTER[name]) for name in COMPARED),
                 gap(pair.contrasts["average_accuracy"].difference.examples, "higher"),
             )
             for pair in report.pairs

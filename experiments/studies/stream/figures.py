@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-from experiments.reporting.figures import FAINT, STYLE, half_width, look, short
+from experiments.reporting.figures import FAINT, STYLE, half_width, line, look, short
 
 MARKS = {"measured": "", "verified": "✓", "carried": "→"}
 
@@ -117,26 +117,25 @@ def forgetting_curves(report: Report) -> Figure:
         constant = baselines(report.record.kinds.values())
         figure.supxlabel(f"stage (dashed: the task is learned; dotted: {constant})", size=8.5)
         handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+        figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return figure
 
 
 def _curve(axes: Axes, report: Report, column: int) -> None:
     stages = np.arange(len(report.record.tasks) + 1)
     for place, strategy in enumerate(report.strategies):
-        colour, marker = look(place)
+        style = line(place)
         seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
         mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
         measured = np.isfinite(mean)
         low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
-        axes.fill_between(stages, low, high, where=measured, color=colour, alpha=0.18, linewidth=0)
-        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+        axes.fill_between(stages, low, high, where=measured, color=style["color"], alpha=0.18, linewidth=0)
         axes.plot(stages[measured], mean[measured], label=short(strategy.label), **style)
     majority = report.record.majority[column]
     if math.isfinite(majority):
         axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)
     axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
-    axes.grid(axis="y", color="#ececec", linewidth=0.8)
+    axes.grid(visible=True, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(-0.2, len(stages) - 0.8)
     axes.set_axisbelow(True)
@@ -156,7 +155,7 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
             style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
             axes.plot([lost], [learned], label=short(strategy.label), **style)
         learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points], unit(report.record.kinds))
-        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+        figure.legend(loc="outside upper left", ncols=3)
     return figure
 
 
@@ -194,5 +193,5 @@ def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], sco
         room = max(high - low, 2.0)
         crop(max(edges[0], low - room, min(least, low) - 2), min(edges[1], high + room, max(100.0, high) + 2))
     axes.set(xlabel="forgetting in points (less is better)", ylabel=f"learning accuracy {scores.axis} (more is better)")
-    axes.grid(color="#ececec", linewidth=0.8)
+    axes.grid(visible=True)
     axes.set_axisbelow(True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from workbench.statistics import interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")
+MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")  # in the order of the JSON document
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,33 @@ class Point:
     """A strategy at one learning rate.
 
     Attributes:
-        label: of the contender.
-        learning_rate: of the contender.
-        chosen: whether this is the rate of the recipe's own entry, which all tables and the verdict are drawn from.
+        strategy: what is reported of it.
         validation: mean validation score right after stage 1, where nothing else had been learned before, over the
             replications in which every point has got so far; None where there is none.
-        metrics: learning accuracy, forgetting and average accuracy over replications, by name.
     """
 
-    label: str
-    learning_rate: float
-    chosen: bool
+    strategy: StrategyReport
     validation: float | None
-    metrics: dict[str, Interval]
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate."""
+        return float(self.strategy.contender.settings["learning_rate"])
+
+    @property
+    def chosen(self) -> bool:
+        """Whether this is the rate of the recipe's own entry, which all tables and the verdict are drawn from."""
+        return self.strategy.contender.frontier is None
+
+    @property
+    def metrics(self) -> Mapping[str, Interval]:
+        """Mean and 95 % interval over replications, by name."""
+        return self.strategy.metrics
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of ``frontier`` in ``report --json``."""
         return {
-            "label": self.label,
+            "label": self.strategy.label,
             "learning_rate": self.learning_rate,
             "chosen": self.chosen,
             "single_task_validation": self.validation,
@@ -90,13 +99,7 @@ def _frontier(group: Sequence[StrategyReport]) -> Frontier:
     first = [[_single_task_validation(one) for one in strategy.replications] for strategy in group]
     common = [place for place, scores in enumerate(zip(*first, strict=True)) if None not in scores]
     points = [
-        Point(
-            strategy.label,
-            float(strategy.contender.settings["learning_rate"]),
-            strategy.contender.frontier is None,
-            interval(scores[place] for place in common).mean,
-            {name: strategy.metrics[name] for name in MEASURED},
-        )
+        Point(strategy, interval(scores[place] for place in common).mean)
         for strategy, scores in zip(group, first, strict=True)
     ]
     return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
-from experiments.reporting.figures import INK, STYLE, look, short
+from experiments.reporting.figures import HALO, INK, STYLE, look, short
 from experiments.reporting.wording import unit
 from experiments.studies.stream.figures import cross, learned_over_lost, lost_and_learned
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.frontier import Frontier, Point
     from experiments.studies.stream.report import Report
-
-HALO = [withStroke(linewidth=2, foreground="white")]
 
 
 def frontier_figure(report: Report) -> Figure | None:
@@ -41,7 +38,7 @@ def frontier_figure(report: Report) -> Figure | None:
         handles, _ = axes.get_legend_handles_labels()
         ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK}
         handles.append(Line2D([], [], linestyle="none", marker="o", label="picked by single-task validation", **ring))
-        figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=8.5)
+        figure.legend(handles=handles, loc="outside upper left", ncols=2)
     return figure
 
 

@@ -26,13 +26,13 @@ class Exhibit:
     Attributes:
         title: over it.
         caption: under it; ``{percent}`` and ``{constant}`` depend on the kinds of the tasks.
-        told: what its text alternative names for each strategy: words, metric, unit; "%" for that of the scores.
+        told: what its text alternative names for each strategy: words, and a metric.
         one_order: whether it shows the recipe's own order alone.
     """
 
     title: str
     caption: str
-    told: tuple[str, str, str]
+    told: tuple[str, str]
     one_order: bool = False
 
 
@@ -43,33 +43,33 @@ EXHIBITS: dict[str, Exhibit] = {
         "Stability and plasticity",
         "Strategies at several learning rates. Top left is best: learned well and kept. Filled: the recipe's own rate. "
         "Ringed: the rate that single-task validation picks. " + BARS,
-        ("Learning accuracy at the recipe's own rate", "learning_accuracy", "%"),
+        ("Learning accuracy at the recipe's own rate", "learning_accuracy"),
     ),
     "accuracy-matrices": Exhibit(
         "Accuracy matrices",
         "R[i, j] in {percent}, mean over seeds: the score on task j's test split (column) after stage i (row). All "
         "strategies share one colour scale. Hatched cells were not measured.",
-        ("Average accuracy after the last stage", "average_accuracy", "%"),
+        ("Average accuracy after the last stage", "average_accuracy"),
         one_order=True,
     ),
     "forgetting-curves": Exhibit(
         "Each task through the stream",
         "The score of each task after every stage: mean over seeds, the range of the seeds shaded. Dashed: the stage "
         "that learns the task. Dotted: {constant}.",
-        ("Mean drop of earlier tasks by the end", "forgetting", "points"),
+        ("Mean drop of earlier tasks by the end", "forgetting"),
         one_order=True,
     ),
     "learning-versus-forgetting": Exhibit(
         "Learning against forgetting",
         "Top left is best: learned well and kept. " + BARS,
-        ("Learning accuracy", "learning_accuracy", "%"),
+        ("Learning accuracy", "learning_accuracy"),
     ),
     "probes-by-layer": Exhibit(
         "Probes, layer by layer",
         "Mean over replications, the 95 % interval shaded. "
         + " ".join(f"{panel.title}: {panel.formula}." for panel in PANELS)
         + " After Davari et al. (2022), Kornblith et al. (2019) and Shuttleworth et al. (2024).",
-        ("Forgetting, as scored", "forgetting", "points"),
+        ("Forgetting, as scored", "forgetting"),
     ),
 }
 
@@ -109,8 +109,8 @@ def caption(report: Report, name: str) -> str:
 
 def alternative(report: Report, name: str) -> str:
     """Return what a figure shows, for whoever cannot see it."""
-    what, metric, points = EXHIBITS[name].told
-    sign = unit(report.record.kinds).sign if points == "%" else f" {points}"
+    what, metric = EXHIBITS[name].told
+    sign = " points" if metric == "forgetting" else unit(report.record.kinds).sign
     values = [(one.label, one.metrics[metric].mean) for one in report.strategies]
     said = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)
     return f"{EXHIBITS[name].title}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."

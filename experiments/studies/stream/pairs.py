@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.reporting.differences import Difference
-    from experiments.studies.stream.comparison import Comparison
     from experiments.studies.stream.final_outcomes import FinalOutcomes
     from experiments.studies.stream.replication_report import ReplicationReport
 
@@ -69,15 +68,16 @@ def all_pairs(
     outcomes: FinalOutcomes, labels: Sequence[str], reports: Mapping[str, Sequence[ReplicationReport]]
 ) -> tuple[Pair, ...]:
     """Return every two of ``labels``, in their order."""
-    found = [(one, other, compare(outcomes, one, other, reports)) for one, other in combinations(labels, 2)]
+    both = [*combinations(labels, 2)]
+    compared = [compare(outcomes, first, second, reports) for first, second in both]
     seeds = [report.seed for report in reports[labels[0]]] if labels else []
-    tests = {name: _tests([comparison for _, _, comparison in found], name, seeds) for name in COMPARED}
+    tests = {name: _tests([differences[name] for differences in compared], seeds) for name in COMPARED}
     return tuple(
-        Pair(one, other, {name: tests[name][place] for name in COMPARED}) for place, (one, other, _) in enumerate(found)
+        Pair(first, second, {name: tests[name][place] for name in COMPARED})
+        for place, (first, second) in enumerate(both)
     )
 
 
-def _tests(comparisons: Sequence[Comparison], name: str, seeds: Sequence[int]) -> list[Contrast]:
-    differences = [comparison.differences[name] for comparison in comparisons]
+def _tests(differences: Sequence[Difference], seeds: Sequence[int]) -> list[Contrast]:
     chances = [paired_t_test(independent(one.seeds.values, seeds)) for one in differences]
     return [Contrast(*parts) for parts in zip(differences, chances, holm(chances), strict=True)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.forecast import step_shape
 from experiments.engine.study import Effort
 from experiments.studies.stream.bench import Bench, outcome_file
+from experiments.studies.stream.learning import Learning
 from experiments.studies.stream.steps import Steps
 from workbench.digest import key
 
@@ -66,7 +67,7 @@ class StepPiece:
 
     def work(self, site: Site) -> None:
         """Learn, test, probe, write down."""
-        Bench(self.plan, self.step, site.workspace, site.listener).work()
+        Bench(Learning(self.plan, self.step, site.workspace, site.listener)).work()
 
     @cached_property
     def _outcome(self) -> str:

@@ -15,9 +15,9 @@ from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies.stream.contenders import at_other_rates, indistinct, known_settings, misnamed, named_contenders
-from experiments.studies.stream.probes import general_text, require_measurable
+from experiments.studies.stream.measurable import general_text, require_measurable
 from experiments.studies.stream.recipe import Recipe
-from experiments.studies.stream.record import Record, header
+from experiments.studies.stream.record import Record
 from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench import processes
@@ -260,6 +260,7 @@ def about(plan: Plan) -> dict[str, Any]:
     recipe, tasks = plan.recipe, plan.tasks
     record = Record(
         experiment=recipe.name,
+        description=recipe.description,
         backbone=recipe.backbone,
         tasks=recipe.tasks,
         test_sizes=tuple(len(draw(task, recipe.budget, seed=0).splits["test"]) for task in tasks),
@@ -273,4 +274,4 @@ def about(plan: Plan) -> dict[str, Any]:
         data={task.name: task.fingerprint for task in tasks},
         kinds={task.name: task.kind for task in tasks},
     )
-    return header(record)
+    return record.about()

@@ -11,8 +11,9 @@ from experiments.reporting.wording import plural, replicated
 from experiments.studies.stream import difference_tables, tables
 from experiments.studies.stream.conditions import conditions
 from experiments.studies.stream.gallery import figures
-from experiments.studies.stream.sentences import other_verdicts, spurious_sentences
+from experiments.studies.stream.sentences import spurious_sentences
 from experiments.studies.stream.tracking import about, tracking
+from experiments.studies.stream.verdict import other_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +48,10 @@ def present(report: Report) -> Presentation:
 
 def _blocks(report: Report) -> Iterator[Block]:
     yield tables.scores(report)
-    if any(strategy.comparison for strategy in report.strategies):
+    if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
         yield Paragraph(legend(), "quiet", Medium.TERMINAL)
-        if others := other_verdicts(report):
+        if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
     yield tables.matrices(report)
     yield from figures(report)
@@ -65,6 +66,5 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield tables.cost(report)
     yield from conditions(report)
     if not report.complete:
-        everything = (*report.strategies, *report.others)
-        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in everything)
+        progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in report.everything)
         yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)

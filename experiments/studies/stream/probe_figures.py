@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import FAINT, STYLE, look, short
+from experiments.reporting.figures import FAINT, STYLE, line, short
 from experiments.studies.stream.probe_summaries import PANELS, profiles
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def probes_by_layer(report: Report) -> Figure | None:
         figure = Figure(figsize=(4.2 * columns + 0.4, 2.5 * rows + 0.5 + legend), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (panel, lines) in zip(grid, measured, strict=False):
-            for label, line in lines.items():
-                _line(axes, line, places[label])
+            for label, profile in lines.items():
+                _profile(axes, profile, places[label])
             if axes.get_ylim()[0] <= 0:
                 axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
             axes.set_title(panel.title, weight="bold", size=9)
-            axes.grid(axis="y", color="#ececec", linewidth=0.8)
+            axes.grid(visible=True, axis="y")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_axisbelow(True)
         for axes in grid[len(measured) :]:
@@ -48,20 +48,16 @@ def probes_by_layer(report: Report) -> Figure | None:
         figure.supxlabel("layer (0: the embeddings)", size=8.5)
         drawn = {label for _, lines in measured for label in lines}
         handles = [
-            Line2D([], [], label=short(label), **_style(place)) for label, place in places.items() if label in drawn
+            Line2D([], [], label=short(label), **line(place)) for label, place in places.items() if label in drawn
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+        figure.legend(handles=handles, loc="outside upper left", ncols=3)
     return figure
 
 
-def _line(axes: Axes, line: Mapping[int, Interval], place: int) -> None:
-    bounds = {layer: (one.low, one.high) for layer, one in line.items() if one.low is not None and one.high is not None}
+def _profile(axes: Axes, profile: Mapping[int, Interval], place: int) -> None:
+    style = line(place)
+    bounds = {at: (one.low, one.high) for at, one in profile.items() if one.low is not None and one.high is not None}
     if bounds:
         low, high = zip(*bounds.values(), strict=True)
-        axes.fill_between([*bounds], low, high, color=look(place)[0], alpha=0.15, linewidth=0)
-    axes.plot([*line], [one.mean for one in line.values() if one.mean is not None], **_style(place))
-
-
-def _style(place: int) -> dict[str, Any]:
-    colour, marker = look(place)
-    return {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+        axes.fill_between([*bounds], low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.plot([*profile], [one.mean for one in profile.values() if one.mean is not None], **style)

@@ -107,7 +107,7 @@ def profiles(report: Report, panel: Panel) -> dict[str, dict[int, Interval]]:
             {
                 int(match[1])
                 for quantity in strategy.probes.get(panel.probe, {})
-                if (match := LAYER.search(quantity.removeprefix(_prefix(quantity, report.record.tasks))))
+                if (match := LAYER.search(_without_task(quantity, report.record.tasks)))
             }
         )
         line = {layer: strategy.over(partial(panel.read, layer)) for layer in layers}
@@ -123,19 +123,13 @@ def summaries(strategy: StrategyReport, tasks: Sequence[str]) -> dict[tuple[str,
     A task's quantity is the mean over tasks; all that were learned before the last must have it, the last may (a
     change since a task was learned, for one, is nothing that it can have).
     """
-    quantities = {
-        (probe, quantity.removeprefix(_prefix(quantity, tasks)))
-        for probe, names in strategy.probes.items()
-        for quantity in names
+    quantities = {(probe, _without_task(name, tasks)) for probe, names in strategy.probes.items() for name in names}
+    found = {
+        (probe, quantity): strategy.over(partial(_summary, probe, quantity))
+        for probe, quantity in sorted(quantities)
+        if not LAYER.match(quantity)
     }
-    found = {}
-    for probe, quantity in sorted(quantities):
-        if LAYER.match(quantity):
-            continue
-        summary = strategy.over(partial(_summary, probe, quantity))
-        if summary.mean is not None:
-            found[probe, quantity] = summary
-    return found
+    return {name: value for name, value in found.items() if value.mean is not None}
 
 
 def spurious(strategy: StrategyReport) -> tuple[float, float] | None:
@@ -160,5 +154,5 @@ def _summary(probe: str, quantity: str, replication: ReplicationReport) -> float
     return mean([*earlier, *([] if newest is None else [newest])])
 
 
-def _prefix(quantity: str, tasks: Sequence[str]) -> str:
-    return next((f"{task}/" for task in tasks if quantity.startswith(f"{task}/")), "")
+def _without_task(quantity: str, tasks: Sequence[str]) -> str:
+    return next((quantity.removeprefix(f"{task}/") for task in tasks if quantity.startswith(f"{task}/")), quantity)

@@ -1,4 +1,4 @@
-"""From what the pieces of a stream left to its record; no model is needed."""
+"""What the pieces of a stream have left, for its record; no model is needed."""
 
 from __future__ import annotations
 
@@ -6,61 +6,27 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from experiments.strategies import adapter_ids
-from experiments.studies.stream.record import RECORD
 from experiments.studies.stream.steps import Steps
 from workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
-    from experiments.studies.stream.record import Record
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
     from workbench.stored_adapter import StoredAdapter
 
 
-def read_record(experiment: str, document: RecordDocument, workspace: Workspace) -> Record:
-    """Return a stream as far as it has come.
-
-    Raises:
-        IntegrityError: something that it is made of is damaged or missing.
-    """
-    content = document.content(experiment)
-    try:
-        blank = RECORD.validate_python(content)
-        places = [piece.place for piece in document.pieces]
-        last = [place for place in places if place["stage"] == len(blank.tasks)]
-        outcomes = _outcomes(places, document.finished, workspace)
-    except (KeyError, TypeError, ValidationError) as error:
-        where = str(workspace.experiment(experiment))
-        raise IntegrityError(f"damaged: this is no record of a stream ({error})", where=where) from None
-    return replace(
-        blank,
-        outcomes=tuple(outcomes),
-        examples={
-            (outcome.strategy, outcome.seed, outcome.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
-            for outcome in outcomes
-            if outcome.stage == len(blank.tasks)
-            for cell in outcome.cells
-        },
-        adapters={
-            (place["label"], place["seed"], place["order"]): _isolated(place["step"], workspace) for place in last
-        },
-    )
-
-
-def _outcomes(places: Sequence[Mapping[str, Any]], finished: bool, workspace: Workspace) -> list[StageOutcome]:
-    """Return the outcomes of a stream's steps; all that are damaged or missing are named in one error."""
+def outcomes_of(document: RecordDocument, workspace: Workspace) -> list[StageOutcome]:
+    """Return the outcomes of a stream's steps; all that are damaged or missing are named in one IntegrityError."""
     outcomes: list[StageOutcome] = []
     damaged: list[IntegrityError] = []
-    for place in places:
+    for place in (piece.place for piece in document.pieces):
         try:
             outcome = _relabelled(place, workspace)
-            if outcome is None and finished and not workspace.mending.listener:
+            if outcome is None and document.finished and not workspace.mending.listener:
                 path = Steps(workspace).folder(place["step"]) / place["outcome"]
                 raise IntegrityError("missing: what this step came to", where=str(path))
         except IntegrityError as error:
@@ -87,7 +53,7 @@ def _relabelled(place: Mapping[str, Any], workspace: Workspace) -> StageOutcome 
     return replace(outcome, strategy=place["label"], order=place["order"])
 
 
-def _isolated(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:
+def own_adapters(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:
     """Return the adapters that a step left, by task, as far as they are still there; none where tasks share one."""
     adapters = {}
     with suppress(IntegrityError):  # a report needs none of them

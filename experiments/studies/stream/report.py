@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.studies._report import StudyReport
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -14,17 +15,14 @@ if TYPE_CHECKING:
     from experiments.studies.stream.frontier import Frontier
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Record
-
-if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
 
 
 @dataclass(frozen=True)
-class Report:
-    """A whole report; see :class:`experiments.studies.stream.record.Record` for what the shared fields mean.
+class Report(StudyReport):
+    """Everything that is said about a stream.
 
     Attributes:
-        record: what it is made of.
         strategies: the recipe's own entries.
         others: the same entries at other learning rates, which are points of the frontier and nothing else.
         pairs: every two of ``strategies``.
@@ -40,17 +38,10 @@ class Report:
     frontier: Mapping[str, Frontier]
     verdict: str
 
-    def _repr_html_(self) -> str:
-        """Return the page for a notebook, without its pictures."""
-        from experiments.reporting.notebook import framed
-        from experiments.studies import present
-
-        return framed(present(self))
-
     @property
-    def complete(self) -> bool:
-        """Whether every replication has finished, those of the frontier included."""
-        return all(each.complete for one in (*self.strategies, *self.others) for each in one.replications)
+    def everything(self) -> tuple[StrategyReport, ...]:
+        """The recipe's own entries, then those at other learning rates."""
+        return (*self.strategies, *self.others)
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.
@@ -71,7 +62,7 @@ class Report:
             "budget": dict(record.budget),
             "complete": self.complete,
             "verdict": self.verdict,
-            "strategies": {strategy.label: strategy.as_json(full) for strategy in self.strategies},
+            "strategies": {strategy.label: strategy.as_json(record.reference, full) for strategy in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},

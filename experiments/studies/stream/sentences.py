@@ -1,4 +1,4 @@
-"""Sentences of the page beside the verdict: on the other strategies, the learning rates, and what heads regain."""
+"""Sentences of the page beside the verdicts: on the learning rates, and on what heads regain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.wording import number, unit
 from experiments.studies.stream.probe_summaries import spurious
-from experiments.studies.stream.verdict import headline, versus
 
 if TYPE_CHECKING:
     from experiments.studies.stream.frontier import Frontier
@@ -14,14 +13,6 @@ if TYPE_CHECKING:
 
 
 FORGET_NOTHING = ("isolated", "joint")
-
-
-def other_verdicts(report: Report) -> list[str]:
-    """Return the sentences on every strategy but the reference and the one that the verdict is about."""
-    first = headline(report.strategies)
-    reference = next((one for one in report.strategies if one.label == report.record.reference), None)
-    rest = [one for one in report.strategies if one.comparison is not None and one is not first]
-    return [versus(report.record, one, reference) for one in rest] if reference else []
 
 
 def frontier_sentences(report: Report) -> list[str]:

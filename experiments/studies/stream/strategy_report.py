@@ -15,9 +15,9 @@ from workbench.forgetting import METRICS
 from workbench.statistics import interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from experiments.studies.stream.comparison import Comparison
+    from experiments.reporting.differences import Difference
     from experiments.studies.stream.cost import CostSummary
     from experiments.studies.stream.matrix import Grid, Statuses
     from experiments.studies.stream.record import Contender
@@ -51,14 +51,14 @@ class StrategyReport:
         replications: one report each, all orders of the first seed first.
         single: label of the contender that S[j] comes from.
         joint: label of the contender that J[j] comes from.
-        comparison: against the reference; None for the reference itself.
+        differences: from the reference by metric; empty for the reference itself, and where nothing is compared.
     """
 
     contender: Contender
     replications: tuple[ReplicationReport, ...]
     single: str | None
     joint: str | None
-    comparison: Comparison | None
+    differences: Mapping[str, Difference]
 
     @property
     def label(self) -> str:
@@ -140,8 +140,9 @@ class StrategyReport:
 
         return {each.name: metric(each.name) for each in METRICS}
 
-    def as_json(self, full: bool) -> dict[str, Any]:
+    def as_json(self, reference: str, full: bool) -> dict[str, Any]:
         """Return the entry of ``strategies`` in ``report --json``."""
+        gaps = {name: difference.as_json() for name, difference in self.differences.items()}
         document: dict[str, Any] = {
             "strategy": self.contender.strategy,
             "method": self.contender.method,
@@ -156,7 +157,7 @@ class StrategyReport:
             "cells": self.cells,
             "stages": {"finished": self.finished, "planned": self.planned},
             "baselines": {"single": self.single, "joint": self.joint},
-            "comparison": self.comparison.as_json() if self.comparison else None,
+            "comparison": {"against": reference, **gaps} if gaps else None,
         }
         if full:
             document["seeds"] = [one.as_json() for one in self.replications]

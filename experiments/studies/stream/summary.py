@@ -12,7 +12,7 @@ from experiments.studies.stream.final_outcomes import FinalOutcomes
 from experiments.studies.stream.frontier import frontiers
 from experiments.studies.stream.matrix import accuracy_matrix, grid
 from experiments.studies.stream.pairs import all_pairs
-from experiments.studies.stream.reading import read_record
+from experiments.studies.stream.record import Record
 from experiments.studies.stream.replication_report import ReplicationReport
 from experiments.studies.stream.replications import replications
 from experiments.studies.stream.report import Report
@@ -23,7 +23,7 @@ from workbench.forgetting import Stream, metrics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from experiments.studies.stream.record import Contender, Record
+    from experiments.studies.stream.record import Contender
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
     from workbench.statistics import Array
@@ -31,12 +31,10 @@ if TYPE_CHECKING:
     Outcomes = Mapping[tuple[str, int, int], list[StageOutcome]]
     Matrices = Mapping[tuple[str, int, int], Array]
 
-__all__ = ["Report", "summarise"]
-
 
 def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
     """Return the report on what the pieces of a stream have left; see :meth:`experiments.engine.study.Study`."""
-    return summarise(read_record(experiment, document, workspace), brief)
+    return summarise(Record.read(experiment, document, workspace), brief)
 
 
 def summarise(record: Record, brief: bool = False) -> Report:
@@ -65,8 +63,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     def strategy(contender: Contender) -> StrategyReport:
         label, reference = contender.label, record.reference
         alone = brief or reference not in reports or label == reference or contender.frontier is not None
-        comparison = None if alone else compare(finals, label, reference, reports)
-        return StrategyReport(contender, reports[label], *_baselines(record, contender), comparison)
+        differences = {} if alone else compare(finals, label, reference, reports)
+        return StrategyReport(contender, reports[label], *_baselines(record, contender), differences)
 
     everything = [*map(strategy, record.contenders)]
     strategies = tuple(one for one in everything if one.contender.frontier is None)

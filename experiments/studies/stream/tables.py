@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import plain, quantity, score, words
@@ -12,7 +13,7 @@ from experiments.studies.stream.stage_outcome import STATUSES
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
@@ -25,6 +26,7 @@ MAIN = {
     "backward_transfer": "backward",
     "intransigence": "intrans.",
 }
+BETTER = {metric.name: metric.better for metric in METRICS}
 FURTHER = [metric.name for metric in METRICS if metric.name not in MAIN]
 STRATEGY = Column("strategy")
 PAGE = Medium.PAGE
@@ -48,8 +50,8 @@ def scores(report: Report) -> Table:
                     f"{strategy.contender.strategy} · {strategy.contender.method}",
                     badge="reference" if strategy.label == record.reference else "",
                 ),
-                *(score(strategy.metrics[name]) for name in MAIN),
-                quantity(strategy.cost.trainable_parameters, count),
+                *(_metric(name, strategy) for name in MAIN),
+                trainable(strategy),
                 quantity(strategy.cost.total_seconds, seconds),
                 stored(strategy),
             )
@@ -63,23 +65,44 @@ def scores(report: Report) -> Table:
     )
 
 
+def by_strategy(
+    report: Report,
+    name: str,
+    title: str,
+    columns: Iterable[tuple[Column, Callable[[StrategyReport], Cell]]],
+    note: str = "",
+    short: str = "",
+    media: Medium = Medium.ANY,
+) -> Table:
+    """Return a table with a row for each strategy; beside each column's head stands what it shows of one."""
+    heads, shown = zip(*columns, strict=True)
+    rows = [(words(strategy.label), *(show(strategy) for show in shown)) for strategy in report.strategies]
+    return Table(name, title, (STRATEGY, *heads), rows, note, short, media)
+
+
 def stored(strategy: StrategyReport) -> Cell:
     """Return what a strategy keeps to answer for all tasks."""
     kept = strategy.cost.stored_bytes
     return quantity(None if kept is None else kept / 1e6, megabytes)
 
 
+def trainable(strategy: StrategyReport) -> Cell:
+    """Return how many numbers are trained at the stage that trains most of them."""
+    return quantity(strategy.cost.trainable_parameters, count)
+
+
 def further(report: Report) -> Table:
     """Return the metrics that are not in :func:`scores`."""
-    rows = [
-        (words(strategy.label), *(score(strategy.metrics[name]) for name in FURTHER)) for strategy in report.strategies
-    ]
-    return Table("further-metrics", "Further metrics", (STRATEGY, *_heads(FURTHER)), rows, media=PAGE)
+    columns = [(head, partial(_metric, name)) for head, name in zip(_heads(FURTHER), FURTHER, strict=True)]
+    return by_strategy(report, "further-metrics", "Further metrics", columns, media=PAGE)
+
+
+def _metric(name: str, strategy: StrategyReport) -> Cell:
+    return score(strategy.metrics[name])
 
 
 def _heads(names: Iterable[str]) -> list[Column]:
-    better = {metric.name: metric.better for metric in METRICS}
-    return [Column(name.replace("_", " "), f"{better[name]} is better", short=MAIN.get(name, "")) for name in names]
+    return [Column(name.replace("_", " "), f"{BETTER[name]} is better", short=MAIN.get(name, "")) for name in names]
 
 
 def matrices(report: Report) -> Grid:
@@ -124,17 +147,17 @@ def probes(report: Report) -> Table | None:
 
 def cells(report: Report) -> Table:
     """Return how many cells of R were measured, and how many followed from others."""
-    return Table(
+
+    def counted(status: str, strategy: StrategyReport) -> Cell:
+        return quantity(strategy.cells[status], count)
+
+    return by_strategy(
+        report,
         "cells",
         "How each cell came about",
-        (STRATEGY, Column("stages finished"), *map(Column, STATUSES)),
         [
-            (
-                words(strategy.label),
-                words(f"{strategy.finished} of {strategy.planned}"),
-                *(quantity(strategy.cells[status], count) for status in STATUSES),
-            )
-            for strategy in report.strategies
+            (Column("stages finished"), lambda strategy: words(f"{strategy.finished} of {strategy.planned}")),
+            *((Column(status), partial(counted, status)) for status in STATUSES),
         ],
         note="Measured: the test split was run. Verified: the stored adapter was loaded again, all logits were "
         "computed anew and are bit-identical to the measured ones. Carried: adapter, backbone and data have the "
@@ -145,31 +168,21 @@ def cells(report: Report) -> Table:
 
 def cost(report: Report) -> Table:
     """Return what each strategy took for the whole stream."""
-    return Table(
+    return by_strategy(
+        report,
         "cost",
         "What it took",
-        (
-            STRATEGY,
-            Column("training", unit="s"),
-            Column("testing", unit="s", media=PAGE),
-            Column("probes", unit="s", media=PAGE),
-            Column("measuring"),
-            Column("peak memory", unit="MB", short="memory"),
-            Column("trainable", media=Medium.TERMINAL),
-            Column("stored", unit="MB", media=Medium.TERMINAL),
-        ),
         [
+            (Column("training", unit="s"), lambda one: quantity(one.cost.train_seconds, seconds)),
+            (Column("testing", unit="s", media=PAGE), lambda one: quantity(one.cost.evaluate_seconds, seconds)),
+            (Column("probes", unit="s", media=PAGE), lambda one: quantity(one.cost.probe_seconds, seconds)),
+            (Column("measuring"), lambda one: quantity(one.cost.measuring, share)),
             (
-                words(strategy.label),
-                quantity(strategy.cost.train_seconds, seconds),
-                quantity(strategy.cost.evaluate_seconds, seconds),
-                quantity(strategy.cost.probe_seconds, seconds),
-                quantity(strategy.cost.measuring, share),
-                quantity(strategy.cost.peak_memory_mb, megabytes),
-                quantity(strategy.cost.trainable_parameters, count),
-                stored(strategy),
-            )
-            for strategy in report.strategies
+                Column("peak memory", unit="MB", short="memory"),
+                lambda one: quantity(one.cost.peak_memory_mb, megabytes),
+            ),
+            (Column("trainable", media=Medium.TERMINAL), trainable),
+            (Column("stored", unit="MB", media=Medium.TERMINAL), stored),
         ],
         note=f"Mean over {replicated(len(report.record.seeds), len(report.record.orders))}, for the whole stream. "
         "Measuring: what share of the time went to testing and probes.",

@@ -37,14 +37,18 @@ def tracking(report: Report) -> Tracking:
     and one with another budget is another.
     """
     record = report.record
-    key = record.identity
     run = RunRecord(
-        key=key,
+        key=record.identity,
         name=record.experiment,
         tags={"reference": record.reference, **_tags(report)},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
         metrics=tuple(_summary(report)),
-        children=tuple(_child(report, one, each, key) for one, each in _started(report)),
+        children=tuple(
+            _child(report, strategy, replication)
+            for strategy in report.everything
+            for replication in strategy.replications
+            if replication.outcomes
+        ),
         finished=report.complete,
     )
     constant, scale = baselines(record.kinds.values()).capitalize(), unit(record.kinds).title
@@ -72,25 +76,17 @@ def _tags(report: Report) -> dict[str, str]:
     return about | circumstances(record.provenance)
 
 
-def _started(report: Report) -> list[tuple[StrategyReport, ReplicationReport]]:
-    """Return what to log as runs of their own; the points of the frontier are among them."""
-    everything = (*report.strategies, *report.others)
-    return [(one, each) for one in everything for each in one.replications if each.outcomes]
-
-
-def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport, parent: str) -> RunRecord:
+def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> RunRecord:
     contender, seed, order = strategy.contender, replication.seed, replication.order
-    own = {"label": contender.label, "strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
+    own = {"strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
     of = {"frontier": contender.frontier} if contender.frontier else {}
     ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(report.record.orders) > 1 else {}
     return RunRecord(
-        key=f"{parent}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
+        key=f"{report.record.identity}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
         name=f"{contender.label}, seed {seed}" + (f", order {order}" if ordered else ""),
-        tags={**_tags(report), **own, **of},
+        tags={**_tags(report), "label": contender.label, **own, **of},
         params={
-            "strategy": contender.strategy,
-            "method": contender.method,
-            "seed": str(seed),
+            **own,
             **ordered,
             **{metric_name(name): str(value) for name, value in contender.settings.items()},
         },

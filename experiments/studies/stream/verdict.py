@@ -20,24 +20,33 @@ def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
 
     The order of the recipe decides, which was there before any result, not which strategy came out best.
     """
-    others = [one for one in strategies if one.comparison is not None]
+    others = [one for one in strategies if one.differences]
     streams = [one for one in others if one.contender.strategy != "joint"]
     return next(iter([*streams, *others]), None)
 
 
 def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
     """Return the two sentences on the headline strategy against the reference."""
-    ours = headline(strategies)
-    reference = next((one for one in strategies if one.label == record.reference), None)
+    ours, reference = headline(strategies), _reference(record, strategies)
     if ours is None or reference is None:
         return "There is nothing to compare: the recipe has one strategy. Add a second one and name it as reference."
-    return f"{versus(record, ours, reference)}{unit(record.kinds).note}"
+    return f"{_versus(record, ours, reference)}{unit(record.kinds).note}"
 
 
-def versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
+def other_verdicts(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
+    """Return the sentences on every strategy but the reference and the one that the verdict is about."""
+    first, reference = headline(strategies), _reference(record, strategies)
+    rest = [one for one in strategies if one.differences and one is not first]
+    return [_versus(record, one, reference) for one in rest] if reference else []
+
+
+def _reference(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
+    return next((one for one in strategies if one.label == record.reference), None)
+
+
+def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
     """Return two sentences on ``ours`` against ``reference``: forgetting, then what was learned and what is left."""
-    assert ours.comparison is not None
-    differences = {name: difference.seeds for name, difference in ours.comparison.differences.items()}
+    differences = {name: difference.seeds for name, difference in ours.differences.items()}
     paired = sum(value is not None for value in differences["average_accuracy"].values)
     if not paired:
         return _unfinished(ours, reference)
@@ -59,7 +68,6 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
 
 
 def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
-    assert ours.comparison is not None
     parts = []
     names = {
         "learning_accuracy": "right after each task it scored {} (learning accuracy) against {}, ",
@@ -67,7 +75,7 @@ def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str
     }
     for name, words in names.items():
         mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
-        gap = ours.comparison.differences[name].seeds
+        gap = ours.differences[name].seeds
         if mine is not None and theirs is not None and gap.mean is not None:
             scores = (f"{number(score)}{sign}" for score in (mine, theirs))
             parts.append(words.format(*scores) + _gap(gap, "lower", "higher"))

@@ -1,0 +1,30 @@
+"""Giving an adapter to somebody else: as a folder that is ready for the Hugging Face hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.workspace.evaluating import known
+from workbench.atomic import new_folder
+from workbench.backbone_names import open_backbone
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+
+
+def exported(workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None) -> Path:
+    """Write the adapter with the id ``adapter``; see :meth:`experiments.api.Workbench.export`."""
+    from workbench.hub import front_matter
+    from workbench.merging import require_mergeable, save_merged
+
+    stored = workspace.adapters.verify(adapter)
+    evaluation = known(workspace, stored)
+    about = front_matter(stored.manifest, evaluation.scores if evaluation else {}, merged=merge)
+    if not merge:
+        return workspace.adapters.export(stored.id, folder, about)
+    require_mergeable(stored.manifest)
+    with new_folder(folder) as new:
+        save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), new, about)
+    return folder

@@ -1,0 +1,54 @@
+"""What one method learns on one task, from the settings that a person gives for it and for its budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.feasible import opened
+from tasks import registry
+from workbench.adaptation import Adaptation
+from workbench.bounds import require_seed
+from workbench.device import resolve_precision
+from workbench.errors import Problem, SettingsError, collected
+from workbench.methods import trained_method
+from workbench.settings import Budget
+from workbench.training import Lesson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from workbench.settings import Document, Settings
+
+
+def settings_and_budget(document: Document, settings: type[Settings]) -> tuple[Any, Budget]:
+    """Return a document parsed as a method's ``settings``, and its part ``budget``.
+
+    Raises:
+        SettingsError: all that is wrong with either, in one message.
+    """
+    own = {name: value for name, value in document.data.items() if name != "budget"}
+    parsed, budget = document.parse_parts(((), own, settings), (("budget",), document.data.get("budget", {}), Budget))
+    return parsed, budget
+
+
+def plan_lesson(
+    document: Document, task: str, method: str, backbone: str, seed: int, task_folders: Sequence[Path]
+) -> Lesson:
+    """Return the lesson that ``document`` describes: the method's settings, and ``budget``; nothing is trained.
+
+    Raises:
+        InputError: an unknown name or setting, or data that do not fit.
+    """
+    card, problems = trained_method(method), list[Problem]()
+    with collected(problems):
+        settings, budget = settings_and_budget(document, card.settings)
+    with collected(problems):
+        require_seed(seed)
+    with collected(problems):
+        spec = registry.find(task, task_folders)
+    if problems:
+        raise SettingsError(problems)
+    model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
+    adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
+    return Lesson(registry.load(spec), adaptation, budget, seed)

@@ -1,0 +1,155 @@
+"""The state after a step of a stream: how it is learned, and learned again where something of it is missing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES, Context, State, adapter_ids
+from experiments.studies.stream.plan import strategy_settings
+from experiments.studies.stream.steps import Steps, save_fit
+from experiments.workspace.mending import is_sound
+from workbench import atomic, sealed
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.strategies import Strategy
+    from experiments.studies.stream.plan import Plan, Step
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class Learning:
+    """One step, and everything that takes part when its task is learned."""
+
+    plan: Plan
+    step: Step
+    workspace: Workspace
+    listener: Listener
+
+    @property
+    def steps(self) -> Steps:
+        """What steps leave."""
+        return Steps(self.workspace)
+
+    @property
+    def folder(self) -> Path:
+        """What this step leaves."""
+        return self.steps.folder(self.step.key)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The way the stream is learned."""
+        return STRATEGIES.get(self.step.contender.strategy)
+
+    @cached_property
+    def context(self) -> Context:
+        """What the strategy may use."""
+        return Context(
+            settings=strategy_settings(self.step.contender),
+            adaptation=self.plan.adaptation(self.step.contender),
+            budget=self.plan.recipe.budget,
+            seed=self.step.seed,
+            workspace=self.workspace,
+            listener=self.listener,
+            label=self.step.label,
+            scenario=SCENARIOS.get(self.plan.recipe.scenario),
+            tasks=self.step.tasks,
+            scratch=self.workspace.scratch(self.step.key),
+        )
+
+    @cached_property
+    def earlier(self) -> Learning | None:
+        """The step that this one starts from; None where that is the pretrained weights."""
+        return replace(self, step=self.plan.previous(self.step)) if self.step.before else None
+
+    def of(self, task: Task) -> Learning:
+        """Return the step of the same stream after which ``task`` could first be answered."""
+        return replace(self, step=self.plan.learned(self.step, task))
+
+    @property
+    def before(self) -> State:
+        """The state that the step starts from."""
+        return self.earlier.after if self.earlier else State(None, "")
+
+    @property
+    def after(self) -> State:
+        """The state that the step leaves."""
+        return State(self.folder / "state", self.step.key)
+
+    def learn(self) -> None:
+        """Learn the step's task if that has not been done, or if what was learned was dropped since."""
+        with self.workspace.claimed(self.step.key):  # recipes that begin alike share it
+            if not self._is_learned:
+                if self.earlier:
+                    self.earlier.learn()
+                self._learn()
+                shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
+
+    def mend(self) -> None:
+        """Learn again whatever is damaged of the states up to this one.
+
+        Only this state and the one before have to be there with all their parts; parts that were dropped stay away.
+        """
+        if self.earlier:
+            self.earlier.mend()
+        if self.step.key not in self.workspace.sound and self._is_damaged():
+            self.learn()
+
+    def drop(self) -> None:
+        """Delete the parts of the state that later stages and reports can do without."""
+        for name in self.strategy.disposable:
+            atomic.remove_whole(self.folder / "state" / name)
+
+    @property
+    def _disposable(self) -> list[str]:
+        return [f"state/{name}" for name in self.strategy.disposable]
+
+    @property
+    def _is_learned(self) -> bool:
+        """Whether the state after the step is there with all its parts."""
+        return all((self.folder / name).exists() for name in ("fit.json", "state", *self._disposable))
+
+    def _learn(self) -> None:
+        with atomic.written_whole(self.folder) as place:
+            (place / "state").mkdir()
+            fit = self.strategy.learn(self.before, self.context, place / "state")
+            save_fit(fit, place)
+            sealed.seal(place)
+            if self.folder.exists():
+                self._put_back(place)
+
+    def _put_back(self, place: Path) -> None:
+        """Let the parts of a step that are missing join those that stayed; whatever ends it, it can be begun again."""
+        whole = not (self.folder / "state").exists()
+        again = ["fit.json", "state"] if whole else self._disposable
+        if whole:
+            atomic.remove_whole(self.folder / sealed.DIGESTS)
+        for name in again:
+            atomic.remove_whole(self.folder / name)  # a part that came back before the process was killed
+        sealed.reseal(self.folder, place, again)
+        for name in again:
+            (place / name).rename(self.folder / name)
+
+    def _is_damaged(self) -> bool:
+        """Return whether something was damaged in the step's state, and was taken away."""
+        state = self.folder / "state"
+        return state.exists() and not self.workspace.mending.known(state, self._sound)
+
+    def _sound(self) -> bool:
+        """Compare the step's state with its digests, and the adapter that was learned with its own; else raise."""
+        sealed.require_sound(self.folder, self._disposable, among="state/")
+        self.steps.fit(self.step.key)
+        own = adapter_ids(self.folder / "state").get(self.step.task.name)
+        if own and not is_sound(self.workspace.adapters, own):
+            where = str(self.folder / "state")
+            raise IntegrityError(f"damaged: the adapter {own} is not as it was", where=where)
+        self.workspace.sound.add(self.step.key)
+        return True

@@ -1,0 +1,45 @@
+"""An experiment from the command line: what a plan would do, doing it with progress on stderr, and its report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from experiments.reporting.terminal import show
+from experiments.studies import present
+from experiments.terminal import preview
+from experiments.terminal.next_steps import options
+from experiments.terminal.output import from_here, stdout
+from experiments.terminal.progress import ahead, progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.api import Workbench
+    from experiments.engine.study import Plan, Report
+
+
+def command_given() -> str:
+    """Return the command that this process was called with."""
+    return shlex.join(["workbench", *sys.argv[1:]])
+
+
+def dry_run(bench: Workbench, plan: Plan, as_json: bool) -> None:
+    """Print what :func:`carry_out` would do."""
+    preview.preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json)
+
+
+def carry_out(bench: Workbench, plan: Plan, jobs: int) -> Report:
+    """Do what is left to do of a plan, and return its report."""
+    with progress(plan.name, *ahead(bench.pending(plan))) as bench.listener:
+        return bench.run(plan, command_given(), jobs)
+
+
+def print_report(report: Report, bench: Workbench, plan: Plan, workspace: Path | None) -> None:
+    """Print a report, where its page is, and how to see it again; ``workspace`` is the option as it was given."""
+    show(present(report), stdout)
+    where = options(workspace)
+    stdout.print(f"\nReport: {from_here(bench.workspace.experiment(plan.name) / 'report.html')}")
+    stdout.print(f"MLflow: workbench ui{where}   then open experiment {plan.name!r}")
+    stdout.print(f"Again:  workbench report {plan.name}{where}")

@@ -1,0 +1,47 @@
+"""Registries as a person meets them: a command that lists the names, and names that a shell completes.
+
+A registry is given by its module and its name there, and imported when it is asked for: some take seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import typer
+
+from experiments.terminal.output import Json, listing, stdout
+
+if TYPE_CHECKING:
+    from workbench.registry import Documents, Modules
+
+
+def registry(module: str, name: str) -> Modules[object] | Documents:
+    """Return the registry that is called ``name`` in ``module``."""
+    found: Modules[object] | Documents = getattr(import_module(module), name)
+    return found
+
+
+def list_command(module: str, name: str, about: str, entries: str, below: str = "") -> typer.Typer:
+    """Return a command with the subcommand ``list``, which prints a registry.
+
+    Args:
+        module: of the registry.
+        name: of the registry in there.
+        about: help of the command.
+        entries: help of ``list``.
+        below: stands below the table; scripts do not get it.
+    """
+    app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+    @app.callback(help=about)
+    def group() -> None: ...
+
+    @app.command("list", help=entries)
+    def list_(as_json: Json = False) -> None:
+        known = registry(module, name)
+        listing([{"name": entry, "description": known.describe(entry)} for entry in known.names()], as_json)
+        if below and not as_json:
+            stdout.print(f"\n{below}")
+
+    return app

@@ -1,0 +1,68 @@
+"""The measurements as programs, on a tiny model: what they write down, and what they need not do again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from experiments.benchmarks import learning_rates, precision, serving, single_task, unlearning
+from tests.streams import write_recipe
+
+
+@pytest.fixture
+def measure(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what runs a program on a recipe, and gives the document that it writes."""
+    monkeypatch.chdir(tmp_path)
+    recipe = write_recipe(tmp_path, bert)
+
+    def measure(program: ModuleType, *options: str) -> dict[str, Any]:
+        app = Typer()
+        app.command()(program.main)
+        done = CliRunner().invoke(app, [str(recipe), "--out", "found.json", *options], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        document: dict[str, Any] = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+        return document
+
+    return measure
+
+
+def test_a_learning_rate_is_chosen_and_finished_fits_are_kept(measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_rates, "GRIDS", {"lora": (1e-5, 2e-2)})
+    options = "--tasks animals,fruits --methods lora --seeds 7".split()
+    document = measure(learning_rates, *options)
+    assert document["chosen"] == {"lora": 0.02}, "at the other one nothing is learned"
+    assert len(document["scores"]) == 4
+    assert document["provenance"]["command"].endswith("--tasks animals,fruits --methods lora --seeds 7")
+    monkeypatch.setattr(single_task, "teach", None)
+    again = measure(learning_rates, *options)
+    assert again["scores"] == document["scores"]
+
+
+def test_precisions_are_paired(measure: Any) -> None:
+    document = measure(precision, *"--tasks animals --methods lora --seeds 7,8".split())
+    assert [row["precision"] for row in document["scores"]] == ["bf16", "fp32"] * 2
+    assert abs(document["difference"]["mean"]) <= 1
+
+
+def test_serving_is_timed(measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "REPETITIONS", 1)
+    document = measure(serving, "--methods", "lora")
+    assert document["methods"]["lora"]["adapters"] == 3
+    assert document["methods"]["lora"]["mixes"]
+
+
+@pytest.mark.parametrize("start", ["joint", "sum"])
+def test_a_task_is_subtracted(measure: Any, start: str) -> None:
+    options = "--tasks animals,fruits --seeds 0 --strengths 1 --learning-rate 0.02".split()
+    document = measure(unlearning, *options, "--start", start)
+    assert f"--start {start} --weight 1.0 --strengths 1" in document["provenance"]["command"]
+    assert [row["task"] for row in document["forgotten"]] == ["animals", "fruits"]
+    for row in document["forgotten"]:
+        assert [*row["curve"]] == ["0", "1"]
+        assert row["strength"] or row["after"] == row["before"]
