@@ -237,7 +237,7 @@ RECIPE_MISTAKES = {
     "reference that is not there": ("reference: sequential", "reference: full", "'reference' names no entry"),
     "too long for the model": ("max_length: 16", "max_length: 65", "line 5: max_length 65 is more than"),
     "task twice": ("fruits]", "animals]", "more than once: animals"),
-    "wrong type": ("epochs: 4", "epochs: four", "line 5: 'budget.epochs'"),
+    "wrong type": ("epochs: 1", "epochs: four", "line 5: 'budget.epochs'"),
     "not YAML": ("tasks: [", "tasks: [[", "not YAML"),
 }
 

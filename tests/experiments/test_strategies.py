@@ -33,7 +33,7 @@ ENTRIES = {
 @pytest.mark.parametrize("scenario", SCENARIOS.names())
 def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: Path, tmp_path: Path) -> None:
     told = scenario == "task-incremental"  # else the tiny tasks ask what a text alone does not tell: they share words
-    report = _report(scenario, 8 if told else 1, bert, tmp_path)
+    report = _report(scenario, 12 if told else 1, bert, tmp_path)
     assert report.complete
     assert [entry.label for entry in report.strategies] == list(possible(scenario))
     for entry in report.strategies:
