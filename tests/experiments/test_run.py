@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import experiments.strategies._shared
-import experiments.workspace.evaluations
+import experiments.workspace.outcome_folders
 import workbench.training.lesson
 from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.record import Record
@@ -276,13 +276,13 @@ def test_a_finished_run_is_compared_with_its_digests_once(
     plan: Plan, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: Counter[str] = Counter()
-    require_readable = experiments.workspace.evaluations.require_readable
+    require_readable = experiments.workspace.outcome_folders.require_readable
 
     def counted(folder: Path) -> None:
         compared[folder.name] += 1
         require_readable(folder)
 
-    monkeypatch.setattr(experiments.workspace.evaluations, "require_readable", counted)
+    monkeypatch.setattr(experiments.workspace.outcome_folders, "require_readable", counted)
     workspace = Workspace(copy)
     assert pending(plan, workspace) == [], "which is what a progress display asks before a run"
     done(plan, workspace)
