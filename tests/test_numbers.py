@@ -65,14 +65,39 @@ def test_every_source_has_a_page() -> None:
 def test_a_pair_is_read_in_either_direction(hook: ModuleType) -> None:
     measured = hook.execute("measured", SOURCES / "measured.py")
     bounds = {"mean": 0.05, "low": -0.01, "high": 0.11}
-    difference = {**bounds, "reading": "not distinguishable", "p_holm": 0.2, "bootstrap": {**bounds, "low": 0.02}}
+    difference = {**bounds, "reading": "not distinguishable", "bootstrap": {**bounds, "low": 0.02}}
     document = {"pairs": [{"first": "a", "second": "b", "average_accuracy": difference}]}
     assert measured.pair(document, "a", "b") == difference
     turned = measured.pair(document, "b", "a")
     assert (measured.gap(turned), measured.limits(turned["bootstrap"])) == ("−5.0 [−11.0, 1.0]", "[−11.0, −2.0]")
-    assert turned["p_holm"] == 0.2
     with pytest.raises(ValueError, match="no pair 'a' and 'c'"):
         measured.pair(document, "a", "c")
+
+
+def test_what_a_recipe_asks_is_adjusted_apart_from_what_it_does_not(hook: ModuleType) -> None:
+    measured = hook.execute("measured", SOURCES / "measured.py")
+
+    def gaps(*values: float) -> dict[str, object]:
+        return {"values": list(values), "bootstrap": {"mean": 0.1, "low": 0.05, "high": 0.15}}
+
+    firm, loose = gaps(0.10, 0.11, 0.12), gaps(0.05, 0.10, 0.15)
+    document = {
+        "reference": "r",
+        "strategies": {
+            "r": {"comparison": None},
+            "a": {"comparison": {"average_accuracy": firm}},
+            "b": {"comparison": {"average_accuracy": loose}},
+        },
+        "pairs": [
+            {"first": "a", "second": "b", "average_accuracy": firm},
+            {"first": "a", "second": "r", "average_accuracy": loose},
+        ],
+    }
+    asked, other = measured.declared(document), measured.explored(document)
+    assert (asked["a"].adjusted, asked["b"].adjusted) == (2 * asked["a"].p, asked["b"].p)
+    assert [*other] == ["a − b"]
+    assert other["a − b"].adjusted == other["a − b"].p, "the pair with the reference is not among them"
+    assert measured.apart(asked) == ["a"]
 
 
 def test_words_that_a_file_does_not_bear_out_are_named(hook: ModuleType) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 STATED = [
     "mean ± t(0.975, n − 1) · s / √n",
     "adjusted p ≥ 0.05",
-    "at p < 0.05 by chance alone",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from measured import mean, pair, probability, read, require
+from measured import declared, mean, p, read, require
 
 from fusion.methods import COMPOSITIONS
 
@@ -16,9 +16,9 @@ def pieces() -> Iterator[str]:
     document = read("quickstart")
     forgot = {name: strategy["metrics"]["forgetting"] for name, strategy in document["strategies"].items()}
     require(forgot["lora-isolated"]["values"] == [0.0, 0.0, 0.0], "isolated LoRAs forgot none")
-    adjusted = pair(document, "full-sequential", "lora-isolated", "forgetting")["p_holm"]
+    adjusted = declared(document, "forgetting")["lora-isolated"]
     yield (
         f"Full fine-tuning forgot {mean(forgot['full-sequential'])} points, isolated LoRAs none "
-        f"({probability(adjusted)} adjusted for three pairs)"
+        f"({p(adjusted)}, adjusted for two comparisons)"
     )
     yield f"| [How adapters are composed](fusion.md) | {len(COMPOSITIONS.names())} ways"

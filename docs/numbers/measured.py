@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.reporting.differences import reading
+from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.wording import (
     DASH,
     bounds,
@@ -20,7 +20,8 @@ from experiments.reporting.wording import (
     seconds,
     share,
 )
-from workbench.statistics import Interval
+from workbench.statistics import Interval, paired_t_test
+from workbench.statistics import interval as over_seeds
 
 FOLDER = Path(__file__).parents[1] / "results"
 
@@ -93,18 +94,46 @@ def mean_validation(fits: Iterable[Mapping[str, Any]]) -> dict[float, float]:
     return {rate: fmean(scores[rate]) for rate in sorted(scores)}
 
 
-def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "average_accuracy") -> dict[str, Any]:
-    """Return ``first`` − ``second`` in a metric, from the pairs of a stream's document, however they stand there.
+def declared(document: Mapping[str, Any], metric: str = "average_accuracy") -> dict[str, Difference]:
+    """Return each strategy − the reference, by label, adjusted for all of them: what a stream's recipe asks."""
+    compared = {name: strategy["comparison"] for name, strategy in document["strategies"].items()}
+    return in_family({name: difference(entry[metric]) for name, entry in compared.items() if entry})
 
-    Bounds are those of the pair alone; ``p_holm`` is adjusted for all pairs.
-    """
+
+def explored(document: Mapping[str, Any], metric: str = "average_accuracy") -> dict[str, Difference]:
+    """Return every other pair of strategies as ``first − second``, adjusted for all of them: what no recipe asks."""
+    asked = document["reference"]
+    pairs = {(entry["first"], entry["second"]): entry[metric] for entry in document["pairs"]}
+    return in_family(
+        {f"{one} − {other}": difference(entry) for (one, other), entry in pairs.items() if asked not in (one, other)}
+    )
+
+
+def difference(entry: Mapping[str, Any]) -> Difference:
+    """Return a difference as its file has it: the values of the seeds, and the interval over examples."""
+    examples = interval(entry["bootstrap"]) if entry.get("bootstrap") else None
+    return Difference(over_seeds(entry["values"]), examples, paired_t_test(entry["values"]))
+
+
+def p(value: Difference) -> str:
+    """Return ``p = 0.025``, adjusted."""
+    return probability(value.adjusted)
+
+
+def range_of_p(values: Iterable[Difference]) -> str:
+    """Return ``p from 0.016 to 0.046``, adjusted."""
+    chances = [value.adjusted for value in values if value.adjusted is not None]
+    return f"p from {min(chances):.3f} to {max(chances):.3f}"
+
+
+def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "average_accuracy") -> dict[str, Any]:
+    """Return ``first`` − ``second`` in a metric with the bounds of this pair alone, however it stands in the file."""
     for entry in document["pairs"]:
-        difference = entry[metric]
+        value = entry[metric]
         if (entry["first"], entry["second"]) == (first, second):
-            return dict(difference)
+            return dict(value)
         if (entry["first"], entry["second"]) == (second, first):
-            turned = {**negated(difference), "bootstrap": negated(difference.get("bootstrap"))}
-            return turned | {"p_holm": difference["p_holm"]}
+            return {**negated(value), "bootstrap": negated(value.get("bootstrap"))}
     raise ValueError(f"no pair {first!r} and {second!r}")
 
 
@@ -115,18 +144,14 @@ def negated(difference: Mapping[str, Any] | None) -> dict[str, float]:
     return {"mean": -difference["mean"], "low": -difference["high"], "high": -difference["low"]}
 
 
-def distinguished(document: Mapping[str, Any], metric: str = "average_accuracy") -> list[tuple[str, str]]:
-    """Return the pairs whose adjusted p tells them apart in a metric."""
-    return [
-        (entry["first"], entry["second"])
-        for entry in document["pairs"]
-        if entry[metric]["reading"] in ("higher", "lower")
-    ]
+def apart(differences: Mapping[str, Difference]) -> list[str]:
+    """Return the labels of the differences that are told apart."""
+    return [label for label, value in differences.items() if value.reading in ("higher", "lower")]
 
 
 def told_apart(value: Mapping[str, Any]) -> bool:
     """Return whether an interval of differences says that there is one: what a sentence that claims it asks."""
-    return reading(interval(value)) in ("higher", "lower")
+    return interval(value).holds_zero is False
 
 
 def require(claim: bool, words: str) -> str:
@@ -153,9 +178,11 @@ def joined(parts: Iterable[str]) -> str:
 
 __all__ = [
     "DASH",
+    "apart",
     "count",
     "decimals",
-    "distinguished",
+    "declared",
+    "explored",
     "gap",
     "interval",
     "joined",
@@ -164,8 +191,10 @@ __all__ = [
     "mean_validation",
     "megabytes",
     "number",
+    "p",
     "pair",
     "probability",
+    "range_of_p",
     "rate",
     "read",
     "require",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import MARKS, reading
+from experiments.reporting.differences import MARKS
 from experiments.reporting.presentation import Cell
-from experiments.reporting.wording import DASH, bounds, margin, number
+from experiments.reporting.wording import DASH, bounds, margin, number, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,29 +47,37 @@ def plain(value: Interval | None) -> Cell:
     return Cell(f"{value.mean:.3f}", value.mean, value, limits, _filled(limits))
 
 
-def gap(value: Interval | None, better: str, asymmetric: bool = False, tested: str = "", p: str = "") -> Cell:
-    """Return a difference in points, and what its interval says.
+def gap(difference: Difference | None, better: str = "higher") -> Cell:
+    """Return a difference in points with its interval, and what the report says of it.
+
+    The interval is that over seeds, with one seed that over examples, and p stands below it.
 
     Args:
-        value: the difference with its interval; None where there is none.
+        difference: None where there is none.
         better: which of ``higher`` and ``lower`` is good.
-        asymmetric: whether the interval is written with both of its bounds, where there is room for one line only.
-        tested: what a test says, where that and not the interval decides.
-        p: of that test, in words.
     """
-    if value is None:
+    if difference is None:
         return UNKNOWN
-    word = tested or reading(value)
+    shown, word = difference.shown, difference.reading
     tone = ("good" if word == better else "bad") if word in ("higher", "lower") else "even"
-    spread = bounds(value) if asymmetric else margin(value)
-    return Cell(number(value.mean, signed=True), value.mean, value, spread, _filled(bounds(value), p), word, tone)
+    spread = margin(shown) if shown is difference.seeds else bounds(shown)
+    p = "" if difference.adjusted is None else probability(difference.adjusted)
+    return Cell(number(shown.mean, signed=True), shown.mean, shown, spread, _filled(bounds(shown), p), word, tone)
+
+
+def over_examples(difference: Difference | None) -> Cell:
+    """Return the same difference with its interval over test examples; what is said of it stands beside it."""
+    if difference is None or difference.examples is None:
+        return UNKNOWN
+    value = difference.examples
+    return Cell(number(value.mean, signed=True), value.mean, value, bounds(value), _filled(bounds(value)))
 
 
 def against(difference: Difference | None) -> tuple[Cell, Cell]:
     """Return a row's difference from the reference, over seeds and over examples; of the reference, that it is it."""
     if difference is None:
         return words("", badge="reference"), NOTHING
-    return gap(difference.seeds, "higher"), gap(difference.examples, "higher")
+    return gap(difference), over_examples(difference)
 
 
 def one_line(cell: Cell) -> str:

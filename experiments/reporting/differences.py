@@ -1,55 +1,114 @@
-"""A difference of two scores: paired over replications, and over test examples."""
+"""A difference of two scores, and the one thing that a report says of it, in words, marks and colours alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from workbench.statistics import holm
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from workbench.statistics import Interval
 
 SAME = "not distinguishable"
 MARKS = {"higher": "▲", "lower": "▼", SAME: "="}  # of readings, where there is no room for words
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Strategy − reference in one metric.
+    """First − second in one metric.
 
     Attributes:
         seeds: 95 % t interval of the differences at equal seeds and orders: what another training would change.
         examples: 95 % bootstrap interval over test examples: what another test split would change. None where it
             does not apply: outcomes missing, or a score that is not a mean over examples.
+        p: two-sided p of the paired t-test over seeds; None for fewer than two.
+        adjusted: p after Holm, over the family that this difference was declared in (:func:`in_family`).
+        family: how many differences that family has.
     """
 
     seeds: Interval
     examples: Interval | None = None
+    p: float | None = None
+    adjusted: float | None = None
+    family: int = 1
 
     @property
-    def preferred(self) -> Interval:
-        """The interval over examples where there is one, else that over seeds: for studies of few seeds."""
-        return self.examples or self.seeds
+    def shown(self) -> Interval:
+        """The interval over seeds; with one seed, which has none, that over examples."""
+        return self.examples if self.seeds.holds_zero is None and self.examples else self.seeds
+
+    @property
+    def reading(self) -> str:
+        """Higher, lower, or not distinguishable; or that nothing can be said.
+
+        Higher or lower needs both: the adjusted p over seeds below 0.05, and 0 outside the interval over examples.
+        Where one of the two is missing, the other decides.
+        """
+        if self.seeds.mean is None:
+            return "not measured"
+        known = [word for word in (self._over_seeds(), self._over_examples()) if word]
+        if not known:
+            return "no interval"
+        return known[0] if len({*known}) == 1 else SAME
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``{mean, low, high, values, reading}`` and ``bootstrap``, the same over examples."""
-        document = {**self.seeds.as_json(), "reading": reading(self.seeds)}
+        """Return ``{mean, low, high, values, reading, p, p_holm}`` and ``bootstrap``, the interval over examples."""
+        document = {**self.seeds.as_json(), "reading": self.reading, "p": self.p, "p_holm": self.adjusted}
         if self.examples:
-            document["bootstrap"] = {**self.examples.as_json(), "reading": reading(self.examples)}
+            document["bootstrap"] = self.examples.as_json()
         return document
 
+    def _over_seeds(self) -> str:
+        chance = self.p if self.adjusted is None else self.adjusted
+        if chance is None:
+            return ""
+        return SAME if chance >= LEVEL else side(self.seeds)
 
-def reading(difference: Interval) -> str:
-    """Return what an interval of differences says: higher, lower, not distinguishable; or that there is none."""
-    if difference.mean is None:
-        return "not measured"
-    if difference.holds_zero is None:
-        return "no interval"
-    if difference.holds_zero:
-        return SAME
-    return "higher" if difference.mean > 0 else "lower"
+    def _over_examples(self) -> str:
+        if self.examples is None or self.examples.holds_zero is None:
+            return ""
+        return SAME if self.examples.holds_zero else side(self.examples)
 
 
-def legend(over: str = "") -> str:
-    """Return what the marks of readings mean; ``over`` says over what the intervals are."""
-    signs = "  ".join(f"{mark} {word}" for word, mark in MARKS.items())
-    return f"{signs}: the 95 % interval{f' over {over}' if over else ''} holds 0"
+def in_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the differences, by label, with p adjusted for all of them together, after Holm.
+
+    A family is declared before there is a result: every row against the reference of a recipe, in one metric.
+    """
+    chances = [one.p for one in differences.values()]
+    size = sum(chance is not None for chance in chances)
+    return {
+        label: replace(one, adjusted=chance, family=max(size, 1))
+        for (label, one), chance in zip(differences.items(), holm(chances), strict=True)
+    }
+
+
+def side(difference: Interval) -> str:
+    """Return ``higher`` or ``lower``, whichever the mean is."""
+    return "higher" if (difference.mean or 0) > 0 else "lower"
+
+
+def basis(differences: Iterable[Difference | None]) -> str:
+    """Return by what the readings of differences of one family go, in words."""
+    known = [one for one in differences if one]
+    tests = []
+    if any(one.p is not None for one in known):
+        tests.append(f"p of the paired t-test over seeds{_adjusted(known)} is below 0.05")
+    if any(one.examples for one in known):
+        tests.append("the 95 % interval over test examples excludes 0")
+    return " and ".join(tests) or "a test says so, for which there are too few seeds"
+
+
+def _adjusted(known: Sequence[Difference]) -> str:
+    family = max(one.family for one in known)
+    return f", adjusted after Holm for {family} differences," if family > 1 else ""
+
+
+def legend(differences: Iterable[Difference | None]) -> str:
+    """Return what the marks of readings mean."""
+    higher, lower, same = (f"{MARKS[word]} {word}" for word in ("higher", "lower", SAME))
+    return f"{higher}  {lower}  where {basis(differences)}; {same}"

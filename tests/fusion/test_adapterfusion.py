@@ -224,6 +224,7 @@ assert not {"workbench", "fusion", "peft"} & {name.partition(".")[0] for name in
 """
 
 
+@pytest.mark.acceptance
 def test_the_readme_s_program_gives_the_same_logits_elsewhere(
     composed: Composed, request_: Request, sources: tuple[StoredAdapter, ...], backbone: Backbone, tmp_path: Path
 ) -> None:

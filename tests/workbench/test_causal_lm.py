@@ -328,6 +328,7 @@ print("TOLD", json.dumps([told, sorted(name for name in sys.modules if name == "
 """
 
 
+@pytest.mark.acceptance
 def test_the_readme_s_programs_answer_the_same(copying: Task, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     store, jobs, wanted = AdapterStore(tmp_path / "store"), [], []
     rows = copying.splits["test"].select(range(8))

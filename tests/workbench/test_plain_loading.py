@@ -35,6 +35,8 @@ from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 
+pytestmark = pytest.mark.acceptance
+
 TEXTS = [  # longest first, so that evaluation's batch has the same rows in the same places
     "some cat very quite really often that apple horse one",
     "the plum this some grape often a",

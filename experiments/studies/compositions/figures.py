@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.reporting.differences import reading
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, look, short
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ SIDES = {"higher": COLOURS[2], "lower": COLOURS[1]}
 
 
 def gains(report: FusionReport) -> Figure:
-    """Return a dot with its 95 % interval over test examples for each contestant's difference from the reference."""
+    """Return a dot with its 95 % interval for each contestant's difference from the reference."""
     shown = [row for row in report.rows if row.label != report.record.reference and row.standings[report.overall].gain]
     shown.sort(key=lambda row: _gain(row, report.overall)[0])
     with rc_context(STYLE):
@@ -32,7 +31,8 @@ def gains(report: FusionReport) -> Figure:
         axes.set_yticks(range(len(shown)), [short(row.label, 40) for row in shown])
         axes.tick_params(axis="y", length=0, labelsize=8)
         axes.set_ylim(-0.7, len(shown) - 0.3)
-        axes.set_xlabel(f"points above {report.record.reference}, 95 % interval over test examples")
+        over = "seeds" if len(report.record.seeds) > 1 else "test examples"
+        axes.set_xlabel(f"points above {report.record.reference}, 95 % interval over {over}")
     return figure
 
 
@@ -62,8 +62,8 @@ def scores_by_shots(report: FusionReport) -> Figure:
 
 def _gain(row: Row, key: str) -> tuple[float, float, float, str]:
     gain = row.standings[key].gain
-    shown = gain.preferred if gain else None
+    shown = gain.shown if gain else None
     mean = 100 * shown.mean if shown and shown.mean is not None else 0.0
-    if shown is None or shown.low is None or shown.high is None:
+    if gain is None or shown is None or shown.low is None or shown.high is None:
         return mean, mean, mean, ""
-    return mean, 100 * shown.low, 100 * shown.high, reading(shown)
+    return mean, 100 * shown.low, 100 * shown.high, gain.reading

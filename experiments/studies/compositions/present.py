@@ -49,7 +49,7 @@ def present(report: FusionReport) -> Presentation:
 def _blocks(report: FusionReport) -> Iterator[Block]:
     record = report.record
     yield tables.scores(report)
-    yield Paragraph(legend("test examples"), "quiet", Medium.TERMINAL)
+    yield Paragraph(legend(tables.gains(report)), "quiet", Medium.TERMINAL)
     for row in tables.ranked(report):
         if row.chosen:
             taken = ", ".join(f"{label} {times}×" for label, times in row.chosen.items())

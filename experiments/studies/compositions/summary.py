@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.differences import Difference
+from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.equality import inequalities
 from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.studies.compositions.circumstances import circumstances
@@ -19,7 +19,7 @@ from experiments.studies.compositions.record import CONTROLS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
-from workbench.statistics import interval, mean_of_known
+from workbench.statistics import interval, mean_of_known, paired_t_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ class _Summary:
         composed, control = (picks.get(label, ({}, {}))[0] for label in ("best composition", "best control"))
         report = FusionReport(
             record=self.record,
-            rows=tuple(rows),
+            rows=tuple(self._as_families(rows)),
             retained=tuple(self._retained()),
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
@@ -75,6 +75,20 @@ class _Summary:
             verdict="",
         )
         return replace(report, verdict=verdict(report))
+
+    def _as_families(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Yield the rows with their gains adjusted: with each K, and over all, they are one family."""
+        compared = [row for row in rows if row.label != self.record.reference]
+        families = {
+            shots: in_family({row.label: gain for row in compared if (gain := row.standings[shots].gain)})
+            for shots in (rows[0].standings if rows else ())
+        }
+        for row in rows:
+            gains = {
+                shots: replace(one, gain=families[shots].get(row.label, one.gain))
+                for shots, one in row.standings.items()
+            }
+            yield replace(row, standings=gains)
 
     @cached_property
     def taken(self) -> dict[str, Taken]:
@@ -130,7 +144,7 @@ class _Summary:
             [(self.examples[taken[place]], self.examples[reference[place]]) for place in common if place[0] == target]
             for target in dict.fromkeys(place[0] for place in common)
         )
-        return Difference(interval(by_seed), over_examples(by_target))
+        return Difference(interval(by_seed), over_examples(by_target), paired_t_test(by_seed))
 
     def _picked(self, roles: tuple[str, ...]) -> tuple[Taken, dict[str, int]]:
         """Return in each place the result with the best validation (score, then likelihood), and how often whose.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.cells import UNKNOWN, gap, quantity, words
+from experiments.reporting.cells import UNKNOWN, gap, over_examples, quantity, words
+from experiments.reporting.differences import basis
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import count, number, seconds
 
 if TYPE_CHECKING:
+    from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
 
 CONTESTANT = Column("contestant")
@@ -18,6 +20,12 @@ def ranked(report: FusionReport) -> list[Row]:
     """Return the rows with a score, best first; what validation picks stands on top."""
     rows = [row for row in report.rows if row.standings[report.overall].score is not None]
     return sorted(rows, key=lambda row: (row.role != "pick", -(row.standings[report.overall].score or 0)))
+
+
+def gains(report: FusionReport) -> list[Difference | None]:
+    """Return the differences from the reference over all K: what is adjusted together."""
+    compared = [row for row in report.rows if row.label != report.record.reference]
+    return [row.standings[report.overall].gain for row in compared]
 
 
 def scores(report: FusionReport) -> Table:
@@ -33,6 +41,7 @@ def scores(report: FusionReport) -> Table:
             *(Column(target, media=page) for target in record.targets),
             *([Column("all")] if len(keys) > 1 else []),
             _minus(report),
+            Column("over examples", media=page),
             Column("trained numbers", media=page),
             Column("time", unit="s", media=page),
         ),
@@ -43,13 +52,15 @@ def scores(report: FusionReport) -> Table:
                 *(quantity(row.standings[overall].targets[target]) for target in record.targets),
                 *([quantity(row.standings[overall].score)] if len(keys) > 1 else []),
                 _gain(row, report),
+                over_examples(row.standings[overall].gain if row.label != record.reference else None),
                 quantity(row.standings[overall].trainable_parameters, count),
                 quantity(row.standings[overall].seconds, seconds),
             )
             for row in ranked(report)
         ],
-        note=f"Percent, mean over targets and seeds; the difference from {record.reference} in points, with its 95 % "
-        "interval: a paired bootstrap over test examples. Nothing was selected on a test split.",
+        note=f"Percent, mean over targets and seeds; the difference from {record.reference} in points, with the 95 % "
+        "interval of this difference alone and p, paired over seeds (t), and over test examples (bootstrap). Higher "
+        f"or lower where {basis(gains(report))}. Nothing was selected on a test split.",
         short="Test score by K, percent, mean over targets and seeds",
     )
 
@@ -62,7 +73,7 @@ def _gain(row: Row, report: FusionReport) -> Cell:
     if row.label == report.record.reference:
         return words("", badge="reference")
     gain = row.standings[report.overall].gain
-    return gap(gain.preferred if gain else None, "higher", asymmetric=True)
+    return gap(gain)
 
 
 def summary(report: FusionReport) -> Table:

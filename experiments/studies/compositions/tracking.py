@@ -77,7 +77,7 @@ def _numbers(standing: Standing) -> Iterator[tuple[str, float | None]]:
         yield metric_name("score", target), score
     gain = standing.gain
     if gain:
-        yield from with_bounds("gain", gain.preferred).items()
+        yield from with_bounds("gain", gain.shown).items()
     yield metric_name("cost", "seconds"), standing.seconds
     yield metric_name("cost", "trainable_parameters"), standing.trainable_parameters
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME, reading
+from experiments.reporting.differences import SAME
 from experiments.reporting.wording import bounds, number, plural
 from experiments.studies.compositions.record import CONTROLS
 
@@ -37,11 +37,10 @@ def _single(report: FusionReport) -> list[str]:
     lost = []
     for row in rivals:
         standing = row.standings[report.overall]
-        interval = standing.gain.preferred if standing.gain else None
-        if interval is None:
+        if standing.gain is None:
             continue
-        word = {"lower": "beats", "higher": "loses to"}.get(reading(interval), "cannot be told apart from")
-        parts.append(f"It {word} {_named(row)} ({number(standing.score)} %; {_turned(interval)}).")
+        word = {"lower": "beats", "higher": "loses to"}.get(standing.gain.reading, "cannot be told apart from")
+        parts.append(f"It {word} {_named(row)} ({number(standing.score)} %; {_turned(standing.gain.shown)}).")
         if word != "beats" and row.role in (*CONTROLS, "source"):
             lost.append(row.label)
     if lost:
@@ -56,14 +55,14 @@ def _grid(report: FusionReport) -> list[str]:
         row = report.row(label)
         gain = row.standings[overall].gain if row else None
         if row and gain:
-            beside = f"{_worded(gain.preferred)} {record.reference}"
+            beside = f"{_worded(gain)} {record.reference}"
             parts.append(
                 f"The {label.replace('best ', '')} that validation picks is {beside}, "
                 f"over {plural(len(record.targets), 'target')}, K = {', '.join(map(str, record.shots))} and "
                 f"{plural(len(record.seeds), 'seed')}."
             )
     above, below = _sides(report)
-    parts.append(f"Above {record.reference} with the interval clear of 0: {', '.join(above) or 'no composition'}.")
+    parts.append(f"Told apart from {record.reference}, and above it: {', '.join(above) or 'no composition'}.")
     parts.append(f"Below it: {', '.join(below) or 'none'}.")
     return parts
 
@@ -72,7 +71,7 @@ def _against_control(report: FusionReport, contest: Difference) -> str:
     """Say how composing does against the best of what lacks the sources, each picked by validation in each place."""
     control = report.row(CONTROL)
     picked = ", ".join(f"{label} {times}×" for label, times in control.chosen.items()) if control else ""
-    beside = _worded(contest.preferred)
+    beside = _worded(contest)
     return f"The composition that validation picks is {beside} the model without sources that it picks ({picked})."
 
 
@@ -81,7 +80,7 @@ def _sides(report: FusionReport) -> tuple[list[str], list[str]]:
     composed = [row for row in report.rows if row.role in ("average", "composition")]
     for row in sorted(composed, key=lambda row: -(row.standings[report.overall].score or 0)):
         gain = row.standings[report.overall].gain
-        if gain and (side := reading(gain.preferred)) in sides:
+        if gain and (side := gain.reading) in sides:
             sides[side].append(row.label)
     return sides["higher"], sides["lower"]
 
@@ -118,10 +117,9 @@ def _turned(interval: Interval) -> str:
     return f"{number(mean, signed=True)} points{_limits(interval, -1)}"
 
 
-def _worded(interval: Interval) -> str:
-    mean, side = interval.mean or 0.0, reading(interval)
-    limits = _limits(interval)
-    if side == SAME:
+def _worded(difference: Difference) -> str:
+    mean, limits = difference.shown.mean or 0.0, _limits(difference.shown)
+    if difference.reading == SAME:
         return f"{SAME} ({number(mean, signed=True)} points{limits}) from"
     return f"{number(abs(mean))} points {'above' if mean > 0 else 'below'} ({limits.removeprefix(', ')})"
 

@@ -57,8 +57,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     if report.scored:
         yield Paragraph(tables.tuned(report), media=Medium.TERMINAL)
         yield tables.scores(report)
-        if len(record.seeds) > 1:
-            yield Paragraph(legend(), "quiet", Medium.TERMINAL)
+        yield Paragraph(legend(row.difference for row in report.scored), "quiet", Medium.TERMINAL)
         yield from warnings([*_failures(report)], "more epochs, another learning rate (--tune 3), more examples")
         yield Figure("score-by-parameters", TITLE, CAPTION, _alternative(report), partial(_draw, report))
         yield tables.costs(report)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import Difference
+from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.examples import over_examples, scores_by_example
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.reporting.wording import unit
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord
 from experiments.studies.methods.report import ComparisonReport, Row
-from workbench.statistics import interval, mean_of_known
+from workbench.statistics import interval, mean_of_known, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -43,8 +43,10 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
         outcomes: finds the file of a stored evaluation.
         brief: without what compares two methods.
     """
-    rows = tuple(_Summary(record, outcomes, brief).rows())
-    return ComparisonReport(record, rows, recommend(rows, unit(record.kinds)))
+    rows = [*_Summary(record, outcomes, brief).rows()]
+    family = in_family({row.label: row.difference for row in rows if row.difference})
+    rows = [replace(row, difference=family.get(row.label)) for row in rows]
+    return ComparisonReport(record, tuple(rows), recommend(rows, unit(record.kinds)))
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class _Summary:
             [self._outcomes(ours[place], theirs[place]) for place in gaps if place[0] == task]
             for task in self.record.tasks
         )
-        return Difference(interval(self._by_seed(gaps)), over_examples(by_task))
+        by_seed = self._by_seed(gaps)
+        return Difference(interval(by_seed), over_examples(by_task), paired_t_test(by_seed))
 
     def _outcomes(self, ours: FittedAdapter, theirs: FittedAdapter) -> tuple[pd.Series | None, pd.Series | None]:
         return self.correct[ours.evaluation], self.correct[theirs.evaluation]

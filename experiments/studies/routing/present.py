@@ -56,8 +56,7 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
     record = report.record
     if report.scored:
         yield tables.scores(report)
-        if len(record.seeds) > 1:
-            yield Paragraph(legend(), "quiet", Medium.TERMINAL)
+        yield Paragraph(legend(row.difference for row in report.scored), "quiet", Medium.TERMINAL)
     yield from warnings([*_failures(report)], "more epochs, another learning rate, more examples")
     if tables.confusing(report):
         yield tables.confusions(report)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.reporting.differences import Difference
+from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.studies.routing.record import RoutingRecord
 from experiments.studies.routing.report import AdapterRow, RoutingReport, Row
 from experiments.studies.routing.verdict import verdict
-from workbench.statistics import interval, mean_of_known, paired_bootstrap
+from workbench.statistics import interval, mean_of_known, paired_bootstrap, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,8 +39,10 @@ def summarise(record: RoutingRecord, outcomes: Callable[[str], Path], brief: boo
         brief: without what compares two contenders.
     """
     summary = _Summary(record, outcomes, brief)
-    rows, adapters = tuple(map(summary.row, record.contenders)), tuple(map(summary.adapter, record.tasks))
-    report = RoutingReport(record, rows, adapters)
+    rows, adapters = [*map(summary.row, record.contenders)], tuple(map(summary.adapter, record.tasks))
+    family = in_family({row.label: row.difference for row in rows if row.difference})
+    rows = [replace(row, difference=family.get(row.label)) for row in rows]
+    report = RoutingReport(record, tuple(rows), adapters)
     return replace(report, verdict=verdict(report))
 
 
@@ -114,7 +116,7 @@ class _Summary:
         if not common:
             return Difference(interval(gaps))
         first, second = (_over_seeds([cells[seed] for seed in common]) for cells in (ours, theirs))
-        return Difference(interval(gaps), paired_bootstrap(first, second))
+        return Difference(interval(gaps), paired_bootstrap(first, second), paired_t_test(gaps))
 
 
 def _over_seeds(cells: Sequence[ContenderLeft]) -> list[Array]:

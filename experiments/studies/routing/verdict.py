@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME, reading
+from experiments.reporting.differences import SAME
 from experiments.reporting.wording import bounds, number
 from experiments.studies.routing.record import ORACLE
 
@@ -46,11 +46,11 @@ def _ranking(scored: list[Row]) -> str:
 
 
 def _against(row: Row, reference: str) -> str:
-    difference = row.difference.preferred if row.difference else None
-    if difference is None or difference.mean is None:
+    shown = row.difference.shown if row.difference else None
+    if row.difference is None or shown is None or shown.mean is None:
         return f"It was not compared with {reference} yet."
-    limits = f" {bounds(difference)}" if bounds(difference) else ""
-    gap = f"{number(difference.mean, signed=True)} points{limits}"
-    if reading(difference) == SAME:
+    limits = f" {bounds(shown)}" if bounds(shown) else ""
+    gap = f"{number(shown.mean, signed=True)} points{limits}"
+    if row.difference.reading == SAME:
         return f"That is not distinguishable from {reference}: {gap}."
     return f"Against {reference} that is {gap}."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import Difference
-from experiments.studies.stream.replications import over_replications
-from workbench.statistics import paired_bootstrap
+from experiments.reporting.differences import Difference, in_family
+from experiments.studies.stream.replications import independent, over_replications
+from workbench.statistics import paired_bootstrap, paired_t_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,14 +24,22 @@ def compare(
     pairs = [*zip(reports[label], reports[against], strict=True)]
     seeds = [ours.seed for ours, _ in pairs]
     differences = {}
-    for name in COMPARED:
-        gaps = over_replications((_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs), seeds)
-        differences[name] = Difference(gaps)
     both = outcomes.paired(label, against, pairs)
-    if both:
-        bootstrap = paired_bootstrap(*both)
-        differences["average_accuracy"] = Difference(differences["average_accuracy"].seeds, bootstrap)
+    for name in COMPARED:
+        gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
+        examples = paired_bootstrap(*both) if both and name == "average_accuracy" else None
+        differences[name] = Difference(
+            over_replications(gaps, seeds), examples, paired_t_test(independent(gaps, seeds))
+        )
     return differences
+
+
+def adjusted(compared: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, Difference]]:
+    """Return differences, by label and metric, with each metric as one family."""
+    families = {
+        name: in_family({label: differences[name] for label, differences in compared.items()}) for name in COMPARED
+    }
+    return {label: {name: family[label] for name, family in families.items()} for label in compared}
 
 
 def _minus(ours: float | None, theirs: float | None) -> float | None:

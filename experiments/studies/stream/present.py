@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import legend
+from experiments.reporting.power import power
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
 from experiments.studies.stream import difference_tables, tables
@@ -18,6 +19,7 @@ from experiments.studies.stream.verdict import other_verdicts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Block
     from experiments.studies.stream.report import Report
 
@@ -50,7 +52,10 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
-        yield Paragraph(legend(), "quiet", Medium.TERMINAL)
+        family = _average(report).values()
+        yield Paragraph(legend(family), "quiet", Medium.TERMINAL)
+        if needed := power(_average(report), "average accuracy"):
+            yield Paragraph(needed, "quiet")
         if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
     yield tables.matrices(report)
@@ -68,3 +73,8 @@ def _blocks(report: Report) -> Iterator[Block]:
     if not report.complete:
         progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in report.everything)
         yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)
+
+
+def _average(report: Report) -> dict[str, Difference]:
+    """Return each strategy's difference in average accuracy: what the marks and the number of seeds are about."""
+    return {one.label: one.differences["average_accuracy"] for one in report.strategies if one.differences}

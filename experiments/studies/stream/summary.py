@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
-from experiments.studies.stream.comparison import compare
+from experiments.studies.stream.comparison import adjusted, compare
 from experiments.studies.stream.final_outcomes import FinalOutcomes
 from experiments.studies.stream.frontier import frontiers
 from experiments.studies.stream.matrix import accuracy_matrix, grid
@@ -60,17 +60,21 @@ def summarise(record: Record, brief: bool = False) -> Report:
     }
     finals = FinalOutcomes(record)
 
-    def strategy(contender: Contender) -> StrategyReport:
-        label, reference = contender.label, record.reference
-        alone = brief or reference not in reports or label == reference or contender.frontier is not None
-        differences = {} if alone else compare(finals, label, reference, reports)
-        return StrategyReport(contender, reports[label], *_baselines(record, contender), differences)
-
-    everything = [*map(strategy, record.contenders)]
+    declared = _compared(record) if record.reference in reports and not brief else []
+    family = adjusted({label: compare(finals, label, record.reference, reports) for label in declared})
+    everything = [
+        StrategyReport(one, reports[one.label], *_baselines(record, one), family.get(one.label, {}))
+        for one in record.contenders
+    ]
     strategies = tuple(one for one in everything if one.contender.frontier is None)
     others = tuple(one for one in everything if one.contender.frontier is not None)
-    pairs = () if brief else all_pairs(finals, [one.label for one in strategies], reports)
+    pairs = () if brief else all_pairs(finals, _compared(record), reports)
     return Report(record, strategies, others, pairs, frontiers(strategies, others), verdict(record, strategies))
+
+
+def _compared(record: Record) -> list[str]:
+    """Return the labels that a recipe compares with its reference: its own entries, not those at further rates."""
+    return [one.label for one in record.contenders if one.frontier is None and one.label != record.reference]
 
 
 def _outcomes(record: Record) -> Outcomes:

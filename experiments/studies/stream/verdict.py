@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME, reading
-from experiments.reporting.wording import bounds, number, plural, replicated, unit
+from experiments.reporting.differences import SAME
+from experiments.reporting.wording import bounds, number, plural, probability, replicated, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
-    from workbench.statistics import Interval
 
 
 def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
@@ -46,25 +46,25 @@ def _reference(record: Record, strategies: Sequence[StrategyReport]) -> Strategy
 
 def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
     """Return two sentences on ``ours`` against ``reference``: forgetting, then what was learned and what is left."""
-    differences = {name: difference.seeds for name, difference in ours.differences.items()}
-    paired = sum(value is not None for value in differences["average_accuracy"].values)
+    paired = sum(value is not None for value in ours.differences["average_accuracy"].seeds.values)
     if not paired:
         return _unfinished(ours, reference)
     basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
     learned = _learning(ours, reference, unit(record.kinds).sign)
-    return f"{_forgetting(record, ours, reference, differences['forgetting'], basis)} {learned}"
+    return f"{_forgetting(record, ours, reference, basis)} {learned}"
 
 
-def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, gap: Interval, basis: str) -> str:
+def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, basis: str) -> str:
+    difference = ours.differences["forgetting"]
     mine, theirs = ours.metrics["forgetting"].mean, reference.metrics["forgetting"].mean
     if len(record.tasks) < 2:
         return f"Forgetting is not defined for a stream of one task ({basis})."
-    if gap.mean is None or mine is None or theirs is None:
+    if difference.seeds.mean is None or mine is None or theirs is None:
         missing = ours.label if mine is None else reference.label
         return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
     amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
     said = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
-    return f"{said}{_gap(gap, 'less', 'more')}."
+    return f"{said}{_gap(difference, 'less', 'more')}."
 
 
 def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
@@ -75,24 +75,25 @@ def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str
     }
     for name, words in names.items():
         mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
-        gap = ours.differences[name].seeds
-        if mine is not None and theirs is not None and gap.mean is not None:
+        difference = ours.differences[name]
+        if mine is not None and theirs is not None and difference.seeds.mean is not None:
             scores = (f"{number(score)}{sign}" for score in (mine, theirs))
-            parts.append(words.format(*scores) + _gap(gap, "lower", "higher"))
+            parts.append(words.format(*scores) + _gap(difference, "lower", "higher"))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
-def _gap(gap: Interval, below: str, above: str) -> str:
-    """Return ``2.3 points less, 95 % interval [1.8, 2.8]`` or that the difference cannot be told from none."""
+def _gap(difference: Difference, below: str, above: str) -> str:
+    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``, and first where it cannot be told from none."""
+    gap = difference.seeds
     assert gap.mean is not None
-    size = number(abs(gap.mean))
-    if reading(gap) == SAME:
-        return f"{SAME} (95 % interval of the difference {bounds(gap)})"
-    direction = below if gap.mean < 0 else above
+    amount = f"{number(abs(gap.mean))} points {below if gap.mean < 0 else above}" if gap.mean else "no difference"
     if gap.holds_zero is None:
-        return f"{size} points {direction}" if gap.mean else "no difference"
-    return f"{size} points {direction}, 95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}"
+        return amount
+    chance = difference.p if difference.adjusted is None else difference.adjusted
+    family = f" after Holm for {difference.family} strategies" if difference.family > 1 else ""
+    limits = f"95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}, {probability(chance)}{family}"
+    return f"{SAME} ({amount}, {limits})" if difference.reading == SAME else f"{amount}, {limits}"
 
 
 def _replications(record: Record, paired: int) -> str:

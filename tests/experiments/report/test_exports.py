@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.reporting.csv_tables import csv_tables
-from experiments.reporting.differences import Difference, legend
+from experiments.reporting.differences import Difference, in_family, legend
 from experiments.reporting.files import FORMATS, figures
 from experiments.reporting.latex import escape, latex
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Cell, Column, Table
 from experiments.studies.stream.present import present
-from workbench.statistics import interval
+from workbench.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,8 +161,12 @@ def test_nothing_is_drawn_before_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_marks_have_one_legend() -> None:
-    assert legend() == "▲ higher  ▼ lower  = not distinguishable: the 95 % interval holds 0"
-    assert "interval over test examples holds" in legend("test examples")
-    seeds, examples = interval([0.1, 0.2]), interval([0.1, 0.1])
-    assert Difference(seeds).preferred is seeds
-    assert Difference(seeds, examples).preferred is examples
+    seeds, examples, one = interval([0.1, 0.2]), Interval(0.1, 0.05, 0.15), interval([0.1])
+    family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(seeds, None, 0.01)})
+    assert legend(family.values()) == (
+        "▲ higher  ▼ lower  where p of the paired t-test over seeds, adjusted after Holm for 2 differences, is below "
+        "0.05 and the 95 % interval over test examples excludes 0; = not distinguishable"
+    )
+    assert "where the 95 % interval over test examples excludes 0;" in legend([None, Difference(one, examples)])
+    assert Difference(seeds, examples).shown is seeds
+    assert Difference(one, examples).shown is examples

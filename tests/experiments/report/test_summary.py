@@ -11,17 +11,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.reporting.differences import reading
+from experiments.reporting.differences import SAME, Difference
 from experiments.studies.stream.baselines import joint_baseline, single_task_baseline
+from experiments.studies.stream.present import present
 from experiments.studies.stream.summary import summarise
 from workbench.forgetting import METRICS
-from workbench.statistics import Interval, interval
+from workbench.statistics import Interval, interval, paired_t_test
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.report import Report
+    from experiments.studies.stream.stage_outcome import StageOutcome
 
 
 def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:
@@ -92,7 +94,8 @@ def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -
     found = report.as_json()["strategies"]["lora-isolated"]["comparison"]["average_accuracy"]
     assert found["bootstrap"]["mean"] == pytest.approx(found["mean"], abs=1e-12)
     assert found["bootstrap"]["low"] < found["mean"] < found["bootstrap"]["high"]
-    assert found["bootstrap"]["reading"] == "higher"
+    assert found["bootstrap"]["low"] > 0
+    assert found["reading"] == "higher"
 
 
 def test_no_bootstrap_where_outcomes_are_missing_or_do_not_make_the_score(record: Record, tmp_path: Path) -> None:
@@ -170,15 +173,49 @@ def test_unknown_peak_memory_and_majority_are_null(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "word"),
+    ("gaps", "adjusted", "examples", "word"),
     [
-        (interval([0.1, 0.11, 0.12]), "higher"),
-        (interval([-0.1, -0.11, -0.12]), "lower"),
-        (interval([-0.1, 0.1, 0.12]), "not distinguishable"),
-        (interval([0.0, 0.0]), "not distinguishable"),
-        (interval([0.1]), "no interval"),
-        (Interval(None, None, None), "not measured"),
+        ([0.1, 0.11, 0.12], None, None, "higher"),
+        ([-0.1, -0.11, -0.12], 0.02, None, "lower"),
+        ([0.1, 0.11, 0.12], 0.06, None, SAME),  # alone, its interval leaves out 0
+        ([-0.1, 0.1, 0.12], None, None, SAME),
+        ([0.0, 0.0], None, None, SAME),
+        ([0.1, 0.11, 0.12], None, (0.05, 0.15), "higher"),
+        ([0.1, 0.11, 0.12], None, (-0.05, 0.25), SAME),  # another test split might turn it around
+        ([-0.1, 0.1, 0.12], None, (0.01, 0.07), SAME),  # another training might
+        ([0.1], None, (0.05, 0.15), "higher"),  # one seed leaves the examples
+        ([0.1], None, (-0.05, 0.25), SAME),
+        ([0.1], None, None, "no interval"),
+        ([None], None, (0.05, 0.15), "not measured"),
     ],
 )
-def test_readings(difference: Interval, word: str) -> None:
-    assert reading(difference) == word
+def test_readings(
+    gaps: list[float | None], adjusted: float | None, examples: tuple[float, float] | None, word: str
+) -> None:
+    seeds = interval(gaps)
+    over = Interval(seeds.mean, *examples) if examples else None
+    assert Difference(seeds, over, paired_t_test(gaps), adjusted).reading == word
+
+
+def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
+    """Nothing is higher in one place that another calls not distinguishable."""
+
+    def shifted(outcome: StageOutcome) -> StageOutcome:
+        if outcome.strategy != "full-sequential":
+            return outcome
+        cells = (replace(cell, score=cell.score + 0.15 * (outcome.seed - 1)) for cell in outcome.cells)
+        return replace(outcome, cells=tuple(cells))
+
+    noisy = replace(record, outcomes=tuple(map(shifted, record.outcomes)))
+    for changed in (record, noisy):
+        report = summarise(changed)
+        first = next(one for one in report.strategies if one.differences)
+        comparison = report.as_json()["strategies"][first.label]["comparison"]
+        (table,) = (table for table in present(report).tables if table.name == "differences")
+        (row,) = (row for row in table.rows if row[0].text == first.label)
+        readings = [difference.reading for difference in first.differences.values()]
+        assert [cell.badge for cell in row[1:4]] == readings
+        assert [comparison[name]["reading"] for name in first.differences] == readings
+        assert report.verdict.count(SAME) == readings.count(SAME)
+        assert not row[4].badge, "the interval over examples says nothing of its own"
+    assert SAME in readings

@@ -1,0 +1,44 @@
+"""How many seeds would do is said of the spread that there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.power import power, seeds_needed
+from experiments.reporting.terminal import show
+from experiments.studies.stream.present import present
+from workbench.statistics import interval, paired_t_test
+
+if TYPE_CHECKING:
+    import pytest
+
+    from experiments.studies.stream.report import Report
+
+
+def difference(*values: float | None) -> Difference:
+    return Difference(interval(values), None, paired_t_test(values))
+
+
+def test_the_easiest_and_the_hardest_are_named() -> None:
+    family = in_family({"steady": difference(0.01, 0.03), "wild": difference(-0.05, 0.05), "single": difference(0.1)})
+    steady, wild = (seeds_needed(family[label], 0.02) for label in ("steady", "wild"))
+    assert steady is not None
+    assert wild is not None
+    assert steady < wild
+    said = power(family, "average accuracy")
+    assert said.startswith("To find a difference of 2.0 points in average accuracy with a power of 0.8, ")
+    assert f"{steady} (steady) to {wild} (wild) seeds are needed" in said
+
+
+def test_what_is_out_of_reach_is_said_and_one_seed_says_nothing() -> None:
+    family = in_family({"steady": difference(0.01, 0.03), "lost": difference(-1.0, 1.0)})
+    assert "(steady) seeds are needed; 1 of them need more than 1,000" in power(family, "accuracy")
+    assert not power({"single": difference(0.1)}, "accuracy")
+
+
+def test_a_report_says_it(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    show(present(report), Console(width=200))
+    assert "seeds are needed" in capsys.readouterr().out
