@@ -14,7 +14,7 @@ import experiments.engine.publish
 from experiments.engine import run as engine
 from experiments.engine.publish import Publisher
 from experiments.engine.study import Piece
-from experiments.studies import present, present_change, report_on
+from experiments.studies import STUDIES, present, present_change, report_on
 from experiments.studies.stream.plan import make_plan
 from experiments.workspace import RecordDocument, Workspace
 from tests.conftest import Call
@@ -29,7 +29,6 @@ from workbench.settings import read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.studies import STUDIES
 
 SMALL = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1"]
 pytestmark = pytest.mark.acceptance
