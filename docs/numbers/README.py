@@ -25,6 +25,7 @@ from measured import (
 )
 
 from experiments.reporting.differences import MARKS, SAME, Difference
+from experiments.reporting.power import power
 from experiments.strategies import STRATEGIES
 from fusion.methods import COMPOSITIONS
 from tasks import registry
@@ -85,6 +86,7 @@ def console(document: dict[str, Any]) -> Iterator[str]:
             for one in (family[metric][label] for metric in COMPARED)
         )
         yield f"{label} {' '.join(shown)}"
+    yield power(family["average_accuracy"], "average accuracy")
     metrics = {name: strategy["metrics"] for name, strategy in document["strategies"].items()}
     gaps = {metric: gap(family[metric]["lora-isolated"], words) for metric, words in WORDS.items()}
     learned, average = (
