@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST_SEEDS = 1000  # that anybody is advised to run
+LARGEST_EFFECT = 25.0  # in standard deviations: beyond it the noncentral t distribution is no longer computed
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 
@@ -156,8 +157,9 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
         return 2
     enough = np.arange(2, MOST_SEEDS + 1)
     critical = stdtrit(enough - 1, 1 - 0.05 / tests / 2)
-    shift = abs(difference) / deviation * np.sqrt(enough)
-    rejects = 1 - nctdtr(enough - 1, shift, critical) + nctdtr(enough - 1, shift, -critical)
+    shift = min(abs(difference) / deviation, LARGEST_EFFECT) * np.sqrt(enough)
+    wrong_side = np.nan_to_num(nctdtr(enough - 1, shift, -critical))  # too small to be computed for large effects
+    rejects = 1 - nctdtr(enough - 1, shift, critical) + wrong_side
     found = np.flatnonzero(rejects >= power)
     return int(enough[found[0]]) if len(found) else None
 

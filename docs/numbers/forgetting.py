@@ -5,6 +5,8 @@ from __future__ import annotations
 STATED = [
     "mean ± t(0.975, n − 1) · s / √n",
     "adjusted p ≥ 0.05",
+    "with a power of 0.8",
+    "the level 0.05 divided by the number of strategies",
 ]
 
 

@@ -8,7 +8,7 @@ import typer
 
 from experiments.terminal import completion
 from experiments.terminal.options import Assignments, DryRun, Folders, Jobs, Workspace
-from experiments.terminal.output import Json, emit
+from experiments.terminal.output import Json, emit, stderr
 from workbench.errors import InputError
 
 app = typer.Typer(add_completion=False)
@@ -28,6 +28,15 @@ def run(
     workspace: Workspace = None,
     tasks: Folders = None,
     jobs: Jobs = 1,
+    seeds_for: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            min=0.1,
+            max=100,
+            help="Run with as many seeds as find a difference of so many points, going by what was run so far.",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -37,6 +46,7 @@ def run(
     and of routers. Work that is finished, in this run or another, is not done again.
     """
     from experiments.api import Workbench
+    from experiments.reporting.power import enough_seeds
     from experiments.terminal import experiment
 
     if recipe is None:
@@ -44,6 +54,11 @@ def run(
         raise InputError("which recipe?", where="workbench run", hint=hint)
     bench = Workbench(workspace, tasks)
     plan = bench.plan(recipe, assignments or [])
+    if seeds_for is not None:
+        so_far = bench.report(plan.name)
+        seeds = enough_seeds(so_far.seeds, so_far.declared, seeds_for / 100)
+        stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")
+        plan = bench.plan(recipe, [*(assignments or []), f"seeds={[*seeds]}"])
     if dry_run:
         experiment.dry_run(bench, plan, as_json)
         return

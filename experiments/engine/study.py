@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import RecordDocument, Workspace
     from workbench.backbone import Backbone
@@ -116,13 +117,19 @@ class Report(Protocol):
     Attributes:
         study: name of its study, in :data:`experiments.studies.STUDIES`.
         complete: whether everything that was planned is there.
+        seeds: what it was repeated with.
         verdict: what came out, in sentences.
+        declared: by label, what the recipe compares with its reference, in the main metric: one family of tests.
     """
 
     study: ClassVar[str]
 
     @property
     def complete(self) -> bool: ...  # noqa: D102 - above
+    @property
+    def seeds(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def declared(self) -> Mapping[str, Difference]: ...  # noqa: D102
     @property
     def verdict(self) -> str: ...  # noqa: D102
 

@@ -6,14 +6,16 @@ from statistics import stdev
 from typing import TYPE_CHECKING
 
 from experiments.reporting.wording import number
+from workbench.errors import InputError
 from workbench.statistics import seeds_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from experiments.reporting.differences import Difference
 
 POINTS = 0.02  # a difference that somebody would act on
+MOST = 200  # seeds that a run is planned with
 
 
 def power(differences: Mapping[str, Difference], what: str, points: float = POINTS) -> str:
@@ -38,6 +40,32 @@ def power(differences: Mapping[str, Difference], what: str, points: float = POIN
         f"To find a difference of {number(points)} points in {what} with a power of 0.8, {span} seeds are "
         f"needed{many}, going by the spread of the differences so far."
     )
+
+
+def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], points: float) -> tuple[int, ...]:
+    """Return ``seeds`` and further ones, as many as find ``points`` in the first difference that a recipe declares.
+
+    Args:
+        seeds: what was run so far; the spread over two or more tells how many are needed.
+        differences: label → the difference from the reference, in the recipe's order.
+        points: the difference to find, as a share.
+
+    Raises:
+        InputError: there is no spread to go by, or more than :data:`MOST` seeds are needed.
+    """
+    where = "--seeds-for"
+    tested = [(label, one) for label, one in differences.items() if one.p is not None]
+    if not tested:
+        what = "how many seeds are needed cannot be told: no difference was measured with two seeds or more"
+        raise InputError(what, where=where, hint="Run the recipe with two or three seeds first.")
+    label, difference = tested[0]
+    needed = seeds_needed(difference, points)
+    if needed is None or needed > MOST:
+        many = "more than 1,000" if needed is None else f"{needed}"
+        what = f"{number(points)} points between {label} and the reference need {many} seeds, and {MOST} are the most"
+        raise InputError(what, where=where, hint="Ask for a larger difference.")
+    following = max(seeds) + 1
+    return (*seeds, *range(following, following + needed - len(seeds)))
 
 
 def seeds_needed(difference: Difference, points: float) -> int | None:

@@ -24,6 +24,11 @@ class StudyReport:
         """Whether everything that was planned is there."""
         return self.record.complete
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """What it was repeated with."""
+        return self.record.seeds
+
     def head(self, *names: str) -> dict[str, Any]:
         """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""
         record, about = self.record, self.record.about()

@@ -18,6 +18,7 @@ from scipy.stats import t
 from experiments.api import Workbench
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
+from experiments.reporting.power import enough_seeds
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
 from experiments.studies.methods.recommend import recommend
@@ -358,3 +359,14 @@ class TestCommand:
         code, _, err = call("fruits", "--methods", "head,loar")
         assert code == 2
         assert "Did you mean lora" in err
+
+
+def test_a_run_is_planned_with_as_many_seeds_as_find_a_difference(report, place: Path, call) -> None:
+    where = ["--workspace", str(place / "space"), "--tasks", str(place / "tasks")]
+    command = ["run", str(place / "tiny.yaml"), "--dry-run", *where, "--seeds-for"]
+    needed = enough_seeds(report.seeds, report.declared, 0.4)
+    code, out, err = call(*command, "40")
+    assert (code, f"{len(needed)} seeds: {', '.join(map(str, needed))}" in err) == (0, True)
+    assert "Time:" in out
+    code, _, err = call(*command[:3], "--workspace", "elsewhere", *where[2:], "--seeds-for", "2")
+    assert (code, "no experiment" in err) == (2, True)

@@ -107,5 +107,6 @@ def test_more_tests_need_more_seeds_and_some_differences_need_too_many() -> None
     assert seeds_for(1.0, 1.0, tests=9) > seeds_for(1.0, 1.0)
     assert seeds_for(0.01, 1.0) is None
     assert seeds_for(0.01, 0.0) == 2, "differences without spread"
+    assert seeds_for(0.4, 1e-9) == 2, "and with next to none"
     with pytest.raises(ValueError, match="no such test"):
         seeds_for(0.0, 1.0)

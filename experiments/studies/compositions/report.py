@@ -105,6 +105,12 @@ class FusionReport(StudyReport):
         """The key of the standings over everything."""
         return "all" if len(self.record.shots) > 1 else str(self.record.shots[0])
 
+    @property
+    def declared(self) -> dict[str, Difference]:
+        """Each row's gain over the reference, over all K."""
+        standings = {row.label: row.standings[self.overall] for row in self.rows if row.label != self.record.reference}
+        return {label: one.gain for label, one in standings.items() if one.gain}
+
     def row(self, label: str) -> Row | None:
         """Return the row with this label, or None."""
         return next((row for row in self.rows if row.label == label), None)

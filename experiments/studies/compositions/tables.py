@@ -10,7 +10,6 @@ from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import count, number, seconds
 
 if TYPE_CHECKING:
-    from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
 
 CONTESTANT = Column("contestant")
@@ -20,12 +19,6 @@ def ranked(report: FusionReport) -> list[Row]:
     """Return the rows with a score, best first; what validation picks stands on top."""
     rows = [row for row in report.rows if row.standings[report.overall].score is not None]
     return sorted(rows, key=lambda row: (row.role != "pick", -(row.standings[report.overall].score or 0)))
-
-
-def gains(report: FusionReport) -> list[Difference | None]:
-    """Return the differences from the reference over all K: what is adjusted together."""
-    compared = [row for row in report.rows if row.label != report.record.reference]
-    return [row.standings[report.overall].gain for row in compared]
 
 
 def scores(report: FusionReport) -> Table:
@@ -60,7 +53,7 @@ def scores(report: FusionReport) -> Table:
         ],
         note=f"Percent, mean over targets and seeds; the difference from {record.reference} in points, with the 95 % "
         "interval of this difference alone and p, paired over seeds (t), and over test examples (bootstrap). Higher "
-        f"or lower where {basis(gains(report))}. Nothing was selected on a test split.",
+        f"or lower where {basis(report.declared.values())}. Nothing was selected on a test split.",
         short="Test score by K, percent, mean over targets and seeds",
     )
 

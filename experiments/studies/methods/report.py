@@ -101,6 +101,11 @@ class ComparisonReport(StudyReport):
     recommendation: Recommendation | None
 
     @property
+    def declared(self) -> dict[str, Difference]:
+        """Each row's difference from the reference."""
+        return {row.label: row.difference for row in self.rows if row.difference}
+
+    @property
     def scored(self) -> list[Row]:
         """The rows that have a score, the best first."""
         return sorted((row for row in self.rows if row.score.mean is not None), key=lambda row: -(row.score.mean or 0))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.differences import legend
 from experiments.reporting.learned_nothing import failure, warnings
+from experiments.reporting.power import power
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import number, plural, tasks_named
 from experiments.studies.routing import tables
@@ -56,7 +57,9 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
     record = report.record
     if report.scored:
         yield tables.scores(report)
-        yield Paragraph(legend(row.difference for row in report.scored), "quiet", Medium.TERMINAL)
+        yield Paragraph(legend(report.declared.values()), "quiet", Medium.TERMINAL)
+        if needed := power(report.declared, "accuracy"):
+            yield Paragraph(needed, "quiet")
     yield from warnings([*_failures(report)], "more epochs, another learning rate, more examples")
     if tables.confusing(report):
         yield tables.confusions(report)

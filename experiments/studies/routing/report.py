@@ -113,6 +113,11 @@ class RoutingReport(StudyReport):
     verdict: str = ""
 
     @property
+    def declared(self) -> dict[str, Difference]:
+        """Each row's difference from the reference."""
+        return {row.label: row.difference for row in self.rows if row.difference}
+
+    @property
     def scored(self) -> list[Row]:
         """The rows that were measured, the most accurate first."""
         measured = [row for row in self.rows if row.accuracy.mean is not None]

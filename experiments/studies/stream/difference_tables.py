@@ -23,7 +23,6 @@ HEADS = (
 def differences(report: Report) -> Table:
     """Return each strategy's differences from the reference."""
     reference = report.record.reference
-    family = [strategy.differences.get("average_accuracy") for strategy in report.strategies]
     return Table(
         "differences",
         f"Against {reference}",
@@ -38,8 +37,8 @@ def differences(report: Report) -> Table:
             if strategy.differences
         ],
         note="Strategy − reference in points, paired by seed and order, with the 95 % interval of this difference "
-        f"alone, and p. Higher or lower where {basis(family)}, else {SAME}: the verdict goes by nothing else. The last "
-        "column: the same over test examples, a paired bootstrap of average accuracy.",
+        f"alone, and p. Higher or lower where {basis(report.declared.values())}, else {SAME}: the verdict goes by "
+        "nothing else. The last column: the same over test examples, a paired bootstrap of average accuracy.",
         short=f"Difference from {reference}",
     )
 

@@ -19,7 +19,6 @@ from experiments.studies.stream.verdict import other_verdicts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Block
     from experiments.studies.stream.report import Report
 
@@ -52,9 +51,8 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
-        family = _average(report).values()
-        yield Paragraph(legend(family), "quiet", Medium.TERMINAL)
-        if needed := power(_average(report), "average accuracy"):
+        yield Paragraph(legend(report.declared.values()), "quiet", Medium.TERMINAL)
+        if needed := power(report.declared, "average accuracy"):
             yield Paragraph(needed, "quiet")
         if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
@@ -73,8 +71,3 @@ def _blocks(report: Report) -> Iterator[Block]:
     if not report.complete:
         progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in report.everything)
         yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)
-
-
-def _average(report: Report) -> dict[str, Difference]:
-    """Return each strategy's difference in average accuracy: what the marks and the number of seeds are about."""
-    return {one.label: one.differences["average_accuracy"] for one in report.strategies if one.differences}

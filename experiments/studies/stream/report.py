@@ -12,6 +12,7 @@ from workbench.forgetting import METRICS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from experiments.reporting.differences import Difference
     from experiments.studies.stream.frontier import Frontier
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Record
@@ -37,6 +38,11 @@ class Report(StudyReport):
     pairs: tuple[Pair, ...]
     frontier: Mapping[str, Frontier]
     verdict: str
+
+    @property
+    def declared(self) -> dict[str, Difference]:
+        """Each strategy's difference from the reference in average accuracy."""
+        return {one.label: one.differences["average_accuracy"] for one in self.strategies if one.differences}
 
     @property
     def everything(self) -> tuple[StrategyReport, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from experiments.reporting.differences import Difference, in_family
-from experiments.reporting.power import power, seeds_needed
+from experiments.reporting.power import enough_seeds, power, seeds_needed
 from experiments.reporting.terminal import show
 from experiments.studies.stream.present import present
+from workbench.errors import InputError
 from workbench.statistics import interval, paired_t_test
 
 if TYPE_CHECKING:
-    import pytest
-
     from experiments.studies.stream.report import Report
 
 
@@ -35,6 +36,18 @@ def test_what_is_out_of_reach_is_said_and_one_seed_says_nothing() -> None:
     family = in_family({"steady": difference(0.01, 0.03), "lost": difference(-1.0, 1.0)})
     assert "(steady) seeds are needed; 1 of them need more than 1,000" in power(family, "accuracy")
     assert not power({"single": difference(0.1)}, "accuracy")
+
+
+def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
+    family = in_family({"steady": difference(0.01, 0.03), "wild": difference(-0.05, 0.05)})
+    needed = seeds_needed(family["steady"], 0.02)
+    assert needed is not None
+    assert enough_seeds((0, 7), family, 0.02) == (0, 7, *range(8, 8 + needed - 2))
+    assert enough_seeds((0, 7), family, 1.0)[:2] == (0, 7), "what was run stays"
+    with pytest.raises(InputError, match="no difference was measured with two seeds or more"):
+        enough_seeds((0,), {"single": difference(0.1)}, 0.02)
+    with pytest.raises(InputError, match=r"0\.1 points between wild and the reference need more than 1,000 seeds"):
+        enough_seeds((0, 1), {"wild": family["wild"]}, 0.001)
 
 
 def test_a_report_says_it(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
