@@ -15,28 +15,15 @@ from fusion.lowrank import weighted_sum
 from fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
 from fusion.mixing import Mixture, mixture
 from fusion.target import begin, train
-from tests.fusion_sources import BUDGET, TASKS, hidden, logits, request_for, train_sources
+from tests.fusion_sources import BUDGET, TASKS, hidden, logits
 from workbench.adaptation import HEAD_FILE
-from workbench.backbone import Backbone
 from workbench.errors import InputError, UnknownNameError
 from workbench.fit_record import Epoch
 from workbench.methods.lora import Settings as LoraSettings
-from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import open_adapter
-from workbench.task import Task
 
 LEARNED = ("adapterfusion", "lorahub", "mix", "mix-search", "regmean", "fisher", "adamerging", "warm-start")
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
-    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
-
-
-@pytest.fixture(scope="module")
-def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
-    return request_for(sources, task, backbone)
 
 
 @pytest.fixture

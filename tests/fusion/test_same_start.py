@@ -16,20 +16,9 @@ from tests.fusion_sources import logits, request_for, train_sources
 from workbench.backbone import Backbone
 from workbench.methods import METHODS
 from workbench.methods.lora import Settings as LoraSettings
-from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 
 Starts = list[tuple[torch.Tensor, torch.Tensor]]
-
-
-@pytest.fixture(scope="module")
-def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
-    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
-
-
-@pytest.fixture(scope="module")
-def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
-    return request_for(sources, task, backbone)
 
 
 @pytest.fixture

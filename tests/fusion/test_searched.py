@@ -20,25 +20,13 @@ from fusion.lowrank import LowRank, Update
 from fusion.methods import adamerging
 from fusion.searching import SearchSettings, held_out_loss, search, target_loss
 from fusion.target import model_on
-from tests.fusion_sources import hidden, request_for, train_sources
-from workbench.backbone import Backbone
+from tests.fusion_sources import hidden
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
-from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 WEIGHTS = [0.5, -1.25, 0.75]
-
-
-@pytest.fixture(scope="module")
-def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
-    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
-
-
-@pytest.fixture(scope="module")
-def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
-    return request_for(sources, task, backbone)
 
 
 def only(weights: list[float]) -> Any:

@@ -1,0 +1,23 @@
+"""Three little LoRAs to compose, and a request for them, trained once for a file of tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from fusion.composition import Request
+from tests.fusion_sources import request_for, train_sources
+from workbench.backbone import Backbone
+from workbench.stored_adapter import StoredAdapter
+from workbench.task import Task
+
+
+@pytest.fixture(scope="module")
+def sources(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredAdapter, ...]:
+    """A LoRA of rank 4 on each of three tasks."""
+    return train_sources(backbone, tmp_path_factory.mktemp("sources"), "lora", rank=4)
+
+
+@pytest.fixture(scope="module")
+def request_(sources: tuple[StoredAdapter, ...], task: Task, backbone: Backbone) -> Request:
+    """What a composition of them for the task ``animals`` is asked for."""
+    return request_for(sources, task, backbone)
