@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.reporting.below_differences import below_differences
 from experiments.reporting.circumstances import once_more
-from experiments.reporting.differences import legend
 from experiments.reporting.equality import not_equal
-from experiments.reporting.power import power
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
 from experiments.reporting.wording import plural
 from experiments.studies.compositions import tables
@@ -50,9 +49,7 @@ def present(report: FusionReport) -> Presentation:
 def _blocks(report: FusionReport) -> Iterator[Block]:
     record = report.record
     yield tables.scores(report)
-    yield Paragraph(legend(report.declared.values()), "quiet", Medium.TERMINAL)
-    if needed := power(report.declared, "the mean score"):
-        yield Paragraph(needed, "quiet")
+    yield from below_differences(report.declared, "the mean score")
     for row in tables.ranked(report):
         if row.chosen:
             taken = ", ".join(f"{label} {times}×" for label, times in row.chosen.items())

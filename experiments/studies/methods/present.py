@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.reporting.below_differences import below_differences
 from experiments.reporting.circumstances import once_more
-from experiments.reporting.differences import legend
 from experiments.reporting.learned_nothing import failure, warnings
-from experiments.reporting.power import power
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, tasks_named, unit
 from experiments.studies.methods import tables
@@ -58,9 +57,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     if report.scored:
         yield Paragraph(tables.tuned(report), media=Medium.TERMINAL)
         yield tables.scores(report)
-        yield Paragraph(legend(report.declared.values()), "quiet", Medium.TERMINAL)
-        if needed := power(report.declared, "the mean score"):
-            yield Paragraph(needed, "quiet")
+        yield from below_differences(report.declared, "the mean score")
         yield from warnings([*_failures(report)], "more epochs, another learning rate (--tune 3), more examples")
         yield Figure("score-by-parameters", TITLE, CAPTION, _alternative(report), partial(_draw, report))
         yield tables.costs(report)

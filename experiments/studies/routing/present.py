@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from experiments.reporting.below_differences import below_differences
 from experiments.reporting.circumstances import once_more
-from experiments.reporting.differences import legend
 from experiments.reporting.learned_nothing import failure, warnings
-from experiments.reporting.power import power
-from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
+from experiments.reporting.presentation import Definitions, Figure, Presentation
 from experiments.reporting.wording import number, plural, tasks_named
 from experiments.studies.routing import tables
 from experiments.studies.routing.tracking import about, tracking
@@ -57,9 +56,7 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
     record = report.record
     if report.scored:
         yield tables.scores(report)
-        yield Paragraph(legend(report.declared.values()), "quiet", Medium.TERMINAL)
-        if needed := power(report.declared, "accuracy"):
-            yield Paragraph(needed, "quiet")
+        yield from below_differences(report.declared, "accuracy")
     yield from warnings([*_failures(report)], "more epochs, another learning rate, more examples")
     if tables.confusing(report):
         yield tables.confusions(report)

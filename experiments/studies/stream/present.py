@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import legend
-from experiments.reporting.power import power
+from experiments.reporting.below_differences import below_differences
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
 from experiments.studies.stream import difference_tables, tables
@@ -51,9 +50,7 @@ def _blocks(report: Report) -> Iterator[Block]:
     yield tables.scores(report)
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
-        yield Paragraph(legend(report.declared.values()), "quiet", Medium.TERMINAL)
-        if needed := power(report.declared, "average accuracy"):
-            yield Paragraph(needed, "quiet")
+        yield from below_differences(report.declared, "average accuracy")
         if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
     yield tables.matrices(report)
