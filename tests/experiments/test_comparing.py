@@ -19,12 +19,12 @@ from experiments.api import Workbench
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
+from experiments.studies._tuning import SPREAD, Attempt, choose, learning_rates
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.report import Row
 from experiments.studies.methods.tables import tuned
-from experiments.studies.methods.tuning import SPREAD, Attempt, choose, learning_rates
 from experiments.terminal.progress import ahead
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost

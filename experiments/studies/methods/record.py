@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from experiments.studies._record import Record
-from experiments.studies.methods.tuning import Attempt, choose
+from experiments.studies._tuning import ATTEMPTS, Attempt, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.left import Left
 from workbench.measured_cost import MeasuredCost
@@ -18,7 +18,7 @@ from workbench.measured_cost import MeasuredCost
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-ATTEMPTS, COSTS = Left("attempts", Attempt), Left("costs", MeasuredCost)
+COSTS = Left("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,16 @@ class Report(StudyReport):
             "budget": dict(record.budget),
             "complete": self.complete,
             "verdict": self.verdict,
-            "strategies": {strategy.label: strategy.as_json(record.reference, full) for strategy in self.strategies},
+            "strategies": {one.label: self._entry(one, full) for one in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},
             "provenance": dict(record.provenance),
+        }
+
+    def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
+        tuning = self.record.tunings.get(strategy.label)
+        return {
+            **strategy.as_json(self.record.reference, full),
+            **({"tuning": tuning.as_json()} if tuning else {}),
         }

@@ -15,11 +15,11 @@ from experiments.reporting.presentation import Presentation
 from experiments.reporting.terminal import show
 from experiments.reporting.wording import PERCENT, baselines, unit
 from experiments.studies import present
+from experiments.studies._tuning import Attempt
 from experiments.studies.methods import figures as method_figures
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search
 from experiments.studies.methods.report import ComparisonReport, Row
-from experiments.studies.methods.tuning import Attempt
 from experiments.studies.stream import gallery
 from experiments.studies.stream.figures import learning_versus_forgetting
 from experiments.studies.stream.record import Record
