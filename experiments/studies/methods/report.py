@@ -85,9 +85,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which method to take, and why, in one sentence."""
+    """Which method to take, and why; no label where no method can be recommended, and the sentence says why not."""
 
-    label: str
+    label: str | None
     sentence: str
 
 
@@ -112,8 +112,8 @@ class ComparisonReport(StudyReport):
 
     @property
     def advised(self) -> FittedAdapter:
-        """The adapter of the recommended method that is best on validation."""
-        label = self.recommendation.label if self.recommendation else self.record.reference
+        """The adapter of the recommended method, else of the reference, that is best on validation."""
+        label = (self.recommendation and self.recommendation.label) or self.record.reference
         return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)
 
     @property
