@@ -17,12 +17,14 @@ from scipy.stats import t
 
 from experiments.api import Workbench
 from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.equality import Inequality
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
 from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.record import Contender
 from experiments.studies.methods.report import Recommendation, Row
 from experiments.studies.methods.tables import tuned
 from experiments.studies.methods.tuning import SPREAD, Attempt, choose, learning_rates
@@ -288,14 +290,30 @@ class TestViews:
         assert document == told
         assert document["verdict"] == report.verdict
         assert document["recommendation"]["method"] in document["methods"]
+        assert document["not_equal"] == []
         assert document["methods"]["lora"]["measured"]["inference_ms"] > 0
         assert len(document["methods"]["lora"]["tuning"][0]["attempts"]) == 2
         html = drawn_page(present(report), {})
         assert "<script" not in html
+        assert "What was not equal: nothing that the settings tell." in html
         assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
         assert all(one.label in html for one in report.rows)
         assert report.verdict.replace(" %", "\u00a0%").replace("'", "&#39;") in html
         assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_who_had_more_trials_or_fewer_examples_is_told(self, report) -> None:
+        record = report.record
+        searches = [
+            replace(search, attempts=search.attempts * 4) if search.label == "lora" else search
+            for search in record.searches
+        ]
+        prompted = Contender("in-context", "in-context", {"shots": 4}, trains=False)
+        changed = replace(record, searches=tuple(searches), contenders=(*record.contenders, prompted))
+        rates, examples = replace(report, record=changed).unequal
+        assert rates == Inequality("learning rates tried on a task", 2, ((8, ("lora",)),))
+        assert examples == Inequality("training examples of a task", 16, ((4, ("in-context",)),))
+        assert replace(report, record=changed).as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
+        assert "<h2>What was not equal" in drawn_page(present(replace(report, record=changed)), {})
 
     def test_mlflow_has_a_child_for_each_method_and_seed(self, report) -> None:
         record = run_record(present(report))
