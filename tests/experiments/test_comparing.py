@@ -16,19 +16,24 @@ import pytest
 from scipy.stats import t
 
 from experiments.api import Workbench
+from experiments.engine.run import blank
 from experiments.reporting.differences import Difference, in_family
-from experiments.reporting.equality import Inequality
+from experiments.reporting.equality import Inequality, inequalities
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
+from experiments.studies import STUDIES
+from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
 from experiments.studies.methods.recommend import recommend
-from experiments.studies.methods.record import Contender
+from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.studies.methods.report import Recommendation, Row
 from experiments.studies.methods.tables import tuned
 from experiments.studies.methods.tuning import SPREAD, Attempt, choose, learning_rates
 from experiments.terminal.progress import ahead
+from experiments.workspace import Workspace
+from tests.runs import pieces
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost
 from workbench.statistics import Interval, interval, paired_t_test
@@ -314,6 +319,23 @@ class TestViews:
         assert examples == Inequality("training examples of a task", 16, ((4, ("in-context",)),))
         assert replace(report, record=changed).as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
         assert "<h2>What was not equal" in drawn_page(present(replace(report, record=changed)), {})
+
+    @pytest.mark.parametrize(
+        ("methods", "others"),
+        [
+            ("{full: {}, lora: {learning_rate: 0.02}}", (("the recipe's", ("lora",)),)),
+            ("{full: {}, lora: {rank: 2}}", ()),
+            ("{full: {learning_rate: 0.003}, lora: {learning_rate: 0.02}}", ()),
+        ],
+    )
+    def test_a_learning_rate_that_the_recipe_chose_for_one_method_alone_is_told(
+        self, bench: Workbench, place: Path, tmp_path: Path, methods: str, others: tuple[object, ...]
+    ) -> None:
+        plan = bench.plan(str(place / "tiny.yaml"), [f"methods={methods}"])
+        document = blank(STUDIES.get("methods"), plan, pieces(plan), "test")
+        own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
+        told = [(one.what, one.reference, one.others) for one in inequalities(own, "full")]
+        assert told == ([("learning rate, or the first that is tried", "the default", others)] if others else [])
 
     def test_mlflow_has_a_child_for_each_method_and_seed(self, report) -> None:
         record = run_record(present(report))

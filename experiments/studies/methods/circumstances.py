@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from experiments.studies.methods.record import ComparisonRecord, Contender
 
-EXAMPLES = "training examples of a task"
-
 
 def circumstances(record: ComparisonRecord) -> dict[str, dict[str, Any]]:
-    """Return for each method among how many learning rates its own was picked, and how many examples it learns from."""
+    """Return for each method how its learning rate was chosen, and how many examples it learns from."""
     return {
         contender.label: {
             "learning rates tried on a task": _rates(record, contender) if contender.trains else None,
-            EXAMPLES: _examples(record, contender),
+            "learning rate, or the first that is tried": _first_rate(contender) if contender.trains else None,
+            "training examples of a task": _examples(record, contender),
         }
         for contender in record.contenders
     }
@@ -25,6 +24,13 @@ def _rates(record: ComparisonRecord, contender: Contender) -> int | None:
     """Return the most that were tried on a task, 1 where none is chosen; None before the first search has ended."""
     tried = [len(search.attempts) for search in record.searches if search.label == contender.label]
     return max(tried, default=None if record.tune else 1)
+
+
+def _first_rate(contender: Contender) -> str | None:
+    """Return whether it is the method's default, or whoever wrote the recipe has chosen it for this method."""
+    if contender.default_rate is None:
+        return None
+    return "the default" if contender.settings["learning_rate"] == contender.default_rate else "the recipe's"
 
 
 def _examples(record: ComparisonRecord, contender: Contender) -> int | str:
