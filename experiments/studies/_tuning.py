@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
@@ -26,7 +26,7 @@ from workbench.errors import TrainingError
 from workbench.training import teach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from experiments.engine.study import Site
     from workbench.training import Lesson
@@ -79,6 +79,13 @@ def choose(tried: Sequence[Attempt]) -> float:
             f"no learning rate worked; tried {rates}", hint="Set a smaller one, or leave the method out."
         )
     return max(finished, key=lambda one: (one.validation, one.log_likelihood)).learning_rate
+
+
+def first_rate(settings: Mapping[str, Any], default: float | None) -> str | None:
+    """Return whose a learning rate is, or the first that is tried: the method's default, or the recipe's; or None."""
+    if default is None:
+        return None
+    return "the default" if settings["learning_rate"] == default else "the recipe's"
 
 
 def over_tasks(attempts: Sequence[Attempt]) -> Attempt:

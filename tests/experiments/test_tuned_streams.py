@@ -124,6 +124,7 @@ class TestRun:
         assert len(tuning["tried"]) == 3
         assert tuning["chosen"] == document["strategies"]["sequential"]["settings"]["learning_rate"]
         json.dumps(document, allow_nan=False)
+        assert "learning rates tried" not in {one["what"] for one in document["not_equal"]}, "all tried as many"
         text = drawn_page(present(report), {})
         assert "Learning rates that were tried" in text
         assert "mean over animals, halves" in text

@@ -131,11 +131,14 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         tune=recipe.tune,
         majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
-        contenders=tuple(
-            Contender(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
-            for label, adaptation in plan.adaptations.items()
-        ),
+        contenders=tuple(_contender(label, adaptation) for label, adaptation in plan.adaptations.items()),
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},
     )
     return record.about()
+
+
+def _contender(label: str, adaptation: Adaptation) -> Contender:
+    card, settings = adaptation.card, adaptation.settings.model_dump(mode="json")
+    default_rate = card.settings.model_fields["learning_rate"].default
+    return Contender(label, adaptation.method, settings, card.trains, default_rate)

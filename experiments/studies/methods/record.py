@@ -23,12 +23,19 @@ COSTS = Left("costs", MeasuredCost)
 
 @dataclass(frozen=True)
 class Contender:
-    """One entry under ``methods``; ``trains`` tells whether anything is trained, and a learning rate matters."""
+    """One entry under ``methods``.
+
+    Attributes:
+        trains: whether anything is trained, and a learning rate matters.
+        default_rate: the learning rate that the method has where a recipe names none; None in records of earlier
+            versions.
+    """
 
     label: str
     method: str
     settings: Mapping[str, Any]
     trains: bool = True
+    default_rate: float | None = None
 
 
 @dataclass(frozen=True)

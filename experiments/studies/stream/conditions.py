@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.circumstances import once_more
+from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
 from experiments.reporting.wording import DASH, baselines, unit
 from experiments.studies._tuning_table import tuning_table
@@ -59,7 +60,9 @@ def conditions(report: Report) -> Iterator[Block]:
     """Yield the blocks that close the page."""
     record = report.record
     yield _equal(report)
-    yield _unequal(report)
+    if len(report.strategies) > 1:
+        yield not_equal(report.unequal, record.reference)
+    yield _settings_of_each(report)
     if record.tunings:
         yield _tuned(report)
     yield _stream(report)
@@ -85,11 +88,11 @@ def _equal(report: Report) -> Definitions:
     return Definitions("What was equal", [*shared.items()], note)
 
 
-def _unequal(report: Report) -> Table:
+def _settings_of_each(report: Report) -> Table:
     return by_strategy(
         report,
         "settings",
-        "What was not equal",
+        "How each strategy learns",
         [
             (Column("how it learns the stream", left=True), lambda one: words(one.contender.strategy)),
             (Column("method", left=True), lambda one: words(one.contender.method)),

@@ -31,6 +31,8 @@ class Contender:
         frontier: the label of the entry that this is another learning rate of, for the frontier of stability and
             plasticity; None for an entry of its own.
         tried: the learning rates that are tried for it, its own first; empty where it has no other.
+        default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
+            and in records of earlier versions.
     """
 
     label: str
@@ -39,6 +41,7 @@ class Contender:
     settings: Mapping[str, Any]
     frontier: str | None = None
     tried: tuple[Tried, ...] = ()
+    default_rate: float | None = None
 
     @property
     def can_forget(self) -> bool:
