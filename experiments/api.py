@@ -1,4 +1,4 @@
-"""The workbench from Python: what the commands do, as methods that return objects."""
+"""The workbench from Python: what the commands do, as methods; what takes long to import is imported there."""
 
 from __future__ import annotations
 
@@ -9,23 +9,13 @@ from experiments.answers.importing import imported
 from experiments.answers.made_adapters import FusedAdapter, Trained
 from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
-from experiments.answers.routed import routed
-from experiments.engine.forecast import lesson_updates
-from experiments.engine.lesson import plan_lesson
-from experiments.engine.publish import Publisher, log, register
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
-from experiments.engine.study import Piece, Plan, Report, Site
+from experiments.engine.study import Site
 from experiments.engine.system_metrics import sampled
-from experiments.reporting.learned_nothing import learned_nothing_in
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
-from experiments.studies.compositions.single import Wanted, plan_fuse
-from experiments.studies.compositions.trying import kept
-from experiments.studies.methods.plan import make_plan, plain_comparison
 from experiments.workspace import find_workspace
-from experiments.workspace.evaluating import evaluation_key, majority, tested
 from tasks import registry
-from workbench.kinds import KINDS
 from workbench.listener import Silent
 from workbench.settings import Document
 
@@ -34,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.answers.routed import RoutedPrediction
+    from experiments.engine.study import Piece, Plan, Report
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
@@ -70,11 +61,15 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or data that do not fit.
         """
-        return plan_lesson(Document(settings, "settings"), task, method, backbone, seed, self.task_folders)
+        return self._lesson(Document(settings, "settings"), task, method, backbone, seed)
 
     def lesson_from(self, task: str, method: str, backbone: str, seed: int, assignments: Sequence[str]) -> Lesson:
         """Return the lesson that ``key=value`` assignments describe; raises as :meth:`lesson`."""
-        document = Document({}, "command line").set(assignments)
+        return self._lesson(Document({}, "command line").set(assignments), task, method, backbone, seed)
+
+    def _lesson(self, document: Document, task: str, method: str, backbone: str, seed: int) -> Lesson:
+        from experiments.engine.lesson import plan_lesson
+
         return plan_lesson(document, task, method, backbone, seed, self.task_folders)
 
     def train(self, lesson: Lesson) -> Trained:
@@ -83,16 +78,9 @@ class Workbench:
         Raises:
             TrainingError: the fit failed; nothing was stored.
         """
-        label = f"{lesson.task.name} · {lesson.adaptation.method}"
-        workspace = self.workspace.mended_by(self.listener)
-        with sampled(workspace.system(lesson.adapter_id)):
-            adapter = workspace.learned(lesson, self.listener, label)
-        evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
-        log(adapter, self.workspace, self.listener)
-        constant = majority(lesson.task, lesson.budget)
-        outcomes = self.workspace.evaluations.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
-        score = evaluation.scores[KINDS.get(lesson.task.kind).metric]
-        return Trained(adapter, evaluation, constant, learned_nothing_in(outcomes, score, constant))
+        from experiments.answers.training import trained
+
+        return trained(self.workspace, lesson, self.listener)
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
@@ -165,6 +153,8 @@ class Workbench:
             UnknownNameError: no such adapter.
             TrackingError: the server does not answer, or cannot register models.
         """
+        from experiments.engine.publish import register
+
         stored = self.workspace.adapters.verify(self.chosen(adapter, champions=False))
         return register(stored, self.workspace, self.listener)
 
@@ -191,6 +181,8 @@ class Workbench:
             InputError: no texts, no adapters that fit, adapters that do not go together, or a router that needs the
                 data of a task which are not there or have changed.
         """
+        from experiments.answers.routed import routed
+
         settings = Document({}, "command line").set(assignments)
         return Predictions(
             routed(self.workspace, router, settings, texts, among, backbone, self.task_folders, self.listener)
@@ -212,6 +204,8 @@ class Workbench:
         Raises:
             InputError: an unknown name or setting, or sources that do not go together.
         """
+        from experiments.studies.compositions.single import Wanted, plan_fuse
+
         wanted = Wanted(target, sources, method, shots, **options)
         return plan_fuse(wanted, self.workspace, self.task_folders, self.listener)
 
@@ -221,6 +215,10 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
+        from experiments.engine.publish import log
+        from experiments.studies.compositions.trying import kept
+        from experiments.workspace.evaluating import tested
+
         workspace = self.workspace.mended_by(self.listener)
         adapter, problem = kept(plan, Site(workspace, self.listener)), plan.own_trial().problem
         tested(workspace, adapter, problem.target, problem.backbone, problem.budget)
@@ -250,6 +248,8 @@ class Workbench:
             assignments: as ``--set`` takes them: ``budget.epochs=5``, ``methods.lora.rank=16``.
             others: the other fields of :class:`experiments.studies.methods.recipe.Recipe`.
         """
+        from experiments.studies.methods.plan import make_plan, plain_comparison
+
         recipe = {"backbone": "minilm", **plain_comparison(task, methods), **others}
         return make_plan(Document(recipe, "command line").set(assignments), self.task_folders)
 
@@ -263,6 +263,8 @@ class Workbench:
 
     def updates(self, lesson: Lesson) -> int:
         """Return how many optimiser steps :meth:`train` takes."""
+        from experiments.engine.forecast import lesson_updates
+
         return 0 if lesson.adapter_id in self.workspace.adapters.ids() else lesson_updates(lesson)
 
     def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report:
@@ -276,6 +278,8 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
+        from experiments.engine.publish import Publisher
+
         study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
 
         def hear(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:

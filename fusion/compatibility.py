@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from fusion import bottleneck, lora
 from workbench.errors import InputError
 from workbench.methods import METHODS
 from workbench.stored_model import adaptation_of
@@ -54,6 +53,8 @@ def unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> st
     Nothing has to be trained for this. Of adapters of other libraries than these two, a composition says itself
     whether it takes them.
     """
+    from fusion import bottleneck, lora  # torch comes with them, and mistakes are told without
+
     card = METHODS.get(method)
     if card.library == "adapters":
         return bottleneck.unfit(card.configure(settings, config))
@@ -96,6 +97,8 @@ def _named(source: StoredAdapter) -> str:
 
 def _unreadable(source: StoredAdapter) -> Iterator[str]:
     """Yield why a LoRA cannot be read as low-rank updates, if it cannot."""
+    from fusion import lora
+
     try:
         lora.read(source.folder)
     except InputError as error:

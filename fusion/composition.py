@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
-from fusion import lora
 from workbench.bounds import Scale, Size
 from workbench.errors import InputError
 from workbench.settings import Settings
@@ -83,6 +82,8 @@ class Request:
     @cached_property
     def updates(self) -> tuple[Update, ...]:
         """The weight updates of LoRA sources, in order; raises as :func:`fusion.lora.read`."""
+        from fusion import lora  # torch comes with it, and mistakes are told without
+
         return tuple(lora.read(source.folder) for source in self.sources)
 
 
@@ -188,6 +189,8 @@ def arithmetic(
     """
 
     def compose(request: Request, settings: WeightSettings) -> Composed:
+        from fusion import lora
+
         chosen = chosen_weights(settings.weights, len(request.sources), weights)
         merged = merge(request.updates, chosen, settings, request.seed)
         body, own = lora.attach(request.backbone, merged.update)

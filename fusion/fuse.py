@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from fusion.compatibility import require_compatible
 from fusion.composition import Composed
 from fusion.methods import COMPOSITIONS
-from fusion.target import begin, fitted_head, model_on, needs_head, train
 from workbench import processes
-from workbench.adaptation import Adaptation
 from workbench.digest import key
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
@@ -102,6 +100,9 @@ def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fus
         InputError: no target, or a method that cannot work on the backbone.
         TrainingError: a fit failed.
     """
+    from fusion.target import begin, needs_head, train
+    from workbench.adaptation import Adaptation
+
     target, adaptation = _target(request), Adaptation(request.backbone, method, settings, request.precision)
     began = time.perf_counter()
     with PeakMemory() as memory:
@@ -135,6 +136,8 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
 
 def with_head(composed: Composed, request: Request) -> Fused:
     """Return the model of a composed body, with a head fitted where none was trained along."""
+    from fusion.target import fitted_head, model_on, needs_head
+
     target = _target(request)
     model = model_on(request, composed.body, composed.head)
     if composed.fit is not None and (composed.head is not None or not needs_head(model)):
@@ -193,6 +196,8 @@ def keep_fused(
     Raises:
         IntegrityError: the composition changed the backbone.
     """
+    from workbench.adaptation import Adaptation
+
     composed = fused.composed
     adaptation = Adaptation(request.backbone, composed.method, composed.settings, request.precision)
     manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -16,7 +13,6 @@ BATCH_SIZE = 64
 IGNORED = -100  # a label that torch's cross-entropy passes over
 
 
-@torch.inference_mode()
 def in_batches(
     call: Callable[[list[int], dict[str, Tensor]], Iterable[Any]],
     model: nn.Module,
@@ -31,14 +27,17 @@ def in_batches(
         encoded: unpadded model inputs.
         collate: pads a list of rows to one batch.
     """
+    import torch
+
     by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
     training, found = model.training, [None] * len(encoded)
     model.eval()
-    for start in range(0, len(by_length), BATCH_SIZE):
-        places = by_length[start : start + BATCH_SIZE]
-        batch = beside(model, collate([encoded[place] for place in places]))
-        for place, result in zip(places, call(places, batch), strict=True):
-            found[place] = result
+    with torch.inference_mode():
+        for start in range(0, len(by_length), BATCH_SIZE):
+            places = by_length[start : start + BATCH_SIZE]
+            batch = beside(model, collate([encoded[place] for place in places]))
+            for place, result in zip(places, call(places, batch), strict=True):
+                found[place] = result
     model.train(training)
     return found
 
@@ -54,6 +53,9 @@ def padded(rows: list[dict[str, Any]], pad: int, side: str) -> dict[str, Tensor]
 
     ``attention_mask`` is filled up with 0, and ``labels`` (of each token, where there are any) with :data:`IGNORED`.
     """
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
     fillers = {"input_ids": pad, "attention_mask": 0, "labels": IGNORED}
     return {
         name: pad_sequence([torch.tensor(row[name]) for row in rows], True, filler, side)

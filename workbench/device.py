@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import processes
+
+if TYPE_CHECKING:
+    import torch
 
 Precision = Literal["fp32", "bf16"]
 
@@ -17,6 +18,8 @@ def accelerator() -> torch.device:
 
     Of several devices it is the first; processes that share a training have one each.
     """
+    import torch
+
     found = torch.accelerator.current_accelerator(check_available=True)
     if found is None:
         return torch.device("cpu")
@@ -33,6 +36,8 @@ def resolve_precision(precision: Literal["auto", "fp32", "bf16"]) -> Precision:
     """
     if precision != "auto":
         return precision
+    import torch
+
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     processor: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
-import torch
-
 MB = 1e6
 Result = TypeVar("Result")
 
@@ -38,6 +36,8 @@ class PeakMemory:
         self._noted: list[float] = []
         self._resettable = _reset_high_water_mark()
         if self._resettable:
+            import torch
+
             self.before_mb = torch.cuda.memory_allocated() / MB if torch.cuda.is_available() else _high_water_mark()
         _MEASURING.append(self)
         return self
@@ -100,6 +100,8 @@ def apart(work: Callable[[], Result]) -> Result:
 
     There glibc has a heap in which nothing was freed yet, so that no block of before is used again and kept.
     """
+    import torch
+
     if torch.cuda.is_available():
         return work()
     with ThreadPoolExecutor(max_workers=1) as thread:
@@ -124,6 +126,8 @@ def _glibc(function: str, *arguments: int) -> None:
 
 
 def _reset_high_water_mark() -> bool:
+    import torch
+
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return True
@@ -135,6 +139,8 @@ def _reset_high_water_mark() -> bool:
 
 
 def _high_water_mark() -> float | None:
+    import torch
+
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / MB
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import nctdtr, stdtr, stdtrit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +56,8 @@ def interval(values: Iterable[float | None]) -> Interval:
     if mean is None or len(present) < 2:
         return Interval(mean, None, None, given)
     equal = bool(np.all(present == present[0]))
+    from scipy.special import stdtrit  # not for a lone seed, which is what most commands see
+
     spread = 0.0 if equal else float(np.std(present, ddof=1)) / math.sqrt(len(present))
     half = float(stdtrit(len(present) - 1, 0.975)) * spread
     return Interval(mean, mean - half, mean + half, given)
@@ -114,6 +115,8 @@ def paired_t_test(differences: Sequence[float | None]) -> float | None:
     mean, spread = float(np.mean(present)), float(np.std(present, ddof=1))
     if np.ptp(present) <= 1e-12:  # what is left of it is rounding
         return float(abs(mean) <= 1e-12)
+    from scipy.special import stdtr
+
     return float(2 * stdtr(len(present) - 1, -abs(mean) * math.sqrt(len(present)) / spread))
 
 
@@ -155,6 +158,8 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
         raise ValueError(f"no such test: difference {difference}, deviation {deviation}, {tests} tests, power {power}")
     if deviation == 0:
         return 2
+    from scipy.special import nctdtr, stdtrit
+
     enough = np.arange(2, MOST_SEEDS + 1)
     critical = stdtrit(enough - 1, 1 - 0.05 / tests / 2)
     shift = min(abs(difference) / deviation, LARGEST_EFFECT) * np.sqrt(enough)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from workbench import card
-from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.device import resolve_precision
 from workbench.errors import InputError, IntegrityError, opening
 from workbench.kinds import KINDS
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from workbench.adaptation import Adaptation
     from workbench.backbone import Backbone
     from workbench.fit_record import FitRecord
     from workbench.model import TaskModel
@@ -56,6 +56,7 @@ def keep(model: TaskModel, adaptation: Adaptation, manifest: Manifest, store: Ad
     Raises:
         IntegrityError: the backbone below has changed although the method says that it does not.
     """
+    from workbench.adaptation import HEAD_FILE, save_head
 
     def write(folder: Path) -> None:
         adaptation.library.save(model.body, folder)
@@ -89,6 +90,8 @@ def open_adapter(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
 
 def open_head(stored: StoredAdapter, backbone: Backbone) -> nn.Module:
     """Return a stored adapter's head alone."""
+    from workbench.adaptation import HEAD_FILE
+
     task = stored.manifest.task
     adaptation = adaptation_of(stored.manifest, backbone)
     return adaptation.stored_head(stored.folder / HEAD_FILE, task.kind, len(task.labels)).eval()
@@ -116,6 +119,8 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
     if manifest.library != card.library:
         what = f"the manifest says library {manifest.library!r}, and {manifest.method} is of {card.library!r}"
         raise InputError(what, where=manifest.id)
+    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+
     return Adaptation(backbone, manifest.method, settings, resolve_precision(manifest.precision))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.reporting.notebook import table
-
 if TYPE_CHECKING:
     from experiments.engine.study import Report
     from experiments.workspace import StoredEvaluation
@@ -31,6 +29,8 @@ class Trained:
 
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""
+        from experiments.reporting.notebook import table
+
         scores = {f"test {name}": value for name, value in self.test.scores.items()} | {"majority": self.majority}
         rows = [*_facts(self.adapter), *((name, f"{value:.4g}") for name, value in scores.items())]
         return table([], [*rows, *([("learned nothing", self.learned_nothing)] if self.learned_nothing else [])])
@@ -45,6 +45,8 @@ class FusedAdapter:
 
     def _repr_html_(self) -> str:
         """Return a table and the report for a notebook."""
+        from experiments.reporting.notebook import table
+
         return table([], _facts(self.adapter)) + self.report._repr_html_()
 
 

@@ -59,19 +59,23 @@ def adapter_id(
 
 
 def source_ids(
-    workspace: Workspace, names: Iterable[str], listener: Listener, folders: Sequence[Path], libraries: Sequence[str]
+    workspace: Workspace,
+    names: Iterable[str],
+    listener: Listener,
+    folders: Sequence[Path],
+    takes: Callable[[str], bool],
 ) -> list[str]:
     """Return the ids of adapters that are to be composed; raises as :func:`adapter_id`.
 
-    Of a task's adapters only those count that a composition of these ``libraries`` takes, and that go with the first
-    source: on the same backbone, of the same library.
+    Of a task's adapters only those count whose library the composition ``takes``, and that go with the first source:
+    on the same backbone, of the same library.
     """
     ids: list[str] = []
 
     def suits(manifest: Manifest) -> bool:
         first = workspace.adapters.get(ids[0]).manifest if ids else manifest
         alike = (manifest.library, manifest.backbone.fingerprint) == (first.library, first.backbone.fingerprint)
-        return alike and manifest.library in libraries
+        return alike and takes(manifest.library)
 
     for name in names:
         ids += [adapter_id(workspace, name, listener, folders, suits=suits)]  # the next one's choice depends on it

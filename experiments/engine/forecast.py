@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
-from workbench.adaptation import Adaptation
 from workbench.backbone_names import config_of
-from workbench.cost_model import MB, Workload
 from workbench.device import resolve_precision
 from workbench.errors import InputError
 from workbench.methods import METHODS, require_possible, trained_method
@@ -18,8 +16,9 @@ from workbench.settings import Document
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workbench.adaptation import Adaptation
     from workbench.backbone import Backbone
-    from workbench.cost_model import Prediction
+    from workbench.cost_model import Prediction, Workload
     from workbench.device import Precision
     from workbench.settings import Budget
     from workbench.task import Task
@@ -42,6 +41,8 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
     Raises:
         InputError: an unknown name or setting, or a method that cannot work on the model.
     """
+    from workbench.cost_model import Workload  # torch comes with it
+
     card, document = trained_method(method), Document({}, "command line").set(assignments)
     settings, budget = settings_and_budget(document, card.settings)
     config = config_of(model, "--model-config")
@@ -75,6 +76,9 @@ def _predicted(
     backbone: Backbone, method: str, settings: str, precision: Precision, batch_size: int, length: int, said: int
 ) -> Prediction | None:
     """Return it for a step that can be looked up: many pieces of a plan take the same one, and each takes a while."""
+    from workbench.adaptation import Adaptation
+    from workbench.cost_model import Workload
+
     adaptation = Adaptation(backbone, method, METHODS.get(method).settings.model_validate_json(settings), precision)
     try:
         return Workload.of(adaptation, batch_size, length, said).predict()
@@ -84,6 +88,8 @@ def _predicted(
 
 def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     """Return what a plain training step of a method on a task takes."""
+    from workbench.cost_model import MB
+
     prediction = predicted(adaptation, budget, task.max_new_tokens or 0)
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.engine.feasible import opened
 from tasks import registry
-from workbench.adaptation import Adaptation
 from workbench.bounds import require_seed
 from workbench.device import resolve_precision
 from workbench.errors import Problem, SettingsError, collected
@@ -50,5 +49,7 @@ def plan_lesson(
     if problems:
         raise SettingsError(problems)
     model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
+    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+
     adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
     return Lesson(registry.load(spec), adaptation, budget, seed)

@@ -10,8 +10,6 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +21,7 @@ Runs = list[tuple[str, slice]]
 def can_mix(body: Any) -> bool:
     """Return whether all that ``body`` hosts are LoRAs of linear layers, and none is more than B A (DoRA is)."""
     from peft import PeftType
+    from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     return all(config.peft_type == PeftType.LORA for config in body.peft_config.values()) and all(

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
-from torch import nn
 
 from workbench.architecture import skeleton
 from workbench.libraries._mixed_loras import can_mix, mix, unmix
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PretrainedConfig
 
 
@@ -44,6 +44,7 @@ def matrices(wanted: Any, config: PretrainedConfig) -> list[tuple[int, int]]:
     """Return the shape (out, in) of each matrix that a peft configuration adapts in the architecture of ``config``."""
     from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
     from peft.tuners.tuners_utils import check_target_module_exists
+    from torch import nn
 
     if wanted.target_modules is None:
         known = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})

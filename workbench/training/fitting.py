@@ -7,16 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from transformers import set_seed
-
 from workbench.errors import InputError
-from workbench.evaluation import evaluate
 from workbench.fit_record import FitRecord
-from workbench.memory import PeakMemory, freed_for_reuse
 from workbench.method import Steps
-from workbench.training.best_epoch import BestEpoch
-from workbench.training.course import Along, penalised
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
@@ -46,7 +39,12 @@ def fit(
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
         TrainingError: the loss or a validation score is not a finite number.
     """
-    from workbench.training.trainer import trainer_of  # takes seconds, which whoever trains nothing need not wait
+    from transformers import set_seed  # these take seconds, which whoever trains nothing need not wait
+
+    from workbench.memory import PeakMemory, freed_for_reuse
+    from workbench.training.best_epoch import BestEpoch
+    from workbench.training.course import Along, penalised
+    from workbench.training.trainer import trainer_of
 
     if budget.balanced and model.kind.target != "label":
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
@@ -95,13 +93,20 @@ def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:
     Raises:
         InputError: it does not.
     """
-    if optimizer.startswith("paged") and not torch.cuda.is_available():
+    if not optimizer.startswith("paged"):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
         what = f"{optimizer} moves its states between a GPU's memory and the processor's, and there is no GPU here"
         raise InputError(what, where=where, hint="Take adamw-8bit: its states are as small, and it works here.")
 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:
     """Return the record of a model that has nothing to train: its validation score."""
+    from workbench.evaluation import evaluate
+    from workbench.memory import PeakMemory
+
     with PeakMemory() as memory:
         tokenizer, rows = adaptation.backbone.tokenizer, task.splits["validation"]
         found = evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)

@@ -31,7 +31,6 @@ from fusion.composition import HeadStart
 from fusion.fuse import require_fusible
 from fusion.methods import COMPOSITIONS
 from tasks import registry
-from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, UnknownNameError, collected
@@ -164,6 +163,8 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
     backbone = opened(document, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
+    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, *entry, precision) for name, entry in methods.items()}
     tasks = [registry.load(spec) for spec in sources]

@@ -74,7 +74,9 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     document = Document({}, "command line").set(wanted.assignments)
     problems: list[Problem] = []
     with collected(problems):
-        settings, budget = _parsed(document, wanted)
+        COMPOSITIONS.require(wanted.method, "--method")
+        if document.data:  # a composition brings torch with it, which a misspelt name need not wait for
+            _parsed(document, wanted)
     with collected(problems):
         RANKINGS.require(wanted.ranking, "--ranking")
     with collected(problems):
@@ -84,9 +86,10 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         require_fusible(spec.name, spec.file.kind)
     if problems:
         raise SettingsError(problems)
-    target = registry.load(spec)
     automatic = wanted.sources.startswith(AUTO)
     sources = () if automatic else _named(wanted, workspace, folders, listener)
+    settings, budget = _parsed(document, wanted)
+    target = registry.load(spec)
     known = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
     backbone = open_backbone(wanted.backbone or known)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
@@ -102,8 +105,11 @@ def _named(
     wanted: Wanted, workspace: Workspace, folders: Sequence[Path], listener: Listener
 ) -> tuple[StoredAdapter, ...]:
     names = [name.strip() for name in wanted.sources.split(",") if name.strip()]
-    libraries = COMPOSITIONS.get(wanted.method).libraries
-    ids = source_ids(workspace, names, listener, folders, libraries) if names else []
+
+    def takes(library: str) -> bool:
+        return library in COMPOSITIONS.get(wanted.method).libraries
+
+    ids = source_ids(workspace, names, listener, folders, takes) if names else []
     return named(workspace.adapters, ids, wanted.sources)
 
 

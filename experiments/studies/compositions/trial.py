@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from fusion.composition import Composed, Request
 from fusion.fuse import body_key, from_nothing, fuse, fuse_key, with_head
-from workbench.adaptation import Adaptation
 from workbench.digest import key
 from workbench.listener import Silent
 from workbench.methods import METHODS
@@ -85,6 +84,8 @@ class Trial:
     def _model_key(self) -> str:
         contestant, problem = self.contestant, self.problem
         if contestant.role in ("fresh", "full"):
+            from workbench.adaptation import Adaptation
+
             adaptation = Adaptation(problem.backbone, contestant.method, contestant.settings, problem.precision)
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)
             return key(["from nothing", lesson.key, contestant.head])

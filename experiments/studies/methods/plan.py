@@ -16,7 +16,6 @@ from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.workspace.evaluating import majority
 from tasks import registry
-from workbench.adaptation import Adaptation
 from workbench.bounds import LONGEST_NAME
 from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, collected
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from workbench.adaptation import Adaptation
     from workbench.backbone import Backbone
     from workbench.settings import Document
     from workbench.task import Task
@@ -98,6 +98,8 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+
     precision = resolve_precision(recipe.budget.precision)
     adaptations = {label: Adaptation(backbone, *entry, precision) for label, entry in methods.items()}
     return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)

@@ -1,0 +1,95 @@
+"""What commands import: a mistake is told before anything heavy is there, and work brings what it uses and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import environment
+from tests.streams import write_tasks
+
+HEAVY = {
+    *("torch", "transformers", "peft", "adapters", "accelerate", "bitsandbytes"),
+    *("pandas", "pyarrow", "datasets", "scipy", "sklearn", "matplotlib", "mlflow"),
+}
+PROGRAM = """
+import json, sys
+from experiments.cli import main
+sys.argv = ["workbench", *sys.argv[1:]]
+try:
+    code = main() or 0
+except SystemExit as leaving:
+    code = leaving.code
+sys.stderr.write("\\n" + json.dumps([code, *sys.modules]))
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a command: exit code, stdout, stderr, and the names of all modules that it imported."""
+
+    code: int
+    out: str
+    err: str
+    modules: frozenset[str]
+
+
+def command(folder: Path, *arguments: str) -> Done:
+    """Run ``workbench …`` in ``folder``, in a process of its own."""
+    own = {"WORKBENCH_HOME", "WORKBENCH_TASKS", "MLFLOW_TRACKING_URI"}
+    there = {name: value for name, value in environment().items() if name not in own}
+    there["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)  # wherever the tests' own code lies
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], cwd=folder, env=there, capture_output=True, text=True, check=True
+    )
+    err, _, last = done.stderr.rpartition("\n")
+    code, *modules = json.loads(last)
+    return Done(code, done.stdout, err, frozenset(modules))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where commands run: with two tiny tasks."""
+    folder = tmp_path_factory.mktemp("startup")
+    write_tasks(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, bert: Path) -> Done:
+    """What `train` did; its adapter lies in the folder."""
+    settings = ["learning_rate=0.02", "budget={epochs: 1, batch_size: 16, max_length: 16, precision: fp32}"]
+    given = [word for setting in settings for word in ("--set", setting)]
+    return command(folder, "train", "animals", "--method", "lora", "--backbone", str(bert), *given)
+
+
+REFUSED = {
+    "train: task": (["train", "animal", "--method", "lora"], "Did you mean animals"),
+    "train: method": (["train", "animals", "--method", "lorra"], "Did you mean lora"),
+    "train: setting": (["train", "animals", "--method", "lora", "--set", "rnk=4"], "Did you mean rank"),
+    "train: backbone": (["train", "animals", "--method", "lora", "--backbone", "minilmm"], "Did you mean minilm"),
+    "predict: adapter": (["predict", "animls", "the cat"], "Did you mean animals"),
+    "run: recipe": (["run", "quikstart"], "Did you mean quickstart"),
+    "compare: task": (["compare", "animal", "--methods", "lora,head"], "Did you mean animals"),
+    "compare: method": (["compare", "animals", "--methods", "lora,haed"], "Did you mean head"),
+    "fuse: target": (["fuse", "animal", "--from", "animals", "--method", "ties"], "Did you mean animals"),
+    "fuse: source": (["fuse", "fruits", "--from", "animls", "--method", "ties"], "Did you mean animals"),
+    "fuse: method": (["fuse", "fruits", "--from", "animals", "--method", "tis"], "Did you mean ties"),
+    "report: experiment": (["report", "nothing"], "no experiment called 'nothing'"),
+    "adapters: adapter": (["adapters", "show", "animls"], "Did you mean animals"),
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_mistakes_are_told_before_anything_heavy_is_imported(mistake: str, folder: Path, trained: Done) -> None:
+    arguments, expected = REFUSED[mistake]
+    done = command(folder, *arguments)
+    assert (trained.code, done.code, done.out) == (0, 2, "")
+    assert expected in done.err
+    assert not HEAVY & done.modules
