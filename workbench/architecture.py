@@ -70,5 +70,7 @@ def _built(content: str) -> nn.Module:
     import torch
     from transformers import AutoConfig
 
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    from workbench.undrawn import Undrawn
+
+    with torch.device("meta"), torch.random.fork_rng(devices=[]), Undrawn():
         return described(AutoConfig.for_model(**json.loads(content)))

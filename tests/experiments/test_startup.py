@@ -93,3 +93,20 @@ def test_mistakes_are_told_before_anything_heavy_is_imported(mistake: str, folde
     assert (trained.code, done.code, done.out) == (0, 2, "")
     assert expected in done.err
     assert not HEAVY & done.modules
+
+
+SELDOM = {"torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sympy", "sklearn", "matplotlib", "adapters"}
+
+
+def test_an_answer_needs_no_trainer_compiler_statistics_or_tracking(folder: Path, trained: Done) -> None:
+    done = command(folder, "predict", "animals", "the cat", "--json")
+    assert (trained.code, done.code) == (0, 0), done.err
+    assert json.loads(done.out)[0]["label"] in {"first", "second"}
+    assert {"torch", "transformers", "peft"} <= done.modules
+    assert not {*SELDOM, "scipy", "mlflow", "transformers.trainer"} & done.modules
+
+
+def test_a_training_needs_no_compiler_and_no_pictures(trained: Done) -> None:
+    assert trained.code == 0, trained.err
+    assert {"transformers.trainer", "mlflow"} <= trained.modules
+    assert not SELDOM & trained.modules
