@@ -16,7 +16,7 @@ import hashlib, json, sys
 if sys.argv[1] == "deferred":
     from workbench.deferred import defer
     defer()
-import torch
+import torch, transformers
 from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
@@ -34,7 +34,8 @@ said = model.generate(input_ids=tokens[:1], max_new_tokens=3, do_sample=False)
 packed, state = quantize_4bit(torch.randn(64, 64), quant_type="nf4")
 numbers = [loss.detach(), said, dequantize_4bit(packed, state), *model.state_dict().values()]
 digest = hashlib.sha256(b"".join(number.contiguous().numpy().tobytes() for number in numbers)).hexdigest()
-print(json.dumps([digest, early]))
+names = sorted({*dir(transformers), *dir(transformers.models)})
+print(json.dumps([digest, names, early]))
 """
 
 NAMES = """
@@ -69,9 +70,11 @@ def program(text: str, *arguments: str) -> Any:
 
 
 def test_numbers_do_not_depend_on_when_something_is_imported(llama: Path) -> None:
-    usual, imported = program(NUMBERS, "usual", str(llama))
-    deferred, imported_early = program(NUMBERS, "deferred", str(llama))
+    usual, names, imported = program(NUMBERS, "usual", str(llama))
+    deferred, names_deferred, imported_early = program(NUMBERS, "deferred", str(llama))
     assert usual == deferred
+    assert names == names_deferred
+    assert len(names) > 3000, "all that transformers has"
     assert imported, "else nothing here has to wait for anything"
     assert not imported_early
 
