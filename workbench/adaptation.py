@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from workbench import quantisation
 from workbench.adapter_folder import check_adapter
-from workbench.backbone import fingerprint
 from workbench.errors import opening
+from workbench.fingerprints import fingerprint
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method

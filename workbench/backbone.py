@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import quantisation
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, opening
+from workbench.fingerprints import fingerprint, of_files
 from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
@@ -89,7 +88,8 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor, as it is kept."""
-        return fingerprint(quantisation.parameters(self.load()))
+        told = None if self.quantization else of_files(self.folder, self.config)
+        return told or fingerprint(quantisation.parameters(self.load()))
 
     def load(self) -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
@@ -155,15 +155,6 @@ class Backbone:
                 where=where,
                 hint=f"It has room for {longest} tokens of a text{before}.",
             )
-
-
-def fingerprint(parameters: Iterable[tuple[str, Any]]) -> str:
-    """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given."""
-    total = hashlib.sha256()
-    for name, tensor in parameters:
-        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().data)
-    return total.hexdigest()
 
 
 def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
