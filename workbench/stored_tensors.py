@@ -49,15 +49,13 @@ class StoredTensor:
             yield chunk.to(torch.float32)
 
     def read(self) -> Tensor:
-        """Return it in float32, in memory of its own."""
+        """Return it, in float32 where it is of numbers like that; a view of the mapped file where it already is."""
         import torch
+        from safetensors import safe_open
 
-        tensor = torch.empty(self.shape, dtype=torch.float32)
-        flat, first = tensor.view(-1), 0
-        for chunk in self.chunks():
-            flat[first : first + len(chunk)] = chunk
-            first += len(chunk)
-        return tensor
+        with safe_open(self.file, framework="pt") as tensors:
+            tensor: Tensor = tensors.get_tensor(self.name)
+        return tensor.to(torch.float32) if self.type in WIDENED else tensor
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,12 @@ class Assignment:
 
     Attributes:
         parameters: the stored tensor of each parameter, in the model's order and by the first of its names.
+        buffers: the stored tensor of each buffer that is saved with the model.
         unexpected: names in the checkpoint that the model has no place for.
     """
 
     parameters: Mapping[str, StoredTensor]
+    buffers: Mapping[str, StoredTensor]
     unexpected: Sequence[str]
 
 
@@ -103,8 +103,10 @@ def assigned(model: Any, folder: Path) -> Assignment | None:
         if not sources or any(not _is_copied(each, parameter) for each in sources) or not _are_equal(sources):
             return None
         parameters[name] = sources[0]
-    places = {*tensors, *(name for name, _ in model.named_buffers())}
-    return Assignment(parameters, sorted([*unexpected, *(name for name in named if name not in places)]))
+    places = {name for name, _ in model.named_buffers()}
+    buffers = {name: named[name] for name in places & tensors.keys() & named.keys()}
+    unexpected += [name for name in named if name not in tensors and name not in places]
+    return Assignment(parameters, buffers, sorted(unexpected))
 
 
 def _stored(folder: Path) -> dict[str, StoredTensor] | None:

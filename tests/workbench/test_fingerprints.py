@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
+from tests.checkpoints import BART, LLAMA, T5, rewritten, saved
 from workbench import fingerprints, stored_tensors
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.fingerprints import fingerprint, of_files
-
-SIZES = {"vocab_size": 29, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
 @pytest.fixture(autouse=True)
@@ -28,49 +26,23 @@ def settled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(fingerprints, "cache_folder", lambda: tmp_path / "cache")
 
 
-def saved(model_class: str, config_class: str, tokenizer: Path, folder: Path, **settings: Any) -> Path:
-    """Write a tiny model, with the tokenizer of another, into ``folder``."""
-    import transformers
-
-    shutil.copytree(tokenizer, folder, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
-    options = {name: settings.pop(name) for name in ("dtype", "max_shard_size") if name in settings}
-    torch.manual_seed(0)
-    model = getattr(transformers, model_class)(getattr(transformers, config_class)(**{**SIZES, **settings}))
-    if "dtype" in options:
-        model = model.to(options.pop("dtype"))
-    model.save_pretrained(folder, **options)
-    return folder
-
-
-LLAMA = {"intermediate_size": 64, "num_key_value_heads": 2}
-CHECKPOINTS: dict[str, Callable[[Path, Path], Path]] = {
-    "an encoder": lambda bert, to: saved("BertModel", "BertConfig", bert, to),
-    "an encoder below a head": lambda bert, to: saved("BertForSequenceClassification", "BertConfig", bert, to),
-    "a causal LM": lambda bert, to: saved("LlamaForCausalLM", "LlamaConfig", bert, to, **LLAMA),
-    "tied weights": lambda bert, to: saved(
-        "LlamaForCausalLM", "LlamaConfig", bert, to, tie_word_embeddings=True, **LLAMA
-    ),
-    "transposed matrices": lambda bert, to: saved("GPT2LMHeadModel", "GPT2Config", bert, to),
-    "bf16": lambda bert, to: saved("LlamaForCausalLM", "LlamaConfig", bert, to, dtype=torch.bfloat16, **LLAMA),
-    "fp16": lambda bert, to: saved("BertModel", "BertConfig", bert, to, dtype=torch.float16),
-    "sharded": lambda bert, to: saved("LlamaForCausalLM", "LlamaConfig", bert, to, max_shard_size="20KB", **LLAMA),
-    "seq2seq": lambda bert, to: saved(
-        "T5ForConditionalGeneration", "T5Config", bert, to, d_model=32, num_layers=2, d_kv=8, d_ff=64
-    ),
-    "seq2seq below a prefix": lambda bert, to: saved(
-        "BartForConditionalGeneration",
-        "BartConfig",
-        bert,
-        to,
-        d_model=32,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-    ),
+CHECKPOINTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "an encoder": ("BertModel", {}),
+    "an encoder below a head": ("BertForSequenceClassification", {}),
+    "a causal LM": ("LlamaForCausalLM", LLAMA),
+    "tied weights": ("LlamaForCausalLM", {**LLAMA, "tie_word_embeddings": True}),
+    "transposed matrices": ("GPT2LMHeadModel", {}),
+    "bf16": ("LlamaForCausalLM", {**LLAMA, "dtype": torch.bfloat16}),
+    "fp16": ("BertModel", {"dtype": torch.float16}),
+    "sharded": ("LlamaForCausalLM", {**LLAMA, "max_shard_size": "20KB"}),
+    "seq2seq": ("T5ForConditionalGeneration", T5),
+    "seq2seq below a prefix": ("BartForConditionalGeneration", BART),
 }
+
+
+def made(checkpoint: str, bert: Path, folder: Path) -> Path:
+    architecture, settings = CHECKPOINTS[checkpoint]
+    return saved(architecture, bert, folder, **settings)
 
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS)
@@ -78,20 +50,12 @@ def test_the_files_tell_the_fingerprint_of_the_loaded_model(
     checkpoint: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored_tensors, "CHUNK", 100)  # so that most tensors are read in several parts
-    backbone = open_backbone(str(CHECKPOINTS[checkpoint](bert, tmp_path / "model")))
+    backbone = open_backbone(str(made(checkpoint, bert, tmp_path / "model")))
     assert len(list(backbone.folder.glob("*.safetensors"))) > (checkpoint == "sharded")
     expected = fingerprint(backbone.load().named_parameters())
     assert of_files(backbone.folder, backbone.config) == expected
     monkeypatch.setattr(Backbone, "load", None)  # nothing is loaded for it
     assert backbone.fingerprint == expected
-
-
-def rewritten(folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Backbone:
-    """Replace the tensors of a checkpoint."""
-    file = folder / "model.safetensors"
-    tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
-    save_file(change(tensors), file, metadata={"format": "pt"})
-    return open_backbone(str(folder))
 
 
 def without_pooler(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -113,7 +77,7 @@ def in_double(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def test_what_is_drawn_or_renamed_is_left_to_loading(
     change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], bert: Path, tmp_path: Path
 ) -> None:
-    backbone = rewritten(CHECKPOINTS["an encoder"](bert, tmp_path / "model"), change)
+    backbone = rewritten(made("an encoder", bert, tmp_path / "model"), change)
     assert of_files(backbone.folder, backbone.config) is None
     assert backbone.fingerprint == fingerprint(backbone.load().named_parameters())
 
@@ -123,14 +87,14 @@ def test_tied_weights_may_stand_there_twice_where_they_are_equal(equal: bool, be
     def twice(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {**tensors, "encoder.embed_tokens.weight": tensors["shared.weight"] + (0 if equal else 1)}
 
-    backbone = rewritten(CHECKPOINTS["seq2seq"](bert, tmp_path / "model"), twice)
+    backbone = rewritten(made("seq2seq", bert, tmp_path / "model"), twice)
     expected = fingerprint(backbone.load().named_parameters())
     assert of_files(backbone.folder, backbone.config) == (expected if equal else None)
     assert backbone.fingerprint == expected
 
 
 def test_a_checkpoint_of_more_layers_is_refused(bert: Path, tmp_path: Path) -> None:
-    folder = CHECKPOINTS["an encoder below a head"](bert, tmp_path / "model")
+    folder = made("an encoder below a head", bert, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))
     with pytest.raises(InputError, match="does not describe the layer of"):
