@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 
-SIZES = {"vocab_size": 29, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "pad_token_id": 0}
+SIZES = {"vocab_size": 31, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "pad_token_id": 0}
 LLAMA = {"intermediate_size": 64, "num_key_value_heads": 2}
 T5 = {"d_model": 32, "num_layers": 2, "d_kv": 8, "d_ff": 64, "decoder_start_token_id": 0}
 HALF = {"layers": 1, "attention_heads": 4, "ffn_dim": 64}

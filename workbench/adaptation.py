@@ -64,7 +64,7 @@ class Adaptation:
         trained_method(self.method)
         self.require_possible(kind)
         torch.manual_seed(seed)
-        body = self.library.attach(self.backbone.load(), self._config)
+        body = self.library.attach(self._pretrained(), self._config)
         return self._model(body, self.fresh_head(kind, labels, seed), kind)
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
@@ -97,7 +97,7 @@ class Adaptation:
             InputError: the weights or their config cannot be read, or do not fit the backbone.
             UnsafeConfigError: the folder leads a library to something outside it.
         """
-        body = self.backbone.load()
+        body = self._pretrained()
         with opening("the adapter", str(folder)):
             check_adapter(folder)
             body = self.library.load(body, folder, self._config)
@@ -107,6 +107,9 @@ class Adaptation:
         """Take the method's weights off ``model`` and compare the rest with the pretrained weights, byte for byte."""
         bare = self.library.detach(model.body)
         return fingerprint(quantisation.parameters(bare)) == self.backbone.fingerprint
+
+    def _pretrained(self) -> nn.Module:
+        return self.backbone.load(own=self.card.trains_backbone)
 
     @cached_property
     def _config(self) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import quantisation
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, opening
-from workbench.fingerprints import fingerprint, of_files
+from workbench.fingerprints import fingerprint, of_files, state_of
 from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
@@ -91,16 +91,31 @@ class Backbone:
         told = None if self.quantization else of_files(self.folder, self.config)
         return told or fingerprint(quantisation.parameters(self.load()))
 
-    def load(self) -> nn.Module:
+    def load(self, own: bool = False) -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
-        It is in float32; of a quantised one, what is not packed.
+        It is in float32; of a quantised one, what is not packed. On a processor, models share memory for as long as
+        they do not write to it (:mod:`workbench.resident`).
         Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). A pooler that the checkpoint lacks is drawn
         from a fixed seed, so that every copy is the same; the caller's generator is left alone.
+
+        Args:
+            own: share nothing: all weights will be written to, and what is shared would stay in memory beside them.
 
         Raises:
             InputError: the weights cannot be opened, or are not those that the config describes.
         """
+        import torch
+
+        from workbench import resident
+
+        state = None if self.quantization else state_of(self.folder)
+        if own:
+            resident.release()
+        alone = own or torch.accelerator.is_available()  # which has memory of its own, so that none would be shared
+        return self._loaded() if alone else resident.shared(state, self._loaded)
+
+    def _loaded(self) -> nn.Module:
         import torch
         from transformers import AutoModel
 

@@ -16,7 +16,7 @@ from workbench.architecture import skeleton
 from workbench.cache import cache_folder
 from workbench.checkpoint import require_whole
 from workbench.digest import key
-from workbench.errors import IntegrityError, UnwritableError
+from workbench.errors import InputError, IntegrityError, UnwritableError
 from workbench.model_folder import CONFIG, INDEX, weight_files
 from workbench.stored_tensors import assigned
 
@@ -74,16 +74,37 @@ def of_files(folder: Path, config: PretrainedConfig) -> str | None:
     Raises:
         InputError: the weights cannot be read, or are not those that the config describes.
     """
-    state = _state(folder)
+    state = state_of(folder)
     if state is None:
         return _streamed(folder, config)
-    entry = cache_folder() / FOLDER / f"{key(str(folder.resolve()))}.json"
-    known = _known.get(state) or _read(entry, state)
+    known = remembered(folder, state)
     if known is None and (known := _streamed(folder, config)) is not None:
-        _write(Entry(state, known), entry)
-    if known is not None:
+        _write(Entry(state, known), _entry(folder))
         _known[state] = known
     return known
+
+
+def state_of(folder: Path) -> str | None:
+    """Return the key of what determines the fingerprint: path, size and times of change of each file.
+
+    None where a file cannot be looked at or has just changed: it may change once more within the grain of the times.
+    """
+    try:
+        files = [folder / CONFIG, *([folder / INDEX] if (folder / INDEX).is_file() else []), *weight_files(folder)]
+        stats = [path.stat() for path in files]
+    except (OSError, InputError):
+        return None
+    if any(max(each.st_mtime, each.st_ctime) > time.time() - SETTLED for each in stats):
+        return None
+    times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in stats]
+    return key([[str(path.resolve()) for path in files], times, version("transformers"), REVISION])
+
+
+def remembered(folder: Path, state: str) -> str | None:
+    """Return the fingerprint that was computed from the files of ``folder`` in this state, by whatever process."""
+    if state not in _known and (known := _read(_entry(folder), state)):
+        _known[state] = known
+    return _known.get(state)
 
 
 def _streamed(folder: Path, config: PretrainedConfig) -> str | None:
@@ -106,17 +127,8 @@ def _title(name: str, shape: Sequence[int], dtype: torch.dtype) -> bytes:
     return f"{name} {tuple(shape)} {dtype}\n".encode()
 
 
-def _state(folder: Path) -> str | None:
-    """Return the key of what determines the fingerprint; None where a file has just changed.
-
-    Times of change have a grain: such a file may change once more within it.
-    """
-    files = [folder / CONFIG, *([folder / INDEX] if (folder / INDEX).is_file() else []), *weight_files(folder)]
-    stats = [path.stat() for path in files]
-    if any(max(each.st_mtime, each.st_ctime) > time.time() - SETTLED for each in stats):
-        return None
-    times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in stats]
-    return key([[str(path.resolve()) for path in files], times, version("transformers"), REVISION])
+def _entry(folder: Path) -> Path:
+    return cache_folder() / FOLDER / f"{key(str(folder.resolve()))}.json"
 
 
 def _read(path: Path, state: str) -> str | None:
