@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from workbench import quantisation
 from workbench.adapter_folder import check_adapter
 from workbench.errors import opening
-from workbench.fingerprints import fingerprint
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
@@ -104,9 +103,8 @@ class Adaptation:
         return self._model(body, head, kind)
 
     def backbone_is_intact(self, model: TaskModel) -> bool:
-        """Take the method's weights off ``model`` and compare the rest with the pretrained weights, byte for byte."""
-        bare = self.library.detach(model.body)
-        return fingerprint(quantisation.parameters(bare)) == self.backbone.fingerprint
+        """Take the method's weights off ``model`` and return whether the rest is the pretrained weights, bit by bit."""
+        return self.backbone.is_intact(self.library.detach(model.body))
 
     def _pretrained(self) -> nn.Module:
         return self.backbone.load(own=self.card.trains_backbone)

@@ -15,6 +15,7 @@ from workbench.fingerprints import fingerprint, of_files, state_of
 from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
+from workbench.untouched import is_untouched, remember
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,6 +92,14 @@ class Backbone:
         told = None if self.quantization else of_files(self.folder, self.config)
         return told or fingerprint(quantisation.parameters(self.load()))
 
+    def is_intact(self, body: nn.Module) -> bool:
+        """Return whether ``body``, from which all that a method put on it was taken off, has the pretrained weights.
+
+        They are read only where the system does not tell that they are the pages of their file still.
+        """
+        known = is_untouched(body, self.folder, self.fingerprint)
+        return known or fingerprint(quantisation.parameters(body)) == self.fingerprint
+
     def load(self, own: bool = False) -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
@@ -113,7 +122,9 @@ class Backbone:
         if own:
             resident.release()
         alone = own or torch.accelerator.is_available()  # which has memory of its own, so that none would be shared
-        return self._loaded() if alone else resident.shared(state, self._loaded)
+        body = self._loaded() if alone else resident.shared(state, self._loaded)
+        remember(body, state)
+        return body
 
     def _loaded(self) -> nn.Module:
         import torch
