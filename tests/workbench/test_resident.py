@@ -25,7 +25,10 @@ from workbench.stored_model import open_adapter
 from workbench.task import Task
 from workbench.training import Lesson, learn
 
-pytestmark = pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages")
+pytestmark = [
+    pytest.mark.skipif(not page_table.is_told(), reason="this machine does not tell of written pages"),
+    pytest.mark.skipif(torch.accelerator.is_available(), reason="the accelerator's memory is not the processor's"),
+]
 
 BUDGET = Budget(epochs=1, batch_size=16, max_length=16, precision="fp32")
 
