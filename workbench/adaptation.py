@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from workbench import quantisation
 from workbench.adapter_folder import check_adapter
+from workbench.architecture import skeleton
 from workbench.errors import opening
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
@@ -107,7 +108,17 @@ class Adaptation:
         return self.backbone.is_intact(self.library.detach(model.body))
 
     def _pretrained(self) -> nn.Module:
-        return self.backbone.load(own=self.card.trains_backbone)
+        return self.backbone.load(own=self._trains_most)
+
+    @cached_property
+    def _trains_most(self) -> bool:
+        """Whether the method trains most of the backbone's own weights in place."""
+        if not self.card.trains_backbone:
+            return False
+        is_trained = getattr(self._config, "parts", {"plain": self._config})["plain"]  # a mixture has several parts
+        weights = list(skeleton(self.backbone.config).named_parameters())
+        trained = sum(each.numel() for name, each in weights if is_trained(name))
+        return 2 * trained > sum(each.numel() for _, each in weights)
 
     @cached_property
     def _config(self) -> Any:

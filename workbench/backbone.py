@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench import quantisation
+from workbench import processes, quantisation
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, opening
 from workbench.fingerprints import fingerprint, of_files, state_of
@@ -121,7 +121,8 @@ class Backbone:
         state = None if self.quantization else state_of(self.folder)
         if own:
             resident.release()
-        alone = own or torch.accelerator.is_available()  # which has memory of its own, so that none would be shared
+        # an accelerator has memory of its own, and processes that share a training write all weights when they begin
+        alone = own or torch.accelerator.is_available() or processes.count() > 1
         body = self._loaded() if alone else resident.shared(state, self._loaded)
         remember(body, state)
         return body

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.checkpoints import BART, LLAMA, T5, saved
-from workbench import fingerprints, page_table, resident
+from workbench import fingerprints, page_table, processes, resident
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -118,6 +118,19 @@ def test_it_leaves_the_adapter_that_loading_for_each_fit_leaves(
         assert len({digest(folder / file) for folder in folders}) == 1
 
 
+@pytest.mark.parametrize("method", ["bitfit", "ln", "bitfit+lora"])
+def test_whoever_trains_few_weights_shares_the_others(
+    method: str, halved: Backbone, task: Task, tmp_path: Path, loads: list[str]
+) -> None:
+    first = halved.load()
+    before = {name: each.clone() for name, each in first.state_dict().items()}
+    stored = learn(lesson(halved, task, method), AdapterStore(tmp_path / "store"), Silent(), "label")
+    open_adapter(stored, halved)
+    assert len(loads) == 1
+    for body in (first, halved.load()):
+        assert all(torch.equal(each, before[name]) for name, each in body.state_dict().items())
+
+
 def test_whoever_trains_all_weights_shares_none(halved: Backbone, task: Task, tmp_path: Path, loads: list[str]) -> None:
     first = halved.load()
     before = {name: each.clone() for name, each in first.state_dict().items()}
@@ -125,6 +138,16 @@ def test_whoever_trains_all_weights_shares_none(halved: Backbone, task: Task, tm
     assert len(loads) == 2
     assert not resident._resident, "no memory is held beside what is trained"
     assert all(torch.equal(each, before[name]) for name, each in first.state_dict().items())
+
+
+def test_processes_that_share_a_training_share_no_weights(
+    halved: Backbone, loads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    halved.load()
+    halved.load()
+    assert len(loads) == 2
+    assert not resident._resident
 
 
 @torch.no_grad()
