@@ -92,11 +92,12 @@ def release() -> None:
 
 
 def _can_move(model: nn.Module) -> bool:
-    """Return whether the weights are in memory of the process, each for itself, and not pages of a file already."""
+    """Return whether most of the weights are in memory of the process, each for itself, and not pages of a file."""
     weights = list(model.parameters())
     plain = all(each.is_contiguous() and each.device.type == "cpu" and type(each) is nn.Parameter for each in weights)
     apart = len({each.data_ptr() for each in weights}) == len(weights)
-    return plain and apart and not are_unwritten((each.data_ptr(), each.nbytes) for each in weights)
+    mapped = sum(each.nbytes for each in weights if are_unwritten([(each.data_ptr(), each.nbytes)]))
+    return plain and apart and 2 * mapped < sum(each.nbytes for each in weights)
 
 
 def _laid_out(parameters: Sequence[nn.Parameter]) -> tuple[list[int], int]:
