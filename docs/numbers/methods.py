@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import count, decimals, limits, mean, number, read, require, row, told_apart, with_limits
+from measured import (
+    count,
+    decimals,
+    difference,
+    joined,
+    limits,
+    mean,
+    number,
+    p,
+    read,
+    require,
+    row,
+    told_apart,
+    with_limits,
+)
 
-from experiments.reporting.differences import MARKS
+from experiments.reporting.differences import MARKS, SAME, Difference, in_family
 
 STATED = [
     # the run of the day before on another machine, kept in no file
@@ -18,14 +32,18 @@ STATED = [
 
 def pieces() -> Iterator[str]:
     """Yield the table, and the sentences below it."""
-    methods = read("compare-methods")["methods"]
-    full = methods["full"]
+    document = read("compare-methods")
+    methods, full = document["methods"], document["methods"]["full"]
+    declared = in_family(
+        {name: difference(method["difference"]) for name, method in methods.items() if method["difference"]}
+    )
     for name in sorted(methods, key=lambda name: -methods[name]["score"]["mean"]):
-        yield method_row(name, methods[name], full)
-    yield from sentences(methods)
+        yield method_row(name, methods[name], full, declared.get(name))
+    yield from sentences(methods, declared)
+    yield from recommendation(document["recommendation"], methods, declared)
 
 
-def method_row(name: str, method: dict[str, Any], full: dict[str, Any]) -> str:
+def method_row(name: str, method: dict[str, Any], full: dict[str, Any], declared: Difference | None) -> str:
     """Return the row of one method."""
     cost, measured = method["cost"], method["measured"]
     parameters = cost["trainable_parameters"]
@@ -33,7 +51,7 @@ def method_row(name: str, method: dict[str, Any], full: dict[str, Any]) -> str:
         name,
         with_limits(method["score"]),
         *(mean(task) for task in method["tasks"].values()),
-        *differences(method["difference"]),
+        *differences(method["difference"], declared),
         f"{count(parameters)} ({100 * parameters / full['cost']['trainable_parameters']:.2f} %)",
         f"{cost['train_seconds']:.0f} s",
         f"{measured['step_mb']:.0f} MB",
@@ -43,15 +61,16 @@ def method_row(name: str, method: dict[str, Any], full: dict[str, Any]) -> str:
     )
 
 
-def differences(difference: dict[str, Any] | None) -> tuple[str, str]:
-    """Return the cells over seeds and over examples; two empty cells for the reference."""
-    if difference is None:
+def differences(measured: dict[str, Any] | None, declared: Difference | None) -> tuple[str, str]:
+    """Return the cells over seeds, with the mark of the declared test, and over examples; of the reference two empty.
+
+    Args:
+        measured: the difference as its file has it.
+        declared: the same, adjusted for all methods.
+    """
+    if measured is None or declared is None:
         return "", ""
-    over_examples = difference["bootstrap"]
-    return (
-        f"{number(difference['mean'])} {limits(difference)}",
-        f"{limits(over_examples)} {MARKS[over_examples['reading']]}",
-    )
+    return f"{number(measured['mean'])} {limits(measured)} {MARKS[declared.reading]}", limits(measured["bootstrap"])
 
 
 def slowdown(measured: dict[str, Any]) -> str:
@@ -65,8 +84,29 @@ def change(measured: dict[str, Any]) -> float:
     return 100 * float(measured["inference_ms"] / measured["bare_inference_ms"] - 1)
 
 
-def sentences(methods: dict[str, Any]) -> Iterator[str]:
-    """Yield what is said of scores, tuning, the recommendation and costs."""
+def recommendation(
+    recommended: dict[str, Any], methods: dict[str, Any], declared: dict[str, Difference]
+) -> Iterator[str]:
+    """Yield what is said of the declared test, and of the method that it recommends."""
+    require({one.reading for one in declared.values()} == {SAME}, "none of the ten is distinguishable")
+    yield (
+        f"**After Holm for ten methods none is distinguishable from full fine-tuning**, not even `head`, "
+        f"{number(-methods['head']['difference']['mean'])} points below ({p(declared['head'])})"
+    )
+    unharmed = [name for name, one in declared.items() if "lower" not in one.by_test.values()]
+    require(len(declared) - len(unharmed) == 6, "six whose interval over test examples excludes 0")
+    smallest = min(unharmed, key=lambda name: methods[name]["cost"]["trainable_parameters"])
+    require(recommended["method"] == smallest, "the recommended method is the smallest of those")
+    yield (
+        f"**The recommendation** is `{smallest}`, which trains the fewest parameters of {joined(unharmed)}, the "
+        "methods that neither the test over seeds nor that over test examples puts below full fine-tuning. It is "
+        f"{number(-methods[smallest]['difference']['mean'])} points below, not distinguishable "
+        f"({p(declared[smallest])}), which does not mean equal."
+    )
+
+
+def sentences(methods: dict[str, Any], declared: dict[str, Difference]) -> Iterator[str]:
+    """Yield what is said of scores, tuning and costs."""
     lora, pfeiffer = (methods[name]["difference"] for name in ("lora", "pfeiffer"))
     parts = {
         name: method["cost"]["trainable_parameters"] / methods["full"]["cost"]["trainable_parameters"]
@@ -79,10 +119,11 @@ def sentences(methods: dict[str, Any]) -> Iterator[str]:
         "examples)."
     )
     require(told_apart(pfeiffer) and told_apart(pfeiffer["bootstrap"]), "pfeiffer is distinguishable")
+    require(declared["pfeiffer"].reading == SAME, "after Holm pfeiffer is not distinguishable")
     yield (
-        f"pfeiffer, with {100 * parts['pfeiffer']:.1f} %, is {number(-pfeiffer['mean'])} below, and both intervals "
-        "of this "
-        f"difference exclude 0 ({limits(pfeiffer)}, {limits(pfeiffer['bootstrap'])})."
+        f"pfeiffer, with {100 * parts['pfeiffer']:.1f} %, is {number(-pfeiffer['mean'])} below. By itself each "
+        f"interval of this difference excludes 0 ({limits(pfeiffer)}, {limits(pfeiffer['bootstrap'])}); after Holm for "
+        f"ten methods it is not distinguishable either ({p(declared['pfeiffer'])})."
     )
     losses = {
         name: {
@@ -103,17 +144,6 @@ def sentences(methods: dict[str, Any]) -> Iterator[str]:
     require(own["validation"] == smaller["validation"], "pfeiffer's two rates got equal validation scores")
     require(tuning["chosen"] == smaller["learning_rate"], "the likelihood chose the smaller rate")
     yield f"pfeiffer's two rates got equal validation scores ({number(own['validation'])} each)"
-    overlapping = [
-        name for name in methods if methods[name]["score"]["high"] >= methods["full"]["score"]["low"] and name != "head"
-    ]
-    require(len(overlapping) == len(methods) - 1 == 10, "the ten whose interval overlaps; only head's does not")
-    yield (
-        f"among the ten whose interval overlaps the best method's ({limits(methods['full']['score'])}); only the "
-        "interval "
-        "of `head` does not."
-    )
-    ln = methods["ln"]["difference"]
-    yield f"`ln` is {number(-ln['mean'])} points below full fine-tuning, over seeds {limits(ln)}"
     adapters = [methods[name]["measured"] for name in methods if name not in ("full", "head")]
     whole = methods["full"]["measured"]
     savings = [whole["step_mb"] / measured["step_mb"] for measured in adapters]

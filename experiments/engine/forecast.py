@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
+from workbench.adaptation import Adaptation
 from workbench.backbone_names import config_of
 from workbench.cost_model import MB, Workload
 from workbench.device import resolve_precision
 from workbench.errors import InputError
-from workbench.methods import require_possible, trained_method
+from workbench.methods import METHODS, require_possible, trained_method
 from workbench.settings import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workbench.adaptation import Adaptation
+    from workbench.backbone import Backbone
     from workbench.cost_model import Prediction
+    from workbench.device import Precision
     from workbench.settings import Budget
     from workbench.task import Task
     from workbench.training import Lesson
@@ -63,8 +65,19 @@ def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction
 
     ``answer``: tokens that each example is learned to be answered with, 0 where there is a head.
     """
+    settings = adaptation.settings.model_dump_json(exclude={"learning_rate"})  # which memory does not hang on
+    shape = budget.batch_size, budget.max_length, _said(budget, answer)
+    return _predicted(adaptation.backbone, adaptation.method, settings, adaptation.precision, *shape)
+
+
+@lru_cache(maxsize=1024)
+def _predicted(
+    backbone: Backbone, method: str, settings: str, precision: Precision, batch_size: int, length: int, said: int
+) -> Prediction | None:
+    """Return it for a step that can be looked up: many pieces of a plan take the same one, and each takes a while."""
+    adaptation = Adaptation(backbone, method, METHODS.get(method).settings.model_validate_json(settings), precision)
     try:
-        return Workload.of(adaptation, budget.batch_size, budget.max_length, _said(budget, answer)).predict()
+        return Workload.of(adaptation, batch_size, length, said).predict()
     except InputError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from experiments.reporting.wording import bounds, number, probability
 from workbench.statistics import holm
 
 if TYPE_CHECKING:
@@ -50,10 +51,16 @@ class Difference:
         """
         if self.seeds.mean is None:
             return "not measured"
-        known = [word for word in (self._over_seeds(), self._over_examples()) if word]
-        if not known:
+        if not self.by_test:
             return "no interval"
-        return known[0] if len({*known}) == 1 else SAME
+        words = {*self.by_test.values()}
+        return words.pop() if len(words) == 1 else SAME
+
+    @property
+    def by_test(self) -> dict[str, str]:
+        """What the test over ``seeds`` and that over ``examples`` say by themselves, of those that could be made."""
+        both = {"seeds": self._over_seeds(), "examples": self._over_examples()}
+        return {test: word for test, word in both.items() if word}
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{mean, low, high, values, reading, p, p_holm}`` and ``bootstrap``, the interval over examples."""
@@ -85,6 +92,26 @@ def in_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
         label: replace(one, adjusted=chance, family=max(size, 1))
         for (label, one), chance in zip(differences.items(), holm(chances), strict=True)
     }
+
+
+def gap_in_words(difference: Difference, below: str, above: str, compared: str) -> str:
+    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``, and first where it cannot be told from none.
+
+    Args:
+        difference: measured.
+        below: the word for a negative difference: less, lower.
+        above: the word for a positive one.
+        compared: what the family consists of, in the plural.
+    """
+    gap = difference.seeds
+    assert gap.mean is not None
+    amount = f"{number(abs(gap.mean))} points {below if gap.mean < 0 else above}" if gap.mean else "no difference"
+    if gap.holds_zero is None:
+        return amount
+    chance = difference.p if difference.adjusted is None else difference.adjusted
+    family = f" after Holm for {difference.family} {compared}" if difference.family > 1 else ""
+    limits = f"95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}, {probability(chance)}{family}"
+    return f"{SAME} ({amount}, {limits})" if difference.reading == SAME else f"{amount}, {limits}"
 
 
 def side(difference: Interval) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.reporting.cells import words
-from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.presentation import Column, Medium, Paragraph, Table
 
 MOST_NAMED = 6  # of those with the same value
 
@@ -55,8 +55,13 @@ def inequalities(circumstances: Mapping[str, Mapping[str, Any]], reference: str)
     return tuple(found)
 
 
-def not_equal(found: tuple[Inequality, ...], reference: str) -> Table:
-    """Return the table of :func:`inequalities`, a row for each value that is not the reference's."""
+def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragraph:
+    """Return the table of :func:`inequalities`, a row for each value that is not the reference's; without any, a line.
+
+    The line promises no more than was compared: an advantage that no setting tells is not found.
+    """
+    if not found:
+        return Paragraph("What was not equal: nothing that the settings tell.", "quiet", Medium.PAGE)
     return Table(
         "not-equal",
         "What was not equal",

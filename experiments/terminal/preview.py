@@ -105,7 +105,7 @@ def _forecast(one: Ahead) -> tuple[float, int]:
 
 def _shown(place: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a place tells people something: no keys, no file names."""
-    return {name: value for name, value in place.items() if name not in ("step", "outcome")}
+    return {name: value for name, value in place.items() if name not in ("step", "steps", "outcome")}
 
 
 def _total(values: Sequence[float | None]) -> float | None:

@@ -16,19 +16,25 @@ import pytest
 from scipy.stats import t
 
 from experiments.api import Workbench
+from experiments.engine.run import blank
+from experiments.reporting.equality import Inequality, inequalities
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.power import enough_seeds
+from experiments.studies import STUDIES
+from experiments.studies._tuning import SPREAD, Attempt, choose, learning_rates
+from experiments.studies.methods.circumstances import circumstances
 from experiments.studies.methods.figures import score_by_parameters
 from experiments.studies.methods.present import present
-from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.studies.methods.report import Row
 from experiments.studies.methods.tables import tuned
-from experiments.studies.methods.tuning import SPREAD, Attempt, choose, learning_rates
 from experiments.terminal.progress import ahead
+from experiments.workspace import Workspace
+from tests.runs import pieces
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost
-from workbench.statistics import Interval, interval
+from workbench.statistics import interval
 from workbench.training import best_epoch
 
 RECIPE = """name: tiny-methods
@@ -199,37 +205,6 @@ def row(label: str, scores: list[float], parameters: int, memory: float = 100.0)
     )
 
 
-class TestRecommendation:
-    full = row("full", [0.94, 0.95, 0.96], 22_000_000)  # 95.0 ± 2.5
-    lora = row("lora", [0.93, 0.94, 0.95], 75_000)  # 94.0 ± 2.5
-    head = row("head", [0.85, 0.85, 0.85], 2_000)
-
-    def test_the_smallest_that_overlaps_with_the_best(self) -> None:
-        found = recommend([self.full, self.lora, self.head])
-        assert found.label == "lora"
-        assert "of the 2 methods" in found.sentence
-        assert "75.0 k parameters, 0.34 % of full's" in found.sentence
-        assert "95.0 % [92.5, 97.5]" in found.sentence
-
-    def test_the_best_itself_if_nothing_comes_near(self) -> None:
-        found = recommend([self.head, replace(self.full, score=Interval(0.95, 0.94, 0.96))])
-        assert found.label == "full"
-        assert "no other method" in found.sentence
-
-    def test_the_best_itself_if_it_is_the_smallest(self) -> None:
-        found = recommend([self.full, replace(self.lora, score=Interval(0.96, 0.95, 0.97))])
-        assert found.label == "lora"
-        assert "trains the fewest of the 2 methods" in found.sentence
-
-    def test_one_seed_tells_nothing_but_the_highest_score(self) -> None:
-        found = recommend([row("full", [0.95], 22_000_000), row("lora", [0.94], 75_000)])
-        assert found.label == "full"
-        assert "with one seed nothing more can be told" in found.sentence
-
-    def test_nothing_without_scores(self) -> None:
-        assert recommend([row("full", [], 22_000_000)]) is None
-
-
 class TestViews:
     def test_json_page_and_files_tell_the_same(self, report, bench: Workbench) -> None:
         folder = bench.workspace.experiment("tiny-methods")
@@ -238,14 +213,47 @@ class TestViews:
         assert document == told
         assert document["verdict"] == report.verdict
         assert document["recommendation"]["method"] in document["methods"]
+        assert document["not_equal"] == []
         assert document["methods"]["lora"]["measured"]["inference_ms"] > 0
         assert len(document["methods"]["lora"]["tuning"][0]["attempts"]) == 2
         html = drawn_page(present(report), {})
         assert "<script" not in html
+        assert "What was not equal: nothing that the settings tell." in html
         assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
         assert all(one.label in html for one in report.rows)
         assert report.verdict.replace(" %", "\u00a0%").replace("'", "&#39;") in html
         assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_who_had_more_trials_or_fewer_examples_is_told(self, report) -> None:
+        record = report.record
+        searches = [
+            replace(search, attempts=search.attempts * 4) if search.label == "lora" else search
+            for search in record.searches
+        ]
+        prompted = Contender("in-context", "in-context", {"shots": 4}, trains=False)
+        changed = replace(record, searches=tuple(searches), contenders=(*record.contenders, prompted))
+        rates, examples = replace(report, record=changed).unequal
+        assert rates == Inequality("learning rates tried on a task", 2, ((8, ("lora",)),))
+        assert examples == Inequality("training examples of a task", 16, ((4, ("in-context",)),))
+        assert replace(report, record=changed).as_json()["not_equal"] == [rates.as_json(), examples.as_json()]
+        assert "<h2>What was not equal" in drawn_page(present(replace(report, record=changed)), {})
+
+    @pytest.mark.parametrize(
+        ("methods", "others"),
+        [
+            ("{full: {}, lora: {learning_rate: 0.02}}", (("the recipe's", ("lora",)),)),
+            ("{full: {}, lora: {rank: 2}}", ()),
+            ("{full: {learning_rate: 0.003}, lora: {learning_rate: 0.02}}", ()),
+        ],
+    )
+    def test_a_learning_rate_that_the_recipe_chose_for_one_method_alone_is_told(
+        self, bench: Workbench, place: Path, tmp_path: Path, methods: str, others: tuple[object, ...]
+    ) -> None:
+        plan = bench.plan(str(place / "tiny.yaml"), [f"methods={methods}"])
+        document = blank(STUDIES.get("methods"), plan, pieces(plan), "test")
+        own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
+        told = [(one.what, one.reference, one.others) for one in inequalities(own, "full")]
+        assert told == ([("learning rate, or the first that is tried", "the default", others)] if others else [])
 
     def test_mlflow_has_a_child_for_each_method_and_seed(self, report) -> None:
         record = run_record(present(report))
@@ -352,7 +360,9 @@ class TestCommand:
         assert {"head", "lora"} <= {line.split(" ")[0] for line in out.splitlines()}
         assert "Next:   workbench predict fruits-" in out
         code, out, err = call("fruits", "--methods", "head,lora", "--recommend", "--json")
-        assert json.loads(out).keys() == {"method", "why"}
+        advised = json.loads(out)
+        assert advised["method"] is None
+        assert advised["why"].startswith("With one seed nothing can be recommended")
         assert "steps" not in err, "nothing is trained a second time"
 
     def test_a_misspelt_method(self, call) -> None:

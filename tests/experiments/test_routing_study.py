@@ -15,7 +15,7 @@ from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.studies.routing.outcome import RoutingOutcome
 from experiments.studies.routing.present import present
-from experiments.studies.routing.record import ContenderLeft
+from experiments.studies.routing.record import Contender, ContenderLeft
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.summary import summarise
 from tests.conftest import Call
@@ -111,6 +111,37 @@ def test_the_verdict_is_about_the_best_router_that_has_to_find_the_task(report: 
     assert "joint-lora" in report.verdict
     known = next(row.accuracy.mean for row in report.rows if row.label == "oracle")
     assert f"Where the task is known, it is {100 * (known or 0):.1f} %." in report.verdict
+
+
+def test_what_was_not_equal_is_found(report: RoutingReport) -> None:
+    unequal = {inequality.what: inequality for inequality in report.unequal}
+    one_model = unequal.pop("models that answer")
+    assert (one_model.reference, one_model.others) == (1, ((2, ("oracle", "nearest", "arrow")),))
+    together = unequal.pop("tasks whose examples a fit sees")
+    assert (together.reference, together.others) == (2, ((1, ("oracle", "nearest", "arrow")),))
+    told, read = unequal.pop("is told the task"), unequal.pop("examples of each task that the router reads")
+    assert told.others == (("yes", ("oracle",)),)
+    assert read.others == ((16, ("nearest",)),)
+    assert not unequal
+    assert report.as_json()["not_equal"] == [inequality.as_json() for inequality in report.unequal]
+    assert "<h2>What was not equal" in drawn_page(present(report), {})
+
+
+def test_a_router_that_is_trained_is_told_apart_from_those_that_are_not(report: RoutingReport) -> None:
+    gates = Contender("gates", "router", "gates", {"steps": 100}, reads_data=True)
+    changed = replace(report, record=replace(report.record, contenders=(*report.record.contenders, gates)))
+    (steps,) = (one for one in changed.unequal if one.what == "optimiser steps of the router for each task")
+    assert (steps.reference, steps.others) == (0, ((100, ("gates",)),))
+
+
+def test_equal_routers_are_called_that(report: RoutingReport) -> None:
+    record, shown = report.record, [row for row in report.rows if row.label in ("nearest", "arrow")]
+    arrow = next(one for one in record.contenders if one.label == "arrow")
+    alike = replace(record, reference="arrow", contenders=(arrow, replace(arrow, label="again")))
+    equal = replace(report, record=alike, rows=tuple(shown))
+    assert not equal.unequal
+    assert "What was not equal: nothing that the settings tell." in drawn_page(present(equal), {})
+    assert not replace(report, record=replace(alike, contenders=(arrow, replace(arrow, reads_data=None)))).unequal
 
 
 def test_json_page_tables_and_runs_tell_the_same(report: RoutingReport, bench: Workbench) -> None:

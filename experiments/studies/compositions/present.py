@@ -58,8 +58,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
         yield tables.retention(report)
     if report.speeds:
         yield tables.speeds(report)
-    if report.unequal:
-        yield not_equal(report.unequal, record.reference)
+    yield not_equal(report.unequal, record.reference)
     yield from figures(report)
     yield tables.sources(report)
     budgets = record.budgets.items()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
-from experiments.studies.methods.record import ATTEMPTS, COSTS
-from experiments.studies.methods.tuning import Attempt, choose, learning_rates
+from experiments.studies._tuning import ATTEMPTS, attempt, choose, learning_rates
+from experiments.studies.methods.record import COSTS
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
 from workbench.digest import key
-from workbench.errors import TrainingError
 from workbench.measuring import measure
-from workbench.training import teach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,49 +33,16 @@ def pieces(plan: ComparisonPlan) -> Iterator[Piece]:
         own: list[str] = []
         for task in plan.tasks:
             attempts = [
-                _attempt(label, plan.lesson(label, task, plan.tuning_seed, rate))
+                attempt(label, plan.lesson(label, task, plan.tuning_seed, rate))
                 for rate in learning_rates(adaptation.settings.learning_rate, plan.trials(label))
             ]
-            tried = tuple(attempt.key for attempt in attempts)
+            tried = tuple(one.key for one in attempts)
             fits = [_fit(plan, label, task, seed, tried) for seed in plan.recipe.seeds]
             yield from attempts
             yield from fits
             own += [fit.key for fit in fits]
         costs.append(_cost(label, plan.lesson(label, plan.tasks[0], plan.recipe.seeds[0]), tuple(own)))
     yield from costs
-
-
-def _attempt(name: str, lesson: Lesson) -> DocumentPiece:
-    """Return one learning rate, tried on one task by validation, with a seed that is not compared."""
-    task, rate = lesson.task.name, lesson.adaptation.settings.learning_rate
-    place = {"part": "attempt", "label": name, "task": task, "seed": lesson.seed, "learning_rate": rate}
-    label = f"{task} · {name} · learning rate {rate:.2g}"
-    identity = key(["attempt", lesson.key])
-    return DocumentPiece(
-        key=identity,
-        place=place,
-        label=label,
-        effort=lesson_effort(lesson),
-        leaves=ATTEMPTS,
-        result=partial(_tried_rate, lesson, identity, label),
-    )
-
-
-def _tried_rate(lesson: Lesson, identity: str, label: str, site: Site) -> Attempt:
-    """Fit, and keep the validation score alone; a rate at which the fit fails counts as tried."""
-    began, scratch = time.perf_counter(), site.workspace.scratch(identity)
-    rate = lesson.adaptation.settings.learning_rate
-    try:
-        _, fit = teach(lesson, site.listener, label, scratch)
-    except TrainingError as error:
-        site.listener.say(f"{label}: {error.what}")
-        attempt = Attempt(rate, None, None, time.perf_counter() - began)
-    else:
-        best = [epoch for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
-        likelihood = best[0].validation_log_likelihood if best else None
-        attempt = Attempt(rate, fit.validation, likelihood, fit.seconds)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return attempt
 
 
 def _fit(plan: ComparisonPlan, name: str, task: Task, seed: int, attempts: tuple[str, ...]) -> DocumentPiece:
@@ -101,7 +64,7 @@ def _fitted_at_best_rate(
 ) -> FittedAdapter:
     if attempts:
         tried = ATTEMPTS.documents(site.workspace)
-        chosen = choose([tried.require(attempt) for attempt in attempts])
+        chosen = choose([tried.require(one) for one in attempts])
         lesson = plan.lesson(name, lesson.task, lesson.seed, chosen)
     return fitted(site.workspace, lesson, site.listener, label)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.engine.entries import named_entries, settings_of_entries, wrong_labels
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
+from experiments.studies._tuning import tuning_seed
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.workspace.evaluating import majority
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 ENTRIES = ("methods",)
-FIRST_TUNING_SEED = 100
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class ComparisonPlan:
 
     @property
     def tuning_seed(self) -> int:
-        """The seed of all that is tried to choose a learning rate: the first from 100 that is not compared."""
-        return next(seed for seed in count(FIRST_TUNING_SEED) if seed not in self.recipe.seeds)
+        """The seed of all that is tried to choose a learning rate."""
+        return tuning_seed(self.recipe.seeds)
 
     def trials(self, label: str) -> int:
         """Return how many learning rates a method tries on each task: none where it trains nothing."""
@@ -132,11 +131,14 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         tune=recipe.tune,
         majority={task.name: majority(task, recipe.budget) for task in plan.tasks},
-        contenders=tuple(
-            Contender(label, adaptation.method, adaptation.settings.model_dump(mode="json"), adaptation.card.trains)
-            for label, adaptation in plan.adaptations.items()
-        ),
+        contenders=tuple(_contender(label, adaptation) for label, adaptation in plan.adaptations.items()),
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},
     )
     return record.about()
+
+
+def _contender(label: str, adaptation: Adaptation) -> Contender:
+    card, settings = adaptation.card, adaptation.settings.model_dump(mode="json")
+    default_rate = card.settings.model_fields["learning_rate"].default
+    return Contender(label, adaptation.method, settings, card.trains, default_rate)

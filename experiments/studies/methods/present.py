@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.circumstances import once_more
+from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, tasks_named, unit
@@ -63,6 +64,8 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
         yield tables.costs(report)
     if record.searches:
         yield tables.searches(report)
+    if len(report.rows) > 1:
+        yield not_equal(report.unequal, record.reference)
     yield _circumstances(report)
     yield once_more(record.provenance)
 

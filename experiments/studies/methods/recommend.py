@@ -1,64 +1,101 @@
-"""Which method to take: the smallest one that cannot be told apart from the best."""
+"""Which method to take: the smallest that is higher than the reference, or that nothing puts below it.
+
+Higher and lower are those of the declared test, every method against the reference. It calls a method lower where both
+of its parts do, over seeds and over test examples. A recommendation asks for more: neither part may, since a difference
+that was not found may be there all the same, and few seeds find little.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.wording import PERCENT, bounds, count, number
-from experiments.studies.methods.report import Recommendation, Row
+from experiments.reporting.differences import gap_in_words
+from experiments.reporting.wording import PERCENT, count, number
+from experiments.studies.methods.report import Recommendation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from experiments.reporting.differences import Difference
     from experiments.reporting.wording import Unit
+    from experiments.studies.methods.report import Row
+
+    Compared = tuple[Row, Difference]
+
+TESTS = {"seeds": "the test over seeds", "examples": "that over test examples"}  # parts of the declared test
 
 
-def recommend(rows: Sequence[Row], unit: Unit = PERCENT) -> Recommendation | None:
-    """Return the method with the fewest trainable parameters whose 95 % interval overlaps that of the best one.
+def recommend(rows: Sequence[Row], reference: str, unit: Unit = PERCENT) -> Recommendation | None:
+    """Return the method with the fewest trainable parameters of those that the declared test lets through.
 
-    The best has the highest mean score; of methods that train equally many numbers the one with the higher score is
-    taken. None without any score. A method with one seed has no interval: its mean alone has to lie in the best one's.
+    These are the methods that are higher than the reference; where none is, the reference and every method that neither
+    the test over seeds nor that over test examples puts below it. Of equally many parameters the higher mean wins.
+
+    Args:
+        rows: every method, their differences adjusted as one family.
+        reference: the label that the differences are taken from.
+        unit: of the scores.
+
+    Returns:
+        A recommendation without a label where nothing can be told: of one method, or with one seed. None where nothing
+        can be told yet: no method has two seeds in common with the reference.
     """
-    scored = [row for row in rows if row.score.mean is not None and row.trainable_parameters is not None]
-    if not scored:
+    if len(rows) == 1:
+        return Recommendation(None, "There is nothing to compare: the recipe has one method.")
+    measured = [(row, row.difference) for row in rows if row.difference and row.difference.seeds.mean is not None]
+    if any(len(difference.seeds.values) == 1 for _, difference in measured):
+        return Recommendation(None, f"{_one_seed(rows, unit.sign)}{unit.note}")
+    tested = [(row, difference) for row, difference in measured if difference.p is not None]
+    if not tested:
         return None
-    best = max(scored, key=lambda row: row.score.mean or 0)
-    alike = [row for row in scored if _upper(row) >= _lower(best)]
-    smallest = min(alike, key=lambda row: (row.trainable_parameters or 0, -(row.score.mean or 0)))
-    return Recommendation(smallest.label, f"{_sentence(smallest, best, len(alike), unit.sign)}{unit.note}")
+    chosen, sentence = _smallest(next(row for row in rows if row.label == reference), tested)
+    return Recommendation(chosen.label, f"{sentence}{unit.note}")
 
 
-def _sentence(smallest: Row, best: Row, alike: int, sign: str) -> str:
-    size = f"{count(smallest.trainable_parameters)} parameters"
-    if best.score.low is None:
-        score = f"{number(best.score.mean)}{sign}"
-        return f"{smallest.label} scores highest ({score}); with one seed nothing more can be told."
-    has = f"{best.label} has the best score, {_told(best, sign)}, and"
-    if alike == 1:
-        return f"{has} no other method's 95 % interval overlaps with it."
-    if smallest is best:
-        others = f"the {alike} methods whose 95 % intervals overlap with its own"
-        return f"{has} trains the fewest of {others} ({size})."
-    share = (smallest.trainable_parameters or 0) / best.trainable_parameters if best.trainable_parameters else None
-    part = f", {_percent(share)} of {best.label}'s" if share is not None else ""
-    return (
-        f"{smallest.label}: of the {alike} methods whose 95 % interval overlaps with that of the best, {best.label} "
-        f"({_told(best, sign)}), it trains the fewest ({size}{part}), and scores {_told(smallest, sign)}."
-    )
+def _one_seed(rows: Iterable[Row], sign: str) -> str:
+    best = max(rows, key=lambda row: row.score.mean or 0)
+    score = f"{number(best.score.mean)}{sign}"
+    return f"With one seed nothing can be recommended; the highest score is that of {best.label} ({score})."
 
 
-def _told(row: Row, sign: str) -> str:
-    interval = bounds(row.score)
-    return f"{number(row.score.mean)}{sign}{f' {interval}' if interval else ''}"
+def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
+    """Return the recommended method, and why."""
+    higher = [pair for pair in tested if pair[1].reading == "higher"]
+    if higher:
+        chosen, difference = min(higher, key=_size)
+        which = f"are higher than {reference.label}"
+        return chosen, f"{_fewest(chosen, reference, which)}: {_gap(difference)}."
+    smaller = [pair for pair in tested if _size(pair)[0] < (reference.trainable_parameters or 0)]
+    unharmed = [pair for pair in smaller if "lower" not in pair[1].by_test.values()]
+    made = [name for test, name in TESTS.items() if any(test in difference.by_test for _, difference in tested)]
+    if unharmed:
+        chosen, difference = min(unharmed, key=_size)
+        puts = f"neither {made[0]} nor {made[1]} puts" if made[1:] else f"{made[0]} does not put"
+        why = f"Against {reference.label} it is {_gap(difference)}, which does not mean equal."
+        return chosen, f"{_fewest(chosen, reference, f'{puts} below {reference.label}')}. {why}"
+    if smaller:
+        return reference, (
+            f"{reference.label}: no method is higher, and each that trains fewer parameters is put below it by "
+            f"{' or by '.join(made)}."
+        )
+    size = f"{count(reference.trainable_parameters)} parameters"
+    return reference, f"{reference.label}: no method is higher, and none trains fewer parameters ({size})."
+
+
+def _size(pair: Compared) -> tuple[float, float]:
+    row, _ = pair
+    return row.trainable_parameters or 0, -(row.score.mean or 0)
+
+
+def _fewest(chosen: Row, reference: Row, which: str) -> str:
+    size, whole = chosen.trainable_parameters or 0, reference.trainable_parameters
+    share = f", {_percent(size / whole)} of {reference.label}'s" if whole else ""
+    return f"{chosen.label} trains the fewest parameters ({count(size)}{share}) of the methods that {which}"
+
+
+def _gap(difference: Difference) -> str:
+    return gap_in_words(difference, "lower", "higher", "methods")
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
-
-
-def _lower(row: Row) -> float:
-    return row.score.low if row.score.low is not None else row.score.mean or 0.0
-
-
-def _upper(row: Row) -> float:
-    return row.score.high if row.score.high is not None else row.score.mean or 0.0

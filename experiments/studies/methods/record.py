@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from experiments.studies._record import Record
-from experiments.studies.methods.tuning import Attempt, choose
+from experiments.studies._tuning import ATTEMPTS, Attempt, choose
 from experiments.workspace.fitted_adapter import FittedAdapter, fitted_adapters
 from experiments.workspace.left import Left
 from workbench.measured_cost import MeasuredCost
@@ -18,17 +18,24 @@ from workbench.measured_cost import MeasuredCost
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-ATTEMPTS, COSTS = Left("attempts", Attempt), Left("costs", MeasuredCost)
+COSTS = Left("costs", MeasuredCost)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One entry under ``methods``; ``trains`` tells whether anything is trained, and a learning rate matters."""
+    """One entry under ``methods``.
+
+    Attributes:
+        trains: whether anything is trained, and a learning rate matters.
+        default_rate: the learning rate that the method has where a recipe names none; None in records of earlier
+            versions.
+    """
 
     label: str
     method: str
     settings: Mapping[str, Any]
     trains: bool = True
+    default_rate: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.reporting.equality import inequalities
 from experiments.studies._report import StudyReport
+from experiments.studies.methods.circumstances import circumstances
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
+    from experiments.reporting.equality import Inequality
     from experiments.studies.methods.record import ComparisonRecord, Search
     from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.measured_cost import MeasuredCost
@@ -85,9 +88,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which method to take, and why, in one sentence."""
+    """Which method to take, and why; no label where no method can be recommended, and the sentence says why not."""
 
-    label: str
+    label: str | None
     sentence: str
 
 
@@ -106,14 +109,19 @@ class ComparisonReport(StudyReport):
         return {row.label: row.difference for row in self.rows if row.difference}
 
     @property
+    def unequal(self) -> tuple[Inequality, ...]:
+        """In what the compared were not like the reference, besides what is compared."""
+        return inequalities(circumstances(self.record), self.record.reference)
+
+    @property
     def scored(self) -> list[Row]:
         """The rows that have a score, the best first."""
         return sorted((row for row in self.rows if row.score.mean is not None), key=lambda row: -(row.score.mean or 0))
 
     @property
     def advised(self) -> FittedAdapter:
-        """The adapter of the recommended method that is best on validation."""
-        label = self.recommendation.label if self.recommendation else self.record.reference
+        """The adapter of the recommended method, else of the reference, that is best on validation."""
+        label = (self.recommendation and self.recommendation.label) or self.record.reference
         return max((cell for cell in self.record.cells if cell.label == label), key=lambda cell: cell.validation)
 
     @property
@@ -130,6 +138,7 @@ class ComparisonReport(StudyReport):
         return {
             **self.head("tasks", "budget", "tune", "majority"),
             "verdict": self.verdict,
+            "not_equal": [inequality.as_json() for inequality in self.unequal],
             "recommendation": {"method": advice.label, "why": advice.sentence} if advice else None,
             "methods": {row.label: row.as_json(full) for row in self.rows},
         }

@@ -46,7 +46,7 @@ def summarise(record: ComparisonRecord, outcomes: Callable[[str], Path], brief: 
     rows = [*_Summary(record, outcomes, brief).rows()]
     family = in_family({row.label: row.difference for row in rows if row.difference})
     rows = [replace(row, difference=family.get(row.label)) for row in rows]
-    return ComparisonReport(record, tuple(rows), recommend(rows, unit(record.kinds)))
+    return ComparisonReport(record, tuple(rows), recommend(rows, record.reference, unit(record.kinds)))
 
 
 @dataclass(frozen=True)

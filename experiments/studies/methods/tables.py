@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import against, decimals, quantity, score, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
-from experiments.reporting.wording import DASH, MOST_NAMED, count, megabytes, number, plural, seconds, unit
+from experiments.reporting.wording import DASH, MOST_NAMED, count, megabytes, plural, seconds, unit
+from experiments.studies._tuning_table import tuning_table
 
 if TYPE_CHECKING:
     from experiments.studies.methods.report import ComparisonReport, Row
-    from experiments.studies.methods.tuning import Attempt
 
 METHOD = Column("method")
 
@@ -145,24 +145,9 @@ def slowdown(value: float | None) -> str:
 def searches(report: ComparisonReport) -> Table:
     """Return which learning rates were tried, and which was chosen."""
     tried = report.record.searches
-    return Table(
-        "learning-rates",
-        "Learning rates that were tried",
-        (METHOD, *(Column(head, left=True) for head in ("task", "chosen", "tried"))),
-        [
-            (
-                words(search.label),
-                words(search.task),
-                Cell(f"{search.chosen:.2g}", search.chosen),
-                words(", ".join(map(_attempt, search.attempts))),
-            )
-            for search in tried
-        ],
-        note=f"Validation score in {unit(report.record.kinds).words}, with seed {tried[0].seed}, which is not "
-        "compared. The first is the method's own rate; the best one was taken.",
-        media=Medium.PAGE,
+    return tuning_table(
+        ("method", "task"),
+        (((search.label, search.task), search.chosen, search.attempts) for search in tried),
+        f"Validation score in {unit(report.record.kinds).words}, with seed {tried[0].seed}, which is not compared. "
+        "The first is the method's own rate; the best one was taken.",
     )
-
-
-def _attempt(attempt: Attempt) -> str:
-    return f"{attempt.learning_rate:.2g}: {'failed' if attempt.validation is None else number(attempt.validation)}"

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 def tracking(report: ComparisonReport) -> Tracking:
     """Return what MLflow should hold of ``report``."""
-    record = report.record
+    record, advice = report.record, report.recommendation
     run = parent(
         report,
-        tags={"recommended": report.recommendation.label} if report.recommendation else {},
+        tags={"recommended": advice.label} if advice and advice.label else {},
         params={**record.budget, "tasks": ", ".join(record.tasks)},
         metrics=(point for row in report.rows for point in _summary(row, report)),
         children=_children(report),

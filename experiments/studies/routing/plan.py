@@ -186,7 +186,7 @@ def about(plan: RoutingPlan) -> dict[str, Any]:
     """Return what is the same for all pieces of a plan."""
     recipe = plan.recipe
     routers = (
-        Contender(label, ROUTER, router, settings.model_dump(mode="json"))
+        Contender(label, ROUTER, router, settings.model_dump(mode="json"), ROUTERS.get(router).reads_data)
         for label, (router, settings) in plan.routers.items()
     )
     joint = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.circumstances import once_more
+from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Presentation
 from experiments.reporting.wording import number, plural, tasks_named
@@ -65,6 +66,8 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
         yield tables.by_task(report)
     if record.adapters:
         yield tables.adapters(report)
+    if len(report.rows) > 1:
+        yield not_equal(report.unequal, record.reference)
     yield _circumstances(report)
     yield once_more(record.provenance)
 

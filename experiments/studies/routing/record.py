@@ -20,12 +20,17 @@ ORACLE = "oracle"  # the router that knows the task of each text
 
 @dataclass(frozen=True)
 class Contender:
-    """One entry under ``routers`` or ``joint``: its label, its role, and the router or method with its settings."""
+    """One entry under ``routers`` or ``joint``: its label, its role, and the router or method with its settings.
+
+    Attributes:
+        reads_data: whether a router reads training examples of the adapters' tasks; None for a joint model.
+    """
 
     label: str
     role: str
     name: str
     settings: Mapping[str, Any]
+    reads_data: bool | None = None  # what earlier versions recorded does not say
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.reporting.equality import inequalities
 from experiments.studies._report import StudyReport
+from experiments.studies.routing.circumstances import circumstances
 from experiments.studies.routing.record import ORACLE, ROUTER
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
+    from experiments.reporting.equality import Inequality
     from experiments.studies.routing.record import ContenderLeft, RoutingRecord
     from workbench.statistics import Interval
 
@@ -118,6 +121,11 @@ class RoutingReport(StudyReport):
         return {row.label: row.difference for row in self.rows if row.difference}
 
     @property
+    def unequal(self) -> tuple[Inequality, ...]:
+        """In what the compared were not like the reference, besides what is compared."""
+        return inequalities(circumstances(self.record), self.record.reference)
+
+    @property
     def scored(self) -> list[Row]:
         """The rows that were measured, the most accurate first."""
         measured = [row for row in self.rows if row.accuracy.mean is not None]
@@ -130,6 +138,7 @@ class RoutingReport(StudyReport):
             **self.head("tasks", "budget"),
             "sources": {"method": record.method, **record.settings},
             "verdict": self.verdict,
+            "not_equal": [inequality.as_json() for inequality in self.unequal],
             "contenders": {row.label: row.as_json(full) for row in self.rows},
             "adapters": {row.task: row.as_json() for row in self.adapters},
         }

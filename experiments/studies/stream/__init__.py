@@ -21,10 +21,12 @@ def describe(record: RecordDocument) -> str:
     return f"{len(record.about['tasks'])} tasks on {record.about['backbone']}"
 
 
-def changed(record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument:
+def changed(record: RecordDocument, place: Mapping[str, Any]) -> RecordDocument | None:
     """Return what has the same seed and order: metrics of one strategy may need the scores of another."""
+    if "stage" not in place:  # an attempt, of which nothing is logged
+        return None
     beside = (place["seed"], place["order"])
-    pieces = tuple(piece for piece in record.pieces if (piece.place["seed"], piece.place["order"]) == beside)
+    pieces = tuple(piece for piece in record.pieces if (piece.place["seed"], piece.place.get("order")) == beside)
     return replace(record, about={**record.about, "seeds": [place["seed"]]}, pieces=pieces)
 
 

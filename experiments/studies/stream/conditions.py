@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.circumstances import once_more
+from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
 from experiments.reporting.wording import DASH, baselines, unit
+from experiments.studies._tuning_table import tuning_table
 from experiments.studies.stream.tables import by_strategy, stored, trainable
+from experiments.studies.stream.tuning import TASKS
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ AFTER = (
 )
 VALIDATION = (
     "single-task validation",
-    "validation score right after stage 1, when nothing else had been learned, mean over replications",
+    "what a learning rate is picked by: the score on the validation splits of the tasks where it was tried, or, where "
+    "none was tried, right after stage 1, when nothing else had been learned, mean over replications",
 )
 
 
@@ -56,7 +60,11 @@ def conditions(report: Report) -> Iterator[Block]:
     """Yield the blocks that close the page."""
     record = report.record
     yield _equal(report)
-    yield _unequal(report)
+    if len(report.strategies) > 1:
+        yield not_equal(report.unequal, record.reference)
+    yield _settings_of_each(report)
+    if record.tunings:
+        yield _tuned(report)
     yield _stream(report)
     if len(record.orders) > 1:
         orders = enumerate(" → ".join(order) for order in record.orders)
@@ -80,11 +88,11 @@ def _equal(report: Report) -> Definitions:
     return Definitions("What was equal", [*shared.items()], note)
 
 
-def _unequal(report: Report) -> Table:
+def _settings_of_each(report: Report) -> Table:
     return by_strategy(
         report,
         "settings",
-        "What was not equal",
+        "How each strategy learns",
         [
             (Column("how it learns the stream", left=True), lambda one: words(one.contender.strategy)),
             (Column("method", left=True), lambda one: words(one.contender.method)),
@@ -96,6 +104,17 @@ def _unequal(report: Report) -> Table:
             (Column("J[j] from", left=True), lambda one: words(one.joint or DASH)),
         ],
         media=Medium.PAGE,
+    )
+
+
+def _tuned(report: Report) -> Table:
+    record = report.record
+    tasks = ", ".join(record.tasks[:TASKS])
+    return tuning_table(
+        ("strategy",),
+        (((label,), tuning.chosen, tuning.attempts) for label, tuning in record.tunings.items()),
+        f"Validation score in {unit(record.kinds).words} of the method alone, mean over {tasks}, with a seed that is "
+        "not compared. The first is the entry's own rate; the best one was taken, whatever it does to forgetting.",
     )
 
 

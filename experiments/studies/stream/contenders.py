@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.engine.entries import collisions
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.studies._tuning import learning_rates
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Contender
 from workbench.errors import InputError, Problem, SettingsError, collected, suggest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.settings import Document
 
 ENTRIES = "strategies"
+TRIED = "tried"
 DEFAULT_SCENARIO = Recipe.model_fields["scenario"].default
 
 
@@ -43,14 +45,37 @@ def named_contenders(document: Document, kinds: Sequence[str], problems: list[Pr
 
 
 def at_other_rates(recipe: Recipe, entries: Sequence[Contender]) -> Iterator[Contender]:
-    """Yield the entries of ``frontier`` again, each at each of its further learning rates."""
+    """Yield the entries of ``frontier`` again, each at each of its further learning rates.
+
+    Of an entry that tries some, none is its own yet, so that all of them are further ones.
+    """
+    if isinstance(recipe.frontier, str):
+        for entry in entries:
+            if entry.can_forget and _trains(entry, recipe.scenario):
+                yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe, entry))
+        return
     known = {entry.label: entry for entry in entries}
     for label, rates in recipe.frontier.items():
         entry = known[label]
-        for rate in dict.fromkeys(rates):
-            if rate != entry.settings["learning_rate"]:
-                changed = {**entry.settings, "learning_rate": rate}
-                yield replace(entry, label=f"{label} @ {rate:g}", settings=changed, frontier=label)
+        others = [rate for rate in dict.fromkeys(rates) if rate != entry.settings["learning_rate"]]
+        yield from (_point(entry, rate, f"{rate:g}") for rate in others)
+
+
+def tried_rates(recipe: Recipe, entry: Contender) -> tuple[float, ...]:
+    """Return the learning rates that an entry tries before the stream begins, its own first; none if it trains not."""
+    if not recipe.tune or not METHODS.get(entry.method).trains:
+        return ()
+    return learning_rates(entry.settings["learning_rate"], recipe.tune)
+
+
+def untried(document: Document, recipe: Recipe) -> Iterator[Problem]:
+    """Yield a problem where ``frontier`` and ``tune`` do not go together."""
+    where = document.where("frontier")
+    if recipe.frontier == TRIED and recipe.tune < 2:
+        yield Problem("'frontier: tried' has no learning rates to show", where, "Set 'tune' to 2 or more.")
+    if recipe.frontier and recipe.frontier != TRIED and recipe.tune:
+        hint = "Write 'frontier: tried', or leave 'tune' out."
+        yield Problem("with 'tune', the learning rates of 'frontier' are those that were tried", where, hint)
 
 
 def misnamed(document: Document) -> Iterator[Problem]:
@@ -71,6 +96,16 @@ def indistinct(document: Document, contenders: Sequence[Contender]) -> Iterator[
         (one.label, (ENTRIES, one.label) if one.frontier is None else ("frontier", one.frontier)) for one in contenders
     ]
     return collisions((label, document.where(*place)) for label, place in places)
+
+
+def _point(entry: Contender, rate: float, told: str) -> Contender:
+    return replace(entry.at(rate), label=f"{entry.label} @ {told}", frontier=entry.label)
+
+
+def _trains(entry: Contender, scenario: str) -> bool:
+    """Return whether an entry trains what tasks share: the body, or a head of all tasks."""
+    card = METHODS.get(entry.method)
+    return card.trains and (card.trains_body or SCENARIOS.get(scenario).shares_head)
 
 
 def known_settings(document: Document) -> Iterator[Place]:
@@ -103,4 +138,5 @@ def _contender(
     if objection:
         raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*place))
     settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
-    return Contender(label, entry["strategy"], entry["method"], settings)
+    default_rate = method.settings.model_fields["learning_rate"].default if method.trains else None
+    return Contender(label, entry["strategy"], entry["method"], settings, default_rate=default_rate)

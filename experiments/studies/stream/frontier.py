@@ -7,7 +7,7 @@ does (Mirzadeh et al., 2020, for how far the rate alone moves forgetting).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.statistics import interval
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.strategy_report import StrategyReport
+    from experiments.studies.stream.tuning import Tuning
     from workbench.statistics import Interval
 
 MEASURED = ("learning_accuracy", "forgetting", "average_accuracy")  # in the order of the JSON document
@@ -28,8 +29,9 @@ class Point:
 
     Attributes:
         strategy: what is reported of it.
-        validation: mean validation score right after stage 1, where nothing else had been learned before, over the
-            replications in which every point has got so far; None where there is none.
+        validation: what a learning rate is picked by: of an entry that tries some, the mean validation score of the
+            rate on the tasks where it was tried; else that right after stage 1, where nothing else had been learned
+            before, over the replications in which every point has got so far. None where there is none.
     """
 
     strategy: StrategyReport
@@ -77,7 +79,7 @@ class Frontier:
 
     @property
     def chosen(self) -> Point:
-        """The recipe's own entry."""
+        """The recipe's own entry, at the rate that was chosen for it if it was tuned."""
         return next(point for point in self.points if point.chosen)
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -85,24 +87,30 @@ class Frontier:
         return [point.as_json() for point in self.points]
 
 
-def frontiers(strategies: Sequence[StrategyReport], others: Sequence[StrategyReport]) -> dict[str, Frontier]:
+def frontiers(
+    strategies: Sequence[StrategyReport], others: Sequence[StrategyReport], tunings: Mapping[str, Tuning]
+) -> dict[str, Frontier]:
     """Return the frontier of each of ``strategies`` that ``others`` holds other learning rates of."""
     found = {}
     for strategy in strategies:
         rates = [one for one in others if one.contender.frontier == strategy.label]
         if rates:
-            found[strategy.label] = _frontier([strategy, *rates])
+            found[strategy.label] = _frontier([strategy, *rates], tunings.get(strategy.label))
     return found
 
 
-def _frontier(group: Sequence[StrategyReport]) -> Frontier:
+def _frontier(group: Sequence[StrategyReport], tuning: Tuning | None) -> Frontier:
+    scores = _first_stages(group)
+    points = [Point(one, score) for one, score in zip(group, scores, strict=True)]
+    if tuning:
+        points = [replace(point, validation=tuning.validation(point.learning_rate)) for point in points]
+    return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)))
+
+
+def _first_stages(group: Sequence[StrategyReport]) -> list[float | None]:
     first = [[_single_task_validation(one) for one in strategy.replications] for strategy in group]
     common = [place for place, scores in enumerate(zip(*first, strict=True)) if None not in scores]
-    points = [
-        Point(strategy, interval(scores[place] for place in common).mean)
-        for strategy, scores in zip(group, first, strict=True)
-    ]
-    return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)))
+    return [interval(scores[place] for place in common).mean for scores in first]
 
 
 def _single_task_validation(replication: ReplicationReport) -> float | None:

@@ -2,50 +2,70 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.forecast import step_shape
 from experiments.engine.study import Effort
+from experiments.studies._tuning import attempt, rate
 from experiments.studies.stream.bench import Bench, outcome_file
 from experiments.studies.stream.learning import Learning
 from experiments.studies.stream.steps import Steps
+from experiments.studies.stream.tuning import tuning, tuning_so_far
 from workbench.digest import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from experiments.engine.study import Site
+    from experiments.engine.study import Piece, Site
     from experiments.studies.stream.plan import Plan, Step
+    from experiments.studies.stream.record import Contender
     from experiments.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class StepPiece:
-    """One step of a stream; ``needs`` is the piece of the step that it starts from."""
+    """One step of a stream.
+
+    Attributes:
+        contender: whose step it is.
+        steps: the same step at each learning rate that the contender tries, of which one is taken when it works; one
+            step where it tries none.
+        needs: the piece of the step before, and whatever chooses the learning rate.
+    """
 
     plan: Plan
-    step: Step
+    contender: Contender
+    steps: tuple[Step, ...]
     needs: tuple[str, ...]
     alone = False
 
     @cached_property
     def key(self) -> str:
-        """The step's key, and what is measured after it."""
-        return key([self.step.key, self._outcome])
+        """The step's key, and what is measured after it; where learning rates are tried, the keys of all of this."""
+        if not self.contender.tried:
+            return key([self.step.key, self._outcome])
+        return key([[step.key for step in self.steps], [one.attempts for one in self.contender.tried], self._outcome])
+
+    @property
+    def step(self) -> Step:
+        """The step at the contender's own learning rate."""
+        return self.steps[0]
 
     @property
     def place(self) -> Mapping[str, Any]:
         """Which step of which contender and replication it is, and where its outcome stands."""
         step = self.step
+        tried = {"steps": [one.key for one in self.steps]} if self.contender.tried else {"step": step.key}
         return {
             "label": step.contender.label,
             "seed": step.seed,
             "order": step.order,
             "stage": step.stage,
             "task": step.task.name,
-            "step": step.key,
+            **tried,
             "outcome": self._outcome,
         }
 
@@ -63,24 +83,53 @@ class StepPiece:
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the outcome is there, with the answers that it was taken from."""
-        return Steps(workspace).finished(self.step.key, self._outcome) is not None
+        tuned = tuning_so_far(self.contender.tried, workspace)
+        if self.contender.tried and tuned is None:
+            return False
+        step = self.steps[tuned.rung if tuned else 0]
+        return Steps(workspace).finished(step.key, self._outcome) is not None
 
     def work(self, site: Site) -> None:
-        """Learn, test, probe, write down."""
-        Bench(Learning(self.plan, self.step, site.workspace, site.listener)).work()
+        """Learn, test, probe, write down, at the learning rate that was chosen."""
+        tuned = tuning(self.contender.tried, site.workspace)
+        step = self.steps[tuned.rung if tuned else 0]
+        Bench(Learning(self.plan, step, site.workspace, site.listener)).work()
 
     @cached_property
     def _outcome(self) -> str:
         return outcome_file(self.plan, self.step)
 
 
-def pieces(plan: Plan) -> Iterator[StepPiece]:
-    """Yield a piece for each step: replication by replication, so that the first complete comparison is there early.
+def pieces(plan: Plan) -> Iterator[Piece]:
+    """Yield a piece for each learning rate that is tried on a task, then one for each step.
 
-    Within a replication one contender follows the other, each with all of its stages.
+    The steps come replication by replication, so that the first complete comparison is there early. Within a
+    replication one contender follows the other, each with all of its stages.
     """
-    keys: dict[str, str] = {}
+    yield from _attempts(plan)
+    contenders = {one.label: one for one in plan.contenders}
+    stages: dict[tuple[str, int, int, int], list[Step]] = {}
     for step in plan.steps:
-        piece = StepPiece(plan, step, (keys[step.before],) if step.before else ())
-        keys[step.key] = piece.key
+        stages.setdefault((step.contender.label, step.seed, step.order, step.stage), []).append(step)
+    before: dict[tuple[str, int, int], str] = {}
+    for (label, seed, order, _), steps in stages.items():
+        contender = contenders[label]
+        waits = (before[label, seed, order],) if steps[0].before else ()
+        piece = StepPiece(plan, contender, tuple(steps), (*waits, *_choice(contenders, contender)))
+        before[label, seed, order] = piece.key
         yield piece
+
+
+def _attempts(plan: Plan) -> Iterator[Piece]:
+    """Yield what is tried, once for all contenders that would try the same; those which try more than one are named."""
+    tried = {lesson.key: (one, lesson) for one in plan.contenders for _, own in plan.attempts(one) for lesson in own}
+    alike = Counter((lesson.adaptation.method, lesson.task.name, rate(lesson)) for _, lesson in tried.values())
+    for contender, lesson in tried.values():
+        method = lesson.adaptation.method
+        yield attempt(method if alike[method, lesson.task.name, rate(lesson)] == 1 else contender.label, lesson)
+
+
+def _choice(contenders: Mapping[str, Contender], contender: Contender) -> Iterator[str]:
+    """Yield the keys of what chooses a learning rate: before that, nobody knows which point of a frontier is new."""
+    for one in contenders[contender.frontier or contender.label].tried:
+        yield from one.attempts

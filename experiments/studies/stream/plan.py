@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -14,10 +13,21 @@ from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
-from experiments.studies.stream.contenders import at_other_rates, indistinct, known_settings, misnamed, named_contenders
+from experiments.studies._tuning import attempt_key, tuning_seed
+from experiments.studies.stream.contenders import (
+    at_other_rates,
+    indistinct,
+    known_settings,
+    misnamed,
+    named_contenders,
+    tried_rates,
+    untried,
+)
 from experiments.studies.stream.measurable import general_text, require_measurable
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Record
+from experiments.studies.stream.tuning import TASKS as TUNED_ON
+from experiments.studies.stream.tuning import Tried
 from experiments.workspace.evaluating import majority
 from tasks import registry
 from workbench import processes
@@ -30,6 +40,7 @@ from workbench.methods import METHODS
 from workbench.package_versions import versions
 from workbench.probes import PROBES
 from workbench.sampling import draw
+from workbench.training import Lesson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,14 +130,7 @@ class Plan:
 
         A strategy's own needs (a second model, a memory of old examples) are not counted.
         """
-        place = step.contender.label, step.task.max_new_tokens
-        if place not in self._forecasts:
-            self._forecasts[place] = forecast_of(self.adaptation(step.contender), self.recipe.budget, step.task)
-        return self._forecasts[place]
-
-    @cached_property
-    def _forecasts(self) -> dict[tuple[str, int | None], Forecast]:
-        return {}
+        return forecast_of(self.adaptation(step.contender), self.recipe.budget, step.task)
 
     def updates(self, step: Step) -> int:
         """Return how many optimiser steps a step's training takes at most, all of its fits together."""
@@ -135,6 +139,14 @@ class Plan:
             return 0
         examples = [budget.drawn(len(task.splits["train"])) for task in step.tasks]
         return sum(map(budget.updates, STRATEGIES.get(contender.strategy).fits(strategy_settings(contender), examples)))
+
+    def attempts(self, contender: Contender) -> list[tuple[float, list[Lesson]]]:
+        """Return the learning rates that a contender tries, each with what it learns then."""
+        budget, seed = self.recipe.budget, tuning_seed(self.recipe.seeds)
+        return [
+            (rate, [Lesson(task, self.adaptation(contender.at(rate)), budget, seed) for task in self.tasks[:TUNED_ON]])
+            for rate in ([] if contender.frontier else tried_rates(self.recipe, contender))
+        ]
 
     def adaptation(self, contender: Contender) -> Adaptation:
         """Return the contender's method on the recipe's backbone."""
@@ -166,13 +178,13 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     if problems:
         raise SettingsError(problems)
     contenders = (*entries, *at_other_rates(recipe, entries))
-    problems += indistinct(document, contenders)
+    problems += [*untried(document, recipe), *indistinct(document, contenders)]
     with collected(problems):
-        fits = len(recipe.seeds) * recipe.orders * len(contenders) * len(specs)
+        fits = len(recipe.seeds) * recipe.orders * (len(contenders) + recipe.tune * len(entries)) * len(specs)
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
-    wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in contenders]
+    wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in entries]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
     require_measurable(document, recipe, backbone, kinds)
@@ -181,7 +193,15 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
     resolved = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
+    resolved = replace(resolved, contenders=tuple(_tuned(resolved)))
     return replace(resolved, steps=tuple(_steps(resolved)))
+
+
+def _tuned(plan: Plan) -> Iterator[Contender]:
+    """Yield the contenders with the keys of what each of them tries."""
+    for one in plan.contenders:
+        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(one))
+        yield replace(one, tried=tuple(tried))
 
 
 def strategy_settings(contender: Contender) -> Settings:
@@ -225,7 +245,7 @@ def _steps(plan: Plan) -> Iterator[Step]:
     """Yield all steps, replication by replication, so that the first complete comparison is there early."""
     for seed in plan.recipe.seeds:
         for order, tasks in enumerate(plan.orders):
-            for contender in plan.contenders:
+            for contender in (each for one in plan.contenders for each in _at_each_rate(one)):
                 before, start = _start_key(plan, contender, seed), True
                 for stage, task in enumerate(tasks, start=1):
                     after = key([before, task.name, task.fingerprint])
@@ -233,6 +253,10 @@ def _steps(plan: Plan) -> Iterator[Step]:
                         yield Step(contender, seed, order, tasks[:stage], after, None if start else before)
                         start = False
                     before = after
+
+
+def _at_each_rate(contender: Contender) -> tuple[Contender, ...]:
+    return tuple(contender.at(one.learning_rate) for one in contender.tried) or (contender,)
 
 
 def _start_key(plan: Plan, contender: Contender, seed: int) -> str:

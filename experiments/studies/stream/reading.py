@@ -11,23 +11,41 @@ from experiments.studies.stream.steps import Steps
 from workbench.errors import IntegrityError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from experiments.studies.stream.stage_outcome import StageOutcome
     from experiments.workspace import RecordDocument, Workspace
     from workbench.stored_adapter import StoredAdapter
 
+    ChosenStep = tuple[Mapping[str, Any], str]
 
-def outcomes_of(document: RecordDocument, workspace: Workspace) -> list[StageOutcome]:
+
+def chosen_steps(document: RecordDocument, rungs: Mapping[str, int]) -> list[ChosenStep]:
+    """Return the place and the step's key of each piece that is a step.
+
+    Args:
+        document: the record.
+        rungs: label → which of its learning rates was chosen; a label that has none is left out, where it tries some.
+    """
+    steps = []
+    for place in (piece.place for piece in document.pieces):
+        if "step" in place:
+            steps.append((place, place["step"]))
+        elif "steps" in place and place["label"] in rungs:
+            steps.append((place, place["steps"][rungs[place["label"]]]))
+    return steps
+
+
+def outcomes_of(steps: Iterable[ChosenStep], document: RecordDocument, workspace: Workspace) -> list[StageOutcome]:
     """Return the outcomes of a stream's steps; all that are damaged or missing are named in one IntegrityError."""
     outcomes: list[StageOutcome] = []
     damaged: list[IntegrityError] = []
-    for place in (piece.place for piece in document.pieces):
+    for place, step in steps:
         try:
-            outcome = _relabelled(place, workspace)
+            outcome = _relabelled(place, step, workspace)
             if outcome is None and document.finished and not workspace.mending.listener:
-                path = Steps(workspace).folder(place["step"]) / place["outcome"]
+                path = Steps(workspace).folder(step) / place["outcome"]
                 raise IntegrityError("missing: what this step came to", where=str(path))
         except IntegrityError as error:
             damaged.append(error)
@@ -42,9 +60,9 @@ def outcomes_of(document: RecordDocument, workspace: Workspace) -> list[StageOut
     return outcomes
 
 
-def _relabelled(place: Mapping[str, Any], workspace: Workspace) -> StageOutcome | None:
+def _relabelled(place: Mapping[str, Any], step: str, workspace: Workspace) -> StageOutcome | None:
     """Return a step's outcome under the label and the order that this experiment gives it."""
-    outcome = Steps(workspace).outcome(place["step"], place["outcome"])
+    outcome = Steps(workspace).outcome(step, place["outcome"])
     if outcome is None:
         return None
     for cell in outcome.cells if not workspace.mending.listener else ():

@@ -20,8 +20,13 @@ class Recipe(ExperimentRecipe):
     )
     scenario: str = Field("task-incremental", description="what is known when a task is answered")
     strategies: Labelled
-    frontier: dict[str, Annotated[tuple[LearningRate, ...], Field(max_length=100)]] = Field(
-        default_factory=dict, description="entry of 'strategies' → further learning rates for this entry"
+    tune: int = Field(
+        0, ge=0, le=1000, description="learning rates that each entry tries on the first tasks; validation picks one"
+    )
+    frontier: Literal["tried"] | dict[str, Annotated[tuple[LearningRate, ...], Field(max_length=100)]] = Field(
+        default_factory=dict,
+        description="entry of 'strategies' → further learning rates for this entry; tried: every entry that can "
+        "forget, at each learning rate that it tried",
     )
     reference: str
     probes: tuple[str, ...] = Field((), max_length=100)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies import _record
-from experiments.studies.stream.reading import outcomes_of, own_adapters
+from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters
 from experiments.studies.stream.stage_outcome import StageOutcome
+from experiments.studies.stream.tuning import Tried, Tuning, tuning_so_far
+from experiments.workspace.documents import form_of
 from workbench.stored_adapter import StoredAdapter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from experiments.workspace import RecordDocument, Workspace
+
+
+FORGET_NOTHING = ("isolated", "joint")
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,9 @@ class Contender:
     Attributes:
         frontier: the label of the entry that this is another learning rate of, for the frontier of stability and
             plasticity; None for an entry of its own.
+        tried: the learning rates that are tried for it, its own first; empty where it has no other.
+        default_rate: the learning rate that its method has where a recipe names none; None where nothing is trained,
+            and in records of earlier versions.
     """
 
     label: str
@@ -30,6 +40,17 @@ class Contender:
     method: str
     settings: Mapping[str, Any]
     frontier: str | None = None
+    tried: tuple[Tried, ...] = ()
+    default_rate: float | None = None
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether what it learned of a task may change while it learns another one."""
+        return self.strategy not in FORGET_NOTHING
+
+    def at(self, learning_rate: float) -> Contender:
+        """Return the same contender at another learning rate, which is not tuned."""
+        return replace(self, settings={**self.settings, "learning_rate": learning_rate}, tried=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +65,19 @@ class Record(_record.Record):
             replication.
         scenario: what is known when a task is answered: ``task-incremental``, ``domain-incremental`` or
             ``class-incremental``.
-        contenders: in the recipe's order.
+        contenders: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
+            is known, and another entry at this same rate is left out.
         budget: the resolved budget, the same for all contenders.
         kinds: task → its kind.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
+        tunings: label → what came of the learning rates that were tried.
     """
 
     kind = "a stream"
-    left = ("outcomes", "examples", "adapters")
+    left = ("outcomes", "examples", "adapters", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -68,6 +91,7 @@ class Record(_record.Record):
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
+    tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
     @property
     def planned(self) -> int:
@@ -82,8 +106,12 @@ class Record(_record.Record):
 
     @classmethod
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
-        """Return outcomes, those of single examples, and adapters."""
-        outcomes, last = outcomes_of(document, workspace), len(document.about["tasks"])
+        """Return outcomes, those of single examples, adapters, and contenders at the learning rates chosen for them."""
+        planned = [form_of(Contender).validate_python(one) for one in document.about["contenders"]]
+        tunings = {one.label: tuning_so_far(one.tried, workspace) for one in planned if one.tried}
+        known = {label: found for label, found in tunings.items() if found}
+        steps = chosen_steps(document, {label: found.rung for label, found in known.items()})
+        outcomes, last = outcomes_of(steps, document, workspace), len(document.about["tasks"])
         return {
             "outcomes": tuple(outcomes),
             "examples": {
@@ -93,8 +121,20 @@ class Record(_record.Record):
                 for cell in one.cells
             },
             "adapters": {
-                (place["label"], place["seed"], place["order"]): own_adapters(place["step"], workspace)
-                for place in (piece.place for piece in document.pieces)
+                (place["label"], place["seed"], place["order"]): own_adapters(step, workspace)
+                for place, step in steps
                 if place["stage"] == last
             },
+            "contenders": tuple(_as_chosen(planned, known)),
+            "tunings": known,
         }
+
+
+def _as_chosen(planned: Sequence[Contender], tunings: Mapping[str, Tuning]) -> Iterator[Contender]:
+    """Yield the contenders at their chosen rates; what is the same as a chosen one is not another one."""
+    for one in planned:
+        tuning = tunings.get(one.frontier or one.label)
+        if tuning is None or (one.settings["learning_rate"] != tuning.chosen and one.frontier):
+            yield one
+        elif one.frontier is None:
+            yield replace(one.at(tuning.chosen), tried=one.tried)

@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.reporting.equality import inequalities
 from experiments.studies._report import StudyReport
+from experiments.studies.stream.circumstances import circumstances
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
+    from experiments.reporting.equality import Inequality
     from experiments.studies.stream.frontier import Frontier
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Record
@@ -45,6 +48,11 @@ class Report(StudyReport):
         return {one.label: one.differences["average_accuracy"] for one in self.strategies if one.differences}
 
     @property
+    def unequal(self) -> tuple[Inequality, ...]:
+        """In what the strategies were not like the reference, besides what is compared."""
+        return inequalities(circumstances(self.record), self.record.reference)
+
+    @property
     def everything(self) -> tuple[StrategyReport, ...]:
         """The recipe's own entries, then those at other learning rates."""
         return (*self.strategies, *self.others)
@@ -68,9 +76,17 @@ class Report(StudyReport):
             "budget": dict(record.budget),
             "complete": self.complete,
             "verdict": self.verdict,
-            "strategies": {strategy.label: strategy.as_json(record.reference, full) for strategy in self.strategies},
+            "not_equal": [inequality.as_json() for inequality in self.unequal],
+            "strategies": {one.label: self._entry(one, full) for one in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},
             "provenance": dict(record.provenance),
+        }
+
+    def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:
+        tuning = self.record.tunings.get(strategy.label)
+        return {
+            **strategy.as_json(self.record.reference, full),
+            **({"tuning": tuning.as_json()} if tuning else {}),
         }

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
 
 
-FORGET_NOTHING = ("isolated", "joint")
-
-
 def frontier_sentences(report: Report) -> list[str]:
     """Return which learning rate single-task validation picks for each strategy that was run with several.
 
@@ -25,9 +22,7 @@ def frontier_sentences(report: Report) -> list[str]:
     alone = {
         one.label: one.contender.settings["learning_rate"]
         for one in report.strategies
-        if one.label not in report.frontier
-        and one.contender.strategy not in FORGET_NOTHING
-        and "learning_rate" in one.contender.settings
+        if one.label not in report.frontier and one.contender.can_forget and "learning_rate" in one.contender.settings
     }
     if alone:
         told = ", ".join(f"{label} ({rate:g})" for label, rate in alone.items())

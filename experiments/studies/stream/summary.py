@@ -69,7 +69,8 @@ def summarise(record: Record, brief: bool = False) -> Report:
     strategies = tuple(one for one in everything if one.contender.frontier is None)
     others = tuple(one for one in everything if one.contender.frontier is not None)
     pairs = () if brief else all_pairs(finals, _compared(record), reports)
-    return Report(record, strategies, others, pairs, frontiers(strategies, others), verdict(record, strategies))
+    drawn = frontiers(strategies, others, record.tunings)
+    return Report(record, strategies, others, pairs, drawn, verdict(record, strategies))
 
 
 def _compared(record: Record) -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.reporting.differences import SAME
-from experiments.reporting.wording import bounds, number, plural, probability, replicated, unit
+from experiments.reporting.differences import gap_in_words
+from experiments.reporting.wording import number, plural, replicated, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.reporting.differences import Difference
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
+
+COMPARED = "strategies"
 
 
 def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
@@ -64,7 +65,7 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
         return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
     amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
     said = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
-    return f"{said}{_gap(difference, 'less', 'more')}."
+    return f"{said}{gap_in_words(difference, 'less', 'more', COMPARED)}."
 
 
 def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
@@ -78,22 +79,9 @@ def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str
         difference = ours.differences[name]
         if mine is not None and theirs is not None and difference.seeds.mean is not None:
             scores = (f"{number(score)}{sign}" for score in (mine, theirs))
-            parts.append(words.format(*scores) + _gap(difference, "lower", "higher"))
+            parts.append(words.format(*scores) + gap_in_words(difference, "lower", "higher", COMPARED))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
-
-
-def _gap(difference: Difference, below: str, above: str) -> str:
-    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``, and first where it cannot be told from none."""
-    gap = difference.seeds
-    assert gap.mean is not None
-    amount = f"{number(abs(gap.mean))} points {below if gap.mean < 0 else above}" if gap.mean else "no difference"
-    if gap.holds_zero is None:
-        return amount
-    chance = difference.p if difference.adjusted is None else difference.adjusted
-    family = f" after Holm for {difference.family} strategies" if difference.family > 1 else ""
-    limits = f"95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}, {probability(chance)}{family}"
-    return f"{SAME} ({amount}, {limits})" if difference.reading == SAME else f"{amount}, {limits}"
 
 
 def _replications(record: Record, paired: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.reporting.equality import Inequality, inequalities, not_equal
+from experiments.reporting.presentation import Paragraph, Table
 
 EQUAL = {"head": "fitted", "epochs": 20, "learning rates tried": 5}
 
@@ -36,7 +37,15 @@ def test_where_the_reference_has_no_value_the_first_one_that_has_it_stands_for_i
 
 def test_the_table_names_a_few_and_counts_the_others() -> None:
     entries = {"reference": {"epochs": 3}, **{f"entry-{number}": {"epochs": 9} for number in range(10)}}
-    (row,) = not_equal(inequalities(entries, "reference"), "reference").rows
+    table = not_equal(inequalities(entries, "reference"), "reference")
+    assert isinstance(table, Table)
+    (row,) = table.rows
     assert [cell.text for cell in row[:3]] == ["epochs", "3", "9"]
     assert row[3].text == "entry-0, entry-1, entry-2, entry-3, entry-4 and 5 more"
     assert inequalities(entries, "reference")[0].as_json()["others"][0]["who"] == list(entries)[1:]
+
+
+def test_without_an_inequality_a_line_says_so() -> None:
+    said = not_equal((), "reference")
+    assert isinstance(said, Paragraph)
+    assert said.text == "What was not equal: nothing that the settings tell."

@@ -9,23 +9,24 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from experiments.reporting.differences import Difference
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.presentation import Presentation
 from experiments.reporting.terminal import show
 from experiments.reporting.wording import PERCENT, baselines, unit
 from experiments.studies import present
+from experiments.studies._tuning import Attempt
 from experiments.studies.methods import figures as method_figures
 from experiments.studies.methods.recommend import recommend
 from experiments.studies.methods.record import ComparisonRecord, Search
 from experiments.studies.methods.report import ComparisonReport, Row
-from experiments.studies.methods.tuning import Attempt
 from experiments.studies.stream import gallery
 from experiments.studies.stream.figures import learning_versus_forgetting
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.summary import summarise
 from workbench.mlflow.run_record import NOTE_TAG
-from workbench.statistics import Interval
+from workbench.statistics import Interval, interval, paired_t_test
 
 OTHER_SHARES = [  # percent that are none of a score
     r"data:image\S+",
@@ -67,15 +68,18 @@ def stream(record: Record, kinds: Mapping[str, str]) -> list[tuple[str, str]]:
 def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     scores = {task: Interval(0.5, 0.4, 0.6) for task in kinds}
     rows = tuple(
-        Row(label, label, {}, score, scores, 0.5, None, 1.0, 1.0, size, 1e6, None, (), ())
-        for label, score, size in (("full", Interval(0.6, 0.5, 0.7), 1e6), ("lora", Interval(0.5, 0.4, 0.6), 1e3))
+        Row(label, label, {}, score, scores, 0.5, gap, 1.0, 1.0, size, 1e6, None, (), ())
+        for label, score, size, gap in (
+            ("full", Interval(0.6, 0.5, 0.7), 1e6, None),
+            ("lora", Interval(0.5, 0.4, 0.6), 1e3, Difference(interval([-0.2, 0.0]), None, paired_t_test([-0.2, 0.0]))),
+        )
     )
     search = Search("lora", next(iter(kinds)), 100, (Attempt(0.1, 0.5, -1.0, 1.0),), 0.1)
     record = ComparisonRecord(
         experiment="made-up", description="", backbone="minilm", tasks=tuple(kinds), seeds=(0, 1), reference="full",
         budget={}, tune=1, majority=dict.fromkeys(kinds, 0.25), contenders=(), searches=(search,), kinds=kinds,
     )  # fmt: skip
-    report = ComparisonReport(record, rows, recommend(rows, unit(kinds)))
+    report = ComparisonReport(record, rows, recommend(rows, "full", unit(kinds)))
     axis = method_figures.score_by_parameters(report, rows).axes[0].get_ylabel()
     return views({**media(present(report)), "axis": axis})
 

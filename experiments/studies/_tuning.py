@@ -1,0 +1,138 @@
+"""Equal tuning: every method tries equally many learning rates, and validation alone says which one it keeps.
+
+The range is log-uniform from a tenth of the method's own learning rate to ten times it. The first try is the method's
+own rate; the others are a scrambled Halton sequence (Halton, 1960; Owen, 2017), as Bergstra & Bengio (2012) recommend
+for few trials: it covers the range evenly however soon it ends, where TPE would draw its first ten trials at random.
+Since it does not look at results, all methods try the same multiples of their own rates, and more trials later are
+added to those that are there.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.document_piece import DocumentPiece
+from experiments.engine.forecast import lesson_effort
+from experiments.workspace.left import Left
+from workbench.digest import key
+from workbench.errors import TrainingError
+from workbench.training import teach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from experiments.engine.study import Site
+    from workbench.training import Lesson
+
+SPREAD = 10.0
+FIRST_SEED = 100
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One learning rate, tried: the best epoch's score and log-likelihood on the validation split.
+
+    Both are None where the fit failed, as it may at a rate that is too high; it counts as a trial like any other.
+    """
+
+    learning_rate: float
+    validation: float | None
+    log_likelihood: float | None
+    seconds: float
+
+
+ATTEMPTS = Left("attempts", Attempt)
+
+
+def tuning_seed(compared: Iterable[int]) -> int:
+    """Return the seed of all that is tried to choose a learning rate: the first from 100 that is not ``compared``."""
+    taken = {*compared}
+    return next(seed for seed in count(FIRST_SEED) if seed not in taken)
+
+
+def learning_rates(own: float, trials: int) -> tuple[float, ...]:
+    """Return ``trials`` learning rates: ``own``, then those of the sequence; fewer are the beginning of more."""
+    from scipy.stats import qmc  # takes a while, which whoever tunes nothing need not wait
+
+    low, high = math.log(own / SPREAD), math.log(own * SPREAD)
+    places = qmc.Halton(d=1, scramble=True, seed=0).random(max(trials - 1, 0))[:, 0]  # (trials − 1,) in [0, 1)
+    return (own, *(math.exp(low + float(place) * (high - low)) for place in places))[:trials]
+
+
+def choose(tried: Sequence[Attempt]) -> float:
+    """Return the learning rate with the best validation score; of equal ones, the likelier; of those, the first tried.
+
+    Raises:
+        TrainingError: every one of them failed.
+    """
+    finished = [one for one in tried if one.validation is not None]
+    if not finished:
+        rates = ", ".join(f"{one.learning_rate:.2g}" for one in tried)
+        raise TrainingError(
+            f"no learning rate worked; tried {rates}", hint="Set a smaller one, or leave the method out."
+        )
+    return max(finished, key=lambda one: (one.validation, one.log_likelihood)).learning_rate
+
+
+def first_rate(settings: Mapping[str, Any], default: float | None) -> str | None:
+    """Return whose a learning rate is, or the first that is tried: the method's default, or the recipe's; or None."""
+    if default is None:
+        return None
+    return "the default" if settings["learning_rate"] == default else "the recipe's"
+
+
+def over_tasks(attempts: Sequence[Attempt]) -> Attempt:
+    """Return one learning rate's attempts on several tasks as one: means; failed where one of them failed."""
+    shared, seconds = attempts[0].learning_rate, sum(one.seconds for one in attempts)
+    scores = [one.validation for one in attempts if one.validation is not None]
+    if len(scores) < len(attempts):
+        return Attempt(shared, None, None, seconds)
+    likelihoods = [one.log_likelihood for one in attempts if one.log_likelihood is not None]
+    return Attempt(shared, fmean(scores), fmean(likelihoods) if likelihoods else None, seconds)
+
+
+def rate(lesson: Lesson) -> float:
+    """Return the learning rate of a lesson whose method trains."""
+    return float(lesson.adaptation.settings.learning_rate)
+
+
+def attempt_key(lesson: Lesson) -> str:
+    """Return the key of the piece that tries a lesson's learning rate."""
+    return key(["attempt", lesson.key])
+
+
+def attempt(name: str, lesson: Lesson) -> DocumentPiece:
+    """Return the piece that tries one learning rate on one task, for whatever ``name`` is the label of."""
+    task, identity = lesson.task.name, attempt_key(lesson)
+    label = f"{task} · {name} · learning rate {rate(lesson):.2g}"
+    return DocumentPiece(
+        key=identity,
+        place={"part": "attempt", "label": name, "task": task, "seed": lesson.seed, "learning_rate": rate(lesson)},
+        label=label,
+        effort=lesson_effort(lesson),
+        leaves=ATTEMPTS,
+        result=partial(_tried, lesson, identity, label),
+    )
+
+
+def _tried(lesson: Lesson, identity: str, label: str, site: Site) -> Attempt:
+    """Fit, and keep the validation score alone; a rate at which the fit fails counts as tried."""
+    began, scratch = time.perf_counter(), site.workspace.scratch(identity)
+    try:
+        _, fit = teach(lesson, site.listener, label, scratch)
+    except TrainingError as error:
+        site.listener.say(f"{label}: {error.what}")
+        found = Attempt(rate(lesson), None, None, time.perf_counter() - began)
+    else:
+        best = [epoch for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
+        likelihood = best[0].validation_log_likelihood if best else None
+        found = Attempt(rate(lesson), fit.validation, likelihood, fit.seconds)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return found

@@ -1,0 +1,40 @@
+"""Under which circumstances each method came to its score, for whoever compares them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.studies._tuning import first_rate
+
+if TYPE_CHECKING:
+    from experiments.studies.methods.record import ComparisonRecord, Contender
+
+
+def circumstances(record: ComparisonRecord) -> dict[str, dict[str, Any]]:
+    """Return for each method how its learning rate was chosen, and how many examples it learns from."""
+    return {
+        contender.label: {
+            "learning rates tried on a task": _rates(record, contender) if contender.trains else None,
+            "learning rate, or the first that is tried": first_rate(contender.settings, contender.default_rate)
+            if contender.trains
+            else None,
+            "training examples of a task": _examples(record, contender),
+        }
+        for contender in record.contenders
+    }
+
+
+def _rates(record: ComparisonRecord, contender: Contender) -> int | None:
+    """Return the most that were tried on a task, 1 where none is chosen; None before the first search has ended."""
+    tried = [len(search.attempts) for search in record.searches if search.label == contender.label]
+    return max(tried, default=None if record.tune else 1)
+
+
+def _first_rate(contender: Contender) -> str | None:
+    return first_rate(contender.settings, contender.default_rate) if contender.trains else None
+
+
+def _examples(record: ComparisonRecord, contender: Contender) -> int | str:
+    """Return how many the budget gives, or how many a method that trains nothing puts into its prompts."""
+    given = record.budget.get("train_examples") or "all"
+    return given if contender.trains else contender.settings.get("shots", given)

@@ -1,0 +1,51 @@
+"""Under which circumstances each strategy learned the stream, for whoever compares them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.studies._tuning import first_rate
+from workbench.kind import GENERATED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.studies.stream.record import Contender, Record
+
+
+def circumstances(record: Record) -> dict[str, dict[str, Any]]:
+    """Return for each entry of the recipe what of the stream it saw at once, kept and tried, as far as it has come."""
+    return {entry.label: _own(record, entry) for entry in record.contenders if entry.frontier is None}
+
+
+def _own(record: Record, entry: Contender) -> dict[str, Any]:
+    outcomes = [outcome for outcome in record.outcomes if outcome.strategy == entry.label and outcome.cells]
+    stages = {outcome.stage for outcome in outcomes}
+    return {
+        "tasks that are learned together": min(stages, default=None),
+        "examples kept of earlier tasks": entry.settings.get("memory", 0),
+        "models that answer": _models(record, entry) if len(record.tasks) in stages else None,
+        "head of a task at first": _head(record, entry),
+        "fits of a stage, of which validation picks one": max((outcome.trials for outcome in outcomes), default=None),
+        "learning rates tried": len(entry.tried) or 1 if entry.default_rate is not None else None,
+        "learning rate, or the first that is tried": first_rate(_planned(entry), entry.default_rate),
+    }
+
+
+def _planned(entry: Contender) -> Mapping[str, Any]:
+    """Return an entry's settings before its learning rate was chosen."""
+    return {**entry.settings, "learning_rate": entry.tried[0].learning_rate} if entry.tried else entry.settings
+
+
+def _models(record: Record, entry: Contender) -> int:
+    """Return how many adapters, or copies of the model, answer for all tasks at the end; 1 where the tasks share it."""
+    own = (len(adapters) for (label, _, _), adapters in record.adapters.items() if label == entry.label)
+    return max(own, default=0) or 1
+
+
+def _head(record: Record, entry: Contender) -> str | None:
+    """Return how the head of a task after the first begins; None where answers are generated, which needs none."""
+    if record.kinds and {*record.kinds.values()} <= {*GENERATED}:
+        return None
+    # a composition that is trained further begins under a head that was fitted on its features
+    return "fitted" if entry.settings.get("init") == "fused" else "random"

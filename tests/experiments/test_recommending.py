@@ -1,0 +1,108 @@
+"""Which method is recommended: by the declared test alone, and that not distinguishable is not called equal.
+
+Paired over three seeds: gaps 0.01 apart around −0.01 have t = −1.7, p = 0.225; around −0.1, t = −17.3, p = 0.003.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from experiments.reporting.differences import Difference, in_family
+from experiments.studies.methods.recommend import recommend
+from experiments.studies.methods.report import Recommendation, Row
+from workbench.statistics import Interval, interval, paired_t_test
+
+
+def row(label: str, scores: list[float], parameters: int) -> Row:
+    """A method with these scores, one a seed."""
+    return Row(
+        label, label, {}, interval(scores), {}, None, None, 1.0, 100.0, parameters, 1e6, None, cells=(), searches=()
+    )
+
+
+def against(
+    label: str, gaps: list[float], parameters: int, examples: tuple[float, float] | None = (-0.01, 0.01)
+) -> Row:
+    """A method with these differences from full's 0.95 at equal seeds, and their interval over test examples."""
+    mean = float(np.mean(gaps))
+    over_examples = Interval(mean, *examples) if examples else None
+    difference = Difference(interval(gaps), over_examples, paired_t_test(gaps))
+    return replace(row(label, [0.95 + gap for gap in gaps], parameters), difference=difference)
+
+
+def advice(*others: Row) -> Recommendation | None:
+    """What is recommended of these methods and full, adjusted as one family."""
+    family = in_family({other.label: other.difference for other in others if other.difference})
+    compared = [replace(other, difference=family[other.label]) for other in others]
+    return recommend([row("full", [0.95, 0.95, 0.95], 22_000_000), *compared], "full")
+
+
+LORA = against("lora", [-0.02, -0.01, 0.0], 75_000)
+HEAD = against("head", [-0.11, -0.1, -0.09], 2_000, (-0.12, -0.08))
+
+
+def test_the_smallest_that_nothing_puts_below_the_reference() -> None:
+    pfeiffer = against("pfeiffer", [-0.01, 0.0, 0.01], 110_000)
+    found = advice(LORA, pfeiffer, HEAD)
+    assert found.label == "lora"
+    assert found.sentence == (
+        "lora trains the fewest parameters (75.0 k, 0.34 % of full's) of the methods that neither the test over "
+        "seeds nor that over test examples puts below full. Against full it is not distinguishable (1.0 points "
+        "lower, 95 % interval [−1.5, 3.5], p = 0.451 after Holm for 3 methods), which does not mean equal."
+    )
+
+
+def test_what_one_part_of_the_test_puts_below_is_not_distinguishable_and_not_recommended() -> None:
+    below = against("below", [-0.02, -0.01, 0.0], 2_000, (-0.019, -0.001))
+    assert below.difference.reading == "not distinguishable"
+    assert advice(LORA, below).label == "lora"
+    alone = advice(below)
+    assert alone.label == "full"
+    assert alone.sentence == (
+        "full: no method is higher, and each that trains fewer parameters is put below it by the test over seeds "
+        "or by that over test examples."
+    )
+
+
+def test_where_some_are_higher_the_smallest_of_those() -> None:
+    better = against("better", [0.09, 0.1, 0.11], 500_000, (0.08, 0.12))
+    best = against("best", [0.19, 0.2, 0.21], 30_000_000, (0.18, 0.22))
+    found = advice(LORA, best, better)
+    assert found.label == "better"
+    assert found.sentence == (
+        "better trains the fewest parameters (500 k, 2.3 % of full's) of the methods that are higher than full: "
+        "10.0 points higher, 95 % interval [7.5, 12.5], p = 0.007 after Holm for 3 methods."
+    )
+
+
+def test_the_reference_where_it_is_the_smallest_and_nothing_is_higher() -> None:
+    found = advice(against("larger", [0.0, 0.01, 0.02], 30_000_000))
+    assert found.label == "full"
+    assert found.sentence == "full: no method is higher, and none trains fewer parameters (22.0 M parameters)."
+
+
+def test_without_a_test_over_examples_seeds_decide() -> None:
+    found = advice(against("lora", [-0.02, -0.01, 0.0], 75_000, None))
+    assert found.label == "lora"
+    assert "that the test over seeds does not put below full." in found.sentence
+
+
+def test_of_equally_many_parameters_the_higher_mean() -> None:
+    assert advice(LORA, against("dora", [-0.01, 0.0, 0.01], 75_000)).label == "dora"
+
+
+def test_with_one_seed_nothing_can_be_told() -> None:
+    found = advice(against("lora", [-0.01], 75_000))
+    assert found.label is None
+    assert found.sentence == "With one seed nothing can be recommended; the highest score is that of full (95.0 %)."
+
+
+def test_one_method_alone_is_not_compared() -> None:
+    assert advice() == Recommendation(None, "There is nothing to compare: the recipe has one method.")
+
+
+def test_nothing_yet_before_two_seeds_are_there() -> None:
+    assert advice(replace(LORA, difference=Difference(interval([-0.01, None])))) is None
+    assert recommend([row("full", [], 22_000_000), row("lora", [], 75_000)], "full") is None

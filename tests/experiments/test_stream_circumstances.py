@@ -1,0 +1,107 @@
+"""What was not equal in a stream: found in settings and in what was recorded, on the page and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from experiments.reporting.page import page as drawn_page
+from experiments.studies.stream.circumstances import circumstances
+from experiments.studies.stream.present import present
+from experiments.studies.stream.record import Contender, Record
+from experiments.studies.stream.report import Report
+from experiments.studies.stream.summary import summarise
+from fusion.composition import Request
+
+RECIPE = """name: tiny-stream
+backbone: {backbone}
+tasks: [animals, halves]
+seeds: [0]
+budget: {{train_examples: 16, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+strategies:
+  sequential: {{strategy: sequential, method: full, learning_rate: 0.003}}
+  isolated: {{strategy: isolated, method: lora, learning_rate: 0.02}}
+  fused: {{strategy: isolated, method: lora, learning_rate: 0.02, init: fused}}
+  replay: {{strategy: replay, method: full, learning_rate: 0.003, memory: 6}}
+  l2: {{strategy: l2-to-start, method: full, learning_rate: 0.003, strength: [0.1, 1]}}
+  joint: {{strategy: joint, method: full, learning_rate: 0.003}}
+  by default: {{strategy: sequential, method: full}}
+reference: sequential
+frontier: {{sequential: [0.001]}}
+"""
+EQUAL = {
+    "tasks that are learned together": 1,
+    "examples kept of earlier tasks": 0,
+    "models that answer": 1,
+    "head of a task at first": "random",
+    "fits of a stage, of which validation picks one": 1,
+    "learning rates tried": 1,
+    "learning rate, or the first that is tried": "the recipe's",
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "own"),
+    [
+        ("sequential", {}),
+        ("by default", {"learning rate, or the first that is tried": "the default"}),
+        ("isolated", {"models that answer": 2}),
+        ("fused", {"models that answer": 2, "head of a task at first": "fitted"}),
+        ("replay", {"examples kept of earlier tasks": 6}),
+        ("l2", {"fits of a stage, of which validation picks one": 2}),
+        ("joint", {"tasks that are learned together": 2}),
+    ],
+)
+def test_each_advantage_is_found(report: Report, label: str, own: Mapping[str, Any]) -> None:
+    assert circumstances(report.record)[label] == {**EQUAL, **own}
+
+
+def test_a_composition_that_is_trained_further_begins_under_a_fitted_head() -> None:
+    assert Request.head == "fitted", "what the entry `fused` is said to have"
+
+
+def test_page_and_json_tell_who_had_which(report: Report) -> None:
+    told = {one["what"]: one for one in report.as_json()["not_equal"]}
+    assert told["models that answer"] == {
+        "what": "models that answer",
+        "reference": 1,
+        "others": [{"value": 2, "who": ["isolated", "fused"]}],
+    }
+    assert told.keys() == {*EQUAL} - {"learning rates tried"}, "points of a frontier are shown, and not picked from"
+    page = drawn_page(present(report), {})
+    assert page.count("What was not equal") == 1
+    assert "<h2>How each strategy learns" in page, "the table of settings stands under a name of its own"
+
+
+def reduced(record: Record, *contenders: Contender) -> Report:
+    """What is reported where these alone were compared."""
+    kept = {one.label for one in contenders}
+    outcomes = tuple(one for one in record.outcomes if one.strategy in kept)
+    return summarise(replace(record, contenders=contenders, outcomes=outcomes))
+
+
+def test_equals_are_called_that(report: Report) -> None:
+    entries = {one.label: one for one in report.record.contenders}
+    both = reduced(
+        report.record, entries["sequential"], replace(entries["replay"], settings=entries["sequential"].settings)
+    )
+    assert both.as_json()["not_equal"] == []
+    assert "What was not equal: nothing that the settings tell." in drawn_page(present(both), {})
+    alone = reduced(report.record, entries["sequential"])
+    assert "What was not equal" not in drawn_page(present(alone), {}), "nothing is compared"
+
+
+def test_what_is_not_known_yet_is_no_inequality(report: Report) -> None:
+    early = tuple(one for one in report.record.outcomes if one.stage == 1 and one.strategy != "replay")
+    own = circumstances(replace(report.record, outcomes=early))
+    assert own["isolated"]["models that answer"] is None
+    assert own["replay"]["fits of a stage, of which validation picks one"] is None
+    assert own["joint"]["tasks that are learned together"] is None
+
+
+def test_answers_that_are_generated_need_no_head(report: Report) -> None:
+    generated = replace(report.record, kinds=dict.fromkeys(report.record.tasks, "causal-lm"))
+    assert {own["head of a task at first"] for own in circumstances(generated).values()} == {None}

@@ -1,0 +1,163 @@
+"""Equal tuning of a stream: every entry tries equally many learning rates on single tasks, before any stream begins."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.reporting.page import page as drawn_page
+from experiments.studies._tuning import ATTEMPTS, Attempt, choose, over_tasks
+from experiments.studies.stream.present import present
+from tests.runs import pieces
+from workbench.errors import SettingsError, TrainingError
+
+RECIPE = """name: tiny-tuned
+description: made in tests
+backbone: {backbone}
+tasks: [animals, halves]
+seeds: [0, 1]
+budget: {{train_examples: 16, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+strategies:
+  isolated: {{strategy: isolated, method: full, learning_rate: 0.0001}}
+  sequential: {{strategy: sequential, method: full, learning_rate: 0.0001}}
+  joint: {{strategy: joint, method: full, learning_rate: 0.0001}}
+  features: {{strategy: sequential, method: head, learning_rate: 0.0001}}
+reference: sequential
+tune: 3
+frontier: tried
+"""
+ENTRIES = ("isolated", "sequential", "joint", "features")
+
+
+class TestPlan:
+    def test_every_entry_tries_equally_many_rates_each_on_the_first_tasks(self, plan: Any) -> None:
+        tried = {one.label: one.tried for one in plan.contenders if one.frontier is None}
+        assert tuple(tried) == ENTRIES
+        assert {len(rates) for rates in tried.values()} == {3}
+        assert {len(one.attempts) for rates in tried.values() for one in rates} == {2}
+        assert tried["isolated"] == tried["sequential"] == tried["joint"], "one method, one search"
+
+    def test_what_entries_share_is_tried_once_and_before_all_else(self, plan: Any) -> None:
+        work = pieces(plan)
+        attempts = [piece for piece in work if piece.place.get("part") == "attempt"]
+        assert len(attempts) == 2 * 3 * 2, "methods, rates, tasks"
+        assert work[: len(attempts)] == attempts
+        assert {piece.place["seed"] for piece in attempts} == {100}, "a seed that is not compared"
+        assert len({piece.label for piece in work}) == len(work)
+        places = {piece.key: place for place, piece in enumerate(work)}
+        for place, piece in enumerate(work[len(attempts) :], start=len(attempts)):
+            assert all(places[need] < place for need in piece.needs)
+            own = {attempt.key for attempt in attempts} & {*piece.needs}
+            assert len(own) == 6, "whoever is at a learning rate waits until it is known"
+
+    def test_frontier_has_whoever_can_forget(self, plan: Any) -> None:
+        points = Counter(one.frontier for one in plan.contenders if one.frontier)
+        assert points == {"sequential": 3}, "no head on features that never change, nothing isolated or joint"
+
+    def test_pieces_can_be_sent_to_another_process(self, plan: Any) -> None:
+        for piece in pieces(plan):
+            assert pickle.loads(pickle.dumps(piece)).key == piece.key
+
+    def test_a_recipe_without_tuning_has_the_keys_that_it_had(self, bench: Workbench, place: Path) -> None:
+        plain = bench.plan(str(place / "tiny.yaml"), ["tune=0", "frontier={}"])
+        assert [piece.place["step"] for piece in pieces(plain)] == [step.key for step in plain.steps]
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            (["tune=1"], "'frontier: tried' has no learning rates to show"),
+            (["frontier={sequential: [0.1]}"], "with 'tune', the learning rates of 'frontier' are those"),
+            (["frontier=all"], "frontier"),
+        ],
+    )
+    def test_keys_that_do_not_go_together_are_refused(
+        self, changes: list[str], said: str, bench: Workbench, place: Path
+    ) -> None:
+        with pytest.raises(SettingsError, match=said) as caught:
+            bench.plan(str(place / "tiny.yaml"), changes)
+        assert "frontier" in str(caught.value)
+
+
+class TestRun:
+    def test_best_on_validation_is_taken_for_the_whole_stream(self, report: Any, bench: Workbench, plan: Any) -> None:
+        attempts = {piece.key: piece.place for piece in pieces(plan) if piece.place.get("part") == "attempt"}
+        found = {key: ATTEMPTS.documents(bench.workspace).require(key) for key in attempts}
+        for entry in report.strategies:
+            own = {rate: over_tasks([found[key] for key in keys]) for rate, keys in _tried(plan, entry.label).items()}
+            assert entry.contender.settings["learning_rate"] == choose([*own.values()])
+            best = max(one.validation for one in own.values())
+            assert own[entry.contender.settings["learning_rate"]].validation == best
+        rates = {one.label: one.contender.settings["learning_rate"] for one in report.strategies}
+        assert rates["sequential"] > 0.0001, "its own rate is too small to learn anything in two steps"
+
+    def test_streams_are_those_of_the_rate_written_down(self, report: Any, bench: Workbench, place: Path) -> None:
+        (chosen,) = {one.contender.settings["learning_rate"] for one in report.strategies if one.label == "sequential"}
+        changes = ["name=plain", "tune=0", "frontier={}", f"strategies.sequential.learning_rate={chosen!r}"]
+        plain = bench.plan(str(place / "tiny.yaml"), changes)
+        waiting = {piece.place["label"] for piece in bench.pending(plain)}
+        assert "sequential" not in waiting, "they are done already"
+        own, same = (one for one in report.strategies if one.label == "sequential"), bench.run(plain, "test")
+        assert next(own).matrix == next(one for one in same.strategies if one.label == "sequential").matrix
+
+    def test_frontier_is_drawn_from_what_was_tried(self, report: Any) -> None:
+        assert tuple(report.frontier) == ("sequential",)
+        frontier = report.frontier["sequential"]
+        assert len(frontier.points) == 3
+        assert frontier.picked is frontier.chosen
+        tuning = report.record.tunings["sequential"]
+        assert [point.validation for point in frontier.points] == [
+            tuning.validation(point.learning_rate) for point in frontier.points
+        ]
+        assert len(report.others) == 2, "the rate that was chosen is the entry itself"
+        assert report.complete
+
+    def test_report_says_what_was_tried(self, report: Any, bench: Workbench) -> None:
+        document = report.as_json()
+        tuning = document["strategies"]["sequential"]["tuning"]
+        assert len(tuning["tried"]) == 3
+        assert tuning["chosen"] == document["strategies"]["sequential"]["settings"]["learning_rate"]
+        json.dumps(document, allow_nan=False)
+        assert "learning rates tried" not in {one["what"] for one in document["not_equal"]}, "all tried as many"
+        text = drawn_page(present(report), {})
+        assert "Learning rates that were tried" in text
+        assert "mean over animals, halves" in text
+
+    def test_nothing_is_done_twice(self, report: Any, bench: Workbench, plan: Any, monkeypatch) -> None:
+        def refuse(*_: object) -> None:
+            raise AssertionError("this was done already")
+
+        monkeypatch.setattr("experiments.studies._tuning.teach", refuse)
+        assert bench.pending(plan) == []
+        assert bench.run(plan, "again").as_json() == report.as_json()
+
+    def test_a_run_without_any_rate_that_works_says_so(
+        self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise TrainingError("the loss is not a number")
+
+        monkeypatch.setattr("experiments.studies._tuning.teach", fail)
+        plan = bench.plan(str(place / "tiny.yaml"), ["name=hopeless", "budget.train_examples=8"])
+        with pytest.raises(TrainingError, match=r"no learning rate worked; tried 0\.0001"):
+            bench.run(plan, "test")
+        assert not bench.report("hopeless").complete
+
+
+def test_a_rate_that_failed_on_one_task_has_no_mean() -> None:
+    fine, failed = Attempt(0.1, 0.8, -0.5, 1.0), Attempt(0.1, None, None, 2.0)
+    assert over_tasks([fine, replace(fine, validation=0.6, log_likelihood=-0.7)]) == Attempt(
+        0.1, pytest.approx(0.7), pytest.approx(-0.6), 2.0
+    )
+    assert over_tasks([fine, failed]) == Attempt(0.1, None, None, 3.0)
+
+
+def _tried(plan: Any, label: str) -> dict[float, tuple[str, ...]]:
+    (contender,) = (one for one in plan.contenders if one.label == label)
+    return {one.learning_rate: one.attempts for one in contender.tried}
