@@ -117,13 +117,16 @@ class Backbone:
         import torch
 
         from workbench import resident
+        from workbench.widening import widened
 
         state = None if self.quantization else state_of(self.folder)
         if own:
             resident.release()
         # an accelerator has memory of its own, and processes that share a training write all weights when they begin
         alone = own or torch.accelerator.is_available() or processes.count() > 1
-        body = self._loaded() if alone else resident.shared(state, self._loaded)
+        body = (
+            self._loaded() if alone else resident.shared(state, self._loaded, lambda: widened(self.folder, self.config))
+        )
         remember(body, state)
         return body
 

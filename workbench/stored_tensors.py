@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ class StoredTensor:
     name: str
     type: str
     shape: tuple[int, ...]
+
+    @property
+    def numbers(self) -> int:
+        """How many it holds."""
+        return math.prod(self.shape)
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield its numbers in row-major order, in float32, some at a time (numbers,).

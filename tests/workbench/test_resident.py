@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import PretrainedConfig
 
 from tests.checkpoints import BART, LLAMA, T5, saved
-from workbench import fingerprints, page_table, processes, resident
+from workbench import fingerprints, page_table, processes, resident, widening
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -48,13 +49,20 @@ def halved(bert: Path, tmp_path: Path) -> Backbone:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was loaded from files."""
     names: list[str] = []
-    pretrained = Backbone.pretrained
+    pretrained, read = Backbone.pretrained, widening.widened
 
     def listen(self: Backbone, *rest: Any, **options: Any) -> Any:
         names.append(self.name)
         return pretrained(self, *rest, **options)
 
+    def listen_too(folder: Path, config: PretrainedConfig) -> Resident | None:
+        made = read(folder, config)
+        if made:
+            names.append(str(folder))
+        return made
+
     monkeypatch.setattr(Backbone, "pretrained", listen)
+    monkeypatch.setattr(widening, "widened", listen_too)
     return names
 
 
@@ -73,7 +81,20 @@ def lesson(backbone: Backbone, task: Task, method: str = "lora", seed: int = 0) 
         ("BartForConditionalGeneration", BART),
     ],
 )
-def test_a_copy_is_what_a_load_is(architecture: str, settings: dict[str, Any], bert: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_files", [True, False])
+def test_a_copy_is_what_a_load_is(
+    from_files: bool,
+    architecture: str,
+    settings: dict[str, Any],
+    bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = architecture == "BertForMaskedLM"
+    if not from_files:
+        monkeypatch.setattr(widening, "widened", lambda *_: None)
+    elif not drawn:
+        monkeypatch.setattr(resident, "moved", None)
     backbone = open_backbone(str(saved(architecture, bert, tmp_path / "model", dtype=torch.bfloat16, **settings)))
     fresh, copies = backbone.load(own=True), [backbone.load(), backbone.load()]
     assert len(resident._resident) == 1
@@ -91,6 +112,8 @@ def test_a_copy_is_what_a_load_is(architecture: str, settings: dict[str, Any], b
         assert all(parameter.requires_grad for parameter in body.parameters())
         with torch.no_grad():
             assert torch.equal(body(**inputs).last_hidden_state, fresh(**inputs).last_hidden_state)
+        assert body.config.to_dict() == fresh.config.to_dict()
+        assert body.name_or_path == fresh.name_or_path == str(backbone.folder)
     assert copies[0].config is not copies[1].config
     assert {id(each) for each in copies[0].parameters()}.isdisjoint(map(id, copies[1].parameters()))
 
@@ -109,7 +132,7 @@ def test_it_leaves_the_adapter_that_loading_for_each_fit_leaves(
     folders = []
     for name in ("shared", "shared once more", "alone"):
         if name == "alone":
-            monkeypatch.setattr(resident, "shared", lambda state, load: load())
+            monkeypatch.setattr(resident, "shared", lambda state, load, widen: load())
         folders.append(learn(lesson(halved, task), AdapterStore(tmp_path / name), Silent(), "label").folder)
     assert len(loads) == 2
     files = {path.name for path in folders[0].rglob("*.safetensors")}
@@ -182,7 +205,7 @@ def test_models_share_memory(bert: Path, tmp_path: Path) -> None:
 def test_nobody_can_write_to_what_is_shared(halved: Backbone) -> None:
     halved.load()
     (copy,) = resident._resident.values()
-    for forbidden in (lambda: os.pwrite(copy._file, b"0", 0), lambda: os.ftruncate(copy._file, 0)):
+    for forbidden in (lambda: os.pwrite(copy.file.descriptor, b"0", 0), lambda: os.ftruncate(copy.file.descriptor, 0)):
         with pytest.raises(PermissionError):
             forbidden()
 
@@ -209,9 +232,10 @@ def test_files_that_have_changed_are_loaded_again(halved: Backbone, loads: list[
     assert any(not torch.equal(*pair) for pair in zip(first.parameters(), second.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("from_files", [True, False])
 @pytest.mark.parametrize("after", [0, 3])
 def test_where_there_is_no_room_a_model_is_as_it_was_loaded(
-    after: int, halved: Backbone, monkeypatch: pytest.MonkeyPatch
+    after: int, from_files: bool, halved: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, done = os.pwrite, []
 
@@ -222,6 +246,8 @@ def test_where_there_is_no_room_a_model_is_as_it_was_loaded(
         return write(*rest)
 
     monkeypatch.setattr(os, "pwrite", full)
+    if not from_files:
+        monkeypatch.setattr(widening, "widened", lambda *_: None)
     body = halved.load()
     assert not resident._resident
     assert fingerprints.fingerprint(body.named_parameters()) == halved.fingerprint
