@@ -10,7 +10,8 @@ STATED = [
     "the 2.5 % and the 97.5 % quantile",
     "of 15 pairs, expect almost one at p ≤ 5 %",
     "≤ 0.05 ‖Σⱼ ΔWⱼ‖_F",
-    "| a source drawn at random | 0 | 4.4 |",  # printed by the program that made the file, which does not keep it
+    # of the run that made the file, which did not keep it; the next one has it as "drawn at random"
+    "| a source drawn at random | 0 | 4.4 |",
     "even the interval of `logme`'s regret includes 4.4",
 ]
 DRAWN = 0.044

@@ -5,7 +5,8 @@
 Reads a comparison of compositions that has been run in a workspace. For every problem (target, K, seed) each ranking
 scores the sources from the K training examples alone, and is held against what each source, under a fitted head,
 then scored on the test split: by Spearman's rank correlation, and by what its first choice costs against the best
-source (regret). Means over problems, with the t interval over seeds.
+source (regret). A source drawn at random, with what it costs on average, stands beside them. Means over problems, with
+the t interval over seeds.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ if TYPE_CHECKING:
     from fusion.ranking import Score
     from workbench.stored_adapter import StoredAdapter
 
+DRAWN = "drawn at random"
+
 
 @dataclass(frozen=True)
 class Judged:
-    """One ranking on one problem; ``correlation`` is None where it gives all sources the same score."""
+    """One ranking on one problem; ``correlation`` is None where it gives all sources the same score, or none."""
 
     ranking: str
     target: str
@@ -87,6 +90,7 @@ def judge(record: FusionRecord, place: Workspace, family: str) -> Iterator[Judge
                 request = RankingRequest(
                     sources, few_shot.drawn, backbone, few_shot.precision, budget.max_length, seed, rows
                 )
+                yield Judged(DRAWN, target, shots, seed, None, max(truth.values()) - fmean(truth.values()))
                 for name in RANKINGS.names():
                     scores = RANKINGS.get(name).rank(request)
                     yield Judged(name, target, shots, seed, *compare(scores, truth))
