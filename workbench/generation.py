@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import InputError
+from workbench.transformers_api import generation_options
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -144,7 +145,7 @@ def generate(
     found = lm.generate(
         **_asked(lm, ids, mask, virtual),
         generation_config=config,
-        use_model_defaults=False,
+        **generation_options(),
         logits_processor=LogitsProcessorList([listen]),
     )
     new = found[:, ids.shape[1] :] if virtual is None else found  # of embeddings, nothing is returned with the answer
