@@ -21,6 +21,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from datasets import Dataset
 
 from workbench.backbone import Backbone
+from workbench.extras import installed
 from workbench.settings import Budget
 from workbench.task import Task
 
@@ -30,6 +31,7 @@ FILLERS = "the a one some this that very quite really often".split()
 WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 
 Call = Callable[..., tuple[int, str, str]]
+NOT_INSTALLED = "the package adapters is not installed"
 
 
 LONGEST = [
@@ -67,6 +69,14 @@ def pytest_runtest_setup() -> None:
         gc.collect()
         gc.freeze()
         frozen["modules"] = len(sys.modules)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Skip whatever is refused for want of the package `adapters`, in an environment that is without it."""
+    if call.excinfo and not installed("adapters") and NOT_INSTALLED in str(call.excinfo.value):
+        reason = pytest.skip.Exception(NOT_INSTALLED, _use_item_location=True)
+        call.excinfo = pytest.ExceptionInfo.from_exception(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)
