@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,12 +71,15 @@ def pytest_runtest_setup() -> None:
         frozen["modules"] = len(sys.modules)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Skip whatever is refused for want of the package `adapters`, in an environment that is without it."""
+    report = yield
     if call.excinfo and not installed("adapters") and NOT_INSTALLED in str(call.excinfo.value):
-        reason = pytest.skip.Exception(NOT_INSTALLED, _use_item_location=True)
-        call.excinfo = pytest.ExceptionInfo.from_exception(reason)
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, NOT_INSTALLED)
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

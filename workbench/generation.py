@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import InputError
-from workbench.transformers_api import generation_options
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -142,12 +141,15 @@ def generate(
         return logits
 
     config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
-    found = lm.generate(
-        **_asked(lm, ids, mask, virtual),
-        generation_config=config,
-        **generation_options(),
-        logits_processor=LogitsProcessorList([listen]),
-    )
+    own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
+    try:
+        found = lm.generate(
+            **_asked(lm, ids, mask, virtual),
+            generation_config=config,
+            logits_processor=LogitsProcessorList([listen]),
+        )
+    finally:
+        lm.generation_config = own
     new = found[:, ids.shape[1] :] if virtual is None else found  # of embeddings, nothing is returned with the answer
     return new, torch.stack(likelihoods, dim=1)
 

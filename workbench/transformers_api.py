@@ -24,8 +24,3 @@ def training_options(warmup: float, by_length: bool) -> dict[str, Any]:
     if is_five():
         return {"warmup_steps": warmup, "train_sampling_strategy": "group_by_length" if by_length else "random"}
     return {"warmup_ratio": warmup, "group_by_length": by_length}
-
-
-def generation_options() -> dict[str, Any]:
-    """Return what ``generate`` takes so that the given configuration alone counts, and not the model's own."""
-    return {} if is_five() else {"use_model_defaults": False}

@@ -7,7 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from huggingface_hub.utils import reset_sessions
+
+try:
+    from huggingface_hub.utils import close_session as reset_sessions
+except ImportError:  # before 1.0
+    from huggingface_hub.utils import reset_sessions
 
 from workbench import hub_files
 from workbench.errors import AssetError
