@@ -101,6 +101,15 @@ def databases_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fingerprints_are_remembered_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leave nothing of the tests' models in the cache of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setattr("workbench.fingerprints.cache_folder", lambda: folder)
+        yield
+
+
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """Run ``workbench …`` in an empty folder; return exit code, stdout, stderr."""

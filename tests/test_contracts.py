@@ -19,10 +19,11 @@ from tests import closed_forms
 from tests.conftest import toy
 from tests.stages import RATES, context_for, walk
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
+from workbench.fingerprints import fingerprint
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.kinds._free_text import Answer

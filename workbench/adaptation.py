@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from workbench import quantisation
 from workbench.adapter_folder import check_adapter
-from workbench.backbone import fingerprint
+from workbench.architecture import skeleton
 from workbench.errors import opening
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
@@ -64,7 +64,7 @@ class Adaptation:
         trained_method(self.method)
         self.require_possible(kind)
         torch.manual_seed(seed)
-        body = self.library.attach(self.backbone.load(), self._config)
+        body = self.library.attach(self._pretrained(), self._config)
         return self._model(body, self.fresh_head(kind, labels, seed), kind)
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
@@ -97,16 +97,28 @@ class Adaptation:
             InputError: the weights or their config cannot be read, or do not fit the backbone.
             UnsafeConfigError: the folder leads a library to something outside it.
         """
-        body = self.backbone.load()
+        body = self._pretrained()
         with opening("the adapter", str(folder)):
             check_adapter(folder)
             body = self.library.load(body, folder, self._config)
         return self._model(body, head, kind)
 
     def backbone_is_intact(self, model: TaskModel) -> bool:
-        """Take the method's weights off ``model`` and compare the rest with the pretrained weights, byte for byte."""
-        bare = self.library.detach(model.body)
-        return fingerprint(quantisation.parameters(bare)) == self.backbone.fingerprint
+        """Take the method's weights off ``model`` and return whether the rest is the pretrained weights, bit by bit."""
+        return self.backbone.is_intact(self.library.detach(model.body))
+
+    def _pretrained(self) -> nn.Module:
+        return self.backbone.load(own=self._trains_most)
+
+    @cached_property
+    def _trains_most(self) -> bool:
+        """Whether the method trains most of the backbone's own weights in place."""
+        if not self.card.trains_backbone:
+            return False
+        is_trained = getattr(self._config, "parts", {"plain": self._config})["plain"]  # a mixture has several parts
+        weights = list(skeleton(self.backbone.config).named_parameters())
+        trained = sum(each.numel() for name, each in weights if is_trained(name))
+        return 2 * trained > sum(each.numel() for _, each in weights)
 
     @cached_property
     def _config(self) -> Any:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench import quantisation
+from workbench import processes, quantisation
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, opening
+from workbench.fingerprints import fingerprint, of_files, state_of
 from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
+from workbench.untouched import is_untouched, remember
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,18 +89,48 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor, as it is kept."""
-        return fingerprint(quantisation.parameters(self.load()))
+        told = None if self.quantization else of_files(self.folder, self.config)
+        return told or fingerprint(quantisation.parameters(self.load()))
 
-    def load(self) -> nn.Module:
+    def is_intact(self, body: nn.Module) -> bool:
+        """Return whether ``body``, from which all that a method put on it was taken off, has the pretrained weights.
+
+        They are read only where the system does not tell that they are the pages of their file still.
+        """
+        known = is_untouched(body, self.folder, self.fingerprint)
+        return known or fingerprint(quantisation.parameters(body)) == self.fingerprint
+
+    def load(self, own: bool = False) -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
-        It is in float32; of a quantised one, what is not packed.
+        It is in float32; of a quantised one, what is not packed. On a processor, models share memory for as long as
+        they do not write to it (:mod:`workbench.resident`).
         Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). A pooler that the checkpoint lacks is drawn
         from a fixed seed, so that every copy is the same; the caller's generator is left alone.
+
+        Args:
+            own: share nothing: all weights will be written to, and what is shared would stay in memory beside them.
 
         Raises:
             InputError: the weights cannot be opened, or are not those that the config describes.
         """
+        import torch
+
+        from workbench import resident
+        from workbench.widening import widened
+
+        state = None if self.quantization else state_of(self.folder)
+        if own:
+            resident.release()
+        # an accelerator has memory of its own, and processes that share a training write all weights when they begin
+        alone = own or torch.accelerator.is_available() or processes.count() > 1
+        body = (
+            self._loaded() if alone else resident.shared(state, self._loaded, lambda: widened(self.folder, self.config))
+        )
+        remember(body, state)
+        return body
+
+    def _loaded(self) -> nn.Module:
         import torch
         from transformers import AutoModel
 
@@ -155,15 +185,6 @@ class Backbone:
                 where=where,
                 hint=f"It has room for {longest} tokens of a text{before}.",
             )
-
-
-def fingerprint(parameters: Iterable[tuple[str, Any]]) -> str:
-    """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given."""
-    total = hashlib.sha256()
-    for name, tensor in parameters:
-        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().data)
-    return total.hexdigest()
 
 
 def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:

@@ -1,21 +1,16 @@
-"""A language model around an adapted backbone: its own output layer, frozen, and greedy generation."""
+"""A language model around an adapted backbone, and greedy generation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-
-from workbench.errors import InputError
+from torch import Tensor
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from workbench.backbone import Backbone
     from workbench.network import Network
-
-PROBE = [[1, 2, 3]]  # token ids
 
 
 def is_causal(config: PretrainedConfig) -> bool:
@@ -27,69 +22,6 @@ def is_seq2seq(config: PretrainedConfig) -> bool:
     """Return whether a checkpoint says that it is an encoder-decoder that generates text."""
     generates = any(name.endswith("ForConditionalGeneration") for name in config.architectures or [])
     return bool(config.is_encoder_decoder) and generates
-
-
-class OutputLayer(nn.Module):
-    """A backbone's own map from token states to next-token logits; it has nothing to train and nothing to store.
-
-    It computes in float32 also inside an autocast region: in bfloat16 (8 bits) near tokens become ties.
-    """
-
-    weight: Tensor
-    bias: Tensor | None
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, scale: float = 1.0) -> None:
-        """Take over weight (vocabulary, hidden_size) and bias (vocabulary,); neither is copied.
-
-        ``scale`` multiplies the states first. A T5 whose output layer is its embeddings was trained with
-        hidden_size^-0.5 (Raffel et al. 2020, arXiv:1910.10683; as mesh-tensorflow does).
-        """
-        super().__init__()
-        self.scale = scale
-        self.register_buffer("weight", weight, persistent=False)
-        self.register_buffer("bias", bias, persistent=False)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Return logits (…, vocabulary) of states (…, hidden_size)."""
-        with torch.autocast(states.device.type, enabled=False):
-            return nn.functional.linear(states.float() * self.scale, self.weight, self.bias)
-
-
-def output_layer(backbone: Backbone) -> OutputLayer:
-    """Return the output layer that a language model was pretrained with (often its embeddings).
-
-    Raises:
-        InputError: the backbone has no such layer, or computes its logits in another way.
-    """
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    two_halves = is_seq2seq(backbone.config)
-    loader: Any = AutoModelForSeq2SeqLM if two_halves else AutoModelForCausalLM
-    lm, told = backbone.pretrained(loader)
-    layer = lm.get_output_embeddings()
-    if told["missing_keys"] or layer is None:
-        missing = ", ".join(sorted(told["missing_keys"])) or "an output layer"
-        raise InputError(f"the weights of {backbone.name!r} lack {missing}", where=str(backbone.folder))
-    bias = getattr(layer, "bias", None)
-    own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
-    ids = torch.tensor(PROBE)
-    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if two_halves else {})}
-    with torch.inference_mode():
-        wanted = lm.eval()(**inputs).logits
-        body = backbone.load() if two_halves else lm.base_model  # a T5's layers do not stand in a model of their own
-        found = own(body(**inputs).last_hidden_state)
-    if not torch.allclose(found, wanted, rtol=1e-4, atol=1e-4):
-        raise InputError(
-            f"{backbone.name!r} computes its logits otherwise than by a linear layer on its last states",
-            hint="Such an architecture (scaled or capped logits) is not supported where answers are generated.",
-        )
-    return own
-
-
-def _scale(config: PretrainedConfig) -> float:
-    """Return what the states are multiplied by on their way to the output layer."""
-    tied_t5 = config.model_type in {"t5", "mt5", "umt5"} and config.tie_word_embeddings
-    return float(config.hidden_size**-0.5) if tied_t5 else 1.0
 
 
 def language_model(model: Network) -> Any:

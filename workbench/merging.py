@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.backbone import Backbone
-    from workbench.generation import OutputLayer
     from workbench.manifest import Manifest
+    from workbench.output_layer import OutputLayer
     from workbench.stored_adapter import StoredAdapter
 
 IN_PLACE = "plain"  # a library whose weights are the backbone's own

@@ -20,10 +20,11 @@ from fusion.target import model_on
 from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.device import Precision
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, run
+from workbench.fingerprints import fingerprint
 from workbench.libraries.adapterfusion import LIBRARY, FusionConfig, value_matrices
 from workbench.listener import Silent
 from workbench.methods.adapterfusion import penalty

@@ -11,8 +11,9 @@ from fusion.composition import Composed, CompositionSettings, Request
 from fusion.methods import COMPOSITIONS
 from tests.fusion_sources import hidden, request_for, train_sources
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.errors import InputError
+from workbench.fingerprints import fingerprint
 from workbench.methods import METHODS
 from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task

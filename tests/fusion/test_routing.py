@@ -18,8 +18,9 @@ from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for
 from fusion.routing import ROUTERS, arrow, gates, mahalanobis
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.errors import InputError, UnknownNameError
+from workbench.fingerprints import fingerprint
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget

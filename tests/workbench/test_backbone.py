@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from workbench import hub_files, wheel
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
+from workbench.fingerprints import fingerprint
 from workbench.model_folder import check_folder
 from workbench.settings import read
 

@@ -23,12 +23,12 @@ from workbench.backbone_names import open_backbone
 from workbench.batching import BATCH_SIZE, IGNORED
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, features
-from workbench.generation import output_layer
 from workbench.kinds import KINDS
 from workbench.kinds.causal_lm import Answer
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.model import TaskModel
+from workbench.output_layer import output_layer
 from workbench.prompts import end_token, prompt
 from workbench.settings import Budget
 from workbench.store import AdapterStore

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
+from workbench.fingerprints import fingerprint
 from workbench.measuring import REPETITIONS, measure
 from workbench.memory import PeakMemory, release
 from workbench.methods import METHODS

@@ -9,9 +9,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.errors import UnknownNameError
+from workbench.fingerprints import fingerprint
 from workbench.libraries import LIBRARIES
 from workbench.method import Method
 from workbench.methods import METHODS

@@ -14,9 +14,10 @@ from torch import nn
 
 from workbench import quantisation
 from workbench.adaptation import Adaptation
-from workbench.backbone import Backbone, fingerprint
+from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
+from workbench.fingerprints import fingerprint
 from workbench.kinds import KINDS
 from workbench.listener import Silent
 from workbench.methods import METHODS

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
-from workbench.generation import generate, is_causal, language_model, output_layer, virtual_tokens
+from workbench.generation import generate, is_causal, language_model, virtual_tokens
 from workbench.kinds._free_text import (
     Answer,
     AnswersInWords,
@@ -21,6 +21,7 @@ from workbench.kinds._free_text import (
     tokens_of,
 )
 from workbench.kinds._programs import CAUSAL_LM
+from workbench.output_layer import output_layer
 from workbench.prompts import Demonstrations, end_token, prompt
 
 if TYPE_CHECKING:

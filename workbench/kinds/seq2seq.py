@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from workbench.batching import IGNORED, in_batches, padded
-from workbench.generation import decode, is_seq2seq, output_layer
+from workbench.generation import decode, is_seq2seq
 from workbench.kinds._free_text import Answer, AnswersInWords, answer_length, finished, likelihoods_of, limits
 from workbench.kinds._programs import SEQ2SEQ
+from workbench.output_layer import output_layer
 from workbench.prompts import end_token
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import InputError
-from workbench.generation import is_causal, output_layer
+from workbench.generation import is_causal
+from workbench.output_layer import output_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,10 @@ from torch import nn
 
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
-from workbench.generation import OutputLayer, is_causal
+from workbench.generation import is_causal
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
+from workbench.output_layer import OutputLayer
 from workbench.probes._language import language_head
 
 if TYPE_CHECKING:
