@@ -174,6 +174,8 @@ def _default(kind: str) -> PretrainedConfig:
 def _keys(default: PretrainedConfig) -> frozenset[str]:
     stated = inspect.signature(type(default).__init__).parameters.keys()
     keys = {*stated, *vars(default), *default.attribute_map} - {"self", "kwargs"}
+    if getattr(default, "is_encoder_decoder", False):
+        keys.add("decoder_start_token_id")  # which models read, and not every config of transformers 5 declares
     return frozenset(name for name in keys - OURS if not name.startswith("_"))
 
 

@@ -182,7 +182,8 @@ def _tracking(workspace: Workspace) -> Finding:
 
 def _hub() -> Finding:
     """Ask the hub for its front page; datasets and transformers ask the same place, unless they are told not to."""
-    from huggingface_hub import constants, get_session
+    import requests
+    from huggingface_hub import constants
 
     remedy = (
         "the shipped tasks and backbones need no hub; for others, download on a machine that has it and give the path"
@@ -192,7 +193,7 @@ def _hub() -> Finding:
 
     def ask() -> str:
         try:
-            get_session().head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
+            requests.head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
         except Exception as error:  # of whichever library it asks with; each tells it in many lines
             raise InputError(f"{constants.ENDPOINT} does not answer ({type(error).__name__})") from None
         return f"{constants.ENDPOINT} answers"
