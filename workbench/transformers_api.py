@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -24,3 +26,17 @@ def training_options(warmup: float, by_length: bool) -> dict[str, Any]:
     if is_five():
         return {"warmup_steps": warmup, "train_sampling_strategy": "group_by_length" if by_length else "random"}
     return {"warmup_ratio": warmup, "group_by_length": by_length}
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Let no bar be shown while the block runs: transformers 5 has one for each model that it opens."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
