@@ -9,11 +9,16 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest \
 	--numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
-.PHONY: quickstart test acceptance lint docs bench help
+LATEST := .venv-latest
+EXCHANGE := EXCHANGE=build/exchange
+EXCHANGED := tests/test_other_versions.py
+
+.PHONY: quickstart test test-latest acceptance lint docs bench help
 
 help:
 	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 13 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
+	@echo "make test-latest  the tests of models and compositions with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
 	@echo "make lint         style, types and import directions alone"
 	@echo "make docs         install with the documentation's tools, then build the site into build/site"
@@ -26,7 +31,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
@@ -34,8 +39,13 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters,docs]"
 	@touch $@ $(VENV)/.installed
+
+$(LATEST)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m venv $(LATEST) || { rm -rf $(LATEST); exit 1; }
+	$(LATEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
 
 quickstart: $(VENV)/.installed
 	$(BIN)/workbench run quickstart
@@ -48,6 +58,12 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	$(PYTEST)
+
+test-latest: $(LATEST)/.installed $(VENV)/.installed-dev
+	rm -rf build/exchange
+	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k written
+	$(EXCHANGE) $(subst $(BIN),$(LATEST)/bin,$(PYTEST)) $(EXCHANGED) tests/workbench tests/fusion
+	$(EXCHANGE) $(PYTEST) $(EXCHANGED) -k answer_alike
 
 acceptance: $(VENV)/.installed-dev
 	$(PYTEST) -m acceptance

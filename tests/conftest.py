@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from datasets import Dataset
 
 from workbench.backbone import Backbone
+from workbench.extras import installed
 from workbench.settings import Budget
 from workbench.task import Task
 
@@ -30,6 +31,7 @@ FILLERS = "the a one some this that very quite really often".split()
 WORDS = [*SUBJECTS, *FRUITS, *FILLERS]
 
 Call = Callable[..., tuple[int, str, str]]
+NOT_INSTALLED = "the package adapters is not installed"
 
 
 LONGEST = [
@@ -67,6 +69,17 @@ def pytest_runtest_setup() -> None:
         gc.collect()
         gc.freeze()
         frozen["modules"] = len(sys.modules)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip whatever is refused for want of the package `adapters`, in an environment that is without it."""
+    report = yield
+    if call.excinfo and not installed("adapters") and NOT_INSTALLED in str(call.excinfo.value):
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, NOT_INSTALLED)
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -196,7 +196,7 @@ class _Loader(SourceFileLoader):
         else:
             super().exec_module(module)
         for (name, function), changed in CHEAPER.items():
-            if name == module.__name__:
+            if name == module.__name__ and function in vars(module):  # other versions may have no such function
                 vars(module)[function] = changed(vars(module)[function])
 
 

@@ -73,12 +73,15 @@ def generate(
         return logits
 
     config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
-    found = lm.generate(
-        **_asked(lm, ids, mask, virtual),
-        generation_config=config,
-        use_model_defaults=False,
-        logits_processor=LogitsProcessorList([listen]),
-    )
+    own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
+    try:
+        found = lm.generate(
+            **_asked(lm, ids, mask, virtual),
+            generation_config=config,
+            logits_processor=LogitsProcessorList([listen]),
+        )
+    finally:
+        lm.generation_config = own
     new = found[:, ids.shape[1] :] if virtual is None else found  # of embeddings, nothing is returned with the answer
     return new, torch.stack(likelihoods, dim=1)
 

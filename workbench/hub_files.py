@@ -42,12 +42,12 @@ def hub_silence() -> str:
     So it is asked once, briefly, before anything is fetched.
     """
     import requests
-    from huggingface_hub import constants, get_session
+    from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
-        get_session().head(constants.ENDPOINT, timeout=HUB_PATIENCE, allow_redirects=False)
+        requests.head(constants.ENDPOINT, timeout=HUB_PATIENCE, allow_redirects=False)
     except (requests.RequestException, OSError):
         return f"{constants.ENDPOINT} does not answer"
     return ""

@@ -95,6 +95,8 @@ def _language_model(model: TaskModel, backbone: Backbone) -> nn.Module:
     lm.base_model.load_state_dict(model.body.state_dict(), strict=False)
     if lm.config.tie_word_embeddings and not torch.equal(lm.get_input_embeddings().weight, head.weight):
         lm.config.tie_word_embeddings = False
+        if hasattr(lm.config, "scale_decoder_outputs"):  # a T5 of transformers 5, which told it from the tie before
+            lm.config.scale_decoder_outputs = False
         output = nn.Linear(head.weight.shape[1], head.weight.shape[0], bias=head.bias is not None)
         output.weight = nn.Parameter(head.weight * head.scale)
         if head.bias is not None:

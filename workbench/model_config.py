@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError, UnsafeConfigError, opening
+from workbench.transformers_api import is_five
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +126,8 @@ def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
         _require_plain(name, value, getattr(default, name, None), where)
     with opening("the config", where, HINT):
         config = type(default)(**known)
-        config.pruned_heads = {int(layer): heads for layer, heads in config.pruned_heads.items()}
+        if pruned := getattr(config, "pruned_heads", None):  # JSON has no numbers as keys; transformers 5 prunes none
+            config.pruned_heads = {int(layer): heads for layer, heads in pruned.items()}
         config.architectures = named_architectures(content)
     _require_sizes(config, where)
     return config
@@ -153,7 +155,8 @@ def text_types() -> frozenset[str]:
     from transformers.models.auto import modeling_auto as tables
 
     spoken = ("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION")
-    seen = ("VISION_2_SEQ", "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ", "CTC", "TEXT_TO_WAVEFORM", "IMAGE_CLASSIFICATION")
+    both = "MULTIMODAL_LM" if is_five() else "VISION_2_SEQ"
+    seen = (both, "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ", "CTC", "TEXT_TO_WAVEFORM", "IMAGE_CLASSIFICATION")
     texts = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{each}_MAPPING_NAMES") for each in spoken))
     others = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{each}_MAPPING_NAMES") for each in seen))
     return (texts & frozenset(tables.MODEL_MAPPING_NAMES)) - others - {"transfo-xl"}  # its tokenizer reads pickles
@@ -171,6 +174,8 @@ def _default(kind: str) -> PretrainedConfig:
 def _keys(default: PretrainedConfig) -> frozenset[str]:
     stated = inspect.signature(type(default).__init__).parameters.keys()
     keys = {*stated, *vars(default), *default.attribute_map} - {"self", "kwargs"}
+    if getattr(default, "is_encoder_decoder", False):
+        keys.add("decoder_start_token_id")  # which models read, and not every config of transformers 5 declares
     return frozenset(name for name in keys - OURS if not name.startswith("_"))
 
 

@@ -146,5 +146,8 @@ def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
 
 def _scale(config: PretrainedConfig) -> float:
     """Return what the states are multiplied by on their way to the output layer."""
-    tied_t5 = config.model_type in {"t5", "mt5", "umt5"} and config.tie_word_embeddings
-    return float(config.hidden_size**-0.5) if tied_t5 else 1.0
+    if config.model_type not in {"t5", "mt5", "umt5"}:
+        return 1.0
+    # transformers 5 calls every T5 tied, and keeps what the file says of it under a name of its own
+    tied = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
+    return float(config.hidden_size**-0.5) if tied else 1.0

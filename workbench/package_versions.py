@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import version
+from workbench.extras import installed
 
 PACKAGES = ("torch", "transformers", "adapters", "peft", "accelerate")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that a fit's numbers depend on."""
-    return {name: _version(name) for name in PACKAGES}
-
-
-@cache
-def _version(package: str) -> str:
-    return version(package)  # the same while this process runs, and asked for by every fit of a plan
+    """Return the versions of the packages that a fit's numbers depend on, as far as they are installed."""
+    return {name: found for name in PACKAGES if (found := installed(name))}

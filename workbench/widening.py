@@ -14,6 +14,7 @@ from workbench.errors import InputError, opening
 from workbench.memory_file import MemoryFile
 from workbench.resident import Resident
 from workbench.stored_tensors import assigned
+from workbench.transformers_api import without_bars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def widened(folder: Path, config: PretrainedConfig) -> Resident | None:
 def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:
     """Return what transformers makes of these weights; it copies none that has the right type."""
     empty: Any = skeleton(config)
-    with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]):
+    with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]), without_bars():
         body = empty.from_pretrained(None, config=copy.deepcopy(config), state_dict=weights, dtype=torch.float32)
     body.name_or_path = body.config.name_or_path = str(folder)  # of weights in memory it knows none
     model: nn.Module = body.eval()

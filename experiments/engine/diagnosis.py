@@ -6,11 +6,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from workbench.cache import cache_folder
 from workbench.errors import InputError, TrackingError
+from workbench.extras import EXTRAS, installed
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.quantisation import keep_as_packed
@@ -67,10 +67,11 @@ def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
 
 def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
-        try:
-            yield Finding(name, True, True, version(name))
-        except PackageNotFoundError:
-            yield Finding(name, False, True, "not installed", f"pip install {name}, or install the project again")
+        found, extra = installed(name), EXTRAS.get(name)
+        remedy = f"pip install {name}, or install the project again"
+        if extra:
+            remedy = f"pip install 'adapter-workbench[{extra}]', for bottlenecks and AdapterFusion"
+        yield Finding(name, bool(found), not extra, found or "not installed", "" if found else remedy)
 
 
 def _device() -> Iterator[Finding]:
@@ -181,7 +182,8 @@ def _tracking(workspace: Workspace) -> Finding:
 
 def _hub() -> Finding:
     """Ask the hub for its front page; datasets and transformers ask the same place, unless they are told not to."""
-    from huggingface_hub import constants, get_session
+    import requests
+    from huggingface_hub import constants
 
     remedy = (
         "the shipped tasks and backbones need no hub; for others, download on a machine that has it and give the path"
@@ -191,7 +193,7 @@ def _hub() -> Finding:
 
     def ask() -> str:
         try:
-            get_session().head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
+            requests.head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
         except Exception as error:  # of whichever library it asks with; each tells it in many lines
             raise InputError(f"{constants.ENDPOINT} does not answer ({type(error).__name__})") from None
         return f"{constants.ENDPOINT} answers"

@@ -13,6 +13,8 @@ from fusion.compatibility import reasons, require_compatible, unfit
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.errors import InputError
+from workbench.extras import require_installed
+from workbench.libraries import NEEDS
 from workbench.listener import Silent
 from workbench.methods import METHODS, trained_methods
 from workbench.settings import Budget
@@ -128,6 +130,8 @@ def test_what_is_no_plain_bottleneck_is_refused_by_name(
 
 @pytest.mark.parametrize("method", trained_methods())
 def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbone: Backbone) -> None:
+    if METHODS.get(method).library in NEEDS:
+        require_installed(NEEDS[METHODS.get(method).library])
     """LoRAs and plain bottlenecks can be composed; of the other libraries each composition says what it takes."""
     card = METHODS.get(method)
     found = unfit(method, card.settings(), backbone.config)

@@ -115,7 +115,7 @@ def test_a_prompt_with_a_template_is_a_user_s_turn_and_the_answer_ends_as_the_te
     assert end_token(chatty.tokenizer) == chatty.tokenizer.mask_token_id
     (row,) = KIND.encode(rows_of(1), chatty.tokenizer, LENGTH)
     turns = [{"role": "user", "content": rows_of(1)["text"][0]}, {"role": "assistant", "content": "cat dog"}]
-    whole = chatty.tokenizer.apply_chat_template(turns)
+    whole = chatty.tokenizer.apply_chat_template(turns, return_dict=False)
     assert row["input_ids"] == whole[:-1], "all of the conversation but what follows the end of the turn"
 
 

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from huggingface_hub.utils import reset_sessions
 
 from workbench import hub_files
 from workbench.errors import AssetError
@@ -26,11 +25,9 @@ def test_a_hub_that_does_not_answer_is_one_message_soon(
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", place)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(hub_files, "HUB_PATIENCE", 0.2)
-        reset_sessions()  # the one of before may be offline for good
         began = time.monotonic()
         for fetch in (hub_files.hub_folder, lambda name: hub_files.hub_file(name, "config.json")):
             with pytest.raises(AssetError, match=f"{place} does not answer, and the cache does not have it"):
                 fetch("owner/name")
-        assert time.monotonic() - began < 3
-    reset_sessions()
+        assert time.monotonic() - began < 10, "its client alone would take 40"
     assert capfd.readouterr().err == ""

@@ -12,6 +12,7 @@ from torch import nn
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.errors import UnknownNameError
+from workbench.extras import require_installed
 from workbench.fingerprints import fingerprint
 from workbench.libraries import LIBRARIES
 from workbench.method import Method
@@ -52,6 +53,8 @@ def disturb(body: nn.Module) -> None:
 def test_plain_weights_live_below_those_of_the_packages(
     names: tuple[str, ...], backbone: Backbone, tmp_path: Path
 ) -> None:
+    if "pfeiffer" in names:
+        require_installed("adapters")
     card = mixture(tuple((name, BIASES if name == "biases" else METHODS.get(name)) for name in names))
     config, library = card.configure(card.settings(), backbone.config), LIBRARIES.get(card.library)
     body = library.attach(backbone.load(), config)
@@ -71,6 +74,7 @@ def test_plain_weights_live_below_those_of_the_packages(
 
 
 def test_what_is_stored_is_what_each_package_stores_alone(backbone: Backbone, tmp_path: Path) -> None:
+    require_installed("adapters")
     card = METHODS.get("lora+pfeiffer")
     body = LIBRARIES.get("mixture").attach(backbone.load(), card.configure(card.settings(), backbone.config))
     disturb(body)
@@ -102,6 +106,7 @@ def test_settings_of_a_part_stand_under_its_name_and_the_rate_is_one() -> None:
 
 
 def test_a_part_s_settings_reach_its_package(backbone: Backbone) -> None:
+    require_installed("adapters")
     card = METHODS.get("lora+pfeiffer")
     settings = card.settings.model_validate({"lora": {"rank": 2}, "pfeiffer": {"reduction_factor": 8}})
     parts = card.configure(settings, backbone.config).parts

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+# peft 0.21 asks the models of transformers 5 by a name that they are about to give up
+warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+
 
 class TargetedSettings(MethodSettings):
     """``targets``: names of the matrices, or a regular expression; by default what peft knows for the architecture."""

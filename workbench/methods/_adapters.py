@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from workbench.bounds import Reduction
+from workbench.extras import absence
 from workbench.settings import MethodSettings
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def packaged(name: str) -> Callable[[MethodSettings, PretrainedConfig], AdapterC
 
 
 def lacks_architecture(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
-    """Say so where the package does not know the architecture."""
+    """Say so where the package does not know the architecture, or is not there."""
+    if missing := absence("adapters"):
+        return missing
     from adapters.models import MODEL_MIXIN_MAPPING
     from transformers import MODEL_MAPPING
 

@@ -110,11 +110,13 @@ def _objection(parts: Sequence[Part], settings: MethodSettings, config: Pretrain
 
 def _clash(found: dict[str, list[Any]]) -> str | None:
     """Return why configurations of the same package, or of two, cannot live together."""
-    from adapters import ConfigUnion, LoRAConfig
-
     if len(found.get("peft", [])) > 1:
         return "peft puts one of its methods on a backbone at a time"
     own = found.get("adapters", [])
+    if not own:
+        return None
+    from adapters import ConfigUnion, LoRAConfig
+
     flat = [each for one in own for each in (one.configs if isinstance(one, ConfigUnion) else [one])]
     if len(own) > 1 and len(flat) > len(own):
         return "one of its parts is a mixture itself"

@@ -13,6 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from workbench import processes
 from workbench.device import accelerator
+from workbench.transformers_api import training_options
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
@@ -53,9 +54,8 @@ def _arguments(folder: str, adaptation: Adaptation, budget: Budget, seed: int) -
         gradient_accumulation_steps=budget.gradient_accumulation,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        warmup_ratio=settings.warmup,
         optim=OPTIMIZERS[settings.optimizer],
-        group_by_length=not budget.balanced,
+        **training_options(settings.warmup, by_length=not budget.balanced),
         remove_unused_columns=False,
         logging_strategy="steps",
         logging_steps=1,

@@ -1,0 +1,59 @@
+"""What is said where the package of an extra is not installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig
+
+from workbench import extras
+from workbench.errors import InputError
+from workbench.extras import absence, installed
+from workbench.libraries import LIBRARIES
+from workbench.methods import METHODS, possible_methods, require_possible
+from workbench.package_versions import versions
+
+
+@pytest.fixture
+def without_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = installed
+    for module in ("workbench.extras", "workbench.package_versions"):
+        monkeypatch.setattr(f"{module}.installed", lambda name: None if name == "adapters" else known(name))
+
+
+def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "no-such-package").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert extras.installed("no-such-package") is None
+    assert installed("torch")
+
+
+@pytest.mark.usefixtures("without_adapters")
+class TestWithoutAdapters:
+    @pytest.mark.parametrize("name", ["pfeiffer", "prefix", "compacter", "unipelt", "s4", "loreft", "lora+pfeiffer"])
+    def test_a_method_says_what_to_install(self, name: str, bert: Path) -> None:
+        card, config = METHODS.get(name), AutoConfig.from_pretrained(bert)
+        config.num_hidden_layers = 4
+        with pytest.raises(InputError, match="the package adapters is not installed") as caught:
+            require_possible(name, card.settings(), config, "classification")
+        assert "pip install 'adapter-workbench[adapters]'" in str(caught.value)
+        assert "lora" in str(caught.value), "and which methods work"
+
+    def test_others_work(self, bert: Path) -> None:
+        config = AutoConfig.from_pretrained(bert)
+        possible = possible_methods(config, "classification")
+        assert {"full", "lora", "ia3", "bitfit"} <= {*possible}
+        assert "pfeiffer" not in possible
+        require_possible("lora+bitfit", METHODS.get("lora+bitfit").settings(), config, "classification")
+
+    @pytest.mark.parametrize("library", ["adapters", "adapterfusion"])
+    def test_a_stored_adapter_says_so_too(self, library: str) -> None:
+        with pytest.raises(InputError, match="the package adapters is not installed"):
+            LIBRARIES.get(library)
+
+    def test_versions_are_those_that_are_there(self) -> None:
+        assert "adapters" not in versions()
+        assert versions()["torch"] == installed("torch")
+        assert absence("adapters")

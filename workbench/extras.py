@@ -1,0 +1,40 @@
+"""Packages that an installation may do without: which are there, and what to install."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from workbench.errors import InputError
+
+EXTRAS = {"adapters": "adapters"}  # package → the extra that installs it
+
+
+@cache
+def installed(package: str) -> str | None:
+    """Return the version of a package; None where it is not installed.
+
+    It is asked of the installation and not of the import system, to which any folder with that name is a package.
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def absence(package: str) -> str | None:
+    """Return what to say where a package of an extra is not installed; None where it is."""
+    if installed(package):
+        return None
+    return f"the package {package} is not installed; pip install 'adapter-workbench[{EXTRAS[package]}]' brings it"
+
+
+def require_installed(package: str) -> None:
+    """Make sure that a package of an extra is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not installed(package):
+        hint = f"pip install 'adapter-workbench[{EXTRAS[package]}]' brings it."
+        raise InputError(f"the package {package} is not installed, and this adapter needs it", hint=hint)
