@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import environment
+from workbench.transformers_api import is_five
 
 NUMBERS = """
 import hashlib, json, sys
@@ -75,10 +78,12 @@ def test_numbers_do_not_depend_on_when_something_is_imported(llama: Path) -> Non
     assert usual == deferred
     assert names == names_deferred
     assert len(names) > 3000, "all that transformers has"
-    assert imported, "else nothing here has to wait for anything"
-    assert not imported_early
+    if not is_five():
+        assert imported, "else nothing here has to wait for anything"
+        assert not imported_early
 
 
+@pytest.mark.skipif(is_five(), reason="these are the modules of transformers 4.57")
 def test_a_name_is_what_it_names_once_it_is_used() -> None:
     told = program(NAMES)
     false, true = told["curve"][0], told["curve"][1]
