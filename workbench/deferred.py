@@ -4,8 +4,8 @@ To import a model's class, transformers imports scikit-learn and SciPy for metri
 torch's compiler and its tensors over several machines for a decorator and an ``isinstance``; bitsandbytes has functions
 compiled that only packed weights need. Together that takes longer than torch itself. In the modules that are named here
 such a name stands for what it names until it is used: what is called while the module is imported waits too. A few
-functions (:data:`CHEAPER`) are exchanged for ones that give the same without the compiler, or sooner. All of it is written
-for transformers 4.57; where another version has other modules, they are imported as they always were.
+functions (:data:`CHEAPER`) are exchanged for ones that give the same without the compiler, or sooner. All of it is
+written for transformers 4.57; where another version has other modules, they are imported as they always were.
 """
 
 from __future__ import annotations
