@@ -15,7 +15,6 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from workbench.deferred import defer
 from workbench.errors import Problem, UnknownNameError, WorkbenchError
 from workbench.interpreter import safe_path
 from workbench.processes import STOPPED, is_first, stoppable
@@ -112,7 +111,6 @@ def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    defer()
     try:
         with stoppable(), safe_path():
             application().main(prog_name="workbench")
