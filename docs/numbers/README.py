@@ -32,6 +32,7 @@ from tasks import registry
 from workbench.methods import METHODS
 
 STATED = [
+    "the package adapters, which needs transformers 4.57, say that they are missing",
     # the same command on two other machines, kept in no file
     "On two other processors full fine-tuning forgot 6.4 points, 95 % interval [−3.2, 16.0] (without AMX, in fp32), "
     "and "

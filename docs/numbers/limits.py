@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from measured import count, read
 
-STATED: list[str] = []
+STATED = [
+    "needs transformers 4.57, and holds it there",
+    "transformers 4.57 cannot read a tokenizer that version 5 has",
+]
 
 
 def pieces() -> Iterator[str]:

@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import environment
 from tests.streams import write_tasks
 
+pytestmark = pytest.mark.acceptance  # a process for each command
+
 HEAVY = {
     *("torch", "transformers", "peft", "adapters", "accelerate", "bitsandbytes"),
     *("pandas", "pyarrow", "datasets", "scipy", "sklearn", "matplotlib", "mlflow"),

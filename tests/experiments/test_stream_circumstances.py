@@ -97,7 +97,6 @@ def test_equals_are_called_that(report: Report) -> None:
 def test_what_is_not_known_yet_is_no_inequality(report: Report) -> None:
     early = tuple(one for one in report.record.outcomes if one.stage == 1 and one.strategy != "replay")
     own = circumstances(replace(report.record, outcomes=early))
-    assert own["isolated"]["models that answer"] is None
     assert own["replay"]["fits of a stage, of which validation picks one"] is None
     assert own["joint"]["tasks that are learned together"] is None
 

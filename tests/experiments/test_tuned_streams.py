@@ -22,7 +22,7 @@ RECIPE = """name: tiny-tuned
 description: made in tests
 backbone: {backbone}
 tasks: [animals, halves]
-seeds: [0, 1]
+seeds: [0]
 budget: {{train_examples: 16, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
 strategies:
   isolated: {{strategy: isolated, method: full, learning_rate: 0.0001}}

@@ -61,7 +61,7 @@ def test_a_random_head_is_the_same_for_all(request_: Request, starts: Starts) ->
 def test_what_harms_a_fresh_model_is_not_kept_either(
     method: str, head: Any, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = fusion.fuse.begin
+    begin = fusion.target.begin
     models = []
 
     def unbeatable(body: torch.nn.Module, request: Request) -> fusion.target.Begun:
@@ -69,7 +69,7 @@ def test_what_harms_a_fresh_model_is_not_kept_either(
         models.append(logits(begun.model))
         return replace(begun, epoch=replace(begun.epoch, validation=2.0))
 
-    monkeypatch.setattr(fusion.fuse, "begin", unbeatable)
+    monkeypatch.setattr(fusion.target, "begin", unbeatable)
     fresh = from_nothing(replace(request_, head=head), method, METHODS.get(method).settings(learning_rate=0.05))
     assert (fresh.record.best_epoch, fresh.record.validation) == (0, 2.0)
     assert torch.equal(logits(fresh.model), models[0])

@@ -24,7 +24,7 @@ def _own(record: Record, entry: Contender) -> dict[str, Any]:
     return {
         "tasks that are learned together": min(stages, default=None),
         "examples kept of earlier tasks": entry.settings.get("memory", 0),
-        "models that answer": _models(record, entry) if len(record.tasks) in stages else None,
+        "models that answer": len(record.tasks) if entry.strategy == "isolated" else 1,
         "head of a task at first": _head(record, entry),
         "fits of a stage, of which validation picks one": max((outcome.trials for outcome in outcomes), default=None),
         "learning rates tried": len(entry.tried) or 1 if entry.default_rate is not None else None,
@@ -35,12 +35,6 @@ def _own(record: Record, entry: Contender) -> dict[str, Any]:
 def _planned(entry: Contender) -> Mapping[str, Any]:
     """Return an entry's settings before its learning rate was chosen."""
     return {**entry.settings, "learning_rate": entry.tried[0].learning_rate} if entry.tried else entry.settings
-
-
-def _models(record: Record, entry: Contender) -> int:
-    """Return how many adapters, or copies of the model, answer for all tasks at the end; 1 where the tasks share it."""
-    own = (len(adapters) for (label, _, _), adapters in record.adapters.items() if label == entry.label)
-    return max(own, default=0) or 1
 
 
 def _head(record: Record, entry: Contender) -> str | None:
