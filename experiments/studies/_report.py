@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from experiments.reporting.equality import inequalities
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.reporting.equality import Inequality
     from experiments.studies._record import Record
 
 
-class StudyReport:
+class StudyReport(ABC):
     """A report: data, of which :func:`experiments.studies.present` makes what people see.
 
     Attributes:
@@ -28,6 +34,16 @@ class StudyReport:
     def seeds(self) -> tuple[int, ...]:
         """What it was repeated with."""
         return self.record.seeds
+
+    @property
+    @abstractmethod
+    def circumstances(self) -> Mapping[str, Mapping[str, Any]]:
+        """By label, under which circumstances each of the compared came to its score."""
+
+    @property
+    def unequal(self) -> tuple[Inequality, ...]:
+        """In what the compared were not like the reference, besides what is compared."""
+        return inequalities(self.circumstances, self.record.reference)
 
     def head(self, *names: str) -> dict[str, Any]:
         """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""

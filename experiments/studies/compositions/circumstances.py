@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from experiments.studies.compositions.record import FusionRecord
-    from experiments.studies.compositions.report import Row
 
 
-def circumstances(record: FusionRecord, rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
-    """Return for each row how its head began, its share of the budget's epochs, and among how many it was picked."""
+def circumstances(record: FusionRecord, tried: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """Return for each row how its head began, its share of the budget's epochs, and among how many it was picked.
+
+    ``tried``: label of each row → how many models it was picked among in each place.
+    """
     settings = {one.label: one.settings for one in record.contenders}
     heads = {one.label: one.head for one in record.contenders}
     return {
-        row.label: {
-            "head at first": heads.get(row.label),
-            "share of the epochs": _share(settings[row.label]) if heads.get(row.label) else None,
-            "models tried in each place": len(row.chosen) or 1,
+        label: {
+            "head at first": heads.get(label),
+            "share of the epochs": _share(settings[label]) if heads.get(label) else None,
+            "models tried in each place": models,
         }
-        for row in rows
+        for label, models in tried.items()
     }
 
 

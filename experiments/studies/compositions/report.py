@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.studies._report import StudyReport
+from experiments.studies.compositions.circumstances import circumstances
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.reporting.equality import Inequality
     from experiments.studies.compositions.record import FusionRecord
 
 
@@ -85,7 +85,6 @@ class FusionReport(StudyReport):
     Attributes:
         contest: the composition minus the control that validation picks in each place; None for a single fusion, or
             where there is no choice. A control is trained, or fitted, without any source.
-        unequal: in what contestants were not like the reference, besides what is compared.
         details: label → (``weights``, or a layer) → the mean of one number for each source.
         verdict: whether composing beat the plain alternatives, in sentences.
     """
@@ -98,7 +97,11 @@ class FusionReport(StudyReport):
     details: Mapping[str, Mapping[str, tuple[float, ...]]]
     verdict: str
     contest: Difference | None = None
-    unequal: tuple[Inequality, ...] = ()
+
+    @property
+    def circumstances(self) -> dict[str, dict[str, Any]]:
+        """By label: head, epochs, models that were picked among."""
+        return circumstances(self.record, {row.label: len(row.chosen) or 1 for row in self.rows})
 
     @property
     def overall(self) -> str:

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.reporting.differences import Difference, in_family
-from experiments.reporting.equality import inequalities
 from experiments.reporting.examples import over_examples, scores_by_example
-from experiments.studies.compositions.circumstances import circumstances
 from experiments.studies.compositions.record import CONTROLS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
 from experiments.studies.compositions.result import results_in
@@ -70,7 +68,6 @@ class _Summary:
             retained=tuple(self._retained()),
             speeds=tuple(self._speeds()),
             details={label: self._details(taken) for label, taken in self.taken.items()},
-            unequal=inequalities(circumstances(self.record, rows), self.record.reference),
             contest=self._difference(composed, control, composed),
             verdict="",
         )

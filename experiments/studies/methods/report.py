@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.equality import inequalities
 from experiments.studies._report import StudyReport
 from experiments.studies.methods.circumstances import circumstances
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
-    from experiments.reporting.equality import Inequality
     from experiments.studies.methods.record import ComparisonRecord, Search
     from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.measured_cost import MeasuredCost
@@ -109,9 +107,9 @@ class ComparisonReport(StudyReport):
         return {row.label: row.difference for row in self.rows if row.difference}
 
     @property
-    def unequal(self) -> tuple[Inequality, ...]:
-        """In what the compared were not like the reference, besides what is compared."""
-        return inequalities(circumstances(self.record), self.record.reference)
+    def circumstances(self) -> dict[str, dict[str, Any]]:
+        """By label: tuning, examples, models, …."""
+        return circumstances(self.record)
 
     @property
     def scored(self) -> list[Row]:

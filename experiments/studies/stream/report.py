@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from experiments.reporting.equality import inequalities
 from experiments.studies._report import StudyReport
 from experiments.studies.stream.circumstances import circumstances
 from workbench.forgetting import METRICS
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
-    from experiments.reporting.equality import Inequality
     from experiments.studies.stream.frontier import Frontier
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Record
@@ -48,9 +46,9 @@ class Report(StudyReport):
         return {one.label: one.differences["average_accuracy"] for one in self.strategies if one.differences}
 
     @property
-    def unequal(self) -> tuple[Inequality, ...]:
-        """In what the strategies were not like the reference, besides what is compared."""
-        return inequalities(circumstances(self.record), self.record.reference)
+    def circumstances(self) -> dict[str, dict[str, Any]]:
+        """By label: tuning, examples, models, …."""
+        return circumstances(self.record)
 
     @property
     def everything(self) -> tuple[StrategyReport, ...]:
