@@ -130,7 +130,8 @@ def _stored(folder: Path) -> dict[str, StoredTensor] | None:
                     return None
                 part = tensors.get_slice(name)
                 stored[name] = StoredTensor(file, name, part.get_dtype(), tuple(part.get_shape()))
-    if files[0].name in _index(folder) and _index(folder) != {name: each.file.name for name, each in stored.items()}:
+    index = _index(folder)
+    if files[0].name in index.values() and index != {name: each.file.name for name, each in stored.items()}:
         return None
     return stored
 

@@ -58,6 +58,16 @@ def test_the_files_tell_the_fingerprint_of_the_loaded_model(
     assert backbone.fingerprint == expected
 
 
+def test_an_index_that_does_not_agree_with_its_files_is_left_to_transformers(bert: Path, tmp_path: Path) -> None:
+    backbone = open_backbone(str(made("sharded", bert, tmp_path / "model")))
+    index = backbone.folder / "model.safetensors.index.json"
+    assert of_files(backbone.folder, backbone.config)
+    content = json.loads(index.read_text())
+    content["weight_map"].popitem()
+    index.write_text(json.dumps(content))
+    assert of_files(backbone.folder, backbone.config) is None
+
+
 def without_pooler(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in tensors.items() if "pooler" not in name}
 
