@@ -16,7 +16,7 @@ from experiments.reporting.page import page as drawn_page
 from experiments.studies._tuning import ATTEMPTS, Attempt, choose, over_tasks
 from experiments.studies.stream.present import present
 from tests.runs import pieces
-from workbench.errors import SettingsError, TrainingError
+from workbench.errors import IntegrityError, SettingsError, TrainingError
 
 RECIPE = """name: tiny-tuned
 description: made in tests
@@ -128,6 +128,18 @@ class TestRun:
         text = drawn_page(present(report), {})
         assert "Learning rates that were tried" in text
         assert "mean over animals, halves" in text
+
+    def test_an_attempt_that_is_missing_is_named(self, report: Any, bench: Workbench, plan: Any) -> None:
+        (attempt, *_) = pieces(plan)
+        path = ATTEMPTS.documents(bench.workspace).root / f"{attempt.key}.json"
+        content = path.read_bytes()
+        path.unlink()
+        try:
+            with pytest.raises(IntegrityError, match="missing: what a piece of work came to"):
+                bench.report("tiny-tuned")
+        finally:
+            path.write_bytes(content)
+        assert bench.report("tiny-tuned").as_json() == report.as_json()
 
     def test_nothing_is_done_twice(self, report: Any, bench: Workbench, plan: Any, monkeypatch) -> None:
         def refuse(*_: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.studies import _record
 from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters
 from experiments.studies.stream.stage_outcome import StageOutcome
-from experiments.studies.stream.tuning import Tried, Tuning, tuning_so_far
+from experiments.studies.stream.tuning import Tried, Tuning, require_attempts, tuning_so_far
 from experiments.workspace.documents import form_of
 from workbench.stored_adapter import StoredAdapter
 
@@ -108,6 +108,8 @@ class Record(_record.Record):
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return outcomes, those of single examples, adapters, and contenders at the learning rates chosen for them."""
         planned = [form_of(Contender).validate_python(one) for one in document.about["contenders"]]
+        if document.finished and not workspace.mending.listener:
+            require_attempts((tried for one in planned for tried in one.tried), workspace)
         tunings = {one.label: tuning_so_far(one.tried, workspace) for one in planned if one.tried}
         known = {label: found for label, found in tunings.items() if found}
         steps = chosen_steps(document, {label: found.rung for label, found in known.items()})

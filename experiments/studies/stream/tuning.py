@@ -14,7 +14,7 @@ from experiments.studies._tuning import ATTEMPTS, Attempt, choose, over_tasks
 from workbench.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from experiments.workspace import Workspace
 
@@ -79,3 +79,14 @@ def tuning_so_far(tried: Sequence[Tried], workspace: Workspace) -> Tuning | None
         return tuning(tried, workspace)
     except TrainingError:
         return None
+
+
+def require_attempts(tried: Iterable[Tried], workspace: Workspace) -> None:
+    """Make sure that all attempts are there: without one a report would leave the strategy out, and say nothing.
+
+    Raises:
+        IntegrityError: one is damaged or missing.
+    """
+    known = ATTEMPTS.documents(workspace)
+    for attempt in dict.fromkeys(key for one in tried for key in one.attempts):
+        known.require(attempt)
