@@ -22,11 +22,16 @@ def installed(package: str) -> str | None:
         return None
 
 
+def install_command(package: str) -> str:
+    """Return the command that installs a package of an extra."""
+    return f"pip install 'adapter-workbench[{EXTRAS[package]}]'"
+
+
 def absence(package: str) -> str | None:
     """Return what to say where a package of an extra is not installed; None where it is."""
     if installed(package):
         return None
-    return f"the package {package} is not installed; pip install 'adapter-workbench[{EXTRAS[package]}]' brings it"
+    return f"the package {package} is not installed; {install_command(package)} brings it"
 
 
 def require_installed(package: str) -> None:
@@ -36,5 +41,5 @@ def require_installed(package: str) -> None:
         InputError: it is not.
     """
     if not installed(package):
-        hint = f"pip install 'adapter-workbench[{EXTRAS[package]}]' brings it."
+        hint = f"{install_command(package)} brings it."
         raise InputError(f"the package {package} is not installed, and this adapter needs it", hint=hint)

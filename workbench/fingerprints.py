@@ -6,7 +6,6 @@ import hashlib
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter
@@ -17,6 +16,7 @@ from workbench.cache import cache_folder
 from workbench.checkpoint import require_whole
 from workbench.digest import key
 from workbench.errors import InputError, IntegrityError, UnwritableError
+from workbench.extras import installed
 from workbench.model_folder import CONFIG, INDEX, weight_files
 from workbench.stored_tensors import assigned
 
@@ -97,7 +97,7 @@ def state_of(folder: Path) -> str | None:
     if any(max(each.st_mtime, each.st_ctime) > time.time() - SETTLED for each in stats):
         return None
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in stats]
-    return key([[str(path.resolve()) for path in files], times, version("transformers"), REVISION])
+    return key([[str(path.resolve()) for path in files], times, installed("transformers"), REVISION])
 
 
 def remembered(folder: Path, state: str) -> str | None:

@@ -77,6 +77,11 @@ class Method:
     composed: bool = False
 
     @property
+    def default_rate(self) -> float | None:
+        """The learning rate where none is given; None where nothing is trained."""
+        return self.settings.model_fields["learning_rate"].default if self.trains else None
+
+    @property
     def trains_body(self) -> bool:
         """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
         return self.trains_backbone or self.library != "plain"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.cache import cache_folder
 from workbench.errors import InputError, TrackingError
-from workbench.extras import EXTRAS, installed
+from workbench.extras import EXTRAS, install_command, installed
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.quantisation import keep_as_packed
@@ -67,11 +67,13 @@ def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
 
 def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
-        found, extra = installed(name), EXTRAS.get(name)
-        remedy = f"pip install {name}, or install the project again"
-        if extra:
-            remedy = f"pip install 'adapter-workbench[{extra}]', for bottlenecks and AdapterFusion"
-        yield Finding(name, bool(found), not extra, found or "not installed", "" if found else remedy)
+        if found := installed(name):
+            yield Finding(name, True, name not in EXTRAS, found)
+        elif name in EXTRAS:
+            remedy = f"{install_command(name)}, for bottlenecks and AdapterFusion"
+            yield Finding(name, False, False, "not installed", remedy)
+        else:
+            yield Finding(name, False, True, "not installed", f"pip install {name}, or install the project again")
 
 
 def _device() -> Iterator[Finding]:

@@ -6,13 +6,13 @@ import sqlite3
 import tempfile
 import time
 from contextlib import closing, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from workbench.atomic import write_whole
 from workbench.cache import cache_folder
 from workbench.errors import UnwritableError
+from workbench.extras import installed
 
 DEFAULT = "UPDATE experiments SET artifact_location = ?1, creation_time = ?2, last_update_time = ?2"
 
@@ -23,7 +23,7 @@ def set_up(database: Path) -> None:
     MLflow gets there through all the schemas it ever had, which takes seconds. Where the cache cannot be used, they are
     made each time.
     """
-    kept = cache_folder() / "mlflow" / f"{version('mlflow')}.db"
+    kept = cache_folder() / "mlflow" / f"{installed('mlflow')}.db"
     try:
         content = _as_made_here(kept.read_bytes())
     except (OSError, sqlite3.Error):  # not there yet, or damaged

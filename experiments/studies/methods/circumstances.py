@@ -15,9 +15,7 @@ def circumstances(record: ComparisonRecord) -> dict[str, dict[str, Any]]:
     return {
         contender.label: {
             "learning rates tried on a task": _rates(record, contender) if contender.trains else None,
-            "learning rate, or the first that is tried": first_rate(contender.settings, contender.default_rate)
-            if contender.trains
-            else None,
+            "learning rate, or the first that is tried": first_rate(contender.settings, contender.default_rate),
             "training examples of a task": _examples(record, contender),
         }
         for contender in record.contenders

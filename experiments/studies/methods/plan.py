@@ -142,5 +142,4 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
 
 def _contender(label: str, adaptation: Adaptation) -> Contender:
     card, settings = adaptation.card, adaptation.settings.model_dump(mode="json")
-    default_rate = card.settings.model_fields["learning_rate"].default
-    return Contender(label, adaptation.method, settings, card.trains, default_rate)
+    return Contender(label, adaptation.method, settings, card.trains, card.default_rate)

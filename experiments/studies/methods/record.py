@@ -27,8 +27,8 @@ class Contender:
 
     Attributes:
         trains: whether anything is trained, and a learning rate matters.
-        default_rate: the learning rate that the method has where a recipe names none; None in records of earlier
-            versions.
+        default_rate: the learning rate that the method has where a recipe names none; None where nothing is trained,
+            and in records of earlier versions.
     """
 
     label: str

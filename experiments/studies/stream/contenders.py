@@ -138,5 +138,4 @@ def _contender(
     if objection:
         raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*place))
     settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
-    default_rate = method.settings.model_fields["learning_rate"].default if method.trains else None
-    return Contender(label, entry["strategy"], entry["method"], settings, default_rate=default_rate)
+    return Contender(label, entry["strategy"], entry["method"], settings, default_rate=method.default_rate)

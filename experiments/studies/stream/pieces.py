@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from experiments.engine.study import Piece, Site
     from experiments.studies.stream.plan import Plan, Step
     from experiments.studies.stream.record import Contender
+    from experiments.studies.stream.tuning import Tuning
     from experiments.workspace import Workspace
 
 
@@ -86,14 +87,15 @@ class StepPiece:
         tuned = tuning_so_far(self.contender.tried, workspace)
         if self.contender.tried and tuned is None:
             return False
-        step = self.steps[tuned.rung if tuned else 0]
-        return Steps(workspace).finished(step.key, self._outcome) is not None
+        return Steps(workspace).finished(self._taken(tuned).key, self._outcome) is not None
 
     def work(self, site: Site) -> None:
         """Learn, test, probe, write down, at the learning rate that was chosen."""
         tuned = tuning(self.contender.tried, site.workspace)
-        step = self.steps[tuned.rung if tuned else 0]
-        Bench(Learning(self.plan, step, site.workspace, site.listener)).work()
+        Bench(Learning(self.plan, self._taken(tuned), site.workspace, site.listener)).work()
+
+    def _taken(self, tuned: Tuning | None) -> Step:
+        return self.steps[tuned.rung if tuned else 0]
 
     @cached_property
     def _outcome(self) -> str:
