@@ -120,7 +120,7 @@ def _tuned(report: Report) -> Table:
 
 def _rate(strategy: StrategyReport) -> Cell:
     return quantity(
-        strategy.contender.settings.get("learning_rate"), lambda rate: DASH if rate is None else f"{rate:g}"
+        strategy.contender.settings.get("learning_rate"), lambda rate: DASH if rate is None else f"{rate:.3g}"
     )
 
 

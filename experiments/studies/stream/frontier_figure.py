@@ -55,7 +55,7 @@ def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
             axes.plot(x, y, marker="o", markersize=14, markerfacecolor="none", markeredgecolor=INK, zorder=4)
         offset = (7, 6 if rank % 2 else -11)  # neighbours on different sides of the line
         text: dict[str, Any] = {"size": 7.5, "color": colour, "zorder": 5, "path_effects": HALO}
-        axes.annotate(f"{point.learning_rate:g}", (x, y), offset, textcoords="offset points", **text)
+        axes.annotate(f"{point.learning_rate:.2g}", (x, y), offset, textcoords="offset points", **text)
 
 
 def _shown(frontier: Frontier) -> list[tuple[Point, tuple[float, float]]]:

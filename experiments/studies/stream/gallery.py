@@ -41,9 +41,9 @@ BARS = "Bars are 95 % intervals over replications, cut where they would press al
 EXHIBITS: dict[str, Exhibit] = {
     "frontier": Exhibit(
         "Stability and plasticity",
-        "Strategies at several learning rates. Top left is best: learned well and kept. Filled: that of all tables. "
-        "Ringed: the rate that single-task validation picks. " + BARS,
-        ("Learning accuracy at the rate of all tables", "learning_accuracy"),
+        "Strategies at several learning rates. Top left is best: learned well and kept. Filled: the rate that all "
+        "tables use. Ringed: the rate that single-task validation picks. " + BARS,
+        ("Learning accuracy at the rate that all tables use", "learning_accuracy"),
     ),
     "accuracy-matrices": Exhibit(
         "Accuracy matrices",

@@ -25,7 +25,7 @@ def frontier_sentences(report: Report) -> list[str]:
         if one.label not in report.frontier and one.contender.can_forget and "learning_rate" in one.contender.settings
     }
     if alone:
-        told = ", ".join(f"{label} ({rate:g})" for label, rate in alone.items())
+        told = ", ".join(f"{label} ({rate:.3g})" for label, rate in alone.items())
         sentences.append(
             f"Run at one learning rate only: {told}. The learning rate changes how much is forgotten; "
             "the key 'frontier' in a recipe adds other rates."
@@ -37,11 +37,11 @@ def _picked(frontier: Frontier, sign: str) -> str:
     picked, own = frontier.picked, frontier.chosen
     if picked is None:
         return "single-task validation cannot pick a learning rate yet, as not every rate has learned a first task."
-    said = f"single-task validation picks learning rate {picked.learning_rate:g} ({number(picked.validation)}{sign})"
+    said = f"single-task validation picks learning rate {picked.learning_rate:.3g} ({number(picked.validation)}{sign})"
     if picked is own:
         return f"{said}, which is the rate that all tables and the verdict are drawn from."
     return (
-        f"{said}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:g} "
+        f"{said}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:.3g} "
         f"({number(own.validation)}{sign})."
     )
 
