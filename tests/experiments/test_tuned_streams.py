@@ -61,6 +61,10 @@ class TestPlan:
         points = Counter(one.frontier for one in plan.contenders if one.frontier)
         assert points == {"sequential": 3}, "no head on features that never change, nothing isolated or joint"
 
+    def test_frontier_has_the_entries_that_are_listed(self, bench: Workbench, place: Path) -> None:
+        plan = bench.plan(str(place / "tiny.yaml"), ["frontier=[isolated]"])
+        assert Counter(one.frontier for one in plan.contenders if one.frontier) == {"isolated": 3}
+
     def test_pieces_can_be_sent_to_another_process(self, plan: Any) -> None:
         for piece in pieces(plan):
             assert pickle.loads(pickle.dumps(piece)).key == piece.key
@@ -74,6 +78,9 @@ class TestPlan:
         [
             (["tune=1"], "'frontier: tried' has no learning rates to show"),
             (["frontier={sequential: [0.1]}"], "with 'tune', the learning rates of 'frontier' are those"),
+            (["tune=1", "frontier=[sequential]"], "'frontier: a list of entries' has no learning rates to show"),
+            (["frontier=[sequentail]"], "'frontier' names no entry of 'strategies': 'sequentail'"),
+            (["frontier=[sequential, sequential]"], "frontier"),
             (["frontier=all"], "frontier"),
         ],
     )

@@ -49,12 +49,13 @@ def at_other_rates(recipe: Recipe, entries: Sequence[Contender]) -> Iterator[Con
 
     Of an entry that tries some, none is its own yet, so that all of them are further ones.
     """
-    if isinstance(recipe.frontier, str):
-        for entry in entries:
-            if entry.can_forget and _trains(entry, recipe.scenario):
-                yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe, entry))
-        return
     known = {entry.label: entry for entry in entries}
+    if not isinstance(recipe.frontier, dict):
+        forgetful = [one.label for one in entries if one.can_forget and _trains(one, recipe.scenario)]
+        for label in forgetful if recipe.frontier == TRIED else recipe.frontier:
+            entry = known[label]
+            yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe, entry))
+        return
     for label, rates in recipe.frontier.items():
         entry = known[label]
         others = [rate for rate in dict.fromkeys(rates) if rate != entry.settings["learning_rate"]]
@@ -71,10 +72,13 @@ def tried_rates(recipe: Recipe, entry: Contender) -> tuple[float, ...]:
 def untried(document: Document, recipe: Recipe) -> Iterator[Problem]:
     """Yield a problem where ``frontier`` and ``tune`` do not go together."""
     where = document.where("frontier")
-    if recipe.frontier == TRIED and recipe.tune < 2:
-        yield Problem("'frontier: tried' has no learning rates to show", where, "Set 'tune' to 2 or more.")
-    if recipe.frontier and recipe.frontier != TRIED and recipe.tune:
-        hint = "Write 'frontier: tried', or leave 'tune' out."
+    of_tried = not isinstance(recipe.frontier, dict)
+    if of_tried and recipe.tune < 2:
+        given = TRIED if recipe.frontier == TRIED else "a list of entries"
+        what = f"'frontier: {given}' has no learning rates to show"
+        yield Problem(what, where, "Set 'tune' to 2 or more.")
+    if recipe.frontier and not of_tried and recipe.tune:
+        hint = "Write 'frontier: tried', or a list of entries, or leave 'tune' out."
         yield Problem("with 'tune', the learning rates of 'frontier' are those that were tried", where, hint)
 
 
@@ -83,6 +87,7 @@ def misnamed(document: Document) -> Iterator[Problem]:
     labels = document.labels(ENTRIES)
     reference = document.text("reference")
     named = [(label, ["frontier", label]) for label in document.labels("frontier")]
+    named += [(label, ["frontier", place]) for place, label in document.names("frontier")]
     named += [(reference, ["reference"])] if reference is not None else []
     for label, place in named:
         if label not in labels:

@@ -23,10 +23,10 @@ class Recipe(ExperimentRecipe):
     tune: int = Field(
         0, ge=0, le=1000, description="learning rates that each entry tries on the first tasks; validation picks one"
     )
-    frontier: Literal["tried"] | dict[str, Annotated[tuple[LearningRate, ...], Field(max_length=100)]] = Field(
+    frontier: Literal["tried"] | Names | dict[str, Annotated[tuple[LearningRate, ...], Field(max_length=100)]] = Field(
         default_factory=dict,
-        description="entry of 'strategies' → further learning rates for this entry; tried: every entry that can "
-        "forget, at each learning rate that it tried",
+        description="entry of 'strategies' → further learning rates for this entry; with 'tune', a list of entries, "
+        "each at all rates that it tried, or 'tried': every entry that can forget",
     )
     reference: str
     probes: tuple[str, ...] = Field((), max_length=100)
