@@ -24,6 +24,7 @@ from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.evaluation import evaluate
 from workbench.fingerprints import fingerprint
+from workbench.gradient_checkpointing import checkpointed, require_checkpointing
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.kinds._free_text import Answer
@@ -149,6 +150,40 @@ def test_method_learns_and_comes_back_bit_for_bit(
     bare = adaptation.library.detach(model.body)
     same = fingerprint(bare.named_parameters()) == any_backbone.fingerprint
     assert same == (method != "full"), "what was trained in place is put back, but for a whole model"
+
+
+@pytest.mark.parametrize("shape", closed_forms.SHAPES)
+@pytest.mark.parametrize("method", [*trained_methods(), *MIXED])
+def test_method_has_the_same_gradients_where_activations_are_computed_again(
+    method: str, shape: str, request: pytest.FixtureRequest
+) -> None:
+    adaptation = possible(adaptation_for(method, opened(str(request.getfixturevalue(shape)))), "classification")
+    if not adaptation.card.recomputes:
+        with pytest.raises(InputError, match="no gradient checkpointing: "):
+            require_checkpointing(method, adaptation.backbone.config)
+        return
+    kept, again = (_gradients(adaptation, wanted) for wanted in (False, True))
+    assert kept.keys() == again.keys()
+    for name, gradient in kept.items():
+        if shape == "t5":  # the sums of what both halves share are taken in another order
+            torch.testing.assert_close(again[name], gradient)
+        else:
+            assert torch.equal(again[name], gradient), name
+
+
+def _gradients(adaptation: Adaptation, checkpointing: bool) -> dict[str, torch.Tensor]:
+    model = adaptation.fresh("classification", 2, seed=0).train()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    ids = torch.randint(5, 20, (4, 12))
+    with checkpointed(model.body, checkpointing):
+        loss = model(labels=torch.tensor([0, 1, 1, 0]), input_ids=ids, attention_mask=torch.ones_like(ids))["loss"]
+        loss.backward()
+    found = {name: each.grad for name, each in model.trainable().items() if each.grad is not None}
+    assert len(found) > 1
+    return found
 
 
 @pytest.mark.parametrize("method", METHODS.names())

@@ -29,7 +29,9 @@ working       of the layer at work: max(4 (3 a s + 4 h), 4 (2 f + 2 h)) t; fused
               of a quantised backbone the largest matrix as well, unpacked to 32 bits
 
 The peak is weights + optimiser + max(activations + casts + logits + working, gradients): activations are freed as
-gradients come to be, so both are never there in full. There is no gradient checkpointing. The model holds where tensors
+gradients come to be, so both are never there in full. With gradient checkpointing, activations are what each layer
+reads (4 h bytes a token), and what one layer keeps, casts included, is there all the time; the layer at work then has
+one map of scores more, not three. The model holds where tensors
 dominate, not for models of a few hundred kilobytes; what the C library keeps of freed blocks comes on top on a
 processor (:data:`LEFT_OVER`). Fused attention kernels of a GPU keep no scores, so there it is an upper bound.
 """
@@ -37,7 +39,7 @@ processor (:data:`LEFT_OVER`). Fused attention kernels of a GPU keep no scores, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,6 +63,10 @@ MB = 1e6
 BITS: dict[Quantization | None, float] = {None: 32, "nf4": 4 + 8 / 64 + 32 / (64 * 256), "int8": 8}
 STATES: dict[Optimizer, float] = {"adamw": 8, "adamw-8bit": 2 + 2 * 4 / 256, "paged-adamw-8bit": 2 + 2 * 4 / 256}
 SMALLEST_IN_8_BITS = 4096  # numbers of a tensor, of which bitsandbytes keeps the moments in 8 bits
+PARTS = (
+    *("weights", "gradients", "optimizer", "activations", "recomputed", "casts", "logits", "working"),
+    *("step", "peak"),
+)
 LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32 on MiniLM (docs/cost.md)
 ADDED = ("lora_A", "lora_B", "adapters")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
@@ -136,11 +142,13 @@ class Prediction:
     casts: float
     logits: float
     working: float
+    recomputed: float = 0
 
     @property
     def step(self) -> float:
         """What a step takes beyond the weights, at its highest."""
-        return self.optimizer + max(self.activations + self.casts + self.logits + self.working, self.gradients)
+        forward = self.activations + self.casts + self.logits + self.working
+        return self.optimizer + self.recomputed + max(forward, self.gradients)
 
     @property
     def peak(self) -> float:
@@ -149,9 +157,8 @@ class Prediction:
 
     def as_json(self) -> dict[str, float]:
         """Return counts, and every part in MB (10⁶ bytes)."""
-        parts = ("weights", "gradients", "optimizer", "activations", "casts", "logits", "working", "step", "peak")
         counts = {"parameters": self.parameters, "trainable_parameters": self.trainable}
-        return {**counts, **{f"{name}_mb": round(getattr(self, name) / MB, 1) for name in parts}}
+        return {**counts, **{f"{name}_mb": round(getattr(self, name) / MB, 1) for name in PARTS}}
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,8 @@ class Workload:
 
     Attributes:
         said: tokens of the batch that are learned to be said; 0 where there is a head of labels.
+        checkpointing: whether activations are computed again.
+        adapted: the body with the method on it, where there is one, not quantised; else it is made without memory.
     """
 
     config: PretrainedConfig
@@ -170,6 +179,8 @@ class Workload:
     length: int
     quantization: Quantization | None = None
     said: int = 0
+    checkpointing: bool = False
+    adapted: nn.Module | None = field(default=None, compare=False, repr=False)
 
     def predict(self) -> Prediction:
         """Return what the step takes.
@@ -183,21 +194,25 @@ class Workload:
         count = sum(parameter.numel() for _, parameter in trained)
         depth = self._depth(shape, [name for name, _ in trained])
         output = 4 * shape.vocabulary * shape.hidden if self.said else 0
+        kept = tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained))
+        casts = 2.0 * self._linear * depth / shape.layers if self._number == 2 else 0.0
+        again = self.checkpointing and depth > 0
         return Prediction(
             parameters=sum(parameter.numel() for parameter in self._body.parameters()),
             trainable=count,
             weights=self._weights() + output,
             gradients=4.0 * count,
             optimizer=self._states(trained),
-            activations=tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained)),
-            casts=2.0 * self._linear * depth / shape.layers if self._number == 2 else 0,
+            activations=4.0 * tokens * depth * shape.hidden if again else kept,
+            casts=0.0 if again else casts,
             logits=3.0 * 4 * self.said * shape.vocabulary,
             working=tokens * self._working(shape) + self._unpacked,
+            recomputed=(kept + casts) / depth if again else 0.0,
         )
 
     @classmethod
-    def of(cls, adaptation: Adaptation, batch_size: int, length: int, said: int = 0) -> Self:
-        """Return the training step of an adaptation."""
+    def of(cls, adaptation: Adaptation, batch_size: int, length: int, said: int = 0, **others: Any) -> Self:
+        """Return the training step of an adaptation; ``others`` are further fields."""
         return cls(
             config=adaptation.backbone.config,
             method=adaptation.method,
@@ -207,11 +222,14 @@ class Workload:
             length=length,
             quantization=adaptation.backbone.quantization,
             said=said,
+            **others,
         )
 
     @cached_property
     def _body(self) -> nn.Module:
-        """The adapted body without any memory behind it."""
+        """The adapted body, without any memory behind it where there is none yet."""
+        if self.adapted is not None:
+            return self.adapted
         card = METHODS.get(self.method)
         with torch.device("meta"):
             body, wanted = described(self.config), card.configure(self.settings, self.config)
@@ -278,7 +296,8 @@ class Workload:
         return 4.0 * max(module.weight.numel() for module in self._matrices) if self.quantization else 0
 
     def _working(self, shape: Shape) -> float:
-        scores = 3 * shape.heads * self.length if shape.maps else 0
+        maps = 1 if self.checkpointing else 3
+        scores = maps * shape.heads * self.length if shape.maps else 0
         return 4.0 * max(scores + 4 * shape.hidden, 2 * shape.inner + 2 * shape.hidden)
 
     @property

@@ -31,6 +31,7 @@ class FitRecord:
         trainable_parameters: how many numbers the optimiser changed, head included.
         chosen: hyper-parameters that were chosen on validation data, by name; what that took is counted above.
         trials: how many fits were made to choose them, this one included.
+        checkpointed: whether activations were computed again in the backward pass.
         validation_examples: how many examples ``validation`` is a score of; None where an earlier version wrote it.
     """
 
@@ -43,4 +44,5 @@ class FitRecord:
     trainable_parameters: int
     chosen: Mapping[str, float] = field(default_factory=dict)
     trials: int = 1
+    checkpointed: bool = False
     validation_examples: int | None = None

@@ -50,6 +50,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
     Raises:
         InputError: the method cannot work on this backbone for this kind of task.
     """
+    from workbench.gradient_checkpointing import checkpointed, is_checkpointed
     from workbench.training.trainer import trainer_of  # takes seconds, which whoever measures nothing need not wait
 
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
@@ -58,7 +59,8 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
         trainer: Any = trainer_of(model, adaptation, budget, 0, Path(folder), rows)
         device = trainer.args.device
         batch = beside(model, trainer.data_collator(rows))
-        step = _step(model, trainer, batch) if model.trainable() else _NOTHING
+        with checkpointed(model.body, is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)):
+            step = _step(model, trainer, batch) if model.trainable() else _NOTHING
         tokens = int(batch["attention_mask"].sum())
         texts = beside(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
         bare = _with_body(model, adaptation.backbone.load())

@@ -7,12 +7,25 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
 MB = 1e6
 Result = TypeVar("Result")
+
+
+def available() -> int | None:
+    """Return how many bytes can be had: on the accelerator if there is one, else by this process and its like.
+
+    None where the system does not tell. A control group that a container or a scheduler sets up counts as the machine.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0]
+    found = [free for free in (_free_of_machine(), _free_of_group()) if free is not None]
+    return min(found, default=None)
 
 
 class PeakMemory:
@@ -112,6 +125,23 @@ def release() -> None:
     """Give memory that nothing refers to any more back to the system, as far as the C library does that on request."""
     gc.collect()
     _glibc("malloc_trim", 0)
+
+
+def _free_of_machine() -> int | None:
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _free_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return what the control group (cgroup v2) leaves; pages of files, which the system takes back, are not counted."""
+    with suppress(OSError, ValueError):
+        limit, used = (int((root / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
+        return limit - used + int(stat["inactive_file"])
+    return None
 
 
 def _as_usual() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator
 from pydantic_core import CoreSchema
 
 from workbench import processes
@@ -62,11 +62,21 @@ class Budget(Settings):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 if it is faster than fp32 on this machine"
     )
+    checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="compute activations again instead of keeping them; auto: if a step would not fit into memory",
+        exclude_if=lambda chosen: chosen != "on",  # else the numbers are those without it, to the last bit
+    )
     quantization: Quantization | None = Field(
         None,
         description="keep the backbone's linear layers in 4 or 8 bits",
         exclude_if=lambda chosen: chosen is None,  # keys of what was trained before this was there stay as they are
     )
+
+    @field_validator("checkpointing", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, chosen: object) -> object:
+        return {True: "on", False: "off"}[chosen] if isinstance(chosen, bool) else chosen
 
     def drawn(self, examples: int) -> int:
         """Return how many of a split's training examples a fit sees."""

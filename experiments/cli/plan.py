@@ -22,6 +22,7 @@ def plan(
     batch_size: Annotated[int, typer.Option(help="Texts in one forward pass.")] = 16,
     max_length: Annotated[int, typer.Option(help="Tokens of each text.")] = 128,
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster one on this machine.")] = "auto",
+    checkpointing: Annotated[bool, typer.Option("--checkpointing", help="Compute activations again.")] = False,
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
@@ -32,13 +33,14 @@ def plan(
     from experiments.engine.forecast import workload
     from workbench.cost_model import LEFT_OVER
 
-    budget = {"batch_size": batch_size, "max_length": max_length, "precision": precision}
+    budget = {"checkpointing": "on" if checkpointing else "off", "batch_size": batch_size, "max_length": max_length, "precision": precision}
     given = [f"budget.{name}={value}" for name, value in budget.items()]
     given += [f"budget.quantization={quantization}"] if quantization else []
     work = workload(model_config, method, [*given, *(assignments or [])])
     found = work.predict().as_json()
     if as_json:
         shape = {"batch_size": work.batch_size, "max_length": work.length, "precision": work.precision}
+        shape["checkpointing"] = work.checkpointing
         emit({"model": model_config, "method": method, "quantization": work.quantization, **shape, **found})
         return
     parts = {name.removesuffix("_mb"): value for name, value in found.items() if name.endswith("_mb")}
@@ -46,5 +48,7 @@ def plan(
     stdout.print(
         f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, without a head's."
     )
-    stdout.print("Peak: weights + optimizer + the larger of activations + casts + logits + working, and of gradients.")
+    stdout.print(
+        "Peak: weights + optimizer + recomputed + the larger of activations + casts + logits + working, and of gradients."
+    )
     stdout.print(f"On a processor, freed blocks add about {LEFT_OVER:.0%} of the step.")

@@ -13,23 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from workbench.backbone import Backbone
-    from workbench.settings import Budget, Document, Key, MethodSettings, Quantization
+    from workbench.settings import Budget, Document, Key, MethodSettings
 
 Wanted = tuple[str, "MethodSettings", "Key"]  # method, its settings, where the document names it
 
 
 def require_feasible(
-    document: Document, backbone: str, bits: Quantization | None, wanted: Iterable[Wanted], kinds: Iterable[str]
+    document: Document, backbone: str, budget: Budget, at: Key, wanted: Iterable[Wanted], kinds: Iterable[str]
 ) -> None:
-    """Make sure that each method can work on ``backbone`` for each kind of task, and its optimiser here.
+    """Make sure that each method can work on ``backbone`` for each kind of task as the budget says, its optimiser too.
 
-    ``bits`` are those of the budget; the backbone's name may say them too.
+    Args:
+        document: of the recipe.
+        backbone: its name, which may say in how many bits it is, as the budget may.
+        budget: of its fits.
+        at: where the budget stands in the document.
+        wanted: methods, their settings, and where the document names them.
+        kinds: of the tasks.
 
     Raises:
         SettingsError: all that cannot be, in one message.
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone_names.config_of` does.
     """
-    config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or bits
+    config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or budget.quantization
     problems: list[Problem] = []
     for method, settings, place in wanted:
         for kind in dict.fromkeys(kinds):
@@ -37,6 +43,11 @@ def require_feasible(
                 require_possible(method, settings, config, kind, document.where(*place), bits)
         with collected(problems):
             require_optimizer(settings.optimizer, document.where(*place, "optimizer"))
+        if budget.checkpointing == "on":
+            from workbench.gradient_checkpointing import require_checkpointing  # torch takes a while
+
+            with collected(problems):
+                require_checkpointing(method, config, document.where(*at, "checkpointing"))
     if problems:
         raise SettingsError(problems)
 
@@ -57,7 +68,7 @@ def opened(
         UnknownNameError, InputError, AssetError: as :func:`workbench.backbone_names.open_backbone` does.
     """
     (budget, key), *_ = budgets
-    require_feasible(document, backbone, budget.quantization, wanted, kinds)
+    require_feasible(document, backbone, budget, key, wanted, kinds)
     model = open_backbone(backbone, document.where("backbone"))
     model = model.quantized(budget.quantization, document.where(*key, "quantization"))
     virtual = max(settings.virtual_tokens for _, settings, _ in wanted)

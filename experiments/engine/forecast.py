@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
 from workbench.backbone_names import config_of
 from workbench.device import resolve_precision
-from workbench.errors import InputError
-from workbench.methods import METHODS, require_possible, trained_method
+from workbench.methods import require_possible, trained_method
 from workbench.settings import Document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.adaptation import Adaptation
-    from workbench.backbone import Backbone
-    from workbench.cost_model import Prediction, Workload
-    from workbench.device import Precision
+    from workbench.cost_model import Workload
     from workbench.settings import Budget
     from workbench.task import Task
     from workbench.training import Lesson
@@ -57,45 +54,18 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         batch_size=budget.batch_size,
         length=budget.max_length,
         quantization=budget.quantization,
-        said=_said(budget, ANSWER if speaks else 0),
+        said=budget.batch_size * min(ANSWER if speaks else 0, budget.max_length),
+        checkpointing=budget.checkpointing == "on",
     )
-
-
-def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction | None:
-    """Return what a training step of a method takes; None where the architecture is not known.
-
-    ``answer``: tokens that each example is learned to be answered with, 0 where there is a head.
-    """
-    settings = adaptation.settings.model_dump_json(exclude={"learning_rate"})  # which memory does not hang on
-    shape = budget.batch_size, budget.max_length, _said(budget, answer)
-    return _predicted(adaptation.backbone, adaptation.method, settings, adaptation.precision, *shape)
-
-
-@lru_cache(maxsize=1024)
-def _predicted(
-    backbone: Backbone, method: str, settings: str, precision: Precision, batch_size: int, length: int, said: int
-) -> Prediction | None:
-    """Return it for a step that can be looked up: many pieces of a plan take the same one, and each takes a while."""
-    from workbench.adaptation import Adaptation
-    from workbench.cost_model import Workload
-
-    adaptation = Adaptation(backbone, method, METHODS.get(method).settings.model_validate_json(settings), precision)
-    try:
-        return Workload.of(adaptation, batch_size, length, said).predict()
-    except InputError:
-        return None
 
 
 def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     """Return what a plain training step of a method on a task takes."""
     from workbench.cost_model import MB
+    from workbench.gradient_checkpointing import predicted
 
     prediction = predicted(adaptation, budget, task.max_new_tokens or 0)
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()
-
-
-def _said(budget: Budget, answer: int) -> int:
-    return budget.batch_size * min(answer, budget.max_length)
 
 
 def step_shape(budget: Budget) -> str:

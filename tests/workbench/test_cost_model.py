@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -97,6 +98,19 @@ def test_activations_are_what_autograd_keeps(
     assert found.activations + found.casts == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.08)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("backbone", ["deep_bert", "wide_llama"])
+def test_with_checkpointing_each_layer_keeps_what_it_reads(
+    backbone: str, precision: str, request: pytest.FixtureRequest
+) -> None:
+    adaptation = adapted(request.getfixturevalue(backbone), "lora", precision)
+    found, plain = (Workload.of(adaptation, 4, 64, checkpointing=wanted).predict() for wanted in (True, False))
+    layers = adaptation.backbone.config.num_hidden_layers
+    assert found.recomputed == pytest.approx((plain.activations + plain.casts) / layers)
+    assert found.casts == 0
+    assert found.peak < plain.peak
+
+
 @pytest.mark.parametrize("method", possible_methods(BertConfig(), "classification"))
 def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone: Backbone) -> None:
     adaptation = adapted(backbone, method, "fp32")
@@ -142,6 +156,14 @@ def test_the_peak_of_a_step_is_predicted_within_a_fifth(
     compare(adapted(deep_bert, method, precision), batch_size, length)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
+@pytest.mark.parametrize(("method", "precision"), [("full", "fp32"), ("lora", "fp32"), ("lora", "bf16")])
+def test_the_peak_with_checkpointing_is_predicted_within_a_fifth(
+    deep_bert: Backbone, method: str, precision: str
+) -> None:
+    compare(adapted(deep_bert, method, precision), 16, 128, "on")
+
+
 @pytest.mark.acceptance
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
 @pytest.mark.parametrize("method", ["full", "lora", "head"])
@@ -155,11 +177,14 @@ def test_the_peak_on_a_quantised_backbone_is_predicted(deep_bert: Backbone, quan
     compare(adapted(deep_bert.quantized(quantization), "lora", "fp32"), 8, 64)
 
 
-def compare(adaptation: Adaptation, batch_size: int, length: int) -> None:
-    cost = measure(adaptation, long_texts(), Budget(batch_size=batch_size, max_length=length))
+def compare(
+    adaptation: Adaptation, batch_size: int, length: int, checkpointing: Literal["on", "off"] = "off"
+) -> None:
+    budget = Budget(batch_size=batch_size, max_length=length, checkpointing=checkpointing)
+    cost = measure(adaptation, long_texts(), budget)
     if cost.step_mb is None:
         pytest.skip("this system does not tell")
-    found = Workload.of(adaptation, batch_size, length).predict()
+    found = Workload.of(adaptation, batch_size, length, checkpointing=checkpointing == "on").predict()
     assert found.peak / MB == pytest.approx(found.weights / MB + cost.step_mb, rel=0.2)
 
 
@@ -203,8 +228,17 @@ def test_the_optimiser_keeps_what_is_predicted(deep_bert: Backbone, optimizer: A
     assert Workload.of(adaptation, 1, 8).predict().optimizer == pytest.approx(kept, rel=1e-4)
 
 
-def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes() -> None:
-    """Dettmers et al. 2023, § 1, say so of QLoRA; here without gradient checkpointing: one text of 128 tokens."""
+def test_65_billion_parameters_with_nf4_and_lora_on_all_matrices_fit_in_48_gigabytes() -> None:
+    """Dettmers et al. 2023, § 1, say so of QLoRA, with 512 tokens, checkpointing and small optimiser states."""
+    every = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    settings = METHODS.get("lora").settings(rank=64, targets=every, optimizer="adamw-8bit")
+    step = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 512, "nf4", said=512, checkpointing=True)
+    assert step.predict().peak < 48e9
+    assert replace(step, checkpointing=False).predict().peak > 48e9
+
+
+def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes_without_checkpointing() -> None:
+    """One text of 128 tokens, LoRA on query and value."""
     settings = METHODS.get("lora").settings(rank=64)
     found = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, "nf4", said=128).predict()
     assert found.parameters - found.trainable == pytest.approx(65e9, rel=0.01)

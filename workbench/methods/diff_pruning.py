@@ -109,4 +109,5 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     course=course,
+    recomputes=False,  # the weights of all layers are made before the first
 )

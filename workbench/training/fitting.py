@@ -41,6 +41,7 @@ def fit(
     """
     from transformers import set_seed  # these take seconds, which whoever trains nothing need not wait
 
+    from workbench.gradient_checkpointing import checkpointed, is_checkpointed
     from workbench.memory import PeakMemory, freed_for_reuse
     from workbench.training.best_epoch import BestEpoch
     from workbench.training.course import Along, penalised
@@ -60,12 +61,14 @@ def fit(
     course = adaptation.card.course(adaptation.settings, model.body, Steps(steps, steps // budget.epochs))
     scratch = scratch if course.resumable else None
     trained = sum(parameter.numel() for parameter in model.trainable().values())
+    again = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as elsewhere,
         PeakMemory() as memory,
         freed_for_reuse(),
         penalised(model, course),
+        checkpointed(model.body, again),
         listener.fit(label, steps) as advance,
     ):
         keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
@@ -83,6 +86,7 @@ def fit(
         seconds=time.perf_counter() - began + keeper.seconds_before,
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=trained,
+        checkpointed=again,
         validation_examples=len(task.splits["validation"]),
     )
 
