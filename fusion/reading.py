@@ -43,7 +43,7 @@ class Reader:
 
     def features(self, rows: Dataset) -> NDArray[np.float32]:
         """Return one feature vector for each text, pooled as the backbone does it: (texts, hidden_size)."""
-        return self._read(self.backbone.load(), self.backbone.pooling, rows)
+        return self._read(self.backbone.load(precision=self.precision), self.backbone.pooling, rows)
 
     def matches(self, rows: Dataset, vectors: Mapping[str, Tensor], match: Match) -> NDArray[np.float32]:
         """Return how well each text matches each adapter: the mean over its tokens, and over modules, of ``match``.
@@ -56,7 +56,7 @@ class Reader:
         Returns:
             (texts, adapters). Padding does not count.
         """
-        return self._read(_Matching(self.backbone.load(), vectors, match), "mean", rows)
+        return self._read(_Matching(self.backbone.load(precision=self.precision), vectors, match), "mean", rows)
 
     def _read(self, body: nn.Module, pooling: Pooling, rows: Dataset) -> NDArray[np.float32]:
         model = TaskModel(body, nn.Identity(), KINDS.get(KIND), pooling, self.precision)

@@ -13,6 +13,7 @@ from workbench import quantisation
 from workbench.adapter_folder import check_adapter
 from workbench.architecture import skeleton
 from workbench.errors import opening
+from workbench.half_width import shown_in_float32
 from workbench.kinds import KINDS, require_answerable
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS, require_possible, trained_method
@@ -64,7 +65,9 @@ class Adaptation:
         trained_method(self.method)
         self.require_possible(kind)
         torch.manual_seed(seed)
-        body = self.library.attach(self._pretrained(), self._config)
+        body = self._pretrained()
+        with shown_in_float32(body):
+            body = self.library.attach(body, self._config)
         return self._model(body, self.fresh_head(kind, labels, seed), kind)
 
     def require_possible(self, kind: str, where: str | None = None) -> None:
@@ -100,7 +103,8 @@ class Adaptation:
         body = self._pretrained()
         with opening("the adapter", str(folder)):
             check_adapter(folder)
-            body = self.library.load(body, folder, self._config)
+            with shown_in_float32(body):
+                body = self.library.load(body, folder, self._config)
         return self._model(body, head, kind)
 
     def backbone_is_intact(self, model: TaskModel) -> bool:
@@ -108,7 +112,8 @@ class Adaptation:
         return self.backbone.is_intact(self.library.detach(model.body))
 
     def _pretrained(self) -> nn.Module:
-        return self.backbone.load(own=self._trains_most)
+        alone = self.card.trains_backbone or self.card.reads_weights
+        return self.backbone.load(own=self._trains_most, precision="fp32" if alone else self.precision)
 
     @cached_property
     def _trains_most(self) -> bool:

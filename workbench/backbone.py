@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from workbench.device import Precision
 
 Pooling = Literal["mean", "first", "last"]
 TRIED = "A word, 7 others and \N{SNOWMAN}\N{LATIN SMALL LETTER ETH}\N{CJK UNIFIED IDEOGRAPH-8A9E}"
@@ -93,6 +94,13 @@ class Backbone:
         told = None if self.quantization else of_files(self.folder, self.config)
         return told or fingerprint(quantisation.parameters(self.load()))
 
+    @cached_property
+    def stored_in_bf16(self) -> bool:
+        """Whether the checkpoint has the matrices of the linear layers in bfloat16."""
+        from workbench.widening import stored_narrow
+
+        return bool(stored_narrow(self.folder, self.config))
+
     def is_intact(self, body: nn.Module) -> bool:
         """Return whether ``body``, from which all that a method put on it was taken off, has the pretrained weights.
 
@@ -101,7 +109,7 @@ class Backbone:
         known = is_untouched(body, self.folder, self.fingerprint)
         return known or fingerprint(quantisation.parameters(body)) == self.fingerprint
 
-    def load(self, own: bool = False) -> nn.Module:
+    def load(self, own: bool = False, precision: Precision = "fp32") -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
         It is in float32; of a quantised one, what is not packed. On a processor, models share memory for as long as
@@ -111,6 +119,8 @@ class Backbone:
 
         Args:
             own: share nothing: all weights will be written to, and what is shared would stay in memory beside them.
+            precision: of the arithmetic. For bf16, frozen matrices stay in bfloat16 where the checkpoint has them so;
+                what comes out is the same to the last bit (:mod:`workbench.half_width`).
 
         Raises:
             InputError: the weights cannot be opened, or are not those that the config describes.
@@ -118,16 +128,20 @@ class Backbone:
         import torch
 
         from workbench import resident
-        from workbench.widening import widened
+        from workbench.widening import narrowed, widened
 
+        precision = "fp32" if own or self.quantization else precision
         state = None if self.quantization else state_of(self.folder)
         if own:
             resident.release()
         # an accelerator has memory of its own, and processes that share a training write all weights when they begin
         alone = own or torch.accelerator.is_available() or processes.count() > 1
-        body = (
-            self._loaded() if alone else resident.shared(state, self._loaded, lambda: widened(self.folder, self.config))
-        )
+        if alone:
+            body = self._loaded()
+            body = narrowed(body, self.folder, self.config) if precision == "bf16" else body
+        else:
+            widen = partial(widened, self.folder, self.config, precision)
+            body = resident.shared(state, precision, self._loaded, widen)
         remember(body, state)
         return body
 

@@ -79,11 +79,26 @@ def config_of(name: str, where: str | None = None) -> PretrainedConfig:
     plain, _ = _bits(name)
     if plain in BACKBONES.names():
         return open_backbone(plain, where).config
-    file = Path(plain)
-    if not file.is_file():
-        hub_id, revision = _on_the_hub(plain, where)
-        file = hub_files.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
+    file = _config_file(plain, where)
     return built(read_json(file), str(file))
+
+
+def says_bf16(name: str) -> bool:
+    """Return whether the config of the backbone ``name`` says that its numbers are stored in bfloat16."""
+    plain, _ = _bits(name)
+    if plain in BACKBONES.names():
+        return open_backbone(plain).stored_in_bf16
+    content = read_json(_config_file(plain, None))
+    return "bfloat16" in (content.get("dtype"), content.get("torch_dtype"))
+
+
+def _config_file(name: str, where: str | None) -> Path:
+    """Return the ``config.json`` that a path or a hub id stands for; of a hub repository nothing else is fetched."""
+    file = Path(name)
+    if file.is_file():
+        return file
+    hub_id, revision = _on_the_hub(name, where)
+    return hub_files.hub_file(hub_id, CONFIG, revision) if hub_id else file.resolve() / CONFIG
 
 
 def bits_of(name: str) -> Quantization | None:

@@ -3,11 +3,12 @@
 With P parameters, of which T are trained, t tokens in a batch (batch × length, padding included), hidden size h, inner
 size f, key-value width k, a attention heads, length s, and e bytes a number (4, or 2 inside a bf16 autocast region):
 
-weights       4 P bytes; of a quantised backbone the linear layers take 4.127 bits (nf4) or 8 bits (int8) a weight
+weights       4 P bytes; of a quantised backbone the linear layers take 4.127 bits (nf4) or 8 bits (int8) a weight, and
+              2 bytes under bf16 where they are frozen and stored in bfloat16 (:mod:`workbench.half_width`)
 gradients     4 T
 optimiser     8 T (two moments of AdamW in 32 bits); in 8 bits 2.03 for each trained number (a byte each, and a 32-bit
               scale for each 256), but 8 for those of embeddings and of tensors under 4,096 numbers, which stay in 32
-casts         2 bytes for each weight of a linear layer that is not packed, in bf16: kept from forward to backward pass
+casts         2 bytes for each weight of a linear layer that is in float32, in bf16: kept from forward to backward pass
 activations   for each layer through which gradients pass, bytes a token, after Korthikanti et al. 2022
               (arXiv:2205.05198, § 4.1), who count full fine-tuning in 16 bits, with dropout, as 34 h + 5 a s:
 
@@ -168,6 +169,7 @@ class Workload:
     Attributes:
         said: tokens of the batch that are learned to be said; 0 where there is a head of labels.
         checkpointing: whether activations are computed again.
+        stored_in_bf16: whether the checkpoint has the backbone's matrices in bfloat16.
         adapted: the body with the method on it, where there is one, not quantised; else it is made without memory.
     """
 
@@ -180,6 +182,7 @@ class Workload:
     quantization: Quantization | None = None
     said: int = 0
     checkpointing: bool = False
+    stored_in_bf16: bool = False
     adapted: nn.Module | None = field(default=None, compare=False, repr=False)
 
     def predict(self) -> Prediction:
@@ -195,7 +198,7 @@ class Workload:
         depth = self._depth(shape, [name for name, _ in trained])
         output = 4 * shape.vocabulary * shape.hidden if self.said else 0
         kept = tokens * (depth * self._kept_a_layer(shape) + self._inputs(trained))
-        casts = 2.0 * self._linear * depth / shape.layers if self._number == 2 else 0.0
+        casts = 2.0 * self._linear * depth / shape.layers if self._number == 2 and not self._narrow else 0.0
         again = self.checkpointing and depth > 0
         return Prediction(
             parameters=sum(parameter.numel() for parameter in self._body.parameters()),
@@ -222,6 +225,7 @@ class Workload:
             length=length,
             quantization=adaptation.backbone.quantization,
             said=said,
+            stored_in_bf16=adaptation.backbone.stored_in_bf16,
             **others,
         )
 
@@ -258,7 +262,15 @@ class Workload:
 
     def _weights(self) -> float:
         total = sum(parameter.numel() for parameter in self._body.parameters())
-        return 4.0 * (total - self._linear) + BITS[self.quantization] / 8 * self._linear
+        bits = 16 if self._narrow else BITS[self.quantization]
+        return 4.0 * (total - self._linear) + bits / 8 * self._linear
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether the backbone's matrices stay in bfloat16."""
+        card = METHODS.get(self.method)
+        frozen = not (card.trains_backbone or card.reads_weights or self.quantization)
+        return frozen and self.precision == "bf16" and self.stored_in_bf16
 
     def _states(self, trained: list[tuple[str, nn.Parameter]]) -> float:
         looked_up = {id(module.weight) for module in self._body.modules() if isinstance(module, nn.Embedding)}

@@ -54,9 +54,12 @@ ENTRY = TypeAdapter(Entry)
 
 
 def fingerprint(parameters: Iterable[tuple[str, Tensor]]) -> str:
-    """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given."""
+    """Return the SHA-256 over (name, shape, bytes) of ``parameters``, in the order given; bfloat16 is widened."""
+    import torch
+
     total = hashlib.sha256()
-    for name, tensor in parameters:
+    for name, given in parameters:
+        tensor = given.float() if given.dtype is torch.bfloat16 else given
         total.update(_title(name, tuple(tensor.shape), tensor.dtype))
         total.update(tensor.detach().cpu().contiguous().numpy().data)
     return total.hexdigest()

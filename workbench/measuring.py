@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.batching import IGNORED, beside
+from workbench.half_width import widen
 from workbench.kind import GENERATED
 from workbench.library import Merges
 from workbench.measured_cost import MeasuredCost
@@ -63,7 +64,7 @@ def measure(adaptation: Adaptation, task: Task, budget: Budget) -> MeasuredCost:
             step = _step(model, trainer, batch) if model.trainable() else _NOTHING
         tokens = int(batch["attention_mask"].sum())
         texts = beside(model, trainer.data_collator(_questions(model, task.splits["test"], adaptation, budget)))
-        bare = _with_body(model, adaptation.backbone.load())
+        bare = _with_body(model, adaptation.backbone.load(precision=adaptation.precision))
         own, plain = _in_turns(lambda: _answer(model, texts), lambda: _answer(bare, texts))
         merged = _merged(model, adaptation, texts)
         examples = len(texts["input_ids"])
@@ -143,7 +144,7 @@ def _merged(model: TaskModel, adaptation: Adaptation, texts: Batch) -> float | N
     """Return the seconds of a forward pass after the update was written into the weights, where that can be."""
     if adaptation.backbone.quantization or not isinstance(adaptation.library, Merges):
         return None  # merging into few bits would round the update away
-    body = adaptation.library.merge(model.body)
+    body = adaptation.library.merge(widen(model.body))
     if body is None:
         return None
     merged = _with_body(model, body)

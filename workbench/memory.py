@@ -136,7 +136,7 @@ def _free_of_machine() -> int | None:
 
 
 def _free_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return what the control group (cgroup v2) leaves; pages of files, which the system takes back, are not counted."""
+    """Return what the control group (cgroup v2) leaves; pages of files can be taken back, and do not count."""
     with suppress(OSError, ValueError):
         limit, used = (int((root / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
         stat = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())

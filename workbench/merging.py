@@ -11,6 +11,7 @@ from workbench import card
 from workbench.adaptation import HEAD_FILE, save_head
 from workbench.errors import InputError
 from workbench.generation import is_seq2seq
+from workbench.half_width import widen
 from workbench.kind import GENERATED
 from workbench.libraries import LIBRARIES
 from workbench.library import Merges
@@ -63,7 +64,7 @@ def merged(stored: StoredAdapter, backbone: Backbone) -> TaskModel:
     require_mergeable(stored.manifest)
     model = open_adapter(stored, backbone)
     library = LIBRARIES.get(stored.manifest.library)
-    body = library.merge(model.body) if isinstance(library, Merges) else model.body
+    body = library.merge(widen(model.body)) if isinstance(library, Merges) else model.body
     return TaskModel(body or model.body, model.head, model.kind, model.pooling, model.precision).eval()
 
 

@@ -61,6 +61,7 @@ class Method:
         course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
         trains: whether anything is trained; a method that trains nothing has no learning rate to choose.
         trains_backbone: whether some of the backbone's own weights are trained in place.
+        reads_weights: whether what it puts beside a matrix depends on the numbers in it.
         recomputes: whether a layer can be computed twice in a step, with the same weights and random numbers.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
@@ -75,6 +76,7 @@ class Method:
     course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
     trains: bool = True
     trains_backbone: bool = False
+    reads_weights: bool = False
     recomputes: bool = True
     composed: bool = False
 

@@ -19,7 +19,7 @@ from workbench.page_table import are_unwritten, is_told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_resident: dict[str, Resident] = {}  # the newest alone
+_resident: dict[tuple[str, str], Resident] = {}  # of the files that were read last alone, by state and arithmetic
 
 
 class Resident:
@@ -38,30 +38,34 @@ class Resident:
         return copy.deepcopy(self._model, shared)
 
 
-def shared(state: str | None, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]) -> nn.Module:
+def shared(
+    state: str | None, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
+) -> nn.Module:
     """Return what ``load`` would: a model of its own, whose weights are those of the resident copy where there is one.
 
     Args:
         state: of the files that are read; None where they may change unnoticed.
+        precision: of the arithmetic that it is for.
         load: returns the model in float32.
         widen: returns a resident copy that is made without a model in memory; None where there cannot be one.
     """
     if state is None or not is_told():
         return load()
-    if state not in _resident:
-        release()
+    if (state, precision) not in _resident:
+        if any(known != state for known, _ in _resident):
+            release()
         with suppress(OSError):  # no room for it
             if made := widen():
-                _resident[state] = made
-    if state not in _resident:
+                _resident[state, precision] = made
+    if (state, precision) not in _resident:
         model = load()
         if not _can_move(model):
             return model
         try:
-            _resident[state] = moved(model)
+            _resident[state, precision] = moved(model)
         except OSError:
             return model
-    return _resident[state].copy()
+    return _resident[state, precision].copy()
 
 
 def release() -> None:

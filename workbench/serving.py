@@ -15,7 +15,9 @@ import numpy as np
 
 from workbench.adapter_folder import check_adapter
 from workbench.batching import in_batches
+from workbench.device import Precision
 from workbench.errors import InputError, opening
+from workbench.half_width import shown_in_float32
 from workbench.kinds import KINDS
 from workbench.libraries import LIBRARIES
 from workbench.library import Hosts
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from workbench.stored_adapter import StoredAdapter
 
 Said = tuple[str, float | None]
-Company = tuple[str, str, str]
+Company = tuple[str, str, Precision]
 Owner = TypeVar("Owner", str, Company)
 MIXED_KIND = "classification"  # its answers are one head's logits of one feature vector a row
 
@@ -56,17 +58,17 @@ class Serving:
             told = "; ".join(" ".join(kind) for kind in sorted(kinds)) or "none"
             hint = "answers() serves adapters of any methods, one group after another."
             raise InputError(f"one backbone serves adapters of one method and precision, not {told}", hint=hint)
-        (library, method, _), *_ = kinds
+        (library, method, precision), *_ = kinds
         hosting = LIBRARIES.get(library)
         if not isinstance(hosting, Hosts):
             raise InputError(f"{library} keeps one adapter at a time, so {method} cannot be switched")
         self.adapters = {each.id: each for each in adapters}
         self._library: Hosts = hosting
         self._names = {name: f"adapter-{index:03d}" for index, name in enumerate(self.adapters)}  # ids may have dots
-        body: nn.Module = backbone.load()
+        body: nn.Module = backbone.load(precision=precision)
         for each in adapters:
             require_backbone(each, backbone)
-            with opening("the adapter", str(each.folder)):
+            with opening("the adapter", str(each.folder)), shown_in_float32(body):
                 check_adapter(each.folder)
                 body = hosting.host(body, each.folder, self._names[each.id])
         self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone

@@ -11,6 +11,7 @@ import torch
 from workbench.architecture import skeleton
 from workbench.checkpoint import BROKEN, require_whole
 from workbench.errors import InputError, opening
+from workbench.half_width import kept_narrow
 from workbench.memory_file import MemoryFile
 from workbench.resident import Resident
 from workbench.stored_tensors import assigned
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig
 
+    from workbench.device import Precision
     from workbench.stored_tensors import Assignment
 
 
-def widened(folder: Path, config: PretrainedConfig) -> Resident | None:
-    """Return a resident copy of the transformer in ``folder``, in float32; a part of one tensor is widened at a time.
+def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
+    """Return a resident copy of the transformer in ``folder``; a part of one tensor is read at a time.
+
+    It is in float32. Under bf16, matrices that are stored in bfloat16 stay so (:mod:`workbench.half_width`).
 
     Returns:
         None where only loading can make one, or where the files hold most of it in float32 already.
@@ -41,17 +45,37 @@ def widened(folder: Path, config: PretrainedConfig) -> Resident | None:
         return None
     require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
     stored = parts.parameters
-    file = MemoryFile([each.shape for each in stored.values()], [torch.float32] * len(stored))
-    for number, each in enumerate(stored.values()):
-        file.write(number, each.chunks())
+    narrow = kept_narrow(skeleton(config), parts) if precision == "bf16" else frozenset()
+    types = [torch.bfloat16 if name in narrow else torch.float32 for name in stored]
+    file = MemoryFile([each.shape for each in stored.values()], types)
+    for number, (each, kind) in enumerate(zip(stored.values(), types, strict=True)):
+        file.write(number, (chunk.to(kind) for chunk in each.chunks()))
     file.seal()
-    views = file.mapped()
+    views = dict(zip(stored, file.mapped(), strict=True))
+    # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it
+    given = {name: torch.empty(each.shape) if name in narrow else each for name, each in views.items()}
     buffers = {name: each.read() for name, each in parts.buffers.items()}
     with suppress(InputError):  # whatever stands in the way, loading will tell
-        model = _built({**dict(zip(stored, views, strict=True)), **buffers}, folder, config)
-        if [each.data_ptr() for each in model.parameters()] == [each.data_ptr() for each in views]:
+        model = _built({**given, **buffers}, folder, config)
+        if [each.data_ptr() for each in model.parameters()] == [each.data_ptr() for each in given.values()]:
+            for name in narrow:
+                model.get_parameter(name).data = views[name]
             return Resident(model, file)
     return None
+
+
+def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Module:
+    """Return a loaded ``body`` with its matrices in bfloat16 where the files in ``folder`` have them so."""
+    for name in stored_narrow(folder, config):
+        parameter = body.get_parameter(name)
+        parameter.data = parameter.data.to(torch.bfloat16)
+    return body
+
+
+def stored_narrow(folder: Path, config: PretrainedConfig) -> frozenset[str]:
+    """Return the names of the matrices that can stay in bfloat16; none where only loading can tell."""
+    parts = assigned(skeleton(config), folder)
+    return kept_narrow(skeleton(config), parts) if parts else frozenset()
 
 
 def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig) -> nn.Module:

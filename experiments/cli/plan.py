@@ -33,7 +33,12 @@ def plan(
     from experiments.engine.forecast import workload
     from workbench.cost_model import LEFT_OVER
 
-    budget = {"checkpointing": "on" if checkpointing else "off", "batch_size": batch_size, "max_length": max_length, "precision": precision}
+    budget = {
+        "checkpointing": "on" if checkpointing else "off",
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "precision": precision,
+    }
     given = [f"budget.{name}={value}" for name, value in budget.items()]
     given += [f"budget.quantization={quantization}"] if quantization else []
     work = workload(model_config, method, [*given, *(assignments or [])])
@@ -49,6 +54,6 @@ def plan(
         f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, without a head's."
     )
     stdout.print(
-        "Peak: weights + optimizer + recomputed + the larger of activations + casts + logits + working, and of gradients."
+        "Peak: weights + optimizer + recomputed + the larger of activations + casts + logits + working, and gradients."
     )
     stdout.print(f"On a processor, freed blocks add about {LEFT_OVER:.0%} of the step.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
-from workbench.backbone_names import config_of
+from workbench.backbone_names import config_of, says_bf16
 from workbench.device import resolve_precision
 from workbench.methods import require_possible, trained_method
 from workbench.settings import Document
@@ -56,6 +56,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         quantization=budget.quantization,
         said=budget.batch_size * min(ANSWER if speaks else 0, budget.max_length),
         checkpointing=budget.checkpointing == "on",
+        stored_in_bf16=says_bf16(model),
     )
 
 

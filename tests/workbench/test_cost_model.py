@@ -177,9 +177,7 @@ def test_the_peak_on_a_quantised_backbone_is_predicted(deep_bert: Backbone, quan
     compare(adapted(deep_bert.quantized(quantization), "lora", "fp32"), 8, 64)
 
 
-def compare(
-    adaptation: Adaptation, batch_size: int, length: int, checkpointing: Literal["on", "off"] = "off"
-) -> None:
+def compare(adaptation: Adaptation, batch_size: int, length: int, checkpointing: Literal["on", "off"] = "off") -> None:
     budget = Budget(batch_size=batch_size, max_length=length, checkpointing=checkpointing)
     cost = measure(adaptation, long_texts(), budget)
     if cost.step_mb is None:

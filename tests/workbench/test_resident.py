@@ -55,8 +55,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(self.name)
         return pretrained(self, *rest, **options)
 
-    def listen_too(folder: Path, config: PretrainedConfig) -> Resident | None:
-        made = read(folder, config)
+    def listen_too(folder: Path, config: PretrainedConfig, precision: Any) -> Resident | None:
+        made = read(folder, config, precision)
         if made:
             names.append(str(folder))
         return made
@@ -132,7 +132,7 @@ def test_it_leaves_the_adapter_that_loading_for_each_fit_leaves(
     folders = []
     for name in ("shared", "shared once more", "alone"):
         if name == "alone":
-            monkeypatch.setattr(resident, "shared", lambda state, load, widen: load())
+            monkeypatch.setattr(resident, "shared", lambda state, precision, load, widen: load())
         folders.append(learn(lesson(halved, task), AdapterStore(tmp_path / name), Silent(), "label").folder)
     assert len(loads) == 2
     files = {path.name for path in folders[0].rglob("*.safetensors")}

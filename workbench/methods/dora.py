@@ -15,6 +15,7 @@ METHOD = Method(
     paper="Liu et al. 2024, arXiv:2402.09353, eq. 5",
     library="peft",
     settings=lora.Settings,
+    reads_weights=True,  # the norms of their columns
     configure=configure,
     objection=needs_targets(configure),
 )

@@ -101,7 +101,7 @@ def _bare_loss(
 ) -> float:
     """Return what :func:`mean_loss` is without any method's weights; the same at every stage."""
     head = language_head(backbone)
-    bare = TaskModel(backbone.load(), head, KINDS.get(KIND), backbone.pooling, precision).eval()
+    bare = TaskModel(backbone.load(precision=precision), head, KINDS.get(KIND), backbone.pooling, precision).eval()
     return mean_loss(bare, head, encoded(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
 
 

@@ -86,6 +86,7 @@ def misnamed(document: Document) -> Iterator[Problem]:
     """Yield a problem for each label in ``reference`` and ``frontier`` that names no entry."""
     labels = document.labels(ENTRIES)
     reference = document.text("reference")
+    named: list[tuple[str, list[str | int]]]
     named = [(label, ["frontier", label]) for label in document.labels("frontier")]
     named += [(label, ["frontier", place]) for place, label in document.names("frontier")]
     named += [(reference, ["reference"])] if reference is not None else []

@@ -1,0 +1,155 @@
+"""Matrices stay in bfloat16 where the checkpoint has them so, and nothing that comes out is another number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from experiments.engine.forecast import workload
+from tests.checkpoints import LLAMA, T5, saved
+from workbench import fingerprints, quantisation, resident, widening
+from workbench.adaptation import HEAD_FILE, Adaptation, save_head
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone, says_bf16
+from workbench.cost_model import Workload
+from workbench.fingerprints import fingerprint
+from workbench.half_width import widen
+from workbench.library import Merges
+from workbench.methods import METHODS, possible_methods, trained_methods
+
+ARCHITECTURES = {"BertModel": {}, "LlamaForCausalLM": LLAMA, "T5ForConditionalGeneration": T5}
+KIND = "classification"
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprints, "SETTLED", -60.0)  # the tests' files are all new
+    monkeypatch.setattr(resident, "_resident", {})
+
+
+@pytest.fixture(scope="module")
+def halved(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Backbone]:
+    """Checkpoints in bfloat16."""
+    root = tmp_path_factory.mktemp("halved")
+    made = {
+        name: saved(name, bert, root / name, dtype=torch.bfloat16, **settings)
+        for name, settings in ARCHITECTURES.items()
+    }
+    return {name: open_backbone(str(folder)) for name, folder in made.items()}
+
+
+def adapted(backbone: Backbone, method: str, precision: Any = "bf16") -> Adaptation:
+    return Adaptation(backbone, method, METHODS.get(method).settings(), precision)
+
+
+def step(adaptation: Adaptation) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return logits and gradients of one training step from weights that are drawn."""
+    model = adaptation.fresh(KIND, 2, seed=0).train()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    ids = torch.randint(5, 20, (4, 12))
+    found = model(labels=torch.tensor([0, 1, 1, 0]), input_ids=ids, attention_mask=torch.ones_like(ids))
+    found["loss"].backward()
+    assert all(each.dtype is torch.float32 for each in model.trainable().values()), "what is trained is in float32"
+    grads = {name: each.grad for name, each in model.trainable().items() if each.grad is not None}
+    return found["logits"].detach(), grads
+
+
+def widths(body: nn.Module) -> set[torch.dtype]:
+    return {module.weight.dtype for module in _linear(body).values()}
+
+
+def _linear(body: nn.Module) -> dict[str, nn.Linear]:
+    return {name: each for name, each in body.named_modules() if type(each) is nn.Linear and "pooler" not in name}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("method", trained_methods())
+def test_a_step_is_the_same_to_the_last_bit(
+    method: str, architecture: str, halved: dict[str, Backbone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = halved[architecture]
+    if method not in possible_methods(backbone.config, KIND):
+        pytest.skip("not possible there")
+    logits, gradients = step(adapted(backbone, method))
+    monkeypatch.setattr(widening, "kept_narrow", lambda *_: frozenset())
+    monkeypatch.setattr(resident, "_resident", {})
+    wide_logits, wide_gradients = step(adapted(backbone, method))
+    assert torch.equal(logits, wide_logits)
+    assert gradients.keys() == wide_gradients.keys()
+    assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_matrices_alone_are_narrow_and_only_for_bf16(architecture: str, halved: dict[str, Backbone]) -> None:
+    backbone = halved[architecture]
+    narrow, wide = backbone.load(precision="bf16"), backbone.load()
+    assert widths(narrow) == {torch.bfloat16}
+    assert widths(wide) == {torch.float32}
+    others = {name for name, each in narrow.named_parameters() if each.dtype is torch.float32}
+    assert others == {name for name, _ in narrow.named_parameters()} - {f"{name}.weight" for name in _linear(narrow)}
+    for name, each in wide.named_parameters():
+        assert torch.equal(narrow.get_parameter(name).float(), each)
+    assert backbone.is_intact(narrow)
+    assert fingerprint(quantisation.parameters(narrow)) == backbone.fingerprint, "whatever type they are kept in"
+    narrow.get_parameter(max(name for name, _ in narrow.named_parameters())).data[0] += 1
+    assert not backbone.is_intact(narrow)
+
+
+@pytest.mark.parametrize("method", ["lora", "pfeiffer", "prompt", "diff-pruning", "hypernetwork"])
+def test_an_adapter_comes_back_and_off_again(method: str, halved: dict[str, Backbone], tmp_path: Path) -> None:
+    backbone = halved["BertModel"]
+    adaptation = adapted(backbone, method)
+    model = adaptation.fresh(KIND, 2, seed=0)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    adaptation.library.save(model.body, tmp_path)
+    save_head(model.head, tmp_path / HEAD_FILE)
+    again = adaptation.load(tmp_path, adaptation.stored_head(tmp_path / HEAD_FILE, KIND, 2), KIND)
+    ids = torch.randint(5, 20, (4, 12))
+    with torch.inference_mode():
+        kept, found = (one(input_ids=ids, attention_mask=torch.ones_like(ids))["logits"] for one in (model, again))
+    assert torch.equal(kept, found)
+    assert adaptation.backbone_is_intact(model)
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize("architecture", ["BertModel", "LlamaForCausalLM"])
+def test_what_the_weights_take_is_predicted(architecture: str, method: str, halved: dict[str, Backbone]) -> None:
+    adaptation = adapted(halved[architecture], method)
+    body = adaptation.fresh(KIND, 2, seed=0).body
+    found = Workload.of(adaptation, 4, 16).predict()
+    assert found.weights == sum(each.nbytes for each in body.parameters())
+    assert (found.casts == 0) == (method == "lora"), "what is in float32 is cast in each pass"
+
+
+def test_a_config_tells_what_the_checkpoint_will_be(halved: dict[str, Backbone], bert: Path) -> None:
+    assert says_bf16(str(halved["BertModel"].folder / "config.json"))
+    assert not says_bf16(str(bert))
+    assert workload(str(halved["BertModel"].folder), "lora", ["budget.precision=bf16"]).stored_in_bf16
+
+
+def test_merging_rounds_nothing(halved: dict[str, Backbone]) -> None:
+    merged = []
+    for precision in ("bf16", "fp32"):
+        adaptation = adapted(halved["BertModel"], "lora", precision)
+        model = adaptation.fresh(KIND, 2, seed=0)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for parameter in model.trainable().values():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        assert isinstance(adaptation.library, Merges)
+        merged.append(dict(adaptation.library.merge(widen(model.body)).named_parameters()))  # type: ignore[union-attr]
+    for name, each in merged[0].items():
+        assert torch.equal(each, merged[1][name]), name
+
+
+def test_a_checkpoint_in_float32_is_read_as_it_is(bert: Path) -> None:
+    assert widths(open_backbone(str(bert)).load(precision="bf16")) == {torch.float32}
