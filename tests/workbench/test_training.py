@@ -181,16 +181,19 @@ class Broken(torch.nn.Linear):
         return super().forward(features) * (math.nan if self.left < 0 else 1.0)
 
 
-def test_a_loss_that_is_not_a_number_ends_the_fit(backbone: Backbone, task: Task, budget: Budget) -> None:
-    adaptation = adaptation_for(backbone)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_loss_that_is_not_a_number_ends_the_fit(
+    backbone: Backbone, task: Task, budget: Budget, precision: Precision
+) -> None:
+    adaptation = adaptation_for(backbone, precision=precision)
     model = adaptation.fresh("classification", 2, 0)
     model.head = Broken(after=10)
     with pytest.raises(TrainingError) as caught:
         fit(model, task, adaptation, budget, 0, Silent(), "label")
     message = str(caught.value)
-    assert "the loss is nan after step 11 of 'animals'" in message
-    assert "learning rate" in message
-    assert "precision=fp32" in message
+    assert "the loss is nan after step 11 of 'animals'; the first loss was 0." in message
+    assert "The learning rate is 0.01: try --set learning_rate=0.001" in message
+    assert ("precision=fp32" in message) == (precision == "bf16")
     assert caught.value.exit_code == 1
 
 

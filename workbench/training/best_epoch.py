@@ -70,6 +70,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.epochs: list[Epoch] = []
         self.settles = settles
         self.losses: list[float] = []
+        self.first_loss: float | None = None  # of this process: one that goes on may begin later
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
         self.keep, self.began, self.saved, self.seconds_before = keep, time.perf_counter(), time.perf_counter(), 0.0
@@ -78,6 +79,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """Pass the loss on; a loss that is not a number ends the fit."""
         if "loss" not in logs:
             return
+        self.first_loss = logs["loss"] if self.first_loss is None else self.first_loss
         self._require_finite("the loss", logs["loss"], state.global_step)
         self.losses.append(logs["loss"])
         self.advance(state.global_step, state.epoch, logs["loss"])
@@ -130,8 +132,15 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         return str(folder)
 
     def _require_finite(self, what: str, value: float, step: int) -> None:
-        if not math.isfinite(value):
-            raise TrainingError(f"{what} is {value} after step {step} of {self.task.name!r}", hint=BROKEN_WEIGHTS)
+        if math.isfinite(value):
+            return
+        told = f"{what} is {value} after step {step} of {self.task.name!r}"
+        if self.first_loss is None or not math.isfinite(self.first_loss):
+            raise TrainingError(told, hint=BROKEN_WEIGHTS)
+        rate = self.adaptation.settings.learning_rate
+        in_fp32 = ", or train in fp32 (--set budget.precision=fp32)" if self.adaptation.precision == "bf16" else ""
+        hint = f"The learning rate is {rate:g}: try --set learning_rate={rate / 10:g}{in_fp32}."
+        raise TrainingError(f"{told}; the first loss was {self.first_loss:.3g}", hint=hint)
 
     @torch.no_grad()
     def restore(self) -> None:
