@@ -20,6 +20,7 @@ from workbench.fingerprints import fingerprint
 from workbench.half_width import widen
 from workbench.library import Merges
 from workbench.methods import METHODS, possible_methods, trained_methods
+from workbench.probes._weights import changes
 
 ARCHITECTURES = {"BertModel": {}, "LlamaForCausalLM": LLAMA, "T5ForConditionalGeneration": T5}
 KIND = "classification"
@@ -149,6 +150,25 @@ def test_merging_rounds_nothing(halved: dict[str, Backbone]) -> None:
         merged.append(dict(adaptation.library.merge(widen(model.body)).named_parameters()))  # type: ignore[union-attr]
     for name, each in merged[0].items():
         assert torch.equal(each, merged[1][name]), name
+
+
+@pytest.mark.parametrize("method", ["lora", "loha", "dora"])
+def test_probes_see_the_change_that_was_made(
+    method: str, halved: dict[str, Backbone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deltas = []
+    for _ in range(2):
+        model = adapted(halved["BertModel"], method).fresh(KIND, 2, seed=0)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for parameter in model.trainable().values():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        deltas.append({each.name: each.delta for each in changes(model.body, halved["BertModel"])})
+        monkeypatch.setattr(widening, "kept_narrow", lambda *_: frozenset())
+        monkeypatch.setattr(resident, "_resident", {})
+    assert deltas[0]
+    assert deltas[0].keys() == deltas[1].keys()
+    assert all(torch.equal(deltas[0][name], deltas[1][name]) for name in deltas[0])
 
 
 def test_a_checkpoint_in_float32_is_read_as_it_is(bert: Path) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from workbench.half_width import widen
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -138,6 +140,6 @@ def _unwrapped(layer: Any) -> tuple[Any, tuple[Tensor, Tensor] | None]:
         b = [layer.scaling[name] * layer.lora_B[name].weight for name in own]
         a = [layer.lora_A[name].weight for name in own]
         return base, (torch.cat(b, dim=1).float().cpu(), torch.cat(a).float().cpu()) if own else None
-    merged = copy.deepcopy(layer)
+    merged = widen(copy.deepcopy(layer))
     merged.merge()
     return merged.get_base_layer(), None
