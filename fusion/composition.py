@@ -176,24 +176,28 @@ def chosen_weights(
     return given
 
 
-def arithmetic(
-    merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones
-) -> Callable[[Request, WeightSettings], Composed]:
-    """Return the ``compose`` of an arithmetic method: ``merge`` on the sources' updates, stored as an ordinary LoRA.
+@dataclass(frozen=True)
+class Arithmetic:
+    """The ``compose`` of an arithmetic method: a merge of the sources' updates, stored as an ordinary LoRA.
 
-    It raises InputError as :func:`chosen_weights`, :func:`fusion.lora.read` and ``merge`` do.
-
-    Args:
+    Attributes:
         merge: the arithmetic.
         weights: number of sources → the weights where the settings give none.
     """
 
-    def compose(request: Request, settings: WeightSettings) -> Composed:
+    merge: Merge
+    weights: Callable[[int], tuple[float, ...]]
+
+    def __call__(self, request: Request, settings: WeightSettings) -> Composed:
+        """Compose; raises InputError as :func:`chosen_weights`, :func:`fusion.lora.read` and the merge do."""
         from fusion import lora
 
-        chosen = chosen_weights(settings.weights, len(request.sources), weights)
-        merged = merge(request.updates, chosen, settings, request.seed)
+        chosen = chosen_weights(settings.weights, len(request.sources), self.weights)
+        merged = self.merge(request.updates, chosen, settings, request.seed)
         body, own = lora.attach(request.backbone, merged.update)
         return Composed(body, "lora", own, weights=chosen, facts=merged.facts)
 
-    return compose
+
+def arithmetic(merge: Merge, weights: Callable[[int], tuple[float, ...]] = ones) -> Arithmetic:
+    """Return the ``compose`` of a method that does nothing but ``merge``."""
+    return Arithmetic(merge, weights)

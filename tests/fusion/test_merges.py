@@ -356,6 +356,17 @@ def test_magnitude_and_breadcrumbs_are_the_dense_ones(drawn: Drawn) -> None:
     assert_cut(merge("breadcrumbs", drawn, lower=0.5, upper=0.9), drawn, middle, 1e-5)
 
 
+@given(weighted_loras())
+@EXAMPLES
+def test_magmax_takes_each_entry_where_it_is_largest(drawn: Drawn) -> None:
+    def reference(module: str) -> Tensor:
+        weighted = torch.stack([w * part for part, w in zip(parts(drawn[0], module), drawn[1], strict=True)])
+        first = weighted.abs().argmax(0, keepdim=True)
+        return 0.5 * weighted.gather(0, first).squeeze(0)
+
+    assert_cut(merge("magmax", drawn, scale=0.5), drawn, reference, 1e-4)
+
+
 def test_signs_are_elected_after_weighting() -> None:
     # by hand: weights (1, −3) turn the second entry around; its −3 · 1 outvotes the 2
     assert elect([torch.tensor([2.0, 0.0]), -3 * torch.tensor([1.0, 1.0])]).tolist() == [-3.0, -3.0]

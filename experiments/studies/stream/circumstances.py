@@ -24,12 +24,17 @@ def _own(record: Record, entry: Contender) -> dict[str, Any]:
     return {
         "tasks that are learned together": min(stages, default=None),
         "examples kept of earlier tasks": entry.settings.get("memory", 0),
-        "models that answer": len(record.tasks) if entry.strategy == "isolated" else 1,
+        "models that answer": _models(entry, len(record.tasks)),
         "head of a task at first": _head(record, entry),
         "fits of a stage, of which validation picks one": max((outcome.trials for outcome in outcomes), default=None),
         "learning rates tried": len(entry.tried) or 1 if entry.default_rate is not None else None,
         "learning rate, or the first that is tried": first_rate(_planned(entry), entry.default_rate),
     }
+
+
+def _models(entry: Contender, tasks: int) -> int:
+    """Return by how many models the tasks are answered at the end."""
+    return tasks if entry.strategy == "isolated" else min(tasks, entry.settings.get("keep", 1))
 
 
 def _planned(entry: Contender) -> Mapping[str, Any]:

@@ -1,0 +1,134 @@
+"""merged: at most K LoRAs, which of them become one, and what a merge is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import STRATEGIES, Context, State
+from experiments.strategies.merged import ADAPTERS, Group, MergedSettings, _pair, groups_in
+from fusion import lora
+from fusion.lowrank import LowRank
+from tests.stages import adapted, context_for, walk
+from workbench.backbone import Backbone
+from workbench.evaluation import evaluate
+from workbench.settings import Budget
+from workbench.task import Task
+
+STRATEGY = STRATEGIES.get("merged")
+
+
+@pytest.fixture
+def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
+    """Four tasks, of which two and two have the same data."""
+    again = (replace(task, name="animals again"), replace(other_task, name="fruits again"))
+    return (task, other_task, *(replace(each, fingerprint=f"{each.fingerprint} again") for each in again))
+
+
+def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, place: Path, **settings: Any) -> Context:
+    few = budget.model_copy(update={"epochs": 2})
+    return context_for(adapted("lora", backbone), few, tasks, place, MergedSettings(**settings))
+
+
+def updates_in(state: State) -> list[Any]:
+    return [lora.read(state.existing / ADAPTERS / group.folder) for group in groups_in(state)]
+
+
+def test_no_more_loras_are_kept_than_are_asked_for(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    given = context(backbone, tasks, budget, tmp_path, keep=2)
+    states = walk(STRATEGY, given, tmp_path)
+    assert [len(groups_in(state)) for state in states] == [1, 2, 2, 2]
+    for state, learned in zip(states, (1, 2, 3, 4), strict=True):
+        groups = groups_in(state)
+        assert sorted(name for group in groups for name in group.tasks) == sorted(each.name for each in tasks[:learned])
+        assert {path.name for path in (state.existing / ADAPTERS).iterdir()} == {group.folder for group in groups}
+        assert len(list((state.existing / "heads").iterdir())) == learned, "every task keeps its head"
+
+
+def test_only_what_is_merged_changes(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    given = context(backbone, tasks[:3], budget, tmp_path, keep=2, pair="oldest")
+    _, second, third = walk(STRATEGY, given, tmp_path)
+    assert [group.tasks for group in groups_in(third)] == [(tasks[0].name, tasks[1].name), (tasks[2].name,)]
+    for each in tasks[:2]:
+        assert STRATEGY.identity(second, each, given) != STRATEGY.identity(third, each, given)
+    one, two = updates_in(second)
+    merged, _ = updates_in(third)
+    for name, pair in merged.items():
+        mean = (one[name].b @ one[name].a + two[name].b @ two[name].a) / 2
+        found = pair.b @ pair.a
+        assert pair.rank <= one[name].rank
+        left, values, right = torch.linalg.svd(mean)
+        best = left[:, : pair.rank] * values[: pair.rank] @ right[: pair.rank]
+        torch.testing.assert_close(found, best, atol=1e-5, rtol=1e-4)
+
+
+def test_with_room_for_all_it_is_isolated(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    given = context(backbone, tasks[:2], budget, tmp_path, keep=2)
+    *_, state = walk(STRATEGY, given, tmp_path)
+    isolated = STRATEGIES.get("isolated")
+    other = replace(given, settings=isolated.settings())
+    *_, apart = walk(isolated, other, tmp_path / "isolated")
+    for each in tasks[:2]:
+        found = [
+            evaluate(one, each.splits["test"], 2, backbone.tokenizer, budget.max_length).logits_sha256
+            for one in (STRATEGY.model_for(state, each, given), isolated.model_for(apart, each, other))
+        ]
+        assert found[0] == found[1]
+
+
+def test_a_running_average_weighs_each_task_the_same(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    given = context(backbone, tasks[:3], budget, tmp_path, keep=1, merge="sum")
+    *_, state = walk(STRATEGY, given, tmp_path)
+    (merged,) = updates_in(state)
+    apart = [lora.read(path) for path in sorted(given.workspace.adapters.root.iterdir()) if path.is_dir()]
+    assert len(apart) == 3
+    for name, pair in merged.items():
+        mean = sum(each[name].b @ each[name].a for each in apart) / 3
+        torch.testing.assert_close(pair.b @ pair.a, mean, atol=1e-5, rtol=1e-4)
+
+
+def update(*entries: float) -> dict[str, LowRank]:
+    return {"layer": LowRank(torch.tensor([[each] for each in entries]), torch.tensor([[1.0, 2.0]]))}
+
+
+@pytest.mark.parametrize(
+    ("rule", "pair"),
+    [
+        ("cosine", (1, 3)),  # the second and the fourth point the same way
+        ("sign-conflict", (1, 3)),
+        ("oldest", (0, 1)),
+        ("fewest", (1, 2)),
+    ],
+)
+def test_the_rule_says_which_two_become_one(rule: Any, pair: tuple[int, int]) -> None:
+    updates = [update(1, 0, 0.1), update(0, 1, -0.5), update(-1, -0.5, 0), update(0, 2, -1)]
+    groups = [Group(("a", "b", "c"), "1"), Group(("d",), "2"), Group(("e",), "3"), Group(("f", "g"), "4")]
+    assert _pair(MergedSettings(pair=rule), groups, updates) == pair
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "scenario", "reason"),
+    [
+        ({}, "pfeiffer", "task-incremental", "needs method lora"),
+        ({}, "lora", "class-incremental", "a scenario in which the task is named"),
+        ({"merge": "warm-start"}, "lora", "task-incremental", "'warm-start' is none of .*, svd, "),
+    ],
+)
+def test_what_it_cannot_do_is_refused(settings: Any, method: str, scenario: str, reason: str) -> None:
+    objection = STRATEGY.objection(MergedSettings(**settings), method, ["classification"], SCENARIOS.get(scenario))
+    assert objection is not None
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(objection)
