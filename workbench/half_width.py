@@ -9,12 +9,14 @@ norms, biases) is in float32, and so is all that is trained.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
 
 from workbench.quantisation import KEPT
+
+Body = TypeVar("Body", bound=nn.Module)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,7 @@ def shown_in_float32(body: nn.Module) -> Iterator[None]:
             parameter.data = content
 
 
-def widen(body: nn.Module) -> nn.Module:
+def widen(body: Body) -> Body:
     """Put every matrix of ``body`` into float32, in place, and return it: an update is written into them."""
     for parameter in _narrow(body):
         parameter.data = parameter.data.float()
