@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Medium(Flag):
     """Where a block or a column is shown; exports to LaTeX and CSV have every table with every column."""
 
+    EXPORT = 0
     TERMINAL = auto()
     PAGE = auto()
     ANY = TERMINAL | PAGE
@@ -74,6 +75,7 @@ class Table:
         name: of its file; no other table of the report has it.
         title: over it on a page; ``short`` on a terminal, where ``note``, what has to be known to read it, has no room.
         columns: one for each cell of a row.
+        folded: whether a page shows it only when its title is clicked: a long one, for whoever looks for one row.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Table:
     note: str = ""
     short: str = ""
     media: Medium = Medium.ANY
+    folded: bool = False
 
     def shown(self, medium: Medium) -> Table:
         """Return the table with the columns of one medium."""

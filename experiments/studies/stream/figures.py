@@ -38,7 +38,7 @@ def accuracy_matrices(report: Report) -> Figure:
     tasks, shown = report.record.tasks, report.strategies
     columns = min(len(shown), 3 if len(tasks) <= 5 else 2)
     rows = math.ceil(len(shown) / columns)
-    norm = _scale(report)
+    norm = scale(report)
     first = 0 if any(value is not None for one in shown for value in one.matrix[0]) else 1
     width, height = 0.75 + 0.52 * len(tasks), 1.35 + 0.36 * (len(tasks) + 1 - first)
     with rc_context(STYLE):
@@ -57,7 +57,7 @@ def accuracy_matrices(report: Report) -> Figure:
     return figure
 
 
-def _scale(report: Report) -> Normalize:
+def scale(report: Report) -> Normalize:
     """Return one scale for all strategies, from the lowest score (rounded down to a tenth) to 1."""
     scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
     return Normalize(min(math.floor(min(scores, default=0.0) * 10) / 10, 0.9), 1.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.presentation import Figure
 from experiments.reporting.wording import baselines, number, unit
+from experiments.studies.stream.long_streams import is_long
 from experiments.studies.stream.probe_summaries import PANELS
 from experiments.studies.stream.sentences import frontier_sentences
 
@@ -74,24 +75,45 @@ EXHIBITS: dict[str, Exhibit] = {
 }
 
 
+OF_LONG_STREAMS: dict[str, Exhibit] = {
+    "accuracy-matrices": replace(
+        EXHIBITS["accuracy-matrices"],
+        caption="R[i, j] in {percent}, mean over seeds: the score on task j's test split (column) after stage i (row). "
+        "All strategies share one colour scale. Grey cells were not measured.",
+    ),
+    "forgetting-curves": replace(
+        EXHIBITS["forgetting-curves"],
+        title="Earlier tasks through the stream",
+        caption="By how many points the tasks learned so far stand above or below the score that each had when it was "
+        "learned: mean over tasks and seeds, and the middle 80 % of the tasks shaded.",
+    ),
+}
+
+
 def figures(report: Report) -> Iterator[Figure]:
     """Yield every figure; those without data draw nothing."""
-    for name, exhibit in EXHIBITS.items():
+    for name in EXHIBITS:
+        exhibit = _exhibit(report, name)
         notes = tuple(frontier_sentences(report)) if name == "learning-versus-forgetting" else ()
         drawn = partial(draw, name, report)
         yield Figure(name, exhibit.title, caption(report, name), alternative(report, name), drawn, notes)
 
 
+def _exhibit(report: Report, name: str) -> Exhibit:
+    return (OF_LONG_STREAMS if is_long(report) else {}).get(name, EXHIBITS[name])
+
+
 def draw(name: str, report: Report) -> Drawing | None:
     """Return a figure; None where the report has no data for it."""
-    from experiments.studies.stream import figures, frontier_figure, probe_figures  # matplotlib takes a while
+    from experiments.studies.stream import figures, frontier_figure, long_figures, probe_figures  # matplotlib
 
     if all(value is None for one in report.strategies for row in one.matrix for value in row):
         return None
+    long = is_long(report)
     drawings = {
         "frontier": frontier_figure.frontier_figure,
-        "accuracy-matrices": figures.accuracy_matrices,
-        "forgetting-curves": figures.forgetting_curves,
+        "accuracy-matrices": long_figures.matrices_as_images if long else figures.accuracy_matrices,
+        "forgetting-curves": long_figures.lost_through_the_stream if long else figures.forgetting_curves,
         "learning-versus-forgetting": figures.learning_versus_forgetting,
         "probes-by-layer": probe_figures.probes_by_layer,
     }
@@ -100,7 +122,7 @@ def draw(name: str, report: Report) -> Drawing | None:
 
 def caption(report: Report, name: str) -> str:
     """Return what stands under a figure."""
-    exhibit, kinds, orders = EXHIBITS[name], report.record.kinds, len(report.record.orders)
+    exhibit, kinds, orders = _exhibit(report, name), report.record.kinds, len(report.record.orders)
     said = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
     if orders == 1 or not exhibit.one_order:
         return said
@@ -109,8 +131,9 @@ def caption(report: Report, name: str) -> str:
 
 def alternative(report: Report, name: str) -> str:
     """Return what a figure shows, for whoever cannot see it."""
-    what, metric = EXHIBITS[name].told
+    exhibit = _exhibit(report, name)
+    what, metric = exhibit.told
     sign = " points" if metric == "forgetting" else unit(report.record.kinds).sign
     values = [(one.label, one.metrics[metric].mean) for one in report.strategies]
     said = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)
-    return f"{EXHIBITS[name].title}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."
+    return f"{exhibit.title}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
-from experiments.studies.stream import difference_tables, tables
+from experiments.studies.stream import difference_tables, long_streams, tables
 from experiments.studies.stream.conditions import conditions
 from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.sentences import spurious_sentences
@@ -53,7 +54,7 @@ def _blocks(report: Report) -> Iterator[Block]:
         yield from below_differences(report.declared, "average accuracy")
         if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
-    yield tables.matrices(report)
+    yield from _task_by_task(report)
     yield from figures(report)
     if probes := tables.probes(report):
         yield probes
@@ -68,3 +69,15 @@ def _blocks(report: Report) -> Iterator[Block]:
     if not report.complete:
         progress = ", ".join(f"{part.label} {part.finished}/{part.planned}" for part in report.everything)
         yield Paragraph(f"Not finished: {progress} stages.", "warning", Medium.TERMINAL)
+
+
+def _task_by_task(report: Report) -> Iterator[Block]:
+    """Yield the accuracy matrices, or what stands in their place in a long stream."""
+    matrices = tables.matrices(report)
+    if not long_streams.is_long(report):
+        yield matrices
+        return
+    yield replace(matrices, media=Medium.EXPORT)
+    if lost := long_streams.lost_most(report):
+        yield lost
+    yield long_streams.by_task(report)

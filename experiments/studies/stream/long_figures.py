@@ -1,0 +1,97 @@
+"""Figures of long streams, whose size does not grow with the tasks: matrices as images, forgetting as one curve."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from experiments.reporting.figures import FAINT, STYLE, line, short
+from experiments.reporting.wording import unit
+from experiments.studies.stream.figures import scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
+
+PANEL = 2.6  # inches
+MIDDLE = (10, 90)  # percentiles of the tasks that are shaded
+
+
+def matrices_as_images(report: Report) -> Figure:
+    """Return R of every strategy as an image: rows are stages, columns are tasks, grey is not measured."""
+    shown = report.strategies
+    columns = min(len(shown), 3)
+    rows = math.ceil(len(shown) / columns)
+    norm, colours = scale(report), colormaps["cividis"].with_extremes(bad="#e6e6e6")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(columns * PANEL + 0.9, rows * PANEL + 0.35), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for place, strategy in zip(axes, shown, strict=False):
+            values = _values(strategy)[1:]  # (stages, tasks)
+            extent = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
+            place.imshow(values, norm=norm, cmap=colours, interpolation="nearest", extent=extent, aspect="auto")
+            place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            place.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+            place.tick_params(length=2, labelsize=7.5)
+            place.set(xlabel="task", ylabel="after stage")
+            place.set_title(short(strategy.label), weight="bold", size=9)
+        for place in axes[len(shown) :]:
+            place.set_axis_off()
+        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
+        bar.ax.tick_params(length=0, labelsize=7.5)
+        bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
+    return figure
+
+
+def lost_through_the_stream(report: Report) -> Figure | None:
+    """Return by how much earlier tasks stand above or below where they were when they were learned, stage by stage."""
+    curves = [(place, one, _since_learned(one)) for place, one in enumerate(report.strategies)]
+    drawn = [(place, one, values) for place, one, values in curves if np.isfinite(values).any()]
+    if not drawn:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.2), layout="constrained")
+        axes = figure.subplots()
+        for place, strategy, values in drawn:
+            _curve(axes, place, strategy, values)
+        axes.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
+        axes.set(xlabel="stage", ylabel="points since the task was learned")
+        axes.grid(visible=True, axis="y")
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+def _curve(axes: Axes, place: int, strategy: StrategyReport, values: NDArray[np.float64]) -> None:
+    known = np.isfinite(values).any(axis=1)
+    stages, rows, style = np.flatnonzero(known) + 1, values[known], line(place)
+    low, high = np.nanpercentile(rows, MIDDLE, axis=1)
+    axes.fill_between(stages, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.plot(
+        stages, np.nanmean(rows, axis=1), label=short(strategy.label), **{**style, "marker": "", "linewidth": 1.6}
+    )
+
+
+def _since_learned(strategy: StrategyReport) -> NDArray[np.float64]:
+    """Return R[i, j] − R[j, j] in points for j < i, NaN elsewhere: (stages, tasks)."""
+    values = _values(strategy)[1:]
+    since = 100 * (values - np.diagonal(values))
+    since[np.triu_indices(len(values))] = np.nan
+    return since
+
+
+def _values(strategy: StrategyReport) -> NDArray[np.float64]:
+    """Return R with NaN where nothing was measured: (1 + stages, tasks)."""
+    return np.array(strategy.matrix, dtype=float)

@@ -1,0 +1,105 @@
+"""What stands in the place of whole accuracy matrices where a stream has more tasks than anybody reads cell by cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import quantity, words
+from experiments.reporting.presentation import Cell, Column, Medium, Table
+from experiments.reporting.wording import number, plural, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
+
+LONG = 15  # tasks: a matrix of more has cells that are smaller than their numbers
+WORST = 5  # tasks of a strategy that are named
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a strategy lost of a task by the end, in the recipe's own order, mean over seeds.
+
+    Attributes:
+        task: its name.
+        stage: at which it was learned.
+        best: its highest score after any stage before the last.
+        end: its score after the last stage.
+    """
+
+    task: str
+    stage: int
+    best: float
+    end: float
+
+    @property
+    def lost(self) -> float:
+        """The drop; negative where the score rose."""
+        return self.best - self.end
+
+
+def is_long(report: Report) -> bool:
+    """Return whether a stream has too many tasks for tables and figures that show every cell."""
+    return len(report.record.tasks) > LONG
+
+
+def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
+    """Yield what was lost of each task that was learned before the last stage, as far as both were measured."""
+    *before, last = strategy.matrix
+    for place, task in enumerate(tasks[:-1]):
+        earlier = [row[place] for row in before if row[place] is not None]
+        end = last[place]
+        if earlier and end is not None:
+            yield Loss(task, place + 1, max(score for score in earlier if score is not None), end)
+
+
+def lost_most(report: Report) -> Table | None:
+    """Return the tasks that each strategy lost most of; None where none lost anything, or nothing is known yet."""
+    rows = [
+        [words(strategy.label), words(one.task), words(one.stage), *map(quantity, (one.best, one.end, one.lost))]
+        for strategy in report.strategies
+        for one in sorted(losses(strategy, report.record.tasks), key=lambda one: -one.lost)[:WORST]
+        if one.lost > 0
+    ]
+    if not rows:
+        return None
+    columns = [
+        Column("strategy"),
+        Column("task", left=True),
+        Column("learned at stage", short="stage"),
+        Column("best before the end", short="best"),
+        Column("at the end", short="end"),
+        Column("lost"),
+    ]
+    return Table(
+        "lost-most",
+        "Tasks that lost most",
+        columns,
+        rows,
+        note=f"Up to {plural(WORST, 'task')} of each strategy that lost something, {_scale(report)}: the highest score "
+        "after any stage before the last, and the score after the last.",
+        short=f"Tasks that lost most, {_scale(report)}",
+    )
+
+
+def by_task(report: Report) -> Table:
+    """Return every task's score after the last stage, and what was lost of it, by strategy."""
+    tasks, shown = report.record.tasks, report.strategies
+    lost = {one.label: {each.task: each.lost for each in losses(one, tasks)} for one in shown}
+
+    def cell(strategy: StrategyReport, place: int) -> Cell:
+        end, drop = strategy.matrix[-1][place], lost[strategy.label].get(tasks[place])
+        return Cell(number(end), end, notes=() if drop is None else (f"lost {number(drop)}",))
+
+    heads = [Column(strategy.label, "at the end") for strategy in shown]
+    rows = [[words(task), *(cell(strategy, place) for strategy in shown)] for place, task in enumerate(tasks)]
+    note = f"{_scale(report).capitalize()}. Whole matrices are in the JSON document and in the CSV tables."
+    return Table("by-task", "Every task", [Column("task"), *heads], rows, note, media=Medium.PAGE, folded=True)
+
+
+def _scale(report: Report) -> str:
+    own = ", the recipe's order" if len(report.record.orders) > 1 else ""
+    return f"{unit(report.record.kinds).words}, mean over seeds{own}"

@@ -1,0 +1,93 @@
+"""A report of a hundred tasks is as legible as one of four: its page, its figures and its terminal stay bounded."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from experiments.reporting.csv_tables import csv_tables
+from experiments.reporting.files import files
+from experiments.reporting.presentation import Presentation, Table
+from experiments.reporting.terminal import show
+from experiments.studies.stream.long_streams import LONG, losses
+from experiments.studies.stream.present import present
+from experiments.studies.stream.record import Record
+from experiments.studies.stream.report import Report
+from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
+from experiments.studies.stream.summary import summarise
+from tests.experiments.report.conftest import CONTENDERS
+
+SHOWN = CONTENDERS[:3]
+
+
+def invented(record: Record, count: int) -> Report:
+    """Return a report of so many tasks, of which a shared model loses some at each stage."""
+    tasks = tuple(f"task-{place:03d}" for place in range(1, count + 1))
+    random, outcomes = np.random.default_rng(0), []
+    for contender in SHOWN:
+        drop = 0.0 if contender.strategy == "isolated" else 0.004
+        for stage in range(1, count + 1):
+            scores = [0.9 - drop * (stage - place) + 0.02 * float(random.random()) for place in range(1, stage + 1)]
+            if not drop:
+                scores = [0.9 + place / 1000 for place in range(stage)]
+            cells = (Cell(task, stage, score, 300, "measured", 1.0) for task, score in zip(tasks, scores, strict=False))
+            outcomes.append(
+                StageOutcome(
+                    contender.label, 0, stage, tasks[stage - 1], tuple(cells), Cost(9.0, 900.0, 1000, 10**6), 0.9
+                )
+            )
+    known = {"tasks": tasks, "test_sizes": (300,) * count, "majority": (0.5,) * count, "orders": (tasks,)}
+    made = replace(record, **known, contenders=SHOWN, seeds=(0,), outcomes=tuple(outcomes), examples={})
+    return summarise(made)
+
+
+@pytest.fixture(scope="module")
+def hundred(record: Record) -> Report:
+    return invented(record, 100)
+
+
+@pytest.fixture(scope="module")
+def shown(hundred: Report) -> Presentation:
+    return present(hundred)
+
+
+def lines(presentation: Presentation) -> int:
+    told = io.StringIO()
+    show(presentation, Console(file=told, width=120))
+    return told.getvalue().count("\n")
+
+
+def test_page_and_terminal_stay_small(shown: Presentation) -> None:
+    made = files(shown)
+    assert len(made["report.html"]) < 2_000_000
+    assert lines(shown) < 100
+    assert {"accuracy-matrices.png", "forgetting-curves.png"} <= made.keys()
+    assert b"<details><summary>Every task" in made["report.html"]
+
+
+def test_tasks_that_lost_most_are_named(shown: Presentation, hundred: Report) -> None:
+    (table,) = (block for block in shown.blocks if isinstance(block, Table) and block.name == "lost-most")
+    assert {row[0].text for row in table.rows} == {"full-sequential", "lora-sequential"}, "isolated adapters lost none"
+    strategy = hundred.strategies[1]
+    worst = max(losses(strategy, hundred.record.tasks), key=lambda one: one.lost)
+    assert (table.rows[0][1].text, table.rows[0][5].value) == (worst.task, worst.lost)
+    place = hundred.record.tasks.index(worst.task)
+    column = [row[place] for row in strategy.matrix if row[place] is not None]
+    assert worst.lost == pytest.approx(max(column[:-1]) - column[-1])
+
+
+def test_every_cell_is_in_the_exports(shown: Presentation) -> None:
+    matrix = csv_tables(shown)["matrix-full-sequential.csv"].decode().splitlines()
+    assert len(matrix) == 1 + 100
+    assert len(matrix[-1].split(",")) == 1 + 100
+
+
+def test_short_streams_show_their_matrices(record: Record) -> None:
+    for count, long in ((LONG, False), (LONG + 1, True)):
+        names = [table.name for table in present(invented(record, count)).tables]
+        assert ("by-task" in names) == long
+        assert "matrix-full-sequential" in names
