@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -118,12 +119,11 @@ class Plan:
 
     def previous(self, step: Step) -> Step:
         """Return the step that ``step`` starts from."""
-        return next(one for one in self.steps if one.key == step.before)
+        return next(one for one in self._streams[_stream(step)] if one.key == step.before)
 
     def learned(self, step: Step, task: Task) -> Step:
         """Return the step of the same stream after which ``task`` could first be answered."""
-        own = [one for one in self.steps if (one.contender, one.seed, one.order) == self._stream(step)]
-        return next(one for one in own if task in one.tasks)
+        return next(one for one in self._streams[_stream(step)] if task in one.tasks)
 
     def forecast(self, step: Step) -> Forecast:
         """Return what a plain training step takes.
@@ -153,8 +153,18 @@ class Plan:
         precision = resolve_precision(self.recipe.budget.precision)
         return Adaptation(self.backbone, contender.method, _method_settings(contender), precision)
 
-    def _stream(self, step: Step) -> tuple[Contender, int, int]:
-        return step.contender, step.seed, step.order
+    @cached_property
+    def _streams(self) -> dict[tuple[str, float | None, int, int], list[Step]]:
+        """The steps of each stream; whoever asks for every cell of a matrix cannot look through all steps."""
+        found: dict[tuple[str, float | None, int, int], list[Step]] = {}
+        for step in self.steps:
+            found.setdefault(_stream(step), []).append(step)
+        return found
+
+
+def _stream(step: Step) -> tuple[str, float | None, int, int]:
+    """Return what tells a step's stream from all others; an entry that tries learning rates has one at each."""
+    return step.contender.label, step.contender.settings.get("learning_rate"), step.seed, step.order
 
 
 def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
