@@ -26,7 +26,7 @@ def outcome_file(plan: Plan, step: Step) -> str:
     recipe = plan.recipe
     final = "-final" if step.stage == len(plan.tasks) else ""
     probes = [recipe.probes, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
-    own = key([*probes, recipe.evaluate_every])[:8] if probes or recipe.evaluate_every > 1 else ""
+    own = key([*probes, recipe.evaluate_every])[:8] if probes or recipe.evaluate_every != 1 else ""
     return f"outcome{final}{'-' if own else ''}{own}.json"
 
 
@@ -106,5 +106,5 @@ class Bench:
 
     def _is_due(self, answering: Answering) -> bool:
         """Return whether a task is tested: the newest one always, and whatever costs nothing."""
-        step, every = self.learning.step, self.learning.plan.recipe.evaluate_every
+        step, every = self.learning.step, int(self.learning.plan.recipe.evaluate_every)
         return step.stage % every == 0 or self._is_last or answering.kept or answering.task is step.task

@@ -27,6 +27,7 @@ from experiments.studies.stream.contenders import (
 from experiments.studies.stream.measurable import general_text, require_measurable
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Record
+from experiments.studies.stream.schedule import resolved
 from experiments.studies.stream.tuning import TASKS as TUNED_ON
 from experiments.studies.stream.tuning import Tried
 from experiments.workspace.evaluating import majority
@@ -201,10 +202,11 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
+    recipe = recipe.model_copy(update={"evaluate_every": resolved(recipe, tasks)})
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
-    resolved = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
-    resolved = replace(resolved, contenders=tuple(_tuned(resolved)))
-    return replace(resolved, steps=tuple(_steps(resolved)))
+    plan = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
+    plan = replace(plan, contenders=tuple(_tuned(plan)))
+    return replace(plan, steps=tuple(_steps(plan)))
 
 
 def _tuned(plan: Plan) -> Iterator[Contender]:

@@ -37,8 +37,8 @@ class Recipe(ExperimentRecipe):
         description="examples of each task's training split, and of its validation split, for probes",
     )
     probe_text: str | None = Field(None, description="a task that is not in the stream; its texts are general text")
-    evaluate_every: Count = Field(
-        1, description="k: earlier tasks are tested after every k-th stage and after the last"
+    evaluate_every: Literal["auto"] | Count = Field(
+        1, description="k: earlier tasks are tested after every k-th stage and after the last; auto: as tests allow"
     )
     keep_states: Literal["all", "last"] = "all"
 

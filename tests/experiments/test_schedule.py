@@ -1,0 +1,40 @@
+"""evaluate_every: auto, by hand: 3 · 100 + 10 passes to learn a task; tests may take 15 ÷ 85 of that, 54.7 a task."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from experiments.studies.stream.schedule import resolved
+from workbench.settings import Budget
+
+SPLITS = {"train": range(500), "validation": range(500), "test": range(500)}
+
+
+def told(every: Any, tasks: int, test: int = 10) -> int:
+    budget = Budget(train_examples=100, eval_examples=test, epochs=1)
+    recipe: Any = SimpleNamespace(budget=budget, evaluate_every=every)
+    given: Any = [SimpleNamespace(splits=SPLITS)] * tasks
+    return resolved(recipe, given)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "every"),
+    [
+        (4, 1),  # 1 + 2 + 3 + 4 tests of 10 examples: 100 ≤ 219
+        (20, 3),  # every second stage: 1,200 > 1,094; every third: 3 + 6 + … + 18 + 20 + 13 new ones, 960
+        (100, 15),
+    ],
+)
+def test_the_smallest_interval_that_leaves_tests_their_share(tasks: int, every: int) -> None:
+    assert told("auto", tasks) == every
+
+
+def test_where_even_new_tasks_take_more_the_last_stage_alone_is_whole() -> None:
+    assert told("auto", 100, test=100) == 100
+
+
+def test_a_number_stays_as_it_is() -> None:
+    assert told(3, 100) == 3
