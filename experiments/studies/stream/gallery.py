@@ -65,6 +65,12 @@ EXHIBITS: dict[str, Exhibit] = {
         "Top left is best: learned well and kept. " + BARS,
         ("Learning accuracy", "learning_accuracy"),
     ),
+    "accuracy-over-storage": Exhibit(
+        "What storage buys",
+        "Average accuracy after the last stage over the bytes that have to be kept to answer for every task, heads and "
+        "shared weights included, the frozen backbone not. Top left is best. Bars: 95 % intervals over replications.",
+        ("Average accuracy after the last stage", "average_accuracy"),
+    ),
     "probes-by-layer": Exhibit(
         "Probes, layer by layer",
         "Mean over replications, the 95 % interval shaded. "
@@ -105,7 +111,13 @@ def _exhibit(report: Report, name: str) -> Exhibit:
 
 def draw(name: str, report: Report) -> Drawing | None:
     """Return a figure; None where the report has no data for it."""
-    from experiments.studies.stream import figures, frontier_figure, long_figures, probe_figures  # matplotlib
+    from experiments.studies.stream import (  # matplotlib takes a while
+        figures,
+        frontier_figure,
+        long_figures,
+        probe_figures,
+        storage_figure,
+    )
 
     if all(value is None for one in report.strategies for row in one.matrix for value in row):
         return None
@@ -115,6 +127,7 @@ def draw(name: str, report: Report) -> Drawing | None:
         "accuracy-matrices": long_figures.matrices_as_images if long else figures.accuracy_matrices,
         "forgetting-curves": long_figures.lost_through_the_stream if long else figures.forgetting_curves,
         "learning-versus-forgetting": figures.learning_versus_forgetting,
+        "accuracy-over-storage": storage_figure.accuracy_over_storage,
         "probes-by-layer": probe_figures.probes_by_layer,
     }
     return drawings[name](report)

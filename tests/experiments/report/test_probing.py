@@ -87,6 +87,7 @@ def test_panels_and_lines_are_those_that_were_measured(replicated: Record, repli
         "accuracy-matrices",
         "forgetting-curves",
         "learning-versus-forgetting",
+        "accuracy-over-storage",
     ]
     assert "Probes after the last stage" not in drawn_page(present(bare), {})
     first = tuple(replace(one, probes=only) if one.stage == 1 else one for one in replicated.outcomes)

@@ -70,7 +70,7 @@ def terminal(report: Report, width: int = 80, **settings: object) -> str:
 
 def test_figures_are_pictures_that_name_no_program(report: Report) -> None:
     drawn = figures(present(report))
-    assert [*drawn] == ["accuracy-matrices", "forgetting-curves", "learning-versus-forgetting"]
+    assert [*drawn] == ["accuracy-matrices", "forgetting-curves", "learning-versus-forgetting", "accuracy-over-storage"]
     assert all(image.startswith(b"\x89PNG") and b"tEXt" not in image for image in drawn.values())
 
 
@@ -100,7 +100,7 @@ def test_nothing_measured_means_no_figures(record: Record) -> None:
 
 def test_the_page_needs_nothing_else(page: str) -> None:
     assert not re.findall(r"<script|<link|@import|https?://|url\(", page)
-    assert page.count('src="data:image/png;base64,') == page.count("<img") == 3
+    assert page.count('src="data:image/png;base64,') == page.count("<img") == 4
     assert 'name="viewport"' in page
     assert "workbench run made-up" in page
 

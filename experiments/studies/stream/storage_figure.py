@@ -1,0 +1,49 @@
+"""Average accuracy over what has to be kept to answer for every task: what storage buys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from experiments.reporting.figures import STYLE, half_width, look, short
+from experiments.reporting.wording import megabytes, unit
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.report import Report
+
+
+DECADE = 10  # from which ratio of sizes on the axis is logarithmic
+
+
+def accuracy_over_storage(report: Report) -> Figure | None:
+    """Return average accuracy over stored bytes; None where those of fewer than two strategies are known."""
+    points = [
+        (place, one, one.cost.stored_bytes / 1e6, one.metrics["average_accuracy"])
+        for place, one in enumerate(report.strategies)
+        if one.cost.stored_bytes and one.metrics["average_accuracy"].mean is not None
+    ]
+    if len(points) < 2:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.8, 4.2), layout="constrained")
+        axes = figure.subplots()
+        for place, strategy, stored, accuracy in points:
+            colour, marker = look(place)
+            at = stored, 100 * float(accuracy.mean or 0)
+            bar: dict[str, Any] = {"color": colour, "linewidth": 1.3, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
+            axes.errorbar(*at, yerr=half_width(accuracy), **bar)
+            style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
+            axes.plot([at[0]], [at[1]], label=short(strategy.label), **style)
+        sizes = [stored for _, _, stored, _ in points]
+        if max(sizes) > DECADE * min(sizes):
+            axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: megabytes(size)))
+        scores = unit(report.record.kinds)
+        axes.set(xlabel="stored to answer for every task", ylabel=f"average accuracy {scores.axis}")
+        axes.grid(visible=True)
+        axes.set_axisbelow(True)
+        figure.legend(loc="outside upper left", ncols=3)
+    return figure
