@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import fmean
 from typing import Any
 
 from measured import (
@@ -17,6 +18,7 @@ from measured import (
     number,
     p,
     pair,
+    probability,
     range_of_p,
     read,
     require,
@@ -27,7 +29,10 @@ from measured import (
     with_limits,
 )
 
+from workbench.statistics import paired_t_test
+
 STATED = [
+    "with which tests take at most 15 % of the passes",  # experiments/studies/stream/schedule.py
     "| `l2-to-start` | L + λ ‖θ − θ₀‖², θ₀ before the first task; from stage 1 on | – | `strength: 0.01` |",
     "`strength: 0.5` (α)",
     "`strength: 0.01` (β)",
@@ -49,6 +54,7 @@ NAMES = {  # strategy → as the table calls it, and what PyContinual reports
     "sequential-full": ("sequential-full, 2e-4", "**52.50**"),
     "sequential-lora": ("sequential-lora, one shared LoRA", "68.29 (shared adapter)"),
 }
+READINGS = {"isolated-lora": "higher", "sequential-head": "higher", "sequential-lora": "not distinguishable"}
 REMEDIES = ("replay", "ewc", "o-lora")
 TESTED = {"isolated-lora": "LoRA", "isolated-pfeiffer": "Pfeiffer", "individual-full": "a model a task"}
 
@@ -60,6 +66,9 @@ def pieces() -> Iterator[str]:
     yield from declared_tests(newsgroups)
     yield from newsgroups_sentences(newsgroups)
     yield from spread(newsgroups)
+    tuned = read("20news-10-tuned")
+    yield from tuned_table(tuned)
+    yield from tuned_sentences(tuned, newsgroups)
     reasoning = read("reasoning-3")
     yield from reasoning_table(reasoning)
     yield from reasoning_sentences(reasoning)
@@ -218,6 +227,68 @@ def spread(document: dict[str, Any]) -> Iterator[str]:
         f"{joined(f'{parts[name]} ({called})' for name, called in TESTED.items())}"
     )
     yield f"For `sequential-full` testing took {parts['sequential-full']}."
+
+
+def tuned_table(document: dict[str, Any]) -> Iterator[str]:
+    """Yield a row for each entry at each of its learning rates, those of the frontier included."""
+    for name, strategy in document["strategies"].items():
+        points = {point["learning_rate"]: point for point in document["frontier"].get(name, [])}
+        for tried in sorted(strategy["tuning"]["tried"], key=lambda one: one["learning_rate"]):
+            own = tried["learning_rate"] == strategy["tuning"]["chosen"]
+            figures = strategy["metrics"] if own else points.get(tried["learning_rate"])
+            if figures is None:
+                continue
+            forgot = figures["forgetting"]
+            yield row(
+                name,
+                f"**{tuned_rate(tried)}**" if own else tuned_rate(tried),
+                number(tried["validation"]),
+                with_limits(figures["average_accuracy"]),
+                mean(figures["learning_accuracy"]),
+                with_limits(forgot) if forgot["mean"] else mean(forgot),
+            )
+
+
+def tuned_sentences(document: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
+    """Yield what validation picks, and what a frontier shows beside it."""
+    for name in ("isolated-lora", "sequential-full", "sequential-lora"):
+        same = [one["strategies"][name]["metrics"]["average_accuracy"]["values"] for one in (document, before)]
+        require(same[0] == same[1], "these rows are those of the table above")
+        chosen = document["strategies"][name]["tuning"]["chosen"]
+        require(chosen == before["strategies"][name]["settings"]["learning_rate"], "validation picks their own rates")
+    heads = [one["strategies"]["sequential-head"]["settings"]["learning_rate"] for one in (document, before)]
+    yield f"For heads on frozen features it picks {heads[0]:.2g} instead of {heads[1]:.2g}."
+    isolated = document["strategies"]["isolated-lora"]["metrics"]["average_accuracy"]["values"]
+    for name, words in (("sequential-lora", "the shared LoRA"), ("sequential-full", "full fine-tuning")):
+        points = {point["learning_rate"]: point for point in document["frontier"][name]}
+        slow, own = points[min(points)], next(point for point in points.values() if point["chosen"])
+        at, picked = (point["average_accuracy"]["values"] for point in (slow, own))
+        gain, gap = ([x - y for x, y in zip(*pair, strict=True)] for pair in ((at, picked), (isolated, at)))
+        yield (
+            f"At {tuned_rate(slow)} {words} ends {number(fmean(gain))} points higher than at the picked rate "
+            f"({by_itself(gain)}) and {number(fmean(gap))} below isolated LoRAs ({by_itself(gap)})."
+        )
+    asked, lost = declared(document), declared(document, "forgetting")
+    require({name: value.reading for name, value in asked.items()} == READINGS, "what is higher")
+    yield (
+        f"isolated LoRAs and heads on frozen features are higher (both p = {asked['isolated-lora'].adjusted:.3f}) and "
+        f"forget less (both p = {lost['isolated-lora'].adjusted:.3f}); the shared LoRA is not distinguishable in "
+        f"average accuracy ({p(asked['sequential-lora'])}) and forgets more ({p(lost['sequential-lora'])})."
+    )
+    require(asked["isolated-lora"].adjusted == asked["sequential-head"].adjusted, "both p")
+    require([value.reading for value in lost.values()] == ["lower", "lower", "higher"], "what forgets less")
+
+
+def by_itself(differences: list[float]) -> str:
+    """Return ``p = 0.044``, of a paired t-test over seeds that is not adjusted, and whether it tells nothing."""
+    chance = paired_t_test(differences)
+    return f"{probability(chance)}{'' if chance is not None and chance < 0.05 else ', not distinguishable'}"
+
+
+def tuned_rate(point: dict[str, Any]) -> str:
+    """Return a learning rate in two digits: ``7.9e-4``, ``0.047``."""
+    value = point["learning_rate"]
+    return f"{value:.2g}" if value >= 0.001 else f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
 
 
 def reasoning_table(document: dict[str, Any]) -> Iterator[str]:
