@@ -157,11 +157,11 @@ def test_the_peak_of_a_step_is_predicted_within_a_fifth(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fused kernels keep no scores")
-@pytest.mark.parametrize(("method", "precision"), [("full", "fp32"), ("lora", "fp32"), ("lora", "bf16")])
+@pytest.mark.parametrize(("method", "precision"), [("full", "fp32"), ("lora", "bf16")])
 def test_the_peak_with_checkpointing_is_predicted_within_a_fifth(
     deep_bert: Backbone, method: str, precision: str
 ) -> None:
-    compare(adapted(deep_bert, method, precision), 16, 128, "on")
+    compare(adapted(deep_bert, method, precision), 8, 128, "on")
 
 
 @pytest.mark.acceptance
