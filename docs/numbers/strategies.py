@@ -12,9 +12,11 @@ from measured import (
     count,
     declared,
     explored,
+    gap,
     joined,
     limits,
     mean,
+    megabytes,
     number,
     p,
     pair,
@@ -69,6 +71,7 @@ def pieces() -> Iterator[str]:
     tuned = read("20news-10-tuned")
     yield from tuned_table(tuned)
     yield from tuned_sentences(tuned, newsgroups)
+    yield from merged_table(read("20news-10-merged"), tuned)
     reasoning = read("reasoning-3")
     yield from reasoning_table(reasoning)
     yield from reasoning_sentences(reasoning)
@@ -283,6 +286,43 @@ def by_itself(differences: list[float]) -> str:
     """Return ``p = 0.044``, of a paired t-test over seeds that is not adjusted, and whether it tells nothing."""
     chance = paired_t_test(differences)
     return f"{probability(chance)}{'' if chance is not None and chance < 0.05 else ', not distinguishable'}"
+
+
+MERGED = {
+    "isolated-lora": "isolated, ten LoRAs",
+    "merged-5": "`keep: 5`",
+    "merged-2": "`keep: 2`",
+    "merged-1": "`keep: 1`, a running average",
+    "merged-5-fewest": "`keep: 5`, `pair: fewest`",
+    "merged-5-oldest": "`keep: 5`, `pair: oldest`",
+    "merged-5-sum": "`keep: 5`, `scale: 2`",
+    "merged-5-ties": "`keep: 5`, `merge: ties`, `scale: 2`",
+    "merged-5-magmax": "`keep: 5`, `merge: magmax`, `scale: 2`",
+}
+
+
+def merged_table(document: dict[str, Any], tuned: dict[str, Any]) -> Iterator[str]:
+    """Yield what K adapters for ten tasks reach, and what no adapter does."""
+    asked, lost = declared(document), declared(document, "forgetting")
+    for name, called in MERGED.items():
+        metrics, cost = document["strategies"][name]["metrics"], document["strategies"][name]["cost"]
+        forgot = metrics["forgetting"]
+        against = gap(asked[name].seeds.as_json()) if name in asked else DASH
+        yield row(
+            called,
+            megabytes(cost["stored_bytes"] / 1e6),
+            with_limits(metrics["average_accuracy"]),
+            against,
+            mean(metrics["learning_accuracy"]),
+            with_limits(forgot) if forgot["mean"] else mean(forgot),
+        )
+    below = {name: value for name, value in asked.items() if value.reading == "lower"}
+    require(set(below) == {"merged-2", "merged-1"}, "K = 2 and K = 1 are below isolated LoRAs")
+    more = {name for name, value in lost.items() if value.reading == "higher"}
+    require(more == {"merged-2", "merged-1", "merged-5-fewest"}, "what forgets more")
+    yield f"`keep: 2` and `keep: 1` are below isolated LoRAs ({range_of_p(below.values())})"
+    frozen = tuned["strategies"]["sequential-head"]["metrics"]["average_accuracy"]
+    yield f"heads on frozen features, with no adapter at all, reach {with_limits(frozen)}"
 
 
 def tuned_rate(point: dict[str, Any]) -> str:

@@ -165,8 +165,8 @@ class MergedAdapters:
             shutil.rmtree(folder / ADAPTERS / group.folder)
         place.mkdir()
         context.adaptation.library.save(body, place)
-        told = f"{' + '.join(both[0].tasks)} and {' + '.join(both[1].tasks)} share a LoRA from now on"
-        context.listener.say(f"{context.label}: {told}")
+        counts = " and ".join(str(len(group.tasks)) for group in both)
+        context.listener.say(f"{context.label}: the LoRAs of {counts} tasks become one")
         one = Group((*both[0].tasks, *both[1].tasks), both[0].folder)
         return [one if place == first else group for place, group in enumerate(groups) if place != second]
 
