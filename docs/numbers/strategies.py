@@ -321,6 +321,15 @@ def merged_table(document: dict[str, Any], tuned: dict[str, Any]) -> Iterator[st
     more = {name for name, value in lost.items() if value.reading == "higher"}
     require(more == {"merged-2", "merged-1", "merged-5-fewest"}, "what forgets more")
     yield f"`keep: 2` and `keep: 1` are below isolated LoRAs ({range_of_p(below.values())})"
+    require(not apart(explored(document)), "none is told apart")
+    ends = {
+        name: strategy["metrics"]["average_accuracy"]["values"] for name, strategy in document["strategies"].items()
+    }
+    spreads = {name: max(values) - min(values) for name, values in ends.items()}
+    added = {"merged-5-sum", "merged-5-ties", "merged-5-magmax"}
+    require(all(0.095 < spreads[name] < 0.205 for name in added), "seeds that end 10 to 20 points apart")
+    require(all(spreads[name] <= 0.04 for name in {*MERGED} - added), "those of averages lie within 4")
+    yield "(`scale: 2`) have seeds that end 10 to 20 points apart, where those of averages lie within 4."
     frozen = tuned["strategies"]["sequential-head"]["metrics"]["average_accuracy"]
     yield f"heads on frozen features, with no adapter at all, reach {with_limits(frozen)}"
 
