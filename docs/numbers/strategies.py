@@ -34,6 +34,7 @@ from measured import (
 from workbench.statistics import paired_t_test
 
 STATED = [
+    "it now makes up to 2.6 times as many steps",  # of --dry-run, with and without both keys
     "with which tests take at most 15 % of the passes",  # experiments/studies/stream/schedule.py
     "| `l2-to-start` | L + λ ‖θ − θ₀‖², θ₀ before the first task; from stage 1 on | – | `strength: 0.01` |",
     "`strength: 0.5` (α)",
