@@ -89,6 +89,11 @@ def is_checkpointed(adaptation: Adaptation, budget: Budget, answer: int, body: n
     return (found.peak if body is None else found.step) * (1 + LEFT_OVER) > room
 
 
+def said(budget: Budget, answer: int) -> int:
+    """Return how many tokens of a batch are learned to be said, of answers of so many tokens."""
+    return budget.batch_size * min(answer, budget.max_length)
+
+
 def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction | None:
     """Return what a training step takes as a fit would make it; None where the architecture is not known."""
     return _predicted(adaptation, budget, answer, is_checkpointed(adaptation, budget, answer))
@@ -97,15 +102,14 @@ def predicted(adaptation: Adaptation, budget: Budget, answer: int) -> Prediction
 def _predicted(
     adaptation: Adaptation, budget: Budget, answer: int, checkpointing: bool, body: nn.Module | None = None
 ) -> Prediction | None:
-    shape = budget.batch_size, budget.max_length, budget.batch_size * min(answer, budget.max_length), checkpointing
+    shape = budget.batch_size, budget.max_length, said(budget, answer)
     if body is not None and not adaptation.backbone.quantization:  # packed, it does not tell its sizes
         try:
-            batch_size, length, said, _ = shape
-            return Workload.of(adaptation, batch_size, length, said, adapted=body).predict()
+            return Workload.of(adaptation, *shape, checkpointing=checkpointing, adapted=body).predict()
         except InputError:
             return None
     settings = adaptation.settings.model_dump_json(exclude={"learning_rate"})  # which memory does not depend on
-    return _looked_up(adaptation.backbone, adaptation.method, settings, adaptation.precision, *shape)
+    return _looked_up(adaptation.backbone, adaptation.method, settings, adaptation.precision, *shape, checkpointing)
 
 
 @lru_cache(maxsize=1024)
@@ -116,7 +120,7 @@ def _looked_up(
     precision: Precision,
     batch_size: int,
     length: int,
-    said: int,
+    answered: int,
     checkpointing: bool,
 ) -> Prediction | None:
     """Return it for a step that can be looked up: many pieces of a plan take the same one, and each takes a while."""
@@ -124,7 +128,7 @@ def _looked_up(
 
     adaptation = Adaptation(backbone, method, METHODS.get(method).settings.model_validate_json(settings), precision)
     try:
-        return Workload.of(adaptation, batch_size, length, said, checkpointing=checkpointing).predict()
+        return Workload.of(adaptation, batch_size, length, answered, checkpointing=checkpointing).predict()
     except InputError:
         return None
 

@@ -39,6 +39,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         InputError: an unknown name or setting, or a method that cannot work on the model.
     """
     from workbench.cost_model import Workload  # torch comes with it
+    from workbench.gradient_checkpointing import said
 
     card, document = trained_method(method), Document({}, "command line").set(assignments)
     settings, budget = settings_and_budget(document, card.settings)
@@ -54,7 +55,7 @@ def workload(model: str, method: str, assignments: Sequence[str]) -> Workload:
         batch_size=budget.batch_size,
         length=budget.max_length,
         quantization=budget.quantization,
-        said=budget.batch_size * min(ANSWER if speaks else 0, budget.max_length),
+        said=said(budget, ANSWER if speaks else 0),
         checkpointing=budget.checkpointing == "on",
         stored_in_bf16=says_bf16(model),
     )

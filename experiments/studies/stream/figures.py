@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from experiments.reporting.wording import Unit
     from experiments.studies.stream.report import Report
@@ -46,15 +47,21 @@ def accuracy_matrices(report: Report) -> Figure:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for place, strategy in zip(axes, shown, strict=False):
             _heat_map(place, strategy, tasks, norm, first)
-        for place in axes[len(shown) :]:
-            place.set_axis_off()
-        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
-        bar.ax.tick_params(length=0, labelsize=7.5)
-        bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
+        finish_matrices(figure, axes, report, rows)
         figure.supxlabel("✓ recomputed, all logits bit-identical    → carried over    hatched: not measured", size=8)
     return figure
+
+
+def finish_matrices(figure: Figure, axes: NDArray[Any], report: Report, rows: int) -> None:
+    """Leave places that no strategy takes empty, and put the colour scale beside all ``axes``, in so many rows."""
+    for place in axes[len(report.strategies) :]:
+        place.set_axis_off()
+    mapped = ScalarMappable(scale(report), "cividis")
+    bar = figure.colorbar(mapped, ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
+    bar.ax.tick_params(length=0, labelsize=7.5)
+    bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
 
 
 def scale(report: Report) -> Normalize:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps, rc_context
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from experiments.reporting.figures import FAINT, STYLE, line, short
-from experiments.reporting.wording import unit
-from experiments.studies.stream.figures import scale
+from experiments.studies.stream.figures import finish_matrices, scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,13 +42,7 @@ def matrices_as_images(report: Report) -> Figure:
             place.tick_params(length=2, labelsize=7.5)
             place.set(xlabel="task", ylabel="after stage")
             place.set_title(short(strategy.label), weight="bold", size=9)
-        for place in axes[len(shown) :]:
-            place.set_axis_off()
-        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
-        bar.ax.tick_params(length=0, labelsize=7.5)
-        bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
+        finish_matrices(figure, axes, report, rows)
     return figure
 
 
