@@ -6,10 +6,11 @@ not smaller than the stream it is ``isolated``; with K = 1 all tasks share one r
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -196,11 +197,12 @@ def _pair(settings: MergedSettings, groups: Sequence[Group], updates: Sequence[U
     statistic = {**HIGH, **LOW}[settings.pair]
     values = diagnose(names, updates, permutations=0).pairs[statistic].value
     sign = 1 if settings.pair in HIGH else -1
-    return max(pairs, key=lambda pair: sign * _known(values[pair[0]][pair[1]], sign))
 
+    def alike(pair: tuple[int, int]) -> float:
+        value = values[pair[0]][pair[1]]
+        return -math.inf if value is None else sign * value
 
-def _known(value: Any, sign: int) -> float:
-    return -sign * float("inf") if value is None else float(value)
+    return max(pairs, key=alike)
 
 
 def _merges() -> list[str]:
