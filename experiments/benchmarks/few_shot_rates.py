@@ -26,6 +26,7 @@ from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
+from workbench.errors import UnknownNameError
 from workbench.listener import Listener
 
 RATES = {
@@ -36,6 +37,7 @@ RATES = {
     "mix": (2e-3, 5e-3, 1e-2, 2e-2, 5e-2),
     "adapterfusion": (1e-4, 2e-4, 5e-4, 1e-3, 2e-3),
 }
+LEARNED = ("warm-start", "mix", "adapterfusion")
 TARGETS = "20news-2,20news-4,20news-6"
 
 
@@ -59,12 +61,17 @@ def main(
     targets: Annotated[str, typer.Option(help="Tasks, with commas; none of the recipe's.")] = TARGETS,
     shots: Annotated[int, typer.Option(help="K.")] = 64,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
+    compositions: Annotated[str, typer.Option(help="Those that learn, with commas.")] = ",".join(LEARNED),
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
     points: list[Point] = []
+    wanted = [label for label in compositions.split(",") if label]
+    if unknown := sorted(set(wanted) - set(LEARNED)):
+        raise UnknownNameError("composition that learns", unknown[0], LEARNED, where="--compositions")
     with progress("rates") as listener:
         for rung in range(len(RATES["mix"])):
             plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
+            plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry.label in wanted))
             points += _measured(plan, find_workspace(workspace), listener, rung)
     budget, summary = plan.budgets[shots].model_dump(mode="json"), summarise(points)
     program.write(context, out, budget=budget, **summary, points=[asdict(point) for point in points])
@@ -82,7 +89,7 @@ def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: i
     """Return the recipe's plan for other targets, with the ``rung``-th learning rate for every contestant."""
     fresh = {label.removeprefix("fresh "): rates[rung] for label, rates in RATES.items() if label.startswith("fresh ")}
     fresh["full"] = RATES["full fine-tuning"][rung]
-    composed = {label: rates[rung] for label, rates in RATES.items() if label in ("warm-start", "mix", "adapterfusion")}
+    composed = {label: rates[rung] for label, rates in RATES.items() if label in LEARNED}
     changes = {
         "targets": targets,
         "shots": [shots],
