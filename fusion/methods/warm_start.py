@@ -1,6 +1,7 @@
 """warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
-The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps. What
+The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps. The
+control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began. What
 differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the most similar ones.
 """
 
@@ -14,21 +15,24 @@ from pydantic import Field, field_validator
 
 from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.lowrank import LowRank, collect, spectrum
+from fusion.lowrank import LowRank, Merged, collect, spectrum
 from fusion.target import Begun, begin, required, train
+from workbench.adaptation import Adaptation
 from workbench.bounds import LearningRate, Size
 from workbench.errors import InputError
+from workbench.methods.lora import Settings as LoraSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
     from fusion.composition import Request
-    from fusion.lowrank import Merged, Update
-    from workbench.methods.lora import Settings as LoraSettings
+    from fusion.lowrank import Update
+
+FRESH = "fresh"
 
 
 class Settings(CompositionSettings):
-    """``start``: a composition method, or several, of which the one that validates best before training is taken.
+    """``start``: ``fresh``, or a composition method; of several, the one that validates best before training is taken.
 
     ``part``: share of the budget's epochs that are trained, rounded down, at least one. A fresh adapter takes them all,
     so a small part asks whether the start saves steps.
@@ -70,6 +74,8 @@ def compose(request: Request, settings: Settings) -> Composed:
 def _start(name: str, request: Request, rank: int) -> tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]:
     from fusion.methods import COMPOSITIONS
 
+    if name == FRESH:
+        return _fresh(request, rank)
     card = COMPOSITIONS.get(name, "start")
     if "peft" not in card.libraries or card.settings is Settings:
         raise InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
@@ -77,6 +83,13 @@ def _start(name: str, request: Request, rank: int) -> tuple[Begun, LoraSettings,
     cut = collect((module, spectrum(pair, rank).truncated()) for module, pair in update_of(composed.body).items())
     body, own = lora.attach(request.backbone, cut.update)
     return begin(body, request), own, cut, composed.weights
+
+
+def _fresh(request: Request, rank: int) -> tuple[Begun, LoraSettings, Merged, None]:
+    task, given = required(request), request.sources[0].manifest.settings
+    own = LoraSettings.model_validate({**given, "rank": rank})
+    body = Adaptation(request.backbone, "lora", own, request.precision).fresh(task.kind, len(task.labels), request.seed)
+    return begin(body.body, request), own, Merged({}), None
 
 
 def update_of(body: nn.Module) -> Update:
@@ -102,5 +115,5 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     trains=True,
-    parts=lambda settings: settings.start,
+    parts=lambda settings: tuple(name for name in settings.start if name != FRESH),
 )

@@ -110,3 +110,13 @@ def test_a_head_is_fitted_after_a_composition_that_does_not_train(request_: Requ
         with_head(card.compose(asked, card.settings()), asked) for asked in (request_, replace(request_, head="random"))
     ]
     assert torch.equal(*(logits(fused.model) for fused in models))
+
+
+def test_the_control_of_a_warm_start_is_a_fresh_lora_to_the_last_bit(request_: Request) -> None:
+    given = LoraSettings.model_validate(request_.sources[0].manifest.settings)
+    fresh = from_nothing(request_, "lora", given)
+    own = warm_start.Settings(start=(warm_start.FRESH,), rank=given.rank, learning_rate=given.learning_rate)
+    for sources in (request_.sources, request_.sources[:1]):
+        control = fuse("warm-start", replace(request_, sources=sources), own)
+        assert torch.equal(logits(control.model), logits(fresh.model))
+        assert control.record.epochs == fresh.record.epochs
