@@ -76,16 +76,17 @@ def _table(ahead: Sequence[Ahead]) -> None:
         shown = {name: value for name, value in _shown(one.piece.place).items() if name not in several}
         grouped.setdefault(tuple(shown.items()), []).append(one)
     names = list(dict.fromkeys(name for group in grouped for name, _ in group))
-    heads = [*names, *(["pieces"] if several else []), "done", *HEADS]
+    alike = all(len(group) == len(names) for group in grouped)  # else most of a row would be empty
+    heads = [*(names if alike else ["part"]), *(["pieces"] if several else []), "done", *HEADS]
     rows = []
     for group, members in grouped.items():
-        place, todo = dict(group), [one for one in members if not one.done]
+        values, todo = [_text(value) for _, value in group], [one for one in members if not one.done]
         expected, steps = _total([one.seconds for one in todo]), _total([one.piece.effort.updates for one in members])
         memory, trained = (max(values, default=0) for values in zip(*map(_forecast, members), strict=True))
         done = f"{len(members) - len(todo)}" if several else ("no" if todo else "yes")
         rows.append(
             [
-                *(place.get(name, "") for name in names),
+                *(values if alike else [" · ".join(values)]),
                 *([len(members)] if several else []),
                 done,
                 DASH if steps is None else int(steps),
@@ -106,6 +107,11 @@ def _forecast(one: Ahead) -> tuple[float, int]:
 def _shown(place: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a place tells people something: no keys, no file names."""
     return {name: value for name, value in place.items() if name not in ("step", "steps", "outcome")}
+
+
+def _text(value: Any) -> str:
+    """Return a value of a place as a table shows it: of a tuned learning rate, three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _total(values: Sequence[float | None]) -> float | None:

@@ -179,6 +179,11 @@ def test_the_commands_know_it_as_any_other_experiment(report: RoutingReport, pla
     ahead = json.loads(out)
     assert (ahead["study"], len(ahead["pieces"])) == ("routing", 12)
     assert all(piece["done"] for piece in ahead["pieces"])
+    code, out, err = call("run", *recipe, "--dry-run")
+    assert code == 0, err
+    head, *rows = out.split("\n\n")[0].splitlines()
+    assert head.split()[:2] == ["part", "done"], "parts that have other places than each other share a column"
+    assert any(row.startswith("router · arrow · 0 ") for row in rows)
     code, out, err = call("run", *recipe)
     assert code == 0, err
     assert "task found" in out
