@@ -13,7 +13,9 @@ from experiments.workspace.evaluating import test
 from experiments.workspace.mending import clear_the_way
 from fusion.composition import Request
 from fusion.fuse import FUSED, fuse, fused_id, keep_fused
+from fusion.methods.warm_start import FRESH
 from fusion.methods.warm_start import Settings as WarmStart
+from fusion.ranking import RANKINGS, RankingRequest, best_first
 from workbench.digest import key
 from workbench.sampling import draw
 from workbench.settings import Settings
@@ -32,15 +34,16 @@ if TYPE_CHECKING:
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
-WARM_START = "warm-start"
+WARM_START, AVERAGE, RANKING = "warm-start", "average", "logme"
 
 
 class IsolatedSettings(Settings):
     """How the adapter of a task begins, and how it is found again where nobody names the task."""
 
-    init: Literal["fresh", "fused"] = Field(
+    init: Literal["fresh", "fitted", "nearest", "fused"] = Field(
         "fresh",
-        description="fused: begins as the average of the adapters learned before and is then trained (LoRA only)",
+        description="fused: begins as the average of the adapters learned before; nearest: as the one that LogME puts "
+        "first for the task; both under a fitted head. fitted: afresh, under such a head: their control. LoRA only",
     )
     router: str | None = Field(None, description="chooses the adapter if the task is not known: prototype, …")
 
@@ -59,10 +62,12 @@ class Isolated:
         self, settings: IsolatedSettings, method: str, kinds: Sequence[str], scenario: Scenario
     ) -> str | None:
         """Only LoRAs can begin as a composition; a router is needed where nobody names the task, and only there."""
-        if settings.init == "fused" and method != "lora":
-            return f"init: fused needs method lora, not {method}"
-        if settings.init == "fused" and (others := sorted(set(kinds) - set(FUSED))):
-            return f"init: fused needs tasks of kind {' or '.join(FUSED)}, not {', '.join(others)}"
+        if settings.init != "fresh" and method != "lora":
+            return f"init: {settings.init} needs method lora, not {method}"
+        if settings.init != "fresh" and (others := sorted(set(kinds) - set(FUSED))):
+            return f"init: {settings.init} needs tasks of kind {' or '.join(FUSED)}, not {', '.join(others)}"
+        if settings.init == "nearest" and (others := sorted(set(kinds) - {"classification"})):
+            return f"init: nearest compares labels, and {', '.join(others)} has none"
         if scenario.knows_task:
             return "each task is named in this scenario: leave 'router' out" if settings.router else None
         return routing_objection(settings.router, method, kinds)
@@ -74,7 +79,7 @@ class Isolated:
     def learn(self, state: State, context: Context, folder: Path) -> FitRecord:
         """Train an adapter for the stage's task, or take it from the store, and add its id to the list."""
         earlier, task = _adapters(state), context.task
-        if context.settings.init == "fused" and earlier:
+        if context.settings.init != "fresh" and earlier:
             stored = _warm_started(context, tuple(self._all(state, context)))
         else:
             lesson = Lesson(task, context.adaptation, context.budget, context.seed)
@@ -117,12 +122,17 @@ class Isolated:
         return context.workspace.adapters.verify(_adapters(state)[task.name])
 
 
-def _warm_started(context: Context, sources: tuple[StoredAdapter, ...]) -> StoredAdapter:
-    """Return a LoRA that began as the average of ``sources`` and was trained like any other."""
-    adaptation = context.adaptation
+def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> StoredAdapter:
+    """Return a LoRA that began as ``init`` says and was trained like any other; the first task has nothing to begin as.
+
+    That of ``fitted`` takes nothing from the adapter that its manifest names, the newest: its start is fresh.
+    """
+    adaptation, init = context.adaptation, context.settings.init
+    target = draw(context.task, context.budget, context.seed)
+    sources = {"fused": lambda: earlier, "nearest": lambda: _nearest(context, earlier, target)}
     request = Request(
-        sources=sources,
-        target=draw(context.task, context.budget, context.seed),
+        sources=sources.get(init, lambda: earlier[-1:])(),
+        target=target,
         backbone=adaptation.backbone,
         precision=adaptation.precision,
         budget=context.budget,
@@ -132,7 +142,7 @@ def _warm_started(context: Context, sources: tuple[StoredAdapter, ...]) -> Store
         scratch=context.scratch,
     )
     wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
-    settings = WarmStart.model_validate(wanted)
+    settings = WarmStart.model_validate({**wanted, "start": FRESH if init == "fitted" else AVERAGE})
     name = fused_id(WARM_START, request, settings)
     store = context.workspace.adapters
     with context.workspace.claimed(name):
@@ -140,6 +150,15 @@ def _warm_started(context: Context, sources: tuple[StoredAdapter, ...]) -> Store
         if name in store.ids():
             return store.verify(name)
         return keep_fused(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)
+
+
+def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task) -> tuple[StoredAdapter, ...]:
+    """Return the earlier adapter whose features tell most of the target's labels; the newest where none can be told."""
+    asked = RankingRequest(
+        earlier[::-1], target, context.adaptation.backbone, context.adaptation.precision, context.budget.max_length
+    )
+    best = best_first(RANKINGS.get(RANKING).rank(asked))[0]
+    return tuple(each for each in earlier if each.id == best)
 
 
 def _adapters(state: State) -> dict[str, str]:

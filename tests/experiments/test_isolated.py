@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.api import Workbench
 from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES
+from experiments.strategies import STRATEGIES, adapter_ids
+from experiments.workspace import Workspace
+from fusion.composition import Request
+from fusion.fuse import from_nothing
 from tests.stages import context_for, walk
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.errors import InputError
+from workbench.listener import Silent
+from workbench.manifest import Manifest
 from workbench.methods import METHODS
+from workbench.sampling import draw
 from workbench.settings import Budget
 from workbench.task import Task
 
@@ -39,6 +46,28 @@ def test_later_adapters_begin_as_the_average_of_the_earlier_ones(
     folder.mkdir()
     assert strategy.learn(start, context, folder) == second.fit
     assert len(store.ids()) == 2, "the same lesson is not learned twice"
+
+
+def test_a_task_can_begin_as_its_nearest_or_afresh_under_the_same_head(
+    backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    strategy = STRATEGIES.get("isolated")
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(learning_rate=0.02), "fp32")
+    again, stored = replace(task, name="like-the-first"), Workspace(tmp_path).adapters.verify
+
+    def last(init: str, *earlier: Task) -> Manifest:
+        context = context_for(adaptation, budget, (*earlier, again), tmp_path, strategy.settings(init=init))
+        state = walk(strategy, context, tmp_path / "-".join([init, *(each.name for each in earlier)]))[-1]
+        return stored(adapter_ids(state.existing)[again.name]).manifest
+
+    for earlier in ((task, other_task), (other_task, task)):
+        (nearest,) = last("nearest", *earlier).parents
+        assert stored(nearest).manifest.task.name == task.name, "it was taught these very texts"
+    fitted = last("fitted", task, other_task)
+    sources = (stored(fitted.parents[0]),)
+    request = Request(sources, draw(again, budget, 0), backbone, "fp32", budget, 0, Silent(), "test")
+    alone = from_nothing(request, "lora", adaptation.settings)
+    assert fitted.fit.epochs == alone.record.epochs, "what a fresh one comes to under the same head"
 
 
 def test_only_loras_can_begin_as_a_composition(bert: Path, tmp_path: Path) -> None:
