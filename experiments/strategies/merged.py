@@ -47,12 +47,17 @@ HIGH = {"cosine": "cosine", "left-overlap": "left_overlap", "right-overlap": "ri
 LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
 
 
+Pair = Literal["cosine", "left-overlap", "right-overlap", "sign-conflict", "interference", "newest", "oldest", "fewest"]
+
+
 class MergedSettings(Settings):
     """How many LoRAs stay, which two become one, and how."""
 
     keep: Count = Field(5, description="K: LoRAs that are kept at most")
-    pair: Literal["cosine", "left-overlap", "right-overlap", "sign-conflict", "interference", "oldest", "fewest"] = (
-        Field("cosine", description="which two become one: the most alike, the oldest, or those of the fewest tasks")
+    pair: Pair = Field(
+        "cosine",
+        description="which two become one: the most alike of all, the new one and the one that it is most like "
+        "(newest), the oldest, or those of the fewest tasks",
     )
     merge: str = Field("svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …")
     scale: Scale = Field(1.0, description="sum of the two weights, which are as the numbers of tasks; 1 averages")
@@ -193,10 +198,12 @@ def _pair(settings: MergedSettings, groups: Sequence[Group], updates: Sequence[U
         return pairs[0]
     if settings.pair == "fewest":
         return min(pairs, key=lambda pair: sum(len(groups[place].tasks) for place in pair))
+    if settings.pair == "newest":  # the newest stands last
+        pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
     names = [group.folder for group in groups]
-    statistic = {**HIGH, **LOW}[settings.pair]
-    values = diagnose(names, updates, permutations=0).pairs[statistic].value
-    sign = 1 if settings.pair in HIGH else -1
+    rule = {"newest": "cosine"}.get(settings.pair, settings.pair)
+    values = diagnose(names, updates, permutations=0).pairs[{**HIGH, **LOW}[rule]].value
+    sign = 1 if rule in HIGH else -1
 
     def alike(pair: tuple[int, int]) -> float:
         value = values[pair[0]][pair[1]]

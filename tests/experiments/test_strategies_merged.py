@@ -119,6 +119,13 @@ def test_the_rule_says_which_two_become_one(rule: Any, pair: tuple[int, int]) ->
     assert _pair(MergedSettings(pair=rule), groups, updates) == pair
 
 
+def test_the_newest_joins_the_one_that_it_is_most_like() -> None:
+    updates = [update(1, 0), update(1, 0.1), update(0, 1)]
+    groups = [Group((name,), name) for name in "abc"]
+    assert _pair(MergedSettings(pair="cosine"), groups, updates) == (0, 1)
+    assert _pair(MergedSettings(pair="newest"), groups, updates) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "method", "scenario", "reason"),
     [
