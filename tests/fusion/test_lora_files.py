@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
 
-ARITHMETIC = """sum cat svd average ties dare dare-ties della breadcrumbs magmax magnitude negate knots core-space tsv
-iso-c slerp""".split()
+ARITHMETIC = """sum cat svd average ties dare dare-ties della breadcrumbs magmax magnitude negate opcm knots core-space
+tsv iso-c slerp""".split()
 TOKENS = torch.tensor([[2, 7, 9, 11, 3]])
 
 

@@ -367,6 +367,42 @@ def test_magmax_takes_each_entry_where_it_is_largest(drawn: Drawn) -> None:
     assert_cut(merge("magmax", drawn, scale=0.5), drawn, reference, 1e-4)
 
 
+@pytest.mark.parametrize("alpha", [0.3, 0.5, 0.9])
+def test_opcm_leaves_out_what_touches_directions_in_use(alpha: float) -> None:
+    """The authors' steps on dense matrices, with the singular vectors that have a value alone."""
+    draw = torch.Generator().manual_seed(3)
+    shapes, ranks, weights = {"first": (9, 7), "second": (6, 8)}, (3, 2, 4), (1.0, 0.5, 2.0)
+    updates = [
+        {
+            name: LowRank(torch.randn(out, rank, generator=draw), torch.randn(rank, inside, generator=draw))
+            for name, (out, inside) in shapes.items()
+        }
+        for rank in ranks
+    ]
+    sources = [{n: w * dense(u)[n] for n in shapes} for u, w in zip(updates, weights, strict=True)]
+    size = [math.hypot(*(float(each.norm()) for each in source.values())) for source in sources]
+    merged, factor = sources[0], 1.0
+    for t in (1, 2):
+        whole = {}
+        for name, new in sources[t].items():
+            left, values, right = torch.linalg.svd(merged[name])
+            p = int((values > 1e-9 * values[0]).sum())
+            left, values, right = left[:, :p], values[:p], right[:p]
+            inside = left.T @ new @ right.T
+            lost = torch.diag(inside.diagonal())
+            k = int((values.cumsum(0) / values.sum() > alpha).float().argmax())
+            lost[:k, :k] = inside[:k, :k]
+            whole[name] = factor * merged[name] + new - left @ lost @ right
+        factor = math.hypot(*(float(each.norm()) for each in whole.values())) / (sum(size[: t + 1]) / (t + 1))
+        merged = {name: each / factor for name, each in whole.items()}
+    own = COMPOSITIONS.get("opcm").settings(alpha=alpha, rank=9, scale=1.5)
+    found = dense(importlib.import_module("fusion.methods.opcm").merge(updates, weights, own, 0).update)
+    for name, each in found.items():
+        torch.testing.assert_close(each, 1.5 * merged[name], rtol=1e-5, atol=1e-5)
+    total = math.hypot(*(float(each.norm()) for each in found.values()))
+    assert total == pytest.approx(1.5 * sum(size) / 3, rel=1e-5), "the mean norm of the sources"
+
+
 def test_signs_are_elected_after_weighting() -> None:
     # by hand: weights (1, −3) turn the second entry around; its −3 · 1 outvotes the 2
     assert elect([torch.tensor([2.0, 0.0]), -3 * torch.tensor([1.0, 1.0])]).tolist() == [-3.0, -3.0]

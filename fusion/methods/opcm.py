@@ -1,0 +1,83 @@
+"""opcm: sources are added one after the other, each without what would touch the directions already in use.
+
+With Mₜ₋₁ = U S Vᵀ the merge of the sources before, source t loses the entries of P = Uᵀ ΔWₜ V that stand in the
+leading k × k block or on the diagonal: Mₜ = (λₜ₋₁ Mₜ₋₁ + ΔWₜ − U Q Vᵀ) ÷ λₜ, Q those entries of P. k is the number of
+leading singular values that together stay within the share α of their sum. λₜ gives Mₜ, over all modules, the mean norm
+of the sources so far; λ₁ = 1. The order of the sources counts. Everything is exact on factors: no ΔW is built.
+
+What differs: the authors' program (github.com/tanganke/fusion_bench) completes U and V to square matrices by arbitrary
+vectors of the null space, and also takes the diagonal entries between those out. Here only directions that Mₜ₋₁ has
+take part. Weights multiply sources before all else; the program has none. The result is cut to the rank of a source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.lowrank import LowRank, Merged, Update, aligned, collect, largest_rank, norm, spectrum
+from workbench.bounds import Scale
+
+
+class Settings(MergeSettings):
+    """``rank`` is that of a source if null, as for every method whose exact result grows with the sources."""
+
+    alpha: float = Field(0.5, ge=0, le=1, description="α, how much of the sum of singular values is kept untouched")
+    scale: Scale = Field(1.0, description="a factor on the whole")
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return ``scale`` Mₙ of n sources in their order, cut to ``rank``."""
+    columns = {
+        name: [_times(w, pair) for w, pair in zip(weights, pairs, strict=True)] for name, pairs in aligned(updates)
+    }
+    norms = [_norm({name: pairs[t] for name, pairs in columns.items()}) for t in range(len(updates))]
+    merged, factor = {name: pairs[0] for name, pairs in columns.items()}, 1.0
+    for t in range(1, len(updates)):
+        added = {name: _added(merged[name], pairs[t], factor, settings.alpha) for name, pairs in columns.items()}
+        whole, wanted = _norm(added), math.fsum(norms[: t + 1]) / (t + 1)
+        factor = whole / wanted if whole and wanted else 1.0
+        merged = {name: _times(1 / factor, pair) for name, pair in added.items()}
+    rank, dtypes = settings.rank or largest_rank(updates), {name: pairs[0].b.dtype for name, pairs in columns.items()}
+    scaled = {name: _times(settings.scale, pair).to(dtypes[name]) for name, pair in merged.items()}
+    return collect((name, spectrum(pair, rank).truncated()) for name, pair in scaled.items())
+
+
+def _added(merged: LowRank, new: LowRank, factor: float, alpha: float) -> LowRank:
+    """Return λₜ₋₁ M + ΔW − U Q Vᵀ = U (λₜ₋₁ S − Q) Vᵀ + ΔW, of rank at most that of both."""
+    known = spectrum(merged)
+    u, vt = known.u, known.vt  # (out, p), (p, in)
+    entries = (u.T @ new.b.double()) @ (new.a.double() @ vt.T)  # P, (p, p)
+    core = torch.diag(factor * known.values) - torch.where(_taken(known.values, alpha), entries, 0.0)
+    return LowRank(torch.cat([u @ core, new.b.double()], dim=1), torch.cat([vt, new.a.double()]))
+
+
+def _taken(values: Tensor, alpha: float) -> Tensor:
+    """Return which entries of P (p, p) the new source loses."""
+    over = values.cumsum(0) > alpha * values.sum()
+    k = int(over.float().argmax()) if bool(over.any()) else 0
+    taken = torch.eye(len(values), dtype=torch.bool)
+    taken[:k, :k] = True
+    return taken
+
+
+def _times(factor: float, pair: LowRank) -> LowRank:
+    return LowRank(factor * pair.b, pair.a)
+
+
+def _norm(update: Mapping[str, LowRank]) -> float:
+    """Return ‖update‖_F over all modules."""
+    return math.hypot(*(norm(pair) for pair in update.values()))
+
+
+COMPOSITION = Composition(
+    title="OPCM",
+    paper="Tang et al. 2025, arXiv:2501.09522, § 3",
+    settings=Settings,
+    compose=arithmetic(merge),
+)
