@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 HeadStart = Literal["fitted", "random"]
+HEAD_REVISION = 2  # of how a head is fitted: what came of another one is made again
 
 
 class CompositionSettings(Settings):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fusion.compatibility import require_compatible
-from fusion.composition import Composed
+from fusion.composition import HEAD_REVISION, Composed
 from fusion.methods import COMPOSITIONS
 from workbench import processes
 from workbench.digest import key
@@ -165,6 +165,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
         {
             **head,
             "composition": revised(name, settings),
+            "head fitting": HEAD_REVISION,
             "settings": settings.model_dump(mode="json"),
             "sources": [source.identity for source in request.sources],
             "target": _target(request).fingerprint,

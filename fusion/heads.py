@@ -55,8 +55,9 @@ def fit_head(
 
     For each C of :data:`GRID`, with z the features standardised by the training split's mean and deviation,
     min over W, b of ½‖W‖² + C Σ_i −log softmax(W z_i + b)[y_i]. The highest validation accuracy wins; of equal ones
-    the higher likelihood, then the stronger regularisation. The standardisation is folded into the layer. A label
-    without a training example has weight 0 and a logit of :data:`ABSENT`: it is never the answer.
+    the higher likelihood, then the stronger regularisation. The standardisation is folded into the layer. A feature
+    that varies less than float32 resolves of the one that varies most counts as constant. A label without a training
+    example has weight 0 and a logit of :data:`ABSENT`: it is never the answer.
 
     Args:
         train_features: (n, hidden_size).
@@ -92,7 +93,8 @@ def fit(features: Features, answers: NDArray[np.int64], labels: int, c: float) -
         bias[present] = 0.0
         return weight, bias
     mean, deviation = features.mean(axis=0), features.std(axis=0)
-    deviation[deviation == 0] = 1.0  # the feature is constant: it is 0 after centring whatever it is divided by
+    still = deviation <= np.finfo(np.float32).eps * deviation.max()  # as MiniLM has: divided by it, a weight of 1e30
+    deviation[still] = 1.0  # the feature is constant: it is 0 after centring whatever it is divided by
     found = LogisticRegression(C=c, max_iter=STEPS).fit((features - mean) / deviation, answers)
     rows, offsets = found.coef_, found.intercept_
     if len(present) == 2:  # one row for two labels: logits ∓ half of it give the same probabilities

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +21,7 @@ from experiments.benchmarks import chosen_rates, program
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.studies import STUDIES
+from experiments.studies.compositions.contestant import Contestant
 from experiments.studies.compositions.plan import FusionPlan, make_plan
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
@@ -39,6 +40,21 @@ RATES = {
 }
 LEARNED = ("warm-start", "mix", "adapterfusion")
 TARGETS = "20news-2,20news-4,20news-6"
+
+
+@dataclass(frozen=True)
+class Part(FusionPlan):
+    """A comparison of some contestants alone.
+
+    Attributes:
+        labels: theirs.
+    """
+
+    labels: frozenset[str] = frozenset()
+
+    def contestants(self, seed: int) -> Iterator[Contestant]:
+        """Yield those that take part."""
+        return (one for one in super().contestants(seed) if one.label in self.labels)
 
 
 @dataclass(frozen=True)
@@ -61,17 +77,17 @@ def main(
     targets: Annotated[str, typer.Option(help="Tasks, with commas; none of the recipe's.")] = TARGETS,
     shots: Annotated[int, typer.Option(help="K.")] = 64,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
-    compositions: Annotated[str, typer.Option(help="Those that learn, with commas.")] = ",".join(LEARNED),
+    contestants: Annotated[str, typer.Option(help="Whose rates are measured, with commas.")] = ",".join(RATES),
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
     points: list[Point] = []
-    wanted = [label for label in compositions.split(",") if label]
-    if unknown := sorted(set(wanted) - set(LEARNED)):
-        raise UnknownNameError("composition that learns", unknown[0], LEARNED, where="--compositions")
+    labels = frozenset(contestants.split(","))
+    if unknown := sorted(labels - RATES.keys()):
+        raise UnknownNameError("contestant that trains", unknown[0], RATES, where="--contestants")
     with progress("rates") as listener:
         for rung in range(len(RATES["mix"])):
             plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
-            plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry.label in wanted))
+            plan = Part(**{each.name: getattr(plan, each.name) for each in fields(plan)}, labels=labels)
             points += _measured(plan, find_workspace(workspace), listener, rung)
     budget, summary = plan.budgets[shots].model_dump(mode="json"), summarise(points)
     program.write(context, out, budget=budget, **summary, points=[asdict(point) for point in points])

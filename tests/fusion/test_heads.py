@@ -82,6 +82,18 @@ def test_labels_without_examples_are_there_and_never_the_answer(present: list[in
         assert np.abs(probabilities(found, features[some])[:, present] - expected.predict_proba(wide)).max() < 1e-5
 
 
+def test_a_feature_that_hardly_varies_gets_no_weight_that_gradients_drown_in() -> None:
+    """Three dimensions of MiniLM vary by 1e-32 to 1e-9: weights of 1e30 left no other gradient after clipping."""
+    features, labels = blobs(2, 40)
+    dead = np.random.default_rng(1).standard_normal((len(features), 2)) * [1e-32, 1e-9]
+    wide = np.hstack([features, dead.astype(np.float32)])
+    found = fit_head(wide, labels, wide, labels, 2).head
+    assert float(found.weight.abs().max()) < 1e3
+    assert torch.isfinite(found.weight.norm())
+    plain = fit_head(features, labels, features, labels, 2).head
+    torch.testing.assert_close(found.weight[:, :-2], plain.weight, rtol=1e-3, atol=1e-4)
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
     features, answers = blobs(2, 10)
     with pytest.raises(InputError, match="validation split has no examples"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fusion.composition import Composed, Request
+from fusion.composition import HEAD_REVISION, Composed, Request
 from fusion.fuse import body_key, from_nothing, fuse, fuse_key, with_head
 from workbench.digest import key
 from workbench.listener import Silent
@@ -37,7 +37,7 @@ class Trial:
     def key(self) -> str:
         """SHA-256 over everything that determines the model and its test."""
         problem = self.problem
-        return key([self._model_key, problem.target.fingerprint, problem.budget.eval_examples])
+        return key([self._model_key, problem.target.fingerprint, problem.budget.eval_examples, HEAD_REVISION])
 
     @property
     def label(self) -> str:
