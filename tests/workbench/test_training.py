@@ -228,6 +228,17 @@ def test_weights_that_break_in_the_last_step_are_not_kept(backbone: Backbone, ta
         fit(model, task, adaptation, budget, 0, Silent(), "label")
 
 
+def test_gradients_without_a_finite_norm_end_the_fit_where_they_taught_nothing(
+    backbone: Backbone, task: Task, budget: Budget
+) -> None:
+    """Clipping by such a norm leaves zeros: all would look well, and the model stays as it was."""
+    adaptation = adaptation_for(backbone)
+    model = adaptation.fresh("classification", 2, 0)
+    model.head.weight.register_hook(lambda gradient: gradient.new_full(gradient.shape, 1e30))
+    with pytest.raises(TrainingError, match="the norm of the gradients is inf after step .*; the first loss was 0."):
+        fit(model, task, adaptation, budget, 0, Silent(), "label")
+
+
 @pytest.mark.parametrize(("batch", "accumulation", "examples"), [(8, 1, 64), (8, 3, 64), (10, 4, 33), (64, 1, 5)])
 def test_a_fit_takes_as_many_steps_as_the_budget_says(
     backbone: Backbone, task: Task, batch: int, accumulation: int, examples: int

@@ -70,6 +70,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.epochs: list[Epoch] = []
         self.settles = settles
         self.losses: list[float] = []
+        self.norms: list[float] = []  # of all gradients together, at each step of the epoch
         self.first_loss: float | None = None  # of this process: one that goes on may begin later
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
@@ -82,17 +83,23 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.first_loss = logs["loss"] if self.first_loss is None else self.first_loss
         self._require_finite("the loss", logs["loss"], state.global_step)
         self.losses.append(logs["loss"])
+        self.norms.append(float(logs.get("grad_norm", 0.0)))
         self.advance(state.global_step, state.epoch, logs["loss"])
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Score the validation split and keep the weights if they are the best so far."""
+        """Score the validation split and keep the weights if they are the best so far.
+
+        A gradient that is not finite is clipped to nothing: where there was no other, nothing was learned.
+        """
+        if self.norms and not any(map(math.isfinite, self.norms)):
+            self._require_finite("the norm of the gradients", self.norms[-1], state.global_step)
         backbone, rows = self.adaptation.backbone, self.task.splits["validation"]
         found = evaluate(self.model, rows, len(self.task.labels), backbone.tokenizer, self.budget.max_length)
         likelihood = float(found.outcomes["log_likelihood"].mean())
         self._require_finite("the validation likelihood", likelihood, state.global_step)
         score = found.scores[self.model.kind.metric]
         epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)
-        self.losses = []
+        self.losses, self.norms = [], []
         self.epochs.append(epoch)
         settled = state.global_step >= self.settles
         if settled and (epoch.validation, epoch.validation_log_likelihood) > (

@@ -13,6 +13,7 @@ from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.trying import tried
 from fusion.compatibility import require_compatible
+from fusion.composition import HEAD_REVISION
 from fusion.diagnostics import diagnose
 from fusion.lora import read
 from workbench import processes
@@ -156,6 +157,7 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
             "backbone": [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision],
             "budget": problem.budget.model_dump(mode="json"),
             "seed": problem.seed,
+            "head fitting": HEAD_REVISION,
             "retains": False if retained is None else [task.fingerprint for task in retained],
             "processes": processes.count(),
             "versions": versions(),
