@@ -44,6 +44,11 @@ class Query:
     truth: NDArray[np.int64] | None = None
 
 
+def unchanged(parts: Sequence[Part], settings: RouterSettings) -> Sequence[Part]:
+    """Return ``parts``: there is nothing to compute before the first question."""
+    return parts
+
+
 @dataclass(frozen=True)
 class Router:
     """A router: a card that names its paper and settings, and how it learns of adapters and scores them.
@@ -57,7 +62,9 @@ class Router:
         settings: the typed hyper-parameters.
         fit: what there is to know of one adapter. The task is the adapter's own, drawn to the examples it was trained
             on; None where the router ``reads_data`` not.
-        score: (texts, adapters), higher is better; one part for each adapter, in order.
+        score: (texts, adapters), higher is better; its first argument is what ``prepare`` returned.
+        prepare: what follows from the parts of all adapters, in order, and is computed once for any number of
+            questions; by default the parts themselves.
         reads_data: whether ``fit`` reads the training split of the adapter's task.
         libraries: whose adapters it can route among.
     """
@@ -66,7 +73,8 @@ class Router:
     paper: str
     settings: type[RouterSettings]
     fit: Callable[[StoredAdapter, Task | None, Reader, Any], Part]
-    score: Callable[[Sequence[Part], Query, Any], NDArray[np.floating[Any]]]
+    score: Callable[[Any, Query, Any], NDArray[np.floating[Any]]]
+    prepare: Callable[[Sequence[Part], Any], Any] = unchanged
     reads_data: bool = True
     libraries: tuple[str, ...] = ANY
 

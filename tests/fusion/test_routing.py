@@ -12,10 +12,11 @@ import torch
 from datasets import Dataset
 
 from fusion import lora
+from fusion.class_moments import covariance
 from fusion.lowrank import LowRank
 from fusion.reading import by_module
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
-from fusion.routing import ROUTERS, arrow, gates, mahalanobis
+from fusion.routing import ROUTERS, arrow, gates
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -173,7 +174,7 @@ def test_mahalanobis_pools_the_covariance_as_scikit_learn_shrinks_it(
         means.append([found[labels == label].mean(axis=0) for label in (0, 1)])
         centred += [row - means[-1][label] for row, label in zip(found, labels, strict=True)]
     expected, _ = ledoit_wolf(np.array(centred), assume_centered=True)
-    np.testing.assert_allclose(mahalanobis.covariance(state.parts), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(covariance(state.parts), expected, rtol=1e-6, atol=1e-9)
 
     rows, inverse = TASKS[0].splits["test"].select(range(5)), np.linalg.inv(expected)
     texts = state.reader.features(rows).astype(float)
@@ -184,7 +185,7 @@ def test_mahalanobis_pools_the_covariance_as_scikit_learn_shrinks_it(
 def test_mahalanobis_refuses_examples_without_any_spread() -> None:
     part = {"means": torch.ones(1, 4), "scatter": torch.zeros(4, 4), "sums": torch.tensor([1.0, 0.0])}
     with pytest.raises(InputError, match="all alike"):
-        mahalanobis.covariance([part])
+        covariance([part])
 
 
 def test_arrow_is_the_top_right_singular_vector_of_the_dense_update(adapters: tuple[StoredAdapter, ...]) -> None:
