@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.answers.routed import known_state
+from fusion.choosing import choose
 from fusion.reading import KIND
-from fusion.route import part_key, reader_for, require_routable, route
+from fusion.route import part_key, reader_for, require_routable
 from fusion.routing import ROUTERS
 from tasks.union import starts
 from workbench.evaluation import Evaluation, predict
@@ -83,7 +84,7 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
 
 def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:
     """Return logits over all labels known by now (rows, labels); −∞ where the chosen adapter has none."""
-    chosen, backbone = route(state, rows).argmax(axis=1), state.reader.backbone
+    chosen, backbone = choose(state, rows).adapters, state.reader.backbone
     together = labels == len(context.tasks[0].labels)  # all tasks have the same labels; else they stand side by side
     found = np.full((len(rows), labels), -np.inf, dtype=np.float32)
     for column in np.unique(chosen):

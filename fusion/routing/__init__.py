@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pydantic import Field
+
 from workbench.registry import Modules
 from workbench.settings import Settings
 
@@ -24,6 +26,14 @@ ANY = ("peft", "adapters", "plain")
 
 class RouterSettings(Settings):
     """Base of every router's hyper-parameters."""
+
+
+class ProbabilitySettings(RouterSettings):
+    """Base for a router whose scores are log p(adapter | text)."""
+
+    asked: int = Field(
+        1, ge=1, le=1000, description="adapters that answer a text, the most probable ones; the surest pair counts"
+    )
 
 
 Part: TypeAlias = "Mapping[str, Tensor]"  # what a router knows of one adapter

@@ -22,7 +22,7 @@ from pydantic import Field
 from scipy.special import log_softmax
 
 from fusion.class_moments import covariance, moments
-from fusion.routing import Router, RouterSettings
+from fusion.routing import ProbabilitySettings, Router
 from workbench.bounds import Factor, Seed
 from workbench.errors import InputError
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 STEPS = 1000  # of L-BFGS, at most
 
 
-class Settings(RouterSettings):
+class Settings(ProbabilitySettings):
     """What is learned, from which rows."""
 
     trained_on: Literal["moments", "examples"] = Field(
