@@ -71,7 +71,11 @@ def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[P
 
 
 def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
+    """Return the router that knows ``adapters``; the other tests of the stage get the same one."""
     router, backbone = context.settings.router, context.adaptation.backbone
+    asked = (router, *(adapter.id for adapter in adapters))
+    if asked in context.routing:
+        return context.routing[asked]
     require_routable(router, adapters, backbone)
     by_name = {task.name: task for task in context.tasks}
 
@@ -79,7 +83,9 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
         return draw(by_name[adapter.manifest.task.name], context.budget, context.seed)
 
     settings, folder = ROUTERS.get(router).settings(), context.workspace.router
-    return known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
+    state = known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
+    context.routing[asked] = state
+    return state
 
 
 def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:
