@@ -32,7 +32,7 @@ class ProbabilitySettings(RouterSettings):
     """Base for a router whose scores are log p(adapter | text)."""
 
     asked: int = Field(
-        1, ge=1, le=1000, description="adapters that answer a text, the most probable ones; the surest pair counts"
+        1, ge=1, le=1000, description="how many adapters answer a text; the most probable pair of task and label counts"
     )
 
 

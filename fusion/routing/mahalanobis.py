@@ -44,7 +44,7 @@ class Whitened:
         means: for each adapter L⁻¹ μ_c (classes, h).
     """
 
-    factor: NDArray[np.float64]
+    factor: NDArray[np.floating[Any]]
     means: tuple[NDArray[np.float64], ...]
 
 
