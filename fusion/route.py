@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,11 @@ class RoutingState:
     parts: tuple[Part, ...]
     reader: Reader
 
+    @cached_property
+    def prepared(self) -> Any:
+        """What the router computes of all parts together, once for any number of questions."""
+        return ROUTERS.get(self.router).prepare(self.parts, self.settings)
+
 
 def route(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = None) -> NDArray[Any]:
     """Return a score of each adapter for each text, higher is better: (texts, adapters).
@@ -61,7 +67,7 @@ def route(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None = 
         truth: for each text the column of the right adapter; only ``oracle`` reads it.
     """
     query = Query(rows, state.reader, truth)
-    return ROUTERS.get(state.router).score(state.parts, query, state.settings)
+    return ROUTERS.get(state.router).score(state.prepared, query, state.settings)
 
 
 def require_routable(router: str, adapters: Sequence[StoredAdapter], backbone: Backbone) -> None:

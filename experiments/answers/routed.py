@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.answers.naming import adapter_id
 from experiments.workspace.mending import Mending
+from fusion.choosing import choose
 from fusion.reading import KIND
-from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
+from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, save_part
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench import serving
@@ -172,11 +173,11 @@ def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
 
 
 def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
-    """Return for each text the answer of the adapter that scores highest."""
-    scores = route(state, rows)  # (texts, adapters)
-    chosen = [state.adapters[column] for column in scores.argmax(axis=1)]
+    """Return for each text the answer of the adapter that the router chooses."""
+    choice = choose(state, rows)
+    chosen = [state.adapters[place] for place in choice.adapters]
     said = serving.answers(state.adapters, state.reader.backbone, rows, [each.id for each in chosen])
-    told = zip(rows["text"][:], said, chosen, scores.max(axis=1).tolist(), strict=True)
+    told = zip(rows["text"][:], said, chosen, choice.scores.tolist(), strict=True)
     return [
         RoutedPrediction(text, label, sure, adapter.id, adapter.manifest.task.name, score)
         for text, (label, sure), adapter, score in told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from experiments.scenarios import Scenario
     from experiments.workspace import Workspace
+    from fusion.route import RoutingState
     from workbench.adaptation import Adaptation
     from workbench.evaluation import Evaluation
     from workbench.fit_record import FitRecord
@@ -44,6 +45,7 @@ class Context:
         tasks: those learned so far in their order, whole, the one of this stage last. Only joint training may learn
             from the others' training examples; a strategy that wants some of them later has to keep them.
         scratch: for checkpoints of a fit that takes long.
+        routing: router and adapters → the router that knows them, so that the tests of a stage prepare it only once.
     """
 
     settings: Any
@@ -56,6 +58,7 @@ class Context:
     scenario: Scenario
     tasks: tuple[Task, ...]
     scratch: Path | None = None
+    routing: dict[tuple[str, ...], RoutingState] = field(default_factory=dict, compare=False)
 
     @property
     def task(self) -> Task:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.answers.routed import known_state
+from fusion.choosing import choose
 from fusion.reading import KIND
-from fusion.route import part_key, reader_for, require_routable, route
+from fusion.route import part_key, reader_for, require_routable
 from fusion.routing import ROUTERS
 from tasks.union import starts
 from workbench.evaluation import Evaluation, predict
@@ -70,7 +71,11 @@ def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[P
 
 
 def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
+    """Return the router that knows ``adapters``; the other tests of the stage get the same one."""
     router, backbone = context.settings.router, context.adaptation.backbone
+    asked = (router, *(adapter.id for adapter in adapters))
+    if asked in context.routing:
+        return context.routing[asked]
     require_routable(router, adapters, backbone)
     by_name = {task.name: task for task in context.tasks}
 
@@ -78,12 +83,14 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
         return draw(by_name[adapter.manifest.task.name], context.budget, context.seed)
 
     settings, folder = ROUTERS.get(router).settings(), context.workspace.router
-    return known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
+    state = known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
+    context.routing[asked] = state
+    return state
 
 
 def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -> NDArray[Any]:
     """Return logits over all labels known by now (rows, labels); −∞ where the chosen adapter has none."""
-    chosen, backbone = route(state, rows).argmax(axis=1), state.reader.backbone
+    chosen, backbone = choose(state, rows).adapters, state.reader.backbone
     together = labels == len(context.tasks[0].labels)  # all tasks have the same labels; else they stand side by side
     found = np.full((len(rows), labels), -np.inf, dtype=np.float32)
     for column in np.unique(chosen):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from experiments.reporting.equality import Inequality
     from experiments.studies._record import Record
 
+LONG = 15  # tasks: a matrix of more has cells that are smaller than their numbers
+
 
 class StudyReport(ABC):
     """A report: data, of which :func:`experiments.studies.present` makes what people see.

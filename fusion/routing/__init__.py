@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pydantic import Field
+
 from workbench.registry import Modules
 from workbench.settings import Settings
 
@@ -26,6 +28,14 @@ class RouterSettings(Settings):
     """Base of every router's hyper-parameters."""
 
 
+class ProbabilitySettings(RouterSettings):
+    """Base for a router whose scores are log p(adapter | text)."""
+
+    asked: int = Field(
+        1, ge=1, le=1000, description="how many adapters answer a text; the most probable pair of task and label counts"
+    )
+
+
 Part: TypeAlias = "Mapping[str, Tensor]"  # what a router knows of one adapter
 
 
@@ -44,6 +54,11 @@ class Query:
     truth: NDArray[np.int64] | None = None
 
 
+def unchanged(parts: Sequence[Part], settings: RouterSettings) -> Sequence[Part]:
+    """Return ``parts``: there is nothing to compute before the first question."""
+    return parts
+
+
 @dataclass(frozen=True)
 class Router:
     """A router: a card that names its paper and settings, and how it learns of adapters and scores them.
@@ -57,7 +72,9 @@ class Router:
         settings: the typed hyper-parameters.
         fit: what there is to know of one adapter. The task is the adapter's own, drawn to the examples it was trained
             on; None where the router ``reads_data`` not.
-        score: (texts, adapters), higher is better; one part for each adapter, in order.
+        score: (texts, adapters), higher is better; its first argument is what ``prepare`` returned.
+        prepare: what follows from the parts of all adapters, in order, and is computed once for any number of
+            questions; by default the parts themselves.
         reads_data: whether ``fit`` reads the training split of the adapter's task.
         libraries: whose adapters it can route among.
     """
@@ -66,7 +83,8 @@ class Router:
     paper: str
     settings: type[RouterSettings]
     fit: Callable[[StoredAdapter, Task | None, Reader, Any], Part]
-    score: Callable[[Sequence[Part], Query, Any], NDArray[np.floating[Any]]]
+    score: Callable[[Any, Query, Any], NDArray[np.floating[Any]]]
+    prepare: Callable[[Sequence[Part], Any], Any] = unchanged
     reads_data: bool = True
     libraries: tuple[str, ...] = ANY
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from experiments.answers.routed import known_state
 from experiments.api import Workbench
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, adapter_ids
 from experiments.workspace import Workspace
 from fusion.composition import Request
 from fusion.fuse import from_nothing
-from tests.stages import context_for, walk
+from fusion.route import RoutingState
+from tests.stages import adapted, at, context_for, walk
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -23,6 +25,7 @@ from workbench.manifest import Manifest
 from workbench.methods import METHODS
 from workbench.sampling import draw
 from workbench.settings import Budget
+from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 
 
@@ -83,3 +86,22 @@ def test_router_is_needed_where_nobody_names_the_task_and_only_there(scenario: s
     for router in (None, "prototype"):
         objection = strategy.objection(strategy.settings(router=router), "lora", ["classification"], posed)
         assert (objection is None) == ((router is None) == (scenario == "task-incremental")), objection
+
+
+def test_the_tests_of_a_stage_prepare_the_router_once(
+    backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, strategy = [], STRATEGIES.get("isolated")
+
+    def watched(router: str, settings: object, adapters: list[StoredAdapter], *rest: object) -> RoutingState:
+        prepared.append([adapter.manifest.task.name for adapter in adapters])
+        return known_state(router, settings, adapters, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("experiments.strategies._routed.known_state", watched)
+    own, tasks = strategy.settings(router="learned"), (task, other_task)
+    context = context_for(adapted("lora", backbone), budget, tasks, tmp_path, own, "class-incremental")
+    states = walk(strategy, context, tmp_path)
+    for stage, state in enumerate(states, start=1):
+        for each in tasks[:stage]:
+            strategy.tested(state, each, at(context, stage), lambda: pytest.fail("a router chooses"))
+    assert prepared == [[task.name], [task.name, other_task.name]]

@@ -167,6 +167,11 @@ def test_predict_asks_the_adapter_that_a_router_chooses(call: Call, bert: Path, 
         assert (alone["label"], alone["confidence"]) == (one["label"], pytest.approx(one["confidence"], abs=1e-4))
         assert -1 <= one["routing_score"] <= 1
 
+    code, out, err = call("predict", "router:learned", "the cat very", "a plum", "--set", "asked=2", "--json")
+    assert code == 0, err
+    assert {one["adapter"] for one in json.loads(out)} <= {ids[0], ids[2]}, "of two methods, both are asked"
+    assert all(one["routing_score"] <= 0 for one in json.loads(out)), "the logarithm of a probability"
+
     code, out, err = call("predict", "router:arrow", "the cat very", "--json")
     assert code == 0, err
     assert json.loads(out)[0]["adapter"] in ids[:2], "arrow leaves out what is no LoRA"

@@ -9,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
+from scipy.special import softmax
 
 from fusion import lora
+from fusion.choosing import choose
+from fusion.class_moments import covariance
 from fusion.lowrank import LowRank
 from fusion.reading import by_module
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
-from fusion.routing import ROUTERS, arrow, gates, mahalanobis
+from fusion.routing import ROUTERS, ProbabilitySettings, arrow, gates
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.errors import InputError, UnknownNameError
+from workbench.evaluation import predict
 from workbench.fingerprints import fingerprint
 from workbench.listener import Silent
 from workbench.methods import METHODS
@@ -173,7 +177,7 @@ def test_mahalanobis_pools_the_covariance_as_scikit_learn_shrinks_it(
         means.append([found[labels == label].mean(axis=0) for label in (0, 1)])
         centred += [row - means[-1][label] for row, label in zip(found, labels, strict=True)]
     expected, _ = ledoit_wolf(np.array(centred), assume_centered=True)
-    np.testing.assert_allclose(mahalanobis.covariance(state.parts), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(covariance(state.parts), expected, rtol=1e-6, atol=1e-9)
 
     rows, inverse = TASKS[0].splits["test"].select(range(5)), np.linalg.inv(expected)
     texts = state.reader.features(rows).astype(float)
@@ -184,7 +188,7 @@ def test_mahalanobis_pools_the_covariance_as_scikit_learn_shrinks_it(
 def test_mahalanobis_refuses_examples_without_any_spread() -> None:
     part = {"means": torch.ones(1, 4), "scatter": torch.zeros(4, 4), "sums": torch.tensor([1.0, 0.0])}
     with pytest.raises(InputError, match="all alike"):
-        mahalanobis.covariance([part])
+        covariance([part])
 
 
 def test_arrow_is_the_top_right_singular_vector_of_the_dense_update(adapters: tuple[StoredAdapter, ...]) -> None:
@@ -325,6 +329,35 @@ def test_what_cannot_be_routed_is_refused(
         require_routable("prototype", adapters, open_backbone(str(llama)))
     with pytest.raises(UnknownNameError, match="Did you mean prototype"):
         require_routable("prototyp", adapters, backbone)
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_of_the_most_probable_adapters_the_surest_pair_of_task_and_label_answers(
+    asked: int, adapters: tuple[StoredAdapter, ...], backbone: Backbone
+) -> None:
+    """By hand, from each adapter's logits; the penalty makes all adapters almost equally probable."""
+    state = known("learned", adapters, backbone, penalty=1e5, asked=asked)
+    rows = concatenate_datasets([task.splits["test"].select_columns(["id", "text"]) for task in TASKS])
+    scores = route(state, rows)
+    logits = [predict(open_adapter(each, backbone), rows, backbone.tokenizer, BUDGET.max_length) for each in adapters]
+    sure = np.stack([softmax(own, axis=1).max(axis=1) for own in logits], axis=1)
+    left_out = np.argsort(np.argsort(-scores, axis=1), axis=1) >= asked
+    expected = np.where(left_out, 0, np.exp(scores) * sure).argmax(axis=1)
+    found = choose(state, rows)
+    np.testing.assert_array_equal(found.adapters, expected)
+    np.testing.assert_array_equal(found.scores, scores[np.arange(len(rows)), expected])
+    assert (asked == 1) == np.array_equal(expected, scores.argmax(axis=1)), "a less probable adapter can be surer"
+
+
+def test_more_adapters_are_asked_only_where_a_router_gives_probabilities(
+    adapters: tuple[StoredAdapter, ...], backbone: Backbone
+) -> None:
+    for name in ROUTERS.names():
+        settings = ROUTERS.get(name).settings
+        assert ("asked" in settings.model_fields) == issubclass(settings, ProbabilitySettings)
+        if "asked" in settings.model_fields:
+            scores = route(known(name, adapters, backbone), TASKS[0].splits["test"])
+            np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, atol=1e-6)
 
 
 def test_oracle_is_for_evaluations(adapters: tuple[StoredAdapter, ...], backbone: Backbone) -> None:

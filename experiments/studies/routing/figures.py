@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from experiments.reporting.figures import STYLE, short
 from experiments.reporting.wording import number
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.studies.routing.report import Row
 
+PANEL = 2.6  # inches
 BRIGHT = 0.6  # share from which cividis is so bright that black is read better on it
 
 
@@ -42,6 +44,32 @@ def confusions(rows: Sequence[Row], tasks: Sequence[str]) -> Figure:
         for panel in axes.ravel()[max(len(rows) - across, 0) : len(rows)]:  # the lowest of each column
             panel.set_xticks(range(len(tasks)), names, rotation=35, ha="right", rotation_mode="anchor", size=7.5)
             panel.tick_params(labelbottom=True)
+        figure.supxlabel("taken for", size=9)
+        figure.supylabel("true task", size=9)
+    return figure
+
+
+def confusions_as_images(rows: Sequence[Row]) -> Figure:
+    """Return the same for many tasks: images without numbers, whose size does not grow with the tasks."""
+    across = min(len(rows), 3)
+    down = math.ceil(len(rows) / across)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(across * PANEL + 0.9, down * PANEL + 0.35), layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False).ravel()
+        for panel, row in zip(axes, rows, strict=False):
+            last = len(row.confusion) + 0.5
+            extent = (0.5, last, last, 0.5)
+            shown = panel.imshow(row.confusion, cmap="cividis", vmin=0, vmax=1, interpolation="nearest", extent=extent)
+            for axis in (panel.xaxis, panel.yaxis):
+                axis.set_major_locator(MaxNLocator(5, integer=True))
+            panel.tick_params(length=2, labelsize=7.5)
+            panel.set_title(short(row.label), weight="bold", size=9)
+        for panel in axes[len(rows) :]:
+            panel.set_axis_off()
+        bar = figure.colorbar(shown, ax=axes, shrink=0.6 / down**0.5, aspect=22, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+        bar.ax.tick_params(length=0, labelsize=7.5)
         figure.supxlabel("taken for", size=9)
         figure.supylabel("true task", size=9)
     return figure

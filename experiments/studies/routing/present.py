@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
-from experiments.reporting.presentation import Definitions, Figure, Presentation
+from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
 from experiments.reporting.wording import number, plural, tasks_named
-from experiments.studies.routing import tables
+from experiments.studies.routing import many_tasks, tables
 from experiments.studies.routing.tracking import about, tracking
 
 if TYPE_CHECKING:
@@ -59,17 +60,29 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
         yield tables.scores(report)
         yield from below_differences(report.declared, "accuracy")
     yield from warnings([*_failures(report)], "more epochs, another learning rate, more examples")
+    long = many_tasks.are_many(report)
     if tables.confusing(report):
-        yield tables.confusions(report)
+        yield from _confusions(report, long)
         yield Figure("confusion", TITLE, CAPTION, _alternative(report), partial(_draw, report))
     if report.scored:
-        yield tables.by_task(report)
+        yield many_tasks.by_task(report) if long else tables.by_task(report)
     if record.adapters:
-        yield tables.adapters(report)
+        yield replace(tables.adapters(report), folded=long)
     if len(report.rows) > 1:
         yield not_equal(report.unequal, record.reference)
     yield _circumstances(report)
     yield once_more(record.provenance)
+
+
+def _confusions(report: RoutingReport, long: bool) -> Iterator[Block]:
+    """Yield the confusion matrices, or, of many tasks, those that are confused most."""
+    matrices = tables.confusions(report)
+    if not long:
+        yield matrices
+        return
+    yield replace(matrices, media=Medium.EXPORT)
+    if worst := many_tasks.confused_most(report):
+        yield worst
 
 
 def _failures(report: RoutingReport) -> Iterator[str]:
@@ -81,9 +94,12 @@ def _failures(report: RoutingReport) -> Iterator[str]:
 
 
 def _draw(report: RoutingReport) -> Drawing | None:
-    from experiments.studies.routing.figures import confusions  # matplotlib takes a while
+    from experiments.studies.routing import figures  # matplotlib takes a while
 
-    return confusions(tables.confusing(report), report.record.tasks)
+    rows = tables.confusing(report)
+    if many_tasks.are_many(report):
+        return figures.confusions_as_images(rows)
+    return figures.confusions(rows, report.record.tasks)
 
 
 def _alternative(report: RoutingReport) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from datasets import concatenate_datasets
 
 from experiments.studies.routing.outcome import RoutingOutcome, outcome
-from fusion.route import route
+from fusion.choosing import choose
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ def routed(
 
     Args:
         state: the router; its adapters in the order of ``tasks``.
-        tasks: whole; the budget's share of their test splits is read.
+        tasks: whole, of single texts or all of pairs; the budget's share of their test splits is read, all at once.
         own: for each task (n_j,) whether its own adapter labels each text rightly.
         budget: how many test examples.
     """
-    chosen = []
-    for place, task in enumerate(tasks):
-        rows = draw(task, budget, seed=0).splits["test"]
-        chosen.append(route(state, rows, truth=np.full(len(rows), place)).argmax(axis=1))
+    columns = ["id", "text", *(["text_pair"] if tasks[0].pair else [])]
+    texts = [draw(task, budget, seed=0).splits["test"].select_columns(columns) for task in tasks]
+    sizes = [*map(len, texts)]
+    truth = np.repeat(np.arange(len(tasks)), sizes)
+    choice = choose(state, concatenate_datasets(texts), truth)
+    chosen = np.split(choice.adapters, np.cumsum(sizes)[:-1])
     correct = [(places == place) & right for place, (places, right) in enumerate(zip(chosen, own, strict=True))]
     return outcome(chosen, correct)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Cell, Column, Medium, Table
 from experiments.reporting.wording import number, plural, unit
+from experiments.studies._report import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
 
-LONG = 15  # tasks: a matrix of more has cells that are smaller than their numbers
 WORST = 5  # tasks of a strategy that are named
 
 
