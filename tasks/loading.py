@@ -87,7 +87,7 @@ def _notes(
     }
     notes = [f"{count:,} rows without {what} left out" for what, count in left_out.items() if count]
     if duplicates := sum(rows.duplicates for rows in given.values()):
-        notes.append(f"{duplicates:,} rows of the source with a text that another row has left out")
+        notes.append(f"{duplicates:,} rows left out whose text another row of the source has")
     for name in dict.fromkeys(chosen.values()):
         lines, rows = formats.lines_of(tables[name]), len(tables[name])
         if lines is not None and lines != rows:

@@ -100,7 +100,7 @@ def test_of_equal_texts_one_is_kept_in_the_last_split_that_has_it(folder: Path, 
         "validation": ["y", "v"],
         "test": ["z", "OTHER", "w"],  # its other row is a training text of a label that is not taken
     }
-    assert kept.origin.endswith("(6 rows of the source with a text that another row has left out)")
+    assert kept.origin.endswith("(6 rows left out whose text another row of the source has)")
     assert [len(rows) for rows in load(text).splits.values()] == [5, 3, 4]
 
 
