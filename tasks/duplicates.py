@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,3 +22,14 @@ def text_keys(rows: pd.DataFrame) -> pd.Series[str]:
         pairs = (" ".join(text.split()).casefold() for text in rows["text_pair"])
         keys = [f"{key}\0{pair}" for key, pair in zip(keys, pairs, strict=True)]
     return pd.Series(keys, index=rows.index, dtype="str")
+
+
+def without_duplicates(splits: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the rows of each split whose text stands neither in a later split nor further up in their own."""
+    import pandas as pd
+
+    keys = {split: text_keys(rows) for split, rows in splits.items()}
+    every = pd.concat(reversed(keys.values()), ignore_index=True)
+    first = iter(~every.duplicated())
+    kept = {split: [next(first) for _ in rows] for split, rows in reversed(keys.items())}
+    return {split: rows[kept[split]].reset_index(drop=True) for split, rows in splits.items()}

@@ -7,15 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks import delimited, sheets
+from tasks import delimited, labelled_lines, sheets
 from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
-from tasks.text_files import GZIP, LONGEST_LINE, Lines, opened_bytes, opened_text, require_readable, suffix_of
+from tasks.text_files import (
+    LONGEST_LINE,
+    UNPACKED,
+    Lines,
+    is_packed,
+    opened_bytes,
+    opened_text,
+    require_readable,
+    suffix_of,
+)
 from workbench.errors import DataError, InputError, opening
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Format = Literal["csv", "tsv", "txt", "jsonl", "parquet", "xlsx", "folders", "orange-tab"]
+Format = Literal["csv", "tsv", "txt", "jsonl", "parquet", "xlsx", "folders", "orange-tab", "labelled-lines"]
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -27,16 +36,20 @@ SUFFIXES: dict[str, Format] = {
     ".xlsx": "xlsx",
     ".tab": "orange-tab",
 }
-READABLE = f"{', '.join(SUFFIXES)}, and {GZIP} of those that are text"
+READABLE = f"{', '.join(SUFFIXES)}, and {' or '.join(UNPACKED)} of those that are text"
 PACKED_ALREADY = (".parquet", ".xlsx")
-FITTING = {**dict.fromkeys(USUAL, KEYS), "jsonl": ("encoding",), "folders": ("encoding",), "xlsx": ("header",)}
+FITTING = {
+    **dict.fromkeys(USUAL, KEYS),
+    **dict.fromkeys(("jsonl", "labelled-lines", "folders"), ("encoding",)),
+    "xlsx": ("header",),
+}
 TYPE_LINES = 2  # of Orange's tables, after the names: types and roles
 
 
 def is_known(path: Path) -> bool:
     """Return whether the name of a file tells its format."""
     suffix = suffix_of(path)
-    return suffix in SUFFIXES and not (path.suffix.lower() == GZIP and suffix in PACKED_ALREADY)
+    return suffix in SUFFIXES and not (is_packed(path) and suffix in PACKED_ALREADY)
 
 
 def format_of(path: Path) -> Format:
@@ -90,6 +103,8 @@ def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any
     elif format == "xlsx":
         with sheets.opened(path) as (names, cells):
             yield from (dict(zip(names, row, strict=True)) for row in cells)
+    elif format == "labelled-lines":
+        yield from labelled_lines.rows(path, dialect.encoding)
     elif format == "parquet":
         yield from _parquet_rows(path)
     else:
@@ -105,6 +120,8 @@ def lines_of(table: Any) -> int | None:
 def _read(path: Path, format: Format, said: DialectSettings) -> pd.DataFrame:  # noqa: A002
     if format in USUAL:
         return delimited.frame_of(path, said.dialect(format), TYPE_LINES if format == "orange-tab" else 0)
+    if format == "labelled-lines":
+        return labelled_lines.frame_of(path, said.encoding or "utf-8")
     if format == "jsonl":
         return _jsonl(path, said.encoding or "utf-8")
     if format == "xlsx":

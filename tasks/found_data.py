@@ -63,9 +63,9 @@ def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> 
     """Return the data at ``origin``.
 
     Args:
-        origin: a csv, tsv, txt, jsonl, parquet or xlsx file (text also as .gz), a folder of such files called train,
-            dev, test …, a folder of ``<label>/<name>``, or of such folders, a folder laid out like a repository of the
-            hub, or a hub id (``owner/name``, ``owner/name:config``).
+        origin: a csv, tsv, txt, jsonl, parquet or xlsx file (text also as .gz or .bz2), a folder of such files called
+            train, dev, test …, a folder of ``<label>/<name>``, or of such folders, a folder laid out like a repository
+            of the hub, or a hub id (``owner/name``, ``owner/name:config``).
         folder: where the task file will lie; paths in it are relative to this folder.
         said: what a person has said of how text files are written; the rest is told from the files.
 

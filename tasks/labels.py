@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.raw_values import by_size, raw
 from tasks.spec import TaskSpec
 from tasks.traits import is_blank
+from tasks.values import numbers
 from workbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]
     """
     import numpy as np
 
+    if spec.file.ranges:
+        return in_ranges(numbers(spec, split, rows), spec.file.ranges)
     labels = rows["target"]
     missing = labels.map(is_blank).astype(bool)
     where = spec.document.where("columns", "label")
@@ -51,6 +54,16 @@ def raw_labels(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]
     return labels.map(raw).astype("str")
 
 
+def in_ranges(values: pd.Series[float], ranges: Mapping[str, tuple[float, float]]) -> pd.Series[str]:
+    """Return for each number the name of its range, "" where it is in none."""
+    import pandas as pd
+
+    found = pd.Series("", index=values.index, dtype="str")
+    for name, (low, high) in ranges.items():
+        found[values.between(low, high)] = name
+    return found
+
+
 def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """Return the label names in order, and raw value → name.
 
@@ -60,7 +73,7 @@ def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...],
     Raises:
         DataError: labels have to be discovered and cannot be: one distinct value, or very many.
     """
-    declared = spec.file.labels
+    declared = spec.file.labels or (list(spec.file.ranges) if spec.file.ranges else None)
     if isinstance(declared, dict):
         return tuple(dict.fromkeys(declared.values())), declared
     values = sorted(train.unique())
@@ -90,7 +103,7 @@ def decode(
     index = {name: position for position, name in enumerate(names)}
     positions = frame["label"].map({value: index[name] for value, name in named.items()})
     unknown = positions.isna()
-    if unknown.any() and spec.file.other_labels == "refuse":
+    if unknown.any() and spec.file.other_labels == "refuse" and not spec.file.ranges:
         counts = frame["label"][unknown].value_counts()
         shown = ", ".join(f"{value!r} ({count} rows)" for value, count in counts.head(SHOWN).items())
         example = frame[unknown].iloc[0]

@@ -58,6 +58,8 @@ def _key(spec: TaskSpec, identity: str) -> str:
 def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     chosen, cuts = _plan(spec, tables)
     given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
+    if spec.file.on_duplicate == "drop":
+        given = normalise.unique_texts(given)
     names, rows = _decoded(spec, chosen, {split: one.frame for split, one in given.items()})
     if cuts and len(rows["train"]):
         _require_enough(spec, cuts, len(rows["train"]))
@@ -84,6 +86,8 @@ def _notes(
         "a label": sum(rows.untold for rows in given.values()),
     }
     notes = [f"{count:,} rows without {what} left out" for what, count in left_out.items() if count]
+    if duplicates := sum(rows.duplicates for rows in given.values()):
+        notes.append(f"{duplicates:,} rows left out whose text another row of the source has")
     for name in dict.fromkeys(chosen.values()):
         lines, rows = formats.lines_of(tables[name]), len(tables[name])
         if lines is not None and lines != rows:

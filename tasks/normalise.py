@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks import several, values
 from tasks.answers import free_answers
+from tasks.duplicates import without_duplicates
 from tasks.labels import raw_labels
 from tasks.raw_values import raw
 from tasks.spec import TaskSpec
 from tasks.traits import is_blank
 from workbench.errors import DataError, suggest
 from workbench.kinds import KINDS
+from workbench.task import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +35,22 @@ class Rows:
             or ``answer`` (str).
         empty: how many rows were dropped for want of a text.
         untold: how many were dropped for want of a label or an answer.
+        duplicates: how many were dropped because another row has their text.
     """
 
     frame: pd.DataFrame
     empty: int
     untold: int = 0
+    duplicates: int = 0
+
+
+def unique_texts(splits: Mapping[str, Rows]) -> dict[str, Rows]:
+    """Return the splits with one row of those that have the same text, as ``on_duplicate: drop`` says."""
+    frames = without_duplicates({split: splits[split].frame for split in SPLITS if split in splits})
+    return {
+        split: replace(rows, frame=frames[split], duplicates=len(rows.frame) - len(frames[split]))
+        for split, rows in splits.items()
+    }
 
 
 def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:

@@ -6,8 +6,10 @@
     files: {data: tickets.csv}               # exactly one source: hub, files, wheel, python, …
     columns: {text: body, label: team}       # text may be a list of columns, joined with a space; text_pair; id
     labels: [billing, shipping]              # or {raw value: name}; discovered in sorted order if left out
+    ranges: {low: [0, 2], high: [4, 5]}      # instead of labels, of a column of numbers; other rows are left out
     other_labels: refuse                     # or drop: rows whose label is not listed are left out
     on_missing: drop                         # or error; see below
+    on_duplicate: keep                       # or drop; see below
     where: {language: en}                    # keep only rows with this value (or one of a list)
     splits: {validation: 0.1, test: 0.2, seed: 0, stratified: true}
     license: CC-BY-4.0
@@ -48,6 +50,10 @@ cut**, so that a split made here never leaks; they are all kept. Splits that com
 Rows without a text (or without one of a pair) are dropped, and the task's origin says how many; a row without a
 label or an answer is an error. ``on_missing: drop`` drops both, ``on_missing: error`` refuses both.
 
+``on_duplicate: drop`` keeps one row of those with the same text: the first, or the one in the last of train,
+validation and test where several splits of the source have it. It looks at all rows that ``where`` lets through, also
+those of other labels, so that tasks that take different labels of one source never test on each other's training texts.
+
 Text files may be written in many ways; what is not plain for the format stands with the file (``tasks new`` finds it)::
 
     files: {data: rows.txt, delimiter: ";", quotes: false, header: false, encoding: latin-1, decimal: ","}
@@ -62,6 +68,7 @@ the order in which the family is learned as a stream.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -151,10 +158,16 @@ class TaskFile(Settings):
     kind: str = "classification"
     columns: Columns
     labels: list[str] | dict[str, str] | None = None
+    ranges: dict[str, tuple[float, float]] | None = Field(
+        None, description="classes of a column of numbers: name → smallest and largest value, both included"
+    )
     other_labels: Literal["refuse", "drop"] = "refuse"
     on_missing: Literal["error", "drop"] | None = Field(
         None,
         description="rows without a text or a label; left out: without a text dropped, without a label an error",
+    )
+    on_duplicate: Literal["keep", "drop"] = Field(
+        "keep", description="drop: one row of those with the same text is kept"
     )
     metric: Metric | None = None
     max_new_tokens: int | None = Field(None, ge=1, description="largest number of tokens of an answer")
@@ -192,6 +205,18 @@ class TaskFile(Settings):
             raise ValueError("a classification task needs at least two labels")
         return labels
 
+    @field_validator("ranges")
+    @classmethod
+    def _ranges_apart(cls, ranges: dict[str, tuple[float, float]] | None) -> dict[str, tuple[float, float]] | None:
+        ordered = sorted((ranges or {}).values())
+        if ranges is not None and len(ordered) < 2:
+            raise ValueError("a classification task needs at least two ranges")
+        if not all(low <= high for low, high in ordered):
+            raise ValueError("a range is its smallest and its largest value, in this order")
+        if any(before[1] >= after[0] for before, after in pairwise(ordered)):
+            raise ValueError("no value may be in two ranges")
+        return ranges
+
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> Self:
         free, columns = self.columns.answer is not None, self.columns
@@ -210,6 +235,10 @@ class TaskFile(Settings):
 
     def _require_no_foreign_keys(self) -> None:
         numeric = self.kind == "regression"
+        if self.ranges and self.kind != "classification":
+            raise ValueError(f"`ranges` belongs to `kind: classification`, not {self.kind}")
+        if self.ranges and {"labels", "other_labels"} & self.model_fields_set:
+            raise ValueError("`ranges` takes the place of `labels` and `other_labels`")
         other: tuple[str, ...] = () if self.kind in GENERATED else ("metric", "max_new_tokens")
         other += ("labels", "other_labels") if self.kind in GENERATED or numeric else ()
         if given := [name for name in other if name in self.model_fields_set]:

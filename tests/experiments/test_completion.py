@@ -49,7 +49,7 @@ def complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 OFFERED = {
     "workbench tra": ["train"],
     "workbench train anim": ["animals"],
-    "workbench train bbc": ["bbc-news"],
+    "workbench train bbc-n": ["bbc-news"],
     "workbench tasks show frui": ["fruits"],
     "workbench train animals --method pfeif": ["pfeiffer", "pfeiffer-inv"],
     "workbench compare animals --methods lora,bitfit-": ["lora,bitfit-ln"],

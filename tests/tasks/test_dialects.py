@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
@@ -49,19 +50,19 @@ def written(delimiter: str, quotes: bool, header: bool, decimal: str = ".") -> t
     return stream.getvalue(), rows
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("packed", ["", ".gz", ".bz2"])
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "txt"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("quotes", [True, False])
 def test_a_file_is_read_in_the_dialect_it_was_written_in(
-    tmp_path: Path, delimiter: str, quotes: bool, suffix: str, packed: bool
+    tmp_path: Path, delimiter: str, quotes: bool, suffix: str, packed: str
 ) -> None:
     for header in (True, False):
         for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
             text, rows = written(delimiter, quotes, header)
-            path = tmp_path / f"rows.{suffix}{'.gz' if packed else ''}"
+            path = tmp_path / f"rows.{suffix}{packed}"
             content = text.encode(encoding)
-            path.write_bytes(gzip.compress(content) if packed else content)
+            path.write_bytes({"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[packed](content))
             dialect = sniffed(path, suffix, DialectSettings())
             assert dialect == Dialect(delimiter, quotes, header, encoding.removesuffix("-sig")), (header, encoding)
             frame = frame_of(path, dialect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import os
@@ -90,6 +91,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "columns of one name in parquet": (lambda folder: twice(folder / "rows.parquet"), "rows.parquet"),
     "no gzip": (file("rows.csv.gz", LINES), "rows.csv.gz: cannot be read"),
     "half a gzip": (file("rows.csv.gz", gzip.compress(os.urandom(5000))[:2000]), "rows.csv.gz: cannot be read"),
+    "no bzip2": (file("rows.csv.bz2", LINES), "rows.csv.bz2: cannot be read"),
+    "half a bzip2": (file("rows.csv.bz2", bz2.compress(os.urandom(5000))[:2000]), "rows.csv.bz2: cannot be read"),
     "no parquet": (file("rows.parquet", LINES), "rows.parquet: this file cannot be opened"),
     "no workbook": (file("rows.xlsx", LINES), "rows.xlsx: this workbook cannot be opened"),
     "another archive": (lambda folder: bomb(folder / "rows.xlsx"), "rows.xlsx"),

@@ -20,8 +20,13 @@ def test_every_task_file_is_complete(name: str) -> None:
     assert file.description.endswith((".", ")"))
     assert "\n" not in file.description
     assert file.license or file.homepage
-    targets = (file.labels is not None, file.columns.answer is not None, file.kind == "regression")
-    assert sum(targets) == 1, "label names, an answer's column, or a number"
+    targets = (
+        file.labels is not None,
+        file.ranges is not None,
+        file.columns.answer is not None,
+        file.kind == "regression",
+    )
+    assert sum(targets) == 1, "label names, ranges, an answer's column, or a number"
     assert spec.origin.startswith(spec.source)
 
 

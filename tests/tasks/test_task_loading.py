@@ -84,6 +84,36 @@ def test_given_splits_are_left_as_they_are(folder: Path, load: Load) -> None:
     assert {split: len(rows) for split, rows in renamed.splits.items()} == {"train": 34, "validation": 6, "test": 2}
 
 
+def test_of_equal_texts_one_is_kept_in_the_last_split_that_has_it(folder: Path, load: Load) -> None:
+    tables = {
+        "train": ["x,a", "X ,b", "y,a", "z,b", "only,b", "other,c"],
+        "dev": ["y,a", "z,b", "v,a"],
+        "exam": ["z,b", " Z,a", "OTHER,a", "w,a"],
+    }
+    for name, lines in tables.items():
+        (folder / f"{name}.csv").write_text("\n".join(["text,label", *lines]))
+    files = "files: {train: train.csv, validation: dev.csv, test: exam.csv}"
+    text = f"{files}\ncolumns: {{text: text}}\nlabels: [a, b]\nother_labels: drop"
+    kept = load(f"{text}\non_duplicate: drop")
+    assert {split: rows["text"][:] for split, rows in kept.splits.items()} == {
+        "train": ["x", "only"],
+        "validation": ["y", "v"],
+        "test": ["z", "OTHER", "w"],  # its other row is a training text of a label that is not taken
+    }
+    assert kept.origin.endswith("(6 rows left out whose text another row of the source has)")
+    assert [len(rows) for rows in load(text).splits.values()] == [5, 3, 4]
+
+
+def test_ranges_of_numbers_are_classes_and_what_lies_between_is_left_out(load: Load) -> None:
+    rows = ["text,label", *(f"t{n},{n / 10}" for n in range(41))]
+    task = load(f"{PLAIN}\nranges: {{high: [3, 4], low: [0, 1.9]}}", rows)
+    found = {row["id"]: task.labels[row["label"]] for part in task.splits.values() for row in part}
+    wanted = {f"data-{n}": "low" if n <= 19 else "high" for n in range(41) if n <= 19 or n >= 30}
+    assert (task.labels, found) == (("high", "low"), wanted)
+    with pytest.raises(DataError, match="hold no number"):
+        load(f"{PLAIN}\nranges: {{high: [3, 4], low: [0, 1.9]}}", [*rows, "x,much"])
+
+
 A = [f"t{n},a" for n in range(20)]
 
 

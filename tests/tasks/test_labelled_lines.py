@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks import formats
+from tasks.dialect import Dialect, DialectSettings
+from workbench.errors import DataError, InputError
+
+
+def test_a_line_is_its_label_and_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.label"
+    path.write_bytes("NUM:date When was  it ?\r\n\n__label__spam Win a __label__\n\tx caf\xe9\n".encode("latin-1"))
+    expected = [("NUM:date", "When was  it ?"), ("spam", "Win a __label__"), ("x", "caf\xe9")]
+    frame = formats.read(path, "labelled-lines", DialectSettings(encoding="latin-1"))
+    assert [tuple(row) for row in frame[["label", "text"]].to_numpy()] == expected
+    rows = formats.rows(path, "labelled-lines", Dialect(encoding="latin-1"))
+    assert [(row["label"], row["text"]) for row in rows] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a one\nb\n", "line 2: a label without a text"),
+        ("__label__a __label__b one\n", "line 1: a line with several labels"),
+        ("\n \n", "the file is empty"),
+        (b"a caf\xe9\n", "not text in utf-8"),
+    ],
+)
+def test_a_line_that_is_none_is_named(tmp_path: Path, content: str | bytes, message: str) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(DataError, match=message):
+        formats.read(path, "labelled-lines")
+
+
+def test_there_is_no_delimiter_to_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("a one\n")
+    with pytest.raises(InputError, match="delimiter cannot be said of labelled-lines"):
+        formats.read(path, "labelled-lines", DialectSettings(delimiter=";"))
