@@ -265,7 +265,7 @@ class Workbench:
         """Return how many optimiser steps :meth:`train` takes."""
         from experiments.engine.forecast import lesson_updates
 
-        return 0 if lesson.adapter_id in self.workspace.adapters.ids() else lesson_updates(lesson)
+        return 0 if lesson.adapter_id in self.workspace.adapters else lesson_updates(lesson)
 
     def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.

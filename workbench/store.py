@@ -30,9 +30,13 @@ class AdapterStore:
         """Return the ids of all stored adapters, sorted."""
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{MANIFEST}"))
 
+    def __contains__(self, name: str) -> bool:
+        """Return whether an adapter has this id; of many, none is listed for it."""
+        return ID.fullmatch(name) is not None and (self.root / name / MANIFEST).is_file()
+
     def resolve(self, name: str) -> str:
         """Return the one id that ``name`` is, begins, or is the key of; raises as :func:`by_id`."""
-        return by_id(name, self.ids())
+        return name if name in self else by_id(name, self.ids())
 
     def get(self, name: str) -> StoredAdapter:
         """Return an adapter by what :meth:`resolve` takes; raises as that, or IntegrityError."""
@@ -84,7 +88,7 @@ class AdapterStore:
             UnsafeConfigError: a library would be led out of the folder, or to a pickled file.
         """
         manifest = importable(source)
-        if manifest.id in self.ids() and self.get(manifest.id).manifest.files != manifest.files:
+        if manifest.id in self and self.get(manifest.id).manifest.files != manifest.files:
             raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
         known = manifest.backbone.model_copy(update={"name": backbone})
         with written_whole(self.root / manifest.id) as place:

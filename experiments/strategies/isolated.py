@@ -147,7 +147,7 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
     store = context.workspace.adapters
     with context.workspace.claimed(name):
         clear_the_way(store, name, context.listener)
-        if name in store.ids():
+        if name in store:
             return store.verify(name)
         return keep_fused(name, fuse(WARM_START, request, settings), WARM_START, request, settings, store)
 

@@ -139,6 +139,8 @@ def test_a_beginning_is_enough_where_it_is_the_only_one(store: AdapterStore, sto
     assert store.ids() == ["news-lora-1", "news-lora-12", "reviews-lora-1"]
     assert store.resolve("rev") == "reviews-lora-1"
     assert store.resolve("news-lora-1") == "news-lora-1", "a whole id is never ambiguous"
+    assert "news-lora-1" in store
+    assert not any(name in store for name in ("news", "", ".", "../adapters/news-lora-1", "news-lora-1/"))
     with pytest.raises(InputError, match="begins 2 ids: news-lora-1, news-lora-12"):
         store.resolve("news")
     for unknown in ("", "lora", "newt-lora-1"):

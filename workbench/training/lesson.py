@@ -69,7 +69,7 @@ def learn(
         TrainingError: the fit failed.
         IntegrityError: the method changed the backbone although it says that it does not.
     """
-    if lesson.adapter_id in store.ids():
+    if lesson.adapter_id in store:
         return store.verify(lesson.adapter_id)
     model, record = teach(lesson, listener, label, scratch)
     manifest = describe(lesson.adapter_id, lesson.task, lesson.adaptation, lesson.budget, lesson.seed, record)

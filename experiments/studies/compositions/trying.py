@@ -49,7 +49,7 @@ def kept(plan: FusionPlan, site: Site) -> StoredAdapter:
     adapter, store = fused_id(method, request, settings), site.workspace.adapters
     with site.workspace.claimed(adapter):
         clear_the_way(store, adapter, site.listener)
-        if adapter in store.ids():
+        if adapter in store:
             return store.verify(adapter)
         fused = _model(trial, site)
         _measured(trial, fused, site, plan.source_tasks)
