@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from experiments.strategies import _heads
+from experiments.strategies import GROUPS, GROUPS_FILE, Group, Groups, _heads
 from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.workspace.evaluating import test
 from fusion import lora
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from workbench.model import TaskModel
     from workbench.task import Task
 
-ADAPTERS, GROUPS = "adapters", "groups.json"
+ADAPTERS = "adapters"
 HIGH = {"cosine": "cosine", "left-overlap": "left_overlap", "right-overlap": "right_overlap"}
 LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
 
@@ -61,29 +61,6 @@ class MergedSettings(Settings):
     )
     merge: str = Field("svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …")
     scale: Scale = Field(1.0, description="sum of the two weights, which are as the numbers of tasks; 1 averages")
-
-
-@dataclass(frozen=True)
-class Group:
-    """A LoRA that some tasks share.
-
-    Attributes:
-        tasks: their names, in the order in which they were learned.
-        folder: name of its folder among the state's adapters.
-    """
-
-    tasks: tuple[str, ...]
-    folder: str
-
-
-@dataclass(frozen=True)
-class Groups:
-    """All LoRAs of a state, the oldest first."""
-
-    groups: tuple[Group, ...]
-
-
-KNOWN = TypeAdapter(Groups)
 
 
 class MergedAdapters:
@@ -121,7 +98,7 @@ class MergedAdapters:
             if (head := stored.folder / HEAD_FILE).is_file():
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
             groups = self._reduced([*groups, new], context, folder)
-            sealed.write(KNOWN, Groups(tuple(groups)), folder / GROUPS)
+            sealed.write(GROUPS, Groups(tuple(groups)), folder / GROUPS_FILE)
         return replace(stored.manifest.fit, seconds=stored.manifest.fit.seconds + beside.seconds)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
@@ -150,7 +127,7 @@ class MergedAdapters:
             (folder / name).mkdir()
             if state.folder:
                 shutil.copytree(state.folder / name, folder / name, dirs_exist_ok=True)
-        return list(groups_in(state)) if state.folder else []
+        return list(_groups(state)) if state.folder else []
 
     def _reduced(self, groups: list[Group], context: Context, folder: Path) -> list[Group]:
         """Make two of ``groups`` one if there are more than are kept."""
@@ -177,17 +154,12 @@ class MergedAdapters:
         return [one if place == first else group for place, group in enumerate(groups) if place != second]
 
 
-def groups_in(state: State) -> tuple[Group, ...]:
-    """Return which tasks share which LoRA in a state, the oldest LoRA first.
-
-    Raises:
-        IntegrityError: the list is damaged or missing.
-    """
-    return sealed.require(KNOWN, state.existing / GROUPS).groups
+def _groups(state: State) -> tuple[Group, ...]:
+    return sealed.require(GROUPS, state.existing / GROUPS_FILE).groups
 
 
 def _own(state: State, task: Task) -> Path:
-    group = next(group for group in groups_in(state) if task.name in group.tasks)
+    group = next(group for group in _groups(state) if task.name in group.tasks)
     return state.existing / ADAPTERS / group.folder
 
 

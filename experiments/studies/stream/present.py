@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
-from experiments.studies.stream import difference_tables, long_streams, tables
+from experiments.studies.stream import difference_tables, long_streams, merge_table, tables
 from experiments.studies.stream.conditions import conditions
 from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.sentences import spurious_sentences
@@ -55,6 +55,9 @@ def _blocks(report: Report) -> Iterator[Block]:
         if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
     yield from _task_by_task(report)
+    if told := merge_table.merge_table(report):
+        yield Sentences(merge_table.merge_sentences(report), Medium.ANY)
+        yield told
     yield from figures(report)
     if probes := tables.probes(report):
         yield probes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.studies import _record
-from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters
+from experiments.studies.stream.reading import chosen_steps, outcomes_of, own_adapters, shared_adapters
 from experiments.studies.stream.stage_outcome import StageOutcome
 from experiments.studies.stream.tuning import Tried, Tuning, require_attempts, tuning_so_far
 from experiments.workspace.documents import form_of
@@ -73,11 +73,12 @@ class Record(_record.Record):
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
         adapters: (label, seed, order) → task → its adapter, where a stream is at its end and each task has its own.
+        groups: (label, seed, order, stage) → the tasks of each adapter after the stage, where tasks share adapters.
         tunings: label → what came of the learning rates that were tried.
     """
 
     kind = "a stream"
-    left = ("outcomes", "examples", "adapters", "tunings")
+    left = ("outcomes", "examples", "adapters", "groups", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -91,6 +92,7 @@ class Record(_record.Record):
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
+    groups: Mapping[tuple[str, int, int, int], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
     @property
@@ -126,6 +128,11 @@ class Record(_record.Record):
                 (place["label"], place["seed"], place["order"]): own_adapters(step, workspace)
                 for place, step in steps
                 if place["stage"] == last
+            },
+            "groups": {
+                (place["label"], place["seed"], place["order"], place["stage"]): shared
+                for place, step in steps
+                if (shared := shared_adapters(step, workspace))
             },
             "contenders": tuple(_as_chosen(planned, known)),
             "tunings": known,

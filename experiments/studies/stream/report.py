@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.studies._report import StudyReport
 from experiments.studies.stream.circumstances import circumstances
+from experiments.studies.stream.merges import merges
 from workbench.forgetting import METRICS
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.reporting.differences import Difference
     from experiments.studies.stream.frontier import Frontier
+    from experiments.studies.stream.merges import Merge
     from experiments.studies.stream.pairs import Pair
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
@@ -55,6 +57,10 @@ class Report(StudyReport):
         """The recipe's own entries, then those at other learning rates."""
         return (*self.strategies, *self.others)
 
+    def merges(self, strategy: StrategyReport) -> tuple[Merge, ...]:
+        """Return the merges of one of ``strategies``, and what each cost."""
+        return merges(self.record, self.strategies, strategy)
+
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each replication's own matrix and metrics.
 
@@ -87,4 +93,5 @@ class Report(StudyReport):
         return {
             **strategy.as_json(self.record.reference, full),
             **({"tuning": tuning.as_json()} if tuning else {}),
+            **({"merges": [merge.as_json() for merge in found]} if (found := self.merges(strategy)) else {}),
         }

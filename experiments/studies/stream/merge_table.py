@@ -1,0 +1,70 @@
+"""What people see of merges: a table of all of them, and a sentence for each strategy that merges."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import quantity, words
+from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.wording import number, plural, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.studies.stream.merges import Merge
+    from experiments.studies.stream.report import Report
+
+
+def merge_table(report: Report) -> Table | None:
+    """Return what each merge cost; None where there was none."""
+    rows = [
+        [
+            *(words(each) for each in (one.label, merge.seed, merge.stage, _told(merge.parts))),
+            quantity(merge.mean),
+            words(_worst(merge)),
+        ]
+        for one in report.strategies
+        for merge in report.merges(one)
+    ]
+    if not rows:
+        return None
+    columns = [
+        Column("strategy"),
+        Column("seed"),
+        Column("stage"),
+        Column("became one", left=True),
+        Column("lost", "mean over its tasks"),
+        Column("most", left=True),
+    ]
+    sign = unit(report.record.kinds).words
+    note = (
+        f"Score before the merge − score after it, {sign}. That of the stage's own task before is its isolated "
+        "adapter's, where the recipe has that strategy; else it is left out of the mean."
+    )
+    return Table("merges", "What each merge cost", columns, rows, note, media=Medium.PAGE, folded=True)
+
+
+def merge_sentences(report: Report) -> list[str]:
+    """Return what the merges of each strategy cost in the mean, and which cost most."""
+    sentences = []
+    for one in report.strategies:
+        found = [(mean, merge) for merge in report.merges(one) if (mean := merge.mean) is not None]
+        if found:
+            most, dearest = max(found, key=lambda each: each[0])
+            sentences.append(
+                f"{one.label}: {plural(len(found), 'merge')}, at {number(fmean(mean for mean, _ in found))} points a "
+                f"task in the mean; the dearest at stage {dearest.stage} of seed {dearest.seed} "
+                f"({_told(dearest.parts)}): {number(most)}."
+            )
+    return sentences
+
+
+def _told(parts: Sequence[Sequence[str]]) -> str:
+    return " | ".join(", ".join(part) for part in parts)
+
+
+def _worst(merge: Merge) -> str:
+    known = {task: lost for task, lost in merge.lost.items() if lost is not None}
+    task = max(known, key=lambda name: known[name], default=None)
+    return "" if task is None else f"{task} {number(known[task])}"

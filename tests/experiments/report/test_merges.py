@@ -1,0 +1,70 @@
+"""What each merge cost: from the accuracy matrix, from which tasks share an adapter, and the isolated one beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.reporting.presentation import Sentences, Table
+from experiments.studies.stream.present import present
+from experiments.studies.stream.report import Report
+from tests.streams import write_recipe
+
+ENTRIES = {
+    "both": "{strategy: merged, method: lora, learning_rate: 0.02, keep: 1}",
+    "alone": "{strategy: isolated, method: lora, learning_rate: 0.02}",
+    "slower": "{strategy: merged, method: lora, learning_rate: 0.01, keep: 2, pair: oldest}",
+}
+
+
+@pytest.fixture(scope="module")
+def report(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    folder = tmp_path_factory.mktemp("merges")
+    recipe = write_recipe(folder, bert)
+    entries = ", ".join(f"{label}: {entry}" for label, entry in ENTRIES.items())
+    changes = ["seeds=[0]", "budget.epochs=1", f"strategies={{{entries}}}", "reference=alone"]
+    workbench = Workbench(folder / "space", [folder / "tasks"])
+    found = workbench.run(workbench.plan(str(recipe), changes))
+    assert isinstance(found, Report)
+    return found
+
+
+def test_each_merge_has_its_parts_and_what_its_tasks_lost(report: Report) -> None:
+    both, alone, slower = report.strategies
+    first, second = report.merges(both)
+    assert (first.stage, first.parts) == (2, (("animals",), ("halves",)))
+    assert (second.stage, second.parts) == (3, (("animals", "halves"), ("fruits",)))
+    matrix, own = both.replications[0].matrix, alone.replications[0].matrix
+    assert second.lost == {
+        "animals": matrix[2][0] - matrix[3][0],  # type: ignore[operator]
+        "halves": matrix[2][1] - matrix[3][1],  # type: ignore[operator]
+        "fruits": own[3][2] - matrix[3][2],  # type: ignore[operator]
+    }
+    assert second.mean == pytest.approx(sum(second.lost.values()) / 3)  # type: ignore[arg-type]
+    assert not report.merges(alone)
+
+    (only,) = report.merges(slower)
+    assert (only.stage, only.parts) == (3, (("animals",), ("halves",)))
+    assert set(only.lost) == {"animals", "halves"}
+    assert None not in only.lost.values()
+
+
+def test_a_new_task_is_compared_with_an_adapter_that_was_learned_alike_or_with_none(report: Report) -> None:
+    both, _, slower = report.strategies
+    merge = report.merges(both)[0]
+    assert merge.lost["halves"] is not None
+    without = Report(**{**vars(report), "strategies": (both, slower)})
+    assert without.merges(both)[0].lost["halves"] is None, "nobody learned it alone at the same learning rate"
+
+
+def test_the_report_has_them_as_a_table_a_sentence_and_json(report: Report) -> None:
+    blocks = present(report).blocks
+    (table,) = (block for block in blocks if isinstance(block, Table) and block.name == "merges")
+    assert [row[3].text for row in table.rows] == ["animals | halves", "animals, halves | fruits", "animals | halves"]
+    told = [item for block in blocks if isinstance(block, Sentences) for item in block.items if "the dearest" in item]
+    assert [sentence.split(",")[0] for sentence in told] == ["both: 2 merges", "slower: 1 merge"]
+    document = report.as_json()["strategies"]
+    assert [merge["stage"] for merge in document["both"]["merges"]] == [2, 3]
+    assert "merges" not in document["alone"]
