@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.asking import Answer
+from workbench.errors import InputError
 from workbench.serving import Answering, opened, sharing
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class AdapterSet:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
         known = {_identities(each.adapters.values()): each for each in before.groups} if before else {}
-        groups = [known.get(_identities(group)) or opened(group, backbone) for group in sharing(adapters)]
+        groups: list[Answering] = []
+        for group in sharing(adapters):
+            same = known.get(_identities(group))
+            groups += [same] if same else _opened(group, backbone)
         return cls(backbone, {each.id: each for each in adapters}, tuple(groups))
 
     def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
@@ -77,6 +81,16 @@ class AdapterSet:
                     number, row = places[place]
                     found[number][row] = answer
         return found
+
+
+def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
+    """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
+    try:
+        return [opened(group, backbone)]
+    except InputError:
+        if len(group) == 1:
+            raise
+        return [opened([each], backbone) for each in group]
 
 
 def _joined(tables: Sequence[Dataset]) -> Dataset:

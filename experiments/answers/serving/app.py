@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from experiments.answers.serving.service import Service
 
 TITLE = "Adapter Workbench"
+JSON = "application/json"
 PATHS = ("/predict", "/adapters", "/reload", "/health", "/ready", "/metrics", "/openapi.json")
 CODES: dict[type[WorkbenchError], HTTPStatus] = {
     BusyError: HTTPStatus.TOO_MANY_REQUESTS,
@@ -63,22 +64,29 @@ def application(service: Service, limits: Limits, key: bytes | None = None) -> F
     @app.exception_handler(WorkbenchError)
     def told(_: Request, error: WorkbenchError) -> Response:
         code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-        refusal = refused(code, error.what)
+        names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
+        refusal = refused(code, f"{error.what}{names}")
         if code in AGAIN:
             refusal.headers["Retry-After"] = AGAIN[code]
         return refusal
 
     @app.exception_handler(RequestValidationError)
-    def malformed(_: Request, error: RequestValidationError) -> Response:
+    def malformed(request: Request, error: RequestValidationError) -> Response:
+        if not request.headers.get("content-type", "").startswith(JSON):
+            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
         first = error.errors()[0]  # without the input that it quotes
         where = ".".join(str(part) for part in first["loc"][1:])
         return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}" if where else first["msg"])
+
+    @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
+    def failed(_: Request, error: Exception) -> Response:
+        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the work failed; the server's log says why")
 
     return app
 
 
 def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
-    @app.post("/predict")
+    @app.post("/predict", response_model_exclude_unset=True)
     async def predict(question: Question) -> Answers:
         """Answer texts."""
         _require_within(limits, question)

@@ -65,8 +65,8 @@ class Routing:
             require_routable(self.name, fit, opened.backbone)
             place_of = self.workspace.router
             state = known_state(self.name, self.settings, fit, opened.backbone, place_of, task_of, self.listener)
-            route(state, rows_of([(PROBE, PROBE) if pair else PROBE]))  # one that cannot choose says so now
-            found[pair] = state
+            found[pair] = replace(state, reader=state.reader.kept())
+            route(found[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # one that cannot choose says so now
         if not found:
             require_routable(self.name, adapters, opened.backbone)
         return found
@@ -122,9 +122,16 @@ class Current:
 
     @classmethod
     def of(cls, selection: Selection, routing: Routing | None, before: Current | None = None) -> Current:
-        """Open what was selected; what is open in ``before`` and has not changed is taken from there."""
-        backbone = before.opened.backbone if before else selection.backbone
-        opened = AdapterSet.opened(selection.adapters, backbone, before.opened if before else None)
+        """Open what was selected, and try it; what is open in ``before`` and has not changed is taken from there.
+
+        What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
+        """
+        opened = AdapterSet.opened(selection.adapters, selection.backbone, before.opened if before else None)
+        for group in opened.groups:
+            if before is None or group not in before.opened.groups:
+                first = next(iter(group.adapters.values()))
+                text = (PROBE, PROBE) if first.manifest.task.pair else PROBE
+                group.answers(rows_of([text], first.manifest.task), [first.id])
         standing = [each for each in selection.adapters if each.id in selection.by_task.values()]
         return cls(opened, selection.by_task, routing.states(standing, opened) if routing else {})
 

@@ -34,7 +34,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path, began, code = scope["path"], perf_counter(), 500
+        path, began, code = scope["path"], perf_counter(), 0
 
         async def counted(message: Message) -> None:
             nonlocal code
@@ -44,8 +44,12 @@ class Guard:
 
         try:
             await self._admitted(scope, receive, counted)
+        except Exception:
+            code = code or HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
         finally:
-            self._metrics.request(path if path in self._paths else "other", code, perf_counter() - began)
+            if code:  # else whoever asked has gone before the whole request was there
+                self._metrics.request(path if path in self._paths else "other", int(code), perf_counter() - began)
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._key is not None and scope["path"] not in OPEN and not _has(scope, self._key):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Self
 
     from experiments.answers.serving.current import Current, Reply
@@ -62,7 +61,7 @@ class Answer(BaseModel):
     value: str | float | list[str] | None = Field(description="The answer as data: a list of labels or tags, a number.")
     adapter: str
     task: str
-    routing_score: float | None = Field(None, description="The router's score of the adapter; null where none chose.")
+    routing_score: float | None = Field(None, description="The router's score of the adapter, where one chose.")
 
 
 class Answers(BaseModel):
@@ -109,18 +108,11 @@ class State(BaseModel):
 def answers_of(reply: Reply, current: Current) -> Answers:
     """Return a reply as it is sent."""
     manifests = {name: each.manifest for name, each in current.opened.adapters.items()}
-    scores: Sequence[float | None] = reply.routing_scores or [None] * len(reply.answers)
-    given = [
-        Answer(
-            label=said.words,
-            confidence=said.confidence,
-            value=said.value,
-            adapter=adapter,
-            task=manifests[adapter].task.name,
-            routing_score=score,
-        )
-        for said, adapter, score in zip(reply.answers, reply.adapters, scores, strict=True)
-    ]
+    given = []
+    for place, (said, adapter) in enumerate(zip(reply.answers, reply.adapters, strict=True)):
+        told = {"label": said.words, "confidence": said.confidence, "value": said.value}
+        routed = {"routing_score": reply.routing_scores[place]} if reply.routing_scores else {}
+        given.append(Answer(**told, adapter=adapter, task=manifests[adapter].task.name, **routed))
     return Answers(adapter=None if reply.routing_scores else reply.adapters[0], answers=given)
 
 

@@ -79,7 +79,11 @@ MALFORMED: dict[str, tuple[dict[str, Any], int, str]] = {
     "another key": ({"texts": ["the cat"], "tsk": "animals"}, 422, "tsk: Extra inputs are not permitted"),
     "both": ({"texts": ["x"], "task": "animals", "adapter": "animals"}, 422, "name a task or an adapter, not both"),
     "neither": ({"texts": ["the cat"]}, 422, "name the task or the adapter: no router is served"),
-    "no such task": ({"texts": ["the cat"], "task": "animls"}, 404, "there is no task called 'animls'"),
+    "no such task": (
+        {"texts": ["the cat"], "task": "animls"},
+        404,
+        "there is no task called 'animls'. Did you mean animals?",
+    ),
     "no such adapter": ({"texts": ["the cat"], "adapter": "animls"}, 404, "there is no adapter called 'animls'"),
     "pairs": ({"texts": [{"text": "a", "text_pair": "b"}], "task": "animals"}, 422, "animals answers for single texts"),
     "no pairs": ({"texts": ["a"], "task": "pairs"}, 422, "pairs answers for pairs of texts"),
@@ -109,7 +113,23 @@ def test_what_is_no_json_is_said(serve: Serve) -> None:
     client, _ = serve("animals")
     found = client.post("/predict", content=b'{"texts": [', headers=JSON)
     assert (found.status_code, "JSON decode error" in found.json()["detail"]) == (422, True)
+    unsaid = client.post("/predict", content=json.dumps(ASKED))
+    assert (unsaid.status_code, "Content-Type: application/json" in unsaid.json()["detail"]) == (422, True)
     assert client.get("/predict").status_code == 405
+
+
+def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, service = serve("animals", raise_server_exceptions=False)
+
+    def broken(jobs: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.answers.serving.service.replies", broken)
+        found = client.post("/predict", json=ASKED)
+    assert (found.status_code, found.json()) == (500, {"detail": "the work failed; the server's log says why"})
+    assert client.post("/predict", json=ASKED).status_code == 200
+    assert 'workbench_requests_total{code="500",path="/predict"} 1.0' in service.metrics.page().decode()
 
 
 def test_the_largest_request_within_the_limits_is_taken(serve: Serve) -> None:
