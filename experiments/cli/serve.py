@@ -94,8 +94,8 @@ def serve(
         )
         service = Service(first, selected, routing, batching, Metrics())
         line = f"serving {_served(first)} at {address.url(bound)} (Ctrl-C stops it)"
-        answer(service, bound, limits, key, lambda: stdout.print(line))
-    stdout.print("Stopped. What was taken has been answered.")
+        finished = answer(service, bound, limits, key, lambda: stdout.print(line))
+    stdout.print(f"Stopped. {'What was taken has been answered.' if finished else 'What was taken was given up.'}")
 
 
 def _served(selection: Selection) -> str:

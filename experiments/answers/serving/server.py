@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def serve(
     service: Service, bound: socket.socket, limits: Limits, key: bytes | None, started: Callable[[], None]
-) -> None:
+) -> bool:
     """Answer until SIGTERM, SIGINT or SIGHUP; what was taken is finished, and what comes meanwhile is refused.
+
+    Returns whether it was finished: a second SIGINT does not wait for it.
 
     Args:
         service: what answers; it is closed at the end.
@@ -45,6 +47,7 @@ def serve(
         server.run(sockets=[bound])
     finally:
         signal.signal(signal.SIGHUP, before)
+    return not server.force_exit
 
 
 class Server(uvicorn.Server):
@@ -63,5 +66,5 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Refuse what comes from now on, and stop; a second Ctrl-C does not wait for what was taken."""
         self._service.stop()
-        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
         self.should_exit = True

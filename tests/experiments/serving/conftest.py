@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -95,7 +96,7 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
         yield serve
 
 
-def wait_for(client: TestClient, waiting: int) -> None:
+def wait_for(client: httpx.Client, waiting: int) -> None:
     """Return when so many texts wait for their batch."""
     for _ in range(3000):
         if f"workbench_waiting_texts {waiting}.0" in client.get("/metrics").text:

@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from experiments.benchmarks.serve_load import load
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
-from tests.experiments.serving.conftest import TEXTS, train
+from tests.experiments.serving.conftest import TEXTS, train, wait_for
 from workbench.backbone_names import open_backbone
 from workbench.task import Task
 
@@ -24,7 +26,7 @@ HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uv
 
 
 @pytest.fixture
-def taken() -> str:
+def taken() -> Iterator[str]:
     """A port at which somebody listens already."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -87,7 +89,7 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
     """A process of its own, on a free port: it says where it is, wants its key, answers, and ends in order."""
     (tmp_path / "key").write_text("0123456789abcdef\n")
     command = ["from experiments.cli import main; main()", "serve", "animals", "halves", *PORT, "--host", "127.0.0.1"]
-    given = ["--workspace", str(workspace.root), "--api-key-file", str(tmp_path / "key"), "--max-wait-ms", "500"]
+    given = ["--workspace", str(workspace.root), "--api-key-file", str(tmp_path / "key"), "--max-wait-ms", "1000"]
     paths = os.pathsep.join(path for path in sys.path if path)
     process = subprocess.Popen(
         [sys.executable, "-c", *command, *given],
@@ -103,6 +105,8 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
         assert found, line + process.stderr.read()
         with httpx.Client(base_url=found[1], headers={"Authorization": "Bearer 0123456789abcdef"}) as client:
             assert httpx.post(f"{found[1]}/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 401
+            told = load(found[1], ["animals", "halves"], clients=2, seconds=0.1, key="0123456789abcdef")
+            assert (told["codes"], told["texts_per_batch"] >= 1) == ({"200": told["requests"]}, True)
             answers = []
 
             def ask() -> None:
@@ -110,8 +114,7 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
 
             asking = threading.Thread(target=ask)
             asking.start()
-            while "workbench_waiting_texts 5.0" not in client.get("/metrics").text:
-                assert asking.is_alive(), answers
+            wait_for(client, len(TEXTS))
             process.send_signal(signal.SIGTERM)
             asking.join(30)
         assert [answer.status_code for answer in answers] == [200], "what was taken is finished"
