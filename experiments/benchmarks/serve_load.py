@@ -48,7 +48,7 @@ def load(url: str, tasks: list[str], clients: int, seconds: float, key: str | No
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def ask(client: int) -> list[tuple[int, float]]:
-        found = []
+        found: list[tuple[int, float]] = []
         with requests.Session() as session:
             session.headers.update(headers)
             end = time.perf_counter() + seconds

@@ -62,7 +62,7 @@ def application(service: Service, limits: Limits, key: bytes | None = None) -> F
     _add_state(app, service)
 
     @app.exception_handler(WorkbenchError)
-    def told(_: Request, error: WorkbenchError) -> Response:
+    async def told(_: Request, error: WorkbenchError) -> Response:
         code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
         names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
         refusal = refused(code, f"{error.what}{names}")
@@ -71,7 +71,7 @@ def application(service: Service, limits: Limits, key: bytes | None = None) -> F
         return refusal
 
     @app.exception_handler(RequestValidationError)
-    def malformed(request: Request, error: RequestValidationError) -> Response:
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
         if not request.headers.get("content-type", "").startswith(JSON):
             return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"send JSON, and say so: Content-Type: {JSON}")
         first = error.errors()[0]  # without the input that it quotes
@@ -79,7 +79,7 @@ def application(service: Service, limits: Limits, key: bytes | None = None) -> F
         return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}" if where else first["msg"])
 
     @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
-    def failed(_: Request, error: Exception) -> Response:
+    async def failed(_: Request, error: Exception) -> Response:
         return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the work failed; the server's log says why")
 
     return app
@@ -108,7 +108,11 @@ def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
     @app.post("/reload")
     async def reload() -> Reloaded:
         """Look again which adapters are to be served; requests go on being answered."""
-        changes = await run_in_threadpool(service.reload)
+        try:
+            changes = await run_in_threadpool(service.reload)
+        except WorkbenchError as error:
+            where = f"{error.where}: " if error.where else ""
+            raise HTTPException(HTTPStatus.CONFLICT, f"nothing was changed: {where}{error.what}") from None
         return Reloaded(added=changes.added, removed=changes.removed, tasks=changes.tasks)
 
 
