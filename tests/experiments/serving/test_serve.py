@@ -10,16 +10,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
 
+from experiments.answers.serving import address
+from experiments.answers.serving.limits import Limits
+from experiments.answers.serving.metrics import Metrics
+from experiments.answers.serving.selection import select
+from experiments.answers.serving.server import serve
+from experiments.answers.serving.service import Service
 from experiments.benchmarks.serve_load import load
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.experiments.serving.conftest import TEXTS, train, wait_for
 from workbench.backbone_names import open_backbone
+from workbench.batch_queue import Batching
+from workbench.listener import Silent
 from workbench.task import Task
 
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uvicorn", "mlflow"}
@@ -85,6 +97,38 @@ def test_adapters_of_several_backbones_are_not_served_together(
     assert (code, "one backbone is served" in err) == (2, True)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_server_in_order(number: int, workspace: Workspace, held: tuple[Event, Event]) -> None:
+    """What was taken is answered; what comes after the signal is refused, by the server or by the closed port."""
+    selected = partial(select, workspace, ["animals"], None, (), Silent())
+    service = Service(selected(), selected, None, Batching(seconds=0), Metrics())
+    (begun, go), started, asked = held, Event(), {"texts": TEXTS, "task": "animals"}
+    before = signal.getsignal(number)
+
+    def ask(url: str) -> tuple[int, list[int]]:
+        assert started.wait(30)
+        with ThreadPoolExecutor(1) as pool:
+            taken = pool.submit(httpx.post, f"{url}/predict", json=asked, timeout=30)
+            assert begun.wait(30)
+            os.kill(os.getpid(), number)
+            refused = []
+            with suppress(httpx.ConnectError):
+                while len(refused) < 10_000:
+                    refused.append(httpx.post(f"{url}/predict", json=asked, timeout=30).status_code)
+            go.set()
+            return taken.result().status_code, refused
+
+    with ThreadPoolExecutor(1) as pool, address.bind("127.0.0.1", 0) as bound:
+        client = pool.submit(ask, address.url(bound))
+        assert serve(service, bound, Limits(), None, started.set)
+        code, refused = client.result()
+    assert code == 200
+    assert {*refused} <= {503}
+    assert not service.is_alive
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.acceptance
 def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path) -> None:
     """A process of its own, on a free port: it says where it is, wants its key, answers, and ends in order."""
     (tmp_path / "key").write_text("0123456789abcdef\n")
@@ -125,6 +169,7 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
     assert "Traceback" not in err
 
 
+@pytest.mark.acceptance
 def test_help_brings_nothing_heavy() -> None:
     program = "import sys; sys.argv = ['workbench', 'serve', '--help']\nfrom experiments.cli import main\n"
     program += "try:\n    main()\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
