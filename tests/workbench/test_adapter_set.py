@@ -12,6 +12,7 @@ from workbench.adapter_set import AdapterSet, Question
 from workbench.asking import Answer, Asked, rows_of
 from workbench.backbone import Backbone
 from workbench.errors import InputError
+from workbench.libraries import LIBRARIES
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
@@ -56,6 +57,20 @@ def test_each_adapter_answers_as_alone_bit_for_bit(store: AdapterStore, backbone
     for those, these in zip(found, wanted, strict=True):
         assert [one.words for one in those] == [one.words for one in these]
         assert [one.confidence for one in those] == pytest.approx([one.confidence for one in these], abs=1e-5)
+
+
+def test_one_adapter_is_switched_on_and_not_mixed(
+    store: AdapterStore, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums of a mixed pass are the same numbers in another order, which need not be the same to the last bit."""
+    adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
+    opened = AdapterSet.opened(adapters, backbone)
+    mixed = []
+    monkeypatch.setattr(type(LIBRARIES.get("peft")), "mix", lambda *given: mixed.append(given) or {})
+    opened.answers([Question(rows_of(TEXTS), [adapters[1].id] * 3)] * 2)
+    assert not mixed
+    opened.answers([Question(rows_of(TEXTS), [each.id] * 3) for each in adapters])
+    assert len(mixed) == 1
 
 
 def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, backbone: Backbone) -> None:

@@ -78,6 +78,7 @@ def test_a_batch_waits_for_more_until_it_is_full(worker: Worker) -> None:
     worker.go.set()
     queue: Jobs = BatchQueue(worker, Batching(rows=2, seconds=60))
     first = queue.submit("a")
+    assert not worker.begun.wait(0.3)
     assert not first.done()
     assert queue.submit("b").result(10) == "B"
     assert worker.batches == [["a", "b"]]
