@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.answers.serving.current import Asked, Current, Reply, replies
 from workbench.batch_queue import Batching, BatchQueue
+from workbench.errors import BusyError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -72,14 +73,19 @@ class Service:
         """Look again which adapters are to be served, open them beside those that answer, and change over at once.
 
         Raises:
+            BusyError: this is being done already.
             WorkbenchError: something is wrong with them; what was served before still is.
         """
-        with self._reloading:
+        if not self._reloading.acquire(blocking=False):  # those that wait would take the threads that requests need
+            raise BusyError("a reload is going on")
+        try:
             before = self.current
             self.current = Current.of(self._selected(), self._routing, before)
             old, new = before.opened.adapters, self.current.opened.adapters
             added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
             return Changes(added, removed, dict(self.current.by_task))
+        finally:
+            self._reloading.release()
 
     def stop(self) -> None:
         """Take nothing more; safe in a signal handler."""

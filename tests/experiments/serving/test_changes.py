@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from experiments.answers.serving.current import Current
 from experiments.workspace import Workspace
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
@@ -64,6 +65,27 @@ def test_what_cannot_be_served_is_said_and_changes_nothing(serve: Serve, copied:
     assert "head.safetensors has changed" in found.json()["detail"]
     assert service.current is before
     assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 200
+
+
+def test_one_reload_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = serve("animals")
+    begun, go, of = Event(), Event(), Current.of
+
+    def slow(*given: Any) -> Current:
+        begun.set()
+        assert go.wait(30)
+        return of(*given)
+
+    monkeypatch.setattr(Current, "of", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/reload")
+        assert begun.wait(30)
+        second = client.post("/reload")
+        assert client.post("/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 200
+        go.set()
+        assert first.result().status_code == 200
+    assert (second.status_code, second.json()["detail"]) == (409, "nothing was changed: a reload is going on")
+    assert client.post("/reload").status_code == 200
 
 
 def test_a_replacement_under_load_loses_nothing(

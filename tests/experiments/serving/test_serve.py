@@ -81,6 +81,21 @@ def test_what_is_wrong_is_said_and_nothing_is_started(
 PORT = ["--port", "0"]
 
 
+def test_a_server_that_others_reach_without_a_key_is_warned_of(
+    workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    Path("key").write_text("0123456789abcdef")
+    for options, warned in (
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--api-key-file", "key"], False),
+        ([], False),
+        (["--host", "localhost"], False),
+    ):
+        code, _, err = call("serve", "animals", *options, *PORT, "--workspace", str(workspace.root))
+        assert (code, "Warning: whoever reaches http://0.0.0.0:" in err) == (0, warned), err
+
+
 def test_an_empty_workspace_is_said(call: Call) -> None:
     code, out, err = call("serve")
     assert (code, out, "there are no adapters here yet" in err) == (2, "", True)
@@ -112,7 +127,7 @@ def test_a_signal_ends_a_server_in_order(number: int, workspace: Workspace, held
             assert begun.wait(30)
             os.kill(os.getpid(), number)
             refused = []
-            with suppress(httpx.ConnectError):
+            with suppress(httpx.TransportError):  # refused, or reset where it waited to be accepted
                 while len(refused) < 10_000:
                     refused.append(httpx.post(f"{url}/predict", json=asked, timeout=30).status_code)
             go.set()
