@@ -47,11 +47,13 @@ def serve(
     max_batch: Annotated[
         int, typer.Option(min=1, help="Texts that are answered together; 1 answers each request by itself.")
     ] = 64,
-    max_wait_ms: Annotated[float, typer.Option(min=0, help="Milliseconds that a text waits for others.")] = 5.0,
+    max_wait_ms: Annotated[
+        float, typer.Option(min=0, max=60_000, help="Milliseconds that a text waits for others.")
+    ] = 5.0,
     max_waiting: Annotated[int, typer.Option(min=1, help="Texts that may wait; then requests are refused.")] = 1024,
     max_texts: Annotated[int, typer.Option(min=1, help="Texts of one request.")] = 256,
     max_characters: Annotated[int, typer.Option(min=1, help="Characters of one text.")] = 20_000,
-    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds in which a request is answered.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
     workspace: Workspace = None,
     tasks: Folders = None,
 ) -> None:
