@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +35,21 @@ class Reader:
         backbone: the pretrained model.
         precision: the arithmetic of its body.
         max_length: tokens; longer texts are cut.
+        body: the model, where it is kept between readings; else it is opened for each.
     """
 
     backbone: Backbone
     precision: Precision
     max_length: int
+    body: nn.Module | None = None
+
+    def kept(self) -> Reader:
+        """Return the same reader, with its model opened once."""
+        return replace(self, body=self._body())
 
     def features(self, rows: Dataset) -> NDArray[np.float32]:
         """Return one feature vector for each text, pooled as the backbone does it: (texts, hidden_size)."""
-        return self._read(self.backbone.load(precision=self.precision), self.backbone.pooling, rows)
+        return self._read(self._body(), self.backbone.pooling, rows)
 
     def matches(self, rows: Dataset, vectors: Mapping[str, Tensor], match: Match) -> NDArray[np.float32]:
         """Return how well each text matches each adapter: the mean over its tokens, and over modules, of ``match``.
@@ -56,7 +62,14 @@ class Reader:
         Returns:
             (texts, adapters). Padding does not count.
         """
-        return self._read(_Matching(self.backbone.load(precision=self.precision), vectors, match), "mean", rows)
+        matching = _Matching(self._body(), vectors, match)
+        try:
+            return self._read(matching, "mean", rows)
+        finally:
+            matching.leave()
+
+    def _body(self) -> nn.Module:
+        return self.backbone.load(precision=self.precision) if self.body is None else self.body
 
     def _read(self, body: nn.Module, pooling: Pooling, rows: Dataset) -> NDArray[np.float32]:
         model = TaskModel(body, nn.Identity(), KINDS.get(KIND), pooling, self.precision)
@@ -85,8 +98,15 @@ class _Matching(nn.Module):
         super().__init__()
         self.body = body
         self.found: list[Tensor] = []
-        for name, each in vectors.items():
+        self.hooks = [
             body.get_submodule(name).register_forward_pre_hook(self._hook(each, match))
+            for name, each in vectors.items()
+        ]
+
+    def leave(self) -> None:
+        """Leave the body as it was."""
+        for hook in self.hooks:
+            hook.remove()
 
     def forward(self, **inputs: Tensor) -> Any:
         self.found.clear()

@@ -104,11 +104,12 @@ def _require_names(command: str, given: Mapping[str, Any], own_tasks: frozenset[
         "ranking": RANKINGS.names(),
         "backbone": BACKBONES.names(),
         "recipe": RECIPES.names(),
+        "router": ROUTERS.names(),
     }
     if command.startswith("tasks ") and command != "tasks new":
         known["name"] = known["task"]
     if str(given.get("adapter", "")).startswith("router:"):
-        known["router"], given = ROUTERS.names(), {**given, "router": given["adapter"].removeprefix("router:")}
+        given = {**given, "router": given["adapter"].removeprefix("router:")}
     for noun in known.keys() & given.keys():
         for name in str(given[noun] or "…").split(","):
             if not PLACEHOLDER.search(name) and not name.endswith(".yaml") and "/" not in name:

@@ -69,6 +69,7 @@ def test_every_command_would_be_taken() -> None:
         ("`workbench compare bbc-news --methods lora,lorra`", "'lorra'"),
         ("`workbench fuse 20news-7 --from a,b --method lora`", "'lora'"),
         ("`workbench predict router:prototyp text`", "no router called 'prototyp'"),
+        ("`workbench serve --router prototyp`", "no router called 'prototyp'"),
         ("`python -m experiments.benchmarks.rnking x`", "No module named"),
         ("`python -m experiments.benchmarks.ranking fuse-new-task --outt F`", "No such option: --outt"),
     ],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from workbench.backbone import Backbone
+    from workbench.kind import Kind
     from workbench.manifest import TaskReference
     from workbench.model import TaskModel
     from workbench.stored_adapter import StoredAdapter
@@ -46,11 +47,20 @@ class Asked:
         Raises:
             InputError: no texts, or texts where pairs are needed.
         """
-        manifest, model = self.adapter.manifest, self.model
-        rows = rows_of(texts, manifest.task)
-        found = model.kind.answers(model, rows, self.backbone.tokenizer, manifest.budget.max_length)
-        said, values = model.kind.say(found, manifest.task.labels), model.kind.values(found, manifest.task.labels)
-        return [Answer(words, sure, value) for (words, sure), value in zip(said, values, strict=True)]
+        return asked(self.model, self.adapter, rows_of(texts, self.adapter.manifest.task), self.backbone)
+
+
+def asked(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> list[Answer]:
+    """Return what ``model``, that of ``adapter`` on ``backbone``, answers to each row."""
+    manifest = adapter.manifest
+    found = model.kind.answers(model, rows, backbone.tokenizer, manifest.budget.max_length)
+    return in_words(model.kind, found, manifest.task.labels)
+
+
+def in_words(kind: Kind, found: Any, labels: Sequence[str]) -> list[Answer]:
+    """Return answers as a kind computes them (:meth:`workbench.kind.Kind.answers`) as people read them."""
+    said, values = kind.say(found, labels), kind.values(found, labels)
+    return [Answer(words, sure, value) for (words, sure), value in zip(said, values, strict=True)]
 
 
 def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:

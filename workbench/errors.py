@@ -13,6 +13,8 @@
         ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
         ├── IntegrityError       stored files differ from their manifest
         ├── TrainingError        a fit went wrong (a loss that is not a number)
+        ├── BusyError            more is waiting to be computed than may wait
+        ├── StoppedError         what would compute it has been told to stop
         └── TrackingError        the tracking server does not answer
 """
 
@@ -116,6 +118,14 @@ class IntegrityError(WorkError):
 
 class TrainingError(WorkError):
     """A fit went wrong."""
+
+
+class BusyError(WorkError):
+    """More is waiting to be computed than may wait; the same works later."""
+
+
+class StoppedError(WorkError):
+    """What would compute it has been told to stop."""
 
 
 class TrackingError(WorkError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _resident: dict[tuple[str, str], Resident] = {}  # of the files that were read last alone, by state and arithmetic
+_changing = RLock()  # a server opens adapters in one thread while another reads
 
 
 class Resident:
@@ -51,6 +53,13 @@ def shared(
     """
     if state is None or not is_told():
         return load()
+    with _changing:
+        return _shared(state, precision, load, widen)
+
+
+def _shared(
+    state: str, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
+) -> nn.Module:
     if (state, precision) not in _resident:
         if any(known != state for known, _ in _resident):
             release()
@@ -70,7 +79,8 @@ def shared(
 
 def release() -> None:
     """Give the resident copy up; the models that map it go on as they are."""
-    _resident.clear()
+    with _changing:
+        _resident.clear()
 
 
 def moved(model: nn.Module) -> Resident:

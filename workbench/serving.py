@@ -8,12 +8,13 @@ keeps batches full when requests for many tasks come in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from workbench.adapter_folder import check_adapter
+from workbench.asking import Answer, Asked, asked, in_words
 from workbench.batching import in_batches
 from workbench.device import Precision
 from workbench.errors import InputError, opening
@@ -23,7 +24,7 @@ from workbench.libraries import LIBRARIES
 from workbench.library import Hosts
 from workbench.model import TaskModel
 from workbench.quantisation import keep_as_packed
-from workbench.stored_model import open_adapter, open_head, require_backbone
+from workbench.stored_model import open_head, require_backbone
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,10 +34,33 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
     from workbench.stored_adapter import StoredAdapter
 
-Said = tuple[str, float | None]
 Company = tuple[str, str, Precision]
-Owner = TypeVar("Owner", str, Company)
+Owner = TypeVar("Owner", bound=Hashable)
 MIXED_KIND = "classification"  # its answers are one head's logits of one feature vector a row
+
+
+class Answering(Protocol):
+    """Adapters that are open on one body."""
+
+    @property
+    def adapters(self) -> Mapping[str, StoredAdapter]:
+        """Return id → the stored adapter."""
+
+    def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
+        """Return what ``owners[i]`` answers to row i."""
+
+
+class Alone:
+    """An adapter by itself on a body of its own; weights that it does not change are those of the resident copy."""
+
+    def __init__(self, adapter: StoredAdapter, backbone: Backbone) -> None:
+        """Open the adapter; raises InputError where it belongs to another backbone."""
+        self.adapters = {adapter.id: adapter}
+        self._opened = Asked.opened(adapter, backbone)
+
+    def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
+        """Return the adapter's answers; it owns every row."""
+        return asked(self._opened.model, self._opened.adapter, rows, self._opened.backbone)
 
 
 class Serving:
@@ -72,23 +96,40 @@ class Serving:
                 check_adapter(each.folder)
                 body = hosting.host(body, each.folder, self._names[each.id])
         self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
+        self._splits_batches = hosting.mixes(self.body)
         self._models = {each.id: self._model(each, open_head(each, backbone)) for each in adapters}
 
     @property
     def mixes(self) -> bool:
         """Whether the rows of one batch can be of different adapters."""
-        served = {each.manifest.task.kind for each in self.adapters.values()}
-        return served == {MIXED_KIND} and self._library.mixes(self.body)
+        return all(self._can_mix(each) for each in self.adapters)
 
     def switch(self, adapter: str) -> TaskModel:
         """Return the model of one adapter; the body is shared, so the one that was switched to before is no longer."""
         self._library.switch(self.body, self._names[adapter])
         return self._models[adapter]
 
-    def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Said]:
-        """Return what ``owners[i]`` answers to row i and how sure it is: in one go where that can be, else in turns."""
-        if not self.mixes:
-            return _in_turns(self.switch, self.adapters, self.backbone, rows, owners)
+    def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
+        """Return what ``owners[i]`` answers to row i: rows of several adapters in one go where possible, else in turns.
+
+        Rows that all have one owner are answered as by that adapter alone, bit for bit.
+        """
+        together = {owner for owner in set(owners) if self._can_mix(owner)}
+        turns = [None if owner in together and len(together) > 1 else owner for owner in owners]
+
+        def answer(owner: str | None, places: Sequence[int]) -> list[Answer]:
+            part = rows.select(places)
+            if owner is None:
+                return self._mixed(part, [owners[place] for place in places])
+            return asked(self.switch(owner), self.adapters[owner], part, self.backbone)
+
+        return _in_places(turns, answer)
+
+    def _can_mix(self, adapter: str) -> bool:
+        kind = self.adapters[adapter].manifest.task.kind
+        return kind == MIXED_KIND and self._splits_batches
+
+    def _mixed(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
         encoded = _in_places(owners, lambda adapter, places: self._questions(adapter, rows.select(places)))
         model = self._models[owners[0]]
         logits = in_batches(
@@ -98,9 +139,9 @@ class Serving:
             model.kind.collate(self.backbone.tokenizer),
         )
 
-        def say(adapter: str, places: Sequence[int]) -> list[Said]:
+        def say(adapter: str, places: Sequence[int]) -> list[Answer]:
             labels = self.adapters[adapter].manifest.task.labels
-            return model.kind.say(np.stack([logits[place] for place in places]), labels)
+            return in_words(model.kind, np.stack([logits[place] for place in places]), labels)
 
         return _in_places(owners, say)
 
@@ -126,42 +167,38 @@ class Serving:
         return TaskModel(self.body, head, kind, pooling, adapter.manifest.precision).eval()
 
 
-def answers(adapters: Sequence[StoredAdapter], backbone: Backbone, rows: Dataset, owners: Sequence[str]) -> list[Said]:
+def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
+    """Return groups of adapters that one body can host (of one library, method and precision), others by themselves."""
+    groups: dict[object, list[StoredAdapter]] = {}
+    for each in adapters:
+        company = _company(each)
+        hosted = isinstance(LIBRARIES.get(company[0]), Hosts)
+        groups.setdefault(company if hosted else each.id, []).append(each)
+    return list(groups.values())
+
+
+def opened(group: Sequence[StoredAdapter], backbone: Backbone) -> Answering:
+    """Return a group of :func:`sharing`, open; raises InputError where one belongs to another backbone."""
+    return Serving(group, backbone) if len(group) > 1 else Alone(group[0], backbone)
+
+
+def answers(
+    adapters: Sequence[StoredAdapter], backbone: Backbone, rows: Dataset, owners: Sequence[str]
+) -> list[Answer]:
     """Return what ``owners[i]``, the id of one of ``adapters``, answers to row i; they may be of any methods.
 
-    Adapters that can share a backbone do; the others are opened one after another.
+    Adapters that can share a backbone do; the groups are opened one after another.
 
     Raises:
         InputError: an adapter of another backbone.
     """
-    asked = [each for each in adapters if each.id in set(owners)]
-    company = {each.id: _company(each) for each in asked}
+    groups = sharing([each for each in adapters if each.id in set(owners)])
+    group_of = {each.id: number for number, group in enumerate(groups) for each in group}
 
-    def answer(own: Company, places: Sequence[int]) -> list[Said]:
-        group = {each.id: each for each in asked if company[each.id] == own}
-        part, names = rows.select(places), [owners[place] for place in places]
-        if len(group) > 1 and isinstance(LIBRARIES.get(own[0]), Hosts):
-            return Serving(list(group.values()), backbone).answers(part, names)
-        return _in_turns(lambda name: open_adapter(group[name], backbone), group, backbone, part, names)
+    def answer(number: int, places: Sequence[int]) -> list[Answer]:
+        return opened(groups[number], backbone).answers(rows.select(places), [owners[place] for place in places])
 
-    return _in_places([company[owner] for owner in owners], answer)
-
-
-def _in_turns(
-    model_of: Callable[[str], TaskModel],
-    adapters: Mapping[str, StoredAdapter],
-    backbone: Backbone,
-    rows: Dataset,
-    owners: Sequence[str],
-) -> list[Said]:
-    """Return the answers of one adapter after another, in the rows' order."""
-
-    def answer(adapter: str, places: Sequence[int]) -> list[Said]:
-        model, manifest = model_of(adapter), adapters[adapter].manifest
-        found = model.kind.answers(model, rows.select(places), backbone.tokenizer, manifest.budget.max_length)
-        return model.kind.say(found, manifest.task.labels)
-
-    return _in_places(owners, answer)
+    return _in_places([group_of[owner] for owner in owners], answer)
 
 
 def _in_places(owners: Sequence[Owner], work: Callable[[Owner, Sequence[int]], Sequence[Any]]) -> list[Any]:

@@ -42,9 +42,7 @@ def adapter_id(
         UnknownNameError: no adapter is meant.
         InputError: several ids begin so, or the task has no adapter yet.
     """
-    if not workspace.adapters.ids():
-        hint = "Train one: workbench train TASK --method lora. Or name the folder where it is: --workspace DIR"
-        raise InputError("there are no adapters here yet", where=str(workspace.root), hint=hint)
+    require_some(workspace)
     known = partial(champions, tracking_uri(workspace.root)) if crowned else tuple
     try:
         choice = chosen(workspace.adapters, name, known, suits)
@@ -56,6 +54,13 @@ def adapter_id(
     if choice.why:
         listener.say(f"{name}: {choice.id}, {choice.why}.")
     return choice.id
+
+
+def require_some(workspace: Workspace) -> None:
+    """Raise InputError where a workspace has no adapter at all."""
+    if not workspace.adapters.ids():
+        hint = "Train one: workbench train TASK --method lora. Or name the folder where it is: --workspace DIR"
+        raise InputError("there are no adapters here yet", where=str(workspace.root), hint=hint)
 
 
 def source_ids(

@@ -104,7 +104,7 @@ def candidates(
     found = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
         all_of_them = [store.get(name) for name in store.ids()]
-        found = [each for each in all_of_them if _suits(each.manifest, pair, libraries)]
+        found = [each for each in all_of_them if suits(each.manifest, pair, libraries)]
     opened = _backbone(found, backbone)
     if not among:
         newest = _newest([each for each in found if each.manifest.backbone.fingerprint == opened.fingerprint])
@@ -180,11 +180,12 @@ def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
     told = zip(rows["text"][:], said, chosen, choice.scores.tolist(), strict=True)
     return [
         RoutedPrediction(text, label, sure, adapter.id, adapter.manifest.task.name, score)
-        for text, (label, sure), adapter, score in told
+        for text, (label, sure, _), adapter, score in told
     ]
 
 
-def _suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
+def suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
+    """Return whether an adapter answers for such texts, and a router that knows ``libraries`` can choose it."""
     return manifest.task.kind == KIND and manifest.task.pair == pair and manifest.library in libraries
 
 

@@ -84,6 +84,8 @@ REFUSED = {
     "fuse: source": (["fuse", "fruits", "--from", "animls", "--method", "ties"], "Did you mean animals"),
     "fuse: method": (["fuse", "fruits", "--from", "animals", "--method", "tis"], "Did you mean ties"),
     "report: experiment": (["report", "nothing"], "no experiment called 'nothing'"),
+    "serve: adapter": (["serve", "animls"], "Did you mean animals"),
+    "serve: router": (["serve", "--router", "arow"], "Did you mean arrow"),
     "adapters: adapter": (["adapters", "show", "animls"], "Did you mean animals"),
 }
 

@@ -93,8 +93,8 @@ def test_rows_of_one_batch_are_answered_by_their_own_adapters(
     found, wanted = serving.answers(rows, owners), alone(adapters, backbone, rows, owners)
     assert serving.mixes
     assert len(passes) == 2, "72 rows of three adapters are two batches of 64 and 8, not one for each adapter"
-    assert [label for label, _ in found] == [label for label, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure in found], [sure for _, sure in wanted], atol=1e-5)
+    assert [label for label, *_ in found] == [label for label, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure, _ in found], [sure for _, sure in wanted], atol=1e-5)
 
 
 def test_mixed_loras_are_as_good_as_one_and_leave_no_trace(backbone: Backbone, store: AdapterStore) -> None:
@@ -157,8 +157,8 @@ def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: Adap
     assert not isinstance(LIBRARIES.get("plain"), Hosts), "head has to be opened by itself"
     rows, owners = mixed_rows(adapters)
     found, wanted = answers(adapters, backbone, rows, owners), alone(adapters, backbone, rows, owners)
-    assert [label for label, _ in found] == [label for label, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure in found], [sure for _, sure in wanted], atol=1e-5)
+    assert [label for label, *_ in found] == [label for label, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure, _ in found], [sure for _, sure in wanted], atol=1e-5)
 
 
 def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store: AdapterStore) -> None:
@@ -172,7 +172,7 @@ def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store:
     owners = [adapters[index % 2].id for index in range(6)]
     assert not serving.mixes
     found, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
-    assert [text for text, _ in found] == [text for text, _ in wanted]
+    assert [text for text, *_ in found] == [text for text, _ in wanted]
 
 
 def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:

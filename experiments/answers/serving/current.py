@@ -1,0 +1,175 @@
+"""What is served at a moment: adapters and routers, open; it never changes, and another one takes its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from experiments.answers.routed import known_state, suits, training_task
+from fusion.route import RoutingState, require_routable, route
+from fusion.routing import ROUTERS
+from workbench.adapter_ids import by_id
+from workbench.adapter_set import AdapterSet, Question
+from workbench.asking import Answer, rows_of
+from workbench.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from experiments.answers.serving.selection import Selection
+    from experiments.workspace import Workspace
+    from fusion.routing import RouterSettings
+    from workbench.listener import Listener
+    from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
+
+PROBE = "a text"
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A router, and where it keeps and finds what it knows.
+
+    Attributes:
+        name: of the router.
+        settings: its own.
+        workspace: what it learned of adapters is kept there.
+        task_folders: of a person's own tasks, whose training examples it may read.
+        listener: hears what it reads.
+    """
+
+    name: str
+    settings: RouterSettings
+    workspace: Workspace
+    task_folders: Sequence[Path]
+    listener: Listener
+
+    def states(self, adapters: Sequence[StoredAdapter], opened: AdapterSet) -> dict[bool, RoutingState]:
+        """Return, for single texts (False) and for pairs (True), the router that knows the adapters for such texts.
+
+        Raises:
+            InputError: it can choose among none of them, needs data that are not there, or is for evaluations only.
+        """
+
+        def task_of(adapter: StoredAdapter) -> Task:
+            return training_task(adapter, self.task_folders)
+
+        found, libraries = {}, ROUTERS.get(self.name).libraries
+        for pair in (False, True):
+            fit = [each for each in adapters if suits(each.manifest, pair, libraries)]
+            if not fit:
+                continue
+            require_routable(self.name, fit, opened.backbone)
+            place_of = self.workspace.router
+            state = known_state(self.name, self.settings, fit, opened.backbone, place_of, task_of, self.listener)
+            found[pair] = replace(state, reader=state.reader.kept())
+            route(found[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # one that cannot choose says so now
+        if not found:
+            require_routable(self.name, adapters, opened.backbone)
+        return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Texts that came together, with what answers them.
+
+    Attributes:
+        current: what was served when they came.
+        rows: the texts (:func:`workbench.asking.rows_of`).
+        adapter: the id of the adapter that answers; None where a router chooses for each text.
+    """
+
+    current: Current
+    rows: Dataset
+    adapter: str | None
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answers to texts that came together.
+
+    Attributes:
+        answers: one for each text.
+        adapters: the id of the adapter that gave it.
+        routing_scores: the router's score of that adapter; None where no router chose.
+    """
+
+    answers: Sequence[Answer]
+    adapters: Sequence[str]
+    routing_scores: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Current:
+    """Adapters and routers that are open.
+
+    Attributes:
+        opened: the adapters.
+        by_task: task → id of the adapter that answers for it.
+        routers: for single texts (False) and for pairs (True).
+    """
+
+    opened: AdapterSet
+    by_task: Mapping[str, str]
+    routers: Mapping[bool, RoutingState]
+
+    @classmethod
+    def of(cls, selection: Selection, routing: Routing | None, before: Current | None = None) -> Current:
+        """Open what was selected, and try it; what is open in ``before`` and has not changed is taken from there.
+
+        What is new reads with a tokenizer of its own, so that this can be done beside a thread that answers.
+        """
+        opened = AdapterSet.opened(selection.adapters, selection.backbone, before.opened if before else None)
+        for group in opened.groups:
+            if before is None or group not in before.opened.groups:
+                first = next(iter(group.adapters.values()))
+                text = (PROBE, PROBE) if first.manifest.task.pair else PROBE
+                group.answers(rows_of([text], first.manifest.task), [first.id])
+        standing = [each for each in selection.adapters if each.id in selection.by_task.values()]
+        return cls(opened, selection.by_task, routing.states(standing, opened) if routing else {})
+
+    def asked(self, texts: Sequence[Any], task: str | None, adapter: str | None) -> Asked:
+        """Return what answers ``texts`` (or pairs of texts).
+
+        Raises:
+            UnknownNameError: no such task or adapter is served.
+            InputError: neither is named and there is no router, or these are not texts that it answers.
+        """
+        if task is not None and task not in self.by_task:
+            raise UnknownNameError("task", task, self.by_task, also="(of these, an adapter is served)")
+        name = self.by_task[task] if task is not None else adapter
+        if name is None:
+            rows = rows_of(texts)
+            if ("text_pair" in rows.column_names) not in self.routers:
+                raise InputError("name the task or the adapter: no router is served that chooses for such texts")
+            return Asked(self, rows, None)
+        owner = by_id(name, [*self.opened.adapters])
+        return Asked(self, rows_of(texts, self.opened.adapters[owner].manifest.task), owner)
+
+
+def replies(jobs: Sequence[Asked]) -> list[Reply]:
+    """Return the answers to each job: texts for the same adapters together, whoever asked."""
+    chosen = [_owners(each) for each in jobs]
+    found: list[Reply] = [Reply([], owners, scores) for owners, scores in chosen]
+    for current in {id(each.current): each.current for each in jobs}.values():
+        places = [place for place, each in enumerate(jobs) if each.current is current]
+        questions = [Question(jobs[place].rows, found[place].adapters) for place in places]
+        for place, answers in zip(places, current.opened.answers(questions), strict=True):
+            found[place] = replace(found[place], answers=answers)
+    return found
+
+
+def _owners(job: Asked) -> tuple[list[str], list[float] | None]:
+    """Return the id of the adapter that answers each text, and a router's score of it where one chose."""
+    if job.adapter is not None:
+        return [job.adapter] * len(job), None
+    state = job.current.routers["text_pair" in job.rows.column_names]
+    scores = route(state, job.rows)  # (texts, adapters)
+    return [state.adapters[column].id for column in scores.argmax(axis=1)], scores.max(axis=1).tolist()

@@ -1,0 +1,139 @@
+"""What requests and responses look like; the OpenAPI document is made from these classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from experiments.answers.serving.current import Current, Reply
+    from workbench.manifest import Manifest
+
+
+def _of_whole_characters(text: str) -> str:
+    """Refuse what JSON can write and no encoding can: half of a character that takes two escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half a character at place {error.start}") from None
+    return text
+
+
+Words = Annotated[str, AfterValidator(_of_whole_characters)]
+
+
+class Text(BaseModel):
+    """A text, or for a pair task two."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: Words
+    text_pair: Words | None = None
+
+
+class Question(BaseModel):
+    """Texts, and what they are asked: a task, an adapter, or neither where a router chooses."""
+
+    model_config = ConfigDict(extra="forbid")
+    texts: list[Words | Text] = Field(min_length=1)
+    task: str | None = None
+    adapter: str | None = Field(None, description="An id, or its beginning.")
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if self.task is not None and self.adapter is not None:
+            raise ValueError("name a task or an adapter, not both")
+        return self
+
+    @property
+    def asked(self) -> list[str | tuple[str, str]]:
+        """The texts and pairs as everything else here takes them."""
+        return [each if isinstance(each, str) else _plain(each) for each in self.texts]
+
+
+class Answer(BaseModel):
+    """What is said about one text."""
+
+    label: str = Field(description="In words: a label, several with commas, a number, tagged words, or generated text.")
+    confidence: float | None = Field(description="A probability; null where none is known.")
+    value: str | float | list[str] | None = Field(description="The answer as data: a list of labels or tags, a number.")
+    adapter: str
+    task: str
+    routing_score: float | None = Field(None, description="The router's score of the adapter, where one chose.")
+
+
+class Answers(BaseModel):
+    """What is said about each text, in their order."""
+
+    adapter: str | None = Field(description="That answered; null where a router chose one for each text.")
+    answers: list[Answer]
+
+
+class Served(BaseModel):
+    """An adapter that is served."""
+
+    id: str
+    task: str
+    kind: str
+    method: str
+    pairs: bool
+    labels: list[str]
+    answers_for_task: bool = Field(description="Whether a request that names the task is answered by it.")
+
+
+class Adapters(BaseModel):
+    """All that is served."""
+
+    backbone: str
+    router: str | None
+    adapters: list[Served]
+
+
+class Reloaded(BaseModel):
+    """What a reload changed."""
+
+    added: list[str]
+    removed: list[str]
+    tasks: dict[str, str] = Field(description="Task → id of the adapter that answers for it now.")
+
+
+class State(BaseModel):
+    """How the server is."""
+
+    status: str
+
+
+def answers_of(reply: Reply, current: Current) -> Answers:
+    """Return a reply as it is sent."""
+    manifests = {name: each.manifest for name, each in current.opened.adapters.items()}
+    given = []
+    for place, (said, adapter) in enumerate(zip(reply.answers, reply.adapters, strict=True)):
+        told = {"label": said.words, "confidence": said.confidence, "value": said.value}
+        routed = {"routing_score": reply.routing_scores[place]} if reply.routing_scores else {}
+        given.append(Answer(**told, adapter=adapter, task=manifests[adapter].task.name, **routed))
+    return Answers(adapter=None if reply.routing_scores else reply.adapters[0], answers=given)
+
+
+def adapters_of(current: Current, router: str | None) -> Adapters:
+    """Return what is served as it is sent."""
+    served = [_served(each.manifest, current) for each in current.opened.adapters.values()]
+    return Adapters(backbone=current.opened.backbone.name, router=router, adapters=served)
+
+
+def _served(manifest: Manifest, current: Current) -> Served:
+    task = manifest.task
+    return Served(
+        id=manifest.id,
+        task=task.name,
+        kind=task.kind,
+        method=manifest.method,
+        pairs=task.pair,
+        labels=list(task.labels),
+        answers_for_task=current.by_task.get(task.name) == manifest.id,
+    )
+
+
+def _plain(text: Text) -> Any:
+    return text.text if text.text_pair is None else (text.text, text.text_pair)

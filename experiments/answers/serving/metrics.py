@@ -1,0 +1,58 @@
+"""What is counted and measured while adapters answer, in the words of Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from experiments.answers.serving.current import Reply
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """Counters of one server; two servers of one process share none."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        own = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "workbench_requests", "Requests, by path and status code.", ["path", "code"], registry=own
+        )
+        self._seconds = Histogram("workbench_request_seconds", "From a request to its answer.", ["path"], registry=own)
+        self._texts = Counter("workbench_texts", "Texts answered, by adapter.", ["adapter"], registry=own)
+        self._batch_texts = Histogram("workbench_batch_texts", "Texts in a batch.", buckets=SIZES, registry=own)
+        self._batch_requests = Histogram(
+            "workbench_batch_requests", "Requests in a batch.", buckets=SIZES, registry=own
+        )
+        self._batch_seconds = Histogram("workbench_batch_seconds", "Computing a batch.", registry=own)
+        self._waiting = Gauge("workbench_waiting_texts", "Texts that wait for their batch.", registry=own)
+        self._adapters = Gauge("workbench_adapters", "Adapters that are served.", registry=own)
+
+    def watch(self, waiting: Callable[[], int], adapters: Callable[[], int]) -> None:
+        """Ask for these whenever somebody asks for the metrics."""
+        self._waiting.set_function(waiting)
+        self._adapters.set_function(adapters)
+
+    def request(self, path: str, code: int, seconds: float) -> None:
+        """Count a request; paths that do not exist have one name, so that nobody can make up names."""
+        self._requests.labels(path, str(code)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def batch(self, found: Sequence[Reply], seconds: float) -> None:
+        """Count what was answered together."""
+        tally = Tally(adapter for each in found for adapter in each.adapters)
+        for adapter, texts in tally.items():
+            self._texts.labels(adapter).inc(texts)
+        self._batch_texts.observe(tally.total())
+        self._batch_requests.observe(len(found))
+        self._batch_seconds.observe(seconds)
+
+    def page(self) -> bytes:
+        """Return all of it as Prometheus reads it."""
+        return generate_latest(self._registry)

@@ -1,0 +1,114 @@
+"""Which adapters are served: those that a person names, or one for each task of the workspace; nothing is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from experiments.answers.naming import adapter_id, require_some
+from workbench.backbone_names import open_backbone
+from workbench.choosing import choose, readable
+from workbench.errors import InputError
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.registration import champions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+    from workbench.backbone import Backbone
+    from workbench.listener import Listener
+    from workbench.manifest import Manifest
+    from workbench.stored_adapter import StoredAdapter
+
+LIST = "`workbench adapters list` shows what there is."
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to be served.
+
+    Attributes:
+        adapters: without damage, all of one backbone.
+        backbone: theirs.
+        by_task: task → id of the adapter that answers for it.
+    """
+
+    adapters: tuple[StoredAdapter, ...]
+    backbone: Backbone
+    by_task: dict[str, str]
+
+
+def select(
+    workspace: Workspace,
+    names: Sequence[str],
+    backbone: str | None,
+    task_folders: Sequence[Path],
+    listener: Listener,
+) -> Selection:
+    """Return what ``names`` mean; without names, an adapter for each task that has some on the backbone.
+
+    Args:
+        workspace: where the adapters are.
+        names: ids, their beginnings, or tasks (:func:`experiments.answers.naming.adapter_id`).
+        backbone: where the backbone is; else that of the adapters, if they have one in common.
+        task_folders: of the person's own tasks.
+        listener: hears which adapter stands for a task, and why.
+
+    Raises:
+        UnknownNameError: no adapter is meant.
+        InputError: there are none, or they are on several backbones.
+        IntegrityError: an adapter is damaged.
+    """
+    require_some(workspace)
+    given = open_backbone(backbone, "--backbone") if backbone else None
+    own = [given.fingerprint] if given else []  # of the backbone, as soon as it is known
+
+    def fits(manifest: Manifest) -> bool:
+        return own in ([], [manifest.backbone.fingerprint])
+
+    found: dict[str, StoredAdapter] = {}
+    for name in names or _tasks(workspace, fits, backbone):
+        stored = workspace.adapters.verify(adapter_id(workspace, name, listener, task_folders, suits=fits))
+        found[stored.id] = stored
+        own = own or [stored.manifest.backbone.fingerprint]
+    adapters = tuple(found.values())
+    _require_one_backbone(adapters, given)
+    return Selection(
+        adapters, given or open_backbone(adapters[0].manifest.backbone.name), _by_task(workspace, adapters)
+    )
+
+
+def _tasks(workspace: Workspace, fits: Callable[[Manifest], bool], backbone: str | None) -> list[str]:
+    """Return the tasks that have adapters on the backbone, sorted."""
+    manifests = [each for each in readable(workspace.adapters) if fits(each)]
+    if not manifests:
+        raise InputError(f"no adapter here is on {backbone!r}", where=str(workspace.root), hint=LIST)
+    if len({each.backbone.fingerprint for each in manifests}) > 1:
+        _refuse(manifests, "Choose one: --backbone NAME. Or name the adapters.")
+    return sorted({each.task.name for each in manifests})
+
+
+def _require_one_backbone(adapters: Sequence[StoredAdapter], given: Backbone | None) -> None:
+    manifests = [each.manifest for each in adapters]
+    prints = {each.backbone.fingerprint for each in manifests} | ({given.fingerprint} if given else set())
+    if len(prints) > 1:
+        _refuse(manifests, f"Serve those of one backbone. {LIST}")
+
+
+def _refuse(manifests: Sequence[Manifest], hint: str) -> NoReturn:
+    by_backbone: dict[str, list[str]] = {}
+    for each in manifests:
+        by_backbone.setdefault(each.backbone.name, []).append(each.id)
+    told = "; ".join(f"{name} ({ids[0]}{', …' if len(ids) > 1 else ''})" for name, ids in sorted(by_backbone.items()))
+    raise InputError(f"one backbone is served, and these adapters are on others or several: {told}", hint=hint)
+
+
+def _by_task(workspace: Workspace, adapters: Sequence[StoredAdapter]) -> dict[str, str]:
+    """Return which adapter answers for each task: of several, the one that the task's name means everywhere."""
+    crowned = champions(tracking_uri(workspace.root))
+    by_task: dict[str, list[Manifest]] = {}
+    for each in adapters:
+        by_task.setdefault(each.manifest.task.name, []).append(each.manifest)
+    return {task: choose(task, manifests, crowned).id for task, manifests in sorted(by_task.items())}

@@ -1,0 +1,70 @@
+"""The server: its socket, its start and its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from experiments.answers.serving.app import application
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from experiments.answers.serving.limits import Limits
+    from experiments.answers.serving.service import Service
+
+
+def serve(
+    service: Service, bound: socket.socket, limits: Limits, key: bytes | None, started: Callable[[], None]
+) -> bool:
+    """Answer until SIGTERM, SIGINT or SIGHUP; what was taken is finished, and what comes meanwhile is refused.
+
+    Returns whether it was finished: a second SIGINT does not wait for it.
+
+    Args:
+        service: what answers; it is closed at the end.
+        bound: where to listen (:func:`experiments.answers.serving.address.bind`).
+        limits: bounds of a request.
+        key: that requests have to bring, where there is one.
+        started: called as soon as requests are answered.
+    """
+    config = uvicorn.Config(
+        application(service, limits, key),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=int(limits.seconds) + 1,
+    )
+    server = Server(config, service, started)
+    before = signal.signal(signal.SIGHUP, server.handle_exit)
+    try:
+        server.run(sockets=[bound])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    return not server.force_exit
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells the service at once that it has to stop, and ends without a signal of its own."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None]) -> None:
+        """Serve with ``config``."""
+        super().__init__(config)
+        self._service, self._tell = service, started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._tell()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Refuse what comes from now on, and stop; a second Ctrl-C does not wait for what was taken."""
+        self._service.stop()
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True

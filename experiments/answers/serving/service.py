@@ -1,0 +1,104 @@
+"""The answers of one workspace: what is served now, the queue before it, and the change to what is served next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from experiments.answers.serving.current import Asked, Current, Reply, replies
+from workbench.batch_queue import Batching, BatchQueue
+from workbench.errors import BusyError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from experiments.answers.serving.current import Routing
+    from experiments.answers.serving.metrics import Metrics
+    from experiments.answers.serving.selection import Selection
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a reload came to: ids of adapters, and the task → adapter that answers for it now."""
+
+    added: list[str]
+    removed: list[str]
+    tasks: dict[str, str]
+
+
+class Service:
+    """Adapters that answer, and are replaced while they do.
+
+    Attributes:
+        current: what requests that come now are answered by.
+        metrics: what was counted and measured.
+        router: the name of the router; None without one.
+    """
+
+    def __init__(
+        self,
+        first: Selection,
+        selected: Callable[[], Selection],
+        routing: Routing | None,
+        batching: Batching,
+        metrics: Metrics,
+    ) -> None:
+        """Open what is ``first`` to be served; :meth:`reload` opens what ``selected`` gives by then."""
+        self._selected, self._routing, self.metrics = selected, routing, metrics
+        self.router = routing.name if routing else None
+        self._reloading = Lock()
+        self.current = Current.of(first, routing)
+        self._queue: BatchQueue[Asked, Reply] = BatchQueue(self._answer, batching)
+        self.is_stopping = False
+        metrics.watch(lambda: self._queue.waiting, lambda: len(self.current.opened.adapters))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that computes works."""
+        return self._queue.is_alive
+
+    def submit(self, asked: Asked) -> Future[Reply]:
+        """Take texts into the queue.
+
+        Raises:
+            BusyError: the queue is full.
+            StoppedError: the service is stopping.
+        """
+        return self._queue.submit(asked)
+
+    def reload(self) -> Changes:
+        """Look again which adapters are to be served, open them beside those that answer, and change over at once.
+
+        Raises:
+            BusyError: this is being done already.
+            WorkbenchError: something is wrong with them; what was served before still is.
+        """
+        if not self._reloading.acquire(blocking=False):  # those that wait would take the threads that requests need
+            raise BusyError("a reload is going on")
+        try:
+            before = self.current
+            self.current = Current.of(self._selected(), self._routing, before)
+            old, new = before.opened.adapters, self.current.opened.adapters
+            added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
+            return Changes(added, removed, dict(self.current.by_task))
+        finally:
+            self._reloading.release()
+
+    def stop(self) -> None:
+        """Take nothing more; safe in a signal handler."""
+        self.is_stopping = True
+
+    def close(self) -> None:
+        """Finish what was taken."""
+        self.stop()
+        self._queue.stop()
+        self._queue.join()
+
+    def _answer(self, jobs: Sequence[Asked]) -> list[Reply]:
+        began = perf_counter()
+        found = replies(jobs)
+        self.metrics.batch(found, perf_counter() - began)
+        return found

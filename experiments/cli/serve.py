@@ -1,0 +1,105 @@
+"""Answer over HTTP: one backbone in memory, and any adapters of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.options import Assignments, Folders, Workspace
+from experiments.terminal.output import stderr, stdout
+from workbench.errors import InputError, UnknownNameError
+from workbench.settings import Document
+
+if TYPE_CHECKING:
+    from experiments.answers.serving.selection import Selection
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def serve(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ID",
+            help="Adapters: ids, the names of tasks, or the beginnings of ids. Without any: one for each task.",
+            autocompletion=completion.adapter,
+        ),
+    ] = None,
+    router: Annotated[
+        str | None, typer.Option(help="Let this router choose where a request names neither task nor adapter.")
+    ] = None,
+    assignments: Assignments = None,
+    host: Annotated[str, typer.Option(help="Address to listen at; by default only this machine reaches it.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="File with the key that requests have to bring: Authorization: Bearer KEY.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="The adapters' backbone: its name, or where it is now if it was given by path.")
+    ] = None,
+    max_batch: Annotated[
+        int, typer.Option(min=1, help="Texts that are answered together; 1 answers each request by itself.")
+    ] = 64,
+    max_wait_ms: Annotated[
+        float, typer.Option(min=0, max=60_000, help="Milliseconds that a text waits for others.")
+    ] = 5.0,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Texts that may wait; then requests are refused.")] = 1024,
+    max_texts: Annotated[int, typer.Option(min=1, help="Texts of one request.")] = 256,
+    max_characters: Annotated[int, typer.Option(min=1, help="Characters of one text.")] = 20_000,
+    timeout: Annotated[float, typer.Option(min=0.01, max=3600, help="Seconds in which a request is answered.")] = 30.0,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+) -> None:
+    """Answer over HTTP what `workbench predict` answers, with one backbone in memory, until Ctrl-C.
+
+    Without ID, an adapter for each task of the workspace is served: its champion, else the best or newest. POST
+    /predict asks, GET /adapters tells what is served, and POST /reload looks again which adapters that are. See
+    /openapi.json for all paths, and /metrics for Prometheus. --set changes the router's settings.
+    """
+    from experiments.answers.serving import address
+    from experiments.answers.serving.limits import Limits
+    from experiments.answers.serving.selection import select
+    from experiments.terminal.progress import Messages
+    from experiments.workspace import find_workspace
+    from fusion.routing import ROUTERS
+    from tasks import registry
+    from workbench.batch_queue import Batching
+
+    if assignments and not router:
+        raise InputError("--set is for routers", hint="Give --router NAME too.")
+    if router and router not in ROUTERS.names():
+        raise UnknownNameError("router", router, ROUTERS.names())
+    key = address.read_key(api_key_file) if api_key_file else None
+    place, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
+    selected = partial(select, place, names or [], backbone, folders, listener)
+    first = selected()
+    batching, limits = Batching(max_batch, max_wait_ms / 1000, max_waiting), Limits(max_texts, max_characters, timeout)
+    with address.bind(host, port) as bound:
+        if key is None and not address.is_this_machine_alone(bound):
+            stderr.print(f"Warning: whoever reaches {address.url(bound)} may ask: there is no --api-key-file.")
+        stderr.print(f"Opening {_served(first)} …")
+        from experiments.answers.serving.current import Routing  # torch comes with it
+        from experiments.answers.serving.metrics import Metrics
+        from experiments.answers.serving.server import serve as answer
+        from experiments.answers.serving.service import Service
+
+        settings = Document({}, "command line").set(assignments or [])
+        routing = (
+            Routing(router, settings.parse(ROUTERS.get(router).settings), place, folders, listener) if router else None
+        )
+        service = Service(first, selected, routing, batching, Metrics())
+        line = f"serving {_served(first)} at {address.url(bound)} (Ctrl-C stops it)"
+        finished = answer(service, bound, limits, key, lambda: stdout.print(line))
+    stdout.print(f"Stopped. {'What was taken has been answered.' if finished else 'What was taken was given up.'}")
+
+
+def _served(selection: Selection) -> str:
+    count = len(selection.adapters)
+    return f"{count} adapter{'s' if count > 1 else ''} on {selection.backbone.name}"

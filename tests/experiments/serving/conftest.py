@@ -1,0 +1,126 @@
+"""A workspace with an adapter of each kind on one tiny backbone, and servers over it that listen nowhere."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from experiments.answers.serving import service
+from experiments.answers.serving.app import application
+from experiments.answers.serving.current import Routing
+from experiments.answers.serving.limits import Limits
+from experiments.answers.serving.metrics import Metrics
+from experiments.answers.serving.selection import select
+from experiments.answers.serving.service import Service
+from experiments.workspace import Workspace
+from fusion.routing import ROUTERS
+from tests.conftest import FRUITS, SUBJECTS, make_task, toy
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.batch_queue import Batching
+from workbench.listener import Silent
+from workbench.methods import METHODS
+from workbench.settings import Budget
+from workbench.task import Task
+from workbench.training import Lesson, learn
+
+BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
+BATCHING, LIMITS = Batching(), Limits()
+TEXTS = ["the cat often", "a plum", "this very sheep quite really some", "one", "the fig and the cow"]
+PAIRS = [(text, TEXTS[0]) for text in TEXTS]
+
+
+def train(workspace: Workspace, backbone: Backbone, task: Task, method: str = "lora", seed: int = 0) -> str:
+    """Train an adapter for a task, and return its id."""
+    settings = METHODS.get(method).settings(learning_rate=2e-2)
+    lesson = Lesson(task, Adaptation(backbone, method, settings, "fp32"), BUDGET, seed)
+    return learn(lesson, workspace.adapters, Silent(), task.name).id
+
+
+def pairs() -> Task:
+    """A task about pairs of texts."""
+    task = make_task("pairs", SUBJECTS, FRUITS, 16)
+    splits = {name: rows.map(lambda row: {"text_pair": row["text"]}) for name, rows in task.splits.items()}
+    return Task("pairs", task.kind, task.labels, splits, "fingerprint of pairs", "made in tests", "CC0-1.0")
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> Workspace:
+    """An adapter for each of eight tasks: LoRAs, which share a body, a bottleneck, and one that trains biases."""
+    found = Workspace(tmp_path_factory.mktemp("served"))
+    for task in (make_task("animals", SUBJECTS, FRUITS, 16), make_task("halves", SUBJECTS[:4], SUBJECTS[4:], 16)):
+        train(found, backbone, task)
+    for kind in ("multilabel", "regression", "token-classification"):
+        train(found, backbone, toy(kind, 16))
+    train(found, backbone, pairs())
+    train(found, backbone, make_task("biases", SUBJECTS, FRUITS, 16), "bitfit")
+    train(found, backbone, make_task("bottleneck", FRUITS, SUBJECTS, 16), "pfeiffer")
+    return found
+
+
+Serve = Callable[..., tuple[TestClient, Service]]
+
+
+@pytest.fixture
+def serve(workspace: Workspace) -> Iterator[Serve]:
+    """Serve adapters; return a client of the server, and what answers behind it."""
+    with ExitStack() as stack:
+
+        def serve(
+            *names: str,
+            router: str | None = None,
+            batching: Batching = BATCHING,
+            limits: Limits = LIMITS,
+            key: bytes | None = None,
+            at: Workspace = workspace,
+            **client: Any,
+        ) -> tuple[TestClient, Service]:
+            def selected() -> Any:
+                return select(at, names, None, (), Silent())
+
+            routing = None
+            if router:
+                routing = Routing(router, ROUTERS.get(router).settings(), at, (), Silent())
+            service = Service(selected(), selected, routing, batching, Metrics())
+            return stack.enter_context(TestClient(application(service, limits, key), **client)), service
+
+        yield serve
+
+
+def wait_for(client: httpx.Client, waiting: int) -> None:
+    """Return when so many texts wait for their batch."""
+    for _ in range(3000):
+        if f"workbench_waiting_texts {waiting}.0" in client.get("/metrics").text:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{waiting} texts have not come to wait")
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
+    """Hold up what computes answers: the first event tells that it has begun, the second lets it go on."""
+    begun, go, replies = Event(), Event(), service.replies
+
+    def slow(jobs: Any) -> Any:
+        begun.set()
+        assert go.wait(30)
+        return replies(jobs)
+
+    monkeypatch.setattr(service, "replies", slow)
+    return begun, go
+
+
+@pytest.fixture
+def copied(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """A workspace with the same adapters, which can be changed."""
+    shutil.copytree(workspace.root, tmp_path / "copied")
+    return Workspace(tmp_path / "copied")

@@ -1,0 +1,121 @@
+"""Answers over HTTP are those of `workbench predict`, also where requests for several adapters share a batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from experiments.answers.serving.current import replies
+from experiments.api import Workbench
+from experiments.workspace import Workspace
+from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
+from workbench.backbone_names import open_backbone
+from workbench.batch_queue import Batching
+from workbench.task import Task
+
+TASKS = ("animals", "halves", "toy-multilabel", "toy-regression", "toy-token-classification", "biases", "bottleneck")
+TOLERANCE = 1e-5  # of probabilities in float32: sums over a padded batch may be taken in another order
+
+
+def sent(texts: Any) -> list[Any]:
+    """Return texts and pairs as JSON has them."""
+    return [{"text": text[0], "text_pair": text[1]} if isinstance(text, tuple) else text for text in texts]
+
+
+def answered(client: TestClient, texts: Any, **named: str) -> list[dict[str, Any]]:
+    response = client.post("/predict", json={"texts": sent(texts), **named})
+    assert response.status_code == 200, response.text
+    return response.json()["answers"]
+
+
+def predicted(workspace: Workspace, task: str, texts: Any) -> list[dict[str, Any]]:
+    found = Workbench(workspace.root, []).predict(task, texts)
+    names = ("label", "confidence", "value", "adapter")
+    return [{name: getattr(each, name) for name in names} for each in found]
+
+
+@pytest.fixture(scope="module")
+def wanted(workspace: Workspace) -> dict[str, list[dict[str, Any]]]:
+    """What predict answers."""
+    return {task: predicted(workspace, task, TEXTS) for task in TASKS} | {"pairs": predicted(workspace, "pairs", PAIRS)}
+
+
+def test_a_request_by_itself_is_answered_as_by_predict_bit_for_bit(
+    serve: Serve, wanted: dict[str, list[dict[str, Any]]]
+) -> None:
+    client, _ = serve()
+    for task, each in wanted.items():
+        found = answered(client, PAIRS if task == "pairs" else TEXTS, task=task)
+        assert [{name: one[name] for name in each[0]} for one in found] == each
+        assert {one["task"] for one in found} == {task}
+        assert answered(client, (PAIRS if task == "pairs" else TEXTS), adapter=each[0]["adapter"]) == found
+
+
+def test_requests_for_all_adapters_that_share_batches_are_answered_alike(
+    serve: Serve, wanted: dict[str, list[dict[str, Any]]]
+) -> None:
+    client, service = serve(batching=Batching(rows=1000, seconds=0.5))
+    with ThreadPoolExecutor(16) as pool:
+        texts = {task: PAIRS if task == "pairs" else TEXTS for task in wanted}
+        asked = [(task, place) for place in range(len(TEXTS)) for task in wanted]
+        found = list(pool.map(lambda each: answered(client, [texts[each[0]][each[1]]], task=each[0])[0], asked))
+    for (task, place), one in zip(asked, found, strict=True):
+        expected = wanted[task][place]
+        assert (one["label"], one["adapter"]) == (expected["label"], expected["adapter"])
+        assert one["confidence"] == pytest.approx(expected["confidence"], abs=TOLERANCE)
+    page = service.metrics.page().decode()
+    (batches,) = (line for line in page.splitlines() if line.startswith("workbench_batch_requests_count"))
+    assert float(batches.split()[1]) < len(asked), "else no two shared a batch"
+
+
+def test_loras_of_several_tasks_share_a_forward_pass(serve: Serve) -> None:
+    _, service = serve("animals", "halves")
+    current = service.current
+    jobs = [current.asked([text], task, None) for text in TEXTS for task in ("animals", "halves")]
+    (group,) = current.opened.groups
+    passes = []
+    group.body.register_forward_hook(lambda *_: passes.append(1))
+    found = replies(jobs)
+    assert len(passes) == 1
+    assert [each.adapters for each in found] == [[job.adapter] for job in jobs]
+
+
+def test_where_no_two_requests_share_a_batch_all_are_bit_for_bit_those_of_predict(
+    serve: Serve, workspace: Workspace
+) -> None:
+    client, _ = serve("animals", "halves", batching=Batching(rows=1))
+    asked = [(task, text) for text in TEXTS for task in ("animals", "halves")] * 2
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda each: answered(client, [each[1]], task=each[0])[0], asked))
+    alone = {each: predicted(workspace, each[0], [each[1]])[0] for each in dict.fromkeys(asked)}
+    assert [one["confidence"] for one in found] == [alone[each]["confidence"] for each in asked]
+
+
+def test_a_router_answers_what_names_no_adapter(serve: Serve, workspace: Workspace) -> None:
+    client, _ = serve("animals", "halves", router="arrow")
+    bench = Workbench(workspace.root, [])
+    expected = bench.route("arrow", TEXTS, ["animals", "halves"])
+    found = client.post("/predict", json={"texts": TEXTS}).json()
+    assert found["adapter"] is None
+    for one, each in zip(found["answers"], expected, strict=True):
+        assert (one["label"], one["adapter"], one["task"]) == (each.label, each.adapter, each.task)
+        assert one["confidence"] == pytest.approx(each.confidence, abs=TOLERANCE)
+        assert one["routing_score"] == each.routing_score
+    named = answered(client, TEXTS, task="halves")
+    assert {one["task"] for one in named} == {"halves"}
+    assert not any("routing_score" in one for one in named)
+
+
+def test_generated_answers_are_served(serve: Serve, tmp_path: Path, llama: Path, copying: Task) -> None:
+    place = Workspace(tmp_path / "generated")
+    for name in ("copying", "other"):
+        train(place, open_backbone(str(llama)), replace(copying, name=name, fingerprint=f"fingerprint of {name}"))
+    client, _ = serve(at=place)
+    for task in ("copying", "other"):
+        expected = predicted(place, task, TEXTS)
+        assert [{name: one[name] for name in expected[0]} for one in answered(client, TEXTS, task=task)] == expected

@@ -1,0 +1,165 @@
+"""Adapters are added, replaced and taken out while requests are answered; a server ends in order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import pytest
+
+from experiments.answers.serving.current import Current
+from experiments.workspace import Workspace
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
+from workbench.backbone import Backbone
+from workbench.batch_queue import Batching
+from workbench.errors import StoppedError
+
+
+def test_what_is_served_can_be_asked_for(serve: Serve) -> None:
+    client, _ = serve(router="arrow")
+    found = client.get("/adapters").json()
+    assert (found["router"], len(found["adapters"])) == ("arrow", 8)
+    (one,) = (each for each in found["adapters"] if each["task"] == "pairs")
+    assert one == {
+        "id": one["id"],
+        "task": "pairs",
+        "kind": "classification",
+        "method": "lora",
+        "pairs": True,
+        "labels": ["first", "second"],
+        "answers_for_task": True,
+    }
+    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/ready").json() == {"status": "ready"}
+
+
+def test_adapters_come_and_go(serve: Serve, copied: Workspace, backbone: Backbone) -> None:
+    client, service = serve(at=copied)
+    before = service.current
+    (halves,) = (name for name in before.opened.adapters if name.startswith("halves"))
+    new = train(copied, backbone, make_task("new", FRUITS, SUBJECTS, 16))
+    copied.adapters.remove(halves)
+    assert client.post("/predict", json={"texts": TEXTS, "task": "new"}).status_code == 404
+    changes = client.post("/reload").json()
+    assert (changes["added"], changes["removed"]) == ([new], [halves])
+    assert changes["tasks"] == service.current.by_task
+    assert client.post("/predict", json={"texts": TEXTS, "task": "new"}).json()["adapter"] == new
+    assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 404
+    kept = [each for each in service.current.opened.groups if each in before.opened.groups]
+    assert [[*each.adapters] for each in kept] == [[before.by_task[name]] for name in ("biases", "bottleneck")], (
+        "what has not changed is not opened again"
+    )
+    assert client.post("/reload").json() | {"tasks": {}} == {"added": [], "removed": [], "tasks": {}}
+
+
+def test_what_cannot_be_served_is_said_and_changes_nothing(serve: Serve, copied: Workspace) -> None:
+    client, service = serve(at=copied)
+    before = service.current
+    damaged = copied.adapters.root / before.by_task["halves"] / "head.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    found = client.post("/reload")
+    assert found.status_code == 409
+    assert found.json()["detail"].startswith("nothing was changed: ")
+    assert "head.safetensors has changed" in found.json()["detail"]
+    assert service.current is before
+    assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 200
+
+
+def test_one_reload_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = serve("animals")
+    begun, go, of = Event(), Event(), Current.of
+
+    def slow(*given: Any) -> Current:
+        begun.set()
+        assert go.wait(30)
+        return of(*given)
+
+    monkeypatch.setattr(Current, "of", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/reload")
+        assert begun.wait(30)
+        second = client.post("/reload")
+        assert client.post("/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 200
+        go.set()
+        assert first.result().status_code == 200
+    assert (second.status_code, second.json()["detail"]) == (409, "nothing was changed: a reload is going on")
+    assert client.post("/reload").status_code == 200
+
+
+def test_a_replacement_under_load_loses_nothing(
+    serve: Serve, copied: Workspace, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request is answered by the adapter that was served when it came, with that adapter's own answer."""
+    client, service = serve("animals", at=copied, batching=Batching(rows=4))
+    first = service.current.by_task["animals"]
+    by_adapter = {first: client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"}).json()["answers"][0]}
+    done = Event()
+
+    def ask(_: int) -> list[dict[str, Any]]:
+        found = []
+        while not done.is_set():
+            response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})
+            assert response.status_code == 200, response.text
+            found += response.json()["answers"]
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, number) for number in range(4)]
+        try:
+            for seed in (1, 2):
+                new = train(copied, backbone, make_task("animals", SUBJECTS, FRUITS, 16 * seed + 16), seed=seed)
+                monkeypatch.setattr("experiments.answers.serving.selection.champions", lambda uri, new=new: {new})
+                monkeypatch.setattr("experiments.answers.naming.champions", lambda uri, new=new: {new})
+                assert client.post("/reload").json()["added"] == [new]
+                response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})
+                by_adapter[new] = response.json()["answers"][0]
+        finally:
+            done.set()
+        answers = [one for each in asking for one in each.result()]
+    assert {one["adapter"] for one in answers} >= {*list(by_adapter)[:2]}
+    assert len({one["confidence"] for one in by_adapter.values()}) == 3, "else nothing is shown"
+    for one in answers:
+        assert one["confidence"] == pytest.approx(by_adapter[one["adapter"]]["confidence"], abs=1e-5)
+
+
+def test_a_request_that_waits_is_answered_by_what_was_served_when_it_came(
+    serve: Serve, copied: Workspace, held: tuple[Event, Event]
+) -> None:
+    client, service = serve(at=copied, batching=Batching(seconds=0))
+    halves = service.current.by_task["halves"]
+    begun, go = held
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "animals"})
+        assert begun.wait(30)
+        waiting = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "halves"})
+        wait_for(client, len(TEXTS))
+        copied.adapters.remove(halves)
+        service.reload()
+        assert halves not in service.current.opened.adapters
+        go.set()
+        assert (first.result().status_code, waiting.result().json()["adapter"]) == (200, halves)
+
+
+def test_a_server_that_stops_finishes_what_it_took_and_refuses_the_rest(
+    serve: Serve, held: tuple[Event, Event]
+) -> None:
+    client, service = serve("animals", batching=Batching(seconds=0))
+    begun, go = held
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "animals"})
+        assert begun.wait(30)
+        waiting = pool.submit(client.post, "/predict", json={"texts": TEXTS, "task": "animals"})
+        wait_for(client, len(TEXTS))
+        service.stop()
+        refused = client.post("/predict", json={"texts": TEXTS, "task": "animals"})
+        assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
+        assert client.get("/ready").status_code == 503
+        assert client.get("/health").status_code == 200
+        closing = pool.submit(service.close)
+        go.set()
+        assert (first.result().status_code, waiting.result().status_code, closing.result()) == (200, 200, None)
+    assert client.get("/health").status_code == 503
+    with pytest.raises(StoppedError):
+        service.submit(service.current.asked(TEXTS, "animals", None))

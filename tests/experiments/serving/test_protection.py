@@ -1,0 +1,146 @@
+"""What is refused over HTTP: too much, too late, without the key, or wrong; each with one message."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import pytest
+
+from experiments.answers.serving.limits import Limits
+from tests.experiments.serving.conftest import TEXTS, Serve, wait_for
+from workbench.batch_queue import Batching
+
+ASKED = {"texts": ["the cat"], "task": "animals"}
+JSON = {"Content-Type": "application/json"}
+KEY = b"a-key-of-some-length"
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_again(serve: Serve, held: tuple[Event, Event]) -> None:
+    client, _ = serve("animals", batching=Batching(seconds=0, waiting=2))
+    begun, go = held
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/predict", json=ASKED)
+        assert begun.wait(30)
+        second = pool.submit(client.post, "/predict", json={**ASKED, "texts": TEXTS[:2]})
+        wait_for(client, 2)
+        refused = client.post("/predict", json=ASKED)
+        go.set()
+        assert (first.result().status_code, second.result().status_code) == (200, 200)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.json() == {"detail": "2 texts are waiting, and no more than 2 may"}
+    assert client.post("/predict", json=ASKED).status_code == 200
+
+
+def test_a_late_answer_is_given_up(serve: Serve, held: tuple[Event, Event]) -> None:
+    client, service = serve("animals", limits=Limits(seconds=0.2), batching=Batching(seconds=0))
+    begun, go = held
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/predict", json=ASKED)
+        assert begun.wait(30)
+        late = client.post("/predict", json=ASKED)
+        assert (late.status_code, first.result().status_code) == (504, 504)
+    assert late.json() == {"detail": "there was no answer within 0.2 seconds"}
+    go.set()
+    service.close()
+    assert 'workbench_texts_total{adapter="animals' in service.metrics.page().decode()
+    assert "workbench_batch_requests_count 1.0" in service.metrics.page().decode(), "the second was never begun"
+
+
+def test_requests_without_the_key_are_refused(serve: Serve) -> None:
+    client, _ = serve("animals", key=KEY)
+    wrong: list[dict[str, str]] = [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {KEY.decode()}"},
+        {"Authorization": KEY.decode()},
+        {"Authorization": f"Bearer {KEY.decode()}x"},
+        {"Authorization": "Bearer "},
+        {"X-API-Key": KEY.decode()},
+    ]
+    paths = [("POST", "/predict"), ("POST", "/reload"), ("GET", "/adapters"), ("GET", "/metrics"), ("GET", "/nowhere")]
+    for method, path in [*paths, ("GET", "/openapi.json")]:
+        for headers in wrong:
+            found = client.request(method, path, json=ASKED, headers=headers)
+            assert (found.status_code, found.headers["WWW-Authenticate"]) == (401, "Bearer"), (path, headers)
+    right = {"Authorization": f"Bearer {KEY.decode()}"}
+    assert client.post("/predict", json=ASKED, headers=right).status_code == 200
+    assert client.get("/adapters", headers=right).status_code == 200
+    assert [client.get(path).status_code for path in ("/health", "/ready")] == [200, 200]
+
+
+MALFORMED: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no texts": ({"texts": []}, 422, "texts: List should have at least 1 item"),
+    "no list": ({"texts": "the cat"}, 422, "texts: "),
+    "a number": ({"texts": ["the cat", 3]}, 422, "texts.1."),
+    "half a character": ({"texts": ["\ud800"]}, 422, "half a character at place 0"),
+    "another key": ({"texts": ["the cat"], "tsk": "animals"}, 422, "tsk: Extra inputs are not permitted"),
+    "both": ({"texts": ["x"], "task": "animals", "adapter": "animals"}, 422, "name a task or an adapter, not both"),
+    "neither": ({"texts": ["the cat"]}, 422, "name the task or the adapter: no router is served"),
+    "no such task": (
+        {"texts": ["the cat"], "task": "animls"},
+        404,
+        "there is no task called 'animls'. Did you mean animals?",
+    ),
+    "no such adapter": ({"texts": ["the cat"], "adapter": "animls"}, 404, "there is no adapter called 'animls'"),
+    "pairs": ({"texts": [{"text": "a", "text_pair": "b"}], "task": "animals"}, 422, "animals answers for single texts"),
+    "no pairs": ({"texts": ["a"], "task": "pairs"}, 422, "pairs answers for pairs of texts"),
+    "some pairs": ({"texts": ["a", {"text": "a", "text_pair": "b"}], "task": "pairs"}, 422, "some texts are pairs"),
+    "many": ({"texts": ["a"] * 9, "task": "animals"}, 413, "9 texts are more than one request may have: 8"),
+    "long": ({"texts": ["a" * 101], "task": "animals"}, 413, "101 characters is longer than one may be: 100"),
+    "a long pair": (
+        {"texts": [{"text": "a" * 60, "text_pair": "b" * 60}], "task": "pairs"},
+        413,
+        "120 characters is longer",
+    ),
+    "huge": ({"texts": ["a" * 100_000], "task": "animals"}, 413, "the request has more than"),
+}
+
+
+@pytest.mark.parametrize("mistake", MALFORMED)
+def test_what_is_wrong_is_said_in_one_message(mistake: str, serve: Serve, held: tuple[Event, Event]) -> None:
+    client, _ = serve("animals", "pairs", limits=Limits(texts=8, characters=100))
+    body, code, message = MALFORMED[mistake]
+    found = client.post("/predict", content=json.dumps(body), headers=JSON)
+    assert found.status_code == code, found.text
+    assert message in found.json()["detail"]
+    assert not held[0].is_set(), "nothing is computed for it"
+
+
+def test_what_is_no_json_is_said(serve: Serve) -> None:
+    client, _ = serve("animals")
+    found = client.post("/predict", content=b'{"texts": [', headers=JSON)
+    assert (found.status_code, "JSON decode error" in found.json()["detail"]) == (422, True)
+    unsaid = client.post("/predict", content=json.dumps(ASKED))
+    assert (unsaid.status_code, "Content-Type: application/json" in unsaid.json()["detail"]) == (422, True)
+    assert client.get("/predict").status_code == 405
+
+
+def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, service = serve("animals", raise_server_exceptions=False)
+
+    def broken(jobs: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.answers.serving.service.replies", broken)
+        found = client.post("/predict", json=ASKED)
+    assert (found.status_code, found.json()) == (500, {"detail": "the work failed; the server's log says why"})
+    assert client.post("/predict", json=ASKED).status_code == 200
+    assert 'workbench_requests_total{code="500",path="/predict"} 1.0' in service.metrics.page().decode()
+
+
+def test_the_largest_request_within_the_limits_is_taken(serve: Serve) -> None:
+    client, _ = serve("animals", limits=Limits(texts=3, characters=2000))
+    body = b'{"texts": [%s], "task": "animals"}' % b", ".join([b'"%s"' % (b"\\u00e9" * 2000)] * 3)
+    found = client.post("/predict", content=body, headers=JSON)
+    assert (found.status_code, len(found.json()["answers"])) == (200, 3)
+
+
+def test_nothing_is_fetched_from_elsewhere(serve: Serve) -> None:
+    client, _ = serve("animals")
+    assert [client.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {*paths} == {"/predict", "/adapters", "/reload", "/health", "/ready", "/metrics"}

@@ -1,0 +1,196 @@
+"""`workbench serve`: what it refuses before anything is opened, and a real server from its start to its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+from experiments.answers.serving import address
+from experiments.answers.serving.limits import Limits
+from experiments.answers.serving.metrics import Metrics
+from experiments.answers.serving.selection import select
+from experiments.answers.serving.server import serve
+from experiments.answers.serving.service import Service
+from experiments.benchmarks.serve_load import load
+from experiments.workspace import Workspace
+from tests.conftest import Call, environment
+from tests.experiments.serving.conftest import TEXTS, train, wait_for
+from workbench.backbone_names import open_backbone
+from workbench.batch_queue import Batching
+from workbench.listener import Silent
+from workbench.task import Task
+
+HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uvicorn", "mlflow"}
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    """A port at which somebody listens already."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield str(other.getsockname()[1])
+
+
+REFUSED = {
+    "no such adapter": (["animls"], "there is no adapter called 'animls'\n  Did you mean animals?"),
+    "no such router": (["--router", "arow"], "there is no router called 'arow'\n  Did you mean arrow?"),
+    "no such setting": (["--router", "arrow", "--set", "tokns=3"], "unknown key 'tokns'"),
+    "a setting without a router": (["--set", "tokens=3"], "--set is for routers"),
+    "a router for evaluations": (["--router", "oracle"], "oracle is for evaluations"),
+    "a router of other adapters": (["biases", "--router", "arrow"], "is an adapter of plain (bitfit)"),
+    "no such backbone": (["--backbone", "minilmm"], "there is no backbone called 'minilmm'"),
+    "no such host": (["--host", "300.1.1.1"], "--host: there is no host '300.1.1.1'"),
+    "another machine's": (["--host", "192.0.2.1"], "--host: 192.0.2.1 is no address of this machine"),
+    "no such key": (["--api-key-file", "nowhere"], "nowhere: the key cannot be read: No such file"),
+    "a short key": (["--api-key-file", "short"], "short: a key is one word of at least 16 letters"),
+    "a key of two words": (["--api-key-file", "words"], "words: a key is one word of at least 16 letters"),
+    "a port that is taken": (["--port", "TAKEN"], "is taken\n  Give another one; --port 0 takes a free one."),
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_what_is_wrong_is_said_and_nothing_is_started(
+    mistake: str, workspace: Workspace, call: Call, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: pytest.fail("a server was started"))
+    Path("short").write_text("secret\n")
+    Path("words").write_text("two words that are long enough\n")
+    arguments, message = REFUSED[mistake]
+    given = [taken if each == "TAKEN" else each for each in arguments]
+    code, out, err = call("serve", *given, "--workspace", str(workspace.root), *([] if taken in given else PORT))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+PORT = ["--port", "0"]
+
+
+def test_a_server_that_others_reach_without_a_key_is_warned_of(
+    workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    Path("key").write_text("0123456789abcdef")
+    for options, warned in (
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--api-key-file", "key"], False),
+        ([], False),
+        (["--host", "localhost"], False),
+    ):
+        code, _, err = call("serve", "animals", *options, *PORT, "--workspace", str(workspace.root))
+        assert (code, "Warning: whoever reaches http://0.0.0.0:" in err) == (0, warned), err
+
+
+def test_an_empty_workspace_is_said(call: Call) -> None:
+    code, out, err = call("serve")
+    assert (code, out, "there are no adapters here yet" in err) == (2, "", True)
+
+
+def test_adapters_of_several_backbones_are_not_served_together(
+    copied: Workspace, llama: Path, copying: Task, call: Call
+) -> None:
+    other = train(copied, open_backbone(str(llama)), copying)
+    place = ["--workspace", str(copied.root)]
+    code, _, err = call("serve", *place)
+    assert (code, "Choose one: --backbone NAME" in err, other in err) == (2, True, True)
+    code, _, err = call("serve", "animals", other, *place)
+    assert (code, "one backbone is served" in err) == (2, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_server_in_order(number: int, workspace: Workspace, held: tuple[Event, Event]) -> None:
+    """What was taken is answered; what comes after the signal is refused, by the server or by the closed port."""
+    selected = partial(select, workspace, ["animals"], None, (), Silent())
+    service = Service(selected(), selected, None, Batching(seconds=0), Metrics())
+    (begun, go), started, asked = held, Event(), {"texts": TEXTS, "task": "animals"}
+    before = signal.getsignal(number)
+
+    def ask(url: str) -> tuple[int, list[int]]:
+        assert started.wait(30)
+        with ThreadPoolExecutor(1) as pool:
+            taken = pool.submit(httpx.post, f"{url}/predict", json=asked, timeout=30)
+            assert begun.wait(30)
+            os.kill(os.getpid(), number)
+            refused = []
+            with suppress(httpx.TransportError):  # refused, or reset where it waited to be accepted
+                while len(refused) < 10_000:
+                    refused.append(httpx.post(f"{url}/predict", json=asked, timeout=30).status_code)
+            go.set()
+            return taken.result().status_code, refused
+
+    with ThreadPoolExecutor(1) as pool, address.bind("127.0.0.1", 0) as bound:
+        client = pool.submit(ask, address.url(bound))
+        assert serve(service, bound, Limits(), None, started.set)
+        code, refused = client.result()
+    assert code == 200
+    assert {*refused} <= {503}
+    assert not service.is_alive
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.acceptance
+def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path) -> None:
+    """A process of its own, on a free port: it says where it is, wants its key, answers, and ends in order."""
+    (tmp_path / "key").write_text("0123456789abcdef\n")
+    command = ["from experiments.cli import main; main()", "serve", "animals", "halves", *PORT, "--host", "127.0.0.1"]
+    given = ["--workspace", str(workspace.root), "--api-key-file", str(tmp_path / "key"), "--max-wait-ms", "1000"]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", *command, *given],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=paths),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        found = re.fullmatch(r"serving 2 adapters on \S+ at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n", line)
+        assert found, line + process.stderr.read()
+        with httpx.Client(base_url=found[1], headers={"Authorization": "Bearer 0123456789abcdef"}) as client:
+            assert httpx.post(f"{found[1]}/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 401
+            told = load(found[1], ["animals", "halves"], clients=2, seconds=0.1, key="0123456789abcdef")
+            assert (told["codes"], told["texts_per_batch"] >= 1) == ({"200": told["requests"]}, True)
+            answers = []
+
+            def ask() -> None:
+                answers.append(client.post("/predict", json={"texts": TEXTS, "task": "animals"}))
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            wait_for(client, len(TEXTS))
+            process.send_signal(signal.SIGTERM)
+            asking.join(30)
+        assert [answer.status_code for answer in answers] == [200], "what was taken is finished"
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, "Stopped. What was taken has been answered.\n")
+    assert "Traceback" not in err
+
+
+@pytest.mark.acceptance
+def test_help_brings_nothing_heavy() -> None:
+    program = "import sys; sys.argv = ['workbench', 'serve', '--help']\nfrom experiments.cli import main\n"
+    program += "try:\n    main()\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(PYTHONPATH=paths), check=True
+    )
+    assert "--api-key-file" in done.stdout
+    assert not HEAVY & set(done.stderr.split())

@@ -1,0 +1,112 @@
+"""Adapters of any methods that stay open: each answers as it does alone, and what has not changed stays open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from workbench.adaptation import Adaptation
+from workbench.adapter_set import AdapterSet, Question
+from workbench.asking import Answer, Asked, rows_of
+from workbench.backbone import Backbone
+from workbench.errors import InputError
+from workbench.libraries import LIBRARIES
+from workbench.listener import Silent
+from workbench.methods import METHODS
+from workbench.settings import Budget
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
+from workbench.training import Lesson, learn
+
+BUDGET = Budget(epochs=1, batch_size=8, max_length=16, precision="fp32")
+TASKS = (make_task("animals", SUBJECTS, FRUITS, 16), make_task("halves", SUBJECTS[:4], SUBJECTS[4:], 16))
+TEXTS = ["the cat often", "a plum", "this very sheep quite really some"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> AdapterStore:
+    return AdapterStore(tmp_path_factory.mktemp("set"))
+
+
+def trained(store: AdapterStore, backbone: Backbone, method: str, task: int, **settings: Any) -> StoredAdapter:
+    adaptation = Adaptation(backbone, method, METHODS.get(method).settings(learning_rate=2e-2, **settings), "fp32")
+    return learn(Lesson(TASKS[task], adaptation, BUDGET, 0), store, Silent(), "")
+
+
+def asked_alone(adapters: list[StoredAdapter], opened: AdapterSet) -> list[list[Answer]]:
+    """Ask each adapter of a set by itself."""
+    rows = rows_of(TEXTS)
+    return [opened.answers([Question(rows, [each.id] * len(TEXTS))])[0] for each in adapters]
+
+
+def test_each_adapter_answers_as_alone_bit_for_bit(store: AdapterStore, backbone: Backbone) -> None:
+    adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
+    adapters += [trained(store, backbone, "bitfit", 0), trained(store, backbone, "pfeiffer", 1)]
+    opened = AdapterSet.opened(adapters, backbone)
+    assert [[*each.adapters] for each in opened.groups] == [
+        [adapters[0].id, adapters[1].id],
+        [adapters[2].id],
+        [adapters[3].id],
+    ]
+    wanted = [Asked.opened(each, backbone).answers(TEXTS) for each in adapters]
+    assert asked_alone(adapters, opened) == wanted
+    assert len({each[0].confidence for each in wanted}) == 4, "else nothing is shown"
+    found = opened.answers([Question(rows_of(TEXTS), [each.id] * 3) for each in adapters])
+    for those, these in zip(found, wanted, strict=True):
+        assert [one.words for one in those] == [one.words for one in these]
+        assert [one.confidence for one in those] == pytest.approx([one.confidence for one in these], abs=1e-5)
+
+
+def test_one_adapter_is_switched_on_and_not_mixed(
+    store: AdapterStore, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sums of a mixed pass are the same numbers in another order, which need not be the same to the last bit."""
+    adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
+    opened = AdapterSet.opened(adapters, backbone)
+    mixed = []
+    monkeypatch.setattr(type(LIBRARIES.get("peft")), "mix", lambda *given: mixed.append(given) or {})
+    opened.answers([Question(rows_of(TEXTS), [adapters[1].id] * 3)] * 2)
+    assert not mixed
+    opened.answers([Question(rows_of(TEXTS), [each.id] * 3) for each in adapters])
+    assert len(mixed) == 1
+
+
+def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, backbone: Backbone) -> None:
+    adapters = [trained(store, backbone, "lora", 0), trained(store, backbone, "bitfit", 0)]
+    opened = AdapterSet.opened(adapters, backbone)
+    wanted = [Asked.opened(each, backbone).answers(TEXTS) for each in adapters]
+    owners = [adapters[place % 2].id for place in range(3)]
+    (found,) = opened.answers([Question(rows_of(TEXTS), owners)])
+    expected = [wanted[place % 2][place].confidence for place in range(3)]
+    assert [one.confidence for one in found] == pytest.approx(expected, abs=1e-5)
+
+
+def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, backbone: Backbone) -> None:
+    """The random matrices of VeRA are one pair for all adapters of a body, and these have other sizes."""
+    adapters = [trained(store, backbone, "vera", task, rank=rank) for task, rank in ((0, 4), (1, 8))]
+    opened = AdapterSet.opened(adapters, backbone)
+    assert len(opened.groups) == 2
+    assert asked_alone(adapters, opened) == [Asked.opened(each, backbone).answers(TEXTS) for each in adapters]
+
+
+def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone) -> None:
+    lora, other = (trained(store, backbone, "lora", task) for task in (0, 1))
+    bitfit = trained(store, backbone, "bitfit", 0)
+    before = AdapterSet.opened([lora, bitfit], backbone)
+    after = AdapterSet.opened([bitfit, lora, other], backbone, before)
+    assert [each in before.groups for each in after.groups] == [True, False]
+    assert asked_alone([lora], before) == asked_alone([lora], after)
+
+
+def test_a_damaged_adapter_is_said(store: AdapterStore, backbone: Backbone) -> None:
+    lora, other = (trained(store, backbone, "lora", task) for task in (0, 1))
+    weights = other.folder / "adapter_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    try:
+        with pytest.raises(InputError, match=f"{other.id}/adapter_model.safetensors: the weights cannot be opened"):
+            AdapterSet.opened([lora, other], backbone)
+    finally:
+        weights.write_bytes(whole)

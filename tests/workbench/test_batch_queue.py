@@ -1,0 +1,161 @@
+"""A queue that does jobs in batches: which jobs share one, what is refused, and that nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from threading import Event, Thread
+
+import pytest
+
+from workbench.batch_queue import Batching, BatchQueue
+from workbench.errors import BusyError, StoppedError
+
+Jobs = BatchQueue[str, str]
+
+
+class Worker:
+    """Answers each job in capitals, and can be held up; a job is a text, its rows are the characters."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.begun, self.go = Event(), Event()
+
+    def __call__(self, jobs: Sequence[str]) -> list[str]:
+        self.batches.append([*jobs])
+        self.begun.set()
+        assert self.go.wait(10)
+        if "bad" in jobs:
+            raise ValueError("a bad job")
+        return [job.upper() for job in jobs]
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+@pytest.fixture
+def queue_of(worker: Worker) -> Iterator[Callable[[Batching], Jobs]]:
+    """Make queues whose worker is busy with a first job, ``x``, until ``worker.go`` is set."""
+    made = []
+
+    def queue_of(batching: Batching) -> Jobs:
+        queue: Jobs = BatchQueue(worker, batching)
+        made.append(queue)
+        queue.submit("x")
+        assert worker.begun.wait(10)
+        return queue
+
+    yield queue_of
+    worker.go.set()
+    for queue in made:
+        queue.stop()
+        queue.join(10)
+
+
+def test_whole_jobs_share_a_batch_in_their_order_up_to_its_size(
+    worker: Worker, queue_of: Callable[[Batching], Jobs]
+) -> None:
+    queue = queue_of(Batching(rows=4, seconds=0))
+    found = [queue.submit(job) for job in ("ab", "c", "de", "longer", "f", "g")]
+    assert queue.waiting == 13
+    worker.go.set()
+    assert [each.result(10) for each in found] == ["AB", "C", "DE", "LONGER", "F", "G"]
+    assert worker.batches == [["x"], ["ab", "c"], ["de"], ["longer"], ["f", "g"]]
+    assert queue.waiting == 0
+
+
+def test_with_one_row_no_two_jobs_share_a_batch(worker: Worker, queue_of: Callable[[Batching], Jobs]) -> None:
+    queue = queue_of(Batching(rows=1, seconds=10))
+    found = [queue.submit(job) for job in ("a", "b", "cd")]
+    worker.go.set()
+    assert not wait(found, 5).not_done, "and none waits for another"
+    assert worker.batches == [["x"], ["a"], ["b"], ["cd"]]
+
+
+def test_a_batch_waits_for_more_until_it_is_full(worker: Worker) -> None:
+    worker.go.set()
+    queue: Jobs = BatchQueue(worker, Batching(rows=2, seconds=60))
+    first = queue.submit("a")
+    assert not worker.begun.wait(0.3)
+    assert not first.done()
+    assert queue.submit("b").result(10) == "B"
+    assert worker.batches == [["a", "b"]]
+    queue.submit("c")
+    queue.stop()
+    queue.join(10)
+    assert worker.batches[1:] == [["c"]], "what is told to stop does not wait"
+
+
+def test_more_than_may_wait_is_refused(worker: Worker, queue_of: Callable[[Batching], Jobs]) -> None:
+    queue = queue_of(Batching(rows=64, waiting=3))
+    queue.submit("ab")
+    with pytest.raises(BusyError, match="2 texts are waiting, and no more than 3 may"):
+        queue.submit("cd")
+    assert queue.submit("c")
+    worker.go.set()
+
+
+def test_a_job_that_is_larger_than_may_wait_is_taken_when_none_waits(
+    worker: Worker, queue_of: Callable[[Batching], Jobs]
+) -> None:
+    queue = queue_of(Batching(waiting=3))
+    large = queue.submit("larger")
+    worker.go.set()
+    assert large.result(10) == "LARGER"
+
+
+def test_a_job_that_is_cancelled_while_it_waits_is_not_done(
+    worker: Worker, queue_of: Callable[[Batching], Jobs]
+) -> None:
+    queue = queue_of(Batching(seconds=0))
+    dropped, kept = queue.submit("dropped"), queue.submit("kept")
+    assert dropped.cancel()
+    worker.go.set()
+    assert kept.result(10) == "KEPT"
+    assert worker.batches == [["x"], ["kept"]]
+
+
+def test_only_the_job_that_is_to_blame_fails(worker: Worker, queue_of: Callable[[Batching], Jobs]) -> None:
+    queue = queue_of(Batching())
+    good, bad, other = (queue.submit(job) for job in ("good", "bad", "other"))
+    worker.go.set()
+    assert (good.result(10), other.result(10)) == ("GOOD", "OTHER")
+    with pytest.raises(ValueError, match="a bad job"):
+        bad.result(10)
+    assert queue.is_alive
+
+
+def test_what_was_taken_is_done_after_a_stop_and_nothing_more_is_taken(
+    worker: Worker, queue_of: Callable[[Batching], Jobs]
+) -> None:
+    queue = queue_of(Batching(rows=1))
+    taken = [queue.submit(job) for job in "abc"]
+    queue.stop()
+    with pytest.raises(StoppedError):
+        queue.submit("d")
+    worker.go.set()
+    queue.join(10)
+    assert [each.result(0) for each in taken] == ["A", "B", "C"]
+    assert not queue.is_alive
+
+
+def test_jobs_of_many_threads_are_all_answered(worker: Worker) -> None:
+    worker.go.set()
+    queue: Jobs = BatchQueue(worker, Batching(rows=16, waiting=10_000))
+    found: dict[str, str] = {}
+
+    def ask(number: int) -> None:
+        for index in range(50):
+            job = f"job {number} {index}"
+            found[job] = queue.submit(job).result(10)
+
+    threads = [Thread(target=ask, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {f"job {number} {index}": f"JOB {number} {index}" for number in range(8) for index in range(50)}
+    queue.stop()
+    queue.join(10)

@@ -1,0 +1,104 @@
+"""Adapters of any methods on one backbone: all are opened once, and answer until nobody needs them any more.
+
+Those that one body can host (LoRAs of one precision, bottlenecks of one method) share it and answer the rows of a
+batch together. Each other adapter has a body of its own. On a processor, all bodies share the memory of the weights
+that nothing changes (:mod:`workbench.resident`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.asking import Answer
+from workbench.errors import InputError
+from workbench.serving import Answering, opened, sharing
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from workbench.backbone import Backbone
+    from workbench.stored_adapter import StoredAdapter
+
+NO_ANSWER = Answer("", None, "")  # until there is one; every row has an owner
+
+
+@dataclass(frozen=True)
+class Question:
+    """Rows that came together (:func:`workbench.asking.rows_of`), and the id of the adapter that answers each."""
+
+    rows: Dataset
+    owners: Sequence[str]
+
+
+@dataclass(frozen=True)
+class AdapterSet:
+    """Adapters that are open.
+
+    Attributes:
+        backbone: of all of them.
+        adapters: id → the stored adapter.
+        groups: those that share a body, open.
+    """
+
+    backbone: Backbone
+    adapters: Mapping[str, StoredAdapter]
+    groups: tuple[Answering, ...]
+
+    @classmethod
+    def opened(
+        cls, adapters: Sequence[StoredAdapter], backbone: Backbone, before: AdapterSet | None = None
+    ) -> AdapterSet:
+        """Open ``adapters``; groups that are in ``before`` as they are here are not opened again.
+
+        Raises:
+            InputError: an adapter of another backbone, or one that cannot be opened.
+        """
+        known = {_identities(each.adapters.values()): each for each in before.groups} if before else {}
+        groups: list[Answering] = []
+        for group in sharing(adapters):
+            same = known.get(_identities(group))
+            groups += [same] if same else _opened(group, backbone)
+        return cls(backbone, {each.id: each for each in adapters}, tuple(groups))
+
+    def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
+        """Return the answers to each question, row by row.
+
+        Rows of several questions share a forward pass where their adapters share a body. A question that is asked by
+        itself is answered as :class:`workbench.asking.Asked` answers it, bit for bit, if all its rows have one owner.
+        """
+        found: list[list[Answer]] = [[NO_ANSWER] * len(each.rows) for each in questions]
+        for columns in dict.fromkeys(tuple(each.rows.column_names) for each in questions):
+            alike = [number for number, each in enumerate(questions) if tuple(each.rows.column_names) == columns]
+            rows = _joined([questions[number].rows for number in alike])
+            places = [(number, row) for number in alike for row in range(len(questions[number].rows))]
+            owners = [questions[number].owners[row] for number, row in places]
+            for group in self.groups:
+                own = [place for place, owner in enumerate(owners) if owner in group.adapters]
+                answers = group.answers(rows.select(own), [owners[place] for place in own]) if own else []
+                for place, answer in zip(own, answers, strict=True):
+                    number, row = places[place]
+                    found[number][row] = answer
+        return found
+
+
+def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
+    """Open a group on one body, or where it cannot be shared (VeRAs of several ranks), each adapter on its own."""
+    try:
+        return [opened(group, backbone)]
+    except InputError:
+        if len(group) == 1:
+            raise
+        return [opened([each], backbone) for each in group]
+
+
+def _joined(tables: Sequence[Dataset]) -> Dataset:
+    """Return the rows of several tables, which have the same columns, as one."""
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets([*tables]) if len(tables) > 1 else tables[0]
+
+
+def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:
+    return tuple(f"{each.id} {each.identity}" for each in adapters)
