@@ -50,7 +50,7 @@ def _surest(state: RoutingState, rows: Dataset, scores: NDArray[np.floating[Any]
     repeated = rows.select(np.repeat(np.arange(len(rows)), probable.shape[1]))
     owners = [state.adapters[place].id for place in probable.ravel()]
     answers = serving.answers(state.adapters, state.reader.backbone, repeated, owners)
-    sure = np.array([confidence for _, confidence in answers], dtype=float).reshape(probable.shape)
+    sure = np.array([answer.confidence for answer in answers], dtype=float).reshape(probable.shape)
     pairs = np.take_along_axis(scores, probable, axis=1) + np.log(sure)
     best: NDArray[np.int64] = np.take_along_axis(probable, pairs.argmax(axis=1)[:, None], axis=1)[:, 0]
     return best
