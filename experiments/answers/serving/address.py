@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHORTEST_KEY = 16  # characters
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -50,6 +51,14 @@ def url(bound: socket.socket) -> str:
 def is_this_machine_alone(bound: socket.socket) -> bool:
     """Return whether only programs of this machine can reach a bound socket."""
     return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def names_of(bound: socket.socket) -> tuple[str, ...]:
+    """Return what a server without a key may be called: a page on the web could else reach one on this machine.
+
+    Such a page asks under its own name, which it lets mean this machine (DNS rebinding).
+    """
+    return (*THIS_MACHINE, bound.getsockname()[0]) if is_this_machine_alone(bound) else ("*",)
 
 
 def read_key(file: Path) -> bytes:

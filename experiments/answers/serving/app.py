@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
 from experiments.answers.serving.guard import Guard, refused
 from experiments.answers.serving.messages import (
@@ -25,7 +26,7 @@ from experiments.answers.serving.metrics import MEDIA_TYPE
 from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from experiments.answers.serving.limits import Limits
     from experiments.answers.serving.service import Service
@@ -42,13 +43,14 @@ CODES: dict[type[WorkbenchError], HTTPStatus] = {
 AGAIN = {HTTPStatus.TOO_MANY_REQUESTS: "1", HTTPStatus.SERVICE_UNAVAILABLE: "5"}  # seconds to wait
 
 
-def application(service: Service, limits: Limits, key: bytes | None = None) -> FastAPI:
+def application(service: Service, limits: Limits, key: bytes | None = None, hosts: Sequence[str] = ("*",)) -> FastAPI:
     """Return the application over ``service``, which is closed when it ends.
 
     Args:
         service: what answers.
         limits: bounds of a request.
         key: what every request but those for ``/health`` and ``/ready`` has to bring; None where none is needed.
+        hosts: what requests may call this server; others get 400.
     """
 
     @asynccontextmanager
@@ -57,6 +59,7 @@ def application(service: Service, limits: Limits, key: bytes | None = None) -> F
         await run_in_threadpool(service.close)
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, lifespan=lifespan)  # those pages come from elsewhere
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
     app.add_middleware(Guard, key=key, most_bytes=limits.bytes, metrics=service.metrics, paths=PATHS)
     _add_answers(app, service, limits)
     _add_state(app, service)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from experiments.answers.serving.address import names_of
 from experiments.answers.serving.app import application
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def serve(
         started: called as soon as requests are answered.
     """
     config = uvicorn.Config(
-        application(service, limits, key),
+        application(service, limits, key, hosts=("*",) if key else names_of(bound)),
         log_level="warning",
         access_log=False,
         server_header=False,

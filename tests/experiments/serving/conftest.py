@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
@@ -81,6 +81,7 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
             batching: Batching = BATCHING,
             limits: Limits = LIMITS,
             key: bytes | None = None,
+            hosts: Sequence[str] = ("*",),
             at: Workspace = workspace,
             **client: Any,
         ) -> tuple[TestClient, Service]:
@@ -91,7 +92,7 @@ def serve(workspace: Workspace) -> Iterator[Serve]:
             if router:
                 routing = Routing(router, ROUTERS.get(router).settings(), at, (), Silent())
             service = Service(selected(), selected, routing, batching, Metrics())
-            return stack.enter_context(TestClient(application(service, limits, key), **client)), service
+            return stack.enter_context(TestClient(application(service, limits, key, hosts), **client)), service
 
         yield serve
 

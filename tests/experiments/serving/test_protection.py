@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from experiments.answers.serving import address
 from experiments.answers.serving.limits import Limits
 from tests.experiments.serving.conftest import TEXTS, Serve, wait_for
 from workbench.batch_queue import Batching
@@ -47,6 +48,15 @@ def test_a_late_answer_is_given_up(serve: Serve, held: tuple[Event, Event]) -> N
     service.close()
     assert 'workbench_texts_total{adapter="animals' in service.metrics.page().decode()
     assert "workbench_batch_requests_count 1.0" in service.metrics.page().decode(), "the second was never begun"
+
+
+def test_a_page_under_another_name_reaches_no_server_of_this_machine(serve: Serve) -> None:
+    with address.bind("127.0.0.1", 0) as bound:
+        client, _ = serve("animals", hosts=address.names_of(bound))
+    for host, code in (("evil.example:8080", 400), ("localhost:8080", 200), ("127.0.0.1:1", 200), ("[::1]:8080", 200)):
+        assert client.post("/predict", json=ASKED, headers={"Host": host}).status_code == code, host
+    with address.bind("0.0.0.0", 0) as bound:
+        assert address.names_of(bound) == ("*",), "it is meant to be reached, by whatever name"
 
 
 def test_requests_without_the_key_are_refused(serve: Serve) -> None:
