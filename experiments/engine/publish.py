@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EFFECTIVE = os.access in os.supports_effective_ids
 PAUSE = 60.0  # seconds that a server which failed is left alone
+SHARE = 0.05  # of a run's time that may go into logging while it goes on
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
 
 
@@ -42,7 +43,8 @@ def with_load(run: RunRecord, presentation: Presentation, workspace: Workspace) 
 class Publisher:
     """Keeps MLflow up with a run, which never fails and hardly ever waits for the sake of it.
 
-    A server that fails is asked again after a pause and at the end; each sync brings all that it has missed.
+    After each sync there is a pause, so that all of them together take a small share of the time however many tasks a
+    stream has. A server that fails is asked again after a longer one. The end brings all that was missed.
     """
 
     def __init__(self, workspace: Workspace, listener: Listener) -> None:
@@ -53,9 +55,12 @@ class Publisher:
         self.rests_until = 0.0
 
     def update(self, part: Callable[[], Presentation | None]) -> None:
-        """Log the part of an experiment that has just changed; nothing is read while a server that failed rests."""
-        if is_first() and time.monotonic() >= self.rests_until and (presentation := part()):
-            self._try(presentation, mlflow_run.progress(presentation), PATIENCE)
+        """Log the part of an experiment that has just changed; nothing is read during a pause."""
+        began = time.monotonic()
+        if is_first() and began >= self.rests_until and (presentation := part()):
+            arrived = self._try(presentation, mlflow_run.progress(presentation), PATIENCE)
+            if arrived:
+                self.rests_until = time.monotonic() + (time.monotonic() - began) / SHARE
 
     def finish(self, presentation: Presentation) -> bool:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""

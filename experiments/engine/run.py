@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from experiments.workspace import PieceReference, RecordDocument
 from experiments.workspace.mending import READ_ONLY
 from experiments.workspace.records import identity
 from workbench.errors import IntegrityError, UnwritableError
+from workbench.memory import libraries_set_aside
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
@@ -89,12 +91,14 @@ def _run(
             record = workspace.records.begun(name, record, listener.say)
         site = Site(workspace, listener)
         together = [piece for piece in pieces if not piece.alone]
-        with helped(partial(help_along, together), workspace, listener, jobs):
-            for piece in together:
-                _do(piece, site, record, hear)
-        for piece in pieces:
-            if piece.alone:
-                _do(piece, site, record, hear)
+        to_do = any(not piece.is_done(workspace) for piece in pieces)
+        with libraries_set_aside() if to_do else nullcontext():
+            with helped(partial(help_along, together), workspace, listener, jobs):
+                for piece in together:
+                    _do(piece, site, record, hear)
+            for piece in pieces:
+                if piece.alone:
+                    _do(piece, site, record, hear)
         record = record.as_finished()
         if is_first():
             workspace.records.save(name, record)
@@ -124,7 +128,11 @@ def help_along(pieces: Sequence[Piece], workspace: Workspace, listener: Listener
 
     What needs the piece that was just done comes next: it finds the model where this process has left it.
     """
-    site = Site(workspace.mended_by(listener), listener)
+    with libraries_set_aside():
+        _help_along(pieces, Site(workspace.mended_by(listener), listener))
+
+
+def _help_along(pieces: Sequence[Piece], site: Site) -> None:
     done: set[str] = set()
     waiting, last = list(reversed(pieces)), ""
     while waiting:

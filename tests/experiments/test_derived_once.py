@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 
+import experiments.api
 import experiments.studies.stream.comparison
 from experiments.api import Workbench
+from experiments.engine import publish
+from experiments.engine.publish import Publisher
 from experiments.reporting import figures
 from tests.streams import write_recipe
 from workbench.listener import Silent
@@ -44,8 +49,6 @@ def test_a_part_is_logged_under_the_run_of_the_whole(bert: Path, tmp_path: Path)
     bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())
     plan = bench.plan(str(tmp_path / "stream.yaml"), [*SMALL, "seeds=[0, 1]"])
     seen: list[set[str]] = []
-    from experiments.engine.publish import Publisher
-
     update = Publisher.update
 
     def watched(self: Publisher, part: object) -> None:
@@ -57,6 +60,28 @@ def test_a_part_is_logged_under_the_run_of_the_whole(bert: Path, tmp_path: Path)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Publisher, "update", watched)
+        patch.setattr(publish, "SHARE", math.inf)  # no pauses
         bench.run(plan)
     assert seen[0] == {"stream", "isolated, seed 0"}
     assert seen[-1] == {"stream", *(f"{label}, seed {seed}" for label in ("isolated", "sequential") for seed in (0, 1))}
+
+
+def test_logging_takes_a_small_share_of_a_run_and_nothing_is_missing_in_the_end(bert: Path, tmp_path: Path) -> None:
+    write_recipe(tmp_path, bert)
+    bench = Workbench(tmp_path / "space", [tmp_path / "tasks"], Silent())
+    read: list[int] = []
+    part = experiments.api.present_change
+
+    def counted(*given: Any) -> Any:
+        read.append(1)
+        return part(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "SHARE", 1e-6)
+        patch.setattr(experiments.api, "present_change", counted)
+        bench.run(bench.plan(str(tmp_path / "stream.yaml"), SMALL))
+    assert read == [1], "the first piece was logged, and the pause after it outlasted the run"
+    client = MlflowClient(f"sqlite:///{bench.workspace.root}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("stream").experiment_id])
+    assert len(runs) == 1 + 4
+    assert all(run.info.status == "FINISHED" for run in runs)

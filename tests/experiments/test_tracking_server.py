@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -112,6 +113,7 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
 
     server.start()
     monkeypatch.setattr(experiments.engine.publish, "PAUSE", 0.0)
+    monkeypatch.setattr(experiments.engine.publish, "SHARE", math.inf)
     plan = make_plan(read(write_recipe(tmp_path, bert)).set(SMALL), [tmp_path / "tasks"])
     workspace, ear = Workspace(tmp_path / "ws"), Ear()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
