@@ -120,6 +120,9 @@ class SharedWeights:
             self.remember(stage, folder)
         return replace(record, seconds=seconds + beside.seconds, trials=len(strengths))
 
+    def prepare(self, stage: Stage) -> None:
+        """Put into the stage's model what the remedy takes from its training rows before the first step."""
+
     def lesson(self, stage: Stage) -> Task:
         """Return what the stage learns from: the task's own examples, and earlier ones where the remedy keeps some."""
         task, own, earlier = stage.task, self.own_rows(stage), self.rehearsed(stage)
@@ -189,6 +192,7 @@ class SharedWeights:
         model = self.begin(context, state, self._head(context, state))
         stage = Stage(state, context, model)
         with beside:
+            self.prepare(stage)
             lesson = self.lesson(stage)
             model.penalty = None if strength is None else self.penalty(stage, strength)
             model.correction = self.correction(stage)
