@@ -33,6 +33,7 @@ class Batch:
 
 
 Penalty = Callable[[Batch], Tensor]
+Correction = Callable[[int], None]  # steps done → the gradients of the trained weights are changed in place
 
 
 class TaskModel(Network):
@@ -42,6 +43,8 @@ class TaskModel(Network):
         kind: the task's kind: what is read, the loss, how an answer is made.
         penalty: added to the loss while the model trains, where there is one: a method's regulariser, or what keeps a
             stream's earlier tasks.
+        correction: called in a fit at each optimiser step, where there is one: the gradients of all accumulated batches
+            are there and clipped, and the optimiser takes what it leaves.
     """
 
     accepts_loss_kwargs = False  # read by Trainer: the loss is a mean, not to be rescaled
@@ -51,6 +54,7 @@ class TaskModel(Network):
         super().__init__(body, head, pooling, precision)
         self.kind = kind
         self.penalty: Penalty | None = None
+        self.correction: Correction | None = None
         if shown := getattr(body, "demonstrations", ()):
             self.demonstrate(shown)
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STOPPED = {128 + signal.SIGTERM, 128 + signal.SIGHUP}  # exit codes of a process that was told to end
 
@@ -48,7 +51,23 @@ def count() -> int:
 
 def is_first() -> bool:
     """Return whether this is the first process, or the only one."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return rank() == 0
+
+
+def rank() -> int:
+    """Return the number of this process among all that share the training, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its mean over the processes, in place; all of them have to call it, in step."""
+    import torch.distributed
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    for each in tensors:
+        torch.distributed.all_reduce(each)
+        each /= count()
 
 
 def place() -> int:

@@ -39,6 +39,8 @@ STATED = [
     "| `l2-to-start` | L + λ ‖θ − θ₀‖², θ₀ before the first task; from stage 1 on | – | `strength: 0.01` |",
     "`strength: 0.5` (α)",
     "`strength: 0.01` (β)",
+    "`threshold: 0.98` (ε)",
+    "sets all of them to 0.8 when a task begins",  # the authors' program
     # runs of earlier versions and on other machines, kept in no file
     "seed 0 ended at 52.7 on another machine; when each task had its own first weights, it ended at 78.8 there",
     "Seeds 0 and 1 ended at 78.8 and 82.0 on one machine, at 82.8 and 77.0 on another (300 examples), at 81.9 and 83.7 "

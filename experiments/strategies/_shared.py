@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from experiments.strategies import Context, State
     from workbench.evaluation import Evaluation
     from workbench.fit_record import FitRecord
-    from workbench.model import Penalty
+    from workbench.model import Correction, Penalty
     from workbench.task import Task
 
 MIXABLE = ("classification", *GENERATED)  # kinds of which rows of several tasks can stand in one batch
@@ -59,8 +59,8 @@ class RemedySettings(Settings):
 class SharedWeights:
     """Its state is the shared weights (``body``) and the heads of all tasks so far (``heads``).
 
-    A remedy may add rows to what is learned (:meth:`lesson`), a penalty to the loss (:meth:`penalty`), and files to
-    the state (:meth:`remember`).
+    A remedy may add rows to what is learned (:meth:`lesson`) and a penalty to the loss (:meth:`penalty`), correct the
+    gradients (:meth:`correction`), and add files to the state (:meth:`remember`).
 
     Attributes:
         method: the only fine-tuning method that it works with; None for any.
@@ -120,6 +120,9 @@ class SharedWeights:
             self.remember(stage, folder)
         return replace(record, seconds=seconds + beside.seconds, trials=len(strengths))
 
+    def prepare(self, stage: Stage) -> None:
+        """Put into the stage's model what the remedy takes from its training rows before the first step."""
+
     def lesson(self, stage: Stage) -> Task:
         """Return what the stage learns from: the task's own examples, and earlier ones where the remedy keeps some."""
         task, own, earlier = stage.task, self.own_rows(stage), self.rehearsed(stage)
@@ -138,6 +141,10 @@ class SharedWeights:
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return what is added to the loss at a stage that has strengths."""
         raise NotImplementedError
+
+    def correction(self, stage: Stage) -> Correction | None:
+        """Return what changes the gradients of each step; None where nothing does."""
+        return None
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Write into the new state's ``folder`` what later stages need to keep this task."""
@@ -185,14 +192,16 @@ class SharedWeights:
         model = self.begin(context, state, self._head(context, state))
         stage = Stage(state, context, model)
         with beside:
+            self.prepare(stage)
             lesson = self.lesson(stage)
             model.penalty = None if strength is None else self.penalty(stage, strength)
+            model.correction = self.correction(stage)
         scratch = context.scratch
         if scratch and strength is not None:
             scratch = scratch / f"strength-{strength!r}"
         heard = context.listener, context.label, scratch
         record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
-        model.penalty = None
+        model.penalty = model.correction = None
         return stage, replace(record, chosen={} if strength is None else {"strength": strength})
 
     def _head(self, context: Context, state: State) -> nn.Module:

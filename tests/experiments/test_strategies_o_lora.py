@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from experiments.strategies import STRATEGIES
-from experiments.strategies.o_lora import NOW, PAST, OLora, overlap, summed
+from experiments.strategies._branches import NOW, PAST, summed
+from experiments.strategies.o_lora import OLora, overlap
 from fusion import lora
 from fusion.lowrank import Update
 from tests.conftest import FRUITS, SUBJECTS, make_task

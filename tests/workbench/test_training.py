@@ -18,6 +18,7 @@ from torch import Tensor
 
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
+from workbench.batching import beside
 from workbench.device import Precision, accelerator
 from workbench.errors import TrainingError
 from workbench.evaluation import Evaluation, evaluate
@@ -263,6 +264,39 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(backbone: Backbone, 
     first, second = (weights(fitted(adaptation, few, each)[0]) for each in (whole, parts))
     for name in first:  # the mean over 16 is the mean of four means over 4
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_accumulated_and_clipped_then_corrected_then_taken(
+    backbone: Backbone, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step an epoch, of 4 batches: what is corrected is the gradient of the mean loss over all rows, of norm 1."""
+    budget = Budget(epochs=2, batch_size=16, gradient_accumulation=4, max_length=16, precision="fp32")
+    adaptation = adaptation_for(backbone)
+    model = adaptation.fresh("classification", 2, 0)
+    seen: list[tuple[int, list[Tensor]]] = []
+    rows = task.splits["train"]
+    monkeypatch.setattr(model, "train", lambda mode=True: model)  # it stays in evaluation mode: no dropout
+    with torch.no_grad():
+        model.head.weight.mul_(100)  # a large loss, so that its gradient is clipped
+    began = weights(model)
+    collate, encoded = model.kind.collate(backbone.tokenizer), model.kind.encode(rows, backbone.tokenizer, 16)
+    loss = model(**beside(model, collate(encoded)))["loss"]
+    gradients = torch.autograd.grad(loss, list(model.trainable().values()))
+    norm = float(torch.stack([each.square().sum() for each in gradients]).sum().sqrt())
+    assert norm > 1
+
+    def correct(step: int) -> None:
+        seen.append((step, [each.grad.clone() for each in model.trainable().values() if each.grad is not None]))
+        for each in model.trainable().values():
+            each.grad = torch.zeros_like(each)
+
+    model.correction = correct
+    record = fit(model, task, adaptation, budget, 0, Silent(), "a label")
+    assert [step for step, _ in seen] == [0, 1]
+    assert record.steps == 2
+    for found, expected in zip(seen[0][1], gradients, strict=True):
+        torch.testing.assert_close(found, expected / norm, rtol=1e-4, atol=1e-6)
+    assert same(began, weights(model)), "the optimiser takes what the correction leaves: nothing"
 
 
 def test_a_seed_settles_all_weights(backbone: Backbone, task: Task, budget: Budget) -> None:

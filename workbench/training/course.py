@@ -1,4 +1,4 @@
-"""A method's course beside the Trainer: what it does between optimiser steps, and what it adds to the loss."""
+"""Beside the Trainer: what a method does between optimiser steps and adds to the loss, and who corrects gradients."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 
 class Along(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
-    """Passes the Trainer's steps on to a course."""
+    """Passes the Trainer's steps on to a course, and gradients to the model's correction."""
 
-    def __init__(self, course: Course) -> None:
-        """Follow ``course``."""
-        self.course = course
+    def __init__(self, course: Course, model: TaskModel) -> None:
+        """Follow ``course`` in a fit of ``model``."""
+        self.course, self.model = course, model
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell of the step to come."""
         self.course.before_step(state.global_step)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Have the gradients corrected, which are accumulated and clipped by now."""
+        if self.model.correction is not None:
+            self.model.correction(state.global_step)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell of the step just done, which Trainer has not counted yet."""

@@ -73,7 +73,7 @@ def fit(
     ):
         keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
         trainer = trainer_of(model, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
-        trainer.add_callback(Along(course))
+        trainer.add_callback(Along(course, model))
         trainer.add_callback(keeper)
         trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
         keeper.restore()

@@ -1,0 +1,67 @@
+"""One frozen LoRA that holds those of all earlier tasks, and beside it a fresh one: the sum answers, and is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.strategies._shared import SharedWeights
+from fusion import lora
+from fusion.lowrank import LowRank, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import nn
+
+    from experiments.strategies import Context, State
+    from experiments.strategies._stage import Stage
+    from workbench.model import TaskModel
+
+PAST, NOW = "past", "default"
+
+
+class Branches(SharedWeights):
+    """Its state is that of sequential; ``body`` is the sum of all LoRAs, and its rank grows with each task."""
+
+    method = "lora"
+
+    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
+        """Return the earlier LoRAs as one frozen LoRA, and beside it a fresh one."""
+        if state.folder is None:
+            return super().begin(context, state, head)
+        task, adaptation, seed = context.posed[-1], context.adaptation, context.seed
+        # a seed of the stage's own: from the same one, the new A would begin as the first task's
+        model = adaptation.fresh(task.kind, len(task.labels), seed + 1000 * (len(context.tasks) - 1)).under(head)
+        body = model.body
+        body.load_adapter(state.folder / "body", PAST, is_trainable=False)  # type: ignore[operator]  # a PeftModel
+        body.base_model.set_adapter([PAST, NOW])  # type: ignore[operator, union-attr]
+        for name, parameter in body.named_parameters():
+            parameter.requires_grad = f".{NOW}." in name
+        return model
+
+    def save(self, stage: Stage, folder: Path) -> None:
+        """Write all LoRAs as one, side by side."""
+        if stage.state.folder is None:
+            super().save(stage, folder)
+            return
+        adaptation = stage.context.adaptation
+        body, _ = lora.attach(adaptation.backbone, summed(stage.model.body))
+        adaptation.library.save(body, folder)
+
+
+def layers(body: nn.Module) -> dict[str, Any]:
+    """Return the modules of ``body`` that LoRAs are on, by the name that they have in the backbone."""
+    found = {name.removeprefix(lora.PREFIX): module for name, module in body.named_modules()}
+    return {name: module for name, module in found.items() if hasattr(module, "lora_B")}
+
+
+def summed(body: nn.Module) -> Mapping[str, LowRank]:
+    """Return the sum of the frozen LoRA and the trained one, the factors side by side."""
+    return {name: stack([pair(layer, PAST), pair(layer, NOW)], [1.0, 1.0]) for name, layer in layers(body).items()}
+
+
+def pair(layer: Any, adapter: str) -> LowRank:
+    """Return s B A of one of a layer's LoRAs."""
+    b, a = layer.lora_B[adapter].weight.detach(), layer.lora_A[adapter].weight.detach()
+    return LowRank(layer.scaling[adapter] * b, a)

@@ -1,0 +1,122 @@
+"""a-gem: sequential, and a step never turns against the gradient on a batch of remembered examples.
+
+g is the gradient of a step on the new task, r that of the mean loss on examples drawn from the memory, over all trained
+weights. Where gᵀr < 0, g becomes g − (gᵀr ÷ rᵀr) r, so that gᵀr = 0; else it stays (averaged gradient episodic memory:
+Chaudhry et al. 2019, arXiv:1812.00420, eq. 11). The memory is that of ``replay``, and is not learned itself.
+
+The batches of a step are accumulated, their gradient is clipped, and the clipped gradient is projected. Projecting
+first would give the same direction, since the projection of c g is c times that of g for c > 0. A projection is never
+longer, so that the limit of clipping holds. Weights that only remembered examples use, such as heads of earlier tasks,
+have no gradient on the new task: they get one only where g was projected.
+
+Differences from the paper: as many remembered examples are drawn as a step has, without replacement, and each under its
+own task's head; the optimiser is the fit's (AdamW), whose step does not follow the projected gradient as plain SGD's
+does; and a task is seen for as many epochs as the budget says, not once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from experiments.strategies.replay import Replay
+from workbench import processes
+from workbench.batching import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from datasets import Dataset
+    from torch import Tensor, nn
+
+    from experiments.strategies._stage import Stage
+    from experiments.strategies.replay import ReplaySettings
+    from workbench.model import Correction
+
+Pairs = list[tuple["nn.Parameter", "Tensor"]]  # a trained weight and its part of the reference gradient
+
+
+class AGem(Replay):
+    """Its state is that of replay."""
+
+    def rehearsals(self, settings: ReplaySettings, earlier: Sequence[int]) -> int:
+        """None: the memory gives gradients, not rows."""
+        return 0
+
+    def rehearsed(self, stage: Stage) -> Mapping[str, Dataset]:
+        """Return nothing, see :meth:`rehearsals`."""
+        return {}
+
+    def correction(self, stage: Stage) -> Correction | None:
+        """Return the projection; None where nothing is remembered yet."""
+        memory = super().rehearsed(stage)
+        if not memory:
+            return None
+        context, kind = stage.context, stage.model.kind
+        rows = stage.mixed(memory, {}).splits["train"]
+        encoded = kind.encode(rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
+
+        def correct(step: int) -> None:
+            project(reference(stage, drawn(encoded, stage, step)))
+
+        return correct
+
+
+def drawn(encoded: list[dict[str, Any]], stage: Stage, step: int) -> list[dict[str, Any]]:
+    """Return the remembered rows of a step, as many as it has new ones: the same whenever that step is taken."""
+    context, budget = stage.context, stage.context.budget
+    generator = np.random.default_rng([context.seed, step, processes.rank()])
+    size = min(budget.batch_size * budget.gradient_accumulation, len(encoded))
+    return [encoded[place] for place in generator.choice(len(encoded), size, replace=False)]
+
+
+def reference(stage: Stage, rows: list[dict[str, Any]]) -> Pairs:
+    """Return r, the gradient of the mean loss on ``rows`` without any penalty; of weights that the loss depends on."""
+    model, size = stage.model, stage.context.budget.batch_size
+    collate = model.kind.collate(stage.context.adaptation.backbone.tokenizer)
+    weights = list(model.trainable().values())
+    sums: list[Tensor | None] = [None] * len(weights)
+    penalty, model.penalty = model.penalty, None
+    try:
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            loss = model(**beside(model, collate(part)))["loss"] * (len(part) / len(rows))
+            # not backward(): the gradients of the step stay where they are
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            sums = [_sum(old, new) for old, new in zip(sums, gradients, strict=True)]
+    finally:
+        model.penalty = penalty
+    pairs = [(weight, each) for weight, each in zip(weights, sums, strict=True) if each is not None]
+    processes.average([each for _, each in pairs])
+    return pairs
+
+
+@torch.no_grad()
+def project(pairs: Pairs) -> None:
+    """Replace g by g − (gᵀr ÷ rᵀr) r where gᵀr < 0; a weight without a gradient counts as one with the gradient 0."""
+    along = _inner((weight.grad, each) for weight, each in pairs if weight.grad is not None)
+    if not along < 0:
+        return
+    factor = along / _inner((each, each) for _, each in pairs)
+    for weight, each in pairs:
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        weight.grad.sub_(each, alpha=factor)
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Return the sum of two gradients, None for one that is 0 because the loss does not depend on the weight."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _inner(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Return Σ aᵀb, added up in float64; 0 where there is nothing."""
+    products = [(a * b).sum(dtype=torch.float64) for a, b in pairs]
+    return float(torch.stack(products).sum()) if products else 0.0
+
+
+STRATEGY = AGem()
