@@ -84,6 +84,10 @@ REFUSED = {
     "fuse: source": (["fuse", "fruits", "--from", "animls", "--method", "ties"], "Did you mean animals"),
     "fuse: method": (["fuse", "fruits", "--from", "animals", "--method", "tis"], "Did you mean ties"),
     "report: experiment": (["report", "nothing"], "no experiment called 'nothing'"),
+    "gate: adapter": (["gate", "animls", "--min-score", "90"], "Did you mean animals"),
+    "gate: experiment": (["gate", "nothing", "--max-forgetting", "1"], "no experiment called 'nothing'"),
+    "gate: bound": (["gate", "animals", "--min-score", "0.9"], "--min-score 90"),
+    "register: bound": (["adapters", "register", "animals", "--min-score", "0.9"], "--min-score 90"),
     "adapters: adapter": (["adapters", "show", "animls"], "Did you mean animals"),
 }
 
