@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from experiments.answers.naming import adapter_id
+from experiments.cli import _champions
 from experiments.reporting.wording import megabytes, score
-from experiments.terminal import completion, next_steps
-from experiments.terminal.bounds import Margin, MinScore, NotBelowChampion, below_champion, print_gate
-from experiments.terminal.options import Workspace
+from experiments.terminal import completion
+from experiments.terminal.options import ADAPTER, Adapter, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
@@ -26,13 +24,7 @@ from workbench.mlflow.address import tracking_uri
 from workbench.store import AdapterStore
 from workbench.stored_adapter import StoredAdapter
 
-if TYPE_CHECKING:
-    from workbench.mlflow.registration import Version
-
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-NAME = "An adapter's id, the name of a task, or the beginning of an id."
-Name = Annotated[str, typer.Argument(metavar="ID", help=NAME, autocompletion=completion.adapter)]
 
 
 @app.command("list")
@@ -57,7 +49,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
+def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -> None:
     """Show an adapter's manifest: where it comes from, and its scores."""
     place = find_workspace(workspace)
     stored = place.adapters.get(adapter_id(place, adapter, Messages()))
@@ -85,7 +77,7 @@ def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> N
 def verify(
     adapter: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help=f"{NAME} All adapters if left out.", autocompletion=completion.adapter),
+        typer.Argument(metavar="ID", help=f"{ADAPTER} All adapters if left out.", autocompletion=completion.adapter),
     ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -119,7 +111,7 @@ def _damage(store: AdapterStore, name: str) -> IntegrityError | None:
 
 @app.command()
 def export(
-    adapter: Name,
+    adapter: Adapter,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     merge: Annotated[
         bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
@@ -162,74 +154,8 @@ def import_(
     stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
 
 
-@app.command()
-def register(
-    adapter: Name,
-    min_score: MinScore = None,
-    not_below_champion: NotBelowChampion = False,
-    margin: Margin = None,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> None:
-    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first if it was not logged yet.
-
-    It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
-    The name of a task means its best adapter on validation here, not the champion, which is registered already. Bounds
-    are those of `workbench gate`: where one is broken, the exit code is 3, and nothing is logged or registered.
-    """
-    from experiments.api import Workbench
-    from experiments.gating.adapter_bounds import AdapterBounds
-
-    bounds = AdapterBounds(min_score, below_champion(not_below_champion, margin))
-    bench = Workbench(workspace, listener=Messages())
-    stored = bench.chosen(adapter, champions=False)
-    gate = bench.gate_adapter(stored, bounds) if bounds.asked else None
-    if gate:
-        if not as_json:
-            print_gate(gate)
-        elif not gate.passed:
-            emit(gate.as_json())
-        gate.require()
-    found = bench.register(stored)
-    if as_json:
-        emit(asdict(found) | ({"gate": gate.as_json()} if gate else {}))
-        return
-    stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
-    uri = shlex.quote(tracking_uri(bench.workspace.root))
-    serve = f"mlflow models serve -m {found.uri} --env-manager local"
-    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
-
-
-@app.command()
-def rollback(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="A task, or TASK.METHOD where a task has several registered models.",
-            autocompletion=completion.registered,
-        ),
-    ],
-    to: Annotated[int | None, typer.Option(min=1, metavar="VERSION", help="Make this version the champion.")] = None,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> None:
-    """Make the version the champion in MLflow's registry that was champion before; `predict` answers with it.
-
-    Each version that becomes the champion records which version was champion before it, so a second rollback goes one
-    further back. Where nothing is recorded, the message lists the versions, and --to names one. Registering the adapter
-    of the version that was champion until now does not make it the champion again; --to does.
-    """
-    from experiments.api import Workbench
-
-    found = Workbench(workspace, listener=Messages()).roll_back(name, None if to is None else str(to))
-    if as_json:
-        emit({"name": found.name, "was": found.was and _told(found.was), "now": _told(found.now)})
-        return
-    roles = [("was champion", found.was), ("is champion", found.now)]
-    rows = [[role, each.number, each.adapter, _score(each)] for role, each in roles if each]
-    table(["", "version", "adapter", "validation"], rows, found.name)
-    next_steps.print_next([f'workbench predict {found.name}{next_steps.options(workspace)} "some text"'])
+app.command()(_champions.register)
+app.command()(_champions.rollback)
 
 
 @app.command()
@@ -241,14 +167,6 @@ def remove(
 ) -> None:
     """Delete an adapter from the workspace; this needs an id, the name of a task is not enough."""
     stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
-
-
-def _told(version: Version) -> dict[str, object]:
-    return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
-
-
-def _score(version: Version) -> str | None:
-    return None if version.validation is None else f"{version.validation:.4f}"
 
 
 def _plain(value: object) -> str:

@@ -144,7 +144,7 @@ def require_percent(bound: float | None, option: str) -> None:
         return
     require_number(bound, option)
     if bound > 100:
-        raise InputError(f"nothing can be above 100 percent, not {bound:g}", where=option)
+        raise InputError(f"nothing is above 100 percent, so {bound:g} could never hold", where=option)
     if 0 < bound <= 1:
         hint = f"If {100 * bound:g} percent are meant: {option} {100 * bound:g}"
         raise InputError(f"the bound is in percent, and {bound:g} looks like a share", where=option, hint=hint)

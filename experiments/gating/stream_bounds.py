@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.gating.gate import Check, Gate, require_number, require_percent
 from experiments.studies import STUDIES, report_on, study_of
+from experiments.studies.stream.replications import over_replications
 from workbench.errors import InputError, UnknownNameError
 from workbench.forgetting import forgetting_by_task
 from workbench.statistics import finite
@@ -124,19 +125,20 @@ def _checks(strategy: StrategyReport, bounds: StreamBounds) -> Iterator[Check]:
 
 
 def _check(what: str, limit: Limit, bound: float, found: Interval, whole: bool) -> Check:
-    """Return a check of shares over replications."""
-    mean = None if found.mean is None else 100 * found.mean
+    """Return a check of shares over replications; what one of them lacks is not known, since a mean would hide it."""
+    if found.mean is None or None in found.values:
+        return Check(what, limit, bound, None, note="not measured")
     interval = None if found.low is None or found.high is None else (100 * found.low, 100 * found.high)
-    note = "not measured" if mean is None else "no interval: one seed" if whole and interval is None else ""
-    return Check(what, limit, bound, mean, interval, whole, note)
+    note = "no interval: one seed" if whole and interval is None else ""
+    return Check(what, limit, bound, 100 * found.mean, interval, whole, note)
 
 
 def _forgetting_of(strategy: StrategyReport, task: str) -> Interval:
-    """Return what was forgotten of one task; replications that learn it last are left out."""
+    """Return what was forgotten of one task, over the replications that learn another task after it."""
+    later = [one for one in strategy.replications if one.tasks[-1] != task]
 
     def forgotten(one: ReplicationReport) -> float | None:
-        place = one.tasks.index(task)
         lost = forgetting_by_task(np.array(one.matrix, dtype=float))
-        return finite(float(lost[place])) if place < len(lost) else None
+        return finite(float(lost[one.tasks.index(task)]))
 
-    return strategy.over(forgotten)
+    return over_replications(map(forgotten, later), [one.seed for one in later])

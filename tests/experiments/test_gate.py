@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.api import Workbench
+from experiments.workspace import RecordDocument
 from tests.conftest import Call
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
@@ -223,6 +224,13 @@ def test_bounds_on_a_stream_hold_or_are_broken(bert: Path, tmp_path: Path, call:
     assert (code, "'stream' is an experiment" in err) == (2, True)
     with pytest.raises(InputError, match="'halves' is learned last"):
         bench.gate_experiment("stream", stream_bounds({"halves": 1.0}))
+
+
+def test_an_experiment_of_another_kind_has_no_forgetting(tmp_path: Path, call: Call) -> None:
+    compared = RecordDocument(study="methods", about={}, pieces=(), provenance={}, identity="made up")
+    Workbench(tmp_path / ".workbench").workspace.records.save("compared", compared)
+    code, out, err = call("gate", "compared", "--max-forgetting", "1")
+    assert (code, out, "this experiment is no stream" in err) == (2, "", True), err
 
 
 def stream_bounds(tasks: dict[str, float]) -> Any:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from workbench.errors import TrackingError
+
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
@@ -145,15 +147,22 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
 
 
 def champion_of(client: BoundedClient, name: str) -> Version | None:
-    """Return the version of a registered model that is its champion; None where there is none, or no such model."""
+    """Return the version of a registered model that is its champion; None where there is none, or no such model.
+
+    Raises:
+        TrackingError: the server answers with something else; that is not taken for an answer that there is none.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        number = client.get_registered_model(name).aliases.get(CHAMPION)
+        model = client.get_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
+    if model.name != name:
+        raise TrackingError(f"asked for the registered model {name!r}, it does not name it in its answer")
+    number = model.aliases.get(CHAMPION)
     return None if number is None else Version.read(client.get_model_version(name, str(number)))
 
 
