@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
     from experiments.answers.routed import RoutedPrediction
     from experiments.engine.study import Piece, Plan, Report
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.gate import Gate
+    from experiments.gating.stream_bounds import StreamBounds
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
     from workbench.listener import Listener
     from workbench.mlflow.registration import Registered
+    from workbench.mlflow.rollback import RolledBack
     from workbench.stored_adapter import StoredAdapter
     from workbench.training import Lesson
 
@@ -143,6 +147,33 @@ class Workbench:
         """
         return imported(self.workspace.adapters, folder, backbone)
 
+    def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
+        """Check bounds on an adapter; of a task's name, on the one that :meth:`register` takes.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: its validation examples are needed and are not to be had, or cannot be compared.
+            IntegrityError: its files are damaged.
+            TrackingError: the server does not answer, and has to say which score the champion has.
+        """
+        from experiments.gating.adapter_gate import gate_adapter
+
+        store = self.workspace.adapters
+        stored = store.verify(self.chosen(adapter, champions=False))
+        other = store.verify(self.chosen(bounds.against)) if bounds.against else None
+        return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, self.listener)
+
+    def gate_experiment(self, experiment: str, bounds: StreamBounds) -> Gate:
+        """Check bounds on a finished stream, by what is stored; no model is needed.
+
+        Raises:
+            UnknownNameError: no such experiment, strategy or task.
+            InputError: it is no stream, or it is not finished.
+        """
+        from experiments.gating.stream_bounds import gate_experiment
+
+        return gate_experiment(self.workspace, experiment, bounds)
+
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
 
@@ -157,6 +188,22 @@ class Workbench:
 
         stored = self.workspace.adapters.verify(self.chosen(adapter, champions=False))
         return register(stored, self.workspace, self.listener)
+
+    def roll_back(self, name: str, to: str | None = None) -> RolledBack:
+        """Make the version of a registered model its champion that was champion before.
+
+        Args:
+            name: ``TASK.METHOD``, or a task with one registered model.
+            to: number of the version that becomes the champion instead.
+
+        Raises:
+            UnknownNameError: no such model is registered.
+            InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
+            TrackingError: the server does not answer.
+        """
+        from experiments.engine.publish import roll_back
+
+        return roll_back(name, to, self.workspace, self.listener)
 
     def route(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 from typer.main import get_command
 
 from experiments.cli import application
@@ -39,6 +40,16 @@ def commands(text: str) -> Iterator[str]:
                 yield PROGRAM.sub("", line)
     for span in SPAN.findall(FENCED.sub("", text)):
         yield " ".join(span.split())
+
+
+def in_workflows(text: str) -> Iterator[str]:
+    """Yield each command that a step of a GitHub workflow in a Markdown text runs; its indented lines are no block."""
+    for language, block in FENCED.findall(text):
+        if language == "yaml" and re.search(r"^jobs:", block, re.MULTILINE):
+            for job in yaml.safe_load(block)["jobs"].values():
+                for step in job["steps"]:
+                    assert ("run" in step) != ("uses" in step), step
+                    yield from commands(f"```\n{step.get('run', '').rstrip()}\n```")
 
 
 def in_notebook(path: Path) -> Iterator[str]:

@@ -12,7 +12,7 @@ import yaml
 from experiments.engine.recipes import RECIPES
 from experiments.strategies import STRATEGIES
 from experiments.studies.stream.recipe import Recipe
-from tests.commands import check, commands, in_notebook, in_recipe
+from tests.commands import check, commands, in_notebook, in_recipe, in_workflows
 from workbench.methods import METHODS
 from workbench.settings import Document
 
@@ -34,6 +34,7 @@ def results_page() -> str:
 
 def every_command() -> list[tuple[str, str]]:
     found = [(page.name, command) for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
+    found += [(page.name, command) for page in PAGES for command in in_workflows(page.read_text(encoding="utf-8"))]
     found += [(path.name, command) for path in NOTEBOOKS for command in in_notebook(path)]
     found += [(name, command) for name in RECIPES.names() for command in in_recipe(RECIPES.path(name))]
     return found + [("results.md", command) for command in commands(results_page())]
@@ -77,6 +78,16 @@ def test_every_command_would_be_taken() -> None:
 def test_a_command_that_would_fail_is_found(block: str, complaint: str) -> None:
     (command,) = commands(block)
     with pytest.raises(Exception, match=re.escape(complaint)):
+        check(command)
+
+
+def test_the_commands_of_a_workflow_are_found() -> None:
+    found = [*in_workflows((ROOT / "docs" / "serving-adapters.md").read_text(encoding="utf-8"))]
+    assert "workbench tasks check tickets" in found
+    assert [command.split()[1] for command in found] == ["tasks", "run", "gate", "train", "adapters"]
+    wrong = "```yaml\njobs:\n  one:\n    steps:\n      - run: |\n          workbench gate x --max-forgeting 1\n```"
+    (command,) = in_workflows(wrong)
+    with pytest.raises(Exception, match="No such option: --max-forgeting"):
         check(command)
 
 

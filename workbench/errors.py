@@ -9,13 +9,14 @@
     │   ├── DataError            a task's data do not fit what its file says
     │   ├── UnwritableError      a file or folder cannot be written where it should go
     │   └── UnsafeConfigError    a model's config asks for code that does not belong to transformers
-    └── WorkError                the work failed: exit code 1, what was finished is kept
-        ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
-        ├── IntegrityError       stored files differ from their manifest
-        ├── TrainingError        a fit went wrong (a loss that is not a number)
-        ├── BusyError            more is waiting to be computed than may wait
-        ├── StoppedError         what would compute it has been told to stop
-        └── TrackingError        the tracking server does not answer
+    ├── WorkError                the work failed: exit code 1, what was finished is kept
+    │   ├── AssetError           bytes could not be fetched, or are not the bytes that were promised
+    │   ├── IntegrityError       stored files differ from their manifest
+    │   ├── TrainingError        a fit went wrong (a loss that is not a number)
+    │   ├── BusyError            more is waiting to be computed than may wait
+    │   ├── StoppedError         what would compute it has been told to stop
+    │   └── TrackingError        the tracking server does not answer
+    └── GateError                a bound is broken: exit code 3, nothing changed
 """
 
 from __future__ import annotations
@@ -130,6 +131,12 @@ class StoppedError(WorkError):
 
 class TrackingError(WorkError):
     """The tracking server does not answer."""
+
+
+class GateError(WorkbenchError):
+    """A bound that was asked for is broken; nothing has been changed."""
+
+    exit_code = 3
 
 
 @contextmanager

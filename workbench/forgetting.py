@@ -46,8 +46,16 @@ def forgetting(matrix: Array) -> float | None:
     Chaudhry et al. (2018), equation 3, the maximum taken over the stages since task j was learned. It is negative where
     later tasks helped, since the last row is not among those the maximum is taken over.
     """
-    best = _best_before_last(matrix)
-    return mean_of(best - matrix[-1, :-1])
+    return mean_of(forgetting_by_task(matrix))
+
+
+def forgetting_by_task(matrix: Array) -> Array:
+    """Return (max over j ≤ i < T of R[i, j]) − R[T, j] for j = 1..T − 1, the terms of :func:`forgetting`.
+
+    NaN where a cell of the range was not measured.
+    """
+    lost: Array = _best_before_last(matrix) - matrix[-1, :-1]
+    return lost
 
 
 def relative_forgetting(matrix: Array, majority: Array) -> float | None:

@@ -6,18 +6,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from experiments.answers.adapter_task import adapter_task
 from experiments.answers.naming import adapter_id
 from experiments.workspace.mending import Mending
 from fusion.choosing import choose
 from fusion.reading import KIND
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, save_part
 from fusion.routing import ROUTERS
-from tasks import registry
 from workbench import serving
 from workbench.asking import rows_of
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnwritableError
-from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,22 +153,8 @@ def _known_part(place: Path, mending: Mending) -> Part | None:
 
 
 def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
-    """Return the task that an adapter was trained on, drawn to its budget with its seed.
-
-    Raises:
-        InputError: the task is not to be seen from here, or its data are no longer those.
-    """
-    told = adapter.manifest.task
-    try:
-        task = registry.load(registry.find(told.name, task_folders))
-    except InputError as error:
-        hint = f"{error.hint or ''} --tasks names the folder of its file; router arrow needs no data.".lstrip()
-        what = f"the router needs the training examples of {adapter.id}, but {error.what}"
-        raise InputError(what, where=error.where, hint=hint) from None
-    if task.fingerprint != told.fingerprint:
-        hint = "Train the adapter again on the data as they are, or bring the old ones back; router arrow needs none."
-        raise InputError(f"the data of {told.name!r} have changed since {adapter.id} was trained", hint=hint)
-    return draw(task, adapter.manifest.budget, adapter.manifest.seed)
+    """Return the task that a router reads of an adapter; raises as :func:`adapter_task`."""
+    return adapter_task(adapter, task_folders, "the router needs the training examples", "router arrow")
 
 
 def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:

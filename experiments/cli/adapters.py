@@ -1,18 +1,17 @@
-"""List, show, verify, export, import, register and remove stored adapters."""
+"""List, show, verify, export, import, register, roll back and remove stored adapters."""
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from experiments.answers.naming import adapter_id
+from experiments.cli import _champions
 from experiments.reporting.wording import megabytes, score
 from experiments.terminal import completion
-from experiments.terminal.options import Workspace
+from experiments.terminal.options import ADAPTER, Adapter, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
@@ -26,9 +25,6 @@ from workbench.store import AdapterStore
 from workbench.stored_adapter import StoredAdapter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-NAME = "An adapter's id, the name of a task, or the beginning of an id."
-Name = Annotated[str, typer.Argument(metavar="ID", help=NAME, autocompletion=completion.adapter)]
 
 
 @app.command("list")
@@ -53,7 +49,7 @@ def list_(workspace: Workspace = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
+def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -> None:
     """Show an adapter's manifest: where it comes from, and its scores."""
     place = find_workspace(workspace)
     stored = place.adapters.get(adapter_id(place, adapter, Messages()))
@@ -81,7 +77,7 @@ def show(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> N
 def verify(
     adapter: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help=f"{NAME} All adapters if left out.", autocompletion=completion.adapter),
+        typer.Argument(metavar="ID", help=f"{ADAPTER} All adapters if left out.", autocompletion=completion.adapter),
     ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -115,7 +111,7 @@ def _damage(store: AdapterStore, name: str) -> IntegrityError | None:
 
 @app.command()
 def export(
-    adapter: Name,
+    adapter: Adapter,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     merge: Annotated[
         bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
@@ -158,24 +154,8 @@ def import_(
     stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
 
 
-@app.command()
-def register(adapter: Name, workspace: Workspace = None, as_json: Json = False) -> None:
-    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first if it was not logged yet.
-
-    It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
-    The name of a task means its best adapter on validation here, not the champion, which is registered already.
-    """
-    from experiments.api import Workbench
-
-    bench = Workbench(workspace, listener=Messages())
-    found = bench.register(adapter)
-    if as_json:
-        emit(asdict(found))
-        return
-    stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
-    uri = shlex.quote(tracking_uri(bench.workspace.root))
-    serve = f"mlflow models serve -m {found.uri} --env-manager local"
-    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
+app.command()(_champions.register)
+app.command()(_champions.rollback)
 
 
 @app.command()

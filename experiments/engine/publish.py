@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.mlflow.registration import Registered
+    from workbench.mlflow.rollback import RolledBack
     from workbench.mlflow.run_record import RunRecord
     from workbench.stored_adapter import StoredAdapter
 
@@ -122,6 +123,14 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
     """
     tracker = writing_tracker(workspace, listener.say)
     return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored))
+
+
+def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> RolledBack:
+    """Move the alias ``champion`` of a registered model back; raises as :meth:`workbench.mlflow.tracker.Tracker`."""
+    found = writing_tracker(workspace, listener.say).roll_back(name, to)
+    if found.now.adapter not in workspace.adapters.ids():
+        listener.say(f"{found.now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
+    return found
 
 
 def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:

@@ -48,15 +48,17 @@ def report_of(workspace: Workspace, experiment: str) -> Report:
     return report_on(experiment, workspace.records.require(experiment), workspace)
 
 
-def report_on(experiment: str, record: RecordDocument, workspace: Workspace) -> Report:
+def report_on(experiment: str, record: RecordDocument, workspace: Workspace, brief: bool = False) -> Report:
     """Return the report on what the pieces of a record have left so far.
+
+    ``brief``: without what compares one row with another.
 
     Raises:
         IntegrityError: a file that it is made of is damaged or missing.
     """
     with needed_by(experiment, record.command):
         study = study_of(record, str(workspace.experiment(experiment)))
-        return study.report(experiment, record, workspace)
+        return study.report(experiment, record, workspace, brief)
 
 
 def present_change(

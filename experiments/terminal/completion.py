@@ -61,6 +61,14 @@ def _named(ctx: typer.Context) -> Iterable[str]:
     return [*sorted({each.task.name for each in readable(store)}), *store.ids()]
 
 
+def _registered(ctx: typer.Context) -> Iterable[str]:
+    from experiments.workspace import find_workspace
+    from workbench.choosing import readable, registered_name
+
+    manifests = readable(find_workspace(ctx.params.get("workspace")).adapters)
+    return sorted({name for each in manifests for name in (each.task.name, registered_name(each))})
+
+
 def _experiments(ctx: typer.Context) -> Iterable[str]:
     from experiments.workspace import find_workspace
 
@@ -68,6 +76,7 @@ def _experiments(ctx: typer.Context) -> Iterable[str]:
 
 
 task, recipe, experiment = completes(_tasks), completes(_recipes), completes(_experiments)
+registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx), *_experiments(ctx)])
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
 method = completes(_entries("workbench.methods", "METHODS"))
 methods = completes(_entries("workbench.methods", "METHODS"), listed=True)

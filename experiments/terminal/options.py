@@ -29,6 +29,8 @@ Folders = Annotated[
     list[Path] | None,
     typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
 ]
+ADAPTER = "An adapter's id, the name of a task, or the beginning of an id."
+Adapter = Annotated[str, typer.Argument(metavar="ID", help=ADAPTER, autocompletion=completion.adapter)]
 TaskName = Annotated[
     str,
     typer.Argument(metavar="TASK", help="Name of a task; see `workbench tasks list`.", autocompletion=completion.task),

@@ -57,6 +57,8 @@ def test_what_only_reads_works(finished: Path, call: Call) -> None:
             ["predict", adapter, "the dog sleeps"],
             ["predict", "router:arrow", "the dog sleeps"],
             ["predict", "router:prototype", "the dog sleeps"],
+            ["gate", adapter, "--min-score", "2", "--max-ece", "100"],
+            ["gate", "stream", "--min-average", "2"],
             ["run", "stream.yaml", *SETTINGS, "--dry-run"],
             ["doctor", "--offline"],
         ):
@@ -117,7 +119,9 @@ def test_what_writes_is_one_message(
     assert content(finished) == before
 
 
-@pytest.mark.parametrize("command", [["adapters", "register", "ID"], ["report", "stream", "--log"]])
+@pytest.mark.parametrize(
+    "command", [["adapters", "register", "ID"], ["adapters", "rollback", "animals"], ["report", "stream", "--log"]]
+)
 def test_nothing_is_logged_to_a_store_that_can_only_be_read(command: list[str], finished: Path, call: Call) -> None:
     before, adapter = content(finished), AdapterStore(finished / "adapters").ids()[0]
     with read_only(finished):

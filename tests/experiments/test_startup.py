@@ -86,6 +86,10 @@ REFUSED = {
     "report: experiment": (["report", "nothing"], "no experiment called 'nothing'"),
     "serve: adapter": (["serve", "animls"], "Did you mean animals"),
     "serve: router": (["serve", "--router", "arow"], "Did you mean arrow"),
+    "gate: adapter": (["gate", "animls", "--min-score", "90"], "Did you mean animals"),
+    "gate: experiment": (["gate", "nothing", "--max-forgetting", "1"], "no experiment called 'nothing'"),
+    "gate: bound": (["gate", "animals", "--min-score", "0.9"], "--min-score 90"),
+    "register: bound": (["adapters", "register", "animals", "--min-score", "0.9"], "--min-score 90"),
     "adapters: adapter": (["adapters", "show", "animls"], "Did you mean animals"),
 }
 

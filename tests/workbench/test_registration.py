@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbench.errors import TrackingError
+from workbench.errors import InputError, TrackingError, UnknownNameError
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
 from workbench.mlflow.registration import Entry, champions
@@ -123,3 +123,80 @@ def test_champions_are_read_from_the_database_without_mlflow(tracker: Tracker, t
     for uri in ("http://127.0.0.1:9", f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/other.db"):
         assert champions(uri) == frozenset()
     assert not (tmp_path / "none.db").exists()
+
+
+def crowned(tracker: Tracker, name: str, *scores: tuple[str, float]) -> None:
+    """Register adapters under a name of their own, one after the other."""
+    for adapter, validation in scores:
+        tracker.register("rollbacks", record(adapter), replace(entry(adapter, validation), name=name))
+
+
+def champion(tracker: Tracker, name: str) -> str:
+    found = tracker.champion(name)
+    assert found
+    return found.number
+
+
+def test_each_rollback_goes_one_champion_back(tracker: Tracker) -> None:
+    crowned(tracker, "back.lora", ("a", 0.5), ("loser", 0.25), ("b", 0.625), ("c", 0.75))
+    assert champion(tracker, "back.lora") == "4"
+    found = tracker.roll_back("back")
+    assert found.was
+    assert (found.name, found.was.number, found.now.number, found.now.adapter) == ("back.lora", "4", "3", "b")
+    assert tracker.roll_back("back.lora").now.number == champion(tracker, "back.lora") == "1", "2 never was champion"
+    with pytest.raises(InputError, match="no champion before version 1 is recorded") as refused:
+        tracker.roll_back("back.lora")
+    assert "--to: version 4 (c, 0.7500 on validation), version 3 (b" in str(refused.value)
+    assert champion(tracker, "back.lora") == "1", "nothing was changed"
+
+
+def test_a_version_that_was_rolled_back_is_no_champion_before_a_person_says_so(tracker: Tracker) -> None:
+    name = "again.lora"
+    crowned(tracker, name, ("a", 0.5), ("b", 0.75))
+    tracker.roll_back(name)
+    again = tracker.register("rollbacks", record("b"), replace(entry("b", 0.75), name=name))
+    assert (again.version, again.champion) == ("2", False)
+    assert "`workbench adapters rollback again.lora --to 2`" in again.decision
+    assert champion(tracker, name) == "1"
+    tracker.roll_back(name, "2")
+    again = tracker.register("rollbacks", record("b"), replace(entry("b", 0.75), name=name))
+    assert (again.champion, champion(tracker, name)) == (True, "2")
+    assert tracker.roll_back(name).now.number == "1", "what was champion before 2 is known as before"
+    crowned(tracker, name, ("c", 0.625))
+    assert champion(tracker, name) == "3", "another adapter is compared with the champion alone"
+
+
+def test_a_rollback_without_a_goal_changes_nothing(tracker: Tracker, tmp_path: Path) -> None:
+    crowned(tracker, "two.lora", ("a", 0.5), ("b", 0.25))
+    crowned(tracker, "two.head", ("c", 0.5))
+    refused: list[tuple[tuple[str, ...], str]] = [
+        (("two",), "'two' has 2 registered models: two.head, two.lora"),
+        (("two.lora",), "no champion before version 1 is recorded"),
+        (("two.lora", "7"), "there is no version 7"),
+        (("two.lora", "1"), "version 1 is the champion already"),
+        (("two.head",), "There is no other version"),
+    ]
+    for given, message in refused:
+        with pytest.raises(InputError, match=message):
+            tracker.roll_back(*given)
+    with pytest.raises(UnknownNameError, match=r"Did you mean two\.lora"):
+        tracker.roll_back("two.lor")
+    assert (champion(tracker, "two.lora"), champion(tracker, "two.head")) == ("1", "1")
+    none = Tracker(f"sqlite:///{tmp_path}/none.db")
+    with pytest.raises(InputError, match="nothing is registered here yet"):
+        none.roll_back("two.lora")
+    assert none.champion("two.lora") is None
+    assert not list(tmp_path.iterdir()), "no database is made for a question"
+
+
+def test_a_champion_that_was_taken_away_or_deleted_is_told(tracker: Tracker) -> None:
+    crowned(tracker, "gone.lora", ("a", 0.5), ("b", 0.75))
+    tracker._client.delete_model_version("gone.lora", "1")
+    with pytest.raises(InputError, match="version 1, the champion before version 2, was deleted"):
+        tracker.roll_back("gone.lora")
+    crowned(tracker, "gone.lora", ("c", 0.875))
+    tracker._client.delete_registered_model_alias("gone.lora", "champion")
+    with pytest.raises(InputError, match="it has no champion"):
+        tracker.roll_back("gone.lora")
+    found = tracker.roll_back("gone.lora", "2")
+    assert (found.was, champion(tracker, "gone.lora")) == (None, "2")

@@ -54,6 +54,7 @@ DOORS: dict[str, Callable[[Tracker], object]] = {
     "newest": lambda tracker: tracker.newest("report/report.html"),
     "ping": Tracker.ping,
     "register": lambda tracker: tracker.register("experiment", RECORD, ENTRY),
+    "champion": lambda tracker: tracker.champion("news.lora"),
 }
 
 
@@ -104,6 +105,12 @@ def test_a_strange_answer_is_one_message(strange: str, door: str) -> None:
 def test_a_server_that_keeps_nothing_is_not_told_to_hold_anything(door: str, body: bytes) -> None:
     with answering(body) as address:
         assert "no id" in complaint(address, door)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_server_that_keeps_nothing_does_not_say_that_there_is_no_champion(body: bytes) -> None:
+    with answering(body) as address:
+        assert "'news.lora'" in complaint(address, "champion")
 
 
 ADDRESSES = [

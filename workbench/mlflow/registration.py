@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from workbench.errors import TrackingError
+
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
@@ -16,6 +18,8 @@ CHAMPION = "champion"
 SQLITE = "sqlite:///"
 PATIENCE = 0.5  # seconds that a database which is being written is waited for
 ADAPTER, MEASURE, VALIDATION = "workbench.adapter", "workbench.measure", "workbench.validation"
+BEFORE = "workbench.champion-before"  # of a champion: the number of the version that was champion before it
+ROLLED_BACK = "workbench.rolled-back"  # of a version that a person took the alias from
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,40 @@ class Registered:
         return f"models:/{self.name}@{CHAMPION}" if self.champion else f"models:/{self.name}/{self.version}"
 
 
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model, by its tags; None for what no tag tells.
+
+    Attributes:
+        number: of the version.
+        adapter: its id.
+        measure: what its validation score is a score of.
+        validation: the score, higher is better.
+        before: number of the version that was champion before it.
+        rolled_back: whether a person took the alias from it; a registration does not give it back.
+    """
+
+    number: str
+    adapter: str | None
+    measure: str | None
+    validation: float | None
+    before: str | None
+    rolled_back: bool
+
+    @classmethod
+    def read(cls, found: Any) -> Version:
+        """Return what MLflow's entity of a version tells."""
+        tags = found.tags
+        validation = float(tags[VALIDATION]) if VALIDATION in tags else None
+        told = (tags.get(ADAPTER), tags.get(MEASURE), validation, tags.get(BEFORE))
+        return cls(str(found.version), *told, ROLLED_BACK in tags)
+
+    def __str__(self) -> str:
+        """Return the number, the adapter and the score."""
+        score = "no score" if self.validation is None else f"{self.validation:.4f} on validation"
+        return f"version {self.number} ({self.adapter or 'an unknown adapter'}, {score})"
+
+
 def champions(uri: str) -> frozenset[str]:
     """Return the ids of the adapters that are champions, as far as a local database tells at once.
 
@@ -96,30 +134,59 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     known = client.search_model_versions(f"name = '{entry.name}'")
-    version = next((each for each in known if each.tags.get(ADAPTER) == entry.adapter), None)
-    if version is None:
+    found = next((each for each in known if each.tags.get(ADAPTER) == entry.adapter), None)
+    if found is None:
         told = {ADAPTER: entry.adapter, MEASURE: entry.measure, VALIDATION: repr(entry.validation)}
         place = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
-        version = client.create_model_version(entry.name, place, model.source_run_id, told, model_id=model.model_id)
-    number = str(version.version)
-    standing = client.get_registered_model(entry.name).aliases.get(CHAMPION)
-    champion = next((each for each in known if str(each.version) == str(standing)), None)
-    wins, decision = _decided(entry, number, champion)
-    if wins:
-        client.set_registered_model_alias(entry.name, CHAMPION, number)
-    return Registered(entry.name, number, wins, decision)
+        found = client.create_model_version(entry.name, place, model.source_run_id, told, model_id=model.model_id)
+    version, champion = Version.read(found), champion_of(client, entry.name)
+    wins, decision = _decided(entry, version, champion)
+    if wins and champion != version:
+        crown(client, entry.name, version, champion)
+    return Registered(entry.name, version.number, wins, decision)
 
 
-def _decided(entry: Entry, version: str, champion: Any) -> tuple[bool, str]:
+def champion_of(client: BoundedClient, name: str) -> Version | None:
+    """Return the version of a registered model that is its champion; None where there is none, or no such model.
+
+    Raises:
+        TrackingError: the server answers with something else; that is not taken for an answer that there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    if model.name != name:
+        raise TrackingError(f"asked for the registered model {name!r}, it does not name it in its answer")
+    number = model.aliases.get(CHAMPION)
+    return None if number is None else Version.read(client.get_model_version(name, str(number)))
+
+
+def crown(client: BoundedClient, name: str, version: Version, before: Version | None) -> None:
+    """Make a version the champion, and note on it which one it follows: the note first, since it alone does no harm."""
+    if before is not None:
+        client.set_model_version_tag(name, version.number, BEFORE, before.number)
+    client.set_registered_model_alias(name, CHAMPION, version.number)
+
+
+def _decided(entry: Entry, version: Version, champion: Version | None) -> tuple[bool, str]:
     """Return whether a version is the champion, and why."""
+    named = f"version {version.number}"
     if champion is None:
-        return True, f"version {version} is the champion: there was none"
-    if str(champion.version) == version:
-        return True, f"version {version} is the champion already"
-    before = f"version {champion.version}"
-    if champion.tags.get(MEASURE) != entry.measure or VALIDATION not in champion.tags:
+        return True, f"{named} is the champion: there was none"
+    if champion.number == version.number:
+        return True, f"{named} is the champion already"
+    before = f"version {champion.number}"
+    if version.rolled_back:
+        again = f"`workbench adapters rollback {entry.name} --to {version.number}` makes it the champion again"
+        return False, f"{before} stays champion: {named} was rolled back; {again}"
+    if champion.measure != entry.measure or champion.validation is None:
         return False, f"{before} stays champion: its validation score is not of the same examples and metric"
-    own, other = entry.validation, float(champion.tags[VALIDATION])
+    own, other = entry.validation, champion.validation
     if own > other:
-        return True, f"version {version} is the champion: {own:.4f} on validation, {before} has {other:.4f}"
-    return False, f"{before} stays champion: {other:.4f} on validation, version {version} has {own:.4f}"
+        return True, f"{named} is the champion: {own:.4f} on validation, {before} has {other:.4f}"
+    return False, f"{before} stays champion: {other:.4f} on validation, {named} has {own:.4f}"

@@ -14,14 +14,15 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from workbench.errors import TrackingError, UnwritableError
+from workbench.errors import InputError, TrackingError, UnwritableError
 from workbench.mlflow.address import database_of, shown
 from workbench.mlflow.bounded_client import BoundedClient
 from workbench.mlflow.database import set_up
 from workbench.mlflow.models import find_model
 from workbench.mlflow.quiet import quick_and_quiet
-from workbench.mlflow.registration import Entry, Registered, enter
+from workbench.mlflow.registration import Entry, Registered, Version, champion_of, enter
 from workbench.mlflow.relocation import artifact_folder, relocate
+from workbench.mlflow.rollback import RolledBack, roll_back
 from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.runs import KEY_TAG, ROOT_TAG, identity, runs_below, write_run
 
@@ -107,6 +108,34 @@ class Tracker:
                 hint = "Delete the run in MLflow too, and register again: it is logged anew."
                 raise TrackingError(f"the model of {entry.adapter!r} was deleted", where=shown(self.uri), hint=hint)
             return enter(self._client, entry, model)
+
+    def champion(self, name: str) -> Version | None:
+        """Return the champion of a registered model, None where there is none; no database is made for it.
+
+        Raises:
+            TrackingError: the server does not answer, or answers too late.
+        """
+        if self._is_unmade:
+            return None
+        with self._answering():
+            return champion_of(self._client, name)
+
+    def roll_back(self, name: str, to: str | None = None) -> RolledBack:
+        """Move the alias ``champion`` back; see :func:`workbench.mlflow.rollback.roll_back`.
+
+        Raises:
+            InputError: it cannot be moved so; nothing was changed.
+            TrackingError: the server does not answer, or answers too late.
+        """
+        if self._is_unmade:
+            hint = "Register an adapter first: workbench adapters register ID. Or name another --workspace."
+            raise InputError("nothing is registered here yet", where=shown(self.uri), hint=hint)
+        with self._answering():
+            return roll_back(self._client, name, to)
+
+    @property
+    def _is_unmade(self) -> bool:
+        return self.database is not None and not self.database.exists()
 
     @contextmanager
     def _answering(self, within: float = math.inf) -> Iterator[None]:

@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from workbench.backbone import Backbone
@@ -36,16 +37,21 @@ class Calibration:
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``ece``, in [0, 1], and ``overconfidence``, in [−1, 1]."""
-        confidence = context.outcomes["confidence"].to_numpy(dtype=np.float64)
-        correct = context.outcomes["correct"].to_numpy(dtype=np.float64)
-        told = np.isfinite(confidence)
-        if not told.any():
+        confidence, correct = with_confidence(context.outcomes)
+        if not len(confidence):
             return {}
-        confidence, correct = confidence[told], correct[told]
         return {
             "ece": calibration_error(confidence, correct),
             "overconfidence": float(confidence.mean() - correct.mean()),
         }
+
+
+def with_confidence(outcomes: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return confidence and correctness (n,) of the answers that have a confidence."""
+    confidence = outcomes["confidence"].to_numpy(dtype=np.float64)
+    correct = outcomes["correct"].to_numpy(dtype=np.float64)
+    told = np.isfinite(confidence)
+    return confidence[told], correct[told]
 
 
 def calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) -> float:

@@ -1,0 +1,95 @@
+"""The commands of `workbench adapters` that decide which version of a registered model is the champion."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal import completion, next_steps
+from experiments.terminal.bounds import Margin, MinScore, NotBelowChampion, below_champion, print_gate
+from experiments.terminal.options import Adapter, Workspace
+from experiments.terminal.output import Json, emit, stdout, table
+from experiments.terminal.progress import Messages
+from workbench.mlflow.address import tracking_uri
+
+if TYPE_CHECKING:
+    from workbench.mlflow.registration import Version
+
+
+def register(
+    adapter: Adapter,
+    min_score: MinScore = None,
+    not_below_champion: NotBelowChampion = False,
+    margin: Margin = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Enter an adapter into MLflow's model registry as TASK.METHOD; it is logged first if it was not logged yet.
+
+    It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
+    The name of a task means its best adapter on validation here, not the champion, which is registered already. Bounds
+    are those of `workbench gate`: where one is broken, the exit code is 3, and nothing is logged or registered.
+    """
+    from experiments.api import Workbench
+    from experiments.gating.adapter_bounds import AdapterBounds
+
+    bounds = AdapterBounds(min_score, below_champion(not_below_champion, margin))
+    bench = Workbench(workspace, listener=Messages())
+    stored = bench.chosen(adapter, champions=False)
+    gate = bench.gate_adapter(stored, bounds) if bounds.asked else None
+    if gate:
+        if not as_json:
+            print_gate(gate)
+        elif not gate.passed:
+            emit(gate.as_json())
+        gate.require()
+    found = bench.register(stored)
+    if as_json:
+        emit(asdict(found) | ({"gate": gate.as_json()} if gate else {}))
+        return
+    stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
+    uri = shlex.quote(tracking_uri(bench.workspace.root))
+    serve = f"mlflow models serve -m {found.uri} --env-manager local"
+    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
+
+
+def rollback(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A task, or TASK.METHOD where a task has several registered models.",
+            autocompletion=completion.registered,
+        ),
+    ],
+    to: Annotated[int | None, typer.Option(min=1, metavar="VERSION", help="Make this version the champion.")] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Make the version the champion in MLflow's registry that was champion before; `predict` answers with it.
+
+    Each version that becomes the champion records which version was champion before it, so a second rollback goes one
+    further back. Where nothing is recorded, the message lists the versions, and --to names one. Registering the adapter
+    of the version that was champion until now does not make it the champion again; --to does.
+    """
+    from experiments.api import Workbench
+
+    found = Workbench(workspace, listener=Messages()).roll_back(name, None if to is None else str(to))
+    if as_json:
+        emit({"name": found.name, "was": found.was and _told(found.was), "now": _told(found.now)})
+        return
+    roles = [("was champion", found.was), ("is champion", found.now)]
+    rows = [[role, each.number, each.adapter, _score(each)] for role, each in roles if each]
+    table(["", "version", "adapter", "validation"], rows, found.name)
+    next_steps.print_next([f'workbench predict {found.name}{next_steps.options(workspace)} "some text"'])
+
+
+def _told(version: Version) -> dict[str, object]:
+    return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
+
+
+def _score(version: Version) -> str | None:
+    return None if version.validation is None else f"{version.validation:.4f}"

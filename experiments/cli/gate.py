@@ -1,0 +1,143 @@
+"""Check bounds on an adapter or an experiment; the exit code is 3 where one is broken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal import completion
+from experiments.terminal.bounds import Margin, MinScore, NotBelowChampion, below_champion, print_gate
+from experiments.terminal.options import Folders, Workspace
+from experiments.terminal.output import Json, emit
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments.api import Workbench
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.gate import Gate
+    from experiments.gating.stream_bounds import StreamBounds
+
+app = typer.Typer(add_completion=False)
+
+OF_ADAPTERS = "--min-score, --not-below-champion, --min-agreement, --max-ece"
+OF_STREAMS = "--max-forgetting, --max-forgetting-of, --min-average"
+
+
+@app.command()
+def gate(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="An adapter or a task; or an experiment.", autocompletion=completion.gated),
+    ],
+    min_score: MinScore = None,
+    not_below_champion: NotBelowChampion = False,
+    margin: Margin = None,
+    min_agreement: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Adapter: the least share of validation answers that are those of --against, in percent.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="With --min-agreement: the other adapter, for example the version before; a task means its champion.",
+            autocompletion=completion.adapter,
+        ),
+    ] = None,
+    max_ece: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Adapter: the highest calibration error (ECE) on validation, in points."),
+    ] = None,
+    max_forgetting: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Experiment: the most forgetting, in points, as `workbench report` has it."),
+    ] = None,
+    max_forgetting_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK=X", help="Experiment: the most forgetting of one task, in points; may be given several times."
+        ),
+    ] = None,
+    min_average: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Experiment: the least average score after the last task, in percent."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Experiment: check this entry of the recipe; may be given several times. All if left out; but joint "
+            "training, which cannot forget, is asked for no forgetting then.",
+        ),
+    ] = None,
+    whole_interval: Annotated[
+        bool,
+        typer.Option(
+            "--whole-interval",
+            help="Experiment: the whole 95 % interval over seeds has to hold, not the mean alone. One seed has none, "
+            "which breaks the bound.",
+        ),
+    ] = False,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Check bounds on an adapter or an experiment: exit code 0 where all hold, 3 where one is broken.
+
+    All bounds are in percent or points, as reports show them: 90, not 0.9. The bounds say what NAME is. Those of an
+    adapter look at validation alone; --min-agreement and --max-ece have it answer those examples. The name of a task
+    means its best adapter on validation here, as for `workbench adapters register`. Those of an experiment, a finished
+    stream, compare what its report says of the test splits: the mean over seeds, or with --whole-interval the worse end
+    of the interval.
+    """
+    from experiments.api import Workbench
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.stream_bounds import StreamBounds
+    from experiments.terminal.progress import Messages
+
+    champion = below_champion(not_below_champion, margin)
+    adapter = AdapterBounds(min_score, champion, min_agreement, against, max_ece)
+    single = dict(map(_of_task, max_forgetting_of or []))
+    stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
+    _require_one_kind(adapter.asked, stream)
+    bench = Workbench(workspace, tasks, Messages())
+    found = _gate_adapter(bench, name, adapter) if adapter.asked else bench.gate_experiment(name, stream)
+    if as_json:
+        emit(found.as_json())
+    else:
+        print_gate(found)
+    found.require()
+
+
+def _require_one_kind(adapter: bool, stream: StreamBounds) -> None:
+    """Raise InputError where no bound is given, or bounds of both kinds."""
+    hint = f"Of an adapter: {OF_ADAPTERS}. Of an experiment: {OF_STREAMS}."
+    if adapter and (stream.asked or stream.strategies or stream.whole_interval):
+        raise InputError("these are bounds of an adapter and of an experiment", hint=f"Check one at a time. {hint}")
+    if not adapter and not stream.asked:
+        raise InputError("there is no bound to check", hint=f"Give at least one. {hint}")
+
+
+def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
+    try:
+        return bench.gate_adapter(name, bounds)
+    except InputError:
+        if name not in bench.workspace.records.names():
+            raise
+        what = f"{name!r} is an experiment, and these are bounds of an adapter"
+        raise InputError(what, hint=f"Of an experiment: {OF_STREAMS}.") from None
+
+
+def _of_task(given: str) -> tuple[str, float]:
+    task, _, bound = given.rpartition("=")
+    try:
+        if task:
+            return task, float(bound)
+    except ValueError:
+        pass
+    hint = "For example: --max-forgetting-of bbc-news=2"
+    raise InputError(f"this is TASK=X, a task and points, not {given!r}", where="--max-forgetting-of", hint=hint)

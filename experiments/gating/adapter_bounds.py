@@ -1,0 +1,54 @@
+"""What may be asked of an adapter, on validation: no test example is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiments.gating.gate import require_number, require_percent
+from workbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class AdapterBounds:
+    """What may be asked of an adapter.
+
+    Attributes:
+        min_score: percent; the validation score in its manifest.
+        below_champion: points by which that score may be below the registered champion's; None where it is not asked.
+        min_agreement: percent of the validation examples to which the adapter ``against`` gives the same answer.
+        against: what that adapter is called.
+        max_ece: points; the expected calibration error on the validation examples, see the probe ``calibration``.
+    """
+
+    min_score: float | None = None
+    below_champion: float | None = None
+    min_agreement: float | None = None
+    against: str | None = None
+    max_ece: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant; raises InputError."""
+        require_percent(self.min_score, "--min-score")
+        if self.below_champion is not None:
+            require_number(self.below_champion, "--margin")
+            if self.below_champion < 0:
+                raise InputError(f"a margin is 0 or more points, not {self.below_champion:g}", where="--margin")
+        require_percent(self.min_agreement, "--min-agreement")
+        if self.max_ece is not None:
+            require_number(self.max_ece, "--max-ece")
+        if self.min_agreement is not None and self.against is None:
+            hint = "Add --against ID; the name of a task means its champion there."
+            raise InputError("with which adapter should the answers agree?", where="--min-agreement", hint=hint)
+        if self.against is not None and self.min_agreement is None:
+            hint = "Add --min-agreement X."
+            raise InputError("this is the adapter whose answers should be the same", where="--against", hint=hint)
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is any bound."""
+        return self.needs_answers or self.min_score is not None or self.below_champion is not None
+
+    @property
+    def needs_answers(self) -> bool:
+        """Whether the model has to answer the validation examples."""
+        return self.min_agreement is not None or self.max_ece is not None

@@ -1,0 +1,156 @@
+"""What a gate found: its bounds, and whether they hold. All numbers are in percent or points, as reports show them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from experiments.reporting.wording import plural
+from workbench.errors import GateError, InputError
+
+Limit: TypeAlias = Literal["at least", "at most"]
+ROUNDING = 1e-9  # points by which a share times 100 may be off
+
+
+@dataclass(frozen=True)
+class Check:
+    """One bound, and what was found.
+
+    Attributes:
+        what: is bounded, in words.
+        limit: which side the bound is on.
+        bound: in percent or points; None where there is nothing that could bound it, so that whatever is found holds.
+        found: in the same unit; None where it is not known or cannot be compared, so that the bound is broken.
+        interval: the 95 % interval of ``found`` over seeds; None where there is none.
+        whole: whether the whole interval has to hold; without an interval the bound is broken then.
+        note: what else is to be said.
+    """
+
+    what: str
+    limit: Limit
+    bound: float | None
+    found: float | None
+    interval: tuple[float, float] | None = None
+    whole: bool = False
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the bound holds; what cannot be compared does not hold."""
+        if self.bound is None:
+            return self._judged is not None
+        return self.missing is not None and self.missing <= ROUNDING
+
+    @property
+    def missing(self) -> float | None:
+        """By how many points the bound is broken, 0 or less where it holds; None where nothing can be compared."""
+        judged = self._judged
+        if self.bound is None or judged is None:
+            return None
+        return self.bound - judged if self.limit == "at least" else judged - self.bound
+
+    @property
+    def verdict(self) -> str:
+        """Return ``yes``, or ``NO`` and by how much, and the note."""
+        if self.holds:
+            answer = "yes"
+        elif self.missing is None:
+            answer = "NO"
+        else:
+            answer = f"NO: {points(self.missing)} too {'low' if self.limit == 'at least' else 'high'}"
+        return f"{answer} ({self.note})" if self.note else answer
+
+    @property
+    def cells(self) -> list[str | None]:
+        """Return what stands in a table: what, bound, found, ok."""
+        sign = "≥" if self.limit == "at least" else "≤"
+        bound = None if self.bound is None else f"{sign} {points(self.bound)}"
+        found = None if self.found is None else points(self.found)
+        if found and self.interval:
+            low, high = self.interval
+            found += f" [{points(low)}, {points(high)}]"
+        return [self.what, bound, found, self.verdict]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything; None for what is not known."""
+        low, high = self.interval or (None, None)
+        return {
+            "what": self.what,
+            "limit": self.limit,
+            "bound": self.bound,
+            "found": self.found,
+            "low": low,
+            "high": high,
+            "holds": self.holds,
+            "missing": None if self.missing is None else max(0.0, self.missing),
+            "note": self.note,
+        }
+
+    @property
+    def _judged(self) -> float | None:
+        if not self.whole:
+            return self.found
+        return None if self.interval is None else self.interval[self.limit == "at most"]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """All bounds on one thing.
+
+    Attributes:
+        noun: ``adapter`` or ``experiment``.
+        name: the adapter's id, or the experiment's name.
+        checks: one for each bound.
+    """
+
+    noun: str
+    name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all bounds hold."""
+        return all(check.holds for check in self.checks)
+
+    def require(self) -> None:
+        """Raise GateError where a bound is broken; it names every one."""
+        broken = [check for check in self.checks if not check.holds]
+        if broken:
+            count = f"{len(broken)} of {plural(len(self.checks), 'bound')} {'is' if len(broken) == 1 else 'are'} broken"
+            lines = [count, *(f"  {check.what}: {check.verdict}" for check in broken)]
+            raise GateError("\n".join(lines), where=self.name)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench gate --json``."""
+        return {self.noun: self.name, "passed": self.passed, "bounds": [check.as_json() for check in self.checks]}
+
+
+def points(value: float) -> str:
+    """Return a number with two decimals; with more where it is so small that they would say 0."""
+    if abs(value) <= ROUNDING:
+        return "0.00"
+    text = f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.1g}"
+    return text.replace("-", "−")
+
+
+def require_percent(bound: float | None, option: str) -> None:
+    """Refuse what cannot be meant as a lower bound in percent.
+
+    Raises:
+        InputError: it is no number, above 100, or looks like a share, which nearly everything would pass.
+    """
+    if bound is None:
+        return
+    require_number(bound, option)
+    if bound > 100:
+        raise InputError(f"nothing is above 100 percent, so {bound:g} could never hold", where=option)
+    if 0 < bound <= 1:
+        hint = f"If {100 * bound:g} percent are meant: {option} {100 * bound:g}"
+        raise InputError(f"the bound is in percent, and {bound:g} looks like a share", where=option, hint=hint)
+
+
+def require_number(bound: float, option: str) -> None:
+    """Raise InputError where a bound is not a finite number: nothing could be compared with it."""
+    if not math.isfinite(bound):
+        raise InputError(f"a bound is a finite number, not {bound}", where=option)

@@ -1,0 +1,78 @@
+"""What adapters answer to the validation split of their task: how often two agree, and whether one is calibrated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.answers.adapter_task import adapter_task
+from experiments.gating.gate import Check
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from datasets import Dataset
+
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from workbench.stored_adapter import StoredAdapter
+
+NEED, INSTEAD = "this bound needs the validation examples", "--min-score"
+
+
+def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: AdapterBounds) -> None:
+    """Check that answers can be held against a bound, before a model is opened.
+
+    Raises:
+        InputError: they are numbers, or the two adapters do not answer for the same data.
+    """
+    task = stored.manifest.task
+    if task.kind == "regression":
+        what = f"{task.name} asks for numbers, which have no confidence and are never quite the same"
+        raise InputError(what, where="--max-ece" if bounds.min_agreement is None else "--min-agreement")
+    if other is None:
+        return
+    told = other.manifest.task
+    if other.id == stored.id:
+        raise InputError(f"{stored.id} always agrees with itself", where="--against", hint="Name another adapter.")
+    if (told.fingerprint, told.labels) != (task.fingerprint, task.labels):
+        what = f"{other.id} answers for {told.name}, with other data or labels than {stored.id} for {task.name}"
+        raise InputError(what, where="--against")
+
+
+def check_answers(
+    stored: StoredAdapter, other: StoredAdapter | None, bounds: AdapterBounds, task_folders: Sequence[Path]
+) -> Iterator[Check]:
+    """Yield the checks of what an adapter answers, and of how often ``other`` answers the same.
+
+    Raises:
+        InputError: the data are not to be had, or a backbone is not where it was.
+    """
+    from workbench.probes.calibration import calibration_error, with_confidence
+
+    rows = adapter_task(stored, task_folders, NEED, INSTEAD).splits["validation"]
+    own = _answers(stored, rows)
+    if bounds.min_agreement is not None and other is not None:
+        pairs = zip(own["prediction"].tolist(), _answers(other, rows)["prediction"].tolist(), strict=True)
+        equal = [one == another for one, another in pairs]
+        agreement = 100 * sum(equal) / len(equal)
+        yield Check("same validation answers", "at least", bounds.min_agreement, agreement, note=f"as {other.id}")
+    if bounds.max_ece is not None:
+        confidence, correct = with_confidence(own)
+        error = 100 * calibration_error(confidence, correct) if len(confidence) else None
+        note = "no answer has a confidence" if error is None else ""
+        yield Check("validation calibration error", "at most", bounds.max_ece, error, note=note)
+
+
+def _answers(stored: StoredAdapter, rows: Dataset) -> pd.DataFrame:
+    """Return one row for each of ``rows``, in their order: prediction, correct, confidence, …."""
+    from workbench.backbone_names import open_backbone
+    from workbench.evaluation import evaluate
+    from workbench.stored_model import open_adapter
+
+    manifest = stored.manifest
+    backbone = open_backbone(manifest.backbone.name)
+    model = open_adapter(stored, backbone)
+    labels, length = len(manifest.task.labels), manifest.budget.max_length
+    return evaluate(model, rows, labels, backbone.tokenizer, length).outcomes

@@ -1,0 +1,49 @@
+"""Bounds as options, which `gate` and `adapters register` share, and what became of them as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.terminal.output import table
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments.gating.gate import Gate
+
+MinScore = Annotated[
+    float | None,
+    typer.Option("--min-score", metavar="X", help="Adapter: the least validation score, in percent (an R² times 100)."),
+]
+NotBelowChampion = Annotated[
+    bool,
+    typer.Option(
+        "--not-below-champion",
+        help="Adapter: its validation score must not be below that of the champion of TASK.METHOD in MLflow's "
+        "registry. It holds where there is no champion yet; scores on other examples cannot be compared, and break it.",
+    ),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        "--margin", metavar="X", help="With --not-below-champion: points by which it may be below.", show_default="0"
+    ),
+]
+
+
+def below_champion(not_below: bool, margin: float | None) -> float | None:
+    """Return how far a score may be below the champion's, in points; None where that is not asked.
+
+    Raises:
+        InputError: a margin alone.
+    """
+    if margin is not None and not not_below:
+        hint = "Add --not-below-champion."
+        raise InputError("this is how far below the champion a score may be", where="--margin", hint=hint)
+    return (margin or 0.0) if not_below else None
+
+
+def print_gate(gate: Gate) -> None:
+    """Print the bounds on stdout, and which of them hold."""
+    table(["what", "bound", "found", "ok"], [check.cells for check in gate.checks], f"{gate.noun} {gate.name}")

@@ -1,0 +1,239 @@
+"""`workbench gate`, `adapters register` with bounds, and `adapters rollback`, as a script would call them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.api import Workbench
+from experiments.workspace import RecordDocument
+from tests.conftest import Call
+from tests.streams import write_recipe, write_tasks
+from workbench.errors import InputError
+from workbench.listener import Silent
+from workbench.manifest import write_manifest
+from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.tracker import Tracker
+from workbench.probes.calibration import calibration_error
+
+BUDGET = {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}
+SCORES = {0: 0.5, 1: 0.75, 2: 0.875}  # the validation scores that the adapters' manifests get, by seed
+
+
+class Bench:
+    """A workspace with adapters of one task, one for each seed, whose validation scores are known."""
+
+    def __init__(self, folder: Path, bert: Path) -> None:
+        self.bench = Workbench(folder / ".workbench", [write_tasks(folder)])
+        self.ids = {seed: self._learn(str(bert), seed, score) for seed, score in SCORES.items()}
+
+    def _learn(self, bert: str, seed: int, score: float) -> str:
+        lesson = self.bench.lesson("animals", "lora", bert, seed, learning_rate=0.02, budget=BUDGET)
+        stored = self.bench.workspace.learned(lesson, Silent(), "")
+        manifest = stored.manifest
+        fit = manifest.fit.__class__(**{**vars(manifest.fit), "validation": score})
+        scored = manifest.model_copy(update={"fit": fit, "metrics": {"validation_accuracy": score}})
+        write_manifest(scored, stored.folder)
+        return stored.id
+
+    @property
+    def tracker(self) -> Tracker:
+        return Tracker(tracking_uri(self.bench.workspace.root))
+
+
+@pytest.fixture
+def made(bert: Path, tmp_path: Path, call: Call) -> Bench:
+    """Adapters in the folder that commands run in; nothing is registered yet."""
+    return Bench(tmp_path, bert)
+
+
+def test_bounds_on_an_adapter_hold_or_are_broken(made: Bench, call: Call) -> None:
+    best = made.ids[2]
+    code, out, err = call("gate", best, "--min-score", "87.5", "--not-below-champion")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].split() == ["adapter", best]
+    assert lines[1].split() == ["what", "bound", "found", "ok"]
+    assert lines[2].split() == ["validation", "accuracy", "≥", "87.50", "87.50", "yes"]
+    assert "animals.lora has no champion yet" in lines[3]
+    assert not made.tracker.database.exists(), "a question makes no database"  # type: ignore[union-attr]
+
+    code, out, err = call("gate", made.ids[1], "--min-score", "90", "--json")
+    document = json.loads(out)
+    assert (code, document["adapter"], document["passed"]) == (3, made.ids[1], False)
+    (bound,) = document["bounds"]
+    assert (bound["bound"], bound["found"], bound["missing"], bound["holds"]) == (90.0, 75.0, 15.0, False)
+    assert "1 of 1 bound is broken" in err
+    assert "NO: 15.00 too low" in err
+
+    code, out, err = call("gate", "animals", "--min-score", "80")
+    assert (code, best in out) == (0, True), "the best on validation, which register would take"
+
+
+def test_the_champion_is_a_bound(made: Bench, call: Call) -> None:
+    made.bench.register(made.ids[1])
+    code, out, err = call("gate", made.ids[0], "--not-below-champion")
+    assert code == 3, err
+    assert "≥ 75.00" in out
+    assert "NO: 25.00 too low (version 1 of animals.lora)" in out
+    code, out, err = call("gate", made.ids[0], "--not-below-champion", "--margin", "25")
+    assert (code, "25 below it allowed" in out) == (0, True), err
+    assert call("gate", made.ids[2], "--not-below-champion")[0] == 0
+    code, out, err = call("gate", made.ids[1], "--not-below-champion")
+    assert (code, "it is the champion of animals.lora" in out) == (0, True)
+
+    version = made.tracker._client.get_registered_model("animals.lora").aliases["champion"]
+    made.tracker._client.set_model_version_tag("animals.lora", version, "workbench.measure", "other examples")
+    code, out, err = call("gate", made.ids[2], "--not-below-champion", "--json")
+    assert (code, json.loads(out)["bounds"][0]["found"]) == (3, None)
+    assert "no score on the same validation examples" in err
+
+
+def test_answers_are_compared_on_validation(made: Bench, call: Call) -> None:
+    """Expected: shares counted here, over what `predict` answers to the texts of the validation file."""
+    rows = list(csv.DictReader((made.bench.task_folders[0] / "animals-validation.csv").open(encoding="utf-8")))
+    texts = [row["text"] for row in rows]
+    one, other = (list(made.bench.predict(made.ids[seed], texts)) for seed in (0, 1))
+    same = 100 * sum(mine.label == theirs.label for mine, theirs in zip(one, other, strict=True)) / len(rows)
+    options = ["--against", made.ids[1], "--json"]
+    assert 1 < same < 100, "the two differ, so that the test can fail"
+    code, out, err = call("gate", made.ids[0], "--min-agreement", f"{same:.4f}", *options)
+    assert code == 0, err
+    (bound,) = json.loads(out)["bounds"]
+    assert (bound["found"], bound["note"]) == (pytest.approx(same), f"as {made.ids[1]}")
+    assert call("gate", made.ids[0], "--min-agreement", f"{same + 0.1:.4f}", *options)[0] == 3
+
+    right = [mine.label == row["label"] for mine, row in zip(one, rows, strict=True)]
+    ece = 100 * calibration_error(np.array([mine.confidence for mine in one]), np.array(right, dtype=float))
+    code, out, err = call("gate", made.ids[0], "--max-ece", f"{ece + 0.01:.4f}", "--json")
+    assert (code, json.loads(out)["bounds"][0]["found"]) == (0, pytest.approx(ece, abs=1e-4)), err
+    assert call("gate", made.ids[0], "--max-ece", f"{ece - 0.01:.4f}")[0] == 3
+
+    (made.bench.task_folders[0] / "animals-validation.csv").write_text("text,label\nthe cat,first\na fig,second\n")
+    code, out, err = call("gate", made.ids[0], "--max-ece", "50")
+    assert (code, out, "have changed since" in err) == (2, "", True), err
+
+
+def test_answers_that_cannot_be_compared_are_refused(made: Bench, bert: Path, call: Call) -> None:
+    lesson = made.bench.lesson("halves", "lora", str(bert), 0, learning_rate=0.02, budget=BUDGET)
+    other = made.bench.workspace.learned(lesson, Silent(), "").id
+    for against, message in [(other, "answers for halves"), (made.ids[0], "always agrees with itself")]:
+        code, out, err = call("gate", made.ids[0], "--min-agreement", "9", "--against", against)
+        assert (code, out, message in err) == (2, "", True), err
+
+
+def test_what_breaks_a_bound_is_not_registered(made: Bench, call: Call) -> None:
+    code, out, err = call("adapters", "register", made.ids[1], "--min-score", "90")
+    assert (code, "NO: 15.00 too low" in out) == (3, True), err
+    assert not made.tracker.database.exists()  # type: ignore[union-attr]
+    code, out, err = call("adapters", "register", made.ids[1], "--min-score", "70", "--not-below-champion", "--json")
+    document = json.loads(out)
+    assert (code, document["version"], document["champion"]) == (0, "1", True), err
+    assert document["gate"]["passed"]
+    code, out, err = call("adapters", "register", made.ids[0], "--not-below-champion", "--json")
+    assert (code, "25.00 too low" in err) == (3, True)
+    assert json.loads(out)["passed"] is False
+    assert len(made.tracker._client.search_model_versions("name = 'animals.lora'")) == 1
+
+
+def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: Bench, call: Call) -> None:
+    for seed in SCORES:
+        made.bench.register(made.ids[seed])
+    assert asked(call) == made.ids[2]
+    code, out, err = call("adapters", "rollback", "animals")
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["animals.lora"]
+    assert lines[2] == ["was", "champion", "3", made.ids[2], "0.8750"]
+    assert lines[3] == ["is", "champion", "2", made.ids[1], "0.7500"]
+    assert asked(call) == made.ids[1]
+    code, out, err = call("adapters", "rollback", "animals.lora", "--json")
+    document = json.loads(out)
+    assert (document["name"], document["was"]["version"], document["now"]["version"]) == ("animals.lora", "2", "1")
+    assert document["now"] == {"version": "1", "adapter": made.ids[0], "validation": 0.5}
+    assert asked(call) == made.ids[0]
+
+    code, out, err = call("adapters", "rollback", "animals")
+    assert (code, out) == (2, "")
+    assert "no champion before version 1 is recorded" in err
+    assert f"version 3 ({made.ids[2]}, 0.8750 on validation)" in err
+    assert asked(call) == made.ids[0], "nothing was changed"
+    assert call("adapters", "rollback", "animals", "--to", "3")[0] == 0
+    assert asked(call) == made.ids[2]
+
+    made.bench.workspace.adapters.remove(made.ids[1])
+    code, out, err = call("adapters", "rollback", "animals")
+    assert (code, f"{made.ids[1]} is not in this workspace" in err) == (0, True)
+
+
+def asked(call: Call) -> str:
+    code, out, err = call("predict", "animals", "the cat", "--json")
+    assert code == 0, err
+    return str(json.loads(out)[0]["adapter"])
+
+
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "no bound": (["gate", "animals"], "there is no bound to check"),
+    "two kinds": (["gate", "animals", "--min-score", "9", "--max-forgetting", "1"], "of an adapter and of an experi"),
+    "a share": (["gate", "animals", "--min-score", "0.9"], "--min-score 90"),
+    "no number": (["gate", "animals", "--min-score", "nan"], "a bound is a finite number"),
+    "a margin alone": (["gate", "animals", "--min-score", "9", "--margin", "1"], "Add --not-below-champion"),
+    "agreement with nobody": (["gate", "x", "--min-agreement", "9"], "Add --against ID"),
+    "against for nothing": (["gate", "x", "--min-score", "9", "--against", "y"], "Add --min-agreement"),
+    "a negative margin": (["gate", "animals", "--not-below-champion", "--margin=-1"], "0 or more points"),
+    "a task's bound": (["gate", "x", "--max-forgetting-of", "animals"], "TASK=X"),
+    "no points": (["gate", "x", "--max-forgetting-of", "animals=few"], "TASK=X"),
+    "no such experiment": (["gate", "x", "--max-forgetting", "1"], "no experiment called 'x'"),
+    "no adapters": (["gate", "animals", "--min-score", "9"], "there are no adapters here yet"),
+    "register: a share": (["adapters", "register", "animals", "--min-score", "0.9"], "--min-score 90"),
+    "rollback: nothing there": (["adapters", "rollback", "animals"], "nothing is registered here yet"),
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_mistakes_leave_with_code_2(mistake: str, call: Call, tmp_path: Path) -> None:
+    arguments, message = REFUSED[mistake]
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, ""), err
+    assert message in err
+    assert not [*tmp_path.rglob("mlflow.db")]
+
+
+def test_bounds_on_a_stream_hold_or_are_broken(bert: Path, tmp_path: Path, call: Call) -> None:
+    recipe = write_recipe(tmp_path, bert)
+    bench: Any = Workbench(tmp_path / ".workbench", [tmp_path / "tasks"])
+    settings = ["seeds=[0]", "tasks=[animals, halves]", "budget.epochs=1", "keep_states=last"]
+    report = bench.run(bench.plan(str(recipe), settings))
+    forgot = {one.label: 100 * one.metrics["forgetting"].mean for one in report.strategies}
+    bound = f"{forgot['sequential']:.6f}"
+    code, out, err = call("gate", "stream", "--max-forgetting", bound, "--strategy", "sequential")
+    assert (code, "forgetting of sequential" in out) == (0, True), err
+    low = f"--max-forgetting={forgot['sequential'] - 1:.6f}"
+    code, out, err = call("gate", "stream", low, "--strategy", "sequential", "--json")
+    document = json.loads(out)
+    assert (code, document["experiment"], document["passed"]) == (3, "stream", False)
+    assert document["bounds"][0]["found"] == pytest.approx(forgot["sequential"])
+    assert "NO: 1.00 too high" in err
+    assert call("gate", "stream", "--max-forgetting-of", "animals=0", "--strategy", "isolated")[0] == 0
+    code, _, err = call("gate", "stream", "--min-score", "90")
+    assert (code, "'stream' is an experiment" in err) == (2, True)
+    with pytest.raises(InputError, match="'halves' is learned last"):
+        bench.gate_experiment("stream", stream_bounds({"halves": 1.0}))
+
+
+def test_an_experiment_of_another_kind_has_no_forgetting(tmp_path: Path, call: Call) -> None:
+    compared = RecordDocument(study="methods", about={}, pieces=(), provenance={}, identity="made up")
+    Workbench(tmp_path / ".workbench").workspace.records.save("compared", compared)
+    code, out, err = call("gate", "compared", "--max-forgetting", "1")
+    assert (code, out, "this experiment is no stream" in err) == (2, "", True), err
+
+
+def stream_bounds(tasks: dict[str, float]) -> Any:
+    from experiments.gating.stream_bounds import StreamBounds
+
+    return StreamBounds(max_forgetting_of=tasks)
