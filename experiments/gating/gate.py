@@ -65,7 +65,7 @@ class Check:
     def cells(self) -> list[str | None]:
         """Return what stands in a table: what, bound, found, ok."""
         sign = "≥" if self.limit == "at least" else "≤"
-        bound = None if self.bound is None else f"{sign} {points(self.bound)}"
+        bound = None if self.bound is None else f"{sign}{points(self.bound)}"
         found = None if self.found is None else points(self.found)
         if found and self.interval:
             low, high = self.interval
