@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments.answers.routed import known_state, suits, training_task
-from fusion.route import RoutingState, require_routable, route
+from fusion.choosing import choose
+from fusion.route import RoutingState, require_routable
 from fusion.routing import ROUTERS
 from workbench.adapter_ids import by_id
 from workbench.adapter_set import AdapterSet, Question
@@ -66,7 +67,7 @@ class Routing:
             place_of = self.workspace.router
             state = known_state(self.name, self.settings, fit, opened.backbone, place_of, task_of, self.listener)
             found[pair] = replace(state, reader=state.reader.kept())
-            route(found[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # one that cannot choose says so now
+            choose(found[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # one that cannot choose says so now
         if not found:
             require_routable(self.name, adapters, opened.backbone)
         return found
@@ -171,5 +172,5 @@ def _owners(job: Asked) -> tuple[list[str], list[float] | None]:
     if job.adapter is not None:
         return [job.adapter] * len(job), None
     state = job.current.routers["text_pair" in job.rows.column_names]
-    scores = route(state, job.rows)  # (texts, adapters)
-    return [state.adapters[column].id for column in scores.argmax(axis=1)], scores.max(axis=1).tolist()
+    choice = choose(state, job.rows)
+    return [state.adapters[place].id for place in choice.adapters], choice.scores.tolist()

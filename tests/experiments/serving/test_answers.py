@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
 from fastapi.testclient import TestClient
 
+from experiments.answers.serving import current
 from experiments.answers.serving.current import replies
 from experiments.api import Workbench
 from experiments.workspace import Workspace
+from fusion.choosing import Choice
+from fusion.route import RoutingState, route
 from tests.experiments.serving.conftest import PAIRS, TEXTS, Serve, train
+from workbench.asking import rows_of
 from workbench.backbone_names import open_backbone
 from workbench.batch_queue import Batching
 from workbench.task import Task
@@ -109,6 +114,22 @@ def test_a_router_answers_what_names_no_adapter(serve: Serve, workspace: Workspa
     named = answered(client, TEXTS, task="halves")
     assert {one["task"] for one in named} == {"halves"}
     assert not any("routing_score" in one for one in named)
+
+
+def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A router may ask several adapters; the one with the highest score need not be the one that answers."""
+
+    def the_lowest(state: RoutingState, rows: Dataset) -> Choice:
+        scores = route(state, rows)
+        return Choice(scores.argmin(axis=1), scores.min(axis=1))
+
+    client, service = serve("animals", "halves", router="arrow")
+    scores = route(service.current.routers[False], rows_of(TEXTS))
+    best = [one["adapter"] for one in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
+    monkeypatch.setattr(current, "choose", the_lowest)
+    found = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
+    assert all(one["adapter"] != other for one, other in zip(found, best, strict=True))
+    assert [one["routing_score"] for one in found] == scores.min(axis=1).tolist()
 
 
 def test_generated_answers_are_served(serve: Serve, tmp_path: Path, llama: Path, copying: Task) -> None:
