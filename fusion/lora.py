@@ -98,6 +98,18 @@ def fill(body: nn.Module, update: Update) -> None:
         layer.lora_A["default"].weight.copy_(pair.a)
 
 
+def layers(body: nn.Module) -> dict[str, Any]:
+    """Return the modules of ``body`` that LoRAs are on, by the name that they have in the backbone."""
+    found = {name.removeprefix(PREFIX): module for name, module in body.named_modules()}
+    return {name: module for name, module in found.items() if hasattr(module, "lora_B")}
+
+
+def pair_in(layer: Any, adapter: str = "default") -> LowRank:
+    """Return s B A of one of a layer's LoRAs, as it is now."""
+    b, a = layer.lora_B[adapter].weight.detach(), layer.lora_A[adapter].weight.detach()
+    return LowRank(layer.scaling[adapter] * b, a)
+
+
 def unfit(config: Mapping[str, Any]) -> str | None:
     """Return why adapters of a peft configuration are no low-rank updates, or None; where they begin does not count."""
     if config.get("peft_type") != "LORA":

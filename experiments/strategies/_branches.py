@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.strategies._shared import SharedWeights
 from fusion import lora
-from fusion.lowrank import LowRank, stack
+from fusion.lowrank import stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.strategies import Context, State
     from experiments.strategies._stage import Stage
+    from fusion.lowrank import LowRank
     from workbench.model import TaskModel
 
 PAST, NOW = "past", "default"
@@ -50,18 +51,7 @@ class Branches(SharedWeights):
         adaptation.library.save(body, folder)
 
 
-def layers(body: nn.Module) -> dict[str, Any]:
-    """Return the modules of ``body`` that LoRAs are on, by the name that they have in the backbone."""
-    found = {name.removeprefix(lora.PREFIX): module for name, module in body.named_modules()}
-    return {name: module for name, module in found.items() if hasattr(module, "lora_B")}
-
-
 def summed(body: nn.Module) -> Mapping[str, LowRank]:
     """Return the sum of the frozen LoRA and the trained one, the factors side by side."""
-    return {name: stack([pair(layer, PAST), pair(layer, NOW)], [1.0, 1.0]) for name, layer in layers(body).items()}
-
-
-def pair(layer: Any, adapter: str) -> LowRank:
-    """Return s B A of one of a layer's LoRAs."""
-    b, a = layer.lora_B[adapter].weight.detach(), layer.lora_A[adapter].weight.detach()
-    return LowRank(layer.scaling[adapter] * b, a)
+    both = {name: [lora.pair_in(layer, each) for each in (PAST, NOW)] for name, layer in lora.layers(body).items()}
+    return {name: stack(pairs, [1.0, 1.0]) for name, pairs in both.items()}

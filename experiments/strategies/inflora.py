@@ -28,7 +28,8 @@ import torch
 from pydantic import Field
 
 from experiments.strategies import _input_space
-from experiments.strategies._branches import NOW, Branches, layers
+from experiments.strategies._branches import NOW, Branches
+from fusion import lora
 from workbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ class InfLora(Branches):
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return all LoRAs, of which the newest B alone is trained."""
         model = super().begin(context, state, head)
-        for layer in layers(model.body).values():
+        for layer in lora.layers(model.body).values():
             layer.lora_A[NOW].weight.requires_grad = False
         return model
 
     def prepare(self, stage: Stage) -> None:
         """Make A of what the task reads; B is zero, so that the model still is the one before."""
-        adapted = layers(stage.model.body)
+        adapted = lora.layers(stage.model.body)
         moments = _input_space.second_moments(stage, adapted)
         spaces = _spaces(stage, moments)
         for name, layer in adapted.items():
@@ -71,7 +72,7 @@ class InfLora(Branches):
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Add the directions that the task uses, as the trained model reads it."""
-        moments = _input_space.second_moments(stage, layers(stage.model.body))
+        moments = _input_space.second_moments(stage, lora.layers(stage.model.body))
         spaces, threshold = _spaces(stage, moments), stage.context.settings.threshold
         _input_space.save({name: each.grown(moments[name], threshold) for name, each in spaces.items()}, folder)
 

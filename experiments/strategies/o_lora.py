@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.strategies._branches import NOW, PAST, Branches, layers
+from experiments.strategies._branches import NOW, PAST, Branches
 from experiments.strategies._shared import RemedySettings
+from fusion import lora
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,8 @@ class OLora(Branches):
 
 def overlap(batch: Batch) -> Tensor:
     """Return Σ ‖A_past A_nowᵀ‖²_F over the adapted modules; a scalar."""
-    products = [layer.lora_A[PAST].weight @ layer.lora_A[NOW].weight.T for layer in layers(batch.model.body).values()]
+    adapted = lora.layers(batch.model.body).values()
+    products = [layer.lora_A[PAST].weight @ layer.lora_A[NOW].weight.T for layer in adapted]
     return torch.stack([each.square().sum() for each in products]).sum()
 
 

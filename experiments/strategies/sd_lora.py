@@ -25,7 +25,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from experiments.strategies._branches import PAST, Branches, layers, pair
+from experiments.strategies._branches import PAST, Branches
+from fusion import lora
 from fusion.lowrank import LowRank, norm
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class SdLora(Branches):
         """Return the earlier LoRAs with magnitudes that are trained, and beside them a fresh one."""
         model = super().begin(context, state, head)
         if state.folder is not None:
-            for layer in layers(model.body).values():
-                magnitudes = Magnitudes(pair(layer, PAST), len(context.tasks) - 1)
+            for layer in lora.layers(model.body).values():
+                magnitudes = Magnitudes(lora.pair_in(layer, PAST), len(context.tasks) - 1)
                 register_parametrization(layer.lora_B[PAST], "weight", magnitudes)
         return model
 

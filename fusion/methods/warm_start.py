@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.lowrank import LowRank, Merged, collect, spectrum
+from fusion.lowrank import Merged, collect, spectrum
 from fusion.target import Begun, begin, required, train
 from workbench.adaptation import Adaptation
 from workbench.bounds import LearningRate, Size
@@ -23,10 +23,7 @@ from workbench.errors import InputError
 from workbench.methods.lora import Settings as LoraSettings
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from fusion.composition import Request
-    from fusion.lowrank import Update
 
 FRESH = "fresh"
 
@@ -80,7 +77,8 @@ def _start(name: str, request: Request, rank: int) -> tuple[Begun, LoraSettings,
     if "peft" not in card.libraries or card.settings is Settings:
         raise InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
     composed = card.compose(replace(request, label=f"{request.label} · {name}", scratch=None), card.settings())
-    cut = collect((module, spectrum(pair, rank).truncated()) for module, pair in update_of(composed.body).items())
+    pairs = ((name, lora.pair_in(layer)) for name, layer in lora.layers(composed.body).items())
+    cut = collect((name, spectrum(pair, rank).truncated()) for name, pair in pairs)
     body, own = lora.attach(request.backbone, cut.update)
     return begin(body, request), own, cut, composed.weights
 
@@ -90,18 +88,6 @@ def _fresh(request: Request, rank: int) -> tuple[Begun, LoraSettings, Merged, No
     own = LoraSettings.model_validate({**given, "rank": rank})
     body = Adaptation(request.backbone, "lora", own, request.precision).fresh(task.kind, len(task.labels), request.seed)
     return begin(body.body, request), own, Merged({}), None
-
-
-def update_of(body: nn.Module) -> Update:
-    """Return the weight update of a body that carries a LoRA, scaling included."""
-    found = {}
-    for name, module in body.named_modules():
-        layer: Any = module
-        if hasattr(layer, "lora_B"):
-            scaling = layer.scaling["default"]
-            b, a = layer.lora_B["default"].weight.detach(), layer.lora_A["default"].weight.detach()
-            found[name.removeprefix(lora.PREFIX)] = LowRank(scaling * b, a)
-    return found
 
 
 def _quality(begun: Begun) -> tuple[float, float]:

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.strategies import STRATEGIES
-from experiments.strategies._branches import NOW, layers
+from experiments.strategies._branches import NOW
 from experiments.strategies._input_space import Space, load, save, second_moments
 from experiments.strategies.inflora import fill
+from fusion.lora import layers
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from workbench.backbone import Backbone

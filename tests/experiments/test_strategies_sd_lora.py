@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.strategies import STRATEGIES
-from experiments.strategies._branches import NOW, PAST, layers, summed
+from experiments.strategies._branches import NOW, PAST, summed
 from experiments.strategies.sd_lora import Magnitudes
 from fusion import lora
+from fusion.lora import layers
 from fusion.lowrank import LowRank
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import adapted, at, context_for, opened, walk
