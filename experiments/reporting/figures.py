@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter
 
 from experiments.reporting.page import DPI
 
 if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from workbench.statistics import Interval
 
@@ -62,6 +66,15 @@ def line(place: int) -> dict[str, Any]:
     """Return how the line at ``place`` is drawn."""
     colour, marker = look(place)
     return {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+
+
+def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, rows: int) -> Colorbar:
+    """Put the colour scale of shares beside all ``axes``, which stand in so many rows: in percent, without a frame."""
+    bar = figure.colorbar(mapped, ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
+    bar.ax.tick_params(length=0, labelsize=7.5)
+    return bar
 
 
 def image(figure: Figure, form: str = "png") -> bytes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import STYLE, short
+from experiments.reporting.figures import STYLE, colour_scale, short
 from experiments.reporting.wording import number
 
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ def confusions_as_images(rows: Sequence[Row]) -> Figure:
             panel.set_title(short(row.label), weight="bold", size=9)
         for panel in axes[len(rows) :]:
             panel.set_axis_off()
-        bar = figure.colorbar(shown, ax=axes, shrink=0.6 / down**0.5, aspect=22, pad=0.02)
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
-        bar.ax.tick_params(length=0, labelsize=7.5)
+        colour_scale(figure, axes, shown, down)
         figure.supxlabel("taken for", size=9)
         figure.supylabel("true task", size=9)
     return figure

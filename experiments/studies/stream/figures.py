@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from experiments.reporting.wording import PERCENT, baselines, number, unit
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-from experiments.reporting.figures import FAINT, STYLE, half_width, line, look, short
+from experiments.reporting.figures import FAINT, STYLE, colour_scale, half_width, line, look, short
 
 MARKS = {"measured": "", "verified": "✓", "carried": "→"}
 
@@ -56,11 +56,7 @@ def finish_matrices(figure: Figure, axes: NDArray[Any], report: Report, rows: in
     """Leave places that no strategy takes empty, and put the colour scale beside all ``axes``, in so many rows."""
     for place in axes[len(report.strategies) :]:
         place.set_axis_off()
-    mapped = ScalarMappable(scale(report), "cividis")
-    bar = figure.colorbar(mapped, ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{100 * score:.0f}"))
-    bar.ax.tick_params(length=0, labelsize=7.5)
+    bar = colour_scale(figure, axes, ScalarMappable(scale(report), "cividis"), rows)
     bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
 
 
