@@ -129,9 +129,9 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
     """
     adaptation, init = context.adaptation, context.settings.init
     target = draw(context.task, context.budget, context.seed)
-    sources = {"fused": lambda: earlier, "nearest": lambda: _nearest(context, earlier, target)}
+    sources = earlier if init == "fused" else earlier[-1:]
     request = Request(
-        sources=sources.get(init, lambda: earlier[-1:])(),
+        sources=_nearest(context, earlier, target) if init == "nearest" else sources,
         target=target,
         backbone=adaptation.backbone,
         precision=adaptation.precision,
