@@ -40,7 +40,7 @@ def merge_table(report: Report) -> Table | None:
     sign = unit(report.record.kinds).words
     note = (
         f"Score before the merge − score after it, {sign}. That of the stage's own task before is its isolated "
-        "adapter's, where the recipe has that strategy; else it is left out of the mean."
+        "adapter's, where the recipe has that strategy. A task without both scores is left out of the mean."
     )
     return Table("merges", "What each merge cost", columns, rows, note, media=Medium.PAGE, folded=True)
 
@@ -51,11 +51,11 @@ def merge_sentences(report: Report) -> list[str]:
     for one in report.strategies:
         found = [(mean, merge) for merge in report.merges(one) if (mean := merge.mean) is not None]
         if found:
-            most, dearest = max(found, key=lambda each: each[0])
+            most, costly = max(found, key=lambda each: each[0])
             sentences.append(
                 f"{one.label}: {plural(len(found), 'merge')}, at {number(fmean(mean for mean, _ in found))} points a "
-                f"task in the mean; the dearest at stage {dearest.stage} of seed {dearest.seed} "
-                f"({_told(dearest.parts)}): {number(most)}."
+                f"task in the mean; the one at stage {costly.stage} of seed {costly.seed} ({_told(costly.parts)}) cost "
+                f"most: {number(most)}."
             )
     return sentences
 

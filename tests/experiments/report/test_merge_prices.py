@@ -63,7 +63,7 @@ def test_the_report_has_them_as_a_table_a_sentence_and_json(report: Report) -> N
     blocks = present(report).blocks
     (table,) = (block for block in blocks if isinstance(block, Table) and block.name == "merges")
     assert [row[3].text for row in table.rows] == ["animals | halves", "animals, halves | fruits", "animals | halves"]
-    told = [item for block in blocks if isinstance(block, Sentences) for item in block.items if "the dearest" in item]
+    told = [item for block in blocks if isinstance(block, Sentences) for item in block.items if "cost most" in item]
     assert [sentence.split(",")[0] for sentence in told] == ["both: 2 merges", "slower: 1 merge"]
     document = report.as_json()["strategies"]
     assert [merge["stage"] for merge in document["both"]["merges"]] == [2, 3]
