@@ -5,29 +5,31 @@
 Takes the sources and the budget of a comparison of compositions, and tasks that it does not ask about. Whoever trains
 on the target's examples (fresh adapters, full fine-tuning, learned compositions) gets equally many learning rates, of
 which the rule of :mod:`experiments.benchmarks.chosen_rates` takes one. The validation split is the budget's, not K
-examples: here a learning rate is chosen for good, not an epoch in a few-shot problem.
+examples: here a learning rate is chosen for good, not an epoch in a few-shot problem. ``--rates`` replaces the grid,
+which is that of a small encoder, for example by ``{"fresh lora": [0.001, 0.002], "warm-start": [0.001, 0.002]}``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from experiments.benchmarks import chosen_rates, program
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
 from experiments.studies import STUDIES
-from experiments.studies.compositions.contestant import Contestant
+from experiments.studies.compositions.contestant import FULL, Contestant
 from experiments.studies.compositions.plan import FusionPlan, make_plan
 from experiments.studies.compositions.record import FusionRecord
 from experiments.studies.compositions.result import results_in
 from experiments.terminal.progress import progress
 from experiments.workspace import Workspace, find_workspace
-from workbench.errors import UnknownNameError
+from workbench.errors import InputError, UnknownNameError
 from workbench.listener import Listener
 
 RATES = {
@@ -38,7 +40,7 @@ RATES = {
     "mix": (2e-3, 5e-3, 1e-2, 2e-2, 5e-2),
     "adapterfusion": (1e-4, 2e-4, 5e-4, 1e-3, 2e-3),
 }
-LEARNED = ("warm-start", "mix", "adapterfusion")
+FRESH = "fresh "
 TARGETS = "20news-2,20news-4,20news-6"
 
 
@@ -77,18 +79,22 @@ def main(
     targets: Annotated[str, typer.Option(help="Tasks, with commas; none of the recipe's.")] = TARGETS,
     shots: Annotated[int, typer.Option(help="K.")] = 64,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
-    contestants: Annotated[str, typer.Option(help="Whose rates are measured, with commas.")] = ",".join(RATES),
+    contestants: Annotated[str, typer.Option(help="Whose rates are measured, with commas; all if empty.")] = "",
+    rates: Annotated[str, typer.Option(help="The grid as JSON: equally many rates for each contestant.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
     points: list[Point] = []
-    labels = frozenset(contestants.split(","))
-    if unknown := sorted(labels - RATES.keys()):
-        raise UnknownNameError("contestant that trains", unknown[0], RATES, where="--contestants")
+    every = grid(rates)
+    labels = frozenset(contestants.split(",") if contestants else every)
+    if unknown := sorted(labels - every.keys()):
+        raise UnknownNameError("contestant that trains", unknown[0], every, where="--contestants")
     with progress("rates") as listener:
-        for rung in range(len(RATES["mix"])):
-            plan = _plan(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], rung)
+        for rung in zip(*every.values(), strict=True):
+            tried = dict(zip(every, rung, strict=True))
+            plan = plan_at(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], tried)
             plan = Part(**{each.name: getattr(plan, each.name) for each in fields(plan)}, labels=labels)
-            points += _measured(plan, find_workspace(workspace), listener, rung)
+            points += _measured(plan, find_workspace(workspace), listener, tried, jobs)
     budget, summary = plan.budgets[shots].model_dump(mode="json"), summarise(points)
     program.write(context, out, budget=budget, **summary, points=[asdict(point) for point in points])
     program.show(summary)
@@ -101,30 +107,51 @@ def summarise(points: list[Point]) -> dict[str, Any]:
     )
 
 
-def _plan(recipe: str, targets: list[str], shots: int, seeds: list[int], rung: int) -> FusionPlan:
-    """Return the recipe's plan for other targets, with the ``rung``-th learning rate for every contestant."""
-    fresh = {label.removeprefix("fresh "): rates[rung] for label, rates in RATES.items() if label.startswith("fresh ")}
-    fresh["full"] = RATES["full fine-tuning"][rung]
-    composed = {label: rates[rung] for label, rates in RATES.items() if label in LEARNED}
+def grid(rates: str) -> Mapping[str, Sequence[float]]:
+    """Return contestant → its learning rates; raises InputError where they are not equally many."""
+    if not rates:
+        return RATES
+    try:
+        given = TypeAdapter(dict[str, list[float]]).validate_json(rates)
+    except ValidationError as error:
+        raise InputError("the grid is no JSON object of lists of numbers", where="--rates") from error
+    if len({len(each) for each in given.values()}) != 1:
+        raise InputError("every contestant gets equally many rates", where="--rates")
+    return given
+
+
+def plan_at(recipe: str, targets: list[str], shots: int, seeds: list[int], tried: Mapping[str, float]) -> FusionPlan:
+    """Return the recipe's plan for other targets, with the rate that is tried for every contestant."""
+    document = find_recipe(recipe)
+    fresh = {label.removeprefix(FRESH): rate for label, rate in tried.items() if label.startswith(FRESH)}
+    composed = [label for label in tried if not label.startswith(FRESH) and label != FULL]
+    given = {entry.label: entry for entry in make_plan(document, ()).entries}
     changes = {
         "targets": targets,
         "shots": [shots],
         "seeds": seeds,
         "fresh": {name: {"learning_rate": rate} for name, rate in fresh.items()},
-        "compositions": {label: {"method": label, "learning_rate": rate} for label, rate in composed.items()},
+        "compositions": {label: _with_rate(given[label], tried[label]) for label in composed},
     }
-    document = find_recipe(recipe).set(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    document = document.set(f"{key}={json.dumps(value)}" for key, value in changes.items())
     plan = make_plan(document, ())
     budgets = {each: budget.model_copy(update={"validation_examples": None}) for each, budget in plan.budgets.items()}
     return replace(plan, budgets=budgets)
 
 
-def _measured(plan: FusionPlan, workspace: Workspace, listener: Listener, rung: int) -> Iterator[Point]:
-    record = run(STUDIES.get(plan.study), plan, workspace, listener)
+def _with_rate(entry: Contestant, rate: float) -> dict[str, Any]:
+    settings = entry.settings.model_dump(mode="json", exclude_unset=True)
+    return {**settings, "method": entry.method, "learning_rate": rate}
+
+
+def _measured(
+    plan: FusionPlan, workspace: Workspace, listener: Listener, tried: Mapping[str, float], jobs: int
+) -> Iterator[Point]:
+    record = run(STUDIES.get(plan.study), plan, workspace, listener, jobs=jobs)
     for cell in FusionRecord.read(plan.name, record, workspace).cells:
-        if cell.label in RATES:
+        if cell.label in tried:
             fit = results_in(workspace).require(cell.key).fit
-            rate = RATES[cell.label][rung]
+            rate = tried[cell.label]
             yield Point(cell.label, rate, cell.target, cell.seed, fit.validation, round(fit.seconds, 2))
 
 

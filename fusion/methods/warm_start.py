@@ -25,12 +25,15 @@ from workbench.methods.lora import Settings as LoraSettings
 if TYPE_CHECKING:
     from fusion.composition import Request
 
-FRESH = "fresh"
+    Start = tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]
+
+FRESH, SINGLE = "fresh", "single"
 
 
 class Settings(CompositionSettings):
     """``start``: ``fresh``, or a composition method; of several, the one that validates best before training is taken.
 
+    ``single`` is every source alone, as in training on one related task first (Pruksachatkun et al. 2020).
     ``part``: share of the budget's epochs that are trained, rounded down, at least one. A fresh adapter takes them all,
     so a small part asks whether the start saves steps.
     """
@@ -58,7 +61,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     required(request)
     epochs = max(1, math.floor(settings.part * request.budget.epochs))
     request = replace(request, budget=request.budget.model_copy(update={"epochs": epochs}))
-    starts = [_start(name, request, settings.rank) for name in settings.start]
+    starts = [one for name in settings.start for one in _starts(name, request, settings.rank)]
     begun, own, merged, weights = max(starts, key=lambda one: _quality(one[0]))
     chosen = [one[0] for one in starts].index(begun)
     own = own.model_copy(update={"learning_rate": settings.learning_rate})
@@ -68,11 +71,17 @@ def compose(request: Request, settings: Settings) -> Composed:
     return Composed(model.body, "lora", own, head=model.head, fit=record, weights=weights, facts=facts)
 
 
-def _start(name: str, request: Request, rank: int) -> tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]:
+def _starts(name: str, request: Request, rank: int) -> list[Start]:
+    if name == FRESH:
+        return [_fresh(request, rank)]
+    if name == SINGLE:
+        return [_composed(name, replace(request, sources=(source,)), rank) for source in request.sources]
+    return [_composed(name, request, rank)]
+
+
+def _composed(name: str, request: Request, rank: int) -> Start:
     from fusion.methods import COMPOSITIONS
 
-    if name == FRESH:
-        return _fresh(request, rank)
     card = COMPOSITIONS.get(name, "start")
     if "peft" not in card.libraries or card.settings is Settings:
         raise InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
@@ -83,7 +92,7 @@ def _start(name: str, request: Request, rank: int) -> tuple[Begun, LoraSettings,
     return begin(body, request), own, cut, composed.weights
 
 
-def _fresh(request: Request, rank: int) -> tuple[Begun, LoraSettings, Merged, None]:
+def _fresh(request: Request, rank: int) -> Start:
     task, given = required(request), request.sources[0].manifest.settings
     own = LoraSettings.model_validate({**given, "rank": rank})
     body = Adaptation(request.backbone, "lora", own, request.precision).fresh(task.kind, len(task.labels), request.seed)

@@ -7,6 +7,7 @@ import pytest
 from experiments.benchmarks import few_shot_rates, ranking, unlearning
 from experiments.benchmarks.chosen_rates import choose
 from fusion.ranking import Score
+from workbench.errors import InputError
 
 PLACES = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
@@ -67,3 +68,17 @@ def test_few_shot_rates_are_chosen_for_each_contestant_by_the_rule_of_the_defaul
 
 def test_few_shot_rates_give_everybody_as_many_tries() -> None:
     assert len({len(rates) for rates in few_shot_rates.RATES.values()}) == 1
+    with pytest.raises(InputError, match="equally many"):
+        few_shot_rates.grid('{"fresh lora": [0.001], "mix": [0.001, 0.002]}')
+    with pytest.raises(InputError, match="no JSON object"):
+        few_shot_rates.grid("0.001")
+    assert few_shot_rates.grid('{"mix": [0.001]}') == {"mix": [0.001]}
+
+
+def test_few_shot_rates_keep_what_a_recipe_says_of_an_entry() -> None:
+    tried = {"fresh lora": 0.001, "warm-start": 0.003}
+    plan = few_shot_rates.plan_at("fuse-reasoning", ["reasoning-gym-chain-sum"], 16, [0], tried)
+    entries = {entry.label: entry.settings for entry in plan.entries}
+    assert entries["warm-start"].start == ("single",)
+    assert entries["warm-start"].learning_rate == 0.003
+    assert set(entries) == {"warm-start"}

@@ -367,6 +367,23 @@ def test_warm_start_takes_the_start_that_validates_best(request_: Request) -> No
         assert composed.facts["validation_before"] == quality[better][0]
 
 
+def test_warm_start_takes_the_source_that_validates_best(request_: Request) -> None:
+    """Each source alone is a start; the order in which they stand does not matter."""
+    single = COMPOSITIONS.get("single")
+    quality = {}
+    for source in request_.sources:
+        alone = replace(request_, sources=(source,))
+        epoch = begin(single.compose(alone, single.settings()).body, request_).epoch
+        quality[source.id] = epoch.validation, epoch.validation_log_likelihood
+    better = max(quality, key=lambda name: quality[name])
+    for sources in (request_.sources, request_.sources[::-1]):
+        composed = warm_start.COMPOSITION.compose(
+            replace(request_, sources=sources), warm_start.Settings(start="single", rank=12)
+        )
+        assert sources[int(composed.facts["start"])].id == better
+        assert composed.facts["validation_before"] == quality[better][0]
+
+
 def test_warm_start_refuses_what_is_no_start(request_: Request) -> None:
     with pytest.raises(UnknownNameError, match="averag"):
         warm_start.COMPOSITION.compose(request_, warm_start.Settings(start="averag"))
