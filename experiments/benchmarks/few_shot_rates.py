@@ -81,6 +81,7 @@ def main(
     seeds: Annotated[str, typer.Option(help="Seeds, with commas; also those of the sources.")] = "0,1",
     contestants: Annotated[str, typer.Option(help="Whose rates are measured, with commas; all if empty.")] = "",
     rates: Annotated[str, typer.Option(help="The grid as JSON: equally many rates for each contestant.")] = "",
+    validation: Annotated[int | None, typer.Option(help="Validation examples; the whole split if left out.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = 1,
 ) -> None:
     """Measure, and print the mean validation scores and the choice that follows from them."""
@@ -92,7 +93,9 @@ def main(
     with progress("rates") as listener:
         for rung in zip(*every.values(), strict=True):
             tried = dict(zip(every, rung, strict=True))
-            plan = plan_at(recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], tried)
+            plan = plan_at(
+                recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], tried, validation
+            )
             plan = Part(**{each.name: getattr(plan, each.name) for each in fields(plan)}, labels=labels)
             points += _measured(plan, find_workspace(workspace), listener, tried, jobs)
     budget, summary = plan.budgets[shots].model_dump(mode="json"), summarise(points)
@@ -120,7 +123,14 @@ def grid(rates: str) -> Mapping[str, Sequence[float]]:
     return given
 
 
-def plan_at(recipe: str, targets: list[str], shots: int, seeds: list[int], tried: Mapping[str, float]) -> FusionPlan:
+def plan_at(
+    recipe: str,
+    targets: list[str],
+    shots: int,
+    seeds: list[int],
+    tried: Mapping[str, float],
+    validation: int | None = None,
+) -> FusionPlan:
     """Return the recipe's plan for other targets, with the rate that is tried for every contestant."""
     document = find_recipe(recipe)
     fresh = {label.removeprefix(FRESH): rate for label, rate in tried.items() if label.startswith(FRESH)}
@@ -135,7 +145,9 @@ def plan_at(recipe: str, targets: list[str], shots: int, seeds: list[int], tried
     }
     document = document.set(f"{key}={json.dumps(value)}" for key, value in changes.items())
     plan = make_plan(document, ())
-    budgets = {each: budget.model_copy(update={"validation_examples": None}) for each, budget in plan.budgets.items()}
+    budgets = {
+        each: budget.model_copy(update={"validation_examples": validation}) for each, budget in plan.budgets.items()
+    }
     return replace(plan, budgets=budgets)
 
 
