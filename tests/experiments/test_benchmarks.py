@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from experiments.benchmarks import few_shot_rates, ranking, unlearning
+from experiments.benchmarks import few_shot_rates, growth, ranking, unlearning
 from experiments.benchmarks.chosen_rates import choose
 from fusion.ranking import Score
+from tasks import registry
 from workbench.errors import InputError
 
 PLACES = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
@@ -82,3 +85,11 @@ def test_few_shot_rates_keep_what_a_recipe_says_of_an_entry() -> None:
     assert entries["warm-start"].start == ("single",)
     assert entries["warm-start"].learning_rate == 0.003
     assert set(entries) == {"warm-start"}
+
+
+def test_growth_writes_as_many_tasks_as_are_asked_for_and_tells_what_each_further_one_costs(tmp_path: Path) -> None:
+    names = growth.pairs(tmp_path / "tasks", 160)
+    specs = [registry.find(name, [tmp_path / "tasks"]) for name in names]
+    assert len({frozenset(spec.file.labels or ()) for spec in specs}) == 160, "no two tasks are the same pair"
+    streams = {"10": {"run_cpu_seconds": 12.0}, "160": {"run_cpu_seconds": 162.0}, "20": {"run_cpu_seconds": 22.0}}
+    assert growth.slopes(streams) == {"10–20": 1.0, "20–160": 1.0}

@@ -1,0 +1,116 @@
+"""How do time, memory and the report grow with the tasks of a stream?
+
+    python -m experiments.benchmarks.growth --out docs/results/growth.json
+
+Pairs of newsgroups, each told apart with next to no training (16 examples, one epoch) by two strategies that keep tasks
+isolated, so that what is measured is what a task costs beside its training: opening data, storing, verifying, deriving,
+writing to MLflow, reporting. Each length of stream has processes of its own, with one thread: one runs the recipe, one
+writes the report. Told are processor seconds (user and system), the peak of resident memory, and how large the page and
+the terminal's report are. ``per_task`` is the slope between two lengths: what each further task costs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from experiments.benchmarks import program
+from tasks.registry import CATALOG
+from workbench.interpreter import PYTHON, SAFE_PATH
+
+LENGTHS = "10,20,40,80,160"
+STRATEGIES = {"lora": {"strategy": "isolated", "method": "lora"}, "head": {"strategy": "isolated", "method": "head"}}
+BUDGET = {"train_examples": 16, "eval_examples": 16, "epochs": 1, "batch_size": 16, "max_length": 32}
+COMMAND = [*PYTHON, "-c", "from experiments.cli import main; main()"]
+MB = 1e6
+
+
+def main(
+    context: typer.Context,
+    out: program.KeptOut,
+    lengths: Annotated[str, typer.Option(help="Numbers of tasks, with commas; at most 190.")] = LENGTHS,
+) -> None:
+    """Run a stream of each length, and print what each took."""
+    streams: dict[str, Any] = program.known(out, "streams", empty={})
+    for length in lengths.split(","):
+        if length not in streams:
+            streams[length] = measured(int(length))
+            program.write(context, out, streams=streams, per_task=slopes(streams))
+    program.show({"streams": streams, "per_task": slopes(streams)})
+
+
+def measured(tasks: int) -> dict[str, float]:
+    """Return what a stream of so many tasks took: seconds of a processor, MB, bytes and lines."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        names = pairs(folder / "tasks", tasks)
+        recipe = {
+            "name": "growth",
+            "description": "pairs of newsgroups",
+            "backbone": "minilm",
+            "tasks": names,
+            "seeds": [0],
+            "budget": BUDGET,
+            "strategies": STRATEGIES,
+            "reference": "head",
+        }
+        (folder / "growth.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+        run, _ = taken(folder, "run", "growth.yaml")
+        report, told = taken(folder, "report", "growth", "--html", "page.html")
+        page = (folder / "page.html").stat().st_size
+    lines = {"page_bytes": page, "terminal_lines": len(told.splitlines())}
+    return {f"run_{key}": value for key, value in run.items()} | {f"report_{k}": v for k, v in report.items()} | lines
+
+
+def pairs(folder: Path, count: int) -> list[str]:
+    """Write so many tasks into one file of a family, and return their names."""
+    catalog = yaml.safe_load((CATALOG / "newsgroups.yaml").read_text(encoding="utf-8"))
+    groups = sorted({group for member in catalog["family"] for group in member["labels"]})
+    two = [pair for _, pair in zip(range(count), combinations(groups, 2), strict=False)]
+    names = [f"pairs-{number}" for number in range(len(two))]
+    family = [{"name": name, "labels": {group: group for group in pair}} for name, pair in zip(names, two, strict=True)]
+    folder.mkdir()
+    (folder / "pairs.yaml").write_text(yaml.safe_dump({**catalog, "family": family}), encoding="utf-8")
+    return names
+
+
+def taken(folder: Path, *words: str) -> tuple[dict[str, float], str]:
+    """Run a command in a folder, and return what it took and what it printed; raises CalledProcessError."""
+    threads = {"OMP_NUM_THREADS": "1", "WORKBENCH_HOME": str(folder / "workspace")}
+    child = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        env={**os.environ, **SAFE_PATH, **threads},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    told = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, words)
+    seconds = round(usage.ru_utime + usage.ru_stime, 1)
+    return {"cpu_seconds": seconds, "peak_mb": round(usage.ru_maxrss * 1024 / MB)}, told
+
+
+def slopes(streams: dict[str, Any]) -> dict[str, float]:
+    """Return "from–to" → processor seconds of the run for each further task."""
+    lengths = sorted(streams, key=int)
+    return {
+        f"{few}–{many}": round(
+            (streams[many]["run_cpu_seconds"] - streams[few]["run_cpu_seconds"]) / (int(many) - int(few)), 3
+        )
+        for few, many in pairwise(lengths)
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
