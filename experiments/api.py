@@ -13,10 +13,12 @@ from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
 from experiments.engine.study import Site
 from experiments.engine.system_metrics import sampled
+from experiments.gating.gate import Gate
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
 from tasks import registry
 from workbench.listener import Silent
+from workbench.processes import is_first
 from workbench.settings import Document
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from experiments.answers.routed import RoutedPrediction
     from experiments.engine.study import Piece, Plan, Report
     from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.gate import Gate
+    from experiments.gating.adding import Added
     from experiments.gating.stream_bounds import StreamBounds
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
@@ -85,6 +87,32 @@ class Workbench:
         from experiments.answers.training import trained
 
         return trained(self.workspace, lesson, self.listener)
+
+    def add(self, lesson: Lesson, bounds: AdapterBounds, leakage: float = 1.0) -> Added:
+        """Check the lesson's data, train and test its adapter, hold it against bounds, and register it if all hold.
+
+        What is served under the task's name changes at the very end, and only then: where a bound is broken the adapter
+        stays in the store, and the champion is the one before. The same call again goes on from what is done.
+
+        Args:
+            lesson: what :meth:`train` would learn.
+            bounds: on the new adapter.
+            leakage: percent of the rows of a split that may stand in a split before it.
+
+        Raises:
+            TrainingError: the fit failed; nothing was stored.
+            TrackingError: the server does not answer, or cannot register models.
+        """
+        from experiments.gating.adding import Added, check_data, check_others
+
+        data = check_data(lesson.task, leakage)
+        if not data.passed:
+            return Added(data)
+        trained = self.train(lesson)
+        adapter = trained.adapter.id
+        checks = *self.gate_adapter(adapter, bounds).checks, *check_others(self.workspace.adapters, adapter)
+        gate = Gate("adapter", adapter, (*data.checks, *checks))
+        return Added(gate, trained, self.register(adapter) if gate.passed and is_first() else None)
 
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.

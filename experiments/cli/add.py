@@ -1,0 +1,77 @@
+"""Add a task: check its data, train, test, hold the adapter against bounds, and register it where all hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from experiments.reporting.wording import baseline
+from experiments.terminal import completion, next_steps
+from experiments.terminal.bounds import MinScore, print_gate
+from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
+from experiments.terminal.output import Json, emit, stdout
+from workbench.bounds import LARGEST_SEED
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def add(
+    task: TaskName,
+    method: Annotated[
+        str, typer.Option(help="Name of a method; see `workbench methods list`.", autocompletion=completion.method)
+    ] = "lora",
+    backbone: Backbone = "minilm",
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of every random choice.")] = 0,
+    min_score: MinScore = None,
+    margin: Annotated[
+        float,
+        typer.Option(min=0, metavar="X", help="Points by which its validation score may be below the champion's."),
+    ] = 0.0,
+    max_leakage: Annotated[
+        float,
+        typer.Option(min=0, max=100, metavar="X", help="Percent of a split's rows that may stand in another split."),
+    ] = 1.0,
+    assignments: Assignments = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Train an adapter for TASK, and let it answer under the task's name if nothing speaks against it.
+
+    In this order: the data are checked (texts of validation and test must not stand in another split), the adapter is
+    trained and tested, its validation score is held against --min-score and against the champion's, every other adapter
+    is verified to be as it was, and the new one is registered. Where a bound is broken, the exit code is 3, nothing is
+    registered, and the task is answered as before. The same command again repeats nothing that is done.
+    """
+    from experiments.api import Workbench
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.terminal.progress import progress
+
+    bounds = AdapterBounds(min_score, margin)
+    bench = Workbench(workspace, tasks)
+    lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
+    with progress(task, bench.updates(lesson)) as listener:
+        bench.listener = listener
+        added = bench.add(lesson, bounds, max_leakage)
+    if as_json:
+        emit(added.as_json())
+    else:
+        print_gate(added.gate)
+    added.gate.require()
+    if as_json or added.registered is None or added.trained is None:
+        return
+    measured = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in added.trained.test.scores.items())
+    constant = baseline(added.trained.adapter.manifest.task.kind)
+    stdout.print(f"\nOn test: {measured}; {constant} {added.trained.majority:.4f}.")
+    registered = added.registered
+    stdout.print(f"Registered as {registered.name} version {registered.version}; {registered.decision}.")
+    where = next_steps.options(workspace)
+    next_steps.print_next(
+        [
+            next_steps.predicting(task, added.trained.adapter.manifest.task.pair, where),
+            f"workbench serve {task}{where}",
+            f"workbench adapters rollback {registered.name}{where}",
+        ]
+    )

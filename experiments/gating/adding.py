@@ -1,0 +1,88 @@
+"""A new task beside those that are served: its data checked, its adapter trained, tested, gated and registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.gating.gate import Check, Gate
+from workbench.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from experiments.answers.made_adapters import Trained
+    from workbench.mlflow.registration import Registered
+    from workbench.store import AdapterStore
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of a new task.
+
+    Attributes:
+        gate: every bound: on the data, on the new adapter, and on those that were there before.
+        trained: the adapter, and how it does on the test split; None where the data broke a bound.
+        registered: its version in MLflow's registry; None where a bound is broken.
+    """
+
+    gate: Gate
+    trained: Trained | None = None
+    registered: Registered | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench add --json``; null for what was not reached."""
+        adapter, registered = self.trained and self.trained.adapter, self.registered
+        return {
+            "adapter": adapter and adapter.id,
+            "path": adapter and str(adapter.folder),
+            "metrics": None
+            if self.trained is None
+            else {
+                **self.trained.adapter.manifest.metrics,
+                **{f"test_{name}": value for name, value in self.trained.test.scores.items()},
+                "majority": self.trained.majority,
+            },
+            "gate": self.gate.as_json(),
+            "registered": registered and {"name": registered.name, "version": registered.version},
+        }
+
+
+def check_data(task: Task, most: float) -> Gate:
+    """Check that at most ``most`` percent of the rows of a split stand, by their text, in a split before it.
+
+    Bounds and the choice of a champion look at validation, so a text that was learned there flatters the adapter.
+    """
+    from tasks.check import check
+
+    found = check(task)
+    sizes = {name: split["examples"] for name, split in found["splits"].items()}
+    checks = []
+    for pair, shared in found["leakage"].items():
+        second = pair.split("/")[1]
+        note = f"rows {', '.join(shared['ids'])} …" if shared["count"] else ""
+        share = 100 * shared["count"] / sizes[second] if sizes[second] else 0.0
+        checks.append(Check(f"rows of {second} that stand in {pair.split('/')[0]}", "at most", most, share, note=note))
+    return Gate("task", task.name, tuple(checks))
+
+
+def check_others(store: AdapterStore, but: str) -> Iterator[Check]:
+    """Check that every other adapter is, to the last byte, what was written: what it answers has not changed then.
+
+    Adapters share the frozen backbone and nothing else, so this says what testing all of them again would say.
+    """
+    others = [each for each in store.ids() if each != but]
+    damaged = [each for each in others if _is_damaged(store, each)]
+    if others:
+        share = 100 * (len(others) - len(damaged)) / len(others)
+        note = f"damaged: {', '.join(damaged)}" if damaged else f"{len(others)} verified"
+        yield Check("other adapters as they were", "at least", 100.0, share, note=note)
+
+
+def _is_damaged(store: AdapterStore, adapter: str) -> bool:
+    try:
+        store.verify(adapter)
+    except IntegrityError:
+        return True
+    return False
