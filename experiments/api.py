@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.gate import Gate
     from experiments.gating.stream_bounds import StreamBounds
+    from experiments.repairing.report import RepairReport
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
@@ -173,6 +174,33 @@ class Workbench:
         from experiments.gating.stream_bounds import gate_experiment
 
         return gate_experiment(self.workspace, experiment, bounds)
+
+    def repair(
+        self,
+        experiment: str,
+        repairs: Sequence[str] = (),
+        strategies: Sequence[str] = (),
+        assignments: Sequence[str] = (),
+    ) -> RepairReport:
+        """Return what repairs bring back of the shared weights of a finished stream, beside doing nothing.
+
+        Args:
+            experiment: its name.
+            repairs: their names; all if empty.
+            strategies: labels of the recipe's entries; all with shared weights if empty.
+            assignments: settings, as ``refit-head.examples=64``.
+
+        Raises:
+            UnknownNameError: no such experiment, repair, entry or task.
+            InputError: nothing can be repaired, or data or weights are not those that were learned.
+            IntegrityError: a file that is needed is damaged.
+        """
+        from experiments.repairing.repairing import repair_experiment
+
+        settings = Document({}, "command line").set(assignments)
+        return repair_experiment(
+            self.workspace, experiment, repairs, strategies, settings, self.task_folders, self.listener
+        )
 
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
