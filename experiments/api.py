@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from experiments.answers.converting import converted
 from experiments.answers.exporting import exported
 from experiments.answers.importing import imported
 from experiments.answers.made_adapters import FusedAdapter, Trained
@@ -134,6 +135,20 @@ class Workbench:
             InputError: something is in ``folder`` already, or the adapter cannot be merged.
         """
         return exported(self.workspace, self.chosen(adapter), folder, merge, backbone)
+
+    def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
+        """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.
+
+        Args:
+            adapter: its id, or another name: see :meth:`chosen`.
+            rank: of the LoRA.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: it is a LoRA already or cannot be one, the rank is too high, or its data are not to be had.
+        """
+        return converted(self.workspace, self.chosen(adapter), rank, backbone, self.task_folders)
 
     def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
         """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
