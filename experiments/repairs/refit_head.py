@@ -58,7 +58,8 @@ class RefitHead:
             if task.kind == KIND and (context.scenario.shares_head or head_name(context, task) != last):
                 by_head.setdefault(head_name(context, task), []).append(task)
         heads = {name: _refitted(stream, shared, tasks, settings.examples) for name, tasks in by_head.items()}
-        yield Attempt({"examples": settings.examples}, Shared(shared.body, {**shared.heads, **heads}))
+        most = max(len(task.splits["train"]) for tasks in by_head.values() for task in tasks)
+        yield Attempt({"examples": min(settings.examples, most)}, Shared(shared.body, {**shared.heads, **heads}))
 
 
 def _refitted(stream: EndOfStream, shared: Shared, tasks: Sequence[Task], examples: int) -> nn.Module:

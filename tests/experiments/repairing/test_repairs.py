@@ -110,6 +110,7 @@ def test_a_refitted_head_answers_what_the_body_still_knows(streams: Any) -> None
     shared = stream.open()
     (attempt,) = attempts(stream, "refit-head", examples=1000)
     own, new = shared.heads, attempt.shared.heads
+    assert attempt.chosen == {"examples": 64}, "there are no more"
     assert torch.equal(new["halves"].weight, own["halves"].weight), "the last task's head stays"
     assert not torch.equal(new["animals"].weight, own["animals"].weight)
     assert accuracy(stream, attempt.shared, "train")[0] >= accuracy(stream, shared, "train")[0]
