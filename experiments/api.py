@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from experiments.answers.converting import converted
 from experiments.answers.exporting import exported
 from experiments.answers.importing import imported
 from experiments.answers.made_adapters import FusedAdapter, Trained
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import Added
     from experiments.gating.stream_bounds import StreamBounds
+    from experiments.repairing.report import RepairReport
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
@@ -162,6 +164,20 @@ class Workbench:
         """
         return exported(self.workspace, self.chosen(adapter), folder, merge, backbone)
 
+    def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
+        """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.
+
+        Args:
+            adapter: its id, or another name: see :meth:`chosen`.
+            rank: of the LoRA.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: it is a LoRA already or cannot be one, the rank is too high, or its data are not to be had.
+        """
+        return converted(self.workspace, self.chosen(adapter), rank, backbone, self.task_folders)
+
     def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
         """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
 
@@ -201,6 +217,33 @@ class Workbench:
         from experiments.gating.stream_bounds import gate_experiment
 
         return gate_experiment(self.workspace, experiment, bounds)
+
+    def repair(
+        self,
+        experiment: str,
+        repairs: Sequence[str] = (),
+        strategies: Sequence[str] = (),
+        assignments: Sequence[str] = (),
+    ) -> RepairReport:
+        """Return what repairs bring back of the shared weights of a finished stream, beside doing nothing.
+
+        Args:
+            experiment: its name.
+            repairs: their names; all if empty.
+            strategies: labels of the recipe's entries; all with shared weights if empty.
+            assignments: settings, as ``refit-head.examples=64``.
+
+        Raises:
+            UnknownNameError: no such experiment, repair, entry or task.
+            InputError: nothing can be repaired, or data or weights are not those that were learned.
+            IntegrityError: a file that is needed is damaged.
+        """
+        from experiments.repairing.repairing import repair_experiment
+
+        settings = Document({}, "command line").set(assignments)
+        return repair_experiment(
+            self.workspace, experiment, repairs, strategies, settings, self.task_folders, self.listener
+        )
 
     def register(self, adapter: str) -> Registered:
         """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.

@@ -128,7 +128,8 @@ def _beside(config: Mapping[str, Any]) -> list[str]:
 def _config(folder: Path) -> dict[str, Any]:
     config = read_config(folder)
     if config.get("peft_type") != "LORA":
-        raise InputError(f"this adapter is {_other(config)}", where=str(folder))
+        hint = "Of some, `workbench adapters convert ID` makes a LoRA."
+        raise InputError(f"this adapter is {_other(config)}", where=str(folder), hint=hint)
     reasons = _beside(config)
     if config.get("bias", "none") != "none":
         reasons.append(f"trained biases (bias: {config['bias']})")

@@ -119,6 +119,14 @@ def projections(shape: Shape) -> list[tuple[int, int]]:
     return shape.attentions * [(shape.hidden, shape.hidden), (shape.key_value, shape.hidden)]
 
 
+def adapted(shape: Shape) -> list[tuple[int, int]]:
+    """Rows and columns of the matrices that make queries and values; of T5 all matrices, where peft says so."""
+    if shape.architecture != "t5":
+        return projections(shape)
+    square, wide = (shape.hidden, shape.hidden), (shape.hidden, shape.inner)
+    return 4 * shape.attentions * [square] + 2 * shape.blocks * [wide]
+
+
 def kronecker(rows: int, columns: int) -> int:
     """W₁ and W₂ in full, each side split in two as evenly as it divides; W₁ has the smaller parts."""
     first, second = ({32: (4, 8), 16: (4, 4)}[side] for side in (rows, columns))
@@ -191,16 +199,8 @@ BODY: dict[str, Callable[[Shape], int]] = {
     "pissa": lambda shape: sum(factors(*each) for each in projections(shape)),
     # a length for each row beside the factors
     "dora": lambda shape: sum(factors(*each) + each[0] for each in projections(shape)),
-    # singular values beside the factors, of rank 12 at first; peft adapts all of T5's matrices
-    "adalora": lambda shape: sum(
-        factors(*each, rank=12) + 12
-        for each in (
-            projections(shape)
-            if shape.architecture != "t5"
-            else 4 * shape.attentions * [(shape.hidden, shape.hidden)]
-            + 2 * shape.blocks * [(shape.hidden, shape.inner)]
-        )
-    ),
+    # singular values beside the factors, of rank 12 at first
+    "adalora": lambda shape: sum(factors(*each, rank=12) + 12 for each in adapted(shape)),
     "loha": lambda shape: sum(2 * factors(*each) for each in projections(shape)),
     "lokr": lambda shape: sum(kronecker(*each) for each in projections(shape)),
     # a number for each row and for each of 256 directions
@@ -215,6 +215,23 @@ BODY: dict[str, Callable[[Shape], int]] = {
         + shape.blocks * shape.inner
         + (shape.blocks * shape.hidden if shape.architecture == "bert" else 0)
     ),
+    # what a run of 16 columns shares
+    "miss": lambda shape: sum(16 * rows for rows, _ in projections(shape)),
+    # one product of rank 32 for each 32 of the smaller side: a number for each of its ranks and of that side
+    "randlora": lambda shape: sum(-(-min(each) // 32) * (32 + min(each)) for each in projections(shape)),
+    # an angle and a length for each two outputs
+    "road": lambda shape: sum(rows for rows, _ in projections(shape)),
+    # a row of each block of 16 × 16
+    "c3a": lambda shape: sum(rows * columns // 16 for rows, columns in projections(shape)),
+    "fourierft": lambda shape: 200 * len(projections(shape)),
+    "wave-ft": lambda shape: 200 * len(projections(shape)),
+    # a length beside the factors
+    "delora": lambda shape: sum(factors(*each) + 1 for each in projections(shape)),
+    "gralora": lambda shape: sum(factors(*each, rank=32) for each in projections(shape)),
+    "hra": lambda shape: sum(8 * columns for _, columns in projections(shape)),
+    # 256 vectors of 16, and a logit for each at each piece of both factors of rank 4
+    "vblora": lambda shape: 256 * 16 + sum(256 * 4 * (rows + columns) // 16 for rows, columns in projections(shape)),
+    "lora-plus": lambda shape: sum(factors(*each) for each in projections(shape)),
     "shira": lambda shape: sum(factors(*each) for each in projections(shape)),
     "prompt": lambda shape: 20 * shape.hidden,
     # the tokens and three layers, h → 128 → 128 → h

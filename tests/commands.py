@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from experiments.cli import application
 from experiments.engine.recipes import RECIPES, find_recipe
+from experiments.repairs import REPAIRS
 from experiments.studies import study_for
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
@@ -24,6 +25,7 @@ from tasks import registry
 from workbench.backbone_names import BACKBONES
 from workbench.errors import UnknownNameError
 from workbench.methods import METHODS
+from workbench.registry import Modules
 from workbench.settings import Budget, Document
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -106,7 +108,8 @@ def _benchmark(module: str) -> Any:
 
 
 def _require_names(command: str, given: Mapping[str, Any], own_tasks: frozenset[str]) -> None:
-    methods = COMPOSITIONS.names() if command == "fuse" else METHODS.names()
+    registries: dict[str, Modules[Any]] = {"fuse": COMPOSITIONS, "repair": REPAIRS}
+    methods = registries.get(command, METHODS).names()
     known = {
         "task": [*registry.names(), *own_tasks],
         "target": [*registry.names(), *own_tasks],

@@ -49,7 +49,14 @@ CASES = [
 ]
 
 
-TINY = {"diff-pruning": {"density": 0.1}}  # half a percent of so few weights is next to nothing
+TINY = {
+    "diff-pruning": {"density": 0.1},  # half a percent of so few weights is next to nothing
+    "road": {"group_size": 16},  # LLaMA's keys and values here are 16 wide
+    "c3a": {"block_size": 16},
+    "vblora": {"vector_length": 16},
+    "fourierft": {"n_frequency": 200},
+    "wave-ft": {"n_frequency": 200},
+}
 
 
 def adaptation_for(method: str, backbone: Backbone, learning_rate: float = 1e-2) -> Adaptation:
@@ -166,7 +173,8 @@ def test_method_has_the_same_gradients_where_activations_are_computed_again(
     assert kept.keys() == again.keys()
     for name, gradient in kept.items():
         if shape == "t5":  # the sums of what both halves share are taken in another order
-            torch.testing.assert_close(again[name], gradient)
+            rounding = 1e-5 * max(1.0, float(gradient.abs().max()))  # of a sum it goes with its largest part
+            torch.testing.assert_close(again[name], gradient, atol=rounding, rtol=1.3e-6)
         else:
             assert torch.equal(again[name], gradient), name
 

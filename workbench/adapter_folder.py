@@ -19,6 +19,7 @@ PEFT_WEIGHTS = "adapter_model.safetensors"
 ADAPTERS_WEIGHTS, FUSION_WEIGHTS = "adapter.safetensors", "model_adapter_fusion.safetensors"  # of the package adapters
 PEFT_TYPES = {
     *("LORA", "ADALORA", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "IA3", "SHIRA", "PROMPT_TUNING", "P_TUNING"),
+    *("MISS", "RANDLORA", "ROAD", "C3A", "FOURIERFT", "WAVEFT", "DELORA", "GRALORA", "HRA", "VBLORA"),
 }  # what the methods here write; an X-LoRA names other adapters, a multitask prompt a pickled file
 STAYING: dict[str, tuple[Any, ...]] = {  # key → the values that lead nowhere else; any other key does not at all
     "megatron_config": (None,),

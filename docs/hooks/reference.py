@@ -17,6 +17,7 @@ from mkdocs.structure.files import File, Files
 from pydantic.fields import FieldInfo
 
 from experiments.engine.recipes import RECIPES
+from experiments.repairs import REPAIRS
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies import STUDIES
@@ -209,6 +210,9 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "probes": entries(
         "Probes", "What is measured of a model besides its scores: `probes: [NAME, …]` in a recipe.", PROBES
+    ),
+    "repairs": entries(
+        "Repairs", "What brings back what shared weights forgot: `workbench repair … --method NAME`.", REPAIRS
     ),
     "compositions": entries(
         "Compositions", "How one adapter is made of several: `workbench fuse … --method NAME`.", COMPOSITIONS

@@ -1,4 +1,4 @@
-"""List, show, verify, export, import, register, roll back and remove stored adapters."""
+"""List, show, verify, export, convert, import, register, roll back and remove stored adapters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiments.answers.naming import adapter_id
 from experiments.cli import _champions
 from experiments.reporting.wording import megabytes, score
 from experiments.terminal import completion
-from experiments.terminal.options import ADAPTER, Adapter, Workspace
+from experiments.terminal.options import ADAPTER, Adapter, Folders, Workspace
 from experiments.terminal.output import Json, emit, from_here, stderr, stdout, table
 from experiments.terminal.progress import Messages
 from experiments.workspace import find_workspace
@@ -133,6 +133,31 @@ def export(
     target = Workbench(workspace, listener=Messages()).export(adapter, folder, merge, backbone)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {target}")
+
+
+@app.command()
+def convert(
+    adapter: Adapter,
+    rank: Annotated[int, typer.Option(min=1, max=4096, help="Of the LoRA; a higher one is closer.")] = 8,
+    backbone: Annotated[str | None, typer.Option(help="Where the backbone is now, if it was given by path.")] = None,
+    workspace: Workspace = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Store an adapter of another method of peft as a LoRA, which `fuse`, routers and shared batches take.
+
+    The update of each matrix is cut to --rank, so that the answers may differ: the validation score of both is printed.
+    """
+    from experiments.api import Workbench
+
+    bench = Workbench(workspace, tasks, Messages())
+    source = bench.workspace.adapters.get(bench.chosen(adapter))
+    stored = bench.convert(source.id, rank, backbone)
+    before, after = (each.manifest.fit.validation for each in (source, stored))
+    if as_json:
+        emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
+        return
+    stdout.print(f"{stored.id}, a LoRA of rank {rank}: validation {before:.4f} before, {after:.4f} after")
 
 
 @app.command("import")

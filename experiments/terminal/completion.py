@@ -80,6 +80,7 @@ registered, gated = completes(_registered), completes(lambda ctx: [*_named(ctx),
 adapter, adapters, adapter_id = completes(_named), completes(_named, listed=True), completes(_adapters)
 method = completes(_entries("workbench.methods", "METHODS"))
 methods = completes(_entries("workbench.methods", "METHODS"), listed=True)
+repairs = completes(_entries("experiments.repairs", "REPAIRS"), listed=True)
 composition = completes(_entries("fusion.methods", "COMPOSITIONS"))
 kind = completes(_entries("workbench.kinds", "KINDS"))
 backbone = completes(_entries("workbench.backbone_names", "BACKBONES"))

@@ -11,6 +11,7 @@
     costs/KEY.json                  what a training step and the answers of one method take
     trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
     evaluations/KEY/                one model on one test split: outcomes.parquet, evaluation.json
+    repairs/KEY.json                what one repair of one stream brings back
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
     routers/KEY/                    what a router knows of one adapter
     damaged/ID-xxxxxxxx/            an adapter that was found damaged, and trained again
@@ -59,6 +60,7 @@ SWEPT = (
     "adapters",
     "attempts",
     "pieces",
+    "repairs",
     "costs",
     "trials",
     "evaluations",

@@ -89,6 +89,8 @@ REFUSED = {
     "gate: adapter": (["gate", "animls", "--min-score", "90"], "Did you mean animals"),
     "gate: experiment": (["gate", "nothing", "--max-forgetting", "1"], "no experiment called 'nothing'"),
     "gate: bound": (["gate", "animals", "--min-score", "0.9"], "--min-score 90"),
+    "repair: experiment": (["repair", "nothing"], "no experiment called 'nothing'"),
+    "repair: method": (["repair", "nothing", "--method", "rewnd"], "Did you mean rewind"),
     "register: bound": (["adapters", "register", "animals", "--min-score", "0.9"], "--min-score 90"),
     "adapters: adapter": (["adapters", "show", "animls"], "Did you mean animals"),
 }

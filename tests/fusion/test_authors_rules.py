@@ -192,3 +192,26 @@ def test_the_programs_own_tsv_moves_with_the_null_space_and_ours_does_not() -> N
     name = "layer.0.query"
     programs = tsv(DELTAS[name], min(SHAPES[name]) // SOURCES)
     assert (programs - merged("tsv")[name]).norm() > 0.05 * programs.norm()
+
+
+# ------------------------------------------------------------------------------------------------ SCE
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_sce_selects_weights_and_erases(share: float) -> None:
+    wanted = {}
+    for name, deltas in DELTAS.items():
+        given = torch.stack(deltas)
+        variance = ((given - given.mean(dim=0)) ** 2).mean(dim=0)
+        order = variance.flatten().argsort(descending=True)[: int(share * variance.numel())]
+        chosen = torch.zeros(variance.numel(), dtype=torch.float64)
+        chosen[order] = 1
+        kept = given * chosen.reshape(variance.shape)
+        energy = torch.stack([(each**2).mean() for each in kept])
+        total, weight = torch.zeros_like(variance), torch.zeros_like(variance)
+        for each, own in zip(kept, energy / energy.sum(), strict=True):
+            agrees = (each * kept.sum(dim=0)) > 0
+            total += torch.where(agrees, own * each, 0.0)
+            weight += torch.where(agrees, own, 0.0)
+        wanted[name] = torch.where(weight > 0, total / weight.clamp(min=1e-12), 0.0)
+    assert_same(merged("sce", select_topk=share, rank=12), wanted)

@@ -135,7 +135,17 @@ def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbon
     """LoRAs and plain bottlenecks can be composed; of the other libraries each composition says what it takes."""
     card = METHODS.get(method)
     found = unfit(method, card.settings(), backbone.config)
-    fit = {"lora", "rslora", "pissa", "pfeiffer", "houlsby", "parallel", "compacter", "compacter-plus-plus"}
+    fit = {
+        "lora",
+        "lora-plus",
+        "rslora",
+        "pissa",
+        "pfeiffer",
+        "houlsby",
+        "parallel",
+        "compacter",
+        "compacter-plus-plus",
+    }
     assert (found is None) == (method in fit or card.library not in ("peft", "adapters")), found
 
 

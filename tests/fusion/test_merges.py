@@ -132,6 +132,21 @@ def test_slerp_keeps_the_norm_where_the_mean_shrinks() -> None:
     assert dense(module.merge(drawn, uniform(2), own, 0).update)["m"].norm() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("cosine", "share"),
+    [(1.0, 1.0), (0.5, 3 * 0.5 / 2), (0.0, 0.0), (-0.4, 0.0)],  # n cos θ ÷ (1 + (n − 1) cos θ) with n = 3
+)
+def test_model_stock_draws_the_mean_back_by_the_angle(cosine: float, share: float) -> None:
+    gram = torch.full((3, 3), cosine).fill_diagonal_(1.0)  # three vectors of norm 1 with equal angles
+    values, vectors = torch.linalg.eigh(gram)
+    columns = vectors * values.clamp(min=0).sqrt()  # (3, 3), a row each
+    drawn = [{"m": LowRank(row[:, None], torch.eye(4)[[0]])} for row in columns]
+    module = importlib.import_module("fusion.methods.model_stock")
+    found = module.merge(drawn, uniform(3), COMPOSITIONS.get("model-stock").settings(), 0).update["m"]
+    mean = sum(each["m"].b @ each["m"].a for each in drawn) / 3
+    torch.testing.assert_close(found.b @ found.a, share * mean, atol=1e-5, rtol=1e-5)
+
+
 @given(weighted_loras())
 @EXAMPLES
 def test_linear_merging_in_a_shared_basis_is_the_plain_mean(drawn: Drawn) -> None:

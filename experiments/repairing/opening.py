@@ -1,0 +1,107 @@
+"""From what a workspace holds of a finished stream to its weights and its tasks, as a repair takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.repairing.streams import shared_weights
+from experiments.repairs import EndOfStream
+from experiments.scenarios import SCENARIOS
+from experiments.strategies import Context, State
+from experiments.studies.stream.plan import strategy_settings
+from experiments.studies.stream.steps import Steps
+from tasks import registry
+from workbench import sealed
+from workbench.adaptation import Adaptation
+from workbench.backbone_names import open_backbone
+from workbench.device import resolve_precision
+from workbench.errors import InputError
+from workbench.methods import METHODS
+from workbench.settings import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from experiments.repairing.streams import LearnedStream
+    from experiments.studies.stream.record import Contender, Record
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What all streams of one experiment are opened with.
+
+    Attributes:
+        tasks: by name, whole.
+        budget: of the recipe.
+    """
+
+    workspace: Workspace
+    record: Record
+    tasks: Mapping[str, Task]
+    budget: Budget
+    listener: Listener
+
+    def end(self, stream: LearnedStream) -> EndOfStream:
+        """Return a stream as a repair takes it.
+
+        Raises:
+            InputError: the shared weights after the last stage were not kept.
+            IntegrityError: a state is damaged.
+        """
+        context = Context(
+            settings=strategy_settings(stream.contender),
+            adaptation=self._adaptation(stream.contender),
+            budget=self.budget,
+            seed=stream.seed,
+            workspace=self.workspace,
+            listener=self.listener,
+            label=stream.label,
+            scenario=SCENARIOS.get(self.record.scenario),
+            tasks=tuple(self.tasks[name] for name in self.record.orders[stream.order]),
+        )
+        folders = {stage: Steps(self.workspace).folder(key) for stage, key in stream.steps.items()}
+        entry = shared_weights(stream.contender)
+        assert entry, "learned_streams gives no others"
+        states = {
+            stage: State(folder / "state", stream.steps[stage]) for stage, folder in folders.items() if _sound(folder)
+        }
+        if len(context.tasks) not in states:
+            hint = f"Learn them again: {self.record.provenance.get('command') or 'workbench run RECIPE'}"
+            raise InputError(f"{stream.label}: the final weights are gone", where=str(folders[max(folders)]), hint=hint)
+        return EndOfStream(entry, context, states)
+
+    def _adaptation(self, contender: Contender) -> Adaptation:
+        card = METHODS.get(contender.method)
+        own = {name: each for name, each in contender.settings.items() if name in card.settings.model_fields}
+        backbone = open_backbone(self.record.backbone).quantized(self.budget.quantization)
+        settings = card.settings.model_validate(own)
+        return Adaptation(backbone, contender.method, settings, resolve_precision(self.budget.precision))
+
+
+def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], listener: Listener) -> Opening:
+    """Return what the streams of a record are opened with; their data are read.
+
+    Raises:
+        UnknownNameError: a task is not to be found.
+        InputError: the data of a task are not those that were learned.
+    """
+    tasks = {name: registry.load(registry.find(name, task_folders)) for name in record.tasks}
+    changed = [name for name, task in tasks.items() if record.data.get(name) != task.fingerprint]
+    if changed:
+        hint = "A repair reads the examples that were learned; bring them back, or run the recipe again."
+        raise InputError(f"the data of {', '.join(changed)} have changed since", where=record.experiment, hint=hint)
+    return Opening(workspace, record, tasks, Budget.model_validate(record.budget), listener)
+
+
+def _sound(folder: Path) -> bool:
+    """Return whether a step's shared weights are there; raises IntegrityError where they are not as they were."""
+    if not (folder / "state" / "body").is_dir():
+        return False
+    sealed.require_sound(folder, among="state/body/")
+    sealed.require_sound(folder, among="state/heads/")
+    return True

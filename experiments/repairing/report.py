@@ -1,0 +1,146 @@
+"""What repairs bring back of a stream: retention over learning, before and after, beside doing nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.wording import number, share
+from experiments.studies.stream.replications import independent, over_replications
+from workbench.statistics import mean_of_known, paired_t_test
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.repairing.streams import LearnedStream
+    from experiments.workspace.repaired import Repaired
+    from workbench.statistics import Interval
+
+NOTHING = "nothing"
+METRICS = ("average_accuracy", "earlier_accuracy", "last_accuracy", "retention")
+
+
+@dataclass(frozen=True)
+class EntryReport:
+    """The repairs of one entry of a recipe.
+
+    Attributes:
+        streams: the entry's replications.
+        majority: task → M[j], the score of always giving the most frequent answer.
+        repaired: repair → what it came to in each replication, in the order of ``streams``.
+        refused: repair → why it cannot be done with these weights.
+    """
+
+    streams: tuple[LearnedStream, ...]
+    majority: Mapping[str, float]
+    repaired: Mapping[str, tuple[Repaired, ...]]
+    refused: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """The entry's own."""
+        return self.streams[0].contender.label
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Interval]]:
+        """Return each metric over replications, of doing nothing and of each repair.
+
+        ``average_accuracy`` is the mean over all tasks, ``earlier_accuracy`` over all but the last, ``last_accuracy``
+        that of the last task. ``retention`` is Σ_j (R′[T, j] − M[j]) ÷ Σ_j (R[j, j] − M[j]) over j < T, R′ after the
+        repair: 1 where all that was learned is there, 0 where the answers are worth no more than the most frequent
+        one; unknown where nothing was learned.
+        """
+        before = [one.kept for one in self.streams]
+        after = {name: [one.scores for one in each] for name, each in self.repaired.items()}
+        return {name: self._over(scores) for name, scores in {NOTHING: before, **after}.items()}
+
+    @cached_property
+    def gains(self) -> dict[str, Difference]:
+        """Return how much higher the average accuracy is than with nothing done; the repairs are one family."""
+        seeds = [one.seed for one in self.streams]
+        found = {}
+        for name in self.repaired:
+            pairs = zip(*(self.metrics[each]["average_accuracy"].values for each in (name, NOTHING)), strict=True)
+            gaps = tuple(None if None in pair else pair[0] - pair[1] for pair in pairs)
+            found[name] = Difference(over_replications(gaps, seeds), p=paired_t_test(independent(gaps, seeds)))
+        return in_family(found)
+
+    @property
+    def best(self) -> str | None:
+        """The repair that validates best; None where that is doing nothing."""
+        gained = {name: sum(one.validation - one.unrepaired for one in each) for name, each in self.repaired.items()}
+        return max(gained, key=lambda name: gained[name]) if any(gain > 0 for gain in gained.values()) else None
+
+    @property
+    def verdict(self) -> str:
+        """What came out, in a sentence."""
+        if self.best is None:
+            return f"{self.label}: no repair validates better than doing nothing."
+        was, now = (self.metrics[name] for name in (NOTHING, self.best))
+        average = " → ".join(number(each["average_accuracy"].mean) for each in (was, now))
+        kept = " → ".join(share(each["retention"].mean) for each in (was, now))
+        reading = self.gains[self.best].reading
+        return (
+            f"{self.label}: validation picks {self.best}. Average accuracy {average} ({reading}), "
+            f"retention over learning {kept}."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything; shares in [0, 1], and per replication what was chosen."""
+        return {
+            "strategy": self.streams[0].contender.strategy,
+            "method": self.streams[0].contender.method,
+            "replications": [{"seed": one.seed, "order": one.order} for one in self.streams],
+            "learned": [dict(one.learned) for one in self.streams],
+            "best": self.best,
+            NOTHING: self._row(NOTHING, [one.kept for one in self.streams]),
+            "repairs": {
+                name: {
+                    **self._row(name, [one.scores for one in each]),
+                    "gain": self.gains[name].as_json(),
+                    "chosen": [dict(one.chosen) for one in each],
+                    "attempts": [one.attempts for one in each],
+                    "validation": [{"before": one.unrepaired, "after": one.validation} for one in each],
+                    "seconds": [one.seconds for one in each],
+                }
+                for name, each in self.repaired.items()
+            },
+            "refused": dict(self.refused),
+        }
+
+    def _row(self, name: str, scores: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+        metrics = {metric: found.as_json() for metric, found in self.metrics[name].items()}
+        return {"metrics": metrics, "scores": [dict(one) for one in scores]}
+
+    def _over(self, scores: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+        seeds = [one.seed for one in self.streams]
+        each = [self._single(*pair) for pair in zip(self.streams, scores, strict=True)]
+        return {metric: over_replications([one[metric] for one in each], seeds) for metric in METRICS}
+
+    def _single(self, stream: LearnedStream, scores: Mapping[str, float]) -> dict[str, float | None]:
+        earlier = [task for task in stream.learned if task != stream.last]
+        learned = sum(stream.learned[task] - self.majority[task] for task in earlier)
+        left = sum(scores[task] - self.majority[task] for task in earlier)
+        return {
+            "average_accuracy": mean_of_known(scores.values()),
+            "earlier_accuracy": mean_of_known(scores[task] for task in earlier),
+            "last_accuracy": scores[stream.last],
+            "retention": left / learned if learned > 0 else None,
+        }
+
+
+@dataclass(frozen=True)
+class RepairReport:
+    """The repairs of all entries that were asked for."""
+
+    experiment: str
+    tasks: tuple[str, ...]
+    entries: tuple[EntryReport, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``workbench repair --json``."""
+        strategies = {entry.label: entry.as_json() for entry in self.entries}
+        return {"experiment": self.experiment, "tasks": list(self.tasks), "strategies": strategies}

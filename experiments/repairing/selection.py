@@ -1,0 +1,87 @@
+"""One repair of one stream: validation chooses among its attempts and doing nothing; the test splits are read once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from experiments.repairs import REPAIRS
+from experiments.workspace.evaluating import test
+from experiments.workspace.repaired import FOLDER, Repaired
+from workbench.digest import key
+from workbench.errors import InputError
+from workbench.evaluation import evaluate
+from workbench.kinds import KINDS
+from workbench.package_versions import versions
+
+if TYPE_CHECKING:
+    from experiments.repairing.streams import LearnedStream
+    from experiments.repairs import EndOfStream, Shared
+    from experiments.workspace import Workspace
+    from workbench.settings import Settings
+    from workbench.task import Task
+
+CLOSE = 0.05  # other processors round otherwise, and change a few answers; other weights change most of them
+
+
+def repaired(
+    workspace: Workspace, stream: LearnedStream, end: EndOfStream, repair: str, settings: Settings
+) -> Repaired:
+    """Return what a repair comes to; one that was made before is not made again, and reads no test split again.
+
+    Raises:
+        InputError: the weights do not answer as they did at the end of the stream: the backbone is another one.
+        TrainingError: a score is not a finite number.
+    """
+    entry, known = REPAIRS.get(repair), workspace.documents(FOLDER, Repaired)
+    asked = [repair, entry.revision, settings.model_dump(mode="json"), sorted(end.states)]
+    where = key([end.last.key, *asked, versions()])
+    with workspace.claimed(where):
+        return known.get(where) or known.save(where, _made(stream, end, entry, settings))
+
+
+def _made(stream: LearnedStream, end: EndOfStream, entry: Any, settings: Settings) -> Repaired:
+    began, attempts = time.perf_counter(), 0
+    unrepaired = _validation(end, end.open())
+    _require_same(stream, unrepaired[stream.last])
+    before = best = sum(unrepaired.values()) / len(unrepaired)
+    chosen = None
+    for attempt in entry.attempts(end, settings):
+        attempts += 1
+        standing = _validation(end, attempt.shared)
+        if (mean := sum(standing.values()) / len(standing)) > best:
+            chosen, best = attempt, mean
+    return Repaired(
+        chosen=chosen.chosen if chosen else {},
+        attempts=attempts,
+        unrepaired=before,
+        validation=best,
+        scores=_tested(end, chosen.shared) if chosen else stream.kept,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _validation(end: EndOfStream, shared: Shared) -> dict[str, float]:
+    """Return the score of each task on its validation split."""
+    return {task.name: _score(end, shared, task) for task in end.context.drawn}
+
+
+def _score(end: EndOfStream, shared: Shared, task: Task) -> float:
+    context, kind = end.context, KINDS.get(task.kind)
+    read = context.adaptation.backbone.tokenizer, context.budget.max_length
+    return evaluate(end.model(shared, task), task.splits["validation"], len(task.labels), *read).scores[kind.metric]
+
+
+def _tested(end: EndOfStream, shared: Shared) -> dict[str, float]:
+    context = end.context
+    found = {}
+    for task in context.posed:
+        evaluation = test(end.model(shared, task), task, context.adaptation.backbone, context.budget)
+        found[task.name] = evaluation.scores[KINDS.get(task.kind).metric]
+    return found
+
+
+def _require_same(stream: LearnedStream, score: float) -> None:
+    if abs(score - stream.validation) > CLOSE:
+        what = f"{stream.last!r} validates at {score:.3f} now, and did at {stream.validation:.3f} when it was learned"
+        raise InputError(what, where=stream.label, hint="Is the backbone still the one that the stream was learned on?")

@@ -1,0 +1,114 @@
+"""The streams of an experiment that shared weights learned to the end, as far as they can be opened again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.studies import STUDIES, study_of
+from experiments.studies.stream.reading import chosen_steps
+from experiments.studies.stream.record import Record
+from workbench.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from experiments.strategies._shared import SharedWeights
+    from experiments.studies.stream.record import Contender
+    from experiments.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class LearnedStream:
+    """One contender in one replication, at its end.
+
+    Attributes:
+        steps: stage → key of the step.
+        learned: R[j, j] by task, in the stream's order.
+        kept: R[T, j], in the same order.
+        validation: of the last task, as it was when the task had been learned.
+    """
+
+    contender: Contender
+    seed: int
+    order: int
+    steps: Mapping[int, str]
+    learned: Mapping[str, float]
+    kept: Mapping[str, float]
+    validation: float
+
+    @property
+    def last(self) -> str:
+        """The task that was learned last."""
+        return [*self.learned][-1]
+
+    @property
+    def label(self) -> str:
+        """What to call it on a screen."""
+        order = f" · order {self.order}" if self.order else ""
+        return f"{self.contender.label} · seed {self.seed}{order}"
+
+
+def stream_record(workspace: Workspace, experiment: str) -> Record:
+    """Return the record of a stream that was run to its end.
+
+    Raises:
+        UnknownNameError: no such experiment in this workspace.
+        InputError: it is no stream, or it is not finished.
+        IntegrityError: a file of its record is damaged or missing.
+    """
+    document = workspace.records.require(experiment)
+    if study_of(document, str(workspace.experiment(experiment))) is not STUDIES.get("stream"):
+        raise InputError("this experiment is no stream, and has forgotten nothing to bring back", where=experiment)
+    record = Record.read(experiment, document, workspace)
+    if not document.finished:
+        hint = f"Go on with it: {document.command or 'workbench run RECIPE'}"
+        raise InputError("this stream is not finished", where=experiment, hint=hint)
+    return record
+
+
+def learned_streams(workspace: Workspace, record: Record, labels: Sequence[str] = ()) -> list[LearnedStream]:
+    """Return each stream that learned its tasks in shared weights, of the entries called ``labels``; of all without.
+
+    Raises:
+        UnknownNameError: no entry has such a label.
+        InputError: an entry that is named, or every one, has no shared weights that may forget.
+    """
+    known = {one.label: one for one in record.contenders}
+    for label in labels:
+        if label not in known:
+            raise UnknownNameError("strategy", label, known, "--strategy")
+    shared = [one for one in record.contenders if shared_weights(one)]
+    if alone := [label for label in labels if known[label] not in shared]:
+        what = f"{alone[0]!r} is {known[alone[0]].strategy}: it has no shared weights that a later task changes"
+        raise InputError(what, where="--strategy", hint=f"These have: {', '.join(one.label for one in shared)}.")
+    if not shared:
+        raise InputError("no entry has shared weights that a later task changes", where=record.experiment)
+    wanted = [one for one in shared if one.label in labels or (not labels and one.frontier is None)]
+    return [stream for one in wanted for stream in _of(one, record, workspace)]
+
+
+def shared_weights(contender: Contender) -> SharedWeights | None:
+    """Return how tasks that come one after the other are learned in one set of weights; None where they are not."""
+    from experiments.strategies import STRATEGIES
+    from experiments.strategies._shared import SharedWeights
+
+    entry = STRATEGIES.get(contender.strategy)
+    if not isinstance(entry, SharedWeights) or type(entry).model_for is not SharedWeights.model_for:
+        return None
+    return entry if contender.can_forget else None
+
+
+def _of(contender: Contender, record: Record, workspace: Workspace) -> Iterator[LearnedStream]:
+    document = workspace.records.require(record.experiment)
+    rungs = {label: tuning.rung for label, tuning in record.tunings.items()}
+    steps: dict[tuple[int, int], dict[int, str]] = {}
+    for place, step in chosen_steps(document, rungs):
+        if place["label"] == contender.label:
+            steps.setdefault((place["seed"], place["order"]), {})[place["stage"]] = step
+    for (seed, order), keys in steps.items():
+        mine = [one for one in record.outcomes if (one.strategy, one.seed, one.order) == (contender.label, seed, order)]
+        outcomes = sorted(mine, key=lambda one: one.stage)
+        learned = {one.task: cell.score for one in outcomes for cell in one.cells if cell.task == one.task}
+        kept = {cell.task: cell.score for cell in outcomes[-1].cells}
+        yield LearnedStream(contender, seed, order, keys, learned, kept, outcomes[-1].validation)

@@ -1,0 +1,82 @@
+"""Between two sets of shared weights: (1 − share) W + share W′ for every weight matrix, and for the heads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from experiments.repairs import Shared
+from fusion import lora
+from fusion.lowrank import aligned, stack
+from workbench.adapter_folder import PEFT_WEIGHTS
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from experiments.repairs import EndOfStream
+    from fusion.lowrank import Update
+
+
+def without_path(stream: EndOfStream) -> str | None:
+    """Return why nothing lies between two sets of weights: they are neither trained in place nor plain LoRAs; or None.
+
+    Between the parameters of other methods lies no straight path of the weights that the model computes with.
+    """
+    if stream.context.adaptation.card.library == "plain":
+        return None if stream.context.adaptation.card.trains_body else "the weights below the heads were never trained"
+    return without_lora(stream)
+
+
+def without_lora(stream: EndOfStream) -> str | None:
+    """Return why the shared weights are no plain LoRA, or None."""
+    method, folder = stream.context.adaptation.method, stream.last.existing / "body"
+    if not (folder / PEFT_WEIGHTS).is_file():
+        return f"the weights of {method} are no LoRA"
+    try:
+        lora.read(folder)
+    except InputError as error:
+        return error.what
+    return None
+
+
+def between(stream: EndOfStream, before: EndOfStream | None, share: float) -> Shared:
+    """Return the weights a ``share`` of the way from the end of ``stream`` to the end of ``before``; None: pretrained.
+
+    Of a head those rows are moved that both have; the pretrained backbone has none.
+
+    Args:
+        stream: where the path begins.
+        before: the same stream at an earlier stage.
+        share: 0 for the end of the stream, 1 for the earlier state.
+    """
+    now = stream.open()
+    if stream.context.adaptation.card.library == "plain":
+        earlier = before.open().body if before else stream.context.adaptation.backbone.load()
+        _move(now.body, earlier, share)
+        body = now.body
+    else:
+        updates: list[Update] = [lora.read(one.last.existing / "body") for one in (stream, before) if one]
+        update = {name: stack(pairs, [1 - share, share][: len(pairs)]) for name, pairs in aligned(updates)}
+        body, _ = lora.attach(stream.context.adaptation.backbone, update)
+    if before:
+        _move_heads(now.heads, before.open().heads, share)
+    return Shared(body, now.heads)
+
+
+@torch.no_grad()
+def _move(body: nn.Module, earlier: nn.Module, share: float) -> None:
+    was = dict(earlier.named_parameters())
+    for name, weight in body.named_parameters():
+        if weight.requires_grad:
+            weight.lerp_(was[name].to(weight), share)
+
+
+@torch.no_grad()
+def _move_heads(heads: Mapping[str, nn.Module], earlier: Mapping[str, nn.Module], share: float) -> None:
+    for name, head in earlier.items():
+        for part, was in head.named_parameters():
+            heads[name].get_parameter(part)[: len(was)].lerp_(was, share)

@@ -1,0 +1,35 @@
+"""Streams of two or three tiny tasks in shared weights, learned to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from experiments.repairs import EndOfStream
+from experiments.strategies import STRATEGIES
+from tests.stages import RATES, context_for, walk
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.methods import METHODS
+from workbench.settings import Budget
+from workbench.task import Task
+
+Learned = Callable[..., EndOfStream]
+
+
+@pytest.fixture(scope="module")
+def learned(backbone: Backbone, task: Task, other_task: Task, tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    """Return a stream of animals, then halves, as ``strategy`` learned it with ``method``."""
+
+    def learned(method: str, scenario: str = "task-incremental") -> EndOfStream:
+        folder = tmp_path_factory.mktemp(method)
+        entry: Any = STRATEGIES.get("sequential")
+        budget = Budget(epochs=4, batch_size=8, max_length=16, precision="fp32")
+        settings = METHODS.get(method).settings(learning_rate=RATES.get(method, 1e-2))
+        adaptation = Adaptation(backbone, method, settings, "fp32")
+        context = context_for(adaptation, budget, (task, other_task), folder, entry.settings(), scenario)
+        return EndOfStream(entry, context, dict(enumerate(walk(entry, context, folder), start=1)))
+
+    return learned

@@ -1,0 +1,31 @@
+"""`workbench adapters convert`, as a person would call it: an adapter that LoRAs are composed with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from experiments.api import Workbench
+from tests.conftest import Call
+from tests.streams import write_tasks
+from workbench.listener import Silent
+
+BUDGET = {"epochs": 2, "batch_size": 16, "max_length": 16, "precision": "fp32"}
+
+
+def test_an_adapter_becomes_a_lora_with_a_score_of_its_own(bert: Path, tmp_path: Path, call: Call) -> None:
+    bench = Workbench(tmp_path / ".workbench", [write_tasks(tmp_path)])
+    lesson = bench.lesson("animals", "delora", str(bert), learning_rate=0.02, budget=BUDGET)
+    stored = bench.workspace.learned(lesson, Silent(), "")
+    code, out, err = call("adapters", "convert", stored.id, "--rank", "8", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    made = bench.workspace.adapters.verify(document["adapter"])
+    assert (made.manifest.method, made.manifest.parents) == ("lora", (stored.id,))
+    assert document["validation"] == {"before": stored.manifest.fit.validation, "after": made.manifest.fit.validation}
+    assert made.manifest.fit.validation == stored.manifest.fit.validation, "DeLoRA's own rank is 8"
+    code, out, err = call("adapters", "convert", made.id)
+    assert (code, "a LoRA already" in err) == (2, True)
+    code, out, err = call("adapters", "convert", stored.id, "--rank", "64")
+    assert (code, "Give a smaller --rank" in err) == (2, True)
+    assert len(bench.workspace.adapters.ids()) == 2
