@@ -147,7 +147,8 @@ class Ear(Silent):
     def say(self, message):
         print(message, flush=True)
 
-pieces = [ToyPiece("quick", updates=9), ToyPiece("stay")]
+quick = ToyPiece("quick")
+pieces = [quick, ToyPiece("stay", (quick.key,))]
 workspace = Workspace(pathlib.Path("ws").absolute())
 with processes.stoppable():
     RayWorkers(lambda root: local_ray(2), nothing).do(pieces, workspace, Ear(), lambda piece: None)

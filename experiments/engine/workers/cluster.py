@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import tempfile
 from contextlib import chdir, contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPTION = "--cluster"
+BEGIN = "`ray start --head` begins a cluster, and prints its address; `auto` is the one of this machine."
+PATIENCE = 5.0  # seconds that a cluster has to answer
 
 
 @contextmanager
@@ -35,12 +38,12 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
 
     if ray.is_initialized():
         raise InputError("this process uses Ray already", where=OPTION, hint="Call ray.shutdown() before.")
+    _require_answer(address)
     with tempfile.TemporaryDirectory(prefix="workbench-") as empty, handlers_kept(), chdir(empty):
         try:  # in a folder in which nothing is: Ray puts it first on the path of its processes
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises plain ones
-            hint = "`ray start --head` begins a cluster, and prints its address; `auto` is the one of this machine."
-            raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=hint) from error
+            raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
     try:
         machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         slots = [_slot(node, jobs) for node in machines]
@@ -48,6 +51,19 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
         yield [slot for slot in slots for _ in range(jobs)]
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Make sure that somebody listens at an address: Ray would try for minutes, and print each failure."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except ValueError:
+        raise InputError(f"{address!r} is no HOST:PORT", where=OPTION, hint=BEGIN) from None
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no cluster answers at {address}: {reason(error)}", where=OPTION, hint=BEGIN) from error
 
 
 def _slot(node: dict[str, object], jobs: int) -> Slot:
@@ -71,7 +87,8 @@ def _require_shared(slots: Sequence[Slot], root: Path) -> None:
     marker, token = root / "cluster", secrets.token_hex(16)
     atomic.write_whole(marker, token)
     try:
-        asked = [ray.remote(_reads).options(**slot.options).remote(marker, token) for slot in slots]
+        there = [{**slot.options, "num_cpus": 0, "num_gpus": 0} for slot in slots]  # no core has to be free for it
+        asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
         blind = [slot.address for slot, sees in zip(slots, ray.get(asked), strict=True) if not sees]
     except ray.exceptions.RayError as error:
         hint = "Every machine needs the same version of this package, in the environment in which Ray was started."

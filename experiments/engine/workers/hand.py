@@ -42,7 +42,8 @@ class Hand:
             folder: where the run was started, for paths that are relative to it.
             ready: is called before the first piece.
         """
-        os.chdir(folder)
+        if folder.is_dir():  # on another machine of a cluster it may not be
+            os.chdir(folder)
         ready()
         self._pieces = {piece.key: piece for piece in pieces}
         self._relay = Relay()

@@ -16,10 +16,12 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Keep what SIGTERM does: Ray takes it for itself when it is begun."""
+    """Keep what SIGTERM does: Ray takes it for itself when it is begun, and leaves with the number as its code."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as leaving:
+        raise SystemExit(128 + signal.SIGTERM if leaving.code == signal.SIGTERM else leaving.code) from None
     finally:
         with suppress(ValueError):  # not in the main thread, where Ray takes none either
             signal.signal(signal.SIGTERM, before)
