@@ -14,6 +14,7 @@ from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
 from experiments.engine.study import Site
 from experiments.engine.system_metrics import sampled
+from experiments.engine.workers import workers
 from experiments.gating.gate import Gate
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
@@ -385,26 +386,29 @@ class Workbench:
 
         return 0 if lesson.adapter_id in self.workspace.adapters else lesson_updates(lesson)
 
-    def run(self, plan: Plan, command: str = "", jobs: int = 1) -> Report:
+    def run(self, plan: Plan, command: str = "", jobs: int = 1, cluster: str | None = None) -> Report:
         """Do whatever of ``plan`` is not done yet, keep MLflow up with it, and return the report.
 
         Args:
             plan: of an experiment of any kind.
             command: what to keep as the command that was given.
             jobs: how many processes work on it side by side, each with its share of the processor's cores.
+            cluster: address of a Ray cluster, with ``jobs`` processes on each of its machines.
 
         Raises:
+            InputError: Ray is needed and not installed, or the cluster cannot be joined or does not see the workspace.
             TrainingError: a fit failed; what was finished before is kept.
         """
         from experiments.engine.publish import Publisher
 
+        who = workers(jobs, cluster)
         study, publisher = STUDIES.get(plan.study), Publisher(self.workspace, self.listener)
 
         def hear(record: RecordDocument, piece: Piece, workspace: Workspace) -> None:
             publisher.update(lambda: present_change(plan.name, record, piece.place, workspace))
 
         with sampled(self.workspace.system(plan.name)):
-            record = run(study, plan, self.workspace, self.listener, command, jobs, hear)
+            record = run(study, plan, self.workspace, self.listener, command, who, hear)
         report = report_on(plan.name, record, self.workspace)
         publisher.finish(present(report))
         return report

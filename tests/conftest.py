@@ -35,6 +35,8 @@ NOT_INSTALLED = "the package adapters is not installed"
 
 
 LONGEST = [
+    "test_ray_workers.py",
+    "test_ray_cluster.py",
     "test_contracts.py",
     "test_damage.py",
     "test_plain_loading.py",

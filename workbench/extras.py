@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from workbench.errors import InputError
 
-EXTRAS = {"adapters": "adapters"}  # package → the extra that installs it
+EXTRAS = {"adapters": "adapters", "ray": "cluster"}  # package → the extra that installs it
 
 
 @cache
@@ -34,12 +34,12 @@ def absence(package: str) -> str | None:
     return f"the package {package} is not installed; {install_command(package)} brings it"
 
 
-def require_installed(package: str) -> None:
-    """Make sure that a package of an extra is there.
+def require_installed(package: str, what: str = "this adapter") -> None:
+    """Make sure that a package of an extra is there, which ``what`` needs.
 
     Raises:
         InputError: it is not.
     """
     if not installed(package):
         hint = f"{install_command(package)} brings it."
-        raise InputError(f"the package {package} is not installed, and this adapter needs it", hint=hint)
+        raise InputError(f"the package {package} is not installed, and {what} needs it", hint=hint)

@@ -8,7 +8,17 @@ import typer
 
 from experiments.terminal import completion
 from experiments.terminal.next_steps import options
-from experiments.terminal.options import Assignments, Backbone, DryRun, Folders, Jobs, TaskName, Workspace, listed
+from experiments.terminal.options import (
+    Assignments,
+    Backbone,
+    Cluster,
+    DryRun,
+    Folders,
+    Jobs,
+    TaskName,
+    Workspace,
+    listed,
+)
 from experiments.terminal.output import Json, emit, stdout
 
 if TYPE_CHECKING:
@@ -38,6 +48,7 @@ def compare(
     ] = 0,
     recommend: Annotated[bool, typer.Option("--recommend", help="Print only which method to take, and why.")] = False,
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     dry_run: DryRun = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
@@ -62,7 +73,7 @@ def compare(
     if dry_run:
         experiment.dry_run(bench, plan, as_json)
         return
-    report = cast("ComparisonReport", experiment.carry_out(bench, plan, jobs))
+    report = cast("ComparisonReport", experiment.carry_out(bench, plan, jobs, cluster))
     if as_json:
         document = report.as_json()
         emit(document["recommendation"] if recommend else document)

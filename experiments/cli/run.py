@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, DryRun, Folders, Jobs, Workspace
+from experiments.terminal.options import Assignments, Cluster, DryRun, Folders, Jobs, Workspace
 from experiments.terminal.output import Json, emit, stderr
 from workbench.errors import InputError
 
@@ -28,6 +28,7 @@ def run(
     workspace: Workspace = None,
     tasks: Folders = None,
     jobs: Jobs = 1,
+    cluster: Cluster = None,
     seeds_for: Annotated[
         float | None,
         typer.Option(
@@ -62,7 +63,7 @@ def run(
     if dry_run:
         experiment.dry_run(bench, plan, as_json)
         return
-    report = experiment.carry_out(bench, plan, jobs)
+    report = experiment.carry_out(bench, plan, jobs, cluster)
     if as_json:
         emit(report.as_json())
     else:

@@ -30,7 +30,9 @@ PACKAGES = (
     "mlflow",
     "bitsandbytes",
     "scikit-learn",
+    "ray",
 )
+BRINGS = {"adapters": "bottlenecks and AdapterFusion", "ray": "--jobs"}  # what the packages of extras are for
 ROOM_GB = 2.0
 PATIENCE = 3.0  # seconds that the hub has to answer
 
@@ -70,7 +72,7 @@ def _packages() -> Iterator[Finding]:
         if found := installed(name):
             yield Finding(name, True, name not in EXTRAS, found)
         elif name in EXTRAS:
-            remedy = f"{install_command(name)}, for bottlenecks and AdapterFusion"
+            remedy = f"{install_command(name)}, for {BRINGS[name]}"
             yield Finding(name, False, False, "not installed", remedy)
         else:
             yield Finding(name, False, True, "not installed", f"pip install {name}, or install the project again")

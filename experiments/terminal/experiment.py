@@ -30,10 +30,10 @@ def dry_run(bench: Workbench, plan: Plan, as_json: bool) -> None:
     preview.preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json)
 
 
-def carry_out(bench: Workbench, plan: Plan, jobs: int) -> Report:
+def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:
     """Do what is left to do of a plan, and return its report."""
     with progress(plan.name, *ahead(bench.pending(plan))) as bench.listener:
-        return bench.run(plan, command_given(), jobs)
+        return bench.run(plan, command_given(), jobs, cluster)
 
 
 def print_report(report: Report, bench: Workbench, plan: Plan, workspace: Path | None) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion
+from workbench.errors import InputError
+from workbench.extras import require_installed
 
 
 def listed(names: str | None) -> list[str]:
@@ -37,13 +39,43 @@ TaskName = Annotated[
 ]
 Backbone = Annotated[str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")]
+
+
+def _possible(jobs: int) -> int:
+    if jobs > 1:
+        require_installed("ray", "--jobs")
+    return jobs
+
+
 Jobs = Annotated[
     int,
     typer.Option(
         "--jobs",
         min=1,
         max=256,
-        help="Processes that work side by side, each with its share of the cores and its own model.",
+        callback=_possible,
+        help="Processes that work side by side, each with its share of the cores and its own model; Ray starts them.",
+    ),
+]
+
+
+def _joinable(address: str | None) -> str | None:
+    if address is None:
+        return None
+    require_installed("ray", "--cluster")
+    if "://" in address:
+        hint = "Run the command on a machine of the cluster, with `--cluster auto`."
+        raise InputError(f"{address!r} is no HOST:PORT", where="--cluster", hint=hint)
+    return address
+
+
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        callback=_joinable,
+        help="Work on a running Ray cluster, `auto` or HOST:PORT, with --jobs processes on each of its machines.",
     ),
 ]
 Assignments = Annotated[

@@ -1,0 +1,60 @@
+"""Who does the pieces of a plan: this process alone, or several processes that Ray places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from experiments.engine.workers.inline import Inline
+from workbench import processes
+from workbench.errors import InputError
+from workbench.extras import require_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.engine.study import Piece
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+
+
+class Workers(Protocol):
+    """Whoever does pieces."""
+
+    def do(
+        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
+    ) -> None:
+        """Do every piece that is not done, and leave in ``workspace`` what it leaves.
+
+        Args:
+            pieces: in an order in which what a piece needs stands before it.
+            workspace: of a run, which makes damaged things again.
+            listener: hears how it goes, in the thread that calls.
+            done: is called with each piece that had not been done, in the thread that calls.
+
+        Raises:
+            WorkbenchError: a piece failed; what was finished is kept.
+        """
+
+
+def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
+    """Return who does the pieces of a run; Ray is imported for more than one process alone.
+
+    Args:
+        jobs: how many processes share the cores of a machine.
+        cluster: address of a cluster of Ray's; None for this machine alone.
+
+    Raises:
+        InputError: Ray is not installed, or processes share each fit already.
+    """
+    if jobs == 1 and cluster is None:
+        return Inline()
+    option = "--jobs" if cluster is None else "--cluster"
+    if processes.count() > 1:
+        hint = f"Start it without a launcher, or leave {option} out."
+        raise InputError("several processes share each fit already", where=option, hint=hint)
+    require_installed("ray", option)
+    from experiments.engine.workers.cluster import joined
+    from experiments.engine.workers.local_ray import local_ray
+    from experiments.engine.workers.ray import RayWorkers
+
+    return RayWorkers(lambda root: local_ray(jobs) if cluster is None else joined(cluster, jobs, root))

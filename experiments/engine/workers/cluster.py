@@ -1,0 +1,104 @@
+"""A cluster of Ray's that runs already: joined for as long as a run takes, and left as it was."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import tempfile
+from contextlib import chdir, contextmanager
+from typing import TYPE_CHECKING
+
+from experiments.engine.workers.signal_handlers import handlers_kept
+from experiments.engine.workers.slot import Slot, share
+from workbench import atomic
+from workbench.errors import InputError, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+OPTION = "--cluster"
+BEGIN = "`ray start --head` begins a cluster, and prints its address; `auto` is the one of this machine."
+PATIENCE = 5.0  # seconds that a cluster has to answer
+
+
+@contextmanager
+def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
+    """Yield room for ``jobs`` processes on every machine of a cluster.
+
+    Args:
+        address: ``auto`` for the cluster that this machine is a part of, else ``HOST:PORT``.
+        jobs: how many processes share the cores and the devices of a machine.
+        root: the workspace, which all machines have to see.
+
+    Raises:
+        InputError: no cluster answers there, or a machine of it does not see the workspace.
+    """
+    import ray
+
+    if ray.is_initialized():
+        raise InputError("this process uses Ray already", where=OPTION, hint="Call ray.shutdown() before.")
+    _require_answer(address)
+    with tempfile.TemporaryDirectory(prefix="workbench-") as empty, handlers_kept(), chdir(empty):
+        try:  # in a folder in which nothing is: Ray puts it first on the path of its processes
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:  # Ray raises plain ones
+            raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
+    try:
+        machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        slots = [_slot(node, jobs) for node in machines]
+        _require_shared(slots, root)
+        yield [slot for slot in slots for _ in range(jobs)]
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Make sure that somebody listens at an address: Ray would try for minutes, and print each failure."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except ValueError:
+        raise InputError(f"{address!r} is no HOST:PORT", where=OPTION, hint=BEGIN) from None
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no cluster answers at {address}: {reason(error)}", where=OPTION, hint=BEGIN) from error
+
+
+def _slot(node: dict[str, object], jobs: int) -> Slot:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    machine, has = str(node["NodeID"]), node["Resources"]
+    assert isinstance(has, dict)
+    cores, devices = has["CPU"], int(has.get("GPU", 0))
+    options = {
+        "num_cpus": cores / jobs,
+        "num_gpus": share(devices, jobs),
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(machine, soft=False),
+    }
+    return Slot(max(1, int(cores) // jobs), options, machine, str(node["NodeManagerAddress"]))
+
+
+def _require_shared(slots: Sequence[Slot], root: Path) -> None:
+    """Make sure that every machine sees the workspace, by a file with a token that nobody else writes."""
+    import ray
+
+    marker, token = root / "cluster", secrets.token_hex(16)
+    atomic.write_whole(marker, token)
+    try:
+        there = [{**slot.options, "num_cpus": 0, "num_gpus": 0} for slot in slots]  # no core has to be free for it
+        asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
+        blind = [slot.address for slot, sees in zip(slots, ray.get(asked), strict=True) if not sees]
+    except ray.exceptions.RayError as error:
+        hint = "Every machine needs the same version of this package, in the environment in which Ray was started."
+        raise InputError(f"a machine cannot work: {reason(error)}", where=OPTION, hint=hint) from error
+    finally:
+        marker.unlink(missing_ok=True)
+    if blind:
+        hint = "It has to lie, under the same path, in a file system that all machines share: --workspace."
+        raise InputError(f"the workspace is not to be seen on {', '.join(blind)}", where=str(root), hint=hint)
+
+
+def _reads(marker: Path, token: str) -> bool:
+    return marker.is_file() and marker.read_text(encoding="utf-8") == token

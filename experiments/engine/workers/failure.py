@@ -1,0 +1,48 @@
+"""What became of a piece that failed in another process, in a form that travels."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from dataclasses import dataclass
+
+from workbench.errors import InputError, WorkbenchError, WorkError, reason
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece failed.
+
+    Attributes:
+        error: the exception, if a pickle of it comes back as what it was; else one of ours that says the same.
+        trace: where it came from, for who looks for a fault of the program.
+    """
+
+    error: Exception
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return the failure that an exception is; some of ours are told by more than a pickle keeps."""
+        return cls(_portable(error), "".join(traceback.format_exception(error)))
+
+    def of_piece(self, label: str) -> Exception:
+        """Return the error to end a run with; one of ours says which piece it was."""
+        error = self.error
+        if isinstance(error, WorkbenchError):
+            kind = type(error)
+            return kind(f"{label}: {error.what}", where=error.where, hint=error.hint)
+        error.add_note(f"In the piece {label!r}, in a process of its own:\n{self.trace}")
+        return error
+
+
+def _portable(error: Exception) -> Exception:
+    if isinstance(error, WorkbenchError):
+        kind = InputError if isinstance(error, InputError) else WorkError
+        plain = type(error) if type(error).__init__ is WorkbenchError.__init__ else kind
+        return plain(error.what, where=error.where, hint=error.hint)
+    try:
+        again = pickle.loads(pickle.dumps(error))
+    except Exception:
+        return WorkError(reason(error))
+    return error if type(again) is type(error) and str(again) == str(error) else WorkError(reason(error))

@@ -1,0 +1,67 @@
+"""A process of Ray's that does one piece after another, and keeps in memory what one leaves for the next."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from experiments.engine.study import Site
+from experiments.engine.workers.failure import Failure
+from experiments.engine.workers.inline import work
+from experiments.engine.workers.relay import Relay
+from experiments.workspace import Workspace
+from workbench.memory import libraries_set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from experiments.engine.study import Piece
+    from experiments.engine.workers.relay import Message
+
+
+def compute_with(threads: int) -> None:
+    """Bring in what every fit needs, for good, and compute with so many threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+    ExitStack().enter_context(libraries_set_aside())
+
+
+class Hand:
+    """An actor: Ray calls its methods, one at a time."""
+
+    def __init__(self, pieces: Sequence[Piece], root: Path, folder: Path, ready: Callable[[], None]) -> None:
+        """Get ready to do any of ``pieces``.
+
+        Args:
+            pieces: all that there may be to do; with a plan's data, which all actors of a machine share.
+            root: of the workspace.
+            folder: where the run was started, for paths that are relative to it.
+            ready: is called before the first piece.
+        """
+        if folder.is_dir():  # on another machine of a cluster it may not be
+            os.chdir(folder)
+        ready()
+        self._pieces = {piece.key: piece for piece in pieces}
+        self._relay = Relay()
+        self._site = Site(Workspace(root).mended_by(self._relay), self._relay)
+        self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
+
+    def work(self, key: str) -> Iterator[list[Message] | Failure]:
+        """Do the piece with this key; yield what its listener hears, and in the end why it failed, if it did."""
+        working = self._thread.submit(self._work, self._pieces[key])
+        yield from self._relay.taken()
+        if failure := working.result():
+            yield failure
+
+    def _work(self, piece: Piece) -> Failure | None:
+        try:
+            work(piece, self._site)
+        except Exception as error:
+            return Failure.of(error)
+        finally:
+            self._relay.over()
+        return None

@@ -1,0 +1,44 @@
+"""This process does the pieces, one after another."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from experiments.engine.study import Site
+from workbench.memory import libraries_set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.engine.study import Piece
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+
+
+class Inline:
+    """The default: no further process, all cores for each piece."""
+
+    def do(
+        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
+    ) -> None:
+        """Do the pieces in their order, as :meth:`experiments.engine.workers.Workers.do`; the first failure ends it."""
+        to_do = any(not piece.is_done(workspace) for piece in pieces)
+        site = Site(workspace, listener)
+        with libraries_set_aside() if to_do else nullcontext():
+            for piece in pieces:
+                if not piece.is_done(workspace):
+                    work(piece, site)
+                    done(piece)
+
+
+def work(piece: Piece, site: Site) -> None:
+    """Do one piece under a claim, if nobody has done it meanwhile, and note how long it took."""
+    with site.workspace.claimed(piece.key):
+        if piece.is_done(site.workspace):
+            return
+        began = time.perf_counter()
+        piece.work(site)
+        effort = piece.effort
+        site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)

@@ -1,0 +1,132 @@
+"""Ray on this machine, for as long as a run takes: nothing is sent anywhere, and nobody else can talk to it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import chdir, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from experiments.engine.workers.signal_handlers import handlers_kept
+from experiments.engine.workers.slot import Slot, share
+from experiments.workspace.locks import held
+from workbench.errors import UnwritableError, WorkError, reason
+from workbench.interpreter import SAFE_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OBJECTS = 200_000_000  # bytes of shared memory for what is handed out; Ray would take 30 % of the machine
+LONGEST = 40  # characters of a folder in which the names of Ray's sockets are short enough for the system
+TOKEN = secrets.token_hex(32)  # Ray keeps the first that it reads in a process
+SURROUNDINGS = {
+    **SAFE_PATH,
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_TOKEN": TOKEN,
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+PREFIX, LOCK = "workbench-ray-", "lock"
+TRIES = 5  # to start: Ray gives up after 30 s, which is little on a machine that is busy
+NEW = 60.0  # seconds in which a folder may not be locked yet
+
+
+@contextmanager
+def local_ray(jobs: int) -> Iterator[Sequence[Slot]]:
+    """Yield room for ``jobs`` processes that share the cores and devices of this machine; a Ray that runs is used.
+
+    Raises:
+        WorkError: Ray does not start.
+    """
+    import ray
+    import torch
+
+    devices = torch.cuda.device_count()
+    options = {"num_cpus": 1, "num_gpus": share(devices, jobs)}
+    slots = [Slot(max(1, torch.get_num_threads() // jobs), options)] * jobs
+    if ray.is_initialized():
+        yield slots
+        return
+    with _folder() as folder:
+        try:
+            _start(folder, jobs, devices)
+            yield slots
+        finally:
+            ray.shutdown()
+            _end_all(folder)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Yield a folder for sockets and logs, which is deleted after the block; a killed run leaves it to the next one."""
+    system = Path(tempfile.gettempdir())
+    place = system if len(str(system)) < LONGEST - 22 else Path("/tmp")
+    for left in place.glob(f"{PREFIX}*"):
+        with suppress(OSError, UnwritableError):
+            if time.time() - left.stat().st_mtime > NEW:
+                with held(left / LOCK, wait=False) as mine:
+                    if mine:
+                        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    try:
+        with held(folder / LOCK, wait=True):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: Path, jobs: int, devices: int) -> None:
+    import ray
+
+    # processes import what this one would, wherever that lies; Ray puts the current folder first on their path, so
+    # that it has to be one in which nothing is
+    surroundings = {**SURROUNDINGS, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    options: dict[str, Any] = {
+        "_temp_dir": str(folder),
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "num_cpus": jobs,
+        "num_gpus": devices,
+        "object_store_memory": OBJECTS,
+    }
+    if sys.platform == "linux":
+        options["_node_ip_address"] = "127.0.0.2"  # 127.0.0.1 is replaced by an address that others can reach
+    with _environment(surroundings), handlers_kept(), chdir(folder):
+        for further in reversed(range(TRIES)):
+            try:
+                ray.init(address="local", **options)
+                return
+            except Exception as error:  # Ray raises plain ones
+                _end_all(folder)
+                if not further:
+                    hint = "The same run works without --jobs."
+                    raise WorkError(f"Ray does not start: {reason(error)}", where="--jobs", hint=hint) from error
+
+
+def _end_all(folder: Path) -> None:
+    """Kill what is left of Ray's processes, all of which have the folder in their command."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if str(folder) in " ".join(child.cmdline()):
+                child.kill()
+
+
+@contextmanager
+def _environment(more: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in (*more, "RAY_AUTH_MODE")}  # the latter Ray sets
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,70 @@
+"""Several processes do the pieces: Ray starts them, hands over what they say, and tells when one has died.
+
+This process hands out pieces, hears how they go and what is done, and computes nothing. A piece is claimed in the
+workspace by whoever does it, as in any run. Not to be confused with :mod:`workbench.processes`, where several processes
+share each single fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from experiments.engine.workers.crew import Crew
+from experiments.engine.workers.hand import Hand, compute_with
+from experiments.engine.workers.schedule import Schedule
+from experiments.engine.workers.signal_handlers import exits_kept
+from experiments.engine.workers.slot import Slot
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+
+
+class RayWorkers:
+    """Processes that Ray has started."""
+
+    def __init__(
+        self,
+        begin: Callable[[Path], AbstractContextManager[Sequence[Slot]]],
+        ready: Callable[[int], None] = compute_with,
+    ) -> None:
+        """Work wherever there is room.
+
+        Args:
+            begin: begins Ray for a workspace, yields the room that there is, and ends Ray.
+            ready: is called in each process, with its number of threads, before its first piece.
+        """
+        self._begin, self._ready = begin, ready
+
+    def do(
+        self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
+    ) -> None:
+        """Do the pieces as :meth:`experiments.engine.workers.Workers.do`, the longest chain of them first.
+
+        One that fails is told at once. Those that do not need it go on to their end, and then the run ends with it.
+        """
+        schedule = Schedule(pieces, {piece.key for piece in pieces if piece.is_done(workspace)})
+        if not len(schedule):
+            return
+        try:
+            with exits_kept(), self._begin(workspace.root) as slots:
+                handed = ray.put(list(pieces))
+
+                def hire(slot: Slot) -> Any:
+                    ready = partial(self._ready, slot.threads)
+                    return ray.remote(Hand).options(**slot.options).remote(handed, workspace.root, Path.cwd(), ready)
+
+                crew = Crew(schedule, listener, done, hire)
+                try:
+                    crew.work(slots[: len(schedule)])
+                finally:
+                    crew.leave()
+        finally:
+            workspace.sweep()  # what those have left half-written that were ended

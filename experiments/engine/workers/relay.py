@@ -1,0 +1,92 @@
+"""How a piece goes, from the process that does it to the listener of the run."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from workbench.listener import Listener
+
+Message: TypeAlias = tuple[Any, ...]
+OVER: Message = ("over",)
+PAUSE = 0.1  # seconds that what is heard is gathered for: small models make hundreds of steps in one
+
+
+@dataclass(frozen=True)
+class Relay:
+    """The listener of a piece: keeps what it hears until it is taken."""
+
+    heard: SimpleQueue[Message] = field(default_factory=SimpleQueue)
+
+    def say(self, message: str) -> None:
+        """Keep one line."""
+        self.heard.put(("say", message))
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        """Keep that a fit begins, where it is, and that it came to its end or broke off."""
+        self.heard.put(("begin", label, steps))
+        try:
+            yield lambda step, epoch, loss: self.heard.put(("step", step, epoch, loss))
+        except BaseException:
+            self.heard.put(("break",))
+            raise
+        self.heard.put(("end",))
+
+    def over(self) -> None:
+        """Keep that the piece is over."""
+        self.heard.put(OVER)
+
+    def taken(self) -> Iterator[list[Message]]:
+        """Yield what was heard, several times a second, until the piece is over; of steps in a row the last."""
+        while True:
+            messages, until = [self.heard.get()], time.monotonic() + PAUSE
+            with suppress(Empty):
+                while messages[-1] != OVER:
+                    message = self.heard.get(timeout=max(0.0, until - time.monotonic()))
+                    if message[0] == messages[-1][0] == "step":
+                        messages.pop()
+                    messages.append(message)
+            if messages[-1] == OVER:
+                yield messages[:-1]
+                return
+            yield messages
+
+
+class Fits:
+    """The fits of one worker, as the listener of the run hears of them: one inside the other, if at all."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Tell ``listener``."""
+        self._listener = listener
+        self._going: list[tuple[AbstractContextManager[Any], Callable[[int, float, float], None]]] = []
+
+    def tell(self, messages: Sequence[Message]) -> None:
+        """Pass on what a :class:`Relay` has heard."""
+        for what, *rest in messages:
+            if what == "say":
+                self._listener.say(*rest)
+            elif what == "begin":
+                fit = self._listener.fit(*rest)
+                self._going.append((fit, fit.__enter__()))
+            elif what == "step":
+                self._going[-1][1](*rest)
+            elif what == "end":
+                self._going.pop()[0].__exit__(None, None, None)
+            else:
+                self._break()
+
+    def end(self) -> None:
+        """Break off the fits of a worker that says nothing more."""
+        while self._going:
+            self._break()
+
+    def _break(self) -> None:
+        error = InterruptedError("this fit broke off in another process")
+        self._going.pop()[0].__exit__(type(error), error, None)

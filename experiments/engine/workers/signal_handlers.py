@@ -1,0 +1,56 @@
+"""What a signal does in this process stays as it was."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Keep what SIGTERM does: Ray takes it for itself when it is begun, and leaves with the number as its code."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as leaving:
+        raise SystemExit(128 + signal.SIGTERM if leaving.code == signal.SIGTERM else leaving.code) from None
+    finally:
+        with suppress(ValueError):  # not in the main thread, where Ray takes none either
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def exits_kept() -> Iterator[None]:
+    """Let SystemExit leave the block as a signal's handler raised it: where Ray waits, it makes one with code 1 of it.
+
+    See :func:`workbench.processes.stoppable`.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: handler for number in ENDING if main and callable(handler := signal.getsignal(number))}
+    exits: list[SystemExit] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        try:
+            before[signal.Signals(number)](number, frame)
+        except SystemExit as leaving:
+            exits.append(leaving)
+            raise
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    except SystemExit as leaving:
+        raise (exits[0] if exits else leaving) from None
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) == end:
+                signal.signal(number, handler)

@@ -1,0 +1,29 @@
+"""Room for one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one process on a machine, for as long as that is there.
+
+    Attributes:
+        threads: that it computes with.
+        options: what Ray is asked for: cores, share of a device, machine.
+        machine: Ray's id of the machine in a cluster; empty where it is this one.
+        address: of the machine, for people.
+    """
+
+    threads: int
+    options: Mapping[str, Any]
+    machine: str = ""
+    address: str = ""
+
+
+def share(devices: int, processes: int) -> float:
+    """Return which share of a device each process of a machine gets, so that all of them find room; 0 without any."""
+    return 1 / -(-processes // devices) if devices else 0

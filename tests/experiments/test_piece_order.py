@@ -1,0 +1,78 @@
+"""Which piece a worker is given: first what goes on from its last one, else what the longest chain waits for."""
+
+from __future__ import annotations
+
+from experiments.engine.workers.schedule import Schedule
+from tests.toy_pieces import ToyPiece
+
+
+def toy(label: str, *needs: ToyPiece, updates: int = 10) -> ToyPiece:
+    return ToyPiece(label, tuple(piece.key for piece in needs), updates)
+
+
+SHORT = toy("short", updates=25)
+FIRST = toy("first")
+SECOND = toy("second", FIRST)
+THIRD = toy("third", SECOND)
+BESIDE = toy("beside", FIRST)
+PIECES = [SHORT, FIRST, SECOND, THIRD, BESIDE]
+
+
+def test_the_longest_chain_comes_first_and_then_what_goes_on_from_it() -> None:
+    schedule = Schedule(PIECES, ())
+    assert schedule.longest() is FIRST, "three fits of 10 steps wait for it; the other piece has 25"
+    assert schedule.longest() is SHORT
+    assert schedule.longest() is None
+    schedule.finished(SHORT)
+    assert schedule.after(SHORT.key) is None
+    schedule.finished(FIRST)
+    assert schedule.after(FIRST.key) is SECOND, "its chain is longer than that of `beside`"
+    assert schedule.after(FIRST.key) is BESIDE
+    schedule.finished(SECOND)
+    assert [schedule.longest(), len(schedule)] == [THIRD, 0]
+
+
+def test_a_piece_that_needs_two_waits_for_both() -> None:
+    both = toy("both", SHORT, FIRST)
+    schedule = Schedule([SHORT, FIRST, both], ())
+    schedule.longest()
+    schedule.longest()
+    schedule.finished(FIRST)
+    assert schedule.after(FIRST.key) is None
+    assert schedule.longest() is None
+    schedule.finished(SHORT)
+    assert schedule.after(FIRST.key) is both
+
+
+def test_what_is_done_is_not_planned_and_holds_nothing_up() -> None:
+    schedule = Schedule(PIECES, {FIRST.key, SHORT.key})
+    assert [schedule.longest(), schedule.longest(), schedule.longest()] == [SECOND, BESIDE, None]
+
+
+def test_what_a_failed_piece_is_needed_for_is_dropped_and_the_rest_goes_on() -> None:
+    schedule = Schedule(PIECES, ())
+    assert schedule.longest() is FIRST
+    schedule.failed(FIRST)
+    assert {piece.label for piece in schedule.dropped} == {"second", "third", "beside"}
+    assert schedule.longest() is SHORT
+    assert [schedule.longest(), len(schedule)] == [None, 0]
+
+
+def test_a_piece_that_was_given_back_is_given_out_again() -> None:
+    schedule = Schedule(PIECES, ())
+    assert schedule.longest() is FIRST
+    schedule.returned(FIRST)
+    assert schedule.longest() is FIRST
+    schedule.finished(FIRST)
+    assert schedule.longest() is SHORT, "25 steps against 20"
+
+
+def test_a_long_chain_of_thousands_is_planned_and_dropped() -> None:
+    pieces = [toy("0")]
+    for number in range(1, 5000):
+        pieces.append(toy(str(number), pieces[-1]))
+    schedule = Schedule(pieces, ())
+    first = schedule.longest()
+    assert first is pieces[0]
+    schedule.failed(first)
+    assert (len(schedule.dropped), len(schedule)) == (4999, 0)

@@ -1,0 +1,139 @@
+"""A run on two machines, which are two nodes of Ray's on this one, in a network that has nothing but loopback."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from experiments.workspace import Workspace
+from tests.conftest import Call, environment
+from tests.toy_pieces import log
+
+pytest.importorskip("ray", reason="the package ray is not installed")
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 540  # seconds
+ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+
+BEGIN = """
+import os, pathlib, sys
+from ray.cluster_utils import Cluster
+
+cluster = Cluster()
+
+def add_node():
+    for further in reversed(range(5)):  # Ray gives up after 30 s, which is little on a machine that is busy
+        try:
+            return cluster.add_node(num_cpus=1, object_store_memory=100_000_000, include_dashboard=False)
+        except Exception:
+            if not further:
+                raise
+
+head = add_node()
+"""
+
+TOYS = """
+from experiments.engine.workers.cluster import joined
+from experiments.engine.workers.ray import RayWorkers
+from experiments.workspace import Workspace
+from tests.toy_pieces import ToyPiece, nothing
+from workbench.listener import Silent
+
+class Ear(Silent):
+    def say(self, message):
+        print(message, flush=True)
+
+workspace = Workspace(pathlib.Path("ws").absolute())
+workspace.root.mkdir()
+(workspace.root / "head").write_text(str(head.all_processes["raylet"][0].process.pid))
+add_node()
+pieces = [ToyPiece("leave one", updates=9), ToyPiece("leave two", updates=9), ToyPiece("rest")]
+RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(
+    pieces, workspace, Ear(), lambda piece: print("done", piece.label, flush=True)
+)
+"""
+
+COMMAND = """
+from experiments.cli import main
+
+add_node()
+sys.argv = ["workbench", *sys.argv[1:], "--cluster", cluster.address]
+main()
+"""
+
+
+def can_be_alone() -> bool:
+    """Return whether a process may have a network of its own here."""
+    if not (shutil.which("unshare") and shutil.which("ip")):
+        return False
+    return subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not can_be_alone(), reason="no process may have a network of its own here")
+
+
+def on_two_nodes(program: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program on a cluster of two nodes with a core each, which it knows as ``cluster``."""
+    (folder / "program.py").write_text(BEGIN + program, encoding="utf-8")
+    (folder / "home").mkdir()
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    surroundings = environment(PYTHONPATH=str(ROOT), HOME=str(folder / "home"), OMP_NUM_THREADS="1", **own)
+    command = [*ALONE, sys.executable, "-P", str(folder / "program.py"), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+@pytest.mark.acceptance
+def test_a_machine_that_goes_takes_nothing_along(tmp_path: Path) -> None:
+    done = on_two_nodes(TOYS, tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert sorted(line for line in lines if line.startswith("done")) == [
+        "done leave one",
+        "done leave two",
+        "done rest",
+    ]
+    (gone,) = (line for line in lines if "has gone. It is done again." in line)
+    assert gone.startswith("leave"), "the piece is named"
+    begun = Counter(log(Workspace(tmp_path / "ws")))
+    assert set(begun) == {"leave one", "leave two", "rest"}
+    assert sum(begun.values()) <= 4, "one of three was begun again"
+    assert not (tmp_path / "ws" / "cluster").exists()
+
+
+@pytest.mark.acceptance
+def test_two_machines_give_the_report_of_one(call: Call, recipe: Path, tmp_path: Path) -> None:
+    options = [str(recipe), "--set", "tasks=[animals, halves]", "--json"]
+    code, alone, _ = call("run", *options, "--workspace", str(tmp_path / "alone"))
+    assert code == 0
+    done = on_two_nodes(COMMAND, tmp_path, "run", *options, "--workspace", str(tmp_path / "together"))
+    assert done.returncode == 0, done.stderr
+    found, expected = json.loads(done.stdout), json.loads(alone)
+    for each in (found, expected):
+        del each["provenance"]
+        for strategy in each["strategies"].values():
+            del strategy["cost"]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no cluster answers at 127.0.0.1:1"),
+        ("ray://head:10001", "with `--cluster auto`"),
+        ("head", "'head' is no HOST:PORT"),
+    ],
+)
+def test_no_cluster_is_one_message(address: str, said: str, call: Call, recipe: Path) -> None:
+    code, out, err = call("run", str(recipe), "--cluster", address)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err

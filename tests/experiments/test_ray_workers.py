@@ -1,0 +1,234 @@
+"""Processes of Ray do what the run would have done; whoever dies takes nothing along, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from experiments.engine import workers as engine_workers
+from experiments.engine.workers import workers
+from experiments.workspace import Workspace
+from tests.conftest import Call, environment
+from tests.hostile_folder import hostile_folder
+from tests.toy_pieces import ToyPiece, log, nothing
+from workbench import extras
+from workbench.errors import InputError, TrainingError
+from workbench.listener import Silent
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
+
+pytest.importorskip("ray", reason="the package ray is not installed")
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 300  # seconds
+ONE = ToyPiece("one", updates=20)
+TWO = ToyPiece("two", (ONE.key,), updates=20)
+THREE = ToyPiece("three", (TWO.key,), updates=20)
+DYING = ToyPiece("die once")
+AFTER = ToyPiece("after that", (DYING.key,))
+FAILING = ToyPiece("fail always")
+NEVER = ToyPiece("never", (FAILING.key,))
+DEADLY = ToyPiece("always-die")
+NOR = ToyPiece("nor this", (DEADLY.key,))
+PIECES = [ONE, TWO, THREE, DYING, AFTER, FAILING, NEVER, DEADLY, NOR]
+
+
+class Ear(Silent):
+    """Keeps what is said, and how fits ended."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.fits: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        try:
+            yield lambda step, epoch, loss: None
+        except InterruptedError:
+            self.fits.append(f"{label} broke off")
+            raise
+        self.fits.append(label)
+
+
+@dataclass
+class Done:
+    """What became of the toys."""
+
+    workspace: Workspace
+    ear: Ear = field(default_factory=Ear)
+    error: Exception | None = None
+    pieces: list[Piece] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    from experiments.engine.workers.local_ray import local_ray
+    from experiments.engine.workers.ray import RayWorkers
+
+    done = Done(Workspace(tmp_path_factory.mktemp("toys")))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        RayWorkers(lambda root: local_ray(2), nothing).do(PIECES, done.workspace, done.ear, done.pieces.append)
+    except Exception as error:
+        done.error = error
+    assert signal.getsignal(signal.SIGTERM) == before, "a run that is told to end ends as before"
+    return done
+
+
+def test_whatever_can_be_done_is_done_once_and_told(done: Done) -> None:
+    whole = {"one", "two", "three", "die once", "after that"}
+    assert {piece.label for piece in PIECES if piece.is_done(done.workspace)} == whole
+    assert sorted(piece.label for piece in done.pieces) == sorted(whole)
+    begun = Counter(log(done.workspace))
+    assert begun == {**dict.fromkeys(whole, 1), "die once": 2, "always-die": 3, "fail always": 1}
+
+
+def test_what_goes_on_from_a_piece_is_done_by_the_process_that_has_its_model(done: Done) -> None:
+    left = [piece.file(done.workspace).read_text().split() for piece in (ONE, TWO, THREE)]
+    assert len({process for process, _ in left}) == 1
+    assert [last for _, last in left[1:]] == [ONE.key, TWO.key]
+
+
+def test_a_piece_that_fails_ends_the_run_with_its_label_after_the_rest(done: Done) -> None:
+    assert isinstance(done.error, TrainingError)
+    assert done.error.what == "fail always: the loss is not a number"
+    assert (done.error.where, done.error.hint) == ("step 7", "Take a lower rate.")
+    assert sum("fail always" in line for line in done.ear.said) == 1
+    assert not any("never" in line for line in done.ear.said)
+
+
+def test_a_process_that_dies_is_replaced_a_few_times(done: Done) -> None:
+    again = "die once: the process that did it died. It is done again."
+    assert done.ear.said.count(again) == 1
+    (last,) = (line for line in done.ear.said if "3 processes" in line)
+    assert last.startswith("always-die: 3 processes that did it died")
+
+
+def test_fits_are_heard_to_their_end(done: Done) -> None:
+    whole = ["after that", "die once", "one", "three", "two"]
+    assert sorted(label for label in done.ear.fits if "broke" not in label) == whole
+    broken = Counter(label for label in done.ear.fits if "broke" in label)
+    assert broken["fail always broke off"] == 1
+    assert broken <= Counter({"fail always broke off": 1, "die once broke off": 1, "always-die broke off": 3})
+
+
+def test_nothing_of_ray_is_left(done: Done) -> None:
+    assert not [child for child in psutil.Process().children(recursive=True) if "ray" in " ".join(child.cmdline())]
+    assert not list((done.workspace.root / "toys").glob(".*"))
+
+
+PROGRAM = """
+import pathlib
+from experiments.engine.workers.local_ray import local_ray
+from experiments.engine.workers.ray import RayWorkers
+from experiments.workspace import Workspace
+from tests.toy_pieces import ToyPiece, nothing
+from workbench import processes
+from workbench.listener import Silent
+
+class Ear(Silent):
+    def say(self, message):
+        print(message, flush=True)
+
+quick = ToyPiece("quick")
+pieces = [quick, ToyPiece("stay", (quick.key,))]
+workspace = Workspace(pathlib.Path("ws").absolute())
+with processes.stoppable():
+    RayWorkers(lambda root: local_ray(2), nothing).do(pieces, workspace, Ear(), lambda piece: None)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) -> None:
+    folder, canary = hostile_folder(tmp_path)
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (folder / "ws").mkdir()
+    command = [sys.executable, "-P", str(tmp_path / "program.py")]
+    surroundings = environment(PYTHONPATH=str(ROOT), HOME=str(tmp_path))
+    run = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    said = run.stdout.readline()
+    assert said.startswith("here"), run.stderr.read()
+    assert said.split(maxsplit=2)[2].strip() == str(folder), "relative paths mean the same"
+    workspace = Workspace(folder / "ws")
+    with workspace.claimed("key-of-stay", wait=False) as mine:
+        assert not mine, "whoever does a piece claims it"
+    everybody = psutil.Process(run.pid).children(recursive=True)
+    if number == signal.SIGKILL:  # two of Ray's own, which compute nothing, stay for a minute
+        everybody = [each for each in everybody if each.name() == "raylet" or each.pid == int(said.split()[1])]
+    assert len(everybody) > 1
+    run.send_signal(number)
+    began = time.monotonic()
+    out, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 128 + number), err
+    _, alive = psutil.wait_procs(everybody, PATIENCE)
+    assert not alive
+    assert time.monotonic() - began < 60, "seconds, where the machine has nothing else to do"
+    if number == signal.SIGKILL:
+        workspace.sweep()  # as the next run does
+    assert not list((folder / "ws" / "steps").iterdir())
+    assert (folder / "ws" / "toys" / "quick").is_file(), "what was finished is kept"
+    assert (out, err) == ("", "")
+    assert not canary.exists(), "modules in the current folder were run"
+    assert not (tmp_path / ".ray").exists(), "nothing is written into the home folder"
+
+
+def test_commands_take_jobs_and_give_the_same_report(call: Call, recipe: Path, tmp_path: Path) -> None:
+    options = [str(recipe), "--set", "tasks=[animals, halves]", "--json"]
+    code, alone, _ = call("run", *options, "--workspace", str(tmp_path / "alone"))
+    assert code == 0
+    code, together, err = call("run", *options, "--workspace", str(tmp_path / "together"), "--jobs", "2")
+    assert (code, "Traceback" in err) == (0, False), err
+    assert "ray" not in err.lower()
+    assert err.count(": done, last loss") == 4, "every fit is heard of"
+    found, expected = json.loads(together), json.loads(alone)
+    assert found.pop("provenance")["command"].endswith("--jobs 2")
+    expected.pop("provenance")
+    for each in (found, expected):
+        for strategy in each["strategies"].values():
+            del strategy["cost"]
+    assert found == expected
+
+
+def test_without_ray_jobs_say_what_to_install(call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = extras.installed
+    monkeypatch.setattr(extras, "installed", lambda name: None if name == "ray" else known(name))
+    code, out, err = call("run", str(recipe), "--jobs", "2")
+    assert (code, out) == (2, "")
+    assert "the package ray is not installed, and --jobs needs it" in err
+    assert "pip install 'adapter-workbench[cluster]'" in err
+    with pytest.raises(InputError, match="ray is not installed"):
+        workers(2)
+    assert workers(1)
+
+
+def test_processes_that_share_each_fit_have_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_workers.processes, "count", lambda: 2)
+    with pytest.raises(InputError, match="share each fit already"):
+        workers(2)
+
+
+def test_one_job_brings_nothing_of_ray() -> None:
+    program = "import sys; from experiments.engine.workers import workers; workers(1); sys.exit('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0

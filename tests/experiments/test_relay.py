@@ -1,0 +1,117 @@
+"""What is said of a piece in another process reaches the listener of the run, fits and failures too."""
+
+from __future__ import annotations
+
+import errno
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from experiments.engine.workers.failure import Failure
+from experiments.engine.workers.relay import Fits, Relay
+from workbench import errors
+from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameError, WorkbenchError, WorkError
+from workbench.listener import Silent
+
+
+class Ear(Silent):
+    """Keeps everything in one list."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.heard.append(message)
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        self.heard.append(f"{label} of {steps}")
+        try:
+            yield lambda step, epoch, loss: self.heard.append(f"{label} {step} {epoch} {loss}")
+        except InterruptedError:
+            self.heard.append(f"{label} broke off")
+            raise
+        self.heard.append(f"{label} ended")
+
+
+def work(relay: Relay) -> None:
+    """Say something, fit, and fit in vain."""
+    try:
+        relay.say("hello")
+        with relay.fit("fit", 1000) as advance:
+            for step in range(1, 1001):
+                advance(step, 1.0, 0.5)
+        with relay.fit("vain", 2):
+            raise ValueError
+    except ValueError:
+        relay.say("so it is")
+    finally:
+        relay.over()
+
+
+def test_everything_arrives_in_order_and_many_steps_as_a_few() -> None:
+    relay, ear = Relay(), Ear()
+    thread = threading.Thread(target=work, args=(relay,))
+    thread.start()
+    fits, parcels = Fits(ear), [*relay.taken()]
+    thread.join()
+    for messages in parcels:
+        fits.tell(pickle.loads(pickle.dumps(messages)))
+    steps = [line for line in ear.heard if line.startswith("fit ") and line.endswith("0.5")]
+    assert steps[-1] == "fit 1000 1.0 0.5"
+    assert len(steps) <= len(parcels), "one for each parcel at most"
+    rest = [line for line in ear.heard if line not in steps]
+    assert rest == ["hello", "fit of 1000", "fit ended", "vain of 2", "vain broke off", "so it is"]
+
+
+def test_fits_of_a_process_that_is_gone_break_off() -> None:
+    ear = Ear()
+    fits = Fits(ear)
+    fits.tell([("begin", "outer", 3), ("begin", "inner", 2)])
+    fits.end()
+    fits.end()
+    assert ear.heard == ["outer of 3", "inner of 2", "inner broke off", "outer broke off"]
+
+
+OURS = {
+    "plain": TrainingError("no number", where="step 7", hint="Less."),
+    "with a constructor of its own": UnknownNameError("method", "lorra", ["lora"]),
+    "several in one": SettingsError([Problem("one", "a"), Problem("two", "b")]),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_errors_of_ours_travel_with_all_they_say_and_get_the_label(name: str) -> None:
+    error = OURS[name]
+    failure = pickle.loads(pickle.dumps(Failure.of(error)))
+    assert (failure.error.what, failure.error.where, failure.error.hint) == (error.what, error.where, error.hint)
+    again = failure.of_piece("lora · seed 0")
+    assert again.exit_code == error.exit_code
+    assert again.what == f"lora · seed 0: {error.what}"
+
+
+def test_every_class_of_ours_travels() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WorkbenchError)]
+    for kind in kinds:
+        if kind.__init__ is WorkbenchError.__init__:
+            again = pickle.loads(pickle.dumps(Failure.of(kind("what", where="where", hint="hint")))).error
+            assert (type(again), str(again)) == (kind, str(kind("what", where="where", hint="hint")))
+
+
+class AwkwardError(Exception):
+    """Its pickle cannot be read."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def test_errors_of_others_travel_if_they_can_and_else_as_what_they_say() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/disk")
+    again = pickle.loads(pickle.dumps(Failure.of(full))).of_piece("lora · seed 0")
+    assert (type(again), again.errno, again.filename) == (OSError, errno.ENOSPC, "/disk")
+    assert "lora · seed 0" in again.__notes__[0]
+    awkward = pickle.loads(pickle.dumps(Failure.of(AwkwardError("this", "that")))).error
+    assert (type(awkward), awkward.what) == (WorkError, "this and that")

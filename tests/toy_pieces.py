@@ -1,0 +1,82 @@
+"""Pieces that train nothing: each notes in the workspace that it was done, after it did what its name asks for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.study import Effort
+from workbench import atomic
+from workbench.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.engine.study import Site
+    from experiments.workspace import Workspace
+
+
+def nothing(threads: int) -> None:
+    """What a process needs before its first toy."""
+
+
+@dataclass(frozen=True)
+class ToyPiece:
+    """A piece whose label begins with what it does: fail, die (once), always-die, leave, stay, or anything else."""
+
+    label: str
+    needs: tuple[str, ...] = ()
+    updates: int = 1
+    alone: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"key-of-{self.label}"
+
+    @property
+    def place(self) -> Mapping[str, Any]:
+        return {"part": "toy", "label": self.label}
+
+    @property
+    def effort(self) -> Effort:
+        return Effort("toy", self.updates)
+
+    def file(self, workspace: Workspace) -> Path:
+        """Return what it leaves: the process that did it."""
+        return workspace.root / "toys" / self.label
+
+    def is_done(self, workspace: Workspace) -> bool:
+        return self.file(workspace).is_file()
+
+    def work(self, site: Site) -> None:
+        what, root = self.label.split()[0], site.workspace.root
+        with (root / "log").open("a") as log:
+            log.write(f"{self.label}\n")
+        with site.listener.fit(self.label, self.updates) as advance:
+            advance(1, 1.0, 0.5)
+            if what == "fail":
+                raise TrainingError("the loss is not a number", where="step 7", hint="Take a lower rate.")
+            if what == "always-die" or (what == "die" and not (root / "died").exists()):
+                (root / "died").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if what == "leave":  # as does the machine, unless it is the first
+                time.sleep(3)  # else one machine takes both
+                if os.getppid() != int((root / "head").read_text()):
+                    os.kill(os.getppid(), signal.SIGKILL)
+                    time.sleep(60)
+            if what == "stay":
+                with atomic.written_whole(root / "steps" / "key") as folder:
+                    (folder / "half").write_text("half")
+                    site.listener.say(f"here {os.getpid()} {Path.cwd()}")
+                    time.sleep(600)
+        atomic.write_whole(self.file(site.workspace), f"{os.getpid()} {site.kept.get('last', '-')}")
+        site.kept["last"] = self.key
+
+
+def log(workspace: Workspace) -> list[str]:
+    """Return the labels of the pieces that were begun, in the order in which that was."""
+    return (workspace.root / "log").read_text().splitlines()
