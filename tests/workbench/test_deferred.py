@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.deferred import PUT_OFF, StandIn, put_off
+from workbench.deferred import PUT_OFF, StandIn, put_off, uncollected
 
 NAME = "slow_to_import"
 BODY = """
@@ -95,3 +96,18 @@ def test_the_functions_that_are_put_off_are_functions(module: str) -> None:
     for name in PUT_OFF[module]:
         assert callable(getattr(found, name))
         assert not isinstance(getattr(found, name), type)
+
+
+def test_garbage_is_collected_again_after_an_import() -> None:
+    collected = gc.isenabled()
+    with pytest.raises(RuntimeError), uncollected():
+        assert not gc.isenabled()
+        raise RuntimeError
+    assert gc.isenabled() == collected
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled(), "whoever switched it off wants it off"
+    finally:
+        gc.enable()
