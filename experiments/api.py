@@ -300,7 +300,10 @@ class Workbench:
             InputError: no texts, no adapters that fit, adapters that do not go together, or a router that needs the
                 data of a task which are not there or have changed.
         """
-        from experiments.answers.routed import routed
+        from fusion.routing import ROUTERS
+
+        ROUTERS.require(router)
+        from experiments.answers.routed import routed  # torch comes with it, and mistakes are told without
 
         settings = Document({}, "command line").set(assignments)
         return Predictions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.errors import InputError
@@ -29,6 +30,41 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
+class AskedRows:
+    """Rows for a few texts: as a ``Dataset``, of which only whole columns are read, and which takes long to import.
+
+    Where a kind reads more than that, it becomes one.
+    """
+
+    columns: dict[str, list[Any]]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns' names."""
+        return [*self.columns]
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.columns["id"])
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a column by its name; by anything else, what a ``Dataset`` returns."""
+        return self.columns[key] if isinstance(key, str) else self._whole[key]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return any other attribute of a ``Dataset``."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._whole, name)
+
+    @cached_property
+    def _whole(self) -> Dataset:
+        from datasets import Dataset
+
+        return Dataset.from_dict(self.columns)
+
+
+@dataclass(frozen=True)
 class Asked:
     """An adapter, ready to answer."""
 
@@ -47,7 +83,8 @@ class Asked:
         Raises:
             InputError: no texts, or texts where pairs are needed.
         """
-        return asked(self.model, self.adapter, rows_of(texts, self.adapter.manifest.task), self.backbone)
+        rows: Any = AskedRows(columns_of(texts, self.adapter.manifest.task))
+        return asked(self.model, self.adapter, rows, self.backbone)
 
 
 def asked(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> list[Answer]:
@@ -71,6 +108,11 @@ def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
     """
     from datasets import Dataset
 
+    return Dataset.from_dict(columns_of(texts, task))
+
+
+def columns_of(texts: Sequence[Any], task: TaskReference | None = None) -> dict[str, list[Any]]:
+    """Return the columns of :func:`rows_of`; raises as it does."""
     if not len(texts):
         raise InputError("there is nothing to predict", hint="Give texts, or --file.")
     pairs = [isinstance(text, tuple | list) for text in texts]
@@ -87,4 +129,4 @@ def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
     columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
     if all(pairs):
         columns["text_pair"] = [text[1] for text in texts]
-    return Dataset.from_dict(columns)
+    return columns

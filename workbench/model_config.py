@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from workbench.deferred import import_models
 from workbench.errors import InputError, UnsafeConfigError, opening
 from workbench.transformers_api import is_five
 
@@ -140,6 +141,7 @@ def named_architectures(content: Mapping[str, Any]) -> list[str]:
 
 
 def _known_type(kind: object, where: str) -> str:
+    import_models()  # whoever reads a config opens a model, or asks what would become of it
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING_NAMES:

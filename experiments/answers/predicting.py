@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from workbench.asking import Asked, rows_of
+from workbench.asking import Asked, columns_of
 from workbench.backbone_names import open_backbone
+from workbench.deferred import import_models
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Predictor:
     @property
     def target(self) -> str:
         """What an answer's value is called among the columns of a person's data: ``label``, ``value``, ``tags``, …."""
+        import_models()  # a kind brings torch, and an answer takes the rest as well
         return KINDS.get(self.task.kind).target
 
     @property
@@ -84,7 +86,7 @@ class Predictor:
         Raises:
             InputError: no texts, texts where pairs are needed, or a backbone that the adapter does not belong to.
         """
-        firsts = rows_of(texts, self.task)["text"][:]  # before a model is opened
+        firsts = columns_of(texts, self.task)["text"]  # before a model is opened
         answers = zip(firsts, self._opened.answers(texts), strict=True)
         return Predictions(
             Prediction(text, said.words, said.confidence, self.adapter.id, said.value) for text, said in answers

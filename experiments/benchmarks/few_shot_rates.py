@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from experiments.benchmarks import chosen_rates, program
 from experiments.engine.recipes import find_recipe
 from experiments.engine.run import run
+from experiments.engine.workers import workers
 from experiments.studies import STUDIES
 from experiments.studies.compositions.contestant import FULL, Contestant
 from experiments.studies.compositions.plan import FusionPlan, make_plan
@@ -159,7 +160,7 @@ def _with_rate(entry: Contestant, rate: float) -> dict[str, Any]:
 def _measured(
     plan: FusionPlan, workspace: Workspace, listener: Listener, tried: Mapping[str, float], jobs: int
 ) -> Iterator[Point]:
-    record = run(STUDIES.get(plan.study), plan, workspace, listener, jobs=jobs)
+    record = run(STUDIES.get(plan.study), plan, workspace, listener, workers=workers(jobs))
     for cell in FusionRecord.read(plan.name, record, workspace).cells:
         if cell.label in tried:
             fit = results_in(workspace).require(cell.key).fit

@@ -69,6 +69,7 @@ def train(
         *((name.replace("_", " "), score(name, value)) for name, value in {**manifest.metrics, **test}.items()),
         (baseline(manifest.task.kind), score(next(iter(manifest.metrics)), trained.majority)),
         ("best epoch", f"{fit.best_epoch} of {len(fit.epochs)}"),
+        *((("learning rate", f"{manifest.settings['learning_rate']:g}"),) if fit.steps else ()),
         ("trained parameters", f"{fit.trainable_parameters:,}"),
         ("time", seconds(fit.seconds)),
         ("size", megabytes(trained.adapter.bytes / 1e6)),

@@ -49,7 +49,9 @@ def plan_lesson(
     if problems:
         raise SettingsError(problems)
     model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
-    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+    from workbench.adaptation import Adaptation  # torch comes with them, and mistakes are told without
+    from workbench.default_rates import at_default_rate
 
+    settings = at_default_rate(method, settings, model.config)
     adaptation = Adaptation(model, method, settings, resolve_precision(budget.precision))
     return Lesson(registry.load(spec), adaptation, budget, seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -166,9 +168,7 @@ def progress(title: str, updates: int | None = None, fits: int | None = None) ->
 
     Of several processes of the same run the first shows it.
     """
-    from datasets import disable_progress_bars
-
-    disable_progress_bars()  # that of the data sets would be drawn across it
+    _without_other_bars()
     course = Course(fits, updates)
     if not is_first():
         yield Silent()
@@ -196,3 +196,11 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
     ) as shown:
         bar = shown.add_task(title, total=total)
         yield lambda done: shown.advance(bar, done)
+
+
+def _without_other_bars() -> None:
+    """Switch off the bars of ``datasets``, which would be drawn across ours; it is not imported for that."""
+    if "datasets" in sys.modules:
+        sys.modules["datasets"].disable_progress_bars()
+    else:
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")

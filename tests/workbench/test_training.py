@@ -192,10 +192,39 @@ def test_a_loss_that_is_not_a_number_ends_the_fit(
     with pytest.raises(TrainingError) as caught:
         fit(model, task, adaptation, budget, 0, Silent(), "label")
     message = str(caught.value)
-    assert "the loss is nan after step 11 of 'animals'; the first loss was 0." in message
-    assert "The learning rate is 0.01: try --set learning_rate=0.001" in message
+    assert "the loss rose from 0." in message
+    assert "to nan in 10 steps of 'animals'" in message
+    assert "The learning rate is 0.01. Lower it: try --set learning_rate=0.001" in message
     assert ("precision=fp32" in message) == (precision == "bf16")
     assert caught.value.exit_code == 1
+
+
+class Rising(torch.nn.Linear):
+    """A head whose logits are so many times as large, after two training steps, for as many steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(32, 2)
+        self.step, self.last = 0, 2 + steps
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.step += self.training
+        return super().forward(features) * (1000.0 if 2 < self.step <= self.last else 1.0)
+
+
+def test_a_loss_that_rises_far_and_stays_there_ends_the_fit(backbone: Backbone, task: Task, budget: Budget) -> None:
+    adaptation = adaptation_for(backbone, learning_rate=1e-4)
+    model = adaptation.fresh("classification", 2, 0)
+    model.head = Rising(steps=100)
+    with pytest.raises(TrainingError, match=r"the loss rose from 0\.\d+ to \d+\.?\d* in 4 steps") as caught:
+        fit(model, task, adaptation, budget, 0, Silent(), "label")
+    assert "try --set learning_rate=1e-05" in str(caught.value)
+
+
+def test_a_loss_that_comes_back_goes_on(backbone: Backbone, task: Task, budget: Budget) -> None:
+    adaptation = adaptation_for(backbone, learning_rate=1e-4)
+    model = adaptation.fresh("classification", 2, 0)
+    model.head = Rising(steps=best_epoch.IN_A_ROW - 1)
+    assert fit(model, task, adaptation, budget, 0, Silent(), "label").steps > best_epoch.IN_A_ROW
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf])

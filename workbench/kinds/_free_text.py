@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from torch import Tensor, nn
 
 from workbench.batching import IGNORED
@@ -17,6 +16,7 @@ from workbench.prompts import NEW_TOKENS
 from workbench.text_scores import TEXT_SCORES
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
@@ -65,6 +65,8 @@ class AnswersInWords:
         (geometric mean of the generated tokens' probabilities), ``log_likelihood`` (mean over the tokens of the right
         answer), exact_match, numeric_match, rouge_l.
         """
+        import pandas as pd
+
         wanted, metrics = rows["answer"][:], _metrics(rows)
         pairs = list(zip((one.text for one in answers), wanted, strict=True))
         every = {name: [score(*pair) for pair in pairs] for name, score in TEXT_SCORES.items()}

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 from torch import nn
 
 from workbench.kinds._programs import CLASSIFICATION
 from workbench.kinds._texts import ReadsTexts
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import Tensor
@@ -48,6 +48,8 @@ class Classification(ReadsTexts):
 
     def outcomes(self, rows: Dataset, answers: NDArray[np.float32]) -> pd.DataFrame:
         """Return one row per example, in the order of ``rows``; answers are logits (examples, labels)."""
+        import pandas as pd
+
         log_probabilities, predictions = _log_softmax(answers), answers.argmax(axis=1)
         labels, each = np.asarray(rows["label"][:]), np.arange(len(answers))
         return pd.DataFrame(

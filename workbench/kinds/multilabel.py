@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
@@ -17,6 +16,7 @@ from workbench.kinds._programs import MULTILABEL
 from workbench.kinds._texts import ReadsTexts
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import Tensor
@@ -74,6 +74,8 @@ class MultiLabel(ReadsTexts):
         ``confidence`` (probability of the set given, labels being independent), ``log_likelihood`` (of the right set),
         and ``probability-k`` and ``wanted-k`` of each label k.
         """
+        import pandas as pd
+
         wanted = _indicators(rows["labels"][:], answers.shape[1])
         probabilities, given = _sigmoid(answers), answers > 0
         sure = np.where(given, probabilities, 1 - probabilities)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -15,6 +14,7 @@ from workbench.kinds._programs import REGRESSION
 from workbench.kinds._texts import ReadsTexts
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
     from torch import Tensor
@@ -78,6 +78,8 @@ class Regression(ReadsTexts):
         ``confidence`` (not known), ``log_likelihood`` (of the value, under a normal distribution around the prediction
         with the training values' standard deviation).
         """
+        import pandas as pd
+
         values, (_, spread) = np.asarray(rows["value"][:], dtype=np.float64), _scale(rows)
         error = answers - values
         score = _explained(error, values)
@@ -139,6 +141,8 @@ def _explained(error: NDArray[np.float64], values: NDArray[np.float64]) -> NDArr
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    import pandas as pd
+
     return np.asarray(pd.Series(values).rank(), dtype=np.float64)
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from torch import Tensor, nn
 
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.kinds._programs import TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
     from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -128,6 +128,8 @@ class TokenClassification:
         of all tags given, words being independent), ``log_likelihood`` (mean over words of that of the right tag),
         ``words``, ``right`` (words with the right tag) and, with BIO tags, entities: ``wanted``, ``found``, ``hits``.
         """
+        import pandas as pd
+
         names: list[str] = rows.features["tags"].feature.names
         every = []
         for tags, each in zip(rows["tags"][:], answers, strict=True):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
@@ -18,6 +20,9 @@ from workbench.settings import MethodSettings
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
+
+QUESTIONS = ("is_bnb_available", "is_bnb_4bit_available")  # peft's, of each matrix
+_ASKING = RLock()  # a packed body that another thread opens is asked as always
 
 # peft 0.21 asks the models of transformers 5 by a name that they are about to give up
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
@@ -89,6 +94,28 @@ def whole() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def asking_for_packed(body: Any) -> Iterator[None]:
+    """Let peft not look for layers in 4 or 8 bits in a ``body`` without any while the block runs.
+
+    For each matrix it asks whether bitsandbytes is there, and imports it, which takes longer than all the rest. Only
+    what a tuner calls is replaced; where peft comes to call it otherwise, it imports bitsandbytes as it would.
+    """
+    from peft import import_utils
+
+    with _ASKING:
+        packed = getattr(body, "is_quantized", False)
+        tuners = () if packed else [module for name, module in sys.modules.items() if name.startswith("peft.tuners.")]
+        replaced = [(tuner, name) for tuner in tuners for name in QUESTIONS if name in vars(tuner)]
+        for tuner, name in replaced:
+            setattr(tuner, name, lambda: False)
+        try:
+            yield
+        finally:
+            for tuner, name in replaced:
+                setattr(tuner, name, getattr(import_utils, name))
+
+
 class Peft:
     """Wraps the body in a ``PeftModel`` with one adapter called ``default``."""
 
@@ -96,7 +123,8 @@ class Peft:
         """Return the wrapped body."""
         from peft import get_peft_model
 
-        model: nn.Module = get_peft_model(body, config)
+        with asking_for_packed(body):
+            model: nn.Module = get_peft_model(body, config)
         return model
 
     def save(self, body: Any, folder: Path) -> None:
@@ -108,7 +136,7 @@ class Peft:
         """Return the wrapped body with the stored weights; the stored configuration rules."""
         from peft import PeftModel
 
-        with whole():
+        with whole(), asking_for_packed(body):
             model: nn.Module = PeftModel.from_pretrained(body, folder, is_trainable=True)
         return model
 
@@ -117,10 +145,12 @@ class Peft:
         from peft import PeftModel
 
         if not isinstance(body, PeftModel):
-            with whole():
+            with whole(), asking_for_packed(body):
                 model: nn.Module = PeftModel.from_pretrained(body, folder, name)
             return model
-        if missing := body.load_adapter(str(folder), name).missing_keys:
+        with asking_for_packed(body):
+            missing = body.load_adapter(str(folder), name).missing_keys
+        if missing:
             raise ValueError(f"the weights of {missing[0]} are missing")
         hosting: nn.Module = body
         return hosting

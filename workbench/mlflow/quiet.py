@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from workbench.deferred import uncollected
 from workbench.quiet import quiet
 
 # MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
@@ -25,7 +26,8 @@ def quick_and_quiet() -> Iterator[None]:
     added = {name: value for name, value in QUICK.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
+        with uncollected():
+            import mlflow  # noqa: F401 - it sets up its logging when first imported: before the levels are raised
 
         with quiet(*CHATTER):
             yield

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 
 from workbench import sealed
 from workbench.batching import beside
+from workbench.default_rates import default_rate
 from workbench.errors import TrainingError
 from workbench.evaluation import BROKEN_WEIGHTS, evaluate
 from workbench.fit_record import Epoch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
+FAR, IN_A_ROW, FIRST_STEPS = 10, 3, 100  # so many times the first loss (or 1), so often, in so many steps: diverged
 KEPT = "best_epoch.json"  # written last: a checkpoint without it is not complete
 WEIGHTS = "best_epoch.safetensors"
 
@@ -71,17 +73,19 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.settles = settles
         self.losses: list[float] = []
         self.norms: list[float] = []  # of all gradients together, at each step of the epoch
-        self.first_loss: float | None = None  # of this process: one that goes on may begin later
+        self.first: tuple[int, float] | None = None  # step and loss, of this process: one that goes on may begin later
+        self.above = 0  # steps in a row whose loss is far above the first
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
         self.keep, self.began, self.saved, self.seconds_before = keep, time.perf_counter(), time.perf_counter(), 0.0
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
-        """Pass the loss on; a loss that is not a number ends the fit."""
+        """Pass the loss on; a loss that is not a number, or that rises far in the first steps, ends the fit."""
         if "loss" not in logs:
             return
-        self.first_loss = logs["loss"] if self.first_loss is None else self.first_loss
+        self.first = self.first or (state.global_step, logs["loss"])
         self._require_finite("the loss", logs["loss"], state.global_step)
+        self._require_near(logs["loss"], state.global_step)
         self.losses.append(logs["loss"])
         self.norms.append(float(logs.get("grad_norm", 0.0)))
         self.advance(state.global_step, state.epoch, logs["loss"])
@@ -138,16 +142,31 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.weights = beside(self.model, load_file(folder / WEIGHTS))
         return str(folder)
 
+    def _require_near(self, loss: float, step: int) -> None:
+        """End a fit whose loss stays far above the first one while it has hardly begun."""
+        begun, first = self.first or (step, loss)
+        self.above = self.above + 1 if loss > FAR * max(first, 1.0) else 0
+        if self.above >= IN_A_ROW and step - begun <= FIRST_STEPS:
+            raise self._diverged("the loss", loss, step)
+
     def _require_finite(self, what: str, value: float, step: int) -> None:
-        if math.isfinite(value):
-            return
-        told = f"{what} is {value} after step {step} of {self.task.name!r}"
-        if self.first_loss is None or not math.isfinite(self.first_loss):
-            raise TrainingError(told, hint=BROKEN_WEIGHTS)
-        rate = self.adaptation.settings.learning_rate
+        if not math.isfinite(value):
+            raise self._diverged(what, value, step)
+
+    def _diverged(self, what: str, value: float, step: int) -> TrainingError:
+        told = f"{what} is {value:.3g} after step {step} of {self.task.name!r}"
+        begun, first = self.first or (0, math.nan)
+        if not math.isfinite(first):
+            return TrainingError(told, hint=BROKEN_WEIGHTS)
+        rate, method = self.adaptation.settings.learning_rate, self.adaptation.method
+        usual = default_rate(method, self.adaptation.backbone.config)
+        lower = min(rate / 10, usual or rate)
         in_fp32 = ", or train in fp32 (--set budget.precision=fp32)" if self.adaptation.precision == "bf16" else ""
-        hint = f"The learning rate is {rate:g}: try --set learning_rate={rate / 10:g}{in_fp32}."
-        raise TrainingError(f"{told}; the first loss was {self.first_loss:.3g}", hint=hint)
+        hint = f"The learning rate is {rate:g}. Lower it: try --set learning_rate={lower:.2g}{in_fp32}."
+        if what == "the loss":
+            rose = f"the loss rose from {first:.3g} to {value:.3g} in {step - begun} steps of {self.task.name!r}"
+            return TrainingError(rose, hint=hint)
+        return TrainingError(f"{told}; the first loss was {first:.3g}", hint=hint)
 
     @torch.no_grad()
     def restore(self) -> None:

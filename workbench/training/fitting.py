@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.deferred import uncollected
 from workbench.errors import InputError
 from workbench.fit_record import FitRecord
 from workbench.method import Steps
@@ -39,13 +40,14 @@ def fit(
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
         TrainingError: the loss or a validation score is not a finite number.
     """
-    from transformers import set_seed  # these take seconds, which whoever trains nothing need not wait
+    with uncollected():
+        from transformers import set_seed  # these take seconds, which whoever trains nothing need not wait
 
-    from workbench.gradient_checkpointing import checkpointed, is_checkpointed
-    from workbench.memory import PeakMemory, freed_for_reuse
-    from workbench.training.best_epoch import BestEpoch
-    from workbench.training.course import Along, penalised
-    from workbench.training.trainer import trainer_of
+        from workbench.gradient_checkpointing import checkpointed, is_checkpointed
+        from workbench.memory import PeakMemory, freed_for_reuse
+        from workbench.training.best_epoch import BestEpoch
+        from workbench.training.course import Along, penalised
+        from workbench.training.trainer import trainer_of
 
     if budget.balanced and model.kind.target != "label":
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")

@@ -98,10 +98,14 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
-    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+    from workbench.adaptation import Adaptation  # torch comes with them, and mistakes are told without
+    from workbench.default_rates import at_default_rate
 
     precision = resolve_precision(recipe.budget.precision)
-    adaptations = {label: Adaptation(backbone, *entry, precision) for label, entry in methods.items()}
+    adaptations = {
+        label: Adaptation(backbone, method, at_default_rate(method, settings, backbone.config), precision)
+        for label, (method, settings) in methods.items()
+    }
     return ComparisonPlan(recipe, tuple(registry.load(spec) for spec in specs), adaptations)
 
 
@@ -141,5 +145,10 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
 
 
 def _contender(label: str, adaptation: Adaptation) -> Contender:
-    card, settings = adaptation.card, adaptation.settings.model_dump(mode="json")
-    return Contender(label, adaptation.method, settings, card.trains, card.default_rate)
+    from workbench.default_rates import default_rate
+
+    settings, default = (
+        adaptation.settings.model_dump(mode="json"),
+        default_rate(adaptation.method, adaptation.backbone.config),
+    )
+    return Contender(label, adaptation.method, settings, adaptation.card.trains, default)

@@ -18,6 +18,7 @@ from fusion.reading import KIND
 from fusion.routing import ROUTERS
 from tasks import registry
 from workbench.adaptation import Adaptation
+from workbench.default_rates import at_default_rate
 from workbench.device import resolve_precision
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS, trained_method
@@ -113,8 +114,12 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> RoutingPlan:
     precision = resolve_precision(recipe.budget.precision)
     tasks = tuple(registry.load(spec) for spec in specs)
     _require_alike(document, tasks)
-    together = {label: Adaptation(backbone, *entry, precision) for label, entry in joint.items()}
-    return RoutingPlan(recipe, tasks, Adaptation(backbone, *own, precision), routers, together)
+
+    def adapted(method: str, settings: MethodSettings) -> Adaptation:
+        return Adaptation(backbone, method, at_default_rate(method, settings, backbone.config), precision)
+
+    together = {label: adapted(*entry) for label, entry in joint.items()}
+    return RoutingPlan(recipe, tasks, adapted(*own), routers, together)
 
 
 def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSettings] | None:

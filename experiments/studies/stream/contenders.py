@@ -12,11 +12,14 @@ from experiments.strategies import STRATEGIES
 from experiments.studies._tuning import learning_rates
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Contender
+from workbench.default_rates import default_rate
 from workbench.errors import InputError, Problem, SettingsError, collected, suggest
 from workbench.methods import METHODS, trained_method
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from transformers import PretrainedConfig
 
     from experiments.scenarios import Scenario
     from workbench.known_keys import Place
@@ -42,6 +45,19 @@ def named_contenders(document: Document, kinds: Sequence[str], problems: list[Pr
     for label, entry in document.entries(ENTRIES).items():
         with collected(problems):
             yield _contender(document, label, entry, kinds, scenario)
+
+
+def at_default_rates(
+    document: Document, config: PretrainedConfig, entries: Sequence[Contender]
+) -> tuple[Contender, ...]:
+    """Return the entries, those that name no learning rate with the default for a backbone of this config."""
+    rated = []
+    for entry in entries:
+        default = default_rate(entry.method, config)
+        entry = replace(entry, default_rate=default)
+        given = "learning_rate" in document.entries(ENTRIES)[entry.label]
+        rated.append(entry if given or default is None else entry.at(default))
+    return tuple(rated)
 
 
 def at_other_rates(recipe: Recipe, entries: Sequence[Contender]) -> Iterator[Contender]:

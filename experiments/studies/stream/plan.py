@@ -16,6 +16,7 @@ from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
 from experiments.studies._tuning import attempt_key, tuning_seed
 from experiments.studies.stream.contenders import (
+    at_default_rates,
     at_other_rates,
     indistinct,
     known_settings,
@@ -197,6 +198,8 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         raise SettingsError(problems)
     wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in entries]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
+    entries = at_default_rates(document, backbone.config, entries)
+    contenders = (*entries, *at_other_rates(recipe, entries))
     recipe = recipe.model_copy(update={"tasks": tuple(spec.name for spec in specs)})
     require_measurable(document, recipe, backbone, kinds)
     tasks = tuple(registry.load(spec) for spec in specs)
