@@ -196,3 +196,16 @@ def test_its_cards_program_runs(first: Backbone, tmp_path: Path, capsys: pytest.
     right = [adapter.manifest.task.labels[place] for place in logits(folder, TEXTS).argmax(dim=1)]
     said = capsys.readouterr().out
     assert [one["label"] for one in ast.literal_eval(said)] == right
+
+
+def test_a_language_model_answers_in_its_pipeline(llama: Path, tmp_path: Path) -> None:
+    backbone = open_backbone(str(llama))
+    adapter = stored("lora", backbone, "causal-lm", tmp_path)
+    folder = written(adapter, backbone, "causal-lm", tmp_path / "out")
+    model, batch = open_adapter(adapter, backbone), backbone.tokenizer(TEXTS[:1], return_tensors="pt")
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    answer = pipeline("text-generation", model=str(folder))
+    with torch.inference_mode():
+        wanted = model.head(model.states(**inputs))
+        torch.testing.assert_close(answer.model(**inputs).logits, wanted, **CLOSE)
+    assert answer(TEXTS[0], max_new_tokens=2)[0]["generated_text"]
