@@ -150,7 +150,9 @@ class Workbench:
         """
         return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone)
 
-    def export(self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None) -> Path:
+    def export(
+        self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None, form: str | None = None
+    ) -> Path:
         """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
 
         Args:
@@ -158,12 +160,15 @@ class Workbench:
             folder: where to; new or empty.
             merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
             backbone: for ``merge``: where the adapter's backbone is, if not where it was.
+            form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
+                transformers' own that its ``pipeline`` answers with.
 
         Raises:
             UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, or the adapter cannot be merged.
+            InputError: something is in ``folder`` already, the adapter cannot be merged, or its architecture has no
+                such form that computes what it does.
         """
-        return exported(self.workspace, self.chosen(adapter), folder, merge, backbone)
+        return exported(self.workspace, self.chosen(adapter), folder, merge, backbone, form)
 
     def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
         """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.

@@ -46,7 +46,8 @@ def load(spec: TaskSpec) -> Task:
     }
     origin = f"{spec.origin} ({'; '.join(content.notes)})" if content.notes else spec.origin
     file, hub_id = spec.file, source.hub_id(spec.source_settings)
-    return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, origin, file.license, hub_id)
+    about = (origin, file.license, hub_id, file.homepage)
+    return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, *about)
 
 
 def _key(spec: TaskSpec, identity: str) -> str:

@@ -65,6 +65,21 @@ PACKED = {
     "    bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=['pooler'])",
     "int8": ", quantization_config=BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=['pooler'])",
 }
+PIPELINE = """\
+from transformers import pipeline
+
+options = {"truncation": True, "max_length": {{ budget.max_length }}}
+{% if task.kind == "token-classification" -%}
+answer = pipeline("{{ pipeline }}", model=folder, aggregation_strategy="first")
+print(answer(texts))
+{%- else -%}
+answer = pipeline("{{ pipeline }}", model=folder)
+{% if task.pair -%}
+texts = [{"text": first, "text_pair": second} for first, second in texts]
+{% endif -%}
+print(answer(texts, {{ "top_k=None, " if task.kind == "multilabel" }}**options))
+{%- endif %}
+"""
 TEMPLATE = """\
 # {{ id }}
 
@@ -88,10 +103,11 @@ else "`backbone` is the folder or hub id of the backbone, `folder` is this folde
 """
 
 
-def render(manifest: Manifest, merged: bool = False) -> str:
+def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> str:
     """Return the README of an adapter, with a program that opens it using only its own library.
 
-    ``merged``: it is written into its backbone, which is opened as any model is.
+    ``merged``: it is written into its backbone, which is opened as any model is. ``standard``: a pipeline of
+    transformers answers by itself.
     """
     if merged:
         manifest = manifest.model_copy(update={"library": "plain"})
@@ -104,7 +120,9 @@ def render(manifest: Manifest, merged: bool = False) -> str:
         "packed": PACKED[manifest.backbone.quantization],
         "pooling": POOLING[manifest.backbone.pooling],
     }
-    usage = _filled(KINDS.get(manifest.task.kind).usage, {**values, **extra})
+    kind = KINDS.get(manifest.task.kind)
+    program = PIPELINE if standard else kind.usage
+    usage = _filled(program, {**values, **extra, "pipeline": kind.pipeline_tag})
     return _filled(TEMPLATE, {**values, **extra, "usage": usage})
 
 

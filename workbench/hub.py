@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ LIBRARY = {
     **dict.fromkeys(("peft", "prompts", "hypernetwork"), "peft"),
     **dict.fromkeys(("adapters", "adapterfusion"), "adapters"),
 }  # what opens the folder, of those that the hub knows; transformers otherwise
+STATES = "feature-extraction"
 TAGS = {"peft": ["peft"], "adapters": ["adapter-transformers"]}  # by which the hub finds them
 LICENSES = frozenset(
     {
@@ -30,13 +32,14 @@ LICENSES = frozenset(
 )  # names that the hub has, of licences that models and data of texts come under
 
 
-def front_matter(manifest: Manifest, test: Mapping[str, float], merged: bool = False) -> str:
+def front_matter(manifest: Manifest, test: Mapping[str, float], merged: bool = False, standard: bool = False) -> str:
     """Return the YAML block, with its fences.
 
     Args:
         manifest: the adapter's.
         test: its scores on the test split, where it has been tested.
         merged: whether the card is that of a whole model that the adapter was written into.
+        standard: whether a pipeline of transformers answers with that by itself.
     """
     from huggingface_hub import ModelCardData
 
@@ -51,13 +54,20 @@ def front_matter(manifest: Manifest, test: Mapping[str, float], merged: bool = F
     data = ModelCardData(
         **known,
         library_name=library,
-        pipeline_tag=KINDS.get(task.kind).pipeline_tag,
+        pipeline_tag=_pipeline(manifest, library, standard),
         tags=[*TAGS.get(library, []), manifest.method, task.kind, "adapter-workbench"],
         datasets=[task.hub_id] if task.hub_id else None,
         model_name=manifest.id,
         eval_results=_results(manifest, test) or None,
     )
     return f"---\n{data.to_yaml()}\n---\n"
+
+
+def _pipeline(manifest: Manifest, library: str, standard: bool) -> str:
+    """Return the pipeline that the hub offers: transformers' own would put a random head on a model without one."""
+    kind = manifest.task.kind
+    whole = standard or kind in GENERATED or library != "transformers"
+    return KINDS.get(kind).pipeline_tag if whole else STATES
 
 
 def license_of(manifest: Manifest) -> str | None:

@@ -75,7 +75,7 @@ def save_merged(stored: StoredAdapter, backbone: Backbone, folder: Path, front_m
     """
     model = merged(stored, backbone).cpu()
     generates = stored.manifest.task.kind in GENERATED
-    whole: Any = _language_model(model, backbone) if generates else model.body
+    whole: Any = whole_language_model(model, backbone) if generates else model.body
     whole.save_pretrained(folder)
     backbone.tokenizer.save_pretrained(folder)
     save_head(model.head, folder / HEAD_FILE)
@@ -83,7 +83,7 @@ def save_merged(stored: StoredAdapter, backbone: Backbone, folder: Path, front_m
     (folder / "README.md").write_text(front_matter + text, encoding="utf-8")
 
 
-def _language_model(model: TaskModel, backbone: Backbone) -> nn.Module:
+def whole_language_model(model: TaskModel, backbone: Backbone) -> nn.Module:
     """Return the body under the output layer that it was pretrained with.
 
     That is often the embeddings. Where those were trained, the layer is as it was, and no longer tied to them.

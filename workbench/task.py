@@ -31,6 +31,7 @@ class Task:
         origin: where the data come from, for people.
         license: the licence of the data, where known.
         hub_id: the data set on the Hugging Face hub that the rows come from, where it is one.
+        homepage: of the data, where known.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Task:
     origin: str
     license: str | None = None
     hub_id: str | None = None
+    homepage: str | None = None
 
     @property
     def pair(self) -> bool:

@@ -14,17 +14,28 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
 
 
-def exported(workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None) -> Path:
+def exported(
+    workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None, form: str | None = None
+) -> Path:
     """Write the adapter with the id ``adapter``; see :meth:`experiments.api.Workbench.export`."""
     from workbench.hub import front_matter
     from workbench.merging import require_mergeable, save_merged
+    from workbench.standard_model import require_form, save_standard
 
     stored = workspace.adapters.verify(adapter)
     evaluation = known(workspace, stored)
-    about = front_matter(stored.manifest, evaluation.scores if evaluation else {}, merged=merge)
+    about = front_matter(
+        stored.manifest, evaluation.scores if evaluation else {}, merged=merge, standard=form is not None
+    )
     if not merge:
         return workspace.adapters.export(stored.id, folder, about)
     require_mergeable(stored.manifest)
+    if form:
+        require_form(stored.manifest, form)
     with new_folder(folder) as new:
-        save_merged(stored, open_backbone(backbone or stored.manifest.backbone.name), new, about)
+        opened = open_backbone(backbone or stored.manifest.backbone.name)
+        if form:
+            save_standard(stored, opened, form, new, about)
+        else:
+            save_merged(stored, opened, new, about)
     return folder

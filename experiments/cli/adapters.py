@@ -116,6 +116,12 @@ def export(
     merge: Annotated[
         bool, typer.Option("--merge", help="Write the whole model, with the update in the backbone's weights.")
     ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="FORM", help="With --merge: sequence-classification, token-classification or causal-lm."
+        ),
+    ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="With --merge: where the backbone is now, if it was given by path.")
     ] = None,
@@ -124,13 +130,17 @@ def export(
     """Write an adapter as a folder that is ready for the Hugging Face hub; nothing is uploaded.
 
     Its README is a model card, and shows how to open the adapter without the workbench. Without --merge the folder has
-    none of the backbone's weights, and `workbench adapters import` takes it back.
+    none of the backbone's weights, and `workbench adapters import` takes it back. With --merge --as FORM it is a model
+    that transformers' `pipeline` answers with by itself; an architecture that cannot express the adapter's head is
+    refused.
     """
     from experiments.api import Workbench
 
     if backbone and not merge:
         raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
-    target = Workbench(workspace, listener=Messages()).export(adapter, folder, merge, backbone)
+    if form and not merge:
+        raise InputError("--as is for --merge", hint="An adapter alone has no form: it goes onto its backbone.")
+    target = Workbench(workspace, listener=Messages()).export(adapter, folder, merge, backbone, form)
     stdout.print(f"Exported to {target}")
     stdout.print(f"Next: hf upload OWNER/NAME {target}")
 

@@ -19,7 +19,7 @@ from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace
@@ -122,7 +122,7 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
         TrackingError: the server does not answer, or cannot register models.
     """
     tracker = writing_tracker(workspace, listener.say)
-    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored))
+    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored, _test_scores(stored, workspace)))
 
 
 def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> RolledBack:
@@ -134,7 +134,12 @@ def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listene
 
 
 def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
+    return run_record(stored, _test_scores(stored, workspace), points(workspace.system(stored.id)))
+
+
+def _test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
+    """Return an adapter's scores on its test split; none where it was not tested."""
     from experiments.workspace.evaluating import known  # torch and all: who logs a report does not need it
 
     found = known(workspace, stored)
-    return run_record(stored, found.scores if found else {}, points(workspace.system(stored.id)))
+    return found.scores if found else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workbench.choosing import measure, registered_name
@@ -11,6 +12,7 @@ from workbench.mlflow.models import TrackedModel
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.registration import Entry
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from mlflow.models import Model
 
+    from workbench.manifest import Manifest
     from workbench.stored_adapter import StoredAdapter
 
 EXPERIMENT = "adapters"
@@ -58,6 +61,9 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
         ),
         data=(TrackedData(task.name, task.fingerprint, {"origin": task.origin, "license": task.license or "unknown"}),),
         models=(tracked_model(stored, test),),
+        view=View(("task", "method", "backbone"), ("validation",)),
+        began=datetime.fromisoformat(manifest.created).timestamp() - fit.seconds,
+        seconds=fit.seconds,
     )
 
 
@@ -87,8 +93,8 @@ def tracked_model(stored: StoredAdapter, test: Mapping[str, float]) -> TrackedMo
     )
 
 
-def entry(stored: StoredAdapter) -> Entry:
-    """Return an adapter as an entry of the registry."""
+def entry(stored: StoredAdapter, test: Mapping[str, float] | None = None) -> Entry:
+    """Return an adapter as an entry of the registry; ``test`` are its scores on the test split, where it was tested."""
     manifest = stored.manifest
     return Entry(
         name=registered_name(manifest),
@@ -96,6 +102,29 @@ def entry(stored: StoredAdapter) -> Entry:
         adapter=manifest.id,
         measure=measure(manifest),
         validation=manifest.fit.validation,
+        description=_description(manifest, test or {}),
+        about=f"{escape(manifest.method)} adapters for {escape(manifest.task.name)}. The alias `champion` answers.",
+    )
+
+
+def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
+    """Return a version's description in Markdown: what it is, its scores, and how to ask it."""
+    task = manifest.task
+    said = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, seed {manifest.seed}."
+    scores = [(name.replace("_", " "), value) for name, value in manifest.metrics.items()]
+    scores += [(f"test {name.replace('_', ' ')}", value) for name, value in test.items()]
+    texts = '[{"text": "A text.", "text_pair": "Another."}]' if task.pair else '["A text."]'
+    asked = f'{{"adapter": "{manifest.id}", "texts": {texts}}}'
+    return "\n".join(
+        [
+            escape(said),
+            "",
+            *(f"- {escape(name)}: {value:.4f}" for name, value in scores),
+            "",
+            "Scores are fractions of 1. `workbench serve` answers with it:",
+            "",
+            f"    curl localhost:8080/predict -H 'Content-Type: application/json' -d '{asked}'",
+        ]
     )
 
 

@@ -7,6 +7,7 @@ Colours are safe for the colour-blind (cividis; Okabe & Ito, 2008).
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
@@ -16,6 +17,9 @@ from matplotlib.ticker import FuncFormatter
 from experiments.reporting.page import DPI
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
@@ -46,6 +50,7 @@ STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot 
     "legend.fontsize": 8.5,
     "legend.frameon": False,
 }
+NEAR = 0.015  # of what all points of a figure span: closer markers hide each other
 HALO = [withStroke(linewidth=2, foreground="white")]  # of text over lines and marks
 
 SAVING: Any = {
@@ -68,6 +73,30 @@ def line(place: int) -> dict[str, Any]:
     return {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
 
 
+def marks(axes: Axes, points: Sequence[tuple[int, str, tuple[float, float]]]) -> None:
+    """Draw a marker for each (place of its look, label, (x, y)), with its entry of the legend.
+
+    Markers that stand on one point are drawn around each other, the first outermost: none hides another.
+    """
+    scaled = [(math.log10(x) if axes.get_xscale() == "log" else x, y) for _, _, (x, y) in points]
+    for (place, label, at), around in zip(points, _around(scaled), strict=True):
+        colour, marker = look(place)
+        style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none"}
+        axes.plot([], [], label=short(label), markersize=7, **style)
+        face: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.4} if around else {}
+        axes.plot([at[0]], [at[1]], markersize=7 + 5 * around, zorder=3, **style, **face)
+
+
+def _around(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return for each point how many later ones stand where it does, as far as an eye can tell."""
+    spans = [max(values) - min(values) or 1.0 for values in zip(*points, strict=True)]
+
+    def near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+        return all(abs(x - y) <= NEAR * span for x, y, span in zip(one, other, spans, strict=True))
+
+    return [sum(near(point, later) for later in points[place + 1 :]) for place, point in enumerate(points)]
+
+
 def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, rows: int) -> Colorbar:
     """Put the colour scale of shares beside all ``axes``, which stand in so many rows: in percent, without a frame."""
     bar = figure.colorbar(mapped, ax=axes, shrink=0.6 / rows**0.5, aspect=22, pad=0.02)
@@ -77,11 +106,11 @@ def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, row
     return bar
 
 
-def image(figure: Figure, form: str = "png") -> bytes:
-    """Return the figure as PNG, SVG or PDF, without date or version in it."""
+def image(figure: Figure, form: str = "png", dpi: float = DPI) -> bytes:
+    """Return the figure as PNG (``dpi`` dots an inch), SVG or PDF, without date or version in it."""
     buffer = io.BytesIO()
     with rc_context(SAVING):
-        figure.savefig(buffer, format=form, dpi=DPI, metadata=dict.fromkeys(UNDATED[form]))
+        figure.savefig(buffer, format=form, dpi=dpi, metadata=dict.fromkeys(UNDATED[form]))
     return buffer.getvalue()
 
 

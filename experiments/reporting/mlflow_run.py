@@ -8,15 +8,20 @@ from urllib.parse import quote
 
 from experiments.reporting.cells import one_line
 from workbench.markdown import escape
-from workbench.mlflow.run_record import EXPERIMENT_ID, NOTE_TAG, RUN_ID
+from workbench.mlflow.run_record import NOTE_TAG, RUN_ID
+from workbench.mlflow.view import EXPERIMENT_ID, TRAINING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from experiments.reporting.presentation import Cell, Presentation, Table, Tracking
     from workbench.mlflow.run_record import RunRecord
 
 FOLDER = "report"  # of a run's artifacts
+PREVIEWS = f"{FOLDER}/previews"
+WIDEST = 700  # pixels of a picture in a description; beside 500 of the UI's own, the page has 1,200
+GAP = "&emsp;"  # before a cell: the UI leaves no room between two
+FRACTIONS = "MLflow's metrics are the same numbers as fractions: 93.1 here is 0.931 in its columns and charts."
 
 
 def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = None) -> RunRecord:
@@ -33,7 +38,8 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
     if files is None:
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
-    return replace(run, tags=tags, artifacts={f"{FOLDER}/{name}": content for name, content in files.items()})
+    artifacts = {f"{FOLDER}/{name}": content for name, content in files.items()}
+    return replace(run, tags=tags, artifacts=artifacts | _previews(presentation, exhibited(tracking, files)))
 
 
 def progress(presentation: Presentation) -> RunRecord:
@@ -48,19 +54,44 @@ def progress(presentation: Presentation) -> RunRecord:
 
 def note(verdict: str, tracking: Tracking, files: Iterable[str]) -> str:
     """Return the run's description in Markdown: verdict, table, and what is among ``files`` to look at."""
-    lines = [escape(verdict), "", *markdown(tracking.table), "", " ".join(map(escape, tracking.below))]
+    below = (*tracking.below, FRACTIONS)
+    lines = [escape(verdict), "", *markdown(tracking.table), "", " ".join(map(escape, below))]
+    if view := tracking.run.view:
+        lines += ["", view.links()]
+    return "\n".join([*lines, *(exhibits(exhibited(tracking, files)) if files else ())])
+
+
+def exhibited(tracking: Tracking, files: Iterable[str]) -> list[str]:
+    """Return which pictures among ``files`` the description shows, by file name."""
     pictures = [name for name in files if name.endswith(".png")]
-    if tracking.exhibits is not None:
-        pictures = [f"{name}.png" for name in tracking.exhibits if f"{name}.png" in pictures]
-    return "\n".join([*lines, *(exhibits(pictures) if files else ())])
+    if tracking.exhibits is None:
+        return pictures
+    return [f"{name}.png" for name in tracking.exhibits if f"{name}.png" in pictures]
+
+
+def _previews(presentation: Presentation, names: Sequence[str]) -> dict[str, bytes]:
+    """Return pictures of the figures that are no wider than a description may be, as artifacts."""
+    from experiments.reporting.figures import image  # matplotlib takes a while
+    from experiments.reporting.page import DPI
+
+    previews = {}
+    for figure in presentation.figures:
+        if f"{figure.name}.png" in names and (drawn := figure.draw()):
+            dots = min(DPI, WIDEST / drawn.get_figwidth())
+            previews[f"{PREVIEWS}/{figure.name}.png"] = image(drawn, dpi=dots)
+    return previews
 
 
 def markdown(table: Table) -> Iterator[str]:
     """Yield the lines of a table in Markdown."""
-    yield f"| {' | '.join(escape(column.head) for column in table.columns)} |"
+    yield _line(escape(column.head) for column in table.columns)
     yield f"| --- |{' ---: |' * (len(table.columns) - 1)}"
     for row in table.rows:
-        yield f"| {' | '.join(_shown(cell) for cell in row)} |"
+        yield _line(map(_shown, row))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {f' | {GAP}'.join(cells)} |"
 
 
 def _shown(cell: Cell) -> str:
@@ -70,7 +101,7 @@ def _shown(cell: Cell) -> str:
 
 def exhibits(figures: Iterable[str]) -> list[str]:
     """Return the lines of a description that link the report's page and show its ``figures``, given by file name."""
-    page = f"#/experiments/{EXPERIMENT_ID}/runs/{RUN_ID}/artifacts/{FOLDER}/report.html"
-    shown = [f"![{escape(name)}](get-artifact?path={FOLDER}/{quote(name)}&run_uuid={RUN_ID})" for name in figures]
+    page = f"#/experiments/{EXPERIMENT_ID}/runs/{RUN_ID}/artifacts/{FOLDER}/report.html?{TRAINING}"
+    shown = [f"![{escape(name)}](get-artifact?path={PREVIEWS}/{quote(name)}&run_uuid={RUN_ID})" for name in figures]
     lines = [f"[The whole report]({page}) is among the artifacts, with its figures and all numbers as JSON.", *shown]
     return [part for line in lines for part in ("", line)]

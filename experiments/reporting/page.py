@@ -24,10 +24,11 @@ DPI = 192  # two pixels for each of a page's, so that print and good screens are
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG as part of a page: a data URI, and its width in CSS pixels."""
+    """A PNG as part of a page: a data URI, its width in CSS pixels, and whether it needs most of a page in print."""
 
     source: str
     width: int
+    tall: bool
 
 
 def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
@@ -74,5 +75,6 @@ def environment() -> Environment:
 
 
 def _picture(image: bytes) -> Picture:
-    (pixels,) = struct.unpack(">I", image[16:20])  # the width stands first in a PNG's header
-    return Picture(f"data:image/png;base64,{base64.b64encode(image).decode()}", round(pixels * 96 / DPI))
+    width, height = struct.unpack(">II", image[16:24])  # they stand first in a PNG's header
+    source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    return Picture(source, round(width * 96 / DPI), tall=height > width)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
+from experiments.studies._sources import DataSource
 from experiments.workspace.documents import form_of
 from workbench.errors import IntegrityError
 
@@ -28,6 +29,8 @@ class Record(ABC):
         experiment: its name.
         reference: label that differences are taken from.
         data: task → SHA-256 of its data.
+        data_sources: task → where its data come from; empty in records of earlier versions.
+        precision: what ``auto`` came to; empty in records of earlier versions.
         identity, provenance: see :class:`experiments.workspace.RecordDocument`.
     """
 
@@ -40,6 +43,8 @@ class Record(ABC):
     seeds: tuple[int, ...]
     reference: str
     data: Mapping[str, str] = field(default_factory=dict)
+    data_sources: Mapping[str, DataSource] = field(default_factory=dict)
+    precision: str = ""
     identity: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
 

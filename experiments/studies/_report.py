@@ -50,7 +50,7 @@ class StudyReport(ABC):
     def head(self, *names: str) -> dict[str, Any]:
         """Return what the document of ``report --json`` begins with; ``names`` are the study's own parts of it."""
         record, about = self.record, self.record.about()
-        shared = ("description", "backbone", "seeds", "reference")
+        shared = ("description", "backbone", "seeds", "reference", "precision", "data_sources")
         return {
             "experiment": record.experiment,
             **{name: about[name] for name in (*shared, *names)},

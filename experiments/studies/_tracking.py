@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.adapter_run import tracked_data
+from experiments.reporting.cells import words
 from experiments.reporting.circumstances import circumstances
-from workbench.mlflow.run_record import RunRecord
+from experiments.reporting.mlflow_run import markdown
+from experiments.reporting.presentation import Column, Table
+from workbench.markdown import escape
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from experiments.studies._record import Record
     from experiments.studies._report import StudyReport
+    from workbench.mlflow.view import View
     from workbench.statistics import Interval
 
+MOST_SHOWN = 12  # numbers in a child's description
 Point = tuple[str, float | None, int]
 
 
@@ -24,17 +31,21 @@ def parent(
     params: Mapping[str, Any],
     metrics: Iterable[Point],
     children: Iterable[RunRecord],
+    view: View | None = None,
 ) -> RunRecord:
     """Return the run of an experiment; ``tags`` are those that others have not."""
-    record = report.record
+    record, below = report.record, tuple(children)
     return RunRecord(
         key=record.identity,
         name=record.experiment,
         tags={**tags, **_shared_tags(record)},
         params=_texts(params),
         metrics=tuple(metrics),
-        children=tuple(children),
+        children=below,
         finished=report.complete,
+        view=view,
+        began=began(record.provenance),
+        seconds=together(below),
     )
 
 
@@ -47,18 +58,58 @@ def child(
     tasks: Sequence[str],
     seed: int | None = None,
     finished: bool = True,
+    seconds: float | None = None,
 ) -> RunRecord:
-    """Return the run of what is compared under a ``label``, of one seed or of all; ``own`` are its tags."""
+    """Return the run of what is compared under a ``label``, of one seed or of all.
+
+    Args:
+        record: of the experiment.
+        label: what it is compared under.
+        own: its tags.
+        params: its parameters.
+        metrics: its numbers.
+        tasks: that it learned.
+        seed: None where its numbers are means over seeds.
+        finished: whether nothing more is to come.
+        seconds: what its training took.
+    """
+    points = tuple(metrics)
     seeded = {} if seed is None else {"seed": str(seed)}
     return RunRecord(
         key="/".join((record.identity, label, *seeded.values())),
         name=label if seed is None else f"{label} seed {seed}",
-        tags={**_shared_tags(record), "label": label, **own, **seeded},
+        tags={NOTE_TAG: _note(record, label, {**own, **seeded}, points), **_shared_tags(record), "label": label}
+        | {**own, **seeded},
         params=_texts(params),
-        metrics=tuple(metrics),
+        metrics=points,
         data=tracked_data(record.data, tasks),
         finished=finished,
+        began=began(record.provenance),
+        seconds=seconds,
     )
+
+
+def began(provenance: Mapping[str, str]) -> float | None:
+    """Return when an experiment was started, in seconds since 1970; None where its record does not tell."""
+    return datetime.fromisoformat(provenance["started"]).timestamp() if "started" in provenance else None
+
+
+def together(runs: Iterable[RunRecord]) -> float | None:
+    """Return what the training of all ``runs`` took, in seconds; None where none of them tells."""
+    known = [run.seconds for run in runs if run.seconds is not None]
+    return sum(known) if known else None
+
+
+def _note(record: Record, label: str, own: Mapping[str, str], points: Sequence[Point]) -> str:
+    """Return the description of a child: what it is, and its numbers at the last step."""
+    about = ", ".join(f"{name} {value}" for name, value in own.items())
+    known = {name: value for name, value, _ in points if value is not None and not name.startswith("cost/")}
+    rows = [(words(name), words(f"{value:.4g}")) for name, value in known.items()]
+    lines = [escape(f"{label} ({about}), one of the runs that {record.experiment} compares."), ""]
+    if rows:
+        table = Table("numbers", "", (Column("metric"), Column("value")), rows[:MOST_SHOWN])
+        lines += [*markdown(table), "", "Scores are fractions of 1, as in MLflow's columns and charts."]
+    return "\n".join(lines)
 
 
 def with_bounds(name: str, value: Interval) -> dict[str, float | None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "record.json"
-WORDS = ("description",)  # of what pieces share: change no number
+WORDS = ("description", "data_sources", "precision")  # of what pieces share: change no number, or are in their keys
 EARLIER = ("comparison.json", "fusion.json")  # what records were called before there was one form of them
 
 

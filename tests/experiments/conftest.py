@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def rough_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
     """Save figures without a layout and at few dots an inch; tests/experiments/report looks at real ones."""
 
-    def rough(figure: Figure, form: str = "png") -> bytes:
+    def rough(figure: Figure, form: str = "png", dpi: float = 20) -> bytes:
         buffer = io.BytesIO()
         figure.set_layout_engine("none")
-        figure.savefig(buffer, format=form, dpi=20)
+        figure.savefig(buffer, format=form, dpi=min(dpi, 20))
         return buffer.getvalue()
 
     with pytest.MonkeyPatch.context() as patch:

@@ -70,6 +70,12 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
     first, second = bench.register(one.adapter.id), bench.register(one.adapter.id)
     assert (first.name, first.version, first.champion) == ("animals.lora", "1", True)
     assert (second.version, second.champion) == ("1", True)
+    assert run.info.end_time - run.info.start_time == round(1000 * one.adapter.manifest.fit.seconds)
+    client = Tracker(tracking_uri(bench.workspace.root))._client
+    told = client.get_model_version(first.name, first.version).description
+    assert f"test accuracy: {one.test.scores['accuracy']:.4f}" in told
+    asked = json.loads(told.rpartition("-d '")[2].rstrip("'"))
+    assert asked["adapter"] == one.adapter.id
     assert [len(each) for each in runs_of(bench, EXPERIMENT)] == [1, 1], "nothing is logged twice"
 
 

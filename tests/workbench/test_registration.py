@@ -200,3 +200,16 @@ def test_a_champion_that_was_taken_away_or_deleted_is_told(tracker: Tracker) -> 
         tracker.roll_back("gone.lora")
     found = tracker.roll_back("gone.lora", "2")
     assert (found.was, champion(tracker, "gone.lora")) == (None, "2")
+
+
+def test_a_version_is_described_and_a_persons_words_stay(tracker: Tracker) -> None:
+    def register(description: str) -> str:
+        told = replace(entry("described", 0.5), name="told.lora", description=description, about="what it is")
+        number = tracker.register("described", record("described"), told).version
+        return str(tracker._client.get_model_version("told.lora", number).description)
+
+    tracker.register("described", record("described"), replace(entry("described", 0.5), name="told.lora"))
+    assert register("by this version") == "by this version", "one that has none is described"
+    assert register("by a later one") == "by this version"
+    tracker.register("described", record("new"), replace(entry("new", 0.5), name="new.lora", about="what it is"))
+    assert tracker._client.get_registered_model("new.lora").description == "what it is"

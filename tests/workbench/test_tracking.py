@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from workbench.mlflow.names import metric_name
 from workbench.mlflow.quiet import QUICK
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord
 from workbench.mlflow.tracker import Tracker
+from workbench.mlflow.view import CURVES, SHARED, TABLE, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +109,38 @@ def test_a_record_that_grows_adds_only_what_is_new(tracker: Tracker) -> None:
     assert [(value, step) for value, step, _ in child["metrics"]["forgetting"]] == [(0.0, 2)]
     assert child["status"] == "FINISHED"
     assert after["abc"]["tags"][NOTE_TAG] == "new"
+
+
+def test_a_run_lasts_as_long_as_the_work_took(tracker: Tracker) -> None:
+    record = replace(PARENT, key="timed", children=(), finished=True, began=1_700_000_000.0, seconds=12.5)
+
+    def times(run: str) -> tuple[int, int]:
+        info = tracker._client.get_run(run).info
+        return info.start_time, info.end_time - info.start_time
+
+    assert times(tracker.sync("timed", record)) == (1_700_000_000_000, 12_500)
+    assert times(tracker.sync("timed", replace(record, seconds=20.0))) == (1_700_000_000_000, 20_000)
+    earlier = tracker.sync("timed", replace(record, key="earlier", began=None, seconds=None))
+    again = tracker.sync("timed", replace(record, key="earlier", began=None))
+    assert (earlier, times(earlier)[1]) == (again, 12_500), "one that was logged by an earlier version follows"
+
+
+def test_an_experiment_has_the_columns_and_charts_of_its_newest_view(tracker: Tracker) -> None:
+    view = View(("label",), ("forgetting",), ("forgetting",))
+    tracker.sync("viewed", replace(PARENT, view=view))
+    tracker.sync("viewed", replace(PARENT, view=replace(view, metrics=("forgetting", "accuracy/bbc"))))
+    tags = tracker._client.get_experiment_by_name("viewed").tags
+    table, curves = (json.loads(tags[f"{SHARED}{name}"]) for name in (TABLE, CURVES))
+    assert table["selectedColumns"] == ["tags.`label`", "metrics.`forgetting`", "metrics.`accuracy/bbc`"]
+    (chart,), (section,) = curves["compareRunCharts"], curves["compareRunSections"]
+    assert (chart["type"], chart["metricKey"], chart["metricSectionId"]) == ("LINE", "forgetting", section["uuid"])
+    assert (chart["lineSmoothness"], chart["useGlobalLineSmoothing"]) == (0, False), (
+        "points are where they were measured"
+    )
+    assert curves["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "label"}]
+    assert all(f"viewStateShareKey={name}" in view.links() for name in (TABLE, CURVES))
+    assert CURVES not in replace(view, curves=()).links()
+    assert all(len(content) < 5000 for name, content in tags.items()), "as many characters as MLflow keeps of a tag"
 
 
 def test_a_sync_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:

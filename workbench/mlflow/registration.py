@@ -32,6 +32,8 @@ class Entry:
         adapter: its id.
         measure: what its validation score is a score of; only scores of equal measures are compared.
         validation: the score, higher is better.
+        description: of the version, in Markdown.
+        about: describes the registered model, in Markdown.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Entry:
     adapter: str
     measure: str
     validation: float
+    description: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(entry.name)
+        client.create_registered_model(entry.name, description=entry.about or None)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -138,7 +142,10 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
     if found is None:
         told = {ADAPTER: entry.adapter, MEASURE: entry.measure, VALIDATION: repr(entry.validation)}
         place = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
-        found = client.create_model_version(entry.name, place, model.source_run_id, told, model_id=model.model_id)
+        own = {"description": entry.description or None, "model_id": model.model_id}
+        found = client.create_model_version(entry.name, place, model.source_run_id, told, **own)
+    elif entry.description and not found.description:  # of an earlier version of the workbench
+        client.update_model_version(entry.name, found.version, entry.description)
     version, champion = Version.read(found), champion_of(client, entry.name)
     wins, decision = _decided(entry, version, champion)
     if wins and champion != version:

@@ -6,12 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
 
+if TYPE_CHECKING:
+    from workbench.mlflow.view import View
+
 NOTE_TAG = "mlflow.note.content"  # shown by the MLflow UI as the run's description, in Markdown
-RUN_ID, EXPERIMENT_ID = "{run_id}", "{experiment_id}"  # in a description: become the run's own ids, for links
+RUN_ID = "{run_id}"  # in a description: becomes the run's own id, for links
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class RunRecord:
         models: that came out of it.
         children: runs nested below this one.
         finished: whether more is to come; a finished run is marked so.
+        view: of the experiment that the run is in: columns and charts; None leaves it as it is.
+        began: when the work began, in seconds since 1970; None where nobody noted it: then it is the time of logging.
+        seconds: what the work took, which MLflow shows as the run's duration; None where it is not known.
     """
 
     key: str
@@ -41,6 +48,9 @@ class RunRecord:
     models: tuple[TrackedModel, ...] = ()
     children: tuple[RunRecord, ...] = ()
     finished: bool = True
+    view: View | None = None
+    began: float | None = None
+    seconds: float | None = None
 
 
 def content_digest(record: RunRecord) -> str:
@@ -49,4 +59,5 @@ def content_digest(record: RunRecord) -> str:
     parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
     beside = [[each.name, each.fingerprint] for each in record.data], [each.key for each in record.models]
     parts += [each for each in beside if each]
+    parts += [] if record.seconds is None else [{"seconds": record.seconds}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import TrackingError
 from workbench.mlflow.datasets import log_data
 from workbench.mlflow.models import log_models, models_are_whole
-from workbench.mlflow.run_record import EXPERIMENT_ID, NOTE_TAG, RUN_ID, content_digest
+from workbench.mlflow.run_record import NOTE_TAG, RUN_ID, content_digest
+from workbench.mlflow.view import EXPERIMENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,9 @@ def runs_below(client: BoundedClient, experiment: str, root: str) -> Iterator[An
 def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
     """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
     if run is None:
-        run = client.create_run(experiment, tags={KEY_TAG: record.key, **tags}, run_name=record.name)
+        began = None if record.began is None else round(1000 * record.began)
+        own = {KEY_TAG: record.key, **tags}
+        run = client.create_run(experiment, start_time=began, tags=own, run_name=record.name)
     run_id, content = identity(run.info.run_id), content_digest(record)
     if run.data.tags.get(CONTENT_TAG) == content and _is_whole(client, experiment, run_id, record):
         return run_id
@@ -47,9 +50,14 @@ def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: An
     log_data(client, run_id, record.data)
     log_models(client, experiment, run_id, record.models)
     if record.finished:
-        client.set_terminated(run_id)
+        client.set_terminated(run_id, end_time=_end(run, record))
     client.set_tag(run_id, CONTENT_TAG, content)
     return run_id
+
+
+def _end(run: Any, record: RunRecord) -> int | None:
+    """Return when a run ended, in milliseconds: as long after its start as the work took; None for now."""
+    return None if record.seconds is None else int(run.info.start_time) + round(1000 * record.seconds)
 
 
 def identity(given: Any) -> str:

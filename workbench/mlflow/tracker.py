@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workbench.mlflow.run_record import RunRecord
+    from workbench.mlflow.view import View
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs and charts, not traces
 
@@ -181,7 +182,7 @@ class Tracker:
         return database_of(self.uri)
 
     def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
-        place, root = self._experiment(experiment, about), hashlib.sha256(record.key.encode()).hexdigest()
+        place, root = self._experiment(experiment, about, record.view), hashlib.sha256(record.key.encode()).hexdigest()
         known = {run.data.tags.get(KEY_TAG): run for run in runs_below(self._client, place, root)}
         parent = write_run(self._client, place, record, known.get(record.key), {ROOT_TAG: root})
         for child in record.children:
@@ -189,11 +190,11 @@ class Tracker:
             write_run(self._client, place, child, known.get(child.key), tags)
         return parent
 
-    def _experiment(self, name: str, about: str = "") -> str:
+    def _experiment(self, name: str, about: str = "", view: View | None = None) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             folder = artifact_folder(self.database).as_uri() if self.database else None
-            tags = TRAINING | ({NOTE_TAG: about} if about else {})
+            tags = TRAINING | ({NOTE_TAG: about} if about else {}) | (view.experiment_tags() if view else {})
             return identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
         place = identity(found.experiment_id)
         if found.lifecycle_stage != "active":
@@ -204,6 +205,9 @@ class Tracker:
             )
         if about and not found.tags.get(NOTE_TAG):
             self._client.set_experiment_tag(place, NOTE_TAG, about)
+        for tag, content in view.experiment_tags().items() if view else ():
+            if found.tags.get(tag) != content:
+                self._client.set_experiment_tag(place, tag, content)
         return place
 
 

@@ -10,6 +10,7 @@ from experiments.engine.entries import collisions, named_entries, settings_of_en
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
+from experiments.studies._sources import data_sources
 from experiments.studies.compositions.contestant import (
     Contestant,
     Source,
@@ -281,5 +282,7 @@ def about(plan: FusionPlan) -> dict[str, Any]:
             for one in plan.contestants(plan.seeds[0])
         ),
         data={target.name: target.fingerprint for target in plan.targets},
+        data_sources=data_sources(plan.targets),
+        precision=resolve_precision(any_budget.precision),
     )
     return record.about()

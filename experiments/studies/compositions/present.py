@@ -10,6 +10,7 @@ from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
 from experiments.reporting.wording import plural
+from experiments.studies._sources import data_table, used
 from experiments.studies.compositions import tables
 from experiments.studies.compositions.gallery import figures
 from experiments.studies.compositions.tracking import about, experiment_of, tracking
@@ -62,5 +63,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
     yield from figures(report)
     yield tables.sources(report)
     budgets = record.budgets.items()
-    yield Definitions("Circumstances", [(f"budget, K = {shots}", str(budget)) for shots, budget in budgets])
+    shown = [(f"budget, K = {shots}", str(used(budget, record.precision))) for shots, budget in budgets]
+    yield Definitions("Circumstances", shown)
+    yield from data_table(record.data_sources)
     yield once_more(record.provenance)

@@ -12,6 +12,7 @@ from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.compositions.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
+from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ def tracking(report: FusionReport) -> Tracking:
         params={"targets": ", ".join(record.targets), "shots": ", ".join(map(str, record.shots))},
         metrics=metrics if whole else (),
         children=(_child(row, whole, record) for row in report.rows),
+        view=View(("label", "role", "method"), ("score", "gain"), ("score",)),
     )
     below = (
         "Test score in percent, differences in points with the 95 % interval of a paired bootstrap over test examples.",
@@ -59,7 +61,9 @@ def about(record: FusionRecord) -> str:
 
 def _child(row: Row, whole: bool, record: FusionRecord) -> RunRecord:
     own, points = {"role": row.role, "method": row.method}, _points(row) if whole else ()
-    return child(record, row.label, own, {"label": row.label, **own}, points, record.targets, finished=whole)
+    took = [standing.seconds for standing in row.standings.values() if standing.seconds is not None] if whole else []
+    params, seconds = {"label": row.label, **own}, sum(took) if took else None
+    return child(record, row.label, own, params, points, record.targets, finished=whole, seconds=seconds)
 
 
 def _points(row: Row) -> Iterator[Point]:

@@ -11,6 +11,7 @@ from experiments.engine.entries import named_entries, settings_of_entries, wrong
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
+from experiments.studies._sources import data_sources
 from experiments.studies._tuning import tuning_seed
 from experiments.studies.methods.recipe import Recipe
 from experiments.studies.methods.record import ComparisonRecord, Contender
@@ -140,6 +141,8 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
         contenders=tuple(_contender(label, adaptation) for label, adaptation in plan.adaptations.items()),
         data={task.name: task.fingerprint for task in plan.tasks},
         kinds={task.name: task.kind for task in plan.tasks},
+        data_sources=data_sources(plan.tasks),
+        precision=resolve_precision(recipe.budget.precision),
     )
     return record.about()
 

@@ -11,6 +11,7 @@ from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, tasks_named, unit
+from experiments.studies._sources import data_table, used
 from experiments.studies.methods import tables
 from experiments.studies.methods.tracking import about, tracking
 
@@ -67,6 +68,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
     if len(report.rows) > 1:
         yield not_equal(report.unequal, record.reference)
     yield _circumstances(report)
+    yield from data_table(report.record.data_sources)
     yield once_more(record.provenance)
 
 
@@ -98,7 +100,7 @@ def _alternative(report: ComparisonReport) -> str:
 
 def _circumstances(report: ComparisonReport) -> Definitions:
     record = report.record
-    entries = [("budget", str(record.budget))]
+    entries = [("budget", str(used(record.budget, record.precision)))]
     entries += [(row.label, f"{row.method}, {row.settings}") for row in report.rows]
     for task, score in record.majority.items():
         kind = record.kinds.get(task, "")

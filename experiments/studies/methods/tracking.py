@@ -10,6 +10,7 @@ from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.methods.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
+from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from experiments.studies.methods.report import ComparisonReport, Row
     from experiments.workspace.fitted_adapter import FittedAdapter
     from workbench.mlflow.run_record import RunRecord
+
+MOST_TASKS = 4  # whose scores are columns
 
 
 def tracking(report: ComparisonReport) -> Tracking:
@@ -30,6 +33,7 @@ def tracking(report: ComparisonReport) -> Tracking:
         params={**record.budget, "tasks": ", ".join(record.tasks)},
         metrics=(point for row in report.rows for point in _summary(row, report)),
         children=_children(report),
+        view=View(("label", "method", "seed"), tuple(metric_name("score", task) for task in record.tasks[:MOST_TASKS])),
     )
     below = f"Test score in {unit(record.kinds).words}, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))
@@ -54,7 +58,8 @@ def _children(report: ComparisonReport) -> Iterator[RunRecord]:
             tasks = [cell.task for cell in cells]
             if cells:
                 own, params = {"method": row.method}, {**row.settings, **rates}
-                yield child(report.record, row.label, own, params, points, tasks, seed)
+                took = sum(cell.seconds for cell in cells)
+                yield child(report.record, row.label, own, params, points, tasks, seed, seconds=took)
 
 
 def _points(cell: FittedAdapter) -> Iterator[Point]:

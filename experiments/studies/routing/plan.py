@@ -10,6 +10,7 @@ from experiments.engine.entries import named_entries, settings_of_entries, wrong
 from experiments.engine.feasible import opened
 from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
+from experiments.studies._sources import data_sources
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_task
 from experiments.studies.routing.recipe import Recipe
 from experiments.studies.routing.record import JOINT, ROUTER, Contender, RoutingRecord
@@ -210,5 +211,7 @@ def about(plan: RoutingPlan) -> dict[str, Any]:
         settings=plan.adaptation.settings.model_dump(mode="json"),
         contenders=(*routers, *joint),
         data={task.name: task.fingerprint for task in plan.tasks},
+        data_sources=data_sources(plan.tasks),
+        precision=resolve_precision(recipe.budget.precision),
     )
     return record.about()

@@ -12,6 +12,7 @@ from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
 from experiments.reporting.wording import number, plural, tasks_named
+from experiments.studies._sources import data_table, used
 from experiments.studies.routing import many_tasks, tables
 from experiments.studies.routing.tracking import about, tracking
 
@@ -71,6 +72,7 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
     if len(report.rows) > 1:
         yield not_equal(report.unequal, record.reference)
     yield _circumstances(report)
+    yield from data_table(report.record.data_sources)
     yield once_more(record.provenance)
 
 
@@ -112,6 +114,9 @@ def _alternative(report: RoutingReport) -> str:
 
 def _circumstances(report: RoutingReport) -> Definitions:
     record = report.record
-    entries = [("budget", str(record.budget)), ("sources", f"{record.method}, {record.settings}")]
+    entries = [
+        ("budget", str(used(record.budget, record.precision))),
+        ("sources", f"{record.method}, {record.settings}"),
+    ]
     entries += [(row.label, f"{row.role} {row.name}, {row.settings}") for row in report.rows]
     return Definitions("Circumstances", entries)

@@ -9,6 +9,7 @@ from experiments.studies._tracking import child, parent, with_bounds
 from experiments.studies.routing.tables import summary
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
+from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ def tracking(report: RoutingReport) -> Tracking:
         params={**record.budget, "tasks": ", ".join(record.tasks)},
         metrics=(point for row in report.rows for point in _summary(row, report)),
         children=(_child(row, cell, record) for row in report.rows for cell in row.cells),
+        view=View(("label", "role", "seed"), ("accuracy", "routing_accuracy")),
     )
     below = "Test texts with the right task and the right label in percent, ± half the 95 % interval over seeds."
     return Tracking(run, summary(report), (below,))
@@ -44,7 +46,8 @@ def about(record: RoutingRecord) -> str:
 
 def _child(row: Row, cell: ContenderLeft, record: RoutingRecord) -> RunRecord:
     own = {"role": row.role, row.role: row.name}
-    return child(record, row.label, own, row.settings, _points(cell, record), record.tasks, cell.seed)
+    points = _points(cell, record)
+    return child(record, row.label, own, row.settings, points, record.tasks, cell.seed, seconds=cell.fit_seconds)
 
 
 def _points(cell: ContenderLeft, record: RoutingRecord) -> Iterator[Point]:

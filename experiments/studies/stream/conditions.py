@@ -10,6 +10,7 @@ from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
 from experiments.reporting.wording import DASH, baselines, unit
+from experiments.studies._sources import data_table, used
 from experiments.studies._tuning_table import tuning_table
 from experiments.studies.stream.tables import by_strategy, stored, trainable
 from experiments.studies.stream.tuning import TASKS
@@ -70,6 +71,7 @@ def conditions(report: Report) -> Iterator[Block]:
         orders = enumerate(" → ".join(order) for order in record.orders)
         own = {0: ", the recipe's own"}
         yield Definitions("", [(f"order {place}{own.get(place, '')}", tasks) for place, tasks in orders])
+    yield from data_table(record.data_sources)
     yield once_more(record.provenance)
     formulas = [(metric.name.replace("_", " "), metric.formula) for metric in METRICS]
     yield Definitions("Definitions", (*BEFORE, *formulas, *AFTER, *([VALIDATION] if report.frontier else [])))
@@ -77,12 +79,13 @@ def conditions(report: Report) -> Iterator[Block]:
 
 def _equal(report: Report) -> Definitions:
     record = report.record
+    budget = used(record.budget, record.precision)
     shared = {
         "backbone": record.backbone,
         "scenario": record.scenario,
         "seeds": ", ".join(map(str, record.seeds)),
         "orders of the stream": str(len(record.orders)),
-        **{name.replace("_", " "): "all" if value is None else str(value) for name, value in record.budget.items()},
+        **{name.replace("_", " "): "all" if value is None else str(value) for name, value in budget.items()},
     }
     note = "Every strategy had the same training, validation and test examples of each task, and all of this:"
     return Definitions("What was equal", [*shared.items()], note)

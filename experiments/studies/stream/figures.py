@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-from experiments.reporting.figures import FAINT, STYLE, colour_scale, half_width, line, look, short
+from experiments.reporting.figures import FAINT, STYLE, colour_scale, half_width, line, look, marks, short
 
 MARKS = {"measured": "", "verified": "✓", "carried": "→"}
 
@@ -40,7 +40,7 @@ def accuracy_matrices(report: Report) -> Figure:
     columns = min(len(shown), 3 if len(tasks) <= 5 else 2)
     rows = math.ceil(len(shown) / columns)
     norm = scale(report)
-    first = 0 if any(value is not None for one in shown for value in one.matrix[0]) else 1
+    first = first_measured(report)
     width, height = 0.75 + 0.52 * len(tasks), 1.35 + 0.36 * (len(tasks) + 1 - first)
     with rc_context(STYLE):
         figure = Figure(figsize=(max(columns * width, 4.0) + 0.9, rows * height + 0.35), layout="constrained")
@@ -64,6 +64,11 @@ def scale(report: Report) -> Normalize:
     """Return one scale for all strategies, from the lowest score (rounded down to a tenth) to 1."""
     scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
     return Normalize(min(math.floor(min(scores, default=0.0) * 10) / 10, 0.9), 1.0)
+
+
+def first_measured(report: Report) -> int:
+    """Return the stage that figures begin with: 0 only where some strategy was tested before any training."""
+    return 0 if any(value is not None for one in report.strategies for value in one.matrix[0]) else 1
 
 
 def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: Normalize, first: int) -> None:
@@ -125,7 +130,7 @@ def forgetting_curves(report: Report) -> Figure:
 
 
 def _curve(axes: Axes, report: Report, column: int) -> None:
-    stages = np.arange(len(report.record.tasks) + 1)
+    stages, first = np.arange(len(report.record.tasks) + 1), first_measured(report)
     for place, strategy in enumerate(report.strategies):
         style = line(place)
         seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
@@ -140,7 +145,7 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
     axes.axvline(column + 1, color=FAINT, linestyle="--", linewidth=0.8)
     axes.grid(visible=True, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlim(-0.2, len(stages) - 0.8)
+    axes.set_xlim(first - 0.2, len(stages) - 0.8)
     axes.set_axisbelow(True)
 
 
@@ -152,11 +157,9 @@ def learning_versus_forgetting(report: Report) -> Figure | None:
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
-        for place, strategy, (lost, learned) in points:
-            colour, marker = look(place)
-            cross(axes, strategy.metrics, colour, width=1.3)
-            style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
-            axes.plot([lost], [learned], label=short(strategy.label), **style)
+        for place, strategy, _ in points:
+            cross(axes, strategy.metrics, look(place)[0], width=1.3)
+        marks(axes, [(place, strategy.label, at) for place, strategy, at in points])
         learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points], unit(report.record.kinds))
         figure.legend(loc="outside upper left", ncols=3)
     return figure

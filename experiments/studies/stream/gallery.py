@@ -38,6 +38,7 @@ class Exhibit:
 
 
 BARS = "Bars are 95 % intervals over replications, cut where they would press all else together; dots are replications."
+AROUND = "Strategies that stand on one point are drawn around each other. "
 
 EXHIBITS: dict[str, Exhibit] = {
     "frontier": Exhibit(
@@ -55,25 +56,27 @@ EXHIBITS: dict[str, Exhibit] = {
     ),
     "forgetting-curves": Exhibit(
         "Each task through the stream",
-        "The score of each task after every stage: mean over seeds, the range of the seeds shaded. Dashed: the stage "
+        "The score of each task after every stage: mean over seeds, their range shaded. Dashed: the stage "
         "that learns the task. Dotted: {constant}.",
         ("Mean drop of earlier tasks by the end", "forgetting"),
         one_order=True,
     ),
     "learning-versus-forgetting": Exhibit(
         "Learning against forgetting",
-        "Top left is best: learned well and kept. " + BARS,
+        "Top left is best: learned well and kept. " + AROUND + BARS,
         ("Learning accuracy", "learning_accuracy"),
     ),
     "accuracy-over-storage": Exhibit(
         "What storage buys",
         "Average accuracy after the last stage over the bytes that have to be kept to answer for every task, heads and "
-        "shared weights included, the frozen backbone not. Top left is best. Bars: 95 % intervals over replications.",
+        "shared weights included, the frozen backbone not. Top left is best. "
+        + AROUND
+        + "Bars: 95 % intervals over replications.",
         ("Average accuracy after the last stage", "average_accuracy"),
     ),
     "probes-by-layer": Exhibit(
         "Probes, layer by layer",
-        "Mean over replications, the 95 % interval shaded. "
+        "Mean over replications, their range shaded. "
         + " ".join(f"{panel.title}: {panel.formula}." for panel in PANELS)
         + " After Davari et al. (2022), Kornblith et al. (2019) and Shuttleworth et al. (2024).",
         ("Forgetting, as scored", "forgetting"),
@@ -91,7 +94,7 @@ OF_LONG_STREAMS: dict[str, Exhibit] = {
         EXHIBITS["forgetting-curves"],
         title="Earlier tasks through the stream",
         caption="By how many points the tasks learned so far stand above or below the score that each had when it was "
-        "learned: mean over tasks and seeds, and the middle 80 % of the tasks shaded.",
+        "learned: mean over tasks and seeds, and between the thin lines the middle 80 % of the tasks.",
     ),
 }
 

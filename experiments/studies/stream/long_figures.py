@@ -70,7 +70,8 @@ def _curve(axes: Axes, place: int, strategy: StrategyReport, values: NDArray[np.
     known = np.isfinite(values).any(axis=1)
     stages, rows, style = np.flatnonzero(known) + 1, values[known], line(place)
     low, high = np.nanpercentile(rows, MIDDLE, axis=1)
-    axes.fill_between(stages, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    for bound in (low, high):
+        axes.plot(stages, bound, color=style["color"], linewidth=0.6, alpha=0.7)
     axes.plot(
         stages, np.nanmean(rows, axis=1), label=short(strategy.label), **{**style, "marker": "", "linewidth": 1.6}
     )

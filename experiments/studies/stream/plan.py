@@ -14,6 +14,7 @@ from experiments.engine.recipes import require_affordable
 from experiments.engine.task_names import named_tasks
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES
+from experiments.studies._sources import data_sources
 from experiments.studies._tuning import attempt_key, tuning_seed
 from experiments.studies.stream.contenders import (
     at_default_rates,
@@ -312,5 +313,7 @@ def about(plan: Plan) -> dict[str, Any]:
         budget=recipe.budget.model_dump(mode="json"),
         data={task.name: task.fingerprint for task in tasks},
         kinds={task.name: task.kind for task in tasks},
+        data_sources=data_sources(tasks),
+        precision=resolve_precision(recipe.budget.precision),
     )
     return record.about()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def probes_by_layer(report: Report) -> Figure | None:
-    """Return the panels that were measured, the 95 % intervals over replications shaded; None where none was."""
+    """Return the panels that were measured, the range of the replications shaded; None where none was."""
     measured = [(panel, lines) for panel in PANELS if (lines := profiles(report, panel))]
     if not measured:
         return None
@@ -56,7 +56,8 @@ def probes_by_layer(report: Report) -> Figure | None:
 
 def _profile(axes: Axes, profile: Mapping[int, Interval], place: int) -> None:
     style = line(place)
-    bounds = {at: (one.low, one.high) for at, one in profile.items() if one.low is not None and one.high is not None}
+    known = {at: [value for value in one.values if value is not None] for at, one in profile.items()}
+    bounds = {at: (min(values), max(values)) for at, values in known.items() if len(values) > 1}
     if bounds:
         low, high = zip(*bounds.values(), strict=True)
         axes.fill_between([*bounds], low, high, color=style["color"], alpha=0.15, linewidth=0)

@@ -78,6 +78,8 @@ class Report(StudyReport):
             "scenario": record.scenario,
             "reference": record.reference,
             "budget": dict(record.budget),
+            "precision": record.precision or None,
+            "data_sources": {task: one.as_json() for task, one in record.data_sources.items()},
             "complete": self.complete,
             "verdict": self.verdict,
             "not_equal": [inequality.as_json() for inequality in self.unequal],

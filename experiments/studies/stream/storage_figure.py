@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from experiments.reporting.figures import STYLE, half_width, look, short
+from experiments.reporting.figures import STYLE, half_width, look, marks
 from experiments.reporting.wording import megabytes, unit
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ def accuracy_over_storage(report: Report) -> Figure | None:
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
+        placed: list[tuple[int, str, tuple[float, float]]] = []
         for place, strategy, stored, accuracy in points:
-            colour, marker = look(place)
             at = stored, 100 * float(accuracy.mean or 0)
-            bar: dict[str, Any] = {"color": colour, "linewidth": 1.3, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
-            axes.errorbar(*at, yerr=half_width(accuracy), **bar)
-            style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 7, "linestyle": "none"}
-            axes.plot([at[0]], [at[1]], label=short(strategy.label), **style)
+            bar: dict[str, Any] = {"linewidth": 1.3, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
+            axes.errorbar(*at, yerr=half_width(accuracy), color=look(place)[0], **bar)
+            placed.append((place, strategy.label, at))
         sizes = [stored for _, _, stored, _ in points]
         if max(sizes) > DECADE * min(sizes):
             axes.set_xscale("log")
+        marks(axes, placed)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: megabytes(size)))
         scores = unit(report.record.kinds)
         axes.set(xlabel="stored to answer for every task", ylabel=f"average accuracy {scores.axis}")

@@ -9,13 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.adapter_run import tracked_data, tracked_model
+from experiments.reporting.cells import quantity as shown
+from experiments.reporting.cells import words
 from experiments.reporting.circumstances import circumstances
-from experiments.reporting.presentation import Medium, Tracking
+from experiments.reporting.mlflow_run import FRACTIONS, markdown
+from experiments.reporting.presentation import Column, Medium, Table, Tracking
 from experiments.reporting.wording import baselines, number, unit
+from experiments.studies._tracking import began, together
 from experiments.studies.stream.tables import scores
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
-from workbench.mlflow.run_record import RunRecord
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 Point = tuple[str, float | None, int]
 WHOLE = "full"  # the method whose adapter is a whole model
+SHOWN = ("average_accuracy", "learning_accuracy", "forgetting")
+VIEW = View(("label", "strategy", "method", "seed"), SHOWN, ("forgetting", "average_accuracy"))
 
 
 def tracking(report: Report) -> Tracking:
@@ -37,19 +44,23 @@ def tracking(report: Report) -> Tracking:
     and one with another budget is another.
     """
     record = report.record
+    children = tuple(
+        _child(report, strategy, replication)
+        for strategy in report.everything
+        for replication in strategy.replications
+        if replication.outcomes
+    )
     run = RunRecord(
         key=record.identity,
         name=record.experiment,
         tags={"reference": record.reference, **_tags(report)},
         params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
         metrics=tuple(_summary(report)),
-        children=tuple(
-            _child(report, strategy, replication)
-            for strategy in report.everything
-            for replication in strategy.replications
-            if replication.outcomes
-        ),
+        children=children,
         finished=report.complete,
+        view=VIEW,
+        began=began(record.provenance),
+        seconds=together(children),
     )
     constant, scale = baselines(record.kinds.values()).capitalize(), unit(record.kinds).title
     majority = ", ".join(number(score) for score in record.majority)
@@ -84,7 +95,7 @@ def _child(report: Report, strategy: StrategyReport, replication: ReplicationRep
     return RunRecord(
         key=f"{report.record.identity}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
         name=f"{contender.label}, seed {seed}" + (f", order {order}" if ordered else ""),
-        tags={**_tags(report), "label": contender.label, **own, **of},
+        tags={NOTE_TAG: _note(report, strategy, replication), **_tags(report), "label": contender.label, **own, **of},
         params={
             **own,
             **ordered,
@@ -94,7 +105,25 @@ def _child(report: Report, strategy: StrategyReport, replication: ReplicationRep
         data=tracked_data(report.record.data, replication.tasks),
         models=tuple(_models(report, strategy, replication)),
         finished=replication.complete,
+        began=began(report.record.provenance),
+        seconds=sum(outcome.cost.train_seconds for outcome in replication.outcomes),
     )
+
+
+def _note(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> str:
+    """Return the description of a child: what it is, and how each task stood when it was learned and stands now."""
+    contender, tasks = strategy.contender, replication.tasks
+    stage = max(outcome.stage for outcome in replication.outcomes)
+    said = f"{contender.label}: {contender.strategy} with {contender.method}, seed {replication.seed}"
+    matrix = replication.matrix
+    columns = (Column("task"), Column("when it was learned"), Column(f"after stage {stage} of {len(tasks)}"))
+    rows = [
+        (words(task), shown(matrix[column + 1][column]), shown(matrix[stage][column]))
+        for column, task in enumerate(tasks)
+    ]
+    scale = f"{unit(report.record.kinds).title}. {FRACTIONS}"
+    lines = (escape(said), "", *markdown(Table("stages", "", columns, rows)), "", escape(scale))
+    return "\n".join(lines)
 
 
 def _models(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> Iterator[TrackedModel]:

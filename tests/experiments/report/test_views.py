@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import warnings
 from dataclasses import replace
 from html import unescape
@@ -12,15 +13,19 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 
+from experiments.reporting.figures import marks
 from experiments.reporting.files import figures, files
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
 from experiments.reporting.terminal import show
+from experiments.studies._sources import DataSource
 from experiments.studies.stream.gallery import draw
 from experiments.studies.stream.present import present
 from experiments.studies.stream.summary import summarise
+from workbench.mlflow.run_record import NOTE_TAG
 from workbench.mlflow.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -82,6 +87,48 @@ def test_figures_share_one_colour_scale_and_print_every_value(report: Report) ->
     assert [text for text in texts if re.fullmatch(r"\d+\.\d", text)] == [f"{100 * value:.1f}" for value in measured]
     assert texts.count("✓") == 3
     assert texts.count("→") == 3
+
+
+def test_what_was_not_measured_before_training_takes_no_room(report: Report) -> None:
+    figure = draw("forgetting-curves", report)
+    assert figure
+    assert all(axes.get_xlim()[0] > 0.5 for axes in figure.axes)
+
+
+def test_markers_on_one_point_surround_each_other() -> None:
+    axes = Drawing().subplots()
+    marks(axes, [(0, "a", (0.0, 0.9)), (1, "b", (5.0, 0.5)), (2, "c", (0.0, 0.9)), (3, "d", (0.01, 0.9))])
+    drawn = [line for line in axes.lines if len(line.get_xdata())]
+    sizes = [line.get_markersize() for line in drawn]
+    assert sizes == [17, 7, 12, 7]
+    assert [line.get_markerfacecolor() == "none" for line in drawn] == [True, False, True, False]
+    assert [text.get_text() for text in axes.legend().get_texts()] == [*"abcd"]
+
+
+def test_a_description_is_no_wider_than_a_screen_and_stays_in_one_mode(report: Report) -> None:
+    presentation = present(report)
+    record = run_record(presentation, files(presentation))
+    shown = {name: content for name, content in record.artifacts.items() if "previews" in name}
+    assert {*shown} == {f"report/previews/{name}.png" for name in ("forgetting-curves", "accuracy-matrices")}
+    widths = [struct.unpack(">I", content[16:20])[0] for content in shown.values()]
+    assert max(widths) <= 700
+    note = record.tags[NOTE_TAG]
+    links = re.findall(r"\]\((#[^)]*)\)", note)
+    assert len(links) == 3
+    assert all("workflowType=machine_learning" in link for link in links)
+    assert "as fractions" in note
+
+
+def test_a_child_says_what_it_is_and_lasts_as_long_as_its_training(report: Report) -> None:
+    run = run_record(present(report))
+    child = next(one for one in run.children if one.name == "full-sequential, seed 1")
+    assert child.tags[NOTE_TAG].startswith("full-sequential: sequential with full, seed 1")
+    assert child.tags[NOTE_TAG].count("\n|") == 6, "head, line and four tasks"
+    took = [
+        one.cost.train_seconds for one in report.record.outcomes if (one.strategy, one.seed) == ("full-sequential", 1)
+    ]
+    assert child.seconds == pytest.approx(sum(took))
+    assert run.seconds == pytest.approx(sum(one.seconds or 0 for one in run.children))
 
 
 def test_figures_draw_names_as_they_are(nasty: Report) -> None:
@@ -214,3 +261,18 @@ def test_a_run_is_logged_while_it_grows_and_never_twice(
     assert [point.step for point in history] == [1, 2, 3, 4], "once, when all seeds were there"
     tracker.sync("made-up", run_record(present(nasty)))
     assert len(client.search_runs([experiment])) == 32
+
+
+def test_the_page_names_data_with_licences_and_the_precision_that_was_used(record: Record) -> None:
+    sources = {"bbc-news": DataSource("package a==1", "MIT", "http://a.example"), "subjectivity": DataSource("file b")}
+    budget = {**record.budget, "precision": "auto"}
+    report = summarise(replace(record, budget=budget, precision="bf16", data_sources=sources, examples={}))
+    words = re.sub(r"<[^>]*>", " ", drawn_page(present(report), {}))
+    assert re.search(r"precision\s+bf16", words)
+    assert re.search(r"bbc-news\s+package a==1\s+MIT\s+http://a.example", words)
+    assert re.search(r"subjectivity\s+file b\s+–\s+–", words)
+    document = report.as_json()
+    assert (document["precision"], document["budget"]["precision"]) == ("bf16", "auto")
+    assert document["data_sources"]["subjectivity"] == {"origin": "file b", "license": None, "homepage": None}
+    earlier = summarise(replace(record, examples={}))
+    assert "Data and licences" not in drawn_page(present(earlier), {})

@@ -1,0 +1,50 @@
+"""Where the data of an experiment come from, and what its trainings computed in: known before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.reporting.cells import words
+from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.wording import DASH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from workbench.task import Task
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a task's data come from; None for what its file does not tell."""
+
+    origin: str
+    license: str | None = None
+    homepage: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the entry of ``data`` in ``report --json``."""
+        return asdict(self)
+
+
+def data_sources(tasks: Iterable[Task]) -> dict[str, DataSource]:
+    """Return task → where its data come from."""
+    return {task.name: DataSource(task.origin, task.license, task.homepage) for task in tasks}
+
+
+def data_table(sources: Mapping[str, DataSource]) -> Iterable[Table]:
+    """Yield the table of the data with their licences; nothing where a record of an earlier version tells of none."""
+    if sources:
+        columns = [Column(head, left=True) for head in ("task", "data", "licence", "homepage")]
+        rows = [
+            [words(task), words(one.origin), words(one.license or DASH), words(one.homepage or DASH)]
+            for task, one in sources.items()
+        ]
+        note = "A dash: the task's file does not tell."
+        yield Table("data", "Data and licences", columns, rows, note, media=Medium.PAGE)
+
+
+def used(budget: Mapping[str, Any], precision: str) -> dict[str, Any]:
+    """Return a budget with the arithmetic that was used in place of ``auto``, where the record has it."""
+    return {**budget, "precision": precision} if precision else {**budget}
