@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.answers.routed import RoutedPrediction
+    from experiments.answers.server_lora import ServerLora
     from experiments.engine.study import Piece, Plan, Report
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import Added
@@ -169,6 +170,23 @@ class Workbench:
                 such form that computes what it does.
         """
         return exported(self.workspace, self.chosen(adapter), folder, merge, backbone, form)
+
+    def export_for_servers(self, adapter: str, folder: Path, backbone: str | None = None) -> ServerLora:
+        """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.
+
+        Args:
+            adapter: its id, or another name: see :meth:`chosen`.
+            folder: where to; new or empty.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: something is in ``folder`` already, the task is none for a causal language model, or the adapter
+                is no plain LoRA.
+        """
+        from experiments.answers.server_lora import exported_for_servers
+
+        return exported_for_servers(self.workspace, self.chosen(adapter), folder, backbone)
 
     def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
         """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.

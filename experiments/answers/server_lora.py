@@ -9,6 +9,7 @@ that ΔW = B A is the same to the rounding of one product.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,8 @@ from safetensors.torch import save_file
 
 from fusion import lora
 from workbench.adapter_folder import PEFT_WEIGHTS
+from workbench.atomic import new_folder
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,11 +26,42 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from experiments.workspace import Workspace
     from fusion.lowrank import LowRank
     from workbench.backbone import Backbone
     from workbench.stored_adapter import StoredAdapter
 
 KIND = "causal-lm"
+
+
+@dataclass(frozen=True)
+class ServerLora:
+    """A LoRA that was written for servers.
+
+    Attributes:
+        folder: where it is.
+        backbone: what the server has to open: a hub id or a path.
+        rank: of every module.
+    """
+
+    folder: Path
+    backbone: str
+    rank: int
+
+    @property
+    def rank_to_ask_for(self) -> int:
+        """The smallest power of two from 8 on that the rank fits in: vLLM takes no others."""
+        return max(8, 1 << (self.rank - 1).bit_length())
+
+
+def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
+    """Write the adapter with the id ``adapter``; see :meth:`experiments.api.Workbench.export_for_servers`."""
+    stored = workspace.adapters.verify(adapter)
+    _require_language_model(stored)
+    opened = open_backbone(backbone or stored.manifest.backbone.name)
+    with new_folder(folder) as new:
+        rank = write_server_lora(stored, opened, new)
+    return ServerLora(folder, opened.hub_id or str(opened.folder), rank)
 
 
 def write_server_lora(stored: StoredAdapter, backbone: Backbone, folder: Path) -> int:
@@ -39,10 +73,7 @@ def write_server_lora(stored: StoredAdapter, backbone: Backbone, folder: Path) -
     from peft import LoraConfig, TaskType
     from transformers import AutoModelForCausalLM
 
-    if stored.manifest.task.kind != KIND:
-        hint = "Encoders and their label sets are served by `workbench serve`."
-        what = f"{stored.id} answers a {stored.manifest.task.kind} task, which servers of language models do not"
-        raise InputError(what, hint=hint)
+    _require_language_model(stored)
     update = lora.read(stored.folder)
     rank = max(pair.rank for pair in update.values())
     with torch.device("meta"):
@@ -62,6 +93,13 @@ def write_server_lora(stored: StoredAdapter, backbone: Backbone, folder: Path) -
         inference_mode=True,
     ).save_pretrained(str(folder))
     return rank
+
+
+def _require_language_model(stored: StoredAdapter) -> None:
+    if stored.manifest.task.kind != KIND:
+        hint = "Encoders and their label sets are served by `workbench serve`."
+        what = f"{stored.id} answers a {stored.manifest.task.kind} task, which servers of language models do not"
+        raise InputError(what, hint=hint)
 
 
 def _filled(pair: LowRank, rank: int) -> tuple[Tensor, Tensor]:

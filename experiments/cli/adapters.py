@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -122,8 +123,11 @@ def export(
             "--as", metavar="FORM", help="With --merge: sequence-classification, token-classification or causal-lm."
         ),
     ] = None,
+    vllm: Annotated[
+        bool, typer.Option("--vllm", help="Write a language model's LoRA as vLLM, SGLang and LoRAX load it.")
+    ] = False,
     backbone: Annotated[
-        str | None, typer.Option(help="With --merge: where the backbone is now, if it was given by path.")
+        str | None, typer.Option(help="With --merge and --vllm: where the backbone is now, if it was given by path.")
     ] = None,
     workspace: Workspace = None,
 ) -> None:
@@ -132,10 +136,20 @@ def export(
     Its README is a model card, and shows how to open the adapter without the workbench. Without --merge the folder has
     none of the backbone's weights, and `workbench adapters import` takes it back. With --merge --as FORM it is a model
     that transformers' `pipeline` answers with by itself; an architecture that cannot express the adapter's head is
-    refused.
+    refused. With --vllm the folder holds a causal language model's LoRA alone, for servers of language models.
     """
     from experiments.api import Workbench
 
+    if vllm and (merge or form):
+        raise InputError("--vllm and --merge are two things", hint="A server puts the LoRA onto the backbone itself.")
+    if vllm:
+        written = Workbench(workspace, listener=Messages()).export_for_servers(adapter, folder, backbone)
+        stdout.print(f"Exported to {written.folder}")
+        model = shlex.quote(written.backbone)
+        stdout.print(
+            f"Next: vllm serve {model} --enable-lora --max-lora-rank {written.rank} --lora-modules NAME={folder}"
+        )
+        return
     if backbone and not merge:
         raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
     if form and not merge:

@@ -11,11 +11,11 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from experiments.answers.server_lora import write_server_lora
+from experiments.answers.server_lora import ServerLora, write_server_lora
 from experiments.api import Workbench
 from fusion import lora
 from fusion.lowrank import LowRank
-from tests.conftest import FILLERS, SUBJECTS
+from tests.conftest import FILLERS, SUBJECTS, Call
 from tests.streams import write_tasks
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
@@ -73,6 +73,20 @@ def test_ranks_and_scalings_of_modules_become_one(tmp_path: Path, llama: Path) -
     for name, pair in update.items():
         layer = plain.base_model.model.model.get_submodule(name)
         torch.testing.assert_close(layer.get_delta_weight("default"), pair.b @ pair.a)
+
+
+def test_the_command_says_how_it_is_served(tmp_path: Path, llama: Path, call: Call) -> None:
+    here = bench(tmp_path)
+    settings = {"learning_rate": 0.05, "budget": BUDGET}
+    stored = here.workspace.learned(here.lesson("say", "lora", str(llama), **settings), Silent(), "")
+    code, out, err = call("adapters", "export", stored.id, "served", "--vllm", "--workspace", "ws")
+    assert code == 0, err
+    assert f"vllm serve {llama} --enable-lora --max-lora-rank 8 --lora-modules NAME=served" in " ".join(out.split())
+    assert {path.name for path in Path("served").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    ranks = {rank: ServerLora(Path(), "", rank).rank_to_ask_for for rank in (1, 8, 9, 24, 64)}
+    assert ranks == {1: 8, 8: 8, 9: 16, 24: 32, 64: 64}
+    assert call("adapters", "export", stored.id, "both", "--vllm", "--merge", "--workspace", "ws")[0] == 2
+    assert not Path("both").exists()
 
 
 def test_what_no_such_server_can_answer_is_refused(tmp_path: Path, bert: Path) -> None:
