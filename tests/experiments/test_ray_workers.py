@@ -232,3 +232,23 @@ def test_one_job_brings_nothing_of_ray() -> None:
     program = "import sys; from experiments.engine.workers import workers; workers(1); sys.exit('ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 0
+
+
+def test_whoever_has_no_token_is_refused() -> None:
+    """Ray's ports are open to whoever reaches the machine."""
+    import ray
+
+    from experiments.engine.workers import local_ray
+
+    def ask(address: str, **more: str) -> subprocess.CompletedProcess[str]:
+        program = f"from ray._raylet import GcsClient; print(GcsClient(address={address!r}).internal_kv_keys(b'', b''))"
+        own = {name: value for name, value in os.environ.items() if not name.startswith("RAY")}
+        return subprocess.run([sys.executable, "-c", program], env={**own, **more}, capture_output=True, text=True)
+
+    with local_ray.local_ray(1):
+        address = ray.get_runtime_context().gcs_address
+        for given in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+            refused = ask(address, **given)
+            assert refused.returncode == 1
+            assert "Authentication token is missing or incorrect" in refused.stderr
+        assert ask(address, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=local_ray.TOKEN).returncode == 0

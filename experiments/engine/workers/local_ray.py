@@ -31,6 +31,7 @@ SURROUNDINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_TOKEN": TOKEN,
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "AUTOSCALER_METRIC_PORT": "-1",  # no port at all: it would be open to every machine, without a token
 }
 PREFIX, LOCK = "workbench-ray-", "lock"
 TRIES = 5  # to start: Ray gives up after 30 s, which is little on a machine that is busy
