@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workbench.choosing import measure, registered_name
@@ -11,7 +10,7 @@ from workbench.mlflow.datasets import TrackedData
 from workbench.mlflow.models import TrackedModel
 from workbench.mlflow.names import metric_name
 from workbench.mlflow.registration import Entry
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 from workbench.mlflow.view import View
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def run_record(stored: StoredAdapter, test: Mapping[str, float], system: tuple[P
         data=(TrackedData(task.name, task.fingerprint, {"origin": task.origin, "license": task.license or "unknown"}),),
         models=(tracked_model(stored, test),),
         view=View(("task", "method", "backbone"), ("validation",)),
-        began=datetime.fromisoformat(manifest.created).timestamp() - fit.seconds,
+        began=None if (made := moment(manifest.created)) is None else made - fit.seconds,
         seconds=fit.seconds,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -39,7 +40,7 @@ def run_record(presentation: Presentation, files: Mapping[str, bytes] | None = N
         children = tuple(replace(child, models=()) for child in run.children)
         return replace(run, tags=tags, children=children)
     artifacts = {f"{FOLDER}/{name}": content for name, content in files.items()}
-    return replace(run, tags=tags, artifacts=artifacts | _previews(presentation, exhibited(tracking, files)))
+    return replace(run, tags=tags, artifacts=artifacts | _previews(files, exhibited(tracking, files)))
 
 
 def progress(presentation: Presentation) -> RunRecord:
@@ -69,17 +70,22 @@ def exhibited(tracking: Tracking, files: Iterable[str]) -> list[str]:
     return [f"{name}.png" for name in tracking.exhibits if f"{name}.png" in pictures]
 
 
-def _previews(presentation: Presentation, names: Sequence[str]) -> dict[str, bytes]:
-    """Return pictures of the figures that are no wider than a description may be, as artifacts."""
-    from experiments.reporting.figures import image  # matplotlib takes a while
-    from experiments.reporting.page import DPI
+def _previews(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, bytes]:
+    """Return the named pictures, no wider than a description may be, as artifacts."""
+    return {f"{PREVIEWS}/{name}": _narrowed(files[name]) for name in names}
 
-    previews = {}
-    for figure in presentation.figures:
-        if f"{figure.name}.png" in names and (drawn := figure.draw()):
-            dots = min(DPI, WIDEST / drawn.get_figwidth())
-            previews[f"{PREVIEWS}/{figure.name}.png"] = image(drawn, dpi=dots)
-    return previews
+
+def _narrowed(picture: bytes) -> bytes:
+    """Return a PNG that is at most as wide as pictures in a description are; a narrower one is as it was."""
+    from PIL import Image  # matplotlib, which drew it, needs the package too
+
+    with Image.open(io.BytesIO(picture)) as drawn:
+        if drawn.width <= WIDEST:
+            return picture
+        height = max(1, round(drawn.height * WIDEST / drawn.width))
+        buffer = io.BytesIO()
+        drawn.convert("RGB").resize((WIDEST, height), Image.Resampling.LANCZOS).save(buffer, format="png")
+    return buffer.getvalue()
 
 
 def markdown(table: Table) -> Iterator[str]:

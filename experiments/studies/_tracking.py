@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.adapter_run import tracked_data
@@ -11,7 +10,7 @@ from experiments.reporting.circumstances import circumstances
 from experiments.reporting.mlflow_run import markdown
 from experiments.reporting.presentation import Column, Table
 from workbench.markdown import escape
-from workbench.mlflow.run_record import NOTE_TAG, RunRecord
+from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +90,7 @@ def child(
 
 def began(provenance: Mapping[str, str]) -> float | None:
     """Return when an experiment was started, in seconds since 1970; None where its record does not tell."""
-    return datetime.fromisoformat(provenance["started"]).timestamp() if "started" in provenance else None
+    return moment(provenance.get("started", ""))
 
 
 def together(runs: Iterable[RunRecord]) -> float | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workbench.mlflow.datasets import TrackedData
@@ -51,6 +52,14 @@ class RunRecord:
     view: View | None = None
     began: float | None = None
     seconds: float | None = None
+
+
+def moment(text: str) -> float | None:
+    """Return an ISO 8601 time in seconds since 1970; None where the text is none: records also come from elsewhere."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def content_digest(record: RunRecord) -> str:

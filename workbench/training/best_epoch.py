@@ -143,7 +143,12 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         return str(folder)
 
     def _require_near(self, loss: float, step: int) -> None:
-        """End a fit whose loss stays far above the first one while it has hardly begun."""
+        """End a fit whose loss stays far above the first one while it has hardly begun.
+
+        A penalty is part of the loss, and is nothing before the first step: with one, no rise says anything.
+        """
+        if self.model.penalty is not None:
+            return
         begun, first = self.first or (step, loss)
         self.above = self.above + 1 if loss > FAR * max(first, 1.0) else 0
         if self.above >= IN_A_ROW and step - begun <= FIRST_STEPS:
