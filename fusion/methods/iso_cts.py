@@ -7,8 +7,8 @@ and the right vectors of all are replaced by the nearest orthonormal matrices, a
 What differs: the authors' program (github.com/danielm1405/iso-merging) shares out min(out, in) directions; a sum of
 LoRAs has only k with a singular value, and k are shared out here, as in Core Space (arXiv:2509.17786). So the height is
 a mean over at most k values, as in ``iso-c``. ``common`` = 0.8 is the program's; the number of a source's own
-directions is rounded as there, which leaves none of its own to n sources of rank 2, and ``iso-c`` then. Weights
-multiply the sources before; the program has none. α is 1 here; the authors pick it on validation data.
+directions is rounded as there. Of low ranks that can leave none (two sources of rank 2), and the result is ``iso-c``.
+Weights multiply the sources before; the program has none. α is 1 here; the authors pick it on validation data.
 """
 
 from __future__ import annotations

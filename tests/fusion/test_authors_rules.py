@@ -303,6 +303,8 @@ def test_iso_cts_shares_a_module_s_directions_among_the_sources_that_adapt_it() 
 def test_iso_cts_without_directions_of_a_source_s_own_is_iso_c() -> None:
     assert_same(merged("iso-cts", common=1.0), merged("iso-c"))
     assert_same(merged("iso-cts", UPDATES[:1], common=1.0, rank=2), merged("iso-c", UPDATES[:1], rank=2))
+    low = [{name: LowRank(pair.b[:, :2], pair.a[:2]) for name, pair in update.items()} for update in UPDATES[:2]]
+    assert_same(merged("iso-cts", low), merged("iso-c", low))
 
 
 def test_iso_cts_takes_rounding_for_no_direction() -> None:
