@@ -8,7 +8,7 @@ singular values of the matrix and gives every singular vector that height, those
 LoRAs the latter are arbitrary, and the result is no LoRA. The height here is min(out, in) ÷ k times that of the paper,
 the norm √(min(out, in) ÷ k) times: 12 and 3.46 for four LoRAs of rank 8 at 384 × 384. ``scale`` = k ÷ min(out, in)
 gives the paper's height in the directions that the sources have. α is 1 here; the authors pick it on validation data.
-The paper's second method, Iso-CTS, is not here.
+The paper's second method is ``iso-cts``.
 """
 
 from __future__ import annotations

@@ -56,12 +56,12 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
 def orthogonal_sum(parts: Sequence[Spectrum], weights: Sequence[float]) -> LowRank:
     """Return U′ diag(w₁S₁ … wₙSₙ) V′ᵀ of the decompositions ``parts``, as for :func:`merge`."""
     values = torch.cat([weight * part.values for part, weight in zip(parts, weights, strict=True)])
-    left = _orthogonal(torch.cat([part.u for part in parts], dim=1))  # (out, k)
-    right = _orthogonal(torch.cat([part.vt.T for part in parts], dim=1))  # (in, k)
+    left = orthogonal(torch.cat([part.u for part in parts], dim=1))  # (out, k)
+    right = orthogonal(torch.cat([part.vt.T for part in parts], dim=1))  # (in, k)
     return LowRank(left * values, right.T)
 
 
-def _orthogonal(columns: Tensor) -> Tensor:
+def orthogonal(columns: Tensor) -> Tensor:
     """Return the polar factor P Qᵀ of ``columns`` = P D Qᵀ, (n, k), on the non-zero part of D: C (CᵀC)^(−1/2)."""
     squares, vectors = torch.linalg.eigh(columns.T @ columns)
     solid = squares > 1e-12 * squares.max() if len(squares) else squares > 0

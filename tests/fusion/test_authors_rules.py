@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 from fusion.lowrank import LowRank, Update
 from fusion.methods import COMPOSITIONS
 from tests.updates import dense
+from workbench.errors import InputError
 
 SHAPES = {"layer.0.query": (14, 12), "layer.0.up": (20, 12), "layer.1.query": (14, 12)}
 SIZES = {"layer.0.query": 1.0, "layer.0.up": 0.2, "layer.1.query": 3.0}  # modules change by different amounts
@@ -45,10 +47,12 @@ UPDATES = draw()
 DELTAS: Deltas = {name: [update[name].b @ update[name].a for update in UPDATES] for name in SHAPES}
 
 
-def merged(method: str, **given: Any) -> dict[str, Tensor]:
+def merged(
+    method: str, updates: Sequence[Update] = UPDATES, weights: Sequence[float] | None = None, **given: Any
+) -> dict[str, Tensor]:
     own = COMPOSITIONS.get(method).settings(**given)
     module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
-    return dense(module.merge(UPDATES, [1.0] * SOURCES, own, 0).update)
+    return dense(module.merge(updates, weights or [1.0] * len(updates), own, 0).update)
 
 
 def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
@@ -215,3 +219,188 @@ def test_sce_selects_weights_and_erases(share: float) -> None:
             weight += torch.where(agrees, own, 0.0)
         wanted[name] = torch.where(weight > 0, total / weight.clamp(min=1e-12), 0.0)
     assert_same(merged("sce", select_topk=share, rank=12), wanted)
+
+
+# ------------------------------------------------------------------------------------------------ since 2025
+
+
+@pytest.mark.parametrize("along", ["whole", "outputs", "inputs"])
+@pytest.mark.parametrize("weights", [[0.5, 0.5], [3.0, 1.0], [1.0, -1.0], [2.0, -0.5]])
+def test_nuslerp_is_mergekit_s_between_updates(along: str, weights: list[float]) -> None:
+    """arcee-ai/mergekit, merge_methods/nuslerp.py: flattened, of the last dimension, or of the first."""
+    t = weights[1] / sum(weights) if sum(weights) else 0.5
+    wanted = {}
+    for name, (first, second, _) in DELTAS.items():
+        dims = {"whole": (0, 1), "outputs": (1,), "inputs": (0,)}[along]
+        lengths = [part.square().sum(dims, keepdim=True).sqrt() for part in (first, second)]
+        angle = torch.acos((first / lengths[0] * second / lengths[1]).sum(dims, keepdim=True))
+        wanted[name] = (torch.sin((1 - t) * angle) * first + torch.sin(t * angle) * second) / torch.sin(angle)
+    assert_same(merged("nuslerp", UPDATES[:2], weights, along=along), wanted)
+
+
+def test_nuslerp_of_a_whole_module_is_slerp() -> None:
+    assert_same(merged("nuslerp", UPDATES[:2], [1.0, 2.0]), merged("slerp", UPDATES[:2], [1.0, 2.0]))
+    assert differ(merged("nuslerp", UPDATES[:2], along="outputs"), merged("nuslerp", UPDATES[:2])) > 0.01
+
+
+def test_nuslerp_leaves_parallel_rows_on_their_line_and_takes_zeros_for_orthogonal() -> None:
+    one = LowRank(torch.tensor([[1.0], [1.0], [0.0]]), torch.tensor([[1.0, 2.0]]))
+    other = LowRank(torch.tensor([[3.0], [-2.0], [1.0]]), torch.tensor([[1.0, 2.0]]))
+    found = merged("nuslerp", [{"m": one}, {"m": other}], [0.75, 0.25], along="outputs")["m"]
+    factors = torch.tensor([0.75 + 0.25 * 3, 0.75 - 0.25 * 2, math.sin(0.25 * math.pi / 2)], dtype=torch.float64)
+    torch.testing.assert_close(found, factors[:, None] * torch.tensor([[1.0, 2.0]]), rtol=1e-6, atol=1e-6)
+
+
+def test_nuslerp_takes_two() -> None:
+    with pytest.raises(InputError, match="takes two sources, got 3"):
+        merged("nuslerp")
+
+
+def iso_cts(deltas: list[Tensor], fraction: float, directions: int) -> Tensor:
+    """danielm1405/iso-merging, src/utils/iso.py, with ``directions`` where that has min(out, in)."""
+    count = len(deltas)
+    common = int(directions * fraction)
+    common = directions - round((directions - common) / count) * count
+    own = (directions - common) // count
+    u, s, vt = torch.linalg.svd(sum(deltas), full_matrices=False)  # type: ignore[call-overload]
+    parts = [(u[:, :common], s[:common], vt[:common])]
+    for delta in deltas:
+        found = torch.linalg.svd(delta - u[:, :common] @ u[:, :common].T @ delta, full_matrices=False)
+        parts.append((found[0][:, :own], found[1][:own], found[2][:own]))
+    left, values, right = torch.cat([p[0] for p in parts], 1), torch.cat([p[1] for p in parts]), [p[2] for p in parts]
+    return float(values.mean()) * polar(left) @ polar(torch.cat(right))
+
+
+def polar(matrix: Tensor) -> Tensor:
+    p, _, qt = torch.linalg.svd(matrix, full_matrices=False)
+    return p @ qt
+
+
+@pytest.mark.parametrize("common", [0.8, 0.5, 0.0])
+def test_iso_cts_is_its_authors_on_the_directions_of_the_sum(common: float) -> None:
+    wanted = {name: iso_cts(found, common, SOURCES * RANK) for name, found in DELTAS.items()}
+    found = merged("iso-cts", common=common)
+    assert_same(found, wanted)
+    assert_same(merged("iso-cts", common=common, scale=-0.3), {name: -0.3 * delta for name, delta in wanted.items()})
+    assert differ(found, merged("iso-c")) > 0.05
+
+
+def test_iso_cts_shares_a_module_s_directions_among_the_sources_that_adapt_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(rank: int) -> LowRank:
+        return LowRank(torch.randn(14, rank, generator=generator), torch.randn(rank, 12, generator=generator))
+
+    sources = [{"m": normal(4)}, {"m": normal(2), "n": normal(3)}, {"n": normal(3)}]
+    found = merged("iso-cts", sources, [1.0, -0.5, 2.0], common=0.5)
+    first, second, third = (dense(source) for source in sources)
+    wanted = {"m": iso_cts([first["m"], -0.5 * second["m"]], 0.5, 6)}
+    wanted["n"] = iso_cts([-0.5 * second["n"], 2 * third["n"]], 0.5, 6)
+    for name, delta in wanted.items():
+        torch.testing.assert_close(found[name], delta, rtol=1e-4, atol=1e-4)
+
+
+def test_iso_cts_without_directions_of_a_source_s_own_is_iso_c() -> None:
+    assert_same(merged("iso-cts", common=1.0), merged("iso-c"))
+    assert_same(merged("iso-cts", UPDATES[:1], common=1.0, rank=2), merged("iso-c", UPDATES[:1], rank=2))
+    low = [{name: LowRank(pair.b[:, :2], pair.a[:2]) for name, pair in update.items()} for update in UPDATES[:2]]
+    assert_same(merged("iso-cts", low), merged("iso-c", low))
+
+
+def test_iso_cts_takes_rounding_for_no_direction() -> None:
+    """The second source lies within the common span: it has nothing of its own, whatever rounding leaves."""
+    generator = torch.Generator().manual_seed(0)
+    b, a = (torch.linalg.qr(torch.randn(size, 4, generator=generator)).Q for size in (14, 12))
+    strong, weak = LowRank(b * torch.tensor([100.0, 90.0, 1.0, 0.9]), a.T), LowRank(100 * b[:, :1], a[:, :1].T)
+    found = merged("iso-cts", [{"m": strong}, {"m": weak}], common=0.5)["m"]
+    wanted = (200 + 90 + 1) / 3 * b[:, :3] @ a[:, :3].T  # two common directions and one of the first source's own
+    torch.testing.assert_close(found, wanted.double(), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.01, 0.4, 0.8, 1.0])
+def test_subspace_boosting_raises_the_weak_values_of_the_sum(beta: float) -> None:
+    """The clamp of tanganke/fusion_bench, method/subspace_boosting, without directions that no source has."""
+    wanted = {}
+    for name, deltas in DELTAS.items():
+        u, s, vt = torch.linalg.svd(sum(deltas), full_matrices=False)  # type: ignore[call-overload]
+        u, s, vt = u[:, : SOURCES * RANK], s[: SOURCES * RANK], vt[: SOURCES * RANK]
+        reached = (s.cumsum(0) / s.sum() >= beta).nonzero()
+        wanted[name] = 0.5 * (u * s.clamp(min=s[int(reached[0]) if len(reached) else -1])) @ vt
+    assert_same(merged("subspace-boosting", beta=beta, scale=0.5), wanted)
+
+
+def test_subspace_boosting_goes_from_the_sum_to_iso_c() -> None:
+    assert_same(merged("subspace-boosting", beta=1.0), merged("sum"))
+    flat, iso = merged("subspace-boosting"), merged("iso-c")
+    for name, delta in flat.items():
+        height = torch.linalg.matrix_norm(sum(DELTAS[name]), 2)  # type: ignore[arg-type]
+        torch.testing.assert_close(delta / height, iso[name] / torch.linalg.matrix_norm(iso[name], 2), **EXACT)
+
+
+def wudi_loss(merge: Tensor, deltas: list[Tensor]) -> Tensor:
+    """nathanielyvo/WUDI-Merging, vit/wudi_main.py: the loss of one module."""
+    given = torch.stack(deltas)
+    products = (merge - given) @ given.transpose(1, 2)
+    return (products.square() / given.square().sum((1, 2), keepdim=True)).sum()
+
+
+def test_wudi_leaves_every_source_as_it_is_on_its_own_rows() -> None:
+    for name, delta in merged("wudi").items():
+        assert wudi_loss(delta, DELTAS[name]) < 1e-16 * wudi_loss(torch.zeros_like(delta), DELTAS[name])
+        grams = [found.T @ found / found.square().sum() for found in DELTAS[name]]
+        pulls = [found @ gram for found, gram in zip(DELTAS[name], grams, strict=True)]
+        inverse = torch.linalg.pinv(torch.stack(grams).sum(0), rtol=1e-10, hermitian=True)
+        torch.testing.assert_close(delta, torch.stack(pulls).sum(0) @ inverse, rtol=1e-7, atol=1e-8)
+
+
+def test_wudi_of_more_rows_than_inputs_is_the_least_of_its_loss() -> None:
+    sources = [*draw(), *draw(1)]  # six of rank 3 on twelve inputs
+    weights = [1.0, 0.5, -1.0, 2.0, 1.0, 0.0]  # a source that has no weight has no say
+    found = merged("wudi", sources, weights)
+    for name, delta in found.items():
+        given = [w * source[name].b @ source[name].a for w, source in zip(weights[:5], sources, strict=False)]
+        at = delta.clone().requires_grad_()
+        loss = wudi_loss(at, given)
+        loss.backward()
+        start = sum(given)
+        assert at.grad is not None
+        assert isinstance(start, Tensor)
+        assert at.grad.norm() < 1e-8 * loss
+        assert loss < wudi_loss(start, given)
+
+
+def test_wudi_can_take_its_authors_steps() -> None:
+    weights = [1.0, 0.5, 0.0]
+    found = merged("wudi", UPDATES, weights, solver="adam", steps=40, learning_rate=0.01, rank=12)
+    for name, deltas in DELTAS.items():
+        given = [weight * delta for weight, delta in zip(weights[:2], deltas, strict=False)]
+        at = torch.stack(given).sum(0).requires_grad_()
+        adam = torch.optim.Adam([at], lr=0.01)
+        for _ in range(40):
+            adam.zero_grad()
+            wudi_loss(at, given).backward()
+            adam.step()
+        torch.testing.assert_close(found[name], at.detach(), rtol=1e-6, atol=1e-7)
+    for delta in merged("wudi", solver="adam", steps=2, learning_rate=0.01).values():
+        assert torch.linalg.matrix_rank(delta) == SOURCES * RANK
+
+
+@pytest.mark.parametrize("eta", [0.01, 0.4, 0.75, 1.0])
+def test_star_truncates_and_keeps_the_nuclear_norm(eta: float) -> None:
+    """IBM/STAR, merger/STAR.py and the mean of runner/."""
+    wanted = {}
+    for name, deltas in DELTAS.items():
+        parts = []
+        for delta in deltas:
+            u, s, vt = torch.linalg.svd(delta, full_matrices=False)
+            rank = int(torch.searchsorted(s.cumsum(0), s.sum() * eta)) + 1
+            parts.append((u[:, :rank] * (s[:rank] * s.sum() / s[:rank].sum())) @ vt[:rank])
+        wanted[name] = sum(parts) / SOURCES
+    assert_same(merged("star", UPDATES, [1 / SOURCES] * SOURCES, eta=eta), wanted)  # type: ignore[arg-type]
+
+
+def test_star_of_one_source_has_its_nuclear_norm() -> None:
+    for name, delta in merged("star", UPDATES[:1]).items():
+        wanted = torch.linalg.matrix_norm(DELTAS[name][0], "nuc")
+        torch.testing.assert_close(torch.linalg.matrix_norm(delta, "nuc"), wanted, **EXACT)
+        assert torch.linalg.matrix_rank(delta) < RANK

@@ -124,6 +124,25 @@ def test_slerp_is_the_dense_arc(drawn: Drawn, t: float) -> None:
         assert (delta - arc(module)).norm() <= 1e-5 * sum(part.norm() for part in parts(sources, module))
 
 
+@given(weighted_loras(fewest=2, most=2), st.floats(0, 1), st.sampled_from([("outputs", 1), ("inputs", 0)]))
+@EXAMPLES
+def test_nuslerp_takes_an_arc_for_each_row_or_column(drawn: Drawn, t: float, way: tuple[str, int]) -> None:
+    sources, drawn = drawn[0], (drawn[0], [1 - t, t])
+
+    def arcs(module: str) -> Tensor:
+        one, two = parts(sources, module)
+        sizes = one.norm(dim=way[1], keepdim=True) * two.norm(dim=way[1], keepdim=True)
+        cosines = torch.where(sizes > 0, (one * two).sum(way[1], keepdim=True) / sizes, 0.0)
+        angles = cosines.clamp(-1 + 1e-12, 1 - 1e-12).acos()
+        arc = (((1 - t) * angles).sin() * one + (t * angles).sin() * two) / angles.sin()
+        assume((cosines.abs() < 1 - 1e-3).logical_or(cosines > 0).all())  # near −1 no arc is determined
+        return arc
+
+    found = dense(merge("nuslerp", drawn, along=way[0]).update)
+    for module, delta in found.items():
+        assert (delta - arcs(module)).norm() <= 1e-5 * sum(part.norm() for part in parts(sources, module))
+
+
 def test_slerp_keeps_the_norm_where_the_mean_shrinks() -> None:
     # two orthogonal updates of norm 1: half-way the mean has norm √½, the arc 1
     drawn = [{"m": LowRank(torch.eye(4)[:, [i]], torch.eye(4)[[i]])} for i in range(2)]
@@ -197,6 +216,53 @@ def test_tsv_of_one_task_twice_is_that_task() -> None:
     own = COMPOSITIONS.get("tsv").settings()
     merged = importlib.import_module("fusion.methods.tsv").merge([update, update], [1.0, 1.0], own, 0)
     torch.testing.assert_close(dense(merged.update)["m"], dense(update)["m"], rtol=1e-4, atol=1e-5)
+
+
+@given(weighted_loras(), st.sampled_from([0.01, 0.4, 0.8]))
+@EXAMPLES
+def test_subspace_boosting_is_the_clamp_of_the_non_zero_spectrum(drawn: Drawn, beta: float) -> None:
+    merged = merge("subspace-boosting", drawn, beta=beta)
+    for module, delta in dense(merged.update).items():
+        values = torch.linalg.svdvals(sum(weighted(drawn, module)))
+        values = values[values > 1e-5 * values[0]]
+        shares = values.cumsum(0) / values.sum()
+        assume((shares - beta).abs().min() > 1e-4 and values[-1] > 1e-3 * values[0])
+        wanted = values.clamp(min=values[int((shares >= beta).nonzero()[0])])
+        torch.testing.assert_close(torch.linalg.svdvals(delta)[: len(values)], wanted, rtol=1e-3, atol=1e-5)
+
+
+@given(weighted_loras(), st.sampled_from([0.4, 0.8]))
+@EXAMPLES
+def test_star_is_the_dense_truncation_and_rescaling(drawn: Drawn, eta: float) -> None:
+    def kept(part: Tensor) -> Tensor:
+        u, values, vt = torch.linalg.svd(part, full_matrices=False)
+        if not values[0]:
+            return part
+        shares = values.cumsum(0) / values.sum()
+        rank = int((shares >= eta).nonzero()[0]) + 1
+        following = values[rank] if rank < len(values) else 0.0
+        assume((shares - eta).abs().min() > 1e-4 and values[rank - 1] - following > 1e-2 * values[0])
+        return (u[:, :rank] * values[:rank] / shares[rank - 1]) @ vt[:rank]
+
+    def mean(module: str) -> Tensor:
+        return sum(w * kept(part) for part, w in zip(parts(drawn[0], module), drawn[1], strict=True))
+
+    assert_is(merge("star", drawn, eta=eta), drawn, mean, 1e-4)
+
+
+@given(weighted_loras())
+@EXAMPLES
+def test_wudi_is_the_least_of_its_loss(drawn: Drawn) -> None:
+    for module, delta in dense(merge("wudi", drawn).update).items():
+        given = [part for part in weighted(drawn, module) if part.norm()]
+        grams = [part.T @ part / part.square().sum() for part in given]
+        inverse = torch.linalg.pinv(sum(grams), rtol=1e-12, hermitian=True)
+        best = sum(part @ gram for part, gram in zip(given, grams, strict=True)) @ inverse
+
+        def loss(merged: Tensor, given: Sequence[Tensor] = given) -> float:
+            return sum(float((((merged - part) @ part.T).norm() / part.norm()).square()) for part in given)
+
+        assert loss(delta) <= loss(best) + 1e-9 * loss(torch.zeros_like(delta))
 
 
 @given(weighted_loras(fewest=2), st.sampled_from([0.2, 0.5, 1.0]))

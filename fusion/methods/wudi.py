@@ -1,0 +1,95 @@
+"""wudi: the update that disturbs no source, on the inputs that each source's own update stands for.
+
+The merge M of a module minimises Σ ‖(M − ΔWᵢ) ΔWᵢᵀ‖² ÷ ‖ΔWᵢ‖²: the rows of ΔWᵢ stand for the inputs of its task, since
+the gradient of a layer is made of its inputs. ``solver: exact`` is the minimum, of all minima the nearest to Σ ΔWᵢ: a
+least-squares problem in the row space of the sources, exact on factors. Where the rows of all sources are independent,
+M does on the rows of each source what that source does.
+
+What differs: the paper and its program (github.com/nathanielyvo/WUDI-Merging) take 300 steps of Adam at 1e-5 from the
+sum. ``solver: adam`` does the same, and cuts the result, which has full rank, to the rank that the sum of the sources
+can have. How far 300 steps lead depends on how large the updates are. Some of the authors report later
+(arXiv:2606.07289) that the minimum is worse than the steps, since its weakest directions are noise. Weights multiply
+the sources before; the program has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from fusion.composition import Composition, MergeSettings, arithmetic
+from fusion.dense import Rule, densely
+from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, norm, spectrum, stack
+from workbench.bounds import LearningRate, Whole
+
+
+class Settings(MergeSettings):
+    """``steps`` and ``learning_rate`` are for Adam; exact is the minimum itself."""
+
+    solver: Literal["exact", "adam"] = Field("exact", description="the minimum itself, or steps towards it, then cut")
+    steps: Whole = Field(300, description="steps of Adam")
+    learning_rate: LearningRate = Field(1e-5, description="of Adam")
+
+
+def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
+    """Return argmin over M of Σ ‖(M − wᵢ ΔWᵢ) ΔWᵢᵀ‖²_F ÷ ‖ΔWᵢ‖²_F, module by module, or what Adam makes of it."""
+
+    def exactly(pairs: tuple[LowRank, ...]) -> Truncated:
+        return spectrum(_minimum(_scaled(pairs, weights)).to(pairs[0].b.dtype), settings.rank).truncated()
+
+    if settings.solver == "exact":
+        return by_module(updates, exactly)
+    rank = settings.rank or sum(largest_rank([update]) for update in updates)
+    return densely(updates, rank, seed, lambda pairs: _descent(_scaled(pairs, weights), weights, settings))
+
+
+def _scaled(pairs: Sequence[LowRank], weights: Sequence[float]) -> list[LowRank]:
+    return [LowRank(weight * pair.b, pair.a) for pair, weight in zip(pairs, weights, strict=True)]
+
+
+def _minimum(pairs: Sequence[LowRank]) -> LowRank:
+    """Return S + (T − S Z) Z⁺ in float64, S = Σ ΔWᵢ, Z = [ΔWᵢᵀUᵢ ÷ ‖ΔWᵢ‖], T = [ΔWᵢΔWᵢᵀUᵢ ÷ ‖ΔWᵢ‖] over all i.
+
+    With ΔWᵢ = Uᵢ Sᵢ Vᵢᵀ the loss is ‖M Z − T‖². Directions below 1e-6 of Z's largest stay as they are in S.
+    """
+    parts = [found for found in map(spectrum, pairs) if len(found.values)]
+    if not parts:
+        return pairs[0]
+    shares = [part.values / part.values.norm() for part in parts]
+    inputs = torch.cat([part.vt.T * share for part, share in zip(parts, shares, strict=True)], dim=1)  # Z (in, k)
+    wanted = torch.cat([part.u * part.values * share for part, share in zip(parts, shares, strict=True)], dim=1)  # T
+    whole = stack(pairs, [1.0] * len(pairs)).to(torch.float64)
+    missing = wanted - whole.b @ (whole.a @ inputs)  # (out, k)
+    inverse = torch.linalg.pinv(inputs, rtol=1e-6)  # (k, in)
+    return LowRank(torch.cat([whole.b, missing], dim=1), torch.cat([whole.a, inverse]))
+
+
+def _descent(pairs: Sequence[LowRank], weights: Sequence[float], settings: Settings) -> Rule:
+    """Return the rule that walks down the loss from the sum of ``pairs``, which have their ``weights`` inside."""
+    # Gᵢ = ΔWᵢᵀΔWᵢ ÷ ‖ΔWᵢ‖² = left @ right, (in, rᵢ) and (rᵢ, in): the gradient is 2 Σ (M − ΔWᵢ) Gᵢ, row by row
+    lefts = [pair.a.T @ (pair.b.T @ pair.b) / (norm(pair) ** 2 or 1.0) for pair in pairs]
+    left, right = torch.cat(lefts, dim=1), torch.cat([pair.a for pair in pairs])
+
+    def rule(deltas: Iterator[Tensor]) -> Tensor:
+        targets = torch.stack([weight * delta for weight, delta in zip(weights, deltas, strict=True)])  # (n, rows, in)
+        pull = torch.cat([target @ part for target, part in zip(targets, lefts, strict=True)], dim=1) @ right
+        merged = targets.sum(dim=0)  # (rows, in)
+        adam = torch.optim.Adam([merged], lr=settings.learning_rate)
+        for _ in range(settings.steps):
+            merged.grad = 2 * (merged @ left @ right - pull)
+            adam.step()
+        return merged.detach()
+
+    return rule
+
+
+COMPOSITION = Composition(
+    title="WUDI-Merging",
+    paper="Cheng et al. 2025, arXiv:2503.08099",
+    settings=Settings,
+    compose=arithmetic(merge),
+)
