@@ -39,6 +39,7 @@ Factor = Annotated[float, Field(gt=0, le=1e6)]
 Reduction = Annotated[float, Field(ge=1 / 64, le=1e6)]  # hidden size ÷ this is a size
 Density = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1e12)]  # of a penalty
+Points = Annotated[float, Field(ge=0, le=1000)]  # of a score: a share loses at most 100 of them, an R² may lose more
 Scale = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 

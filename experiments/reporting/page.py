@@ -1,4 +1,7 @@
-"""A report as one self-contained page: no script, no other file, nothing fetched, every name escaped."""
+"""A report as one self-contained page: no other file, nothing fetched, every name escaped.
+
+It has one small script where a table is long: its rows can be sorted and searched. Without scripts it reads the same.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from experiments.reporting.presentation import Presentation
 
 WIDEST = 150  # characters of a table's line, small ones among them
+MOST_ROWS = 12  # of a table that is read whole; one with more can be sorted and searched
 DPI = 192  # two pixels for each of a page's, so that print and good screens are sharp
 
 
@@ -39,8 +43,15 @@ def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
         if not isinstance(block, Figure) or block.name in images
         for part in (_parts(block) if isinstance(block, Table) else [block])
     ]
-    pictures = {name: _picture(image) for name, image in images.items()}
-    return environment().get_template("page.html").render(shown=presentation, blocks=blocks, pictures=pictures)
+    lengths = [len(part.rows) for _, part in blocks if isinstance(part, Table)]
+    template = environment().get_template("page.html")
+    return template.render(
+        shown=presentation,
+        blocks=blocks,
+        pictures={name: _picture(image) for name, image in images.items()},
+        most_rows=MOST_ROWS,
+        longest=max(lengths, default=0),
+    )
 
 
 def _parts(table: Table) -> Iterator[Table]:

@@ -6,25 +6,24 @@ not smaller than the stream it is ``isolated``; with K = 1 all tasks share one r
 
 from __future__ import annotations
 
-import math
 import shutil
 from dataclasses import replace
-from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from experiments.strategies import GROUPS, GROUPS_FILE, Group, Groups, _heads
 from experiments.strategies._heads import answering, head_file, stored_head
+from experiments.strategies._pairs import TRIAL, Pair, ranked
+from experiments.strategies._trials import ADAPTERS, least_costly
 from experiments.workspace.evaluating import test
 from fusion import lora
 from fusion.composition import Arithmetic
-from fusion.diagnostics import diagnose
 from fusion.methods import COMPOSITIONS
 from workbench import sealed
 from workbench.adaptation import HEAD_FILE
 from workbench.adapter_folder import CONFIG, PEFT_WEIGHTS
-from workbench.bounds import Count, Scale
+from workbench.bounds import Count, Points, Scale
 from workbench.digest import digest
 from workbench.settings import Settings
 from workbench.stopwatch import Stopwatch
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from torch import nn
+
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
     from fusion.lowrank import Update
@@ -41,13 +42,6 @@ if TYPE_CHECKING:
     from workbench.fit_record import FitRecord
     from workbench.model import TaskModel
     from workbench.task import Task
-
-ADAPTERS = "adapters"
-HIGH = {"cosine": "cosine", "left-overlap": "left_overlap", "right-overlap": "right_overlap"}
-LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
-
-
-Pair = Literal["cosine", "left-overlap", "right-overlap", "sign-conflict", "interference", "newest", "oldest", "fewest"]
 
 
 class MergedSettings(Settings):
@@ -57,10 +51,20 @@ class MergedSettings(Settings):
     pair: Pair = Field(
         "cosine",
         description="which two become one: the most alike of all, the new one and the one that it is most like "
-        "(newest), the oldest, or those of the fewest tasks",
+        "(newest), the pair whose merge costs least on validation (trial), the oldest, or those of the fewest tasks",
+    )
+    tries: Count = Field(3, description="pairs that trial tries, the most alike by cosine")
+    most: Points | None = Field(
+        None, description="points that trial lets no task lose on validation, if another tried pair allows that; or any"
     )
     merge: str = Field("svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …")
     scale: Scale = Field(1.0, description="sum of the two weights, which are as the numbers of tasks; 1 averages")
+
+    @model_serializer(mode="wrap")
+    def _without_idle(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what plays no part, so that it tells apart no states that are the same."""
+        idle = () if self.pair == TRIAL else ("tries", "most")
+        return {name: value for name, value in written(self).items() if name not in idle}
 
 
 class MergedAdapters:
@@ -78,6 +82,8 @@ class MergedAdapters:
             return "needs a scenario in which the task is named"
         if settings.merge not in (fit := _merges()):
             return f"merge: {settings.merge!r} is none of {', '.join(fit)}"
+        if settings.most is not None and settings.pair != TRIAL:
+            return f"most: {settings.most:g} needs pair: {TRIAL}, not {settings.pair}"
         return None
 
     def fits(self, settings: MergedSettings, examples: Sequence[int]) -> list[int]:
@@ -135,14 +141,16 @@ class MergedAdapters:
         if len(groups) <= settings.keep:
             return groups
         updates = [lora.read(folder / ADAPTERS / group.folder) for group in groups]
-        first, second = _pair(settings, groups, updates)
-        both = groups[first], groups[second]
-        total = sum(len(group.tasks) for group in both)
-        weights = [settings.scale * len(group.tasks) / total for group in both]
-        card = COMPOSITIONS.get(settings.merge)
-        assert isinstance(card.compose, Arithmetic)  # else there was an objection
-        merged = card.compose.merge([updates[first], updates[second]], weights, card.settings(), context.seed)
-        body, _ = lora.attach(context.adaptation.backbone, merged.update)
+        pairs = ranked(settings.pair, groups, updates)
+
+        def merged(pair: tuple[int, int]) -> nn.Module:
+            return _merged(context, [groups[place] for place in pair], [updates[place] for place in pair])
+
+        pair = pairs[0]
+        if settings.pair == TRIAL:
+            pair = least_costly(context, folder, groups, pairs[: settings.tries], merged, settings.most)
+        first, second = pair
+        both, body = (groups[first], groups[second]), merged(pair)
         place = folder / ADAPTERS / both[0].folder
         for group in both:
             shutil.rmtree(folder / ADAPTERS / group.folder)
@@ -163,25 +171,15 @@ def _own(state: State, task: Task) -> Path:
     return state.existing / ADAPTERS / group.folder
 
 
-def _pair(settings: MergedSettings, groups: Sequence[Group], updates: Sequence[Update]) -> tuple[int, int]:
-    """Return the places of the two that become one; of equal ones, the oldest."""
-    pairs = list(combinations(range(len(groups)), 2))
-    if settings.pair == "oldest":
-        return pairs[0]
-    if settings.pair == "fewest":
-        return min(pairs, key=lambda pair: sum(len(groups[place].tasks) for place in pair))
-    if settings.pair == "newest":  # the newest stands last
-        pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
-    names = [group.folder for group in groups]
-    rule = {"newest": "cosine"}.get(settings.pair, settings.pair)
-    values = diagnose(names, updates, permutations=0).pairs[{**HIGH, **LOW}[rule]].value
-    sign = 1 if rule in HIGH else -1
-
-    def alike(pair: tuple[int, int]) -> float:
-        value = values[pair[0]][pair[1]]
-        return -math.inf if value is None else sign * value
-
-    return max(pairs, key=alike)
+def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:
+    """Return the backbone with the LoRA that two groups would share."""
+    settings: MergedSettings = context.settings
+    total = sum(len(group.tasks) for group in groups)
+    weights = [settings.scale * len(group.tasks) / total for group in groups]
+    card = COMPOSITIONS.get(settings.merge)
+    assert isinstance(card.compose, Arithmetic)  # else there was an objection
+    merged = card.compose.merge(updates, weights, card.settings(), context.seed)
+    return lora.attach(context.adaptation.backbone, merged.update)[0]
 
 
 def _merges() -> list[str]:

@@ -162,7 +162,7 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     html = drawn_page(present(report), {})
     assert "fusion report" in html
     assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
-    assert "<script" not in html
+    assert html.count("<script") == 1, "its own: a table is long"
     assert all(row.label in html for row in report.rows)
     assert (folder / "gains.png").read_bytes().startswith(b"\x89PNG")
     record = run_record(present(report))

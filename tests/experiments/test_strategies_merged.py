@@ -11,7 +11,9 @@ import torch
 
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, Group, State, groups_in
-from experiments.strategies.merged import ADAPTERS, MergedSettings, _pair
+from experiments.strategies._pairs import ranked
+from experiments.strategies._trials import ADAPTERS
+from experiments.strategies.merged import MergedSettings
 from fusion import lora
 from fusion.lowrank import LowRank
 from tests.stages import adapted, context_for, walk
@@ -116,14 +118,14 @@ def update(*entries: float) -> dict[str, LowRank]:
 def test_the_rule_says_which_two_become_one(rule: Any, pair: tuple[int, int]) -> None:
     updates = [update(1, 0, 0.1), update(0, 1, -0.5), update(-1, -0.5, 0), update(0, 2, -1)]
     groups = [Group(("a", "b", "c"), "1"), Group(("d",), "2"), Group(("e",), "3"), Group(("f", "g"), "4")]
-    assert _pair(MergedSettings(pair=rule), groups, updates) == pair
+    assert ranked(rule, groups, updates)[0] == pair
 
 
 def test_the_newest_joins_the_one_that_it_is_most_like() -> None:
     updates = [update(1, 0), update(1, 0.1), update(0, 1)]
     groups = [Group((name,), name) for name in "abc"]
-    assert _pair(MergedSettings(pair="cosine"), groups, updates) == (0, 1)
-    assert _pair(MergedSettings(pair="newest"), groups, updates) == (1, 2)
+    assert ranked("cosine", groups, updates)[0] == (0, 1)
+    assert ranked("newest", groups, updates) == [(1, 2), (0, 2)]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,7 @@ def test_the_newest_joins_the_one_that_it_is_most_like() -> None:
         ({}, "pfeiffer", "task-incremental", "needs method lora"),
         ({}, "lora", "class-incremental", "a scenario in which the task is named"),
         ({"merge": "warm-start"}, "lora", "task-incremental", "'warm-start' is none of .*, svd, "),
+        ({"most": 2}, "lora", "task-incremental", "most: 2 needs pair: trial, not cosine"),
     ],
 )
 def test_what_it_cannot_do_is_refused(settings: Any, method: str, scenario: str, reason: str) -> None:

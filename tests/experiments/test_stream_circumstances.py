@@ -27,6 +27,7 @@ strategies:
   fused: {{strategy: isolated, method: lora, learning_rate: 0.02, init: fused}}
   replay: {{strategy: replay, method: full, learning_rate: 0.003, memory: 6}}
   l2: {{strategy: l2-to-start, method: full, learning_rate: 0.003, strength: [0.1, 1]}}
+  trial: {{strategy: merged, method: lora, learning_rate: 0.02, keep: 1, pair: trial, tries: 2}}
   joint: {{strategy: joint, method: full, learning_rate: 0.003}}
   by default: {{strategy: sequential, method: full}}
 reference: sequential
@@ -38,6 +39,7 @@ EQUAL = {
     "models that answer": 1,
     "head of a task at first": "random",
     "fits of a stage, of which validation picks one": 1,
+    "merges tried at a stage, of which validation picks one": 0,
     "learning rates tried": 1,
     "learning rate, or the first that is tried": "the recipe's",
 }
@@ -52,6 +54,7 @@ EQUAL = {
         ("fused", {"models that answer": 2, "head of a task at first": "fitted"}),
         ("replay", {"examples kept of earlier tasks": 6}),
         ("l2", {"fits of a stage, of which validation picks one": 2}),
+        ("trial", {"merges tried at a stage, of which validation picks one": 2}),
         ("joint", {"tasks that are learned together": 2}),
     ],
 )

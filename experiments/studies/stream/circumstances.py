@@ -27,6 +27,7 @@ def _own(record: Record, entry: Contender) -> dict[str, Any]:
         "models that answer": _models(entry, len(record.tasks)),
         "head of a task at first": _head(record, entry),
         "fits of a stage, of which validation picks one": max((outcome.trials for outcome in outcomes), default=None),
+        "merges tried at a stage, of which validation picks one": entry.settings.get("tries", 0),
         "learning rates tried": len(entry.tried) or 1 if entry.default_rate is not None else None,
         "learning rate, or the first that is tried": first_rate(_planned(entry), entry.default_rate),
     }

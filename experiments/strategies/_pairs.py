@@ -1,0 +1,49 @@
+"""Which two of a state's LoRAs may become one: rules that read the updates or the groups, and no data."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal
+
+from fusion.diagnostics import diagnose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.strategies import Group
+    from fusion.lowrank import Update
+
+Pair = Literal[
+    "cosine", "left-overlap", "right-overlap", "sign-conflict", "interference", "newest", "trial", "oldest", "fewest"
+]
+TRIAL = "trial"
+HIGH = {"cosine": "cosine", "left-overlap": "left_overlap", "right-overlap": "right_overlap"}
+LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
+
+
+def ranked(rule: Pair, groups: Sequence[Group], updates: Sequence[Update]) -> list[tuple[int, int]]:
+    """Return the places of the pairs that ``rule`` allows, the best first; of equal ones, the oldest first.
+
+    Args:
+        rule: its name; ``trial`` goes through the pairs in the order of ``cosine``.
+        groups: the oldest first.
+        updates: of the groups' LoRAs.
+    """
+    pairs = list(combinations(range(len(groups)), 2))
+    if rule == "oldest":
+        return pairs
+    if rule == "fewest":
+        return sorted(pairs, key=lambda pair: sum(len(groups[place].tasks) for place in pair))
+    if rule == "newest":  # the newest stands last
+        pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
+    statistic = {"newest": "cosine", TRIAL: "cosine"}.get(rule, rule)
+    names = [group.folder for group in groups]
+    values = diagnose(names, updates, permutations=0).pairs[{**HIGH, **LOW}[statistic]].value
+    sign = 1 if statistic in HIGH else -1
+
+    def unlike(pair: tuple[int, int]) -> float:
+        value = values[pair[0]][pair[1]]
+        return math.inf if value is None else -sign * value
+
+    return sorted(pairs, key=unlike)

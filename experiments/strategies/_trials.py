@@ -1,0 +1,109 @@
+"""Merges that are tried before one is made: what each would cost its tasks on their validation examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from experiments.strategies._heads import FOLDER
+from workbench.evaluation import evaluate
+from workbench.kinds import KINDS
+from workbench.sampling import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from torch import nn
+
+    from experiments.strategies import Context, Group
+    from workbench.task import Task
+
+ADAPTERS = "adapters"  # of a state: the folder of the LoRAs that its tasks share
+DIGITS = 9  # of what is compared: 0.90 − 0.88 is not quite 0.02
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A merge of two LoRAs that was tried.
+
+    Attributes:
+        pair: places of the two.
+        lost: task → its validation score before the merge − the score after it.
+    """
+
+    pair: tuple[int, int]
+    lost: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """What its tasks lose in the mean."""
+        return sum(self.lost.values()) / len(self.lost)
+
+    @property
+    def most(self) -> float:
+        """What the task loses that loses most."""
+        return max(self.lost.values())
+
+
+def cheapest(trials: Sequence[Trial], most: float | None) -> Trial:
+    """Return the trial whose tasks lose least in the mean; of those equal up to rounding, the first.
+
+    Args:
+        trials: at least one.
+        most: points that no task may lose. Trials in which one does are left out while there are others; None: any.
+    """
+    within = [trial for trial in trials if most is None or round(100 * trial.most, DIGITS) <= most]
+    return min(within or trials, key=lambda trial: round(trial.mean, DIGITS))
+
+
+def least_costly(
+    context: Context,
+    folder: Path,
+    groups: Sequence[Group],
+    pairs: Sequence[tuple[int, int]],
+    merged: Callable[[tuple[int, int]], nn.Module],
+    most: float | None,
+) -> tuple[int, int]:
+    """Return the pair whose merge costs its tasks least on their validation examples; the test splits are not read.
+
+    Args:
+        context: of the stage.
+        folder: of its state, with the LoRAs of ``groups`` and the heads of all tasks.
+        groups: the oldest first.
+        pairs: places of those that are tried.
+        merged: a pair → the backbone with the LoRA that the two would share.
+        most: see :func:`cheapest`.
+    """
+
+    @cache
+    def before(place: int) -> dict[str, float]:
+        return _validated(context, folder, folder / ADAPTERS / groups[place].folder, groups[place].tasks)
+
+    def trial(pair: tuple[int, int]) -> Trial:
+        known = {task: score for place in pair for task, score in before(place).items()}
+        with TemporaryDirectory(dir=folder) as place:
+            context.adaptation.library.save(merged(pair), Path(place))
+            after = _validated(context, folder, Path(place), known.keys())
+        return Trial(pair, {task: score - after[task] for task, score in known.items()})
+
+    best = cheapest([trial(pair) for pair in pairs], most)
+    cost = f"{100 * best.mean:.1f} points a task, {100 * best.most:.1f} at most"
+    context.listener.say(f"{context.label}: {len(pairs)} merges tried; on validation the chosen one costs {cost}")
+    return best.pair
+
+
+def _validated(context: Context, folder: Path, adapter: Path, names: Collection[str]) -> dict[str, float]:
+    """Return the validation scores of tasks under one LoRA, by name."""
+    asked = [draw(task, context.budget, context.seed) for task in context.posed if task.name in names]
+    return {task.name: _score(context, folder / FOLDER / f"{task.name}.safetensors", adapter, task) for task in asked}
+
+
+def _score(context: Context, head: Path, adapter: Path, task: Task) -> float:
+    adaptation, labels = context.adaptation, len(task.labels)
+    model = adaptation.load(adapter, adaptation.stored_head(head, task.kind, labels), task.kind)
+    rows, tokenizer = task.splits["validation"], adaptation.backbone.tokenizer
+    found = evaluate(model, rows, labels, tokenizer, context.budget.max_length)
+    return found.scores[KINDS.get(task.kind).metric]
