@@ -27,6 +27,7 @@ ENTRIES = {
     "a-gem": "{strategy: a-gem, method: full, learning_rate: 0.003, memory: 16}",
     "o-lora": "{strategy: o-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "inflora": "{strategy: inflora, method: lora, learning_rate: 0.02, rank: 2}",
+    "n-lora": "{strategy: n-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "sd-lora": "{strategy: sd-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "merged": "{strategy: merged, method: lora, learning_rate: 0.02, rank: 2, keep: 1}",
     "hypernetwork": "{strategy: hypernetwork, method: hypernetwork, learning_rate: 0.005, strength: [0.0, 1.0]}",
