@@ -27,6 +27,7 @@ ENTRIES = {
     "a-gem": "{strategy: a-gem, method: full, learning_rate: 0.003, memory: 16}",
     "o-lora": "{strategy: o-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "inflora": "{strategy: inflora, method: lora, learning_rate: 0.02, rank: 2}",
+    "seq-star": "{strategy: seq-star, method: full, learning_rate: 0.003}",
     "n-lora": "{strategy: n-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "sd-lora": "{strategy: sd-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "merged": "{strategy: merged, method: lora, learning_rate: 0.02, rank: 2, keep: 1}",
@@ -59,6 +60,8 @@ def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: P
         ("{strategy: sequential, method: head}", "domain-incremental", "measured"),  # one head, which learns on
         ("{strategy: der-plus-plus, method: head, memory: 16}", "task-incremental", "measured"),  # heads learn along
         ("{strategy: sequential, method: bitfit}", "task-incremental", "measured"),
+        ("{strategy: seq-star, method: bitfit}", "task-incremental", "verified"),  # the body of the first task
+        ("{strategy: seq-star, method: bitfit}", "domain-incremental", "measured"),
     ],
 )
 def test_only_a_head_that_stays_over_frozen_features_is_not_measured_again(
