@@ -28,6 +28,7 @@ ENTRIES = {
     "o-lora": "{strategy: o-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "inflora": "{strategy: inflora, method: lora, learning_rate: 0.02, rank: 2}",
     "seq-star": "{strategy: seq-star, method: full, learning_rate: 0.003}",
+    "ranpac": "{strategy: ranpac, method: lora, learning_rate: 0.02, rank: 2, width: 50}",
     "n-lora": "{strategy: n-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "sd-lora": "{strategy: sd-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "merged": "{strategy: merged, method: lora, learning_rate: 0.02, rank: 2, keep: 1}",
