@@ -20,12 +20,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import TypeAdapter
-from torch import nn
-from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
 
 from experiments.strategies._heads import answering, head_file
+from experiments.strategies._kept_rows import hold, release
 from experiments.strategies._shared import SharedWeights
 from workbench import sealed
 from workbench.digest import digest
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import nn
 
     from experiments.scenarios import Scenario
     from experiments.strategies import Context, State
@@ -48,29 +46,6 @@ if TYPE_CHECKING:
 BODY_FILE = "body.json"  # the digest of the body, which a state may have dropped
 BODY = TypeAdapter(dict[str, str])
 NO_COURSE = Method.course  # what a card has that says nothing
-
-
-class Below(nn.Module):
-    """Rows of a head that stay, and below them those that are trained.
-
-    Attributes:
-        kept: the rows that stay (rows, …).
-    """
-
-    kept: Tensor
-
-    def __init__(self, kept: Tensor) -> None:
-        """Keep a copy of ``kept``."""
-        super().__init__()
-        self.register_buffer("kept", kept.detach().clone(), persistent=False)
-
-    def forward(self, trained: Tensor) -> Tensor:
-        """Return all rows."""
-        return torch.cat([self.kept, trained])
-
-    def right_inverse(self, whole: Tensor) -> Tensor:
-        """Return the rows of ``whole`` that are trained."""
-        return whole[len(self.kept) :].clone()
 
 
 class SeqStar(SharedWeights):
@@ -118,20 +93,6 @@ class SeqStar(SharedWeights):
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The body of the first task, and the head: where that is the task's own, the answers stay."""
         return answering(context, head_file(state, task, context), sealed.require(BODY, state.existing / BODY_FILE))
-
-
-def hold(head: nn.Module, rows: int) -> None:
-    """Keep the first ``rows`` rows of a head as they are, whatever the optimiser does; only the others are trained."""
-    for name, parameter in [*head.named_parameters()]:
-        register_parametrization(head, name, Below(parameter[:rows]))
-
-
-def release(head: nn.Module) -> None:
-    """Make a held head an ordinary one again, with the same rows."""
-    if is_parametrized(head):
-        held: Any = head.parametrizations  # a ModuleDict
-        for name in [*held]:
-            remove_parametrizations(head, name)
 
 
 STRATEGY = SeqStar()

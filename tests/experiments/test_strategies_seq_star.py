@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._heads import head_for
-from experiments.strategies.seq_star import hold, release
+from experiments.strategies._kept_rows import hold, release
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from tests.stages import START, adapted, at, context_for, opened, walk
 from workbench.backbone import Backbone
@@ -103,10 +103,11 @@ def test_old_rows_count_in_the_softmax_of_the_new(
     torch.testing.assert_close(found, (wrong.T @ features / 7)[LABELS:].detach(), rtol=1e-4, atol=1e-6)
 
 
-def test_a_released_head_is_the_layer_that_it_was() -> None:
+@pytest.mark.parametrize(("last", "added"), [(False, [0.0, 0, 1, 1, 1]), (True, [1.0, 1, 1, 0, 0])])
+def test_a_released_head_is_the_layer_that_it_was(last: bool, added: list[float]) -> None:
     head = torch.nn.Linear(3, 5)
     before = {name: each.clone() for name, each in head.state_dict().items()}
-    hold(head, 2)
+    hold(head, 2, last)
     held = dict(head.named_parameters())
     assert [len(each) for each in held.values()] == [3, 3]
     with torch.no_grad():
@@ -114,7 +115,7 @@ def test_a_released_head_is_the_layer_that_it_was() -> None:
     release(head)
     assert head.state_dict().keys() == before.keys()
     assert torch.equal(head.weight, before["weight"])
-    torch.testing.assert_close(head.bias, before["bias"] + torch.tensor([0.0, 0, 1, 1, 1]))
+    torch.testing.assert_close(head.bias, before["bias"] + torch.tensor(added))
 
 
 def test_what_cannot_be_frozen_is_refused() -> None:
