@@ -92,12 +92,29 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     rows = task.splits["train"]
     found, given = reader.features(rows), np.asarray(rows["label"][:])
     labels = np.unique(given, return_inverse=True)[1] if settings.level == "class" else np.zeros(len(rows), int)
-    order = np.random.default_rng(adapter.manifest.seed).permutation(len(rows))
-    held = np.arange(len(rows)) % FOLD == FOLD - 1
+    return summed(found, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed)
+
+
+def summed(features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings, seed: int) -> Part:
+    """Return what :func:`fit` does, of features (n, hidden) and targets (n, labels); ``seed`` draws who is held out."""
+    order = np.random.default_rng(seed).permutation(len(features))
+    held = np.arange(len(features)) % FOLD == FOLD - 1
     part = {"held_examples": torch.tensor([held.sum()])}
     for name, places in (("own", order[~held]), ("held", order[held])):
-        factor, targets = _summed(found[places], np.eye(labels.max() + 1)[labels[places]], settings)
-        part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": torch.from_numpy(targets)}
+        factor, total = _summed(features[places], targets[places], settings)
+        part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": torch.from_numpy(total)}
+    return part
+
+
+def added(one: Part, other: Part) -> Part:
+    """Return the sums over the examples of both; labels that ``other`` alone has come last there, and last here."""
+    part = {"held_examples": one["held_examples"] + other["held_examples"]}
+    for name in ("own", "held"):
+        both = [each[f"{name}_factor"].double().numpy() for each in (one, other)]
+        factor = qr(np.vstack(both), mode="r")[0][: both[0].shape[1]]
+        total = other[f"{name}_targets"].clone()
+        total[:, : one[f"{name}_targets"].shape[1]] += one[f"{name}_targets"]
+        part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": total}
     return part
 
 
@@ -115,10 +132,15 @@ def _summed(
 
 def projected(features: NDArray[np.float32], settings: Settings) -> Iterator[NDArray[np.float64]]:
     """Yield h = max(f W, 0) (≤ 2000, M) of features f (texts, hidden), block by block; W ~ N(0, 1) from the seed."""
-    generator = np.random.RandomState(settings.seed)  # the one whose numbers no version of numpy changes
-    drawn = generator.standard_normal((features.shape[1], settings.width)).astype(np.float32)
+    drawn = projection(features.shape[1], settings)
     for start in range(0, len(features), BLOCK):
         yield np.maximum(features[start : start + BLOCK] @ drawn, 0).astype(np.float64)
+
+
+def projection(hidden: int, settings: Settings) -> NDArray[np.float32]:
+    """Return W (hidden, M) as the seed draws it."""
+    generator = np.random.RandomState(settings.seed)  # the one whose numbers no version of numpy changes
+    return generator.standard_normal((hidden, settings.width)).astype(np.float32)
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> Solution:

@@ -27,11 +27,16 @@ ENTRIES = {
     "a-gem": "{strategy: a-gem, method: full, learning_rate: 0.003, memory: 16}",
     "o-lora": "{strategy: o-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "inflora": "{strategy: inflora, method: lora, learning_rate: 0.02, rank: 2}",
+    "seq-star": "{strategy: seq-star, method: full, learning_rate: 0.003}",
+    "progressive-prompts": "{strategy: progressive-prompts, method: prompt, learning_rate: 0.1, tokens: 4}",
+    "ranpac": "{strategy: ranpac, method: lora, learning_rate: 0.02, rank: 2, width: 50}",
+    "n-lora": "{strategy: n-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "sd-lora": "{strategy: sd-lora, method: lora, learning_rate: 0.02, rank: 2}",
     "merged": "{strategy: merged, method: lora, learning_rate: 0.02, rank: 2, keep: 1}",
     "hypernetwork": "{strategy: hypernetwork, method: hypernetwork, learning_rate: 0.005, strength: [0.0, 1.0]}",
     "joint": "{strategy: joint, method: full, learning_rate: 0.003}",
 }
+NAMED = ("hypernetwork", "merged", "progressive-prompts")  # these have to know the task
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.names())
@@ -58,6 +63,9 @@ def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: P
         ("{strategy: sequential, method: head}", "domain-incremental", "measured"),  # one head, which learns on
         ("{strategy: der-plus-plus, method: head, memory: 16}", "task-incremental", "measured"),  # heads learn along
         ("{strategy: sequential, method: bitfit}", "task-incremental", "measured"),
+        ("{strategy: seq-star, method: bitfit}", "task-incremental", "verified"),  # the body of the first task
+        ("{strategy: seq-star, method: bitfit}", "domain-incremental", "measured"),
+        ("{strategy: progressive-prompts, method: prompt, tokens: 4}", "task-incremental", "verified"),
     ],
 )
 def test_only_a_head_that_stays_over_frozen_features_is_not_measured_again(
@@ -70,7 +78,7 @@ def test_only_a_head_that_stays_over_frozen_features_is_not_measured_again(
 def possible(scenario: str) -> dict[str, str]:
     """Return the entries that a scenario takes: a LoRA of one task, or of some, is not found where nobody names it."""
     told = SCENARIOS.get(scenario).knows_task
-    return {name: entry for name, entry in ENTRIES.items() if told or name not in ("hypernetwork", "merged")}
+    return {name: entry for name, entry in ENTRIES.items() if told or name not in NAMED}
 
 
 def _report(scenario: str, epochs: int, bert: Path, folder: Path) -> Report:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
 
-FORGET_NOTHING = ("isolated", "joint")
+FORGET_NOTHING = ("isolated", "progressive-prompts", "joint")
 
 
 @dataclass(frozen=True)

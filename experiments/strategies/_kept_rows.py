@@ -1,0 +1,52 @@
+"""Rows of a layer that stay as they are, whatever the optimiser does, beside rows that are trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Beside(nn.Module):
+    """Puts rows that are trained after, or before, rows that stay.
+
+    Attributes:
+        kept: the rows that stay (rows, …).
+    """
+
+    kept: Tensor
+
+    def __init__(self, kept: Tensor, last: bool) -> None:
+        """Keep a copy of ``kept``, which stand first, or ``last``."""
+        super().__init__()
+        self.last = last
+        self.register_buffer("kept", kept.detach().clone(), persistent=False)
+
+    def forward(self, trained: Tensor) -> Tensor:
+        """Return all rows."""
+        return torch.cat([trained, self.kept] if self.last else [self.kept, trained])
+
+    def right_inverse(self, whole: Tensor) -> Tensor:
+        """Return the rows of ``whole`` that are trained."""
+        count = len(self.kept)
+        return whole[: len(whole) - count].clone() if self.last else whole[count:].clone()
+
+
+def hold(layer: nn.Module, rows: int, last: bool = False) -> None:
+    """Keep the first ``rows`` rows of all parameters of a layer, or its ``last``; only the others are trained."""
+    for name, parameter in [*layer.named_parameters()]:
+        kept = parameter[len(parameter) - rows :] if last else parameter[:rows]
+        register_parametrization(layer, name, Beside(kept, last))
+
+
+def release(layer: nn.Module) -> None:
+    """Make a held layer an ordinary one again, with the same rows."""
+    if is_parametrized(layer):
+        held: Any = layer.parametrizations  # a ModuleDict
+        for name in [*held]:
+            remove_parametrizations(layer, name)

@@ -1,0 +1,98 @@
+"""seq-star: the first task warms the body up; then the body is frozen, and each task trains its own classifier alone.
+
+SEQ* of Zheng et al. 2024 (arXiv:2312.07887): sequential learning that changes nothing that earlier tasks are answered
+with. A task's loss is that of sequential. Where tasks share one head that grows, its rows for earlier labels stay as
+they were to the last bit, and count in the softmax that the new rows are trained under. Where each task has its own
+head, nothing is forgotten. Where all tasks have the same labels there is no old classifier, and the one head keeps
+learning.
+
+Differences from the authors' program:
+
+- It warms body and first classifier up for a few epochs, and then trains the first classifier by itself for the rest
+  of the task. Here all epochs of the first task are the warm-up.
+- It can allot rows to labels of future tasks before they come (w/ pre-allocation). A stream here does not know them.
+- For generative models it reads features of the frozen model under linear classifiers. Tasks whose answers are
+  generated have no head here, and are refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from experiments.strategies._heads import answering, head_file
+from experiments.strategies._kept_rows import hold, release
+from experiments.strategies._shared import SharedWeights
+from workbench import sealed
+from workbench.digest import digest
+from workbench.kind import GENERATED
+from workbench.method import Method
+from workbench.methods import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import nn
+
+    from experiments.scenarios import Scenario
+    from experiments.strategies import Context, State
+    from experiments.strategies._stage import Stage
+    from workbench.model import TaskModel
+    from workbench.task import Task
+
+BODY_FILE = "body.json"  # the digest of the body, which a state may have dropped
+BODY = TypeAdapter(dict[str, str])
+NO_COURSE = Method.course  # what a card has that says nothing
+
+
+class SeqStar(SharedWeights):
+    """Its state is that of sequential, whose body stays that of the first task; and the body's digest."""
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """It needs a head to train, and a method that does nothing to the body beside gradient steps."""
+        if generated := sorted(set(kinds) & set(GENERATED)):
+            return f"tasks of kind {' and '.join(generated)} have no head that could learn on a frozen body"
+        card = METHODS.get(method)
+        if card.prepare or card.course is not NO_COURSE:
+            return f"method {method} changes the body by more than gradient steps, so that it cannot be frozen"
+        return super().objection(settings, method, kinds, scenario)
+
+    def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
+        """Return the weights as they were left; after the first task only the head is trained."""
+        model = super().begin(context, state, head)
+        if state.folder:
+            model.body.requires_grad_(False)
+        return model
+
+    def prepare(self, stage: Stage) -> None:
+        """Hold the rows of a shared head that answer earlier labels."""
+        context = stage.context
+        if not context.scenario.shares_head or not stage.earlier:
+            return
+        earlier = len(context.scenario.posed(context.tasks[:-1])[-1].labels)
+        if earlier < len(stage.task.labels):
+            hold(stage.own_head, earlier)
+
+    def save(self, stage: Stage, folder: Path) -> None:
+        """Write the body as the first task left it, and leave the head as one layer."""
+        release(stage.own_head)
+        if stage.state.folder:
+            shutil.copytree(stage.state.folder / "body", folder, dirs_exist_ok=True)
+        else:
+            super().save(stage, folder)
+
+    def remember(self, stage: Stage, folder: Path) -> None:
+        """Note which body answers: that of the first task, at every stage."""
+        before = stage.state.folder
+        now = sealed.require(BODY, before / BODY_FILE) if before else {"body": digest(folder / "body")}
+        (folder / BODY_FILE).write_text(sealed.text_of(BODY, now), encoding="utf-8")
+
+    def identity(self, state: State, task: Task, context: Context) -> str:
+        """The body of the first task, and the head: where that is the task's own, the answers stay."""
+        return answering(context, head_file(state, task, context), sealed.require(BODY, state.existing / BODY_FILE))
+
+
+STRATEGY = SeqStar()

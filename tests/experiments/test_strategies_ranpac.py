@@ -1,0 +1,125 @@
+"""ranpac: what a stream gives is the ridge regression on all of its examples at once, solved here in numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import nn
+
+from experiments.strategies import STRATEGIES, Context, State
+from experiments.strategies.ranpac import SOLUTION, RidgeHead
+from tests.conftest import FRUITS, SUBJECTS, make_task
+from tests.stages import START, adapted, at, context_for, opened, walk
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.evaluation import features, predict
+from workbench.methods import METHODS
+from workbench.sampling import draw
+from workbench.settings import Budget
+from workbench.task import Task
+
+WIDTH, HIDDEN = 30, 32
+STRATEGY = STRATEGIES.get("ranpac")
+Matrix = NDArray[np.float64]
+
+
+@pytest.fixture
+def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
+    return task, other_task, make_task("fruits", FRUITS, SUBJECTS)
+
+
+def method(name: str, backbone: Backbone) -> Adaptation:
+    return (
+        adapted(name, backbone) if name == "lora" else Adaptation(backbone, name, METHODS.get(name).settings(), "fp32")
+    )
+
+
+def projected(context: Context, state: State, task: Task, split: str) -> Matrix:
+    """Return max(f W, 0) (texts, M) of one of the tasks, by a projection drawn here."""
+    body = STRATEGY.model_for(state, task, context).under(nn.Identity())
+    found = features(body, task.splits[split], context.adaptation.backbone.tokenizer, context.budget.max_length)
+    drawn = np.random.RandomState(context.seed).standard_normal((HIDDEN, WIDTH))
+    return np.asarray(np.maximum(found.astype(float) @ drawn, 0))
+
+
+def solved(h: Matrix, y: Matrix, out: NDArray[np.bool_]) -> Matrix:
+    def ridge(rows: NDArray[np.bool_], power: int) -> Matrix:
+        gram = h[rows].T @ h[rows]
+        return np.linalg.solve(gram + 10.0**power * np.mean(np.diag(gram)) * np.eye(WIDTH), h[rows].T @ y[rows])
+
+    best = min(range(-8, 9), key=lambda power: float(np.mean((h[out] @ ridge(~out, power) - y[out]) ** 2)))
+    return ridge(np.full(len(h), True), best)
+
+
+def held(context: Context) -> NDArray[np.bool_]:
+    """Return which training examples choose λ, task after task."""
+    each = []
+    for task in context.drawn:
+        count = len(task.splits["train"])
+        each.append(np.isin(np.arange(count), np.random.default_rng(context.seed).permutation(count)[4::5]))
+    return np.concatenate(each)
+
+
+@pytest.mark.parametrize("scenario", ["task-incremental", "class-incremental", "domain-incremental"])
+@pytest.mark.parametrize("name", ["head", "lora"])
+def test_a_stream_gives_the_ridge_regression_on_all_of_it(
+    name: str, scenario: str, backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    """Frozen features, and those of the first task's LoRA; labels side by side, and the same for all tasks."""
+    budget = budget.model_copy(update={"epochs": 1})
+    context = context_for(method(name, backbone), budget, tasks, tmp_path, STRATEGY.settings(width=WIDTH), scenario)
+    states = walk(STRATEGY, context, tmp_path)
+    h = np.concatenate([projected(context, states[-1], task, "train") for task in context.drawn])
+    places = [2 * place * (scenario != "domain-incremental") for place in range(len(tasks))]
+    given = [
+        np.asarray(task.splits["train"]["label"][:]) for task in (draw(each, budget, context.seed) for each in tasks)
+    ]
+    y = np.eye(2 if scenario == "domain-incremental" else 6)
+    y = np.concatenate([y[place + labels] for place, labels in zip(places, given, strict=True)])
+    expected = solved(h, y, held(context))
+    found = load_file(states[-1].existing / SOLUTION)["weights"].numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
+    rows = tasks[1].splits["test"]
+    answers = predict(STRATEGY.model_for(states[-1], tasks[1], context), rows, backbone.tokenizer, budget.max_length)
+    columns = slice(2, 4) if scenario == "task-incremental" else slice(None)
+    scores = (projected(context, states[-1], tasks[1], "test") @ expected)[:, columns]
+    np.testing.assert_allclose(answers, scores, atol=2e-2)
+
+
+@pytest.mark.parametrize("name", ["head", "lora"])
+def test_only_a_first_session_takes_steps(
+    name: str, backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    budget = budget.model_copy(update={"epochs": 1})
+    context = context_for(method(name, backbone), budget, tasks[:2], tmp_path, STRATEGY.settings(width=WIDTH))
+    steps, before = [], START
+    for stage in (1, 2):
+        (place := tmp_path / str(stage)).mkdir()
+        record = STRATEGY.learn(before, at(context, stage), place)
+        before = State(place, str(stage))
+        steps.append(record.steps)
+        assert not [*(place / "heads").iterdir()], "the head of the first session is dropped"
+        assert isinstance(STRATEGY.model_for(before, tasks[0], at(context, stage)).head, RidgeHead)
+    assert (steps[0] > 0, steps[1]) == (name == "lora", 0)
+    first, second = (tmp_path / str(stage) / "body" for stage in (1, 2))
+    assert {path.name: path.read_bytes() for path in first.iterdir() if path.suffix == ".safetensors"} == {
+        path.name: path.read_bytes() for path in second.iterdir() if path.suffix == ".safetensors"
+    }
+    assert bool(opened(STRATEGY, at(context, 1), START).model.trainable())
+
+
+def test_the_order_of_tasks_does_not_matter_on_frozen_features(
+    backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
+) -> None:
+    found = []
+    for name, order in (("one", tasks), ("other", tasks[::-1])):
+        settings = STRATEGY.settings(width=WIDTH)
+        context = context_for(method("head", backbone), budget, order, tmp_path / name, settings)
+        *_, last = walk(STRATEGY, context, tmp_path / name)
+        found.append(load_file(last.existing / SOLUTION)["weights"].numpy())
+    turned = np.hstack([found[1][:, 4:], found[1][:, 2:4], found[1][:, :2]])
+    np.testing.assert_allclose(turned, found[0], rtol=1e-3, atol=1e-4 * np.abs(found[0]).max())
