@@ -77,7 +77,8 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
         except Stop:
             lives += 1
             assert lives < 100
-    assert lives == len(stopper.stopped) == len(plan.steps) == 2 * len(names) - ("joint" in names)
+    assert len(plan.steps) == 2 * len(names) - ("joint" in names)
+    assert lives == len(stopper.stopped) == len(plan.steps) - ("ranpac" in names), "it fits in its first session alone"
     assert found == undisturbed
     assert not list((tmp_path / "stopped" / "fits").glob("*/*")), "no checkpoint is left behind"
     if keep == "last":
