@@ -60,8 +60,10 @@ class ToyPiece:
             advance(1, 1.0, 0.5)
             if what == "fail":
                 raise TrainingError("the loss is not a number", where="step 7", hint="Take a lower rate.")
-            if what == "always-die" or (what == "die" and not (root / "died").exists()):
-                (root / "died").touch()
+            dead = root / "died"  # of the piece that dies once: whichever of both comes first, it has to
+            if what == "always-die" or (what == "die" and not dead.exists()):
+                if what == "die":
+                    dead.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             if what == "leave":  # as does the machine, unless it is the first
                 time.sleep(3)  # else one machine takes both
