@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 PYTHON = (sys.executable, "-P")
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 
 
-@contextmanager
-def safe_path() -> Iterator[None]:
+def safe_path() -> AbstractContextManager[None]:
     """Let every process that is started inside the block, by whatever library, leave out the current folder."""
-    before = {name: os.environ.get(name) for name in SAFE_PATH}
-    os.environ.update(SAFE_PATH)
+    return environment(SAFE_PATH)
+
+
+@contextmanager
+def environment(more: Mapping[str, str], also: Iterable[str] = ()) -> Iterator[None]:
+    """Set variables of the environment while the block runs; what was there before, also of ``also``, is put back."""
+    before = {name: os.environ.get(name) for name in (*more, *also)}
+    os.environ.update(more)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from experiments.workspace.locks import held
 from workbench.errors import UnwritableError, WorkError, reason
-from workbench.interpreter import SAFE_PATH
+from workbench.interpreter import SAFE_PATH, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,7 @@ SURROUNDINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "AUTOSCALER_METRIC_PORT": "-1",  # no port at all: it would be open to every machine, without a token
 }
+SET_BY_RAY = ("RAY_AUTH_MODE",)
 PREFIX, LOCK = "workbench-ray-", "lock"
 TRIES = 5  # to start: Ray gives up after 30 s, which is little on a machine that is busy
 NEW = 60.0  # seconds in which a folder may not be locked yet
@@ -99,7 +100,7 @@ def _start(folder: Path, jobs: int, devices: int) -> None:
     }
     if sys.platform == "linux":
         options["_node_ip_address"] = "127.0.0.2"  # 127.0.0.1 is replaced by an address that others can reach
-    with _environment(surroundings), handlers_kept(), chdir(folder):
+    with environment(surroundings, SET_BY_RAY), handlers_kept(), chdir(folder):
         for further in reversed(range(TRIES)):
             try:
                 ray.init(address="local", **options)
@@ -117,17 +118,3 @@ def _end_all(folder: Path) -> None:
         with suppress(psutil.Error):
             if str(folder) in " ".join(child.cmdline()):
                 child.kill()
-
-
-@contextmanager
-def _environment(more: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in (*more, "RAY_AUTH_MODE")}  # the latter Ray sets
-    os.environ.update(more)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
