@@ -14,7 +14,7 @@ from workbench import sealed
 from workbench.adapter_folder import check_adapter
 from workbench.adapter_ids import ID, LONGEST_ID, by_id
 from workbench.atomic import new_folder, remove_whole, written_whole
-from workbench.errors import InputError
+from workbench.errors import InputError, IntegrityError
 from workbench.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from workbench.stored_adapter import README, StoredAdapter, check_files, text_below
 
@@ -60,6 +60,14 @@ class AdapterStore:
         stored = self.get(name)
         check_files(stored)
         return stored
+
+    def damage(self, name: str) -> IntegrityError | None:
+        """Return what is wrong with the files of an adapter; None where they are as they were written."""
+        try:
+            self.verify(name)
+        except IntegrityError as error:
+            return error
+        return None
 
     def export(self, name: str, target: Path, front_matter: str = "") -> Path:
         """Copy a verified adapter to ``target``, which must not exist yet or be empty.

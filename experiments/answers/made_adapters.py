@@ -27,6 +27,16 @@ class Trained:
     majority: float
     learned_nothing: str | None = None
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """Its scores on the validation and test splits, by name."""
+        return {**self.adapter.manifest.metrics, **{f"test_{name}": value for name, value in self.test.scores.items()}}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The ``metrics`` of ``--json``: the scores, and ``majority``."""
+        return {**self.scores, "majority": self.majority}
+
     def _repr_html_(self) -> str:
         """Return a table for a notebook."""
         from experiments.reporting.notebook import table

@@ -22,7 +22,6 @@ from workbench.errors import InputError, IntegrityError, Problem
 from workbench.manifest import AGAIN
 from workbench.mlflow import registration
 from workbench.mlflow.address import tracking_uri
-from workbench.store import AdapterStore
 from workbench.stored_adapter import StoredAdapter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -87,7 +86,7 @@ def verify(
     place = find_workspace(workspace)
     store = place.adapters
     names = [adapter_id(place, adapter, Messages())] if adapter else store.ids()
-    damage = {name: error for name in names if (error := _damage(store, name))}
+    damage = {name: error for name in names if (error := store.damage(name))}
     if as_json:
         emit([{"id": name, "sound": name not in damage} for name in names])
     if len(names) == 1:
@@ -100,14 +99,6 @@ def verify(
         raise typer.Exit(IntegrityError.exit_code)
     if not as_json:
         stdout.print(f"{len(names)} adapter{'s' if len(names) != 1 else ''} verified: every file is as it was written.")
-
-
-def _damage(store: AdapterStore, name: str) -> IntegrityError | None:
-    try:
-        store.verify(name)
-    except IntegrityError as error:
-        return error
-    return None
 
 
 @app.command()

@@ -57,16 +57,15 @@ def train(
         trained = bench.train(lesson)
     registered = bench.register(trained.adapter.id) if register and is_first() else None
     manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit
-    test = {f"test_{name}": value for name, value in trained.test.scores.items()}
     if as_json:
-        metrics = {**manifest.metrics, **test, "majority": trained.majority}
-        document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder), "metrics": metrics}
+        document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder)}
+        document["metrics"] = trained.metrics
         document["learned_nothing"] = trained.learned_nothing
         emit(document | ({"registered": asdict(registered)} if registered else {}))
         return
     rows: list[tuple[str, object]] = [
         ("adapter", manifest.id),
-        *((name.replace("_", " "), score(name, value)) for name, value in {**manifest.metrics, **test}.items()),
+        *((name.replace("_", " "), score(name, value)) for name, value in trained.scores.items()),
         (baseline(manifest.task.kind), score(next(iter(manifest.metrics)), trained.majority)),
         ("best epoch", f"{fit.best_epoch} of {len(fit.epochs)}"),
         *((("learning rate", f"{manifest.settings['learning_rate']:g}"),) if fit.steps else ()),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.gating.gate import Check, Gate
-from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +36,7 @@ class Added:
         return {
             "adapter": adapter and adapter.id,
             "path": adapter and str(adapter.folder),
-            "metrics": None
-            if self.trained is None
-            else {
-                **self.trained.adapter.manifest.metrics,
-                **{f"test_{name}": value for name, value in self.trained.test.scores.items()},
-                "majority": self.trained.majority,
-            },
+            "metrics": self.trained and self.trained.metrics,
             "gate": self.gate.as_json(),
             "registered": registered and {"name": registered.name, "version": registered.version},
         }
@@ -73,16 +66,8 @@ def check_others(store: AdapterStore, but: str) -> Iterator[Check]:
     Adapters share the frozen backbone and nothing else, so this says what testing all of them again would say.
     """
     others = [each for each in store.ids() if each != but]
-    damaged = [each for each in others if _is_damaged(store, each)]
+    damaged = [each for each in others if store.damage(each)]
     if others:
         share = 100 * (len(others) - len(damaged)) / len(others)
         note = f"damaged: {', '.join(damaged)}" if damaged else f"{len(others)} verified"
         yield Check("other adapters as they were", "at least", 100.0, share, note=note)
-
-
-def _is_damaged(store: AdapterStore, adapter: str) -> bool:
-    try:
-        store.verify(adapter)
-    except IntegrityError:
-        return True
-    return False
