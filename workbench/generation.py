@@ -24,13 +24,18 @@ def is_seq2seq(config: PretrainedConfig) -> bool:
     return bool(config.is_encoder_decoder) and generates
 
 
-def language_model(model: Network) -> Any:
-    """Return transformers' own causal language model with ``model``'s body and head in it; nothing is copied."""
+def empty_language_model(config: PretrainedConfig) -> Any:
+    """Return transformers' own causal language model of a config, whose weights have shapes and no content."""
     from transformers import AutoModelForCausalLM
 
-    body: Any = model.body
     with torch.device("meta"):
-        lm = AutoModelForCausalLM.from_config(body.config)
+        return AutoModelForCausalLM.from_config(config)
+
+
+def language_model(model: Network) -> Any:
+    """Return transformers' own causal language model with ``model``'s body and head in it; nothing is copied."""
+    body: Any = model.body
+    lm = empty_language_model(body.config)
     setattr(lm, lm.base_model_prefix, body.get_base_model() if _learns_a_prompt(body) else body)
     lm.set_output_embeddings(model.head)
     return lm.train(model.training)
