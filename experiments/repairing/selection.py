@@ -6,11 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from experiments.repairs import REPAIRS
-from experiments.workspace.evaluating import test
+from experiments.workspace.evaluating import test, validation_score
 from experiments.workspace.repaired import FOLDER, Repaired
 from workbench.digest import key
 from workbench.errors import InputError
-from workbench.evaluation import evaluate
 from workbench.kinds import KINDS
 from workbench.package_versions import versions
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from experiments.repairs import EndOfStream, Shared
     from experiments.workspace import Workspace
     from workbench.settings import Settings
-    from workbench.task import Task
 
 CLOSE = 0.05  # other processors round otherwise, and change a few answers; other weights change most of them
 
@@ -63,13 +61,11 @@ def _made(stream: LearnedStream, end: EndOfStream, entry: Any, settings: Setting
 
 def _validation(end: EndOfStream, shared: Shared) -> dict[str, float]:
     """Return the score of each task on its validation split."""
-    return {task.name: _score(end, shared, task) for task in end.context.drawn}
-
-
-def _score(end: EndOfStream, shared: Shared, task: Task) -> float:
-    context, kind = end.context, KINDS.get(task.kind)
-    read = context.adaptation.backbone.tokenizer, context.budget.max_length
-    return evaluate(end.model(shared, task), task.splits["validation"], len(task.labels), *read).scores[kind.metric]
+    context = end.context
+    return {
+        task.name: validation_score(end.model(shared, task), task, context.adaptation.backbone, context.budget)
+        for task in context.drawn
+    }
 
 
 def _tested(end: EndOfStream, shared: Shared) -> dict[str, float]:

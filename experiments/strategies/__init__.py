@@ -65,6 +65,11 @@ class Context:
         """The task of this stage, whole."""
         return self.tasks[-1]
 
+    @property
+    def stage_seed(self) -> int:
+        """The stage's own seed, for what must not begin as it began at an earlier stage; at the first, ``seed``."""
+        return self.seed + 1000 * (len(self.tasks) - 1)
+
     @cached_property
     def posed(self) -> tuple[Task, ...]:
         """The tasks learned so far as the scenario poses them now, whole."""

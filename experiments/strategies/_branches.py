@@ -31,9 +31,9 @@ class Branches(SharedWeights):
         """Return the earlier LoRAs as one frozen LoRA, and beside it a fresh one."""
         if state.folder is None:
             return super().begin(context, state, head)
-        task, adaptation, seed = context.posed[-1], context.adaptation, context.seed
-        # a seed of the stage's own: from the same one, the new A would begin as the first task's
-        model = adaptation.fresh(task.kind, len(task.labels), seed + 1000 * (len(context.tasks) - 1)).under(head)
+        task = context.posed[-1]
+        # from the same seed at each stage, the new A would begin as the first task's
+        model = context.adaptation.fresh(task.kind, len(task.labels), context.stage_seed).under(head)
         body = model.body
         body.load_adapter(state.folder / "body", PAST, is_trainable=False)  # type: ignore[operator]  # a PeftModel
         body.base_model.set_adapter([PAST, NOW])  # type: ignore[operator, union-attr]

@@ -12,9 +12,8 @@ from pydantic import Field
 from experiments.strategies import _heads
 from experiments.strategies._heads import answering, head_file, head_for, head_name, save_heads, stored_head
 from experiments.strategies._stage import Stage
-from experiments.workspace.evaluating import test
+from experiments.workspace.evaluating import test, validation_score
 from workbench.bounds import Weight
-from workbench.evaluation import evaluate
 from workbench.heads import Heads
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
@@ -219,7 +218,5 @@ class SharedWeights:
             head, kind = stage.heads.get(head_name(context, task)), KINDS.get(task.kind)
             head = head or head_for(context, stage.state, task)
             asked = TaskModel(self.body_for(stage, task), head, kind, model.pooling, model.precision)
-            backbone, length = context.adaptation.backbone, context.budget.max_length
-            found = evaluate(asked, task.splits["validation"], len(task.labels), backbone.tokenizer, length)
-            scores.append(found.scores[kind.metric])
+            scores.append(validation_score(asked, task, context.adaptation.backbone, context.budget))
         return sum(scores) / len(scores)

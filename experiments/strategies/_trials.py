@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from experiments.strategies._heads import FOLDER
-from workbench.evaluation import evaluate
-from workbench.kinds import KINDS
+from experiments.workspace.evaluating import validation_score
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
@@ -102,8 +101,6 @@ def _validated(context: Context, folder: Path, adapter: Path, names: Collection[
 
 
 def _score(context: Context, head: Path, adapter: Path, task: Task) -> float:
-    adaptation, labels = context.adaptation, len(task.labels)
-    model = adaptation.load(adapter, adaptation.stored_head(head, task.kind, labels), task.kind)
-    rows, tokenizer = task.splits["validation"], adaptation.backbone.tokenizer
-    found = evaluate(model, rows, labels, tokenizer, context.budget.max_length)
-    return found.scores[KINDS.get(task.kind).metric]
+    adaptation = context.adaptation
+    model = adaptation.load(adapter, adaptation.stored_head(head, task.kind, len(task.labels)), task.kind)
+    return validation_score(model, task, adaptation.backbone, context.budget)

@@ -63,8 +63,7 @@ class Hypernetwork(SharedWeights):
 
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the network as it was left, and a fresh embedding."""
-        seed = context.seed + 1000 * (len(context.tasks) - 1)  # of the stage's own: no two embeddings begin alike
-        model = _opened(context, state, context.posed[-1], head, seed)
+        model = _opened(context, state, context.posed[-1], head, context.stage_seed)  # no two embeddings begin alike
         if state.folder and context.settings.trains == "embedding":
             for name, parameter in generator_of(model.body).named_parameters():
                 parameter.requires_grad = name == OWN

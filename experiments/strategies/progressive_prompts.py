@@ -57,9 +57,8 @@ class ProgressivePrompts(SharedWeights):
 
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the backbone behind a fresh prompt and those of earlier tasks, which are held."""
-        count = len(context.tasks)
-        # a seed of the stage's own: no two prompts begin as the same words
-        model = _prompted(context, context.posed[-1], head, count, context.seed + 1000 * (count - 1))
+        # no two prompts begin as the same words
+        model = _prompted(context, context.posed[-1], head, len(context.tasks), context.stage_seed)
         if state.folder:
             layer, earlier = _layer(model.body), _stored(state)
             with torch.no_grad():

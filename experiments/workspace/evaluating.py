@@ -40,6 +40,12 @@ def test(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Ev
     return evaluate(model, rows, len(task.labels), backbone.tokenizer, budget.max_length)
 
 
+def validation_score(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> float:
+    """Return the main score of ``model`` on the validation split of ``task``, which is drawn already: all of it."""
+    found = evaluate(model, task.splits["validation"], len(task.labels), backbone.tokenizer, budget.max_length)
+    return found.scores[KINDS.get(task.kind).metric]
+
+
 def tested(
     workspace: Workspace, adapter: StoredAdapter, task: Task, backbone: Backbone, budget: Budget
 ) -> StoredEvaluation:

@@ -15,9 +15,11 @@ from experiments.strategies import _trials as trials_file
 from experiments.strategies import merged as strategy_file
 from experiments.strategies._trials import Trial, cheapest
 from experiments.strategies.merged import MergedSettings
+from experiments.workspace.evaluating import validation_score
 from tests.stages import adapted, context_for, walk
 from workbench.backbone import Backbone
-from workbench.evaluation import Evaluation, evaluate
+from workbench.evaluation import evaluate
+from workbench.model import TaskModel
 from workbench.settings import Budget
 from workbench.task import Task
 
@@ -101,11 +103,11 @@ def test_a_task_in_several_tried_pairs_is_asked_once_as_it_was(
 ) -> None:
     asked: list[int] = []
 
-    def counted(*given: Any) -> Evaluation:
-        asked.append(len(given[1]))
-        return evaluate(*given)
+    def counted(model: TaskModel, task: Task, *rest: Any) -> float:
+        asked.append(len(task.splits["validation"]))
+        return validation_score(model, task, *rest)
 
-    monkeypatch.setattr(trials_file, "evaluate", counted)
+    monkeypatch.setattr(trials_file, "validation_score", counted)
     given = context(backbone, tasks, budget, tmp_path, keep=2, pair="trial", tries=ALL)
     walk(STRATEGY, given, tmp_path)
     shown = [len(task.splits["validation"]) for task in given.drawn]
