@@ -126,6 +126,12 @@ class Spectrum:
         """Return :meth:`pair` with its energies."""
         return Truncated(self.pair(), float(self.values.square().sum()), self.lost)
 
+    def reshaped(self, rule: Callable[[Spectrum], LowRank]) -> Truncated:
+        """Return what ``rule`` makes of it, with its energies before; without any value, :meth:`truncated`."""
+        if not len(self.values):
+            return self.truncated()
+        return Truncated(rule(self).to(self.dtype), float(self.values.square().sum()), self.lost)
+
 
 def spectrum(pair: LowRank, rank: int | None = None, right: Tensor | None = None) -> Spectrum:
     """Return the ``rank`` largest singular values of b a with their vectors: the best approximation (Eckart–Young).
@@ -170,8 +176,13 @@ def triangle(columns: Tensor) -> Tensor:
 
 def stack(pairs: Sequence[LowRank], weights: Sequence[float]) -> LowRank:
     """Return Σ wᵢ bᵢ aᵢ exactly, of rank Σ rᵢ."""
-    b = torch.cat([weight * pair.b for pair, weight in zip(pairs, weights, strict=True)], dim=1)
+    b = torch.cat([pair.b for pair in scaled(pairs, weights)], dim=1)
     return LowRank(b, torch.cat([pair.a for pair in pairs]))
+
+
+def scaled(pairs: Sequence[LowRank], weights: Sequence[float]) -> list[LowRank]:
+    """Return wᵢ bᵢ aᵢ, each weight in its b."""
+    return [LowRank(weight * pair.b, pair.a) for pair, weight in zip(pairs, weights, strict=True)]
 
 
 def aligned(updates: Sequence[Update]) -> Iterator[tuple[str, tuple[LowRank, ...]]]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydantic import Field
+from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
@@ -33,18 +34,20 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
 
     def one(pairs: tuple[LowRank, ...]) -> Truncated:
         whole = spectrum(stack(pairs, weights), settings.rank)
-        if not len(whole.values):
-            return whole.truncated()
-        flat = flattened(whole, settings.scale).to(whole.dtype)
-        return Truncated(flat, float(whole.values.square().sum()), whole.lost)
+        return whole.reshaped(lambda whole: flattened(whole, settings.scale))
 
     return by_module(updates, one)
 
 
 def flattened(whole: Spectrum, scale: float) -> LowRank:
     """Return α s̄ U Vᵀ of the decomposition ``whole``, which has at least one value; in float64."""
-    height = scale * whole.values.mean()
-    return LowRank(whole.u * height.abs().sqrt() * height.sign(), whole.vt * height.abs().sqrt())
+    return even(whole.u, whole.vt, scale * whole.values.mean())
+
+
+def even(u: Tensor, vt: Tensor, height: Tensor) -> LowRank:
+    """Return h U Vᵀ of U (out, k) and Vᵀ (k, in), with √|h| on each side."""
+    root = height.abs().sqrt()
+    return LowRank(u * root * height.sign(), vt * root)
 
 
 COMPOSITION = Composition(

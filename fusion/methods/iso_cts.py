@@ -20,7 +20,8 @@ from pydantic import Field
 from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, norm, spectrum, stack
+from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, norm, scaled, spectrum, stack
+from fusion.methods.iso_c import even
 from fusion.methods.tsv import orthogonal
 from workbench.bounds import Scale, Share
 
@@ -39,23 +40,22 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     """
 
     def one(pairs: tuple[LowRank, ...]) -> Truncated:
-        whole = spectrum(stack(pairs, weights), settings.rank)
-        if not len(whole.values):
-            return whole.truncated()
-        scaled = [LowRank(weight * pair.b, pair.a) for pair, weight in zip(pairs, weights, strict=True)]
-        present = [pair for pair in scaled if norm(pair)]
-        own = _own(len(whole.values), len(present), settings.common)
-        common = len(whole.values) - own * len(present)
-        u = whole.u[:, :common]  # (out, common)
-        chosen = [(u, whole.values[:common], whole.vt[:common]), *(_beside(pair, u, own) for pair in present)]
-        height = settings.scale * torch.cat([values for _, values, _ in chosen]).mean()
-        left = orthogonal(torch.cat([vectors for vectors, _, _ in chosen], dim=1))  # (out, ≤ k)
-        right = orthogonal(torch.cat([vectors.T for _, _, vectors in chosen], dim=1))  # (in, ≤ k)
-        root = height.abs().sqrt()
-        flat = LowRank(left * root * height.sign(), right.T * root).to(whole.dtype)
-        return Truncated(flat, float(whole.values.square().sum()), whole.lost)
+        present = [pair for pair in scaled(pairs, weights) if norm(pair)]
+        return spectrum(stack(pairs, weights), settings.rank).reshaped(lambda whole: _even(whole, present, settings))
 
     return by_module(updates, one)
+
+
+def _even(whole: Spectrum, sources: Sequence[LowRank], settings: Settings) -> LowRank:
+    """Return α s̄ U′ V′ᵀ of one module: its sum, and the weighted sources that are not zero there."""
+    own = _own(len(whole.values), len(sources), settings.common)
+    common = len(whole.values) - own * len(sources)
+    u = whole.u[:, :common]  # (out, common)
+    chosen = [(u, whole.values[:common], whole.vt[:common]), *(_beside(pair, u, own) for pair in sources)]
+    height = settings.scale * torch.cat([values for _, values, _ in chosen]).mean()
+    left = orthogonal(torch.cat([vectors for vectors, _, _ in chosen], dim=1))  # (out, ≤ k)
+    right = orthogonal(torch.cat([vectors.T for _, _, vectors in chosen], dim=1))  # (in, ≤ k)
+    return even(left, right.T, height)
 
 
 def _own(directions: int, sources: int, common: float) -> int:

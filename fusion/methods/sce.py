@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import Rule, blocks, densely
-from fusion.lowrank import LowRank, Merged, Update
+from fusion.lowrank import LowRank, Merged, Update, scaled
 from workbench.bounds import Density
 
 
@@ -31,9 +31,9 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     """Return the weighted mean of the wᵢ ΔWᵢ that agree in sign with their sum, where they differ most."""
 
     def rule(pairs: tuple[LowRank, ...]) -> Rule:
-        scaled = [LowRank(weight * pair.b, pair.a) for pair, weight in zip(pairs, weights, strict=True)]
-        least = _least_variance(scaled, settings.select_topk)
-        shares = _shares(scaled, least)
+        weighted = scaled(pairs, weights)
+        least = _least_variance(weighted, settings.select_topk)
+        shares = _shares(weighted, least)
         factors = torch.tensor(list(weights), dtype=pairs[0].b.dtype)[:, None, None]
         return lambda deltas: _agreeing(_kept(factors * torch.stack(list(deltas)), least), shares)
 

@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, spectrum, stack
+from fusion.lowrank import LowRank, Merged, Spectrum, Truncated, Update, by_module, spectrum, stack
 from workbench.bounds import Scale, Share
 
 
@@ -36,14 +36,15 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     """Return α U max(S, Sⱼ) Vᵀ, where Σ wᵢ ΔWᵢ = U S Vᵀ."""
 
     def one(pairs: tuple[LowRank, ...]) -> Truncated:
-        whole = spectrum(stack(pairs, weights), settings.rank)
-        if not len(whole.values):
-            return whole.truncated()
-        root = _raised(whole.values, settings.beta).sqrt()
-        boosted = LowRank(settings.scale * whole.u * root, root[:, None] * whole.vt).to(whole.dtype)
-        return Truncated(boosted, float(whole.values.square().sum()), whole.lost)
+        return spectrum(stack(pairs, weights), settings.rank).reshaped(lambda whole: _boosted(whole, settings))
 
     return by_module(updates, one)
+
+
+def _boosted(whole: Spectrum, settings: Settings) -> LowRank:
+    """Return α U max(S, Sⱼ) Vᵀ of one module, in float64."""
+    root = _raised(whole.values, settings.beta).sqrt()
+    return LowRank(settings.scale * whole.u * root, root[:, None] * whole.vt)
 
 
 def _raised(values: Tensor, beta: float) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from fusion.composition import Composition, MergeSettings, arithmetic
 from fusion.dense import Rule, densely
-from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, norm, spectrum, stack
+from fusion.lowrank import LowRank, Merged, Truncated, Update, by_module, largest_rank, norm, scaled, spectrum, stack
 from workbench.bounds import LearningRate, Whole
 
 
@@ -39,16 +39,12 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     """Return argmin over M of Σ ‖(M − wᵢ ΔWᵢ) ΔWᵢᵀ‖²_F ÷ ‖ΔWᵢ‖²_F, module by module, or what Adam makes of it."""
 
     def exactly(pairs: tuple[LowRank, ...]) -> Truncated:
-        return spectrum(_minimum(_scaled(pairs, weights)).to(pairs[0].b.dtype), settings.rank).truncated()
+        return spectrum(_minimum(scaled(pairs, weights)).to(pairs[0].b.dtype), settings.rank).truncated()
 
     if settings.solver == "exact":
         return by_module(updates, exactly)
     rank = settings.rank or sum(largest_rank([update]) for update in updates)
-    return densely(updates, rank, seed, lambda pairs: _descent(_scaled(pairs, weights), weights, settings))
-
-
-def _scaled(pairs: Sequence[LowRank], weights: Sequence[float]) -> list[LowRank]:
-    return [LowRank(weight * pair.b, pair.a) for pair, weight in zip(pairs, weights, strict=True)]
+    return densely(updates, rank, seed, lambda pairs: _descent(scaled(pairs, weights), weights, settings))
 
 
 def _minimum(pairs: Sequence[LowRank]) -> LowRank:
