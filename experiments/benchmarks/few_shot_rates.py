@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -136,7 +137,7 @@ def plan_at(
     document = find_recipe(recipe)
     fresh = {label.removeprefix(FRESH): rate for label, rate in tried.items() if label.startswith(FRESH)}
     composed = [label for label in tried if not label.startswith(FRESH) and label != FULL]
-    given = {entry.label: entry for entry in make_plan(document, ()).entries}
+    given = _entries(recipe)
     changes = {
         "targets": targets,
         "shots": [shots],
@@ -150,6 +151,12 @@ def plan_at(
         each: budget.model_copy(update={"validation_examples": validation}) for each, budget in plan.budgets.items()
     }
     return replace(plan, budgets=budgets)
+
+
+@cache
+def _entries(recipe: str) -> Mapping[str, Contestant]:
+    """Return the compositions that the recipe itself compares, by label."""
+    return {entry.label: entry for entry in make_plan(find_recipe(recipe), ()).entries}
 
 
 def _with_rate(entry: Contestant, rate: float) -> dict[str, Any]:

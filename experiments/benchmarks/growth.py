@@ -28,7 +28,7 @@ from workbench.interpreter import PYTHON, SAFE_PATH
 LENGTHS = "10,20,40,80,160"
 STRATEGIES = {"lora": {"strategy": "isolated", "method": "lora"}, "head": {"strategy": "isolated", "method": "head"}}
 BUDGET = {"train_examples": 16, "eval_examples": 16, "epochs": 1, "batch_size": 16, "max_length": 32}
-COMMAND = [*PYTHON, "-c", "from experiments.cli import main; main()"]
+COMMAND = [*PYTHON, "-m", "adapter_workbench"]
 MB = 1e6
 
 
