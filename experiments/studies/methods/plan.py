@@ -150,8 +150,6 @@ def about(plan: ComparisonPlan) -> dict[str, Any]:
 def _contender(label: str, adaptation: Adaptation) -> Contender:
     from workbench.default_rates import default_rate
 
-    settings, default = (
-        adaptation.settings.model_dump(mode="json"),
-        default_rate(adaptation.method, adaptation.backbone.config),
-    )
+    settings = adaptation.settings.model_dump(mode="json")
+    default = default_rate(adaptation.method, adaptation.backbone.config)
     return Contender(label, adaptation.method, settings, adaptation.card.trains, default)
