@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from experiments.reporting.files import files
 from experiments.reporting.mlflow_run import run_record
 from experiments.studies.stream.present import present
+from tests.chromium import CHROMIUM, opened
 from tests.mlflow_server import Server
 from workbench.mlflow.tracker import Tracker
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from experiments.studies.stream.report import Report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-quic --no-first-run --disable-sync"
 SCREENSHOTS = Path(os.environ.get("WORKBENCH_SCREENSHOTS") or Path(__file__).parents[3] / "build" / "screenshots")
 PATIENCE = 60_000  # milliseconds: the first page of a fresh server takes a while
 
@@ -62,10 +60,8 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with opened() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture(scope="module", params=["workspace", "server"])

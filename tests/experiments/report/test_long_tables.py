@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.page import MOST_ROWS, page
 from experiments.reporting.presentation import Cell, Column, Presentation, Table
 from experiments.reporting.wording import megabytes
+from tests.chromium import CHROMIUM, opened
 
 NASTY = '<script>alert("1")</script>'
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-quic --no-first-run --disable-sync"
 COUNT = MOST_ROWS + 1
 LOST = [0.0314, -0.02, None, 0.1, 0.0311, -0.3, 0.25, 0.04, 0.05, 0.06, None, 0.07, 0.08]
 SIZES = [9.0, 0.05, 1500.0, 20.0, *map(float, range(30, 39))]  # MB: some read as kB, some as GB
@@ -62,10 +60,8 @@ def test_the_script_needs_nothing_else_and_names_stay_names() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+    with opened() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture
