@@ -20,12 +20,12 @@ from experiments.workspace import Workspace
 from experiments.workspace.mending import READ_ONLY
 from tests.conftest import Call
 from tests.damage import WAYS, flip, kinds
+from tests.ear import Ear
 from tests.experiments.test_strategies import ENTRIES as SHARED
 from tests.read_only import read_only
 from tests.runs import done, pending, stream_run
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import IntegrityError, UnwritableError, WorkbenchError
-from workbench.listener import Silent
 from workbench.sealed import DIGESTS
 from workbench.settings import Document, read
 
@@ -52,21 +52,6 @@ FUSION = {
     "budget": {name: value for name, value in BUDGET.items() if name != "train_examples"},
     "compositions": {"sum": {"method": "sum", "weights": [0.5, 0.5]}},
 }
-
-
-class Ear(Silent):
-    """Keeps what was said, and the labels of all fits."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.fits: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def fit(self, label: str, steps: int) -> Any:
-        self.fits.append(label)
-        return super().fit(label, steps)
 
 
 @dataclass(frozen=True)

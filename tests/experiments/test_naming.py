@@ -10,18 +10,11 @@ import pytest
 from experiments.answers.naming import source_ids
 from experiments.api import Workbench
 from tests.conftest import Call
+from tests.ear import Ear
 from tests.streams import write_tasks
 from workbench.listener import Silent
 
 SETTINGS = {"learning_rate": 0.02, "budget": {"epochs": 1, "batch_size": 16, "max_length": 16, "precision": "fp32"}}
-
-
-class Listener(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +66,7 @@ def test_the_champion_stands_for_its_task(trained: Workbench) -> None:
     best = trained.chosen("animals.lora")
     other = next(name for name in trained.workspace.adapters.ids() if name.startswith("animals-lora") and name != best)
     trained.register(other)
-    trained.listener = heard = Listener()
+    trained.listener = heard = Ear()
     assert trained.chosen("animals") == other
     assert heard.said == [f"animals: {other}, the champion of animals.lora."]
     assert trained.chosen("animals.lora", champions=False) == best, "so that `register animals` brings a better one"

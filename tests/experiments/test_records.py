@@ -13,10 +13,10 @@ from experiments.api import Workbench
 from experiments.studies import report_of
 from experiments.workspace import Workspace
 from tests.conftest import Call
+from tests.ear import Ear
 from tests.runs import done, pieces
 from tests.streams import write_recipe
 from workbench.errors import InputError
-from workbench.listener import Silent
 
 SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16", "seeds=[0]"]
 METHODS = """name: methods
@@ -26,21 +26,6 @@ seeds: [0, 1]
 budget: {{train_examples: 16, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
 methods: {{lora: {{}}, head: {{}}}}
 """
-
-
-class Ear(Silent):
-    """Keeps what was said, and the labels of fits."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.fits: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def fit(self, label: str, steps: int):  # type: ignore[no-untyped-def]
-        self.fits.append(label)
-        return super().fit(label, steps)
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ from experiments.studies.stream.plan import Plan, make_plan
 from experiments.studies.stream.record import Record
 from experiments.workspace import Workspace
 from experiments.workspace.evaluations import Evaluations
+from tests.ear import Ear
 from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
 from workbench.errors import InputError
-from workbench.listener import Silent
 from workbench.settings import read
 
 ROOT = Path(__file__).parents[2]
@@ -246,23 +246,18 @@ def test_kept_model_that_answers_differently_is_measured_anew(
 ) -> None:
     """If the logits are no longer bit-identical, the new score is what is reported, and somebody hears of it."""
     workspace = Workspace(tmp_path / "ws")
-    heard: list[str] = []
-
-    class Ear(Silent):
-        def say(self, message: str) -> None:
-            heard.append(message)
-
+    ear = Ear()
     save = Evaluations.save
 
     def falsified(self: Evaluations, key: str, found: Any) -> Any:
         return save(self, key, replace(found, logits_sha256="0" * 64))
 
     monkeypatch.setattr(Evaluations, "save", falsified)
-    record = do(plan, workspace.root, Ear())
+    record = do(plan, workspace.root, ear)
     final = [one for one in record.outcomes if one.strategy == "isolated" and one.stage == 3]
     assert {cell.status for one in final for cell in one.cells} == {"measured"}
-    assert len(heard) == 4
-    assert "no longer gives the same logits" in heard[0]
+    assert len(ear.said) == 4
+    assert "no longer gives the same logits" in ear.said[0]
 
 
 def test_record_on_disk_is_json_and_names_every_step(plan: Plan, finished: Path) -> None:

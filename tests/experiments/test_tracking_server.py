@@ -19,6 +19,7 @@ from experiments.studies import STUDIES, present, present_change, report_on
 from experiments.studies.stream.plan import make_plan
 from experiments.workspace import RecordDocument, Workspace
 from tests.conftest import Call
+from tests.ear import Ear
 from tests.mlflow_server import Server, slow_line, stored
 from tests.streams import write_recipe
 from workbench.errors import TrackingError
@@ -34,16 +35,6 @@ if TYPE_CHECKING:
 SMALL = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1"]
 pytestmark = pytest.mark.acceptance
 KILLS = 2  # starting a server takes seconds
-
-
-class Ear(Silent):
-    """Hears what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 class Accidents:
