@@ -16,12 +16,14 @@ class Slot:
         options: what Ray is asked for: cores, share of a device, machine.
         machine: Ray's id of the machine in a cluster; empty where it is this one.
         address: of the machine, for people.
+        sees: whether the machine sees the workspace of the run.
     """
 
     threads: int
     options: Mapping[str, Any]
     machine: str = ""
     address: str = ""
+    sees: bool = True
 
 
 def share(devices: int, processes: int) -> float:
