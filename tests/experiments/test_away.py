@@ -39,7 +39,7 @@ class Line(Desk):
     """A desk that counts what goes over it, and may break."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, ())
+        super().__init__(root, PackedPieces.of([]))
         self.sent: list[str] = []
         self.fetched: list[str] = []
         self.breaks = False
@@ -235,7 +235,7 @@ def test_a_stream_whose_pieces_change_the_machine_each_time_gives_the_same_repor
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     pieces = [*study.pieces(plan)]
     packed = PackedPieces.of(pieces)
-    desk = Desk(together.root, packed.backbones)
+    desk = Desk(together.root, packed)
     machines = []
     for name in ("first", "second"):
         courier = Courier(desk, tmp_path / name)

@@ -123,6 +123,7 @@ def test_a_machine_that_sees_nothing_gives_the_report_of_one_that_does(
     command = "run", str(recipe), "--json", "--jobs", "2", *together
     done = on_two_nodes(BLIND + COMMAND, tmp_path, hidden, *command, cores=0)
     assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["provenance"]["machines"] == "127.0.0.1 (2 processes, own disk)"
     assert _without_circumstances(done.stdout) == _without_circumstances(alone)
     lines = done.stderr.splitlines()
     assert sum(": done, last loss" in line for line in lines) == 2, "the first stages are learned already"

@@ -20,7 +20,7 @@ from experiments.engine.workers.crew import Crew
 from experiments.engine.workers.hand import Hand, compute_with
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.signal_handlers import exits_kept
-from experiments.engine.workers.slot import Slot
+from experiments.engine.workers.slot import Slot, machines
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class RayWorkers:
             ready: is called in each process, with its number of threads, before its first piece.
         """
         self._begin, self._ready = begin, ready
+        self.machines: tuple[str, ...] = ()
 
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
@@ -56,8 +57,10 @@ class RayWorkers:
             return
         try:
             with exits_kept(), self._begin(workspace.root) as slots:
+                slots = slots[: len(schedule)]
+                self.machines = machines(slots)
                 handed, own = ray.put(list(pieces)), Workspace(workspace.root)
-                away = Away(pieces, workspace.root)
+                away = Away(pieces, workspace.root, listener)
 
                 def hire(slot: Slot) -> Any:
                     ready = partial(self._ready, slot.threads)
@@ -67,7 +70,7 @@ class RayWorkers:
 
                 crew = Crew(schedule, listener, done, hire)
                 try:
-                    crew.work(slots[: len(schedule)])
+                    crew.work(slots)
                 finally:
                     crew.leave()
                     away.leave()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Piece
     from experiments.engine.workers.slot import Slot
+    from workbench.listener import Listener
 
 AT_ONCE = 32  # questions that the desk answers at the same time
 PATIENCE = 20.0  # seconds for deleting what processes had on their machines
@@ -32,14 +33,18 @@ PATIENCE = 20.0  # seconds for deleting what processes had on their machines
 class Away:
     """Hires processes for one run."""
 
-    def __init__(self, pieces: Sequence[Piece], root: Path) -> None:
-        """Have ``pieces`` done for the workspace in ``root``."""
-        self._pieces, self._root, self._run = pieces, root, secrets.token_hex(4)
+    def __init__(self, pieces: Sequence[Piece], root: Path, listener: Listener) -> None:
+        """Have ``pieces`` done for the workspace in ``root``; ``listener`` hears which machines do not see it."""
+        self._pieces, self._root, self._listener = pieces, root, listener
+        self._run = secrets.token_hex(4)
         self._slots: dict[str, Slot] = {}
 
     def hire(self, slot: Slot, ready: Callable[[], None]) -> Any:
         """Start a process where there is room for it."""
-        self._slots[slot.machine] = slot
+        if slot.machine not in self._slots:
+            self._slots[slot.machine] = slot
+            how = "what its pieces read is brought there, and what they leave comes back"
+            self._listener.say(f"{slot.address} does not see the workspace: {how}.")
         given = self._packed, self._desk, self._run, Path.cwd(), ready
         return ray.remote(AwayHand).options(**slot.options).remote(*given)
 
@@ -51,18 +56,14 @@ class Away:
             ray.get([ray.remote(_cleared).options(**each).remote(prefix) for each in there], timeout=PATIENCE)
 
     @cached_property
-    def _packing(self) -> PackedPieces:
-        return PackedPieces.of(self._pieces)
-
-    @cached_property
     def _packed(self) -> Any:
-        return ray.put(self._packing)
+        return ray.put(PackedPieces.of(self._pieces))
 
     @cached_property
     def _desk(self) -> Any:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "max_concurrency": AT_ONCE, "scheduling_strategy": here}
-        return ray.remote(Desk).options(**options).remote(self._root, self._packing.backbones)
+        return ray.remote(Desk).options(**options).remote(self._root, self._packed)
 
 
 def _cleared(prefix: str) -> None:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from experiments.engine.workers.away.backbones import ModelFiles
     from experiments.engine.workers.away.changes import Changes
     from experiments.engine.workers.away.files import Part
-    from workbench.backbone import Backbone
+    from experiments.engine.workers.away.packed import PackedPieces
 
 
 class Desk:
     """An actor: Ray calls its methods, several at a time."""
 
-    def __init__(self, root: Path, backbones: Sequence[Backbone]) -> None:
-        """Answer for the workspace in ``root``, and hand out ``backbones``, which are known by their numbers."""
-        self._root, self._backbones = root, backbones
+    def __init__(self, root: Path, packed: PackedPieces) -> None:
+        """Answer for the workspace in ``root``, and hand out the backbones of the pieces, by their numbers."""
+        self._root, self._backbones = root, packed.backbones
         self._pace = Workspace(root).pace
         self._arrivals: dict[str, tuple[ExitStack, Arrival]] = {}
         self._claims: dict[str, ExitStack] = {}
