@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from experiments.engine.run import run
-from experiments.engine.study import Site
 from experiments.engine.workers.away import arrival
-from experiments.engine.workers.away.backbones import brought
 from experiments.engine.workers.away.changes import Changes
 from experiments.engine.workers.away.courier import Courier
 from experiments.engine.workers.away.desk import Desk
 from experiments.engine.workers.away.files import MESSAGE, Part, names, parts
 from experiments.engine.workers.away.packed import PackedPieces
-from experiments.engine.workers.inline import work
-from experiments.studies import STUDIES
-from experiments.studies.stream.plan import make_plan
 from experiments.workspace import Workspace
-from experiments.workspace.mending import Mending
-from tests.streams import write_recipe
 from workbench import atomic
 from workbench.errors import IntegrityError, WorkError
-from workbench.listener import Silent
-from workbench.settings import read
 
 OUTSIDE = ("../x", "/etc/passwd", "steps/../../x", "steps/.lock", "steps//x", "", ".", "a\\b/c", "steps/a\nb", "link/x")
 
@@ -196,71 +183,3 @@ def test_a_piece_is_claimed_where_the_run_is(two: Two) -> None:
     two.line.release("key")
     with workspace.claimed("key", wait=False) as mine:
         assert mine
-
-
-class Ear(Silent):
-    """Keeps which fits there were."""
-
-    def __init__(self) -> None:
-        self.fits: list[str] = []
-
-    @contextmanager
-    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
-        self.fits.append(label)
-        yield lambda step, epoch, loss: None
-
-
-STRATEGIES = """
-strategies:
-  isolated: {strategy: isolated, method: lora, learning_rate: 0.02}
-  sequential: {strategy: sequential, method: full, learning_rate: 0.003}
-  replay: {strategy: replay, method: lora, learning_rate: 0.02, memory: 8}
-reference: sequential
-probes: [cka, agreement]
-keep_states: last
-"""
-
-
-def test_a_stream_whose_pieces_change_the_machine_each_time_gives_the_same_report(
-    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_recipe(tmp_path, bert)
-    text = path.read_text().replace("seeds: [0, 1]", "seeds: [0]").replace("epochs: 4", "epochs: 1")
-    path.write_text(text[: text.index("strategies:")] + STRATEGIES)
-    plan = make_plan(read(path), [tmp_path / "tasks"])
-    study = STUDIES.get("stream")
-    alone, together = (Workspace(tmp_path / name) for name in ("alone", "together"))
-    ears = Ear(), Ear()
-    expected = study.report(plan.name, run(study, plan, alone, ears[0]), alone, brief=True).as_json()
-    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
-    pieces = [*study.pieces(plan)]
-    packed = PackedPieces.of(pieces)
-    desk = Desk(together.root, packed)
-    machines = []
-    for name in ("first", "second"):
-        courier = Courier(desk, tmp_path / name)
-        backbone = brought(packed.backbones[0], 0, desk)
-        assert backbone.folder.is_relative_to(tmp_path / "cache")
-        site = Site(Workspace(tmp_path / name, Mending(bring=courier.bring)).mended_by(ears[1]), ears[1])
-        machines.append((courier, site, packed.unpacked([backbone])))
-    for number, piece in enumerate(pieces):
-        courier, site, own = machines[number % 2]
-        assert own[number].key == piece.key
-        courier.begin()
-        work(own[number], site)
-        courier.send()
-        assert piece.is_done(Workspace(together.root)), piece.label
-    found = study.report(plan.name, run(study, plan, together, Silent()), together, brief=True).as_json()
-    for each in (found, expected):
-        del each["provenance"]
-        for strategy in each["strategies"].values():
-            del strategy["cost"]
-    assert json.dumps(found) == json.dumps(expected)
-    assert ears[1].fits == ears[0].fits, "nothing is learned twice"
-    assert _kinds(together.root) == _kinds(alone.root), "what is deleted on the way is deleted for all"
-
-
-def _kinds(root: Path) -> Counter[tuple[str, ...]]:
-    """Count files by where they are; some of the keys between come from digests of files that tell seconds."""
-    found = [name.split("/") for name in contents(root)]
-    return Counter((first, *rest) for first, _, *rest in (one for one in found if len(one) > 2) if first != "claims")
