@@ -422,7 +422,7 @@ class Workbench:
             cluster: address of a Ray cluster, with ``jobs`` processes on each of its machines.
 
         Raises:
-            InputError: Ray is needed and not installed, or the cluster cannot be joined or does not see the workspace.
+            InputError: Ray is needed and not installed, or the cluster cannot be joined.
             TrainingError: a fit failed; what was finished before is kept.
         """
         from experiments.engine.publish import Publisher

@@ -56,6 +56,41 @@ def written_whole(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder in the folder of ``target``; it vanishes after the block.
+
+    Who is killed in the block leaves it to the next :func:`sweep`.
+    """
+    with _held_beside(target) as folder:
+        with _writing(target):
+            folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_whole(source: Path, target: Path) -> bool:
+    """Give a finished file or folder its place in the same file system; return whether it is there now.
+
+    It is fsynced first. A file takes the place of a file; a folder that is there already is kept as it is.
+
+    Raises:
+        UnwritableError: nothing can be written there.
+    """
+    for path in [*(source.rglob("*") if source.is_dir() else ()), source]:
+        _fsync(path)
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            _put(source, target)
+        else:
+            source.replace(target)
+    _fsync(target.parent)
+    return not source.exists()
+
+
+@contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target``, whole or not at all.
 

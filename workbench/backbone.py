@@ -94,6 +94,12 @@ class Backbone:
         told = None if self.quantization else of_files(self.folder, self.config)
         return told or fingerprint(quantisation.parameters(self.load()))
 
+    def elsewhere(self, folder: Path) -> Backbone:
+        """Return the same backbone with its files in another folder; its fingerprint is not computed again."""
+        moved = replace(self, folder=folder)
+        vars(moved)["fingerprint"] = self.fingerprint
+        return moved
+
     @cached_property
     def stored_in_bf16(self) -> bool:
         """Whether the checkpoint has the matrices of the linear layers in bfloat16."""

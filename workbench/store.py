@@ -22,9 +22,17 @@ from workbench.stored_adapter import README, StoredAdapter, check_files, text_be
 class AdapterStore:
     """The adapters of one workspace, a folder each."""
 
-    def __init__(self, root: Path) -> None:
-        """Keep adapters below ``root``; it is made when the first one is saved."""
-        self.root = root
+    def __init__(self, root: Path, bring: Callable[[Path], None] = lambda folder: None) -> None:
+        """Keep adapters below ``root``; it is made when the first one is saved.
+
+        ``bring`` is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
+        """
+        self.root, self._bring = root, bring
+
+    def folder(self, name: str) -> Path:
+        """Return where the adapter with this id is, or would be."""
+        self._bring(self.root / name)
+        return self.root / name
 
     def ids(self) -> list[str]:
         """Return the ids of all stored adapters, sorted."""
@@ -32,7 +40,7 @@ class AdapterStore:
 
     def __contains__(self, name: str) -> bool:
         """Return whether an adapter has this id; of many, none is listed for it."""
-        return ID.fullmatch(name) is not None and (self.root / name / MANIFEST).is_file()
+        return ID.fullmatch(name) is not None and (self.folder(name) / MANIFEST).is_file()
 
     def resolve(self, name: str) -> str:
         """Return the one id that ``name`` is, begins, or is the key of; raises as :func:`by_id`."""

@@ -89,7 +89,7 @@ def _run(
 
         workers.do([piece for piece in pieces if not piece.alone], workspace, listener, done)
         Inline().do([piece for piece in pieces if piece.alone], workspace, listener, done)
-        record = record.as_finished()
+        record = record.as_finished(workers.machines)
         if is_first():
             workspace.records.save(name, record)
     return record

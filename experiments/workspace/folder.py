@@ -31,6 +31,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -88,7 +89,7 @@ class Workspace:
 
     def mended_by(self, listener: Listener) -> Workspace:
         """Return the same workspace for a run, which makes damaged things again; ``listener`` hears of each."""
-        return Workspace(self.root, Mending(listener), self.sound)
+        return Workspace(self.root, replace(self.mending, listener=listener), self.sound)
 
     def sweep(self) -> int:
         """Delete what killed processes left half-written, and return how many bytes that was."""
@@ -98,7 +99,7 @@ class Workspace:
     @cached_property
     def adapters(self) -> AdapterStore:
         """The adapter store."""
-        return AdapterStore(self.root / "adapters")
+        return AdapterStore(self.root / "adapters", self.mending.bring)
 
     @cached_property
     def records(self) -> Records:
@@ -133,11 +134,15 @@ class Workspace:
 
     def router(self, key: str) -> Path:
         """Return the folder of what a router knows of one adapter."""
-        return self.root / "routers" / key
+        return self._brought(self.root / "routers" / key)
 
     def probe(self, key: str) -> Path:
         """Return the folder of a probe's measurement."""
-        return self.root / "probes" / key
+        return self._brought(self.root / "probes" / key)
+
+    def step(self, key: str) -> Path:
+        """Return the folder of what one step of a stream left."""
+        return self._brought(self.root / "steps" / key)
 
     def has_adapter(self, name: str) -> bool:
         """Return whether an adapter is in the store as it was written; it is compared with its digests once."""
@@ -184,6 +189,10 @@ class Workspace:
                 raise InputError(f"{name!r} is being run in this workspace already", hint=hint)
             self.sweep()
             yield
+
+    def _brought(self, path: Path) -> Path:
+        self.mending.bring(path)
+        return path
 
     @contextmanager
     def claimed(self, key: str, wait: bool = True) -> Iterator[bool]:

@@ -1,4 +1,8 @@
-"""What becomes of damaged things in a workspace: whoever reads meets an error, a run makes them again."""
+"""What becomes of damaged things in a workspace, and of what lies elsewhere.
+
+Whoever reads what is damaged meets an error; a run makes it again. On a machine that does not see the workspace of a
+run, what is about to be read is brought there first.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,10 @@ T = TypeVar("T")
 READ_ONLY = "This workspace cannot be written; what follows is what it holds."
 
 
+def all_is_here(path: Path) -> None:
+    """Bring nothing: what there is of ``path`` is in the workspace."""
+
+
 @dataclass(frozen=True)
 class Mending:
     """How damage is met.
@@ -30,9 +38,11 @@ class Mending:
     Attributes:
         listener: hears of each damaged thing, which is then deleted, so that the run makes it again; with None damage
             is an error, and nothing is touched.
+        bring: is called with the path of what is about to be read.
     """
 
     listener: Listener | None = None
+    bring: Callable[[Path], None] = all_is_here
 
     def known(self, path: Path, read: Callable[[], T | None]) -> T | None:
         """Return what ``read`` gives; None where there is nothing, or nothing any more.
@@ -41,6 +51,7 @@ class Mending:
             path: the file or folder that stands or falls with what is read.
             read: raises IntegrityError where that is damaged.
         """
+        self.bring(path)
         try:
             return read()
         except IntegrityError as error:
@@ -64,7 +75,7 @@ def needed_by(experiment: str, command: str) -> Iterator[None]:
 
 def is_sound(store: AdapterStore, name: str) -> bool:
     """Return whether an adapter is there, and as it was written."""
-    folder = store.root / name
+    folder = store.folder(name)
     try:
         check_files(StoredAdapter(read_manifest(folder), folder))
     except IntegrityError:
@@ -74,7 +85,7 @@ def is_sound(store: AdapterStore, name: str) -> bool:
 
 def clear_the_way(store: AdapterStore, name: str, listener: Listener) -> None:
     """Move an adapter aside if it is there and damaged: it can be trained again, what else is in its folder cannot."""
-    folder = store.root / name
+    folder = store.folder(name)
     if not folder.exists() or is_sound(store, name):
         return
     aside = store.root.parent / "damaged" / f"{name}-{secrets.token_hex(4)}"

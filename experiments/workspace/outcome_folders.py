@@ -38,7 +38,7 @@ class OutcomeFolders(Generic[T]):
             IntegrityError: a file of it is damaged or missing, and nobody is mending.
         """
         folder = self.root / key
-        return self.mending.known(folder, lambda: self._read(folder)) if folder.is_dir() else None
+        return self.mending.known(folder, lambda: self._read(folder) if folder.is_dir() else None)
 
     def require(self, key: str) -> T:
         """Return what is known to have been stored under ``key``; raises IntegrityError if it is not there."""
@@ -49,6 +49,7 @@ class OutcomeFolders(Generic[T]):
 
     def outcomes(self, key: str) -> Path:
         """Return where the per-example outcomes are, or would be."""
+        self.mending.bring(self.root / key)
         return self.root / key / FILE
 
     def known_outcomes(self, key: str) -> Path:

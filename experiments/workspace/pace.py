@@ -22,12 +22,22 @@ class Pace:
     def note(self, pace: str, updates: int | None, seconds: float) -> None:
         """Add what a piece of work took; a file that cannot be written says nothing of the next piece's time."""
         line = json.dumps({"pace": pace, "updates": updates or 0, "seconds": round(seconds, 3)})
+        self.add(f"{line}\n")
+
+    def add(self, lines: str) -> None:
+        """Add lines, which may come from another machine."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("a", encoding="utf-8") as stream:
-                stream.write(f"{line}\n")
+                stream.write(lines)
         except OSError:
             return
+
+    def taken(self) -> str:
+        """Return the lines that are there, and delete them."""
+        lines = self.file.read_text(encoding="utf-8") if self.file.is_file() else ""
+        self.file.unlink(missing_ok=True)
+        return lines
 
     def expected(self) -> Callable[[str, int | None], float | None]:
         """Return what tells the seconds of a piece by its pace and its optimiser steps; None where nothing is known."""

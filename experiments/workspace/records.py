@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FILE = "record.json"
 WORDS = ("description", "data_sources", "precision")  # of what pieces share: change no number, or are in their keys
+MACHINES = "machines"  # of a cluster, in the provenance
 EARLIER = ("comparison.json", "fusion.json")  # what records were called before there was one form of them
 
 
@@ -61,9 +62,11 @@ class RecordDocument:
         """Return what a study's own record of this ``experiment`` begins with, before any piece is read."""
         return {**self.about, "experiment": experiment, "identity": self.identity, "provenance": self.provenance}
 
-    def as_finished(self) -> RecordDocument:
-        """Return the record of a run that has come to the end."""
-        return replace(self, finished=True)
+    def as_finished(self, machines: Sequence[str] = ()) -> RecordDocument:
+        """Return the record of a run that has come to the end; the ``machines`` of a cluster are added to its own."""
+        known = [each for each in self.provenance.get(MACHINES, "").split("; ") if each]
+        all_of_them = {MACHINES: "; ".join(dict.fromkeys([*known, *machines]))} if known or machines else {}
+        return replace(self, provenance={**self.provenance, **all_of_them}, finished=True)
 
     @property
     def command(self) -> str:

@@ -28,15 +28,15 @@ from ray.cluster_utils import Cluster
 
 cluster = Cluster()
 
-def add_node():
+def add_node(cores=1):
     for further in reversed(range(5)):  # Ray gives up after 30 s, which is little on a machine that is busy
         try:
-            return cluster.add_node(num_cpus=1, object_store_memory=100_000_000, include_dashboard=False)
+            return cluster.add_node(num_cpus=cores, object_store_memory=100_000_000, include_dashboard=False)
         except Exception:
             if not further:
                 raise
 
-head = add_node()
+head = add_node(int(os.environ["HEAD_CORES"]))
 """
 
 TOYS = """
@@ -79,11 +79,16 @@ def can_be_alone() -> bool:
 pytestmark = pytest.mark.skipif(not can_be_alone(), reason="no process may have a network of its own here")
 
 
-def on_two_nodes(program: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program on a cluster of two nodes with a core each, which it knows as ``cluster``."""
+def on_two_nodes(program: str, folder: Path, *arguments: str, cores: int = 1) -> subprocess.CompletedProcess[str]:
+    """Run a program that knows a cluster as ``cluster``: of one node with so many cores, until it adds others."""
     (folder / "program.py").write_text(BEGIN + program, encoding="utf-8")
     (folder / "home").mkdir()
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    own = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "HEAD_CORES": str(cores),
+    }
     surroundings = environment(PYTHONPATH=str(ROOT), HOME=str(folder / "home"), OMP_NUM_THREADS="1", **own)
     command = [*ALONE, sys.executable, "-P", str(folder / "program.py"), *arguments]
     return subprocess.run(

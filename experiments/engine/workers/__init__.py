@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 class Workers(Protocol):
-    """Whoever does pieces."""
+    """Whoever does pieces.
+
+    Attributes:
+        machines: that took part, for people; empty where that was this one alone.
+    """
+
+    machines: tuple[str, ...]
 
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]

@@ -6,6 +6,7 @@ import secrets
 import socket
 import tempfile
 from contextlib import chdir, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.engine.workers.signal_handlers import handlers_kept
@@ -29,10 +30,10 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
     Args:
         address: ``auto`` for the cluster that this machine is a part of, else ``HOST:PORT``.
         jobs: how many processes share the cores and the devices of a machine.
-        root: the workspace, which all machines have to see.
+        root: the workspace; a slot says whether its machine sees it.
 
     Raises:
-        InputError: no cluster answers there, or a machine of it does not see the workspace.
+        InputError: no cluster answers there, or a machine of it cannot work.
     """
     import ray
 
@@ -47,8 +48,7 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
     try:
         machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         slots = [_slot(node, jobs) for node in machines]
-        _require_shared(slots, root)
-        yield [slot for slot in slots for _ in range(jobs)]
+        yield [slot for slot in _looked_at(slots, root) for _ in range(jobs)]
     finally:
         ray.shutdown()
 
@@ -67,37 +67,43 @@ def _require_answer(address: str) -> None:
 
 
 def _slot(node: dict[str, object], jobs: int) -> Slot:
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     machine, has = str(node["NodeID"]), node["Resources"]
     assert isinstance(has, dict)
     cores, devices = has["CPU"], int(has.get("GPU", 0))
     options = {
         "num_cpus": cores / jobs,
         "num_gpus": share(devices, jobs),
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(machine, soft=False),
+        "scheduling_strategy": _on(machine),
     }
     return Slot(max(1, int(cores) // jobs), options, machine, str(node["NodeManagerAddress"]))
 
 
-def _require_shared(slots: Sequence[Slot], root: Path) -> None:
-    """Make sure that every machine sees the workspace, by a file with a token that nobody else writes."""
+def _on(machine: str) -> object:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(machine, soft=False)
+
+
+def _looked_at(slots: Sequence[Slot], root: Path) -> list[Slot]:
+    """Return the slots with whether they see the workspace, by a file with a token that nobody else writes."""
     import ray
 
     marker, token = root / "cluster", secrets.token_hex(16)
     atomic.write_whole(marker, token)
     try:
-        there = [{**slot.options, "num_cpus": 0, "num_gpus": 0} for slot in slots]  # no core has to be free for it
+        here = {"scheduling_strategy": _on(ray.get_runtime_context().get_node_id())}
+        there = [{**each, "num_cpus": 0, "num_gpus": 0} for each in (here, *(slot.options for slot in slots))]
         asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
-        blind = [slot.address for slot, sees in zip(slots, ray.get(asked), strict=True) if not sees]
+        own, *seen = ray.get(asked)  # no core has to be free for it
     except ray.exceptions.RayError as error:
         hint = "Every machine needs the same version of this package, in the environment in which Ray was started."
         raise InputError(f"a machine cannot work: {reason(error)}", where=OPTION, hint=hint) from error
     finally:
         marker.unlink(missing_ok=True)
-    if blind:
-        hint = "It has to lie, under the same path, in a file system that all machines share: --workspace."
-        raise InputError(f"the workspace is not to be seen on {', '.join(blind)}", where=str(root), hint=hint)
+    if not own:
+        hint = "Begin Ray on this machine as the user, and in the container, that has the workspace."
+        raise InputError("the Ray of this machine does not see the workspace", where=str(root), hint=hint)
+    return [replace(slot, sees=sees) for slot, sees in zip(slots, seen, strict=True)]
 
 
 def _reads(marker: Path, token: str) -> bool:

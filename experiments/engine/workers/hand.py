@@ -11,7 +11,6 @@ from experiments.engine.study import Site
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.inline import work
 from experiments.engine.workers.relay import Relay
-from experiments.workspace import Workspace
 from workbench.memory import libraries_set_aside
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from experiments.engine.study import Piece
     from experiments.engine.workers.relay import Message
+    from experiments.workspace import Workspace
 
 
 def compute_with(threads: int) -> None:
@@ -33,12 +33,12 @@ def compute_with(threads: int) -> None:
 class Hand:
     """An actor: Ray calls its methods, one at a time."""
 
-    def __init__(self, pieces: Sequence[Piece], root: Path, folder: Path, ready: Callable[[], None]) -> None:
+    def __init__(self, pieces: Sequence[Piece], workspace: Workspace, folder: Path, ready: Callable[[], None]) -> None:
         """Get ready to do any of ``pieces``.
 
         Args:
             pieces: all that there may be to do; with a plan's data, which all actors of a machine share.
-            root: of the workspace.
+            workspace: takes what they leave.
             folder: where the run was started, for paths that are relative to it.
             ready: is called before the first piece.
         """
@@ -47,7 +47,7 @@ class Hand:
         ready()
         self._pieces = {piece.key: piece for piece in pieces}
         self._relay = Relay()
-        self._site = Site(Workspace(root).mended_by(self._relay), self._relay)
+        self._site = Site(workspace.mended_by(self._relay), self._relay)
         self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
 
     def work(self, key: str) -> Iterator[list[Message] | Failure]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Inline:
     """The default: no further process, all cores for each piece."""
 
+    machines: tuple[str, ...] = ()
+
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
     ) -> None:

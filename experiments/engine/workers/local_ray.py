@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import sys
 import tempfile
-import time
 from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from experiments.engine.workers.own_folder import own_folder, sweep
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
-from experiments.workspace.locks import held
-from workbench.errors import UnwritableError, WorkError, reason
+from workbench.errors import WorkError, reason
 from workbench.interpreter import SAFE_PATH, environment
 
 if TYPE_CHECKING:
@@ -34,9 +32,8 @@ SURROUNDINGS = {
     "AUTOSCALER_METRIC_PORT": "-1",  # no port at all: it would be open to every machine, without a token
 }
 SET_BY_RAY = ("RAY_AUTH_MODE",)
-PREFIX, LOCK = "workbench-ray-", "lock"
+PREFIX = "workbench-ray-"
 TRIES = 5  # to start: Ray gives up after 30 s, which is little on a machine that is busy
-NEW = 60.0  # seconds in which a folder may not be locked yet
 
 
 @contextmanager
@@ -69,18 +66,9 @@ def _folder() -> Iterator[Path]:
     """Yield a folder for sockets and logs, which is deleted after the block; a killed run leaves it to the next one."""
     system = Path(tempfile.gettempdir())
     place = system if len(str(system)) < LONGEST - 22 else Path("/tmp")
-    for left in place.glob(f"{PREFIX}*"):
-        with suppress(OSError, UnwritableError):
-            if time.time() - left.stat().st_mtime > NEW:
-                with held(left / LOCK, wait=False) as mine:
-                    if mine:
-                        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    try:
-        with held(folder / LOCK, wait=True):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    sweep(place, PREFIX)
+    with own_folder(place, PREFIX) as folder:
+        yield folder
 
 
 def _start(folder: Path, jobs: int, devices: int) -> None:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from experiments.engine.workers.away.crew import Away
 from experiments.engine.workers.crew import Crew
 from experiments.engine.workers.hand import Hand, compute_with
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.signal_handlers import exits_kept
-from experiments.engine.workers.slot import Slot
+from experiments.engine.workers.slot import Slot, machines
+from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece
-    from experiments.workspace import Workspace
     from workbench.listener import Listener
 
 
@@ -42,6 +43,7 @@ class RayWorkers:
             ready: is called in each process, with its number of threads, before its first piece.
         """
         self._begin, self._ready = begin, ready
+        self.machines: tuple[str, ...] = ()
 
     def do(
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
@@ -55,16 +57,22 @@ class RayWorkers:
             return
         try:
             with exits_kept(), self._begin(workspace.root) as slots:
-                handed = ray.put(list(pieces))
+                slots = slots[: len(schedule)]
+                self.machines = machines(slots)
+                handed, own = ray.put(list(pieces)), Workspace(workspace.root)
+                away = Away(pieces, workspace.root, listener)
 
                 def hire(slot: Slot) -> Any:
                     ready = partial(self._ready, slot.threads)
-                    return ray.remote(Hand).options(**slot.options).remote(handed, workspace.root, Path.cwd(), ready)
+                    if not slot.sees:
+                        return away.hire(slot, ready)
+                    return ray.remote(Hand).options(**slot.options).remote(handed, own, Path.cwd(), ready)
 
                 crew = Crew(schedule, listener, done, hire)
                 try:
-                    crew.work(slots[: len(schedule)])
+                    crew.work(slots)
                 finally:
                     crew.leave()
+                    away.leave()
         finally:
             workspace.sweep()  # what those have left half-written that were ended

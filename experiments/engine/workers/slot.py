@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,20 @@ class Slot:
         options: what Ray is asked for: cores, share of a device, machine.
         machine: Ray's id of the machine in a cluster; empty where it is this one.
         address: of the machine, for people.
+        sees: whether the machine sees the workspace of the run.
     """
 
     threads: int
     options: Mapping[str, Any]
     machine: str = ""
     address: str = ""
+    sees: bool = True
+
+
+def machines(slots: Iterable[Slot]) -> tuple[str, ...]:
+    """Return for people which machines the slots are on, each with its number of processes; empty without a cluster."""
+    found = Counter((slot.address, "" if slot.sees else ", own disk") for slot in slots if slot.machine)
+    return tuple(f"{address} ({count} process{'es' * (count > 1)}{disk})" for (address, disk), count in found.items())
 
 
 def share(devices: int, processes: int) -> float:

@@ -29,7 +29,7 @@ class Steps:
 
     def folder(self, key: str) -> Path:
         """Return the folder of a step."""
-        return self.workspace.root / "steps" / key
+        return self.workspace.step(key)
 
     def fit(self, key: str) -> FitRecord:
         """Return how the fit of a finished step went.

@@ -1,0 +1,74 @@
+"""The files of a backbone, for a machine that does not have them: they come once, and stay in its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from experiments.engine.workers.away.arrival import Arrival
+from experiments.workspace.locks import held
+from workbench import atomic
+from workbench.cache import cache_folder, writing_cache
+from workbench.digest import digest, key
+from workbench.hub_files import MODEL_FILES
+from workbench.model_folder import weight_files
+
+if TYPE_CHECKING:
+    from experiments.engine.workers.away.files import Part
+    from workbench.backbone import Backbone
+
+FOLDER = "brought"  # in the cache
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Which files make up a backbone.
+
+    Attributes:
+        key: equal for equal files.
+        paths: name → where the machine of the run has it.
+    """
+
+    key: str
+    paths: Mapping[str, Path]
+
+
+class Source(Protocol):
+    """Who has backbones, by their numbers."""
+
+    def model_files(self, number: int) -> ModelFiles:
+        """Return which files a backbone has."""
+
+    def model_parts(self, number: int) -> Iterator[list[Part]]:
+        """Yield them."""
+
+
+def model_files(backbone: Backbone) -> ModelFiles:
+    """Return the files that a backbone is opened from; the hub's cache has them as links."""
+    files = [path for path in sorted(backbone.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    paths = {path.name: path for path in files if any(fnmatch(path.name, pattern) for pattern in MODEL_FILES)}
+    weights = {path.name for path in weight_files(backbone.folder)}  # the fingerprint tells them
+    told = [[name, path.stat().st_size, name in weights or digest(path)] for name, path in paths.items()]
+    return ModelFiles(key([backbone.fingerprint, told]), paths)
+
+
+def brought(backbone: Backbone, number: int, source: Source) -> Backbone:
+    """Return a backbone with its files on this machine; they are fetched if the cache does not have them.
+
+    Raises:
+        InputError: the cache cannot be written.
+        IntegrityError: they do not come as they were sent.
+    """
+    files = source.model_files(number)
+    place = cache_folder() / FOLDER / files.key
+    with writing_cache(), held(place.with_name(f"{place.name}.lock"), wait=True):
+        if not place.is_dir():
+            with atomic.written_whole(place) as folder:
+                arrival = Arrival(folder)
+                for some in source.model_parts(number):
+                    arrival.take(some)
+                arrival.require(files.paths)
+    return backbone.elsewhere(place)

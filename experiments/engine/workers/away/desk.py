@@ -1,0 +1,104 @@
+"""The workspace of a run, as machines that do not see it can ask for it: one process on the machine of the run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from experiments.engine.workers.away.arrival import Arrival
+from experiments.engine.workers.away.backbones import model_files
+from experiments.engine.workers.away.files import inside, names, parts
+from experiments.workspace import Workspace
+from experiments.workspace.locks import held
+from workbench import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from experiments.engine.workers.away.backbones import ModelFiles
+    from experiments.engine.workers.away.changes import Changes
+    from experiments.engine.workers.away.files import Part
+    from experiments.engine.workers.away.packed import PackedPieces
+
+
+class Desk:
+    """An actor: Ray calls its methods, several at a time."""
+
+    def __init__(self, root: Path, packed: PackedPieces) -> None:
+        """Answer for the workspace in ``root``, and hand out the backbones of the pieces, by their numbers."""
+        self._root, self._backbones = root, packed.backbones
+        self._pace = Workspace(root).pace
+        self._arrivals: dict[str, tuple[ExitStack, Arrival]] = {}
+        self._claims: dict[str, ExitStack] = {}
+        self._settling = Lock()
+
+    def names(self, below: str) -> list[str]:
+        """Return the names of all files at or below one in the workspace."""
+        return names(self._root, below)
+
+    def parts(self, wanted: Sequence[str]) -> Iterator[list[Part]]:
+        """Yield files of the workspace."""
+        yield from parts((name, inside(self._root, name)) for name in wanted)
+
+    def model_files(self, number: int) -> ModelFiles:
+        """Return which files a backbone has."""
+        return model_files(self._backbones[number])
+
+    def model_parts(self, number: int) -> Iterator[list[Part]]:
+        """Yield the files of a backbone."""
+        yield from parts(model_files(self._backbones[number]).paths.items())
+
+    def take(self, transfer: str, some: Sequence[Part]) -> None:
+        """Take the next parts of what a piece has left; nobody sees them before :meth:`settle`."""
+        if transfer not in self._arrivals:
+            stack = ExitStack()
+            folder = stack.enter_context(atomic.folder_beside(self._root / "arriving"))
+            self._arrivals[transfer] = stack, Arrival(folder)
+        try:
+            self._arrivals[transfer][1].take(some)
+        except BaseException:
+            self.drop(transfer)
+            raise
+
+    def settle(self, transfer: str, changes: Changes, pace: str) -> None:
+        """Make the changes of a piece in the workspace, once all of its files are here; else none of them.
+
+        Args:
+            transfer: that all files have come with.
+            changes: which they are, in order.
+            pace: lines on how long the work took.
+        """
+        if changes.files and transfer not in self._arrivals:
+            self.take(transfer, [])
+        try:
+            with self._settling:
+                if changes.files:
+                    self._arrivals[transfer][1].settle(self._root, changes.files, changes.again)
+                for name in changes.gone:
+                    atomic.remove_whole(inside(self._root, name))
+        finally:
+            self.drop(transfer)
+        if pace:
+            self._pace.add(pace)
+
+    def drop(self, transfer: str) -> None:
+        """Forget what has come with a transfer that is over."""
+        if transfer in self._arrivals:
+            self._arrivals.pop(transfer)[0].close()
+
+    def claim(self, key: str) -> bool:
+        """Return whether a piece is claimed now for this run; who asks for it after a worker has died takes it over."""
+        if key not in self._claims:
+            stack = ExitStack()
+            if not stack.enter_context(held(inside(self._root, f"claims/{key}"), wait=False)):
+                stack.close()
+                return False
+            self._claims[key] = stack
+        return True
+
+    def release(self, key: str) -> None:
+        """Let go of a piece."""
+        if key in self._claims:
+            self._claims.pop(key).close()

@@ -1,0 +1,106 @@
+"""Files on their way to another machine: in parts that fit a message, each file with its digest at its end."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from workbench.errors import WorkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MESSAGE = 1 << 24  # bytes of files in one message
+NOWHERE = "", ".", ".."
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some bytes of a file.
+
+    Attributes:
+        name: path from the root, with ``/``; an empty folder's ends with one.
+        offset: where the bytes stand.
+        content: the bytes.
+        sha256: of the whole file, where these are its last bytes; else empty.
+    """
+
+    name: str
+    offset: int
+    content: bytes
+    sha256: str = ""
+
+
+def inside(root: Path, name: str) -> Path:
+    """Return where the file that another machine calls ``name`` is below ``root``.
+
+    Raises:
+        WorkError: the name leads out of it, is hidden, or goes through a link.
+    """
+    steps = name.removesuffix("/").split("/")
+    plain = all(step not in NOWHERE and not step.startswith(".") and "\\" not in step for step in steps)
+    path = root.joinpath(*steps) if plain and name.isprintable() else root
+    if path == root or PurePosixPath(name).is_absolute():
+        raise WorkError(f"another machine names a file that cannot be: {name!r}", where=str(root))
+    if path.is_symlink() or path.parent.resolve() != root.resolve().joinpath(*steps[:-1]):
+        raise WorkError(f"there is a link in the way of another machine's file: {name!r}", where=str(root))
+    return path
+
+
+def names(root: Path, below: str = "") -> list[str]:
+    """Return the names of all plain files and empty folders at or below one; what is hidden or a link is none."""
+    start = inside(root, below) if below else root
+    if start.is_file() and not start.is_symlink():
+        return [below]
+    return [*_names(root, start)]
+
+
+def parts(wanted: Iterable[tuple[str, Path]]) -> Iterator[list[Part]]:
+    """Yield the parts of files, each with its name and where it is, as many as fit a message at a time.
+
+    Raises:
+        FileNotFoundError: a file has gone meanwhile.
+    """
+    waiting, size = list[Part](), 0
+    for name, path in wanted:
+        for part in _parts(path, name):
+            if size + len(part.content) > MESSAGE and waiting:
+                yield waiting
+                waiting, size = [], 0
+            waiting.append(part)
+            size += len(part.content)
+    if waiting:
+        yield waiting
+
+
+def _names(root: Path, folder: Path) -> Iterator[str]:
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    entries = sorted(folder.iterdir())
+    if not entries and folder != root:
+        yield f"{folder.relative_to(root).as_posix()}/"
+    for path in entries:
+        if path.name.startswith(".") or path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _names(root, path)
+        elif path.is_file():
+            yield path.relative_to(root).as_posix()
+
+
+def _parts(path: Path, name: str) -> Iterator[Part]:
+    if name.endswith("/"):
+        yield Part(name, 0, b"")
+        return
+    total, offset = hashlib.sha256(), 0
+    with path.open("rb") as stream:
+        content = stream.read(MESSAGE)
+        while True:
+            after = stream.read(MESSAGE) if len(content) == MESSAGE else b""
+            total.update(content)
+            yield Part(name, offset, content, "" if after else total.hexdigest())
+            if not after:
+                return
+            offset, content = offset + len(content), after

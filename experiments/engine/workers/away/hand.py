@@ -1,0 +1,65 @@
+"""A process of Ray's on a machine that does not see the workspace: a :class:`.Hand` with a workspace of its own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.workers.away.backbones import brought
+from experiments.engine.workers.away.courier import Courier
+from experiments.engine.workers.away.remote import RemoteDesk
+from experiments.engine.workers.failure import Failure
+from experiments.engine.workers.hand import Hand
+from experiments.engine.workers.own_folder import own_folder, sweep
+from experiments.workspace import Workspace
+from experiments.workspace.mending import Mending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from experiments.engine.workers.away.packed import PackedPieces
+    from experiments.engine.workers.relay import Message
+
+PREFIX = "workbench-away-"  # of folders for temporary files
+PAUSE = 0.5  # seconds between two questions whether a piece is free
+
+
+class AwayHand:
+    """An actor: Ray calls its methods, one at a time."""
+
+    def __init__(self, packed: PackedPieces, desk: Any, run: str, folder: Path, ready: Callable[[], None]) -> None:
+        """Get ready to do any of the pieces.
+
+        Args:
+            packed: all that there may be to do.
+            desk: the actor that answers for the workspace of the run.
+            run: the run's name, with which the folder of this process begins.
+            folder: where the run was started.
+            ready: is called before the first piece.
+        """
+        place = Path(tempfile.gettempdir())
+        sweep(place, PREFIX)
+        self._living = ExitStack()  # a process that is killed leaves its folder to who sweeps
+        root = self._living.enter_context(own_folder(place, f"{PREFIX}{run}-")) / "workspace"
+        self._desk = RemoteDesk(desk)
+        self._courier = Courier(self._desk, root)
+        backbones = [brought(each, number, self._desk) for number, each in enumerate(packed.backbones)]
+        workspace = Workspace(root, Mending(bring=self._courier.bring))
+        self._hand = Hand(packed.unpacked(backbones), workspace, folder, ready)
+
+    def work(self, key: str) -> Iterator[list[Message] | Failure]:
+        """Do the piece with this key as :meth:`.Hand.work`; it is claimed, and what it left sent, where the run is."""
+        while not self._desk.claim(key):
+            time.sleep(PAUSE)
+        try:
+            self._courier.begin()
+            yield from self._hand.work(key)
+            try:
+                self._courier.send()
+            except Exception as error:
+                yield Failure.of(error)
+        finally:
+            self._desk.release(key)

@@ -1,0 +1,69 @@
+"""Pieces for another machine, which has the backbones that they speak of in folders of its own."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.backbone import Backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from experiments.engine.study import Piece
+
+
+@dataclass(frozen=True)
+class PackedPieces:
+    """Pieces with all that they hold, rows of tasks too, but without backbones.
+
+    Attributes:
+        content: the pieces, pickled.
+        buffers: large parts of it: all processes of a machine share them.
+        backbones: what they speak of, by number.
+    """
+
+    content: bytes
+    buffers: tuple[NDArray[np.uint8], ...]
+    backbones: tuple[Backbone, ...]
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece]) -> PackedPieces:
+        """Pack pieces."""
+        stream, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
+        packer = _Packer(stream, protocol=5, buffer_callback=buffers.append)
+        packer.dump(list(pieces))
+        whole = tuple(np.frombuffer(buffer.raw(), dtype=np.uint8) for buffer in buffers)
+        return cls(stream.getvalue(), whole, tuple(each.elsewhere(each.folder) for each in packer.backbones))
+
+    def unpacked(self, backbones: Sequence[Backbone]) -> list[Piece]:
+        """Return the pieces, which speak of ``backbones`` in the place of :attr:`backbones`."""
+        pieces: list[Piece] = _Unpacker(backbones, io.BytesIO(self.content), buffers=self.buffers).load()
+        return pieces
+
+
+class _Packer(pickle.Pickler):
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.backbones: dict[Backbone, int] = {}
+
+    def persistent_id(self, thing: Any) -> int | None:
+        if isinstance(thing, Backbone):
+            return self.backbones.setdefault(thing, len(self.backbones))
+        return None
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, backbones: Sequence[Backbone], *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._backbones = backbones
+
+    def persistent_load(self, number: Any) -> Backbone:
+        backbone: Backbone = self._backbones[number]
+        return backbone

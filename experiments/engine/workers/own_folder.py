@@ -1,0 +1,47 @@
+"""Folders for as long as a process lives; what a killed one has left is deleted by the next."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.workspace.locks import held
+from workbench.errors import UnwritableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCK = "lock"
+NEW = 60.0  # seconds in which a folder may not be locked yet
+
+
+@contextmanager
+def own_folder(place: Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder in ``place`` whose name begins with ``prefix``; it is deleted after the block."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    try:
+        with held(folder / LOCK, wait=True):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(place: Path, prefix: str, new: float = NEW) -> int:
+    """Delete the folders of processes that have ended; return how many there still are.
+
+    Args:
+        place: where they are.
+        prefix: which their names begin with.
+        new: seconds for which a folder is let alone.
+    """
+    for left in place.glob(f"{prefix}*"):
+        with suppress(OSError, UnwritableError):
+            if time.time() - left.stat().st_mtime > new:
+                with held(left / LOCK, wait=False) as mine:
+                    if mine:
+                        shutil.rmtree(left, ignore_errors=True)
+    return len(list(place.glob(f"{prefix}*")))

@@ -1,0 +1,185 @@
+"""What pieces read and leave travels between workspaces: all of it or nothing, once, and never out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.engine.workers.away import arrival
+from experiments.engine.workers.away.changes import Changes
+from experiments.engine.workers.away.courier import Courier
+from experiments.engine.workers.away.desk import Desk
+from experiments.engine.workers.away.files import MESSAGE, Part, names, parts
+from experiments.engine.workers.away.packed import PackedPieces
+from experiments.workspace import Workspace
+from workbench import atomic
+from workbench.errors import IntegrityError, WorkError
+
+OUTSIDE = ("../x", "/etc/passwd", "steps/../../x", "steps/.lock", "steps//x", "", ".", "a\\b/c", "steps/a\nb", "link/x")
+
+
+class Line(Desk):
+    """A desk that counts what goes over it, and may break."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, PackedPieces.of([]))
+        self.sent: list[str] = []
+        self.fetched: list[str] = []
+        self.breaks = False
+
+    def parts(self, wanted: Sequence[str]) -> Iterator[list[Part]]:
+        self.fetched += wanted
+        return super().parts(wanted)
+
+    def take(self, transfer: str, some: Sequence[Part]) -> None:
+        self.sent += [part.name for part in some]
+        super().take(transfer, [part for part in some if not (self.breaks and part.sha256)])
+
+
+class Two:
+    """The workspace of a run, and that of a process on another machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.there, self.here = folder / "there", folder / "here"
+        self.there.mkdir()
+        self.line = Line(self.there)
+        self.courier = Courier(self.line, self.here)
+
+    def write(self, root: Path, **files: str) -> None:
+        for name, text in files.items():
+            path = root / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Two:
+    return Two(tmp_path)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_no_path_leads_out_of_the_workspace(name: str, two: Two, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("mine")
+    (two.there / "link").symlink_to(tmp_path)
+    before = contents(tmp_path)
+    attempts = [
+        lambda: two.line.take("one", [Part(name, 0, b"theirs", "0" * 64)]),
+        lambda: two.line.settle("two", Changes((), frozenset(), (name,)), ""),
+        lambda: [*two.line.parts([name])],
+        lambda: two.line.claim(f"../{name}"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(WorkError, match="another machine"):
+            attempt()
+    assert contents(tmp_path) == before
+    assert not [found for found in names(two.there) if found.startswith("link")], "links are not sent either"
+
+
+def test_what_a_piece_left_arrives_and_nothing_is_sent_twice(two: Two) -> None:
+    two.write(two.here, evaluations__a__scores="1", pieces__a="done", claims__a="", fits__a__half="", log="mine")
+    (two.here / "steps" / "a" / "heads").mkdir(parents=True)
+    (two.here / "pace.jsonl").write_text("{}\n")
+    two.courier.send()
+    assert contents(two.there) == {"evaluations/a/scores": b"1", "pieces/a": b"done", "pace.jsonl": b"{}\n"}
+    assert (two.there / "steps" / "a" / "heads").is_dir(), "an empty folder is a part of a state"
+    sent = [*two.line.sent]
+    two.courier.send()
+    assert two.line.sent == sent
+    two.write(two.here, steps__a__outcome="2")
+    two.courier.send()
+    assert two.line.sent[len(sent) :] == ["steps/a/outcome"]
+
+
+def test_what_is_read_is_brought_once(two: Two) -> None:
+    two.write(two.there, steps__a__state__body="1", steps__a__fit="2", steps__b__fit="3")
+    for _ in range(2):
+        two.courier.begin()
+        two.courier.bring(two.here / "steps" / "a" / "state" / "body")
+    assert contents(two.here) == {"steps/a/state/body": b"1", "steps/a/fit": b"2"}
+    assert sorted(two.line.fetched) == ["steps/a/fit", "steps/a/state/body"]
+    two.courier.send()
+    assert not two.line.sent, "what came from there does not go back"
+
+
+def test_what_a_piece_deletes_or_makes_again_is_so_on_both_sides(two: Two) -> None:
+    two.write(two.there, steps__a__state__body__w="1", steps__a__state__heads__h="2", steps__a__fit="damaged")
+    two.courier.bring(two.here / "steps" / "a")
+    atomic.remove_whole(two.here / "steps" / "a" / "state" / "body")
+    atomic.write_whole(two.here / "steps" / "a" / "fit", "mended")
+    two.courier.bring(two.here / "steps" / "a")
+    two.courier.send()
+    assert contents(two.there) == contents(two.here) == {"steps/a/state/heads/h": b"2", "steps/a/fit": b"mended"}
+    assert not (two.there / "steps" / "a" / "state" / "body").exists()
+
+
+def test_what_somebody_else_completed_meanwhile_stays(two: Two) -> None:
+    two.write(two.here, adapters__a__weights="mine", adapters__a__manifest="mine", steps__a__outcome2="mine")
+    two.write(two.there, adapters__a__weights="theirs", adapters__a__manifest="theirs", steps__a__outcome1="theirs")
+    two.courier.send()
+    found = contents(two.there)
+    assert found["adapters/a/weights"] == found["adapters/a/manifest"] == b"theirs"
+    assert (found["steps/a/outcome1"], found["steps/a/outcome2"]) == (b"theirs", b"mine")
+
+
+def test_a_line_that_breaks_leaves_nothing_and_the_next_time_all(two: Two) -> None:
+    two.write(two.there, pieces__old="old")
+    two.write(two.here, steps__a__big="x" * (MESSAGE + 5), pieces__a="done")
+    two.line.breaks = True
+    with pytest.raises(IntegrityError, match="not all files"):
+        two.courier.send()
+    assert contents(two.there) == {"pieces/old": b"old"}
+    assert [path.name for path in two.there.iterdir()] == ["pieces"], "nothing half-written is left"
+    two.line.breaks = False
+    two.courier.send()
+    assert contents(two.there) == {"pieces/old": b"old", **contents(two.here)}
+
+
+@pytest.mark.parametrize("wrong", [{"content": b"forged"}, {"offset": 3}, {"sha256": "0" * 64}])
+def test_a_file_that_is_not_what_was_sent_is_refused(wrong: dict[str, Any], two: Two, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"honest")
+    (((part,)),) = parts([("steps/a", tmp_path / "f")])
+    with pytest.raises(IntegrityError, match=r"steps/a: "):
+        two.line.take("t", [replace(part, **wrong)])
+    assert not contents(two.there)
+
+
+def test_whoever_is_killed_in_the_middle_has_left_what_was_written_first(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any process that is killed: a document that says that something is done comes after that."""
+    two.write(two.here, trials__z__outcomes="1", trials__z__result="2")
+    two.write(two.here, pieces__a="done")
+    placed = []
+
+    def put(source: Path, target: Path) -> bool:
+        if placed:
+            raise KeyboardInterrupt
+        placed.append(target)
+        return atomic_put(source, target)
+
+    atomic_put = atomic.put_whole
+    monkeypatch.setattr(arrival.atomic, "put_whole", put)
+    with pytest.raises(KeyboardInterrupt):
+        two.courier.send()
+    assert contents(two.there) == {"trials/z/outcomes": b"1", "trials/z/result": b"2"}
+
+
+def test_a_piece_is_claimed_where_the_run_is(two: Two) -> None:
+    workspace = Workspace(two.there)
+    with workspace.claimed("key"):
+        assert not two.line.claim("key")
+    assert two.line.claim("key")
+    assert two.line.claim("key"), "who goes on after a worker that died"
+    with workspace.claimed("key", wait=False) as mine:
+        assert not mine
+    two.line.release("key")
+    with workspace.claimed("key", wait=False) as mine:
+        assert mine

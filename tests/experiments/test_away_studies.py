@@ -1,0 +1,175 @@
+"""Experiments whose pieces change the machine each time: nothing is learned twice, and the report is the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from experiments.engine.run import run
+from experiments.engine.study import Site
+from experiments.engine.workers.away.backbones import brought
+from experiments.engine.workers.away.courier import Courier
+from experiments.engine.workers.away.desk import Desk
+from experiments.engine.workers.away.packed import PackedPieces
+from experiments.engine.workers.inline import work
+from experiments.studies import study_for
+from experiments.workspace import Workspace
+from experiments.workspace.mending import Mending
+from tests.streams import write_tasks
+from workbench.listener import Silent
+from workbench.settings import read
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
+
+CHANGES = {"provenance", "cost", "costs", "identity", "adapter", "evaluation", "measured"}  # from run to run
+MEASURED = ("seconds", "_a_text", "_ms", "_mb")  # ends of names of times and of memory
+HEAD = "name: apart\nbackbone: {backbone}\nseeds: [0]\n"
+BUDGET = "budget: {{train_examples: 32, epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}\n"
+
+STREAM = (
+    BUDGET
+    + """tasks: [animals, halves, fruits]
+strategies:
+  isolated: {{strategy: isolated, method: lora, learning_rate: 0.02}}
+  sequential: {{strategy: sequential, method: full, learning_rate: 0.003}}
+  replay: {{strategy: replay, method: lora, learning_rate: 0.02, memory: 8}}
+reference: sequential
+probes: [cka, agreement]
+keep_states: last
+"""
+)
+OTHERS = {
+    "merged": BUDGET
+    + """tasks: [animals, halves, fruits]
+strategies:
+  merged: {{strategy: merged, method: lora, learning_rate: 0.02, keep: 1}}
+  isolated: {{strategy: isolated, method: lora, learning_rate: 0.02}}
+  ewc: {{strategy: ewc, method: full, learning_rate: 0.003, strength: [1, 100]}}
+tune: 2
+frontier: tried
+reference: merged
+""",
+    "routed": BUDGET
+    + """tasks: [animals, fruits]
+scenario: class-incremental
+strategies:
+  isolated: {{strategy: isolated, method: lora, learning_rate: 0.02, router: prototype}}
+  joint: {{strategy: joint, method: lora, learning_rate: 0.02}}
+reference: isolated
+""",
+    "methods": BUDGET
+    + """tasks: [animals, halves]
+methods:
+  full: {{learning_rate: 0.003}}
+  lora: {{learning_rate: 0.02}}
+tune: 2
+""",
+    "compositions": """sources:
+  tasks: [animals, halves]
+  methods: {{lora: {{learning_rate: 0.02}}}}
+  budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+targets: [fruits]
+shots: [8]
+budget: {{epochs: 1, batch_size: 8, max_length: 16, precision: fp32}}
+compositions:
+  ties: {{method: ties, density: 0.5}}
+""",
+    "routing": BUDGET
+    + """tasks: [animals, fruits]
+sources: {{method: lora, learning_rate: 0.02}}
+routers:
+  nearest: {{router: prototype, level: task}}
+joint:
+  joint-lora: {{method: lora, learning_rate: 0.02}}
+""",
+}
+
+
+class Ear(Silent):
+    """Keeps which fits there were."""
+
+    def __init__(self) -> None:
+        self.fits: list[str] = []
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        self.fits.append(label)
+        yield lambda step, epoch, loss: None
+
+
+class TwoMachines:
+    """Workers that send each piece to another machine than the one before; each has a workspace of its own."""
+
+    machines: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path, ear: Ear) -> None:
+        self._folder, self._ear = folder, ear
+
+    def do(self, pieces: Sequence[Piece], workspace: Workspace, listener: Any, done: Callable[[Piece], None]) -> None:
+        packed = PackedPieces.of(pieces)
+        desk = Desk(workspace.root, packed)
+        machines = [self._machine(name, packed, desk) for name in ("first", "second")]
+        for number, piece in enumerate(pieces):
+            courier, site, own = machines[number % 2]
+            assert own[number].key == piece.key
+            courier.begin()
+            work(own[number], site)
+            courier.send()
+            assert piece.is_done(Workspace(workspace.root)), piece.label
+            done(piece)
+
+    def _machine(self, name: str, packed: PackedPieces, desk: Desk) -> tuple[Courier, Site, list[Piece]]:
+        courier = Courier(desk, self._folder / name)
+        backbones = [brought(each, number, desk) for number, each in enumerate(packed.backbones)]
+        assert all(each.folder.is_relative_to(self._folder / "cache") for each in backbones)
+        workspace = Workspace(self._folder / name, Mending(bring=courier.bring)).mended_by(self._ear)
+        return courier, Site(workspace, self._ear), packed.unpacked(backbones)
+
+
+def test_a_stream_gives_the_same_report(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _compare(STREAM, bert, tmp_path, monkeypatch)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("recipe", OTHERS.values(), ids=OTHERS)
+def test_other_experiments_do_too(recipe: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _compare(recipe, bert, tmp_path, monkeypatch)
+
+
+def _compare(recipe: str, bert: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tasks(folder)
+    path = folder / "recipe.yaml"
+    path.write_text((HEAD + recipe).format(backbone=bert))
+    document = read(path)
+    study = study_for(document)
+    plan = study.plan(document, [folder / "tasks"])
+    alone, together = (Workspace(folder / name) for name in ("alone", "together"))
+    ears = Ear(), Ear()
+    expected = study.report(plan.name, run(study, plan, alone, ears[0]), alone, brief=True).as_json()
+    monkeypatch.setenv("WORKBENCH_CACHE", str(folder / "cache"))
+    record = run(study, plan, together, ears[1], workers=TwoMachines(folder, ears[1]))
+    found = study.report(plan.name, record, together, brief=True).as_json()
+    assert _lasting(found) == _lasting(expected)
+    assert ears[1].fits == ears[0].fits, "nothing is learned twice"
+    assert _places(together.root) == _places(alone.root), "what is deleted on the way is deleted for all"
+
+
+def _lasting(report: Any, place: str = "") -> dict[str, Any]:
+    """Return the leaves of a report by their places, but for what changes from run to run."""
+    if not isinstance(report, dict | list | tuple) or not report:
+        return {} if place.endswith(MEASURED) else {place: report}
+    entries = report.items() if isinstance(report, dict) else enumerate(report)
+    parts = [_lasting(each, f"{place}/{name}") for name, each in entries if name not in CHANGES]
+    return {name: each for part in parts for name, each in part.items()}
+
+
+def _places(root: Path) -> Counter[tuple[str, ...]]:
+    """Count files by where they are; some of the keys between come from digests of files that tell seconds."""
+    found = [path.relative_to(root).parts for path in root.rglob("*") if path.is_file()]
+    return Counter((parts[0], *parts[2:]) for parts in found if len(parts) > 1 and parts[0] not in ("claims", "pieces"))
