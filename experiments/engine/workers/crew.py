@@ -34,7 +34,6 @@ class Worker:
         last: key of the piece that it did last, whose model it may have in memory.
         piece: what it does; None where it waits.
         stream: what it says while it does that.
-        failure: why the piece failed.
     """
 
     slot: Slot
@@ -43,7 +42,6 @@ class Worker:
     last: str = ""
     piece: Piece | None = None
     stream: Any = None
-    failure: Failure | None = None
 
 
 class Crew:
@@ -93,31 +91,28 @@ class Crew:
 
     def _begin(self, worker: Worker, piece: Piece | None) -> None:
         if piece:
-            worker.piece, worker.failure = piece, None
+            worker.piece = piece
             worker.stream = worker.hand.work.options(num_returns="streaming").remote(piece.key)
 
     def _hear(self, worker: Worker) -> None:
         try:
             heard = ray.get(next(worker.stream))
-        except StopIteration:
-            self._over(worker)
         except RayError as error:
             self._died(worker, error)
         else:
-            if isinstance(heard, Failure):
-                worker.failure = heard
-            else:
-                worker.fits.tell(heard)
+            worker.fits.tell(heard.messages)
+            if heard.over:
+                self._over(worker, heard.failure)
 
-    def _over(self, worker: Worker) -> None:
+    def _over(self, worker: Worker, failure: Failure | None) -> None:
         """Take note that a worker has come to the end of its piece."""
         piece, worker.piece = worker.piece, None
         assert piece is not None
         worker.fits.end()
         self._lately = 0
-        if worker.failure:
+        if failure:
             worker.last = ""
-            self._failed(piece, worker.failure.of_piece(piece.label))
+            self._failed(piece, failure.of_piece(piece.label))
             return
         worker.last = piece.key
         self._schedule.finished(piece)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.study import Site
 from experiments.engine.workers.failure import Failure
+from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.inline import work
-from experiments.engine.workers.relay import Relay
+from experiments.engine.workers.relay import OVER, Relay
 from experiments.workspace import Workspace
 from workbench.memory import libraries_set_aside
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.engine.study import Piece
-    from experiments.engine.workers.relay import Message
 
 
 def compute_with(threads: int) -> None:
@@ -50,12 +50,11 @@ class Hand:
         self._site = Site(Workspace(root).mended_by(self._relay), self._relay)
         self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
 
-    def work(self, key: str) -> Iterator[list[Message] | Failure]:
-        """Do the piece with this key; yield what its listener hears, and in the end why it failed, if it did."""
+    def work(self, key: str) -> Iterator[Heard]:
+        """Do the piece with this key; yield what its listener hears, with the end of it what became of the piece."""
         working = self._thread.submit(self._work, self._pieces[key])
-        yield from self._relay.taken()
-        if failure := working.result():
-            yield failure
+        for messages in self._relay.taken():
+            yield Heard(messages, working.result() if messages[-1] == OVER else None)
 
     def _work(self, piece: Piece) -> Failure | None:
         try:

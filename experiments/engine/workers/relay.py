@@ -44,7 +44,7 @@ class Relay:
         self.heard.put(OVER)
 
     def taken(self) -> Iterator[list[Message]]:
-        """Yield what was heard, several times a second, until the piece is over; of steps in a row the last."""
+        """Yield what was heard, several times a second, to OVER, which comes last; of steps in a row the last."""
         while True:
             messages, until = [self.heard.get()], time.monotonic() + PAUSE
             with suppress(Empty):
@@ -53,10 +53,9 @@ class Relay:
                     if message[0] == messages[-1][0] == "step":
                         messages.pop()
                     messages.append(message)
-            if messages[-1] == OVER:
-                yield messages[:-1]
-                return
             yield messages
+            if messages[-1] == OVER:
+                return
 
 
 class Fits:
@@ -79,7 +78,7 @@ class Fits:
                 self._going[-1][1](*rest)
             elif what == "end":
                 self._going.pop()[0].__exit__(None, None, None)
-            else:
+            elif what == "break":
                 self._break()
 
     def end(self) -> None:
