@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import tempfile
@@ -12,6 +13,7 @@ from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from workbench import atomic
 from workbench.errors import InputError, reason
+from workbench.memory import MB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,12 +47,30 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
         except Exception as error:  # Ray raises plain ones
             raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
     try:
-        machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        slots = [_slot(node, jobs) for node in machines]
-        _require_shared(slots, root)
+        slots = _usable(jobs, root)
         yield [slot for slot in slots for _ in range(jobs)]
     finally:
         ray.shutdown()
+
+
+def _machines() -> dict[str, dict[str, object]]:
+    """Return the machines of the cluster that can compute, as Ray describes them, by their ids."""
+    import ray
+
+    return {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+
+
+def _usable(jobs: int, root: Path) -> list[Slot]:
+    """Return room for a process on each machine; one that has just gone is seen for some seconds, and left out then."""
+    while True:
+        slots = [_slot(node, jobs) for node in _machines().values()]
+        try:
+            _require_shared(slots, root)
+        except InputError:
+            if {slot.machine for slot in slots} <= _machines().keys():
+                raise
+            continue
+        return slots
 
 
 def _require_answer(address: str) -> None:
@@ -77,7 +97,8 @@ def _slot(node: dict[str, object], jobs: int) -> Slot:
         "num_gpus": share(devices, jobs),
         "scheduling_strategy": NodeAffinitySchedulingStrategy(machine, soft=False),
     }
-    return Slot(max(1, int(cores) // jobs), options, machine, str(node["NodeManagerAddress"]))
+    memory = math.inf if devices else has.get("memory", math.inf) / MB
+    return Slot(max(1, int(cores) // jobs), options, machine, str(node["NodeManagerAddress"]), memory)
 
 
 def _require_shared(slots: Sequence[Slot], root: Path) -> None:

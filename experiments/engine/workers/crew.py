@@ -12,6 +12,7 @@ from ray.exceptions import RayError
 
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.relay import Fits
+from experiments.engine.workers.room import room_left
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.slot import Slot
 from workbench.errors import WorkError, reason
@@ -42,6 +43,11 @@ class Worker:
     last: str = ""
     piece: Piece | None = None
     stream: Any = None
+
+
+def alike(first: Worker, second: Worker) -> bool:
+    """Return whether two workers share a machine."""
+    return first.slot.machine == second.slot.machine
 
 
 class Crew:
@@ -84,10 +90,16 @@ class Crew:
         """Give every worker that waits a piece: what goes on from its last one, else that with the longest chain."""
         waiting = [worker for worker in self._workers if not worker.piece]
         for worker in waiting:
-            self._begin(worker, self._schedule.after(worker.last))
+            self._begin(worker, self._schedule.after(worker.last, self._room(worker)))
         for worker in waiting:
             if not worker.piece:
-                self._begin(worker, self._schedule.longest())
+                self._begin(worker, self._schedule.longest(self._room(worker)))
+
+    def _room(self, worker: Worker) -> float:
+        """Return how many MB a worker's next piece may take, beside what others do on its machine."""
+        largest = max(other.slot.memory_mb for other in self._workers)
+        taken = [self._schedule.memory(other.piece) for other in self._workers if other.piece and alike(other, worker)]
+        return room_left(worker.slot.memory_mb, taken, largest)
 
     def _begin(self, worker: Worker, piece: Piece | None) -> None:
         if piece:

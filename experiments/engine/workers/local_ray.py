@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from experiments.engine.workers.room import memory_here
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from experiments.workspace.locks import held
@@ -51,7 +53,8 @@ def local_ray(jobs: int) -> Iterator[Sequence[Slot]]:
 
     devices = torch.cuda.device_count()
     options = {"num_cpus": 1, "num_gpus": share(devices, jobs)}
-    slots = [Slot(max(1, torch.get_num_threads() // jobs), options)] * jobs
+    memory = math.inf if devices else memory_here()
+    slots = [Slot(max(1, torch.get_num_threads() // jobs), options, memory_mb=memory)] * jobs
     if ray.is_initialized():
         yield slots
         return

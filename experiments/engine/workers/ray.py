@@ -17,6 +17,7 @@ import ray
 
 from experiments.engine.workers.crew import Crew
 from experiments.engine.workers.hand import Hand, compute_with
+from experiments.engine.workers.room import memory_of, require_room
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.signal_handlers import exits_kept
 from experiments.engine.workers.slot import Slot
@@ -50,11 +51,13 @@ class RayWorkers:
 
         One that fails is told at once. Those that do not need it go on to their end, and then the run ends with it.
         """
-        schedule = Schedule(pieces, {piece.key for piece in pieces if piece.is_done(workspace)})
-        if not len(schedule):
+        to_do = [piece for piece in pieces if not piece.is_done(workspace)]
+        if not to_do:
             return
         try:
             with exits_kept(), self._begin(workspace.root) as slots:
+                require_room(to_do, [slot.memory_mb for slot in slots])
+                schedule = Schedule(to_do, (), memory_of)
                 handed = ray.put(list(pieces))
 
                 def hire(slot: Slot) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,14 @@ class Slot:
         options: what Ray is asked for: cores, share of a device, machine.
         machine: Ray's id of the machine in a cluster; empty where it is this one.
         address: of the machine, for people.
+        memory_mb: that all processes of the machine may take together; infinite where nobody knows, as on devices.
     """
 
     threads: int
     options: Mapping[str, Any]
     machine: str = ""
     address: str = ""
+    memory_mb: float = math.inf
 
 
 def share(devices: int, processes: int) -> float:
