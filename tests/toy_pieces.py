@@ -110,14 +110,14 @@ class Link:
         return Effort("link", 1)
 
     def is_done(self, workspace: Workspace) -> bool:
-        return (workspace.root / "links" / self.key).is_file()
+        return (workspace.root / "pieces" / self.key).is_file()
 
     def work(self, site: Site) -> None:
-        links = site.workspace.root / "links"
+        pieces = site.workspace.root / "pieces"
         self._note(site.workspace, "begun")
-        before = "".join((links / need).read_text() for need in self.needs)
+        before = "".join((pieces / need).read_text() for need in self.needs)
         time.sleep(self.seconds)
-        atomic.write_whole(links / self.key, hashlib.sha256(f"{self.label} {before}".encode()).hexdigest())
+        atomic.write_whole(pieces / self.key, hashlib.sha256(f"{self.label} {before}".encode()).hexdigest())
         self._note(site.workspace, "finished")
 
     def _note(self, workspace: Workspace, what: str) -> None:
