@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import socket
 import tempfile
 from contextlib import chdir, contextmanager
 from typing import TYPE_CHECKING
 
+from experiments.engine.workers.machine import Machine
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from workbench import atomic
 from workbench.errors import InputError, reason
-from workbench.memory import MB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +35,19 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
     Raises:
         InputError: no cluster answers there, or a machine of it does not see the workspace.
     """
+    with _connected(address):
+        slots = _usable(jobs, root)
+        yield [slot for slot in slots for _ in range(jobs)]
+
+
+def machines(address: str) -> list[Machine]:
+    """Return the machines of a cluster; raises InputError as :func:`joined`."""
+    with _connected(address):
+        return _machines()
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():
@@ -47,27 +59,26 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
         except Exception as error:  # Ray raises plain ones
             raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
     try:
-        slots = _usable(jobs, root)
-        yield [slot for slot in slots for _ in range(jobs)]
+        yield
     finally:
         ray.shutdown()
 
 
-def _machines() -> dict[str, dict[str, object]]:
-    """Return the machines of the cluster that can compute, as Ray describes them, by their ids."""
+def _machines() -> list[Machine]:
+    """Return the machines that can compute."""
     import ray
 
-    return {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+    return [Machine.of(node) for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
 
 
 def _usable(jobs: int, root: Path) -> list[Slot]:
     """Return room for a process on each machine; one that has just gone is seen for some seconds, and left out then."""
     while True:
-        slots = [_slot(node, jobs) for node in _machines().values()]
+        slots = [_slot(machine, jobs) for machine in _machines()]
         try:
             _require_shared(slots, root)
         except InputError:
-            if {slot.machine for slot in slots} <= _machines().keys():
+            if {slot.machine for slot in slots} <= {machine.id for machine in _machines()}:
                 raise
             continue
         return slots
@@ -86,19 +97,16 @@ def _require_answer(address: str) -> None:
         raise InputError(f"no cluster answers at {address}: {reason(error)}", where=OPTION, hint=BEGIN) from error
 
 
-def _slot(node: dict[str, object], jobs: int) -> Slot:
+def _slot(machine: Machine, jobs: int) -> Slot:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    machine, has = str(node["NodeID"]), node["Resources"]
-    assert isinstance(has, dict)
-    cores, devices = has["CPU"], int(has.get("GPU", 0))
     options = {
-        "num_cpus": cores / jobs,
-        "num_gpus": share(devices, jobs),
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(machine, soft=False),
+        "num_cpus": machine.cores / jobs,
+        "num_gpus": share(machine.devices, jobs),
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(machine.id, soft=False),
     }
-    memory = math.inf if devices else has.get("memory", math.inf) / MB
-    return Slot(max(1, int(cores) // jobs), options, machine, str(node["NodeManagerAddress"]), memory)
+    threads = max(1, int(machine.cores) // jobs)
+    return Slot(threads, options, machine.id, machine.address, machine.room_mb)
 
 
 def _require_shared(slots: Sequence[Slot], root: Path) -> None:

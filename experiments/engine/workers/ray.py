@@ -56,6 +56,8 @@ class RayWorkers:
             return
         try:
             with exits_kept(), self._begin(workspace.root) as slots:
+                if address := _dashboard():
+                    listener.say(f"Ray's dashboard: http://{address}")
                 require_room(to_do, [slot.memory_mb for slot in slots])
                 schedule = Schedule(to_do, (), memory_of)
                 handed = ray.put(list(pieces))
@@ -71,3 +73,8 @@ class RayWorkers:
                     crew.leave()
         finally:
             workspace.sweep()  # what those have left half-written that were ended
+
+
+def _dashboard() -> str:
+    """Return the address of the page that Ray shows of its cluster; empty where it has none."""
+    return ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url or ""
