@@ -1,4 +1,4 @@
-"""Programs on a cluster of two nodes of Ray's on this machine, in a network that has nothing but loopback."""
+"""Programs of Ray's on nodes on this machine, in a network that has nothing but loopback."""
 
 from __future__ import annotations
 
@@ -33,24 +33,29 @@ def add_node():
 head = add_node()
 """
 
+# `ray stop` ends every Ray that it sees, and all of them have the same folder for temporary files
+APART = [*ALONE[:2], "--pid", "--fork", "--kill-child", "--mount-proc", *ALONE[2:]]
+APART[-2] = APART[-2].replace("exec", "mkdir -p /tmp/ray && mount -t tmpfs none /tmp/ray && exec")
+
 
 def can_be_alone() -> bool:
     """Return whether a process may have a network of its own here."""
     if not (shutil.which("unshare") and shutil.which("ip")):
         return False
-    return subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode == 0
+    return subprocess.run([*APART, "true"], capture_output=True, check=False).returncode == 0
 
 
 in_a_network_of_its_own = pytest.mark.skipif(not can_be_alone(), reason="no process may have a network of its own here")
 
 
-def alone(command: list[str], folder: Path, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+def alone(command: list[str], folder: Path, how: list[str] = ALONE, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a network of its own, with a home of its own and a token for Ray."""
     (folder / "home").mkdir(exist_ok=True)
     own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     surroundings = environment(PYTHONPATH=str(ROOT), HOME=str(folder / "home"), OMP_NUM_THREADS="1", **own)
+    surroundings.update(more)
     return subprocess.run(
-        [*ALONE, *command], cwd=folder, env=surroundings, capture_output=True, text=True, timeout=patience, check=False
+        [*how, *command], cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

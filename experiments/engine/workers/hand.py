@@ -33,7 +33,9 @@ def compute_with(threads: int) -> None:
 class Hand:
     """An actor: Ray calls its methods, one at a time."""
 
-    def __init__(self, pieces: Sequence[Piece], root: Path, folder: Path, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, pieces: Sequence[Piece], root: Path, folder: Path, ready: Callable[[], None], pause: float
+    ) -> None:
         """Get ready to do any of ``pieces``.
 
         Args:
@@ -41,12 +43,13 @@ class Hand:
             root: of the workspace.
             folder: where the run was started, for paths that are relative to it.
             ready: is called before the first piece.
+            pause: seconds between two parcels of what is said.
         """
         if folder.is_dir():  # on another machine of a cluster it may not be
             os.chdir(folder)
         ready()
         self._pieces = {piece.key: piece for piece in pieces}
-        self._relay = Relay()
+        self._relay = Relay(pause)
         self._site = Site(Workspace(root).mended_by(self._relay), self._relay)
         self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
 

@@ -17,6 +17,7 @@ import ray
 
 from experiments.engine.workers.crew import Crew
 from experiments.engine.workers.hand import Hand, compute_with
+from experiments.engine.workers.relay import pause_of
 from experiments.engine.workers.room import memory_of, require_room
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.signal_handlers import exits_kept
@@ -56,25 +57,26 @@ class RayWorkers:
             return
         try:
             with exits_kept(), self._begin(workspace.root) as slots:
-                if address := _dashboard():
+                if address := dashboard():
                     listener.say(f"Ray's dashboard: http://{address}")
                 require_room(to_do, [slot.memory_mb for slot in slots])
                 schedule = Schedule(to_do, (), memory_of)
-                handed = ray.put(list(pieces))
+                slots, handed = slots[: len(schedule)], ray.put(list(pieces))
 
                 def hire(slot: Slot) -> Any:
                     ready = partial(self._ready, slot.threads)
-                    return ray.remote(Hand).options(**slot.options).remote(handed, workspace.root, Path.cwd(), ready)
+                    given = (handed, workspace.root, Path.cwd(), ready, pause_of(len(slots)))
+                    return ray.remote(Hand).options(**slot.options).remote(*given)
 
                 crew = Crew(schedule, listener, done, hire)
                 try:
-                    crew.work(slots[: len(schedule)])
+                    crew.work(slots)
                 finally:
                     crew.leave()
         finally:
             workspace.sweep()  # what those have left half-written that were ended
 
 
-def _dashboard() -> str:
+def dashboard() -> str:
     """Return the address of the page that Ray shows of its cluster; empty where it has none."""
     return ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url or ""
