@@ -14,7 +14,7 @@ from experiments.engine.recipes import find_recipe
 from experiments.engine.run import pending, run
 from experiments.engine.study import Site
 from experiments.engine.system_metrics import sampled
-from experiments.engine.workers import workers
+from experiments.engine.workers import machines, workers
 from experiments.gating.gate import Gate
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from experiments.answers.routed import RoutedPrediction
     from experiments.answers.server_lora import ServerLora
     from experiments.engine.study import Piece, Plan, Report
+    from experiments.engine.workers.machine import Machine
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.adding import Added
     from experiments.gating.stream_bounds import StreamBounds
@@ -405,6 +406,10 @@ class Workbench:
     def pending(self, plan: Plan) -> list[Piece]:
         """Return the pieces of ``plan`` that :meth:`run` still has to do."""
         return pending(self.pieces(plan), self.workspace)
+
+    def machines(self, cluster: str) -> Sequence[Machine]:
+        """Return the machines of a Ray cluster that :meth:`run` would work on; raises InputError as that does."""
+        return machines(cluster)
 
     def updates(self, lesson: Lesson) -> int:
         """Return how many optimiser steps :meth:`train` takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -82,3 +83,52 @@ class ToyPiece:
 def log(workspace: Workspace) -> list[str]:
     """Return the labels of the pieces that were begun, in the order in which that was."""
     return (workspace.root / "log").read_text().splitlines()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A piece of a chain: what it leaves is a digest of its name and of what the one before it left.
+
+    The file ``begun`` of the workspace says who began what, and ``finished`` who came to the end of it.
+    """
+
+    label: str
+    needs: tuple[str, ...] = ()
+    seconds: float = 0.0
+    alone: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"key-of-{self.label}"
+
+    @property
+    def place(self) -> Mapping[str, Any]:
+        return {"part": "link", "label": self.label}
+
+    @property
+    def effort(self) -> Effort:
+        return Effort("link", 1)
+
+    def is_done(self, workspace: Workspace) -> bool:
+        return (workspace.root / "pieces" / self.key).is_file()
+
+    def work(self, site: Site) -> None:
+        pieces = site.workspace.root / "pieces"
+        self._note(site.workspace, "begun")
+        before = "".join((pieces / need).read_text() for need in self.needs)
+        time.sleep(self.seconds)
+        atomic.write_whole(pieces / self.key, hashlib.sha256(f"{self.label} {before}".encode()).hexdigest())
+        self._note(site.workspace, "finished")
+
+    def _note(self, workspace: Workspace, what: str) -> None:
+        with (workspace.root / what).open("a") as file:
+            file.write(f"{self.label} {os.getpid()}\n")
+
+
+def chains(number: int, length: int, seconds: float) -> list[Link]:
+    """Return so many chains of links, each of which takes so many seconds."""
+    links: list[Link] = []
+    for chain in range(number):
+        for place in range(length):
+            links.append(Link(f"{chain}-{place}", (links[-1].key,) if place else (), seconds))
+    return links

@@ -24,7 +24,20 @@ def available() -> int | None:
 
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0]
-    found = [free for free in (_free_of_machine(), _free_of_group()) if free is not None]
+    found = [free for free in (_of_machine("MemAvailable"), _free_of_group()) if free is not None]
+    return min(found, default=None)
+
+
+def installed() -> int | None:
+    """Return how many bytes the accelerator has, or the machine where there is none; None where nobody tells.
+
+    Of several accelerators the one that torch takes by default counts, and a control group counts as the machine.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[1]
+    found = [size for size in (_of_machine("MemTotal"), _limit_of_group()) if size is not None]
     return min(found, default=None)
 
 
@@ -147,11 +160,17 @@ def release() -> None:
     _glibc("malloc_trim", 0)
 
 
-def _free_of_machine() -> int | None:
+def _of_machine(what: str) -> int | None:
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(f"{what}:"):
                 return int(line.split()[1]) * 1024
+    return None
+
+
+def _limit_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    with suppress(OSError, ValueError):
+        return int((root / "memory.max").read_text(encoding="ascii"))
     return None
 
 

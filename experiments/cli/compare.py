@@ -71,7 +71,7 @@ def compare(
     settings = {"backbone": backbone, "seeds": list(range(seeds)), "tune": tune}
     plan = bench.comparison_plan(task, listed(methods), assignments or [], **settings)
     if dry_run:
-        experiment.dry_run(bench, plan, as_json)
+        experiment.dry_run(bench, plan, as_json, jobs, cluster)
         return
     report = cast("ComparisonReport", experiment.carry_out(bench, plan, jobs, cluster))
     if as_json:

@@ -61,7 +61,7 @@ def run(
         stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")
         plan = bench.plan(recipe, [*(assignments or []), f"seeds={[*seeds]}"])
     if dry_run:
-        experiment.dry_run(bench, plan, as_json)
+        experiment.dry_run(bench, plan, as_json, jobs, cluster)
         return
     report = experiment.carry_out(bench, plan, jobs, cluster)
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.reporting.terminal import show
 from experiments.studies import present
 from experiments.terminal import preview
+from experiments.terminal.crew_ahead import CrewAhead
 from experiments.terminal.next_steps import options
 from experiments.terminal.output import from_here, stdout
 from experiments.terminal.progress import ahead, progress
@@ -25,9 +26,10 @@ def command_given() -> str:
     return shlex.join(["workbench", *sys.argv[1:]])
 
 
-def dry_run(bench: Workbench, plan: Plan, as_json: bool) -> None:
-    """Print what :func:`carry_out` would do."""
-    preview.preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json)
+def dry_run(bench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None) -> None:
+    """Print what :func:`carry_out` would do, and on which machines."""
+    crew = CrewAhead(jobs, () if cluster is None else bench.machines(cluster))
+    preview.preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json, crew)
 
 
 def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.engine.study import Piece
+    from experiments.terminal.crew_ahead import CrewAhead
     from experiments.workspace import Workspace
 
 HEADS = ("steps", "time", "parameters", "memory MB")
@@ -46,18 +47,26 @@ class Ahead:
         }
 
 
-def preview(plan: Any, pieces: Sequence[Piece], pending: Sequence[Piece], workspace: Workspace, as_json: bool) -> None:
-    """Print the plan of an experiment of any kind: its ``pieces``, and which of them are ``pending``."""
+def preview(
+    plan: Any,
+    pieces: Sequence[Piece],
+    pending: Sequence[Piece],
+    workspace: Workspace,
+    as_json: bool,
+    crew: CrewAhead,
+) -> None:
+    """Print the plan of an experiment of any kind: its ``pieces``, which of them are ``pending``, and who does them."""
     waiting, pace = {piece.key for piece in pending}, workspace.pace.expected()
     ahead = []
     for piece in pieces:
         seconds = pace(piece.effort.pace, piece.effort.updates)
         ahead.append(Ahead(piece, piece.key not in waiting, None if seconds is None else round(seconds, 1)))
     todo = [one for one in ahead if not one.done]
-    expected = _total([one.seconds for one in todo])
+    expected = crew.span(pending, {one.piece.key: one.seconds for one in todo})
     if as_json:
         about = {"recipe": plan.name, "study": plan.study, "backbone": plan.backbone.name}
-        emit({**about, "expected_seconds": expected, "pieces": [one.as_json() for one in ahead]})
+        machines = {"machines": crew.as_json()} if crew.machines else {}
+        emit({**about, **machines, "expected_seconds": expected, "pieces": [one.as_json() for one in ahead]})
         return
     _table(ahead)
     steps = _total([one.piece.effort.updates for one in todo])
@@ -65,7 +74,8 @@ def preview(plan: Any, pieces: Sequence[Piece], pending: Sequence[Piece], worksp
     distinct = len({one.piece.key for one in ahead})
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{known}. Nothing was trained.")
     stdout.print(MEMORY)
-    _say_time(expected, [one.piece.label for one in todo if one.seconds is None])
+    crew.show()
+    _say_time(expected, [one.piece.label for one in todo if one.seconds is None], crew.processes)
 
 
 def _table(ahead: Sequence[Ahead]) -> None:
@@ -120,9 +130,10 @@ def _total(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) if len(known) == len(values) else None
 
 
-def _say_time(seconds: float | None, unknown: Sequence[str]) -> None:
+def _say_time(seconds: float | None, unknown: Sequence[str], processes: int) -> None:
     if seconds is None:
         names = ", ".join(dict.fromkeys(unknown[:3])) + (f", and {len(unknown) - 3} more" if len(unknown) > 3 else "")
         stdout.print(f"Time: not known before something like it was done in this workspace: {names}.", markup=False)
     else:
-        stdout.print(f"Time: {in_words(seconds)}, at the speed of earlier work in this workspace.")
+        several = f" with {processes} processes" if processes > 1 else ""
+        stdout.print(f"Time: {in_words(seconds)}{several}, at the speed of earlier work in this workspace.")

@@ -18,8 +18,8 @@ import pytest
 
 from experiments.workspace import Workspace
 from tests.conftest import Call
-from tests.experiments.test_ray_cluster import ALONE, on_two_nodes
 from tests.toy_pieces import log
+from tests.two_nodes import ALONE, on_two_nodes
 
 pytest.importorskip("ray", reason="the package ray is not installed")
 

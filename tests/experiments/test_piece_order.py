@@ -76,3 +76,15 @@ def test_a_long_chain_of_thousands_is_planned_and_dropped() -> None:
     assert first is pieces[0]
     schedule.failed(first)
     assert (len(schedule.dropped), len(schedule)) == (4999, 0)
+
+
+def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
+    memory = {SHORT.key: 50.0, FIRST.key: 800.0, BESIDE.key: 50.0, SECOND.key: 800.0, THIRD.key: 0.0}
+    schedule = Schedule(PIECES, (), lambda piece: memory[piece.key])
+    assert schedule.longest(room=10) is None
+    assert schedule.longest(room=100) is SHORT, "the longest chain begins with a piece of 800 MB"
+    assert schedule.longest(room=100) is None
+    assert schedule.longest(room=800) is FIRST
+    schedule.finished(FIRST)
+    assert schedule.after(FIRST.key, room=100) is BESIDE, "the longer chain goes on with 800 MB"
+    assert schedule.longest() is SECOND

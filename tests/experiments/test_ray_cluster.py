@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from experiments.workspace import Workspace
-from tests.conftest import Call, environment
+from tests.conftest import Call
 from tests.toy_pieces import log
+from tests.two_nodes import in_a_network_of_its_own, on_two_nodes
 
 pytest.importorskip("ray", reason="the package ray is not installed")
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 540  # seconds
-ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-
-BEGIN = """
-import os, pathlib, sys
-from ray.cluster_utils import Cluster
-
-cluster = Cluster()
-
-def add_node(cores=1):
-    for further in reversed(range(5)):  # Ray gives up after 30 s, which is little on a machine that is busy
-        try:
-            return cluster.add_node(num_cpus=cores, object_store_memory=100_000_000, include_dashboard=False)
-        except Exception:
-            if not further:
-                raise
-
-head = add_node(int(os.environ["HEAD_CORES"]))
-"""
 
 TOYS = """
 from experiments.engine.workers.cluster import joined
@@ -69,31 +45,7 @@ main()
 """
 
 
-def can_be_alone() -> bool:
-    """Return whether a process may have a network of its own here."""
-    if not (shutil.which("unshare") and shutil.which("ip")):
-        return False
-    return subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode == 0
-
-
-pytestmark = pytest.mark.skipif(not can_be_alone(), reason="no process may have a network of its own here")
-
-
-def on_two_nodes(program: str, folder: Path, *arguments: str, cores: int = 1) -> subprocess.CompletedProcess[str]:
-    """Run a program that knows a cluster as ``cluster``: of one node with so many cores, until it adds others."""
-    (folder / "program.py").write_text(BEGIN + program, encoding="utf-8")
-    (folder / "home").mkdir()
-    own = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "HEAD_CORES": str(cores),
-    }
-    surroundings = environment(PYTHONPATH=str(ROOT), HOME=str(folder / "home"), OMP_NUM_THREADS="1", **own)
-    command = [*ALONE, sys.executable, "-P", str(folder / "program.py"), *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+pytestmark = in_a_network_of_its_own
 
 
 @pytest.mark.acceptance

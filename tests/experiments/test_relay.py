@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.relay import Fits, Relay
+from experiments.engine.workers.relay import OVER, Fits, Relay, pause_of
 from workbench import errors
 from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameError, WorkbenchError, WorkError
 from workbench.listener import Silent
@@ -65,6 +65,14 @@ def test_everything_arrives_in_order_and_many_steps_as_a_few() -> None:
     assert len(steps) <= len(parcels), "one for each parcel at most"
     rest = [line for line in ear.heard if line not in steps]
     assert rest == ["hello", "fit of 1000", "fit ended", "vain of 2", "vain broke off", "so it is"]
+
+
+def test_many_processes_say_no_more_in_a_second_than_fifty() -> None:
+    assert [pause_of(processes) for processes in (1, 50, 1000)] == [0.1, 0.1, 2.0]
+    relay = Relay(pause=60.0)
+    relay.say("hello")
+    relay.over()
+    assert [*relay.taken()] == [[("say", "hello"), OVER]], "the end of a piece is told at once"
 
 
 def test_fits_of_a_process_that_is_gone_break_off() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.engine.study import Piece
+    from experiments.engine.workers.machine import Machine
     from experiments.workspace import Workspace
     from workbench.listener import Listener
 
@@ -64,3 +65,15 @@ def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
     from experiments.engine.workers.ray import RayWorkers
 
     return RayWorkers(lambda root: local_ray(jobs) if cluster is None else joined(cluster, jobs, root))
+
+
+def machines(cluster: str) -> Sequence[Machine]:
+    """Return the machines of a cluster of Ray's.
+
+    Raises:
+        InputError: Ray is not installed, or no cluster answers there.
+    """
+    require_installed("ray", "--cluster")
+    from experiments.engine.workers import cluster as of_ray
+
+    return of_ray.machines(cluster)

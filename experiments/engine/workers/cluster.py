@@ -9,6 +9,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from experiments.engine.workers.machine import Machine
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from workbench import atomic
@@ -35,6 +36,19 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
     Raises:
         InputError: no cluster answers there, or a machine of it cannot work.
     """
+    with _connected(address):
+        slots = _usable(jobs, root)
+        yield [slot for slot in slots for _ in range(jobs)]
+
+
+def machines(address: str) -> list[Machine]:
+    """Return the machines of a cluster; raises InputError as :func:`joined`."""
+    with _connected(address):
+        return _machines()
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():
@@ -46,11 +60,27 @@ def joined(address: str, jobs: int, root: Path) -> Iterator[Sequence[Slot]]:
         except Exception as error:  # Ray raises plain ones
             raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
     try:
-        machines = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        slots = [_slot(node, jobs) for node in machines]
-        yield [slot for slot in _looked_at(slots, root) for _ in range(jobs)]
+        yield
     finally:
         ray.shutdown()
+
+
+def _machines() -> list[Machine]:
+    """Return the machines that can compute."""
+    import ray
+
+    return [Machine.of(node) for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+
+
+def _usable(jobs: int, root: Path) -> list[Slot]:
+    """Return room for a process on each machine; one that has just gone is seen for some seconds, and left out then."""
+    while True:
+        slots = [_slot(machine, jobs) for machine in _machines()]
+        try:
+            return _looked_at(slots, root)
+        except InputError:
+            if {slot.machine for slot in slots} <= {machine.id for machine in _machines()}:
+                raise
 
 
 def _require_answer(address: str) -> None:
@@ -66,16 +96,14 @@ def _require_answer(address: str) -> None:
         raise InputError(f"no cluster answers at {address}: {reason(error)}", where=OPTION, hint=BEGIN) from error
 
 
-def _slot(node: dict[str, object], jobs: int) -> Slot:
-    machine, has = str(node["NodeID"]), node["Resources"]
-    assert isinstance(has, dict)
-    cores, devices = has["CPU"], int(has.get("GPU", 0))
+def _slot(machine: Machine, jobs: int) -> Slot:
     options = {
-        "num_cpus": cores / jobs,
-        "num_gpus": share(devices, jobs),
-        "scheduling_strategy": _on(machine),
+        "num_cpus": machine.cores / jobs,
+        "num_gpus": share(machine.devices, jobs),
+        "scheduling_strategy": _on(machine.id),
     }
-    return Slot(max(1, int(cores) // jobs), options, machine, str(node["NodeManagerAddress"]))
+    threads = max(1, int(machine.cores) // jobs)
+    return Slot(threads, options, machine.id, machine.address, machine.room_mb)
 
 
 def _on(machine: str) -> object:

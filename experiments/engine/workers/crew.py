@@ -12,6 +12,7 @@ from ray.exceptions import RayError
 
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.relay import Fits
+from experiments.engine.workers.room import room_left
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.slot import Slot
 from workbench.errors import WorkError, reason
@@ -34,7 +35,6 @@ class Worker:
         last: key of the piece that it did last, whose model it may have in memory.
         piece: what it does; None where it waits.
         stream: what it says while it does that.
-        failure: why the piece failed.
     """
 
     slot: Slot
@@ -43,7 +43,11 @@ class Worker:
     last: str = ""
     piece: Piece | None = None
     stream: Any = None
-    failure: Failure | None = None
+
+
+def alike(first: Worker, second: Worker) -> bool:
+    """Return whether two workers share a machine."""
+    return first.slot.machine == second.slot.machine
 
 
 class Crew:
@@ -86,38 +90,41 @@ class Crew:
         """Give every worker that waits a piece: what goes on from its last one, else that with the longest chain."""
         waiting = [worker for worker in self._workers if not worker.piece]
         for worker in waiting:
-            self._begin(worker, self._schedule.after(worker.last))
+            self._begin(worker, self._schedule.after(worker.last, self._room(worker)))
         for worker in waiting:
             if not worker.piece:
-                self._begin(worker, self._schedule.longest())
+                self._begin(worker, self._schedule.longest(self._room(worker)))
+
+    def _room(self, worker: Worker) -> float:
+        """Return how many MB a worker's next piece may take, beside what others do on its machine."""
+        largest = max(other.slot.memory_mb for other in self._workers)
+        taken = [self._schedule.memory(other.piece) for other in self._workers if other.piece and alike(other, worker)]
+        return room_left(worker.slot.memory_mb, taken, largest)
 
     def _begin(self, worker: Worker, piece: Piece | None) -> None:
         if piece:
-            worker.piece, worker.failure = piece, None
+            worker.piece = piece
             worker.stream = worker.hand.work.options(num_returns="streaming").remote(piece.key)
 
     def _hear(self, worker: Worker) -> None:
         try:
             heard = ray.get(next(worker.stream))
-        except StopIteration:
-            self._over(worker)
         except RayError as error:
             self._died(worker, error)
         else:
-            if isinstance(heard, Failure):
-                worker.failure = heard
-            else:
-                worker.fits.tell(heard)
+            worker.fits.tell(heard.messages)
+            if heard.over:
+                self._over(worker, heard.failure)
 
-    def _over(self, worker: Worker) -> None:
+    def _over(self, worker: Worker, failure: Failure | None) -> None:
         """Take note that a worker has come to the end of its piece."""
         piece, worker.piece = worker.piece, None
         assert piece is not None
         worker.fits.end()
         self._lately = 0
-        if worker.failure:
+        if failure:
             worker.last = ""
-            self._failed(piece, worker.failure.of_piece(piece.label))
+            self._failed(piece, failure.of_piece(piece.label))
             return
         worker.last = piece.key
         self._schedule.finished(piece)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.study import Site
 from experiments.engine.workers.failure import Failure
+from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.inline import work
-from experiments.engine.workers.relay import Relay
+from experiments.engine.workers.relay import OVER, Relay
 from workbench.memory import libraries_set_aside
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.engine.study import Piece
-    from experiments.engine.workers.relay import Message
     from experiments.workspace import Workspace
 
 
@@ -33,7 +33,9 @@ def compute_with(threads: int) -> None:
 class Hand:
     """An actor: Ray calls its methods, one at a time."""
 
-    def __init__(self, pieces: Sequence[Piece], workspace: Workspace, folder: Path, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, pieces: Sequence[Piece], workspace: Workspace, folder: Path, ready: Callable[[], None], pause: float
+    ) -> None:
         """Get ready to do any of ``pieces``.
 
         Args:
@@ -41,21 +43,21 @@ class Hand:
             workspace: takes what they leave.
             folder: where the run was started, for paths that are relative to it.
             ready: is called before the first piece.
+            pause: seconds between two parcels of what is said.
         """
         if folder.is_dir():  # on another machine of a cluster it may not be
             os.chdir(folder)
         ready()
         self._pieces = {piece.key: piece for piece in pieces}
-        self._relay = Relay()
+        self._relay = Relay(pause)
         self._site = Site(workspace.mended_by(self._relay), self._relay)
         self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
 
-    def work(self, key: str) -> Iterator[list[Message] | Failure]:
-        """Do the piece with this key; yield what its listener hears, and in the end why it failed, if it did."""
+    def work(self, key: str) -> Iterator[Heard]:
+        """Do the piece with this key; yield what its listener hears, with the end of it what became of the piece."""
         working = self._thread.submit(self._work, self._pieces[key])
-        yield from self._relay.taken()
-        if failure := working.result():
-            yield failure
+        for messages in self._relay.taken():
+            yield Heard(messages, working.result() if messages[-1] == OVER else None)
 
     def _work(self, piece: Piece) -> Failure | None:
         try:

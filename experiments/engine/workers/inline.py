@@ -7,6 +7,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from experiments.engine.study import Site
+from experiments.engine.workers.room import memory_here, require_room
+from workbench import processes
 from workbench.memory import libraries_set_aside
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ class Inline:
         self, pieces: Sequence[Piece], workspace: Workspace, listener: Listener, done: Callable[[Piece], None]
     ) -> None:
         """Do the pieces in their order, as :meth:`experiments.engine.workers.Workers.do`; the first failure ends it."""
-        to_do = any(not piece.is_done(workspace) for piece in pieces)
+        to_do = [piece for piece in pieces if not piece.is_done(workspace)]
+        if processes.count() == 1:  # several may hold a part of a model each
+            require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
             for piece in pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from experiments.engine.workers.own_folder import own_folder, sweep
+from experiments.engine.workers.room import memory_here
 from experiments.engine.workers.signal_handlers import handlers_kept
 from experiments.engine.workers.slot import Slot, share
 from workbench.errors import WorkError, reason
@@ -48,7 +50,8 @@ def local_ray(jobs: int) -> Iterator[Sequence[Slot]]:
 
     devices = torch.cuda.device_count()
     options = {"num_cpus": 1, "num_gpus": share(devices, jobs)}
-    slots = [Slot(max(1, torch.get_num_threads() // jobs), options)] * jobs
+    memory = math.inf if devices else memory_here()
+    slots = [Slot(max(1, torch.get_num_threads() // jobs), options, memory_mb=memory)] * jobs
     if ray.is_initialized():
         yield slots
         return

@@ -18,6 +18,8 @@ import ray
 from experiments.engine.workers.away.crew import Away
 from experiments.engine.workers.crew import Crew
 from experiments.engine.workers.hand import Hand, compute_with
+from experiments.engine.workers.relay import pause_of
+from experiments.engine.workers.room import memory_of, require_room
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.signal_handlers import exits_kept
 from experiments.engine.workers.slot import Slot, machines
@@ -52,21 +54,25 @@ class RayWorkers:
 
         One that fails is told at once. Those that do not need it go on to their end, and then the run ends with it.
         """
-        schedule = Schedule(pieces, {piece.key for piece in pieces if piece.is_done(workspace)})
-        if not len(schedule):
+        to_do = [piece for piece in pieces if not piece.is_done(workspace)]
+        if not to_do:
             return
         try:
             with exits_kept(), self._begin(workspace.root) as slots:
+                if address := dashboard():
+                    listener.say(f"Ray's dashboard: http://{address}")
+                require_room(to_do, [slot.memory_mb for slot in slots])
+                schedule = Schedule(to_do, (), memory_of)
                 slots = slots[: len(schedule)]
                 self.machines = machines(slots)
                 handed, own = ray.put(list(pieces)), Workspace(workspace.root)
-                away = Away(pieces, workspace.root, listener)
+                away, pause = Away(pieces, workspace.root, listener), pause_of(len(slots))
 
                 def hire(slot: Slot) -> Any:
                     ready = partial(self._ready, slot.threads)
                     if not slot.sees:
-                        return away.hire(slot, ready)
-                    return ray.remote(Hand).options(**slot.options).remote(handed, own, Path.cwd(), ready)
+                        return away.hire(slot, ready, pause)
+                    return ray.remote(Hand).options(**slot.options).remote(handed, own, Path.cwd(), ready, pause)
 
                 crew = Crew(schedule, listener, done, hire)
                 try:
@@ -76,3 +82,8 @@ class RayWorkers:
                     away.leave()
         finally:
             workspace.sweep()  # what those have left half-written that were ended
+
+
+def dashboard() -> str:
+    """Return the address of the page that Ray shows of its cluster; empty where it has none."""
+    return ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url or ""

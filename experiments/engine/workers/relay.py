@@ -16,12 +16,23 @@ if TYPE_CHECKING:
 Message: TypeAlias = tuple[Any, ...]
 OVER: Message = ("over",)
 PAUSE = 0.1  # seconds that what is heard is gathered for: small models make hundreds of steps in one
+AT_ONCE = 50  # processes from which on it is longer, so that the run hears no more parcels a second
+
+
+def pause_of(processes: int) -> float:
+    """Return for how many seconds each of so many processes gathers what it says."""
+    return PAUSE * max(1.0, processes / AT_ONCE)
 
 
 @dataclass(frozen=True)
 class Relay:
-    """The listener of a piece: keeps what it hears until it is taken."""
+    """The listener of a piece: keeps what it hears until it is taken.
 
+    Attributes:
+        pause: seconds that what is heard is gathered for; the end of a piece is told at once.
+    """
+
+    pause: float = PAUSE
     heard: SimpleQueue[Message] = field(default_factory=SimpleQueue)
 
     def say(self, message: str) -> None:
@@ -44,19 +55,18 @@ class Relay:
         self.heard.put(OVER)
 
     def taken(self) -> Iterator[list[Message]]:
-        """Yield what was heard, several times a second, until the piece is over; of steps in a row the last."""
+        """Yield what was heard, several times a second, to OVER, which comes last; of steps in a row the last."""
         while True:
-            messages, until = [self.heard.get()], time.monotonic() + PAUSE
+            messages, until = [self.heard.get()], time.monotonic() + self.pause
             with suppress(Empty):
                 while messages[-1] != OVER:
                     message = self.heard.get(timeout=max(0.0, until - time.monotonic()))
                     if message[0] == messages[-1][0] == "step":
                         messages.pop()
                     messages.append(message)
-            if messages[-1] == OVER:
-                yield messages[:-1]
-                return
             yield messages
+            if messages[-1] == OVER:
+                return
 
 
 class Fits:
@@ -79,7 +89,7 @@ class Fits:
                 self._going[-1][1](*rest)
             elif what == "end":
                 self._going.pop()[0].__exit__(None, None, None)
-            else:
+            elif what == "break":
                 self._break()
 
     def end(self) -> None:

@@ -1,12 +1,17 @@
-"""Which piece comes next: what goes on from a worker's last piece, else the piece that most work waits for."""
+"""Which piece comes next: what goes on from a worker's last piece, else the piece that most work waits for.
+
+One that needs more memory than there is room for waits, and one that needs less comes first.
+"""
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+import math
+from collections import defaultdict
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from experiments.engine.study import Piece
 
@@ -18,8 +23,13 @@ class Schedule:
         dropped: pieces that cannot be done, since one that they need has failed.
     """
 
-    def __init__(self, pieces: Sequence[Piece], done: Collection[str]) -> None:
-        """Plan ``pieces``, in which what a piece needs stands before it; those under the keys ``done`` are done."""
+    def __init__(
+        self, pieces: Sequence[Piece], done: Collection[str], memory: Callable[[Piece], float] = lambda piece: 0.0
+    ) -> None:
+        """Plan ``pieces``, in which what a piece needs stands before it; those under the keys ``done`` are done.
+
+        ``memory`` tells what a piece takes, in MB.
+        """
         self._pieces = {piece.key: piece for piece in pieces if piece.key not in done}
         self._unmet = {
             key: {need for need in piece.needs if need in self._pieces} for key, piece in self._pieces.items()
@@ -30,27 +40,35 @@ class Schedule:
                 self._waiting[need].append(key)
         self._chain = self._chains()
         self._order = {key: place for place, key in enumerate(self._pieces)}
-        self._ready = {key for key, needs in self._unmet.items() if not needs}
-        self._heap = [self._rank(key) for key in self._ready]
-        heapify(self._heap)
+        self._memory = {key: memory(piece) for key, piece in self._pieces.items()}
+        self._ready: set[str] = set()
+        self._heaps: dict[float, list[tuple[int, int, str]]] = defaultdict(list)  # by memory: few pieces differ in it
+        for key, needs in self._unmet.items():
+            if not needs:
+                self._offer(key)
         self.dropped: list[Piece] = []
 
     def __len__(self) -> int:
         """Return how many pieces are neither taken nor dropped."""
         return len(self._pieces)
 
-    def after(self, last: str) -> Piece | None:
-        """Take a piece that needs ``last`` and nothing else that is not done, that with the longest chain."""
-        ready = [key for key in self._waiting.get(last, ()) if key in self._ready]
+    def memory(self, piece: Piece) -> float:
+        """Return what a piece takes, in MB."""
+        return self._memory[piece.key]
+
+    def after(self, last: str, room: float = math.inf) -> Piece | None:
+        """Take a piece that needs ``last`` and nothing else that is not done, that with the longest chain.
+
+        It takes at most ``room`` MB, as what :meth:`longest` returns.
+        """
+        waiting = self._waiting.get(last, ())
+        ready = [key for key in waiting if key in self._ready and self._memory[key] <= room]
         return self._take(min(ready, key=self._rank)) if ready else None
 
-    def longest(self) -> Piece | None:
+    def longest(self, room: float = math.inf) -> Piece | None:
         """Take the piece with the longest chain of those whose needs are done; None where there is none."""
-        while self._heap:
-            *_, key = heappop(self._heap)
-            if key in self._ready:
-                return self._take(key)
-        return None
+        heaps = [heap for memory, heap in self._heaps.items() if memory <= room and self._has_ready(heap)]
+        return self._take(heappop(min(heaps))[-1]) if heaps else None
 
     def finished(self, piece: Piece) -> None:
         """Note that a piece is done."""
@@ -81,7 +99,13 @@ class Schedule:
 
     def _offer(self, key: str) -> None:
         self._ready.add(key)
-        heappush(self._heap, self._rank(key))
+        heappush(self._heaps[self._memory[key]], self._rank(key))
+
+    def _has_ready(self, heap: list[tuple[int, int, str]]) -> bool:
+        """Return whether a heap has a piece that nobody has taken otherwise; it is the first one then."""
+        while heap and heap[0][-1] not in self._ready:
+            heappop(heap)
+        return bool(heap)
 
     def _rank(self, key: str) -> tuple[int, int, str]:
         return -self._chain[key], self._order[key], key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ class Slot:
         options: what Ray is asked for: cores, share of a device, machine.
         machine: Ray's id of the machine in a cluster; empty where it is this one.
         address: of the machine, for people.
+        memory_mb: that all processes of the machine may take together; infinite where nobody knows, as on devices.
         sees: whether the machine sees the workspace of the run.
     """
 
@@ -24,6 +26,7 @@ class Slot:
     options: Mapping[str, Any]
     machine: str = ""
     address: str = ""
+    memory_mb: float = math.inf
     sees: bool = True
 
 

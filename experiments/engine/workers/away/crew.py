@@ -39,13 +39,13 @@ class Away:
         self._run = secrets.token_hex(4)
         self._slots: dict[str, Slot] = {}
 
-    def hire(self, slot: Slot, ready: Callable[[], None]) -> Any:
-        """Start a process where there is room for it."""
+    def hire(self, slot: Slot, ready: Callable[[], None], pause: float) -> Any:
+        """Start a process where there is room for it, as :class:`..hand.Hand` takes ``ready`` and ``pause``."""
         if slot.machine not in self._slots:
             self._slots[slot.machine] = slot
             how = "what its pieces read is brought there, and what they leave comes back"
             self._listener.say(f"{slot.address} does not see the workspace: {how}.")
-        given = self._packed, self._desk, self._run, Path.cwd(), ready
+        given = self._packed, self._desk, self._run, Path.cwd(), ready, pause
         return ray.remote(AwayHand).options(**slot.options).remote(*given)
 
     def leave(self) -> None:

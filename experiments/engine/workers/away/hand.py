@@ -13,6 +13,7 @@ from experiments.engine.workers.away.courier import Courier
 from experiments.engine.workers.away.remote import RemoteDesk
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.hand import Hand
+from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.own_folder import own_folder, sweep
 from experiments.workspace import Workspace
 from experiments.workspace.mending import Mending
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from experiments.engine.workers.away.packed import PackedPieces
-    from experiments.engine.workers.relay import Message
 
 PREFIX = "workbench-away-"  # of folders for temporary files
 PAUSE = 0.5  # seconds between two questions whether a piece is free
@@ -30,7 +30,9 @@ PAUSE = 0.5  # seconds between two questions whether a piece is free
 class AwayHand:
     """An actor: Ray calls its methods, one at a time."""
 
-    def __init__(self, packed: PackedPieces, desk: Any, run: str, folder: Path, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, packed: PackedPieces, desk: Any, run: str, folder: Path, ready: Callable[[], None], pause: float
+    ) -> None:
         """Get ready to do any of the pieces.
 
         Args:
@@ -39,6 +41,7 @@ class AwayHand:
             run: the run's name, with which the folder of this process begins.
             folder: where the run was started.
             ready: is called before the first piece.
+            pause: seconds between two parcels of what is said.
         """
         place = Path(tempfile.gettempdir())
         sweep(place, PREFIX)
@@ -48,18 +51,23 @@ class AwayHand:
         self._courier = Courier(self._desk, root)
         backbones = [brought(each, number, self._desk) for number, each in enumerate(packed.backbones)]
         workspace = Workspace(root, Mending(bring=self._courier.bring))
-        self._hand = Hand(packed.unpacked(backbones), workspace, folder, ready)
+        self._hand = Hand(packed.unpacked(backbones), workspace, folder, ready, pause)
 
-    def work(self, key: str) -> Iterator[list[Message] | Failure]:
+    def work(self, key: str) -> Iterator[Heard]:
         """Do the piece with this key as :meth:`.Hand.work`; it is claimed, and what it left sent, where the run is."""
         while not self._desk.claim(key):
             time.sleep(PAUSE)
         try:
             self._courier.begin()
-            yield from self._hand.work(key)
-            try:
-                self._courier.send()
-            except Exception as error:
-                yield Failure.of(error)
+            for heard in self._hand.work(key):
+                yield Heard(heard.messages, heard.failure or self._sent()) if heard.over else heard
         finally:
             self._desk.release(key)
+
+    def _sent(self) -> Failure | None:
+        """Send what a piece has left; return why that failed, if it did."""
+        try:
+            self._courier.send()
+        except Exception as error:
+            return Failure.of(error)
+        return None

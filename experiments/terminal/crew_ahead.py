@@ -1,0 +1,59 @@
+"""What a dry run says of who would do the work: machines, processes on them, and the time that all of them take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.engine.workers.span import span
+from experiments.terminal.output import stdout, table
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
+    from experiments.engine.workers.machine import Machine
+
+
+@dataclass(frozen=True)
+class CrewAhead:
+    """The processes that would do the pieces.
+
+    Attributes:
+        jobs: how many on each machine.
+        machines: of a cluster; none where this machine works alone.
+    """
+
+    jobs: int = 1
+    machines: Sequence[Machine] = ()
+
+    @property
+    def processes(self) -> int:
+        """How many there are in all."""
+        return self.jobs * max(1, len(self.machines))
+
+    def span(self, pending: Sequence[Piece], seconds: Mapping[str, float | None]) -> float | None:
+        """Return how long all of them take for pieces whose seconds stand under their keys; None where one's do not."""
+        known = {key: value for key, value in seconds.items() if value is not None}
+        if len(known) < len(pending):
+            return None
+        return round(span(pending, self.processes, lambda piece: known[piece.key]), 1)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the entry ``machines`` of ``--dry-run --json``."""
+        return [
+            {
+                "address": machine.address,
+                "cores": machine.cores,
+                "devices": machine.devices,
+                "memory_mb": None if machine.memory_mb is None else round(machine.memory_mb, 1),
+                "processes": self.jobs,
+            }
+            for machine in self.machines
+        ]
+
+    def show(self) -> None:
+        """Print a line for each machine; nothing where this one works alone."""
+        if self.machines:
+            heads = ["machine", "cores", "devices", "memory MB", "processes"]
+            stdout.print()
+            table(heads, [[*machine.values()] for machine in self.as_json()])

@@ -1,0 +1,67 @@
+"""Pieces are placed by the memory that their training takes by forecast; one that fits nowhere is refused by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from experiments.engine.study import Effort, Forecast
+from experiments.engine.workers import inline
+from experiments.engine.workers.room import memory_here, require_room, room_left
+from tests.conftest import Call
+from tests.toy_pieces import ToyPiece
+from workbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Large(ToyPiece):
+    """A piece with a forecast."""
+
+    memory_mb: float | None = None
+
+    @property
+    def effort(self) -> Effort:
+        return Effort("large", 1, lambda: Forecast(self.memory_mb))
+
+
+def test_processes_of_a_machine_share_its_memory() -> None:
+    assert room_left(1000, [], 1000) == math.inf, "one piece at a time is always allowed"
+    assert room_left(1000, [300, 0], 1000) == 700
+    assert room_left(1000, [300, 900], 1000) == -200, "not even a piece that takes nothing"
+    assert room_left(1000, [], 4000) == 1000, "a larger piece is for the larger machine"
+    assert room_left(math.inf, [300], math.inf) == math.inf, "where nobody knows, nobody waits"
+
+
+def test_a_piece_is_refused_where_no_machine_has_memory_for_it() -> None:
+    pieces = [Large("small", memory_mb=900), Large("unknown"), Large("large", memory_mb=4001)]
+    require_room(pieces, [1000, 4001])
+    require_room(pieces, [1000, math.inf])
+    with pytest.raises(InputError) as refused:
+        require_room(pieces, [1000, 4000])
+    assert refused.value.exit_code == 2
+    assert refused.value.what == "no machine has memory enough: large takes 4,001 MB; the largest has 4,000 MB"
+
+
+def test_of_many_pieces_a_few_are_named() -> None:
+    with pytest.raises(
+        InputError, match=r"enough: p0 takes 9 MB, p1 takes 9 MB, p2 takes 9 MB, and 2 more; the largest"
+    ):
+        require_room([Large(f"p{number}", memory_mb=9) for number in range(5)], [8])
+
+
+def test_this_machine_has_memory() -> None:
+    assert 100 < memory_here() < 1e9, "MB"
+
+
+def test_a_run_that_does_not_fit_trains_nothing(
+    call: Call, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inline, "memory_here", lambda: 0.01)
+    code, out, err = call("run", str(recipe), "--workspace", str(tmp_path / "ws"))
+    assert (code, out) == (2, "")
+    assert "no machine has memory enough: " in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "ws" / "steps").exists()
