@@ -174,7 +174,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
             "precision": request.precision,
             "budget": request.budget.model_dump(mode="json"),
             "seed": request.seed,
-            "processes": processes.count(),
+            "processes": processes.sharing(),
             "versions": versions(),
         }
     )

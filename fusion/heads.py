@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import nn
 
 from workbench.errors import InputError, TrainingError
@@ -106,6 +105,8 @@ def fit(features: Features, answers: NDArray[np.int64], labels: int, c: float) -
 
 def score(weight: Features, bias: Features, features: Features, answers: NDArray[np.int64]) -> tuple[float, float]:
     """Return mean log-likelihood and accuracy of ``answers`` (m,) for ``features`` (m, hidden_size)."""
+    from scipy.special import log_softmax
+
     logits = features @ weight.T + bias  # (m, labels)
     likelihoods = log_softmax(logits, axis=1)[np.arange(len(answers)), answers]
     return float(likelihoods.mean()), float((logits.argmax(axis=1) == answers).mean())

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Dataset
 
 from workbench.digest import key
 from workbench.errors import InputError
@@ -14,6 +13,8 @@ from workbench.task import SPLITS, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from datasets import Dataset
 
 ROW = ("label", "text", "text_pair", "answer", "metric", "max_new_tokens", "remembered")
 
@@ -54,6 +55,8 @@ def starts(tasks: Sequence[Task]) -> list[int]:
 
 
 def _together(tasks: Sequence[Task], split: str) -> Dataset:
+    from datasets import Dataset
+
     rows = [task.splits[split] for task in tasks]
     ids = [f"{task.name}/{row}" for task in tasks for row in task.splits[split]["id"][:]]
     columns: dict[str, list[Any]] = {"id": ids}

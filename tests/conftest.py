@@ -36,6 +36,7 @@ NOT_INSTALLED = "the package adapters is not installed"
 
 LONGEST = [
     "test_ray_workers.py",
+    "test_sharding.py",
     "test_ray_cluster.py",
     "test_contracts.py",
     "test_damage.py",

@@ -15,6 +15,7 @@ from workbench.fingerprints import fingerprint, of_files, state_of
 from workbench.model_config import built, read_json
 from workbench.model_folder import CONFIG
 from workbench.settings import Quantization
+from workbench.sharding import read_by_all
 from workbench.transformers_api import without_bars
 from workbench.untouched import is_untouched, remember
 
@@ -179,7 +180,7 @@ class Backbone:
         import torch
 
         require_described(self.folder, self.config)
-        with opening("the model", str(self.folder), BROKEN), without_bars():
+        with opening("the model", str(self.folder), BROKEN), without_bars(), read_by_all():
             model, told = loader.from_pretrained(
                 self.folder,
                 config=copy.deepcopy(self.config),

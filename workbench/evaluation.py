@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.batching import BATCH_SIZE, in_batches
 from workbench.errors import TrainingError
+from workbench.sharding import apart_for_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +58,8 @@ def evaluate(
         TrainingError: the main score is not a finite number.
     """
     began = time.perf_counter()
-    answers = model.kind.answers(model, rows, tokenizer, max_length)
+    with apart_for_answers(model) as asked:
+        answers = model.kind.answers(asked, rows, tokenizer, max_length)
     outcomes = model.kind.outcomes(rows, answers)
     scores = model.kind.scores(outcomes, labels)
     _require_finite(scores, outcomes, model.kind)

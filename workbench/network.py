@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.device import accelerator
+from workbench.processes import shards
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -33,7 +34,7 @@ class Network(nn.Module):
         super().__init__()
         self.body, self.head = body, head
         self.pooling, self.precision = pooling, precision
-        if (device := accelerator()).type != "cpu":
+        if (device := accelerator()).type != "cpu" and not shards():
             self.to(device)
 
     def states(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:

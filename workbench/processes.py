@@ -59,12 +59,61 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def average(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its mean over the processes, in place; all of them have to call it, in step."""
+def shards() -> bool:
+    """Return whether the processes share the weights as well as the batches (``accelerate launch --use_fsdp``)."""
+    return "RANK" in os.environ and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+
+
+def sharing() -> int | str:
+    """Return how the processes share a training, as far as it matters to the numbers: what a key holds of it."""
+    return f"{count()}, sharded" if shards() else count()
+
+
+def agreed(choice: bool) -> bool:
+    """Return what the first process chose; all of them have to ask, in step."""
+    if not _are_together():
+        return choice
     import torch.distributed
 
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    told = [choice]
+    torch.distributed.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def wait_for_all() -> None:
+    """Return once all processes have come here."""
+    if _are_together():
+        import torch.distributed
+
+        torch.distributed.barrier()
+
+
+@contextmanager
+def first_ahead() -> Iterator[None]:
+    """Let the first process of this machine do the block before the others do it: they find what it wrote."""
+    if place() > 0:
+        wait_for_all()
+    try:
+        yield
+    finally:
+        if place() == 0:
+            wait_for_all()
+
+
+def _are_together() -> bool:
+    if count() == 1:
+        return False
+    import torch.distributed
+
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its mean over the processes, in place; all of them have to call it, in step."""
+    if not _are_together():
         return
+    import torch.distributed
+
     for each in tensors:
         torch.distributed.all_reduce(each)
         each /= count()

@@ -16,6 +16,7 @@ from workbench.adapter_ids import ID, LONGEST_ID, by_id
 from workbench.atomic import new_folder, remove_whole, written_whole
 from workbench.errors import InputError, IntegrityError
 from workbench.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from workbench.processes import first_ahead
 from workbench.stored_adapter import README, StoredAdapter, check_files, text_below
 
 
@@ -57,10 +58,11 @@ class AdapterStore:
         An adapter that is there already under this id stays as it is: the id names what it was made from.
         """
         folder = self.root / manifest.id
-        if not (folder / MANIFEST).is_file():
-            with written_whole(folder) as place:
-                write(place)
-                write_manifest(manifest.model_copy(update={"files": sealed.digests(place, MANIFEST)}), place)
+        with first_ahead():
+            if not (folder / MANIFEST).is_file():
+                with written_whole(folder) as place:
+                    write(place)
+                    write_manifest(manifest.model_copy(update={"files": sealed.digests(place, MANIFEST)}), place)
         return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:

@@ -106,6 +106,14 @@ def test_mistakes_are_told_before_anything_heavy_is_imported(mistake: str, folde
     assert not HEAVY & done.modules
 
 
+def test_a_recipe_s_mistake_is_told_before_tables_are_imported(folder: Path) -> None:
+    """torch comes with the strategies, among whose settings a key is looked for that stands in the wrong place."""
+    done = command(folder, "run", "quickstart", "--set", "foo=1")
+    assert (done.code, done.out) == (2, "")
+    assert "unknown key 'foo'" in done.err
+    assert HEAVY & done.modules == {"torch"}
+
+
 SELDOM = {"matplotlib", "adapters"}
 PUT_OFF = {"bitsandbytes", "networkx", "sklearn", "scipy"}  # what others import and nothing here needs
 TABLES = {"pandas", "pyarrow", "datasets"}

@@ -21,6 +21,8 @@ from workbench.default_rates import default_rate
 from workbench.errors import TrainingError
 from workbench.evaluation import BROKEN_WEIGHTS, evaluate
 from workbench.fit_record import Epoch
+from workbench.processes import agreed, first_ahead, wait_for_all
+from workbench.sharding import put, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,18 +116,23 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             self.weights = {name: each.detach().clone() for name, each in self.model.trainable().items()}
         if settled and self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
             control.should_training_stop = True
-        if self.keep and time.perf_counter() - self.saved >= CHECKPOINT_SECONDS:
+        if self.keep and agreed(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS):
             control.should_save, self.saved = True, time.perf_counter()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint that Trainer has just written with what this callback knows."""
         folder = checkpoint(Path(args.output_dir), state.global_step)
-        save_file(self.weights, folder / WEIGHTS)
-        seconds = self.seconds_before + time.perf_counter() - self.began
-        sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds), folder / KEPT)
-        for older in Path(args.output_dir).glob("checkpoint-*"):
-            if older != folder:
-                shutil.rmtree(older)
+        weights = {name: whole(each) for name, each in self.weights.items()}
+        wait_for_all()  # each writes a part of the checkpoint
+        with first_ahead():
+            if (folder / KEPT).exists():
+                return
+            save_file(weights, folder / WEIGHTS)
+            seconds = self.seconds_before + time.perf_counter() - self.began
+            sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds), folder / KEPT)
+            for older in Path(args.output_dir).glob("checkpoint-*"):
+                if older != folder:
+                    shutil.rmtree(older)
 
     def resume(self, scratch: Path) -> str | None:
         """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None.
@@ -177,7 +184,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
     def restore(self) -> None:
         """Put the best epoch's weights back into the model."""
         for name, parameter in self.model.trainable().items():
-            parameter.copy_(self.weights[name])
+            put(self.weights[name], parameter)
         self.model.eval()
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from workbench.deferred import uncollected
 from workbench.errors import InputError
 from workbench.fit_record import FitRecord
-from workbench.method import Steps
+from workbench.method import Method, Steps
+from workbench.processes import shards
+from workbench.sharding import apart_for_training, require_second_version
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
@@ -37,7 +39,8 @@ def fit(
     at the ends of epochs; the same call finds them there, goes on, and comes to the same weights.
 
     Raises:
-        InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here.
+        InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here; or the
+            weights are to be dealt out, and the method needs them whole.
         TrainingError: the loss or a validation score is not a finite number.
     """
     with uncollected():
@@ -52,6 +55,7 @@ def fit(
     if budget.balanced and model.kind.target != "label":
         raise InputError(f"{task.name!r} has no classes to balance", hint="Leave budget.balanced out.")
     require_optimizer(adaptation.settings.optimizer)
+    require_sharding(adaptation, model)
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
     if adaptation.card.prepare:
@@ -69,13 +73,14 @@ def fit(
         tempfile.TemporaryDirectory() as elsewhere,
         PeakMemory() as memory,
         freed_for_reuse(),
-        penalised(model, course),
-        checkpointed(model.body, again),
+        apart_for_training(model) as learner,
+        penalised(learner, course),
+        checkpointed(learner.body, again),
         listener.fit(label, steps) as advance,
     ):
-        keeper = BestEpoch(model, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
-        trainer = trainer_of(model, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
-        trainer.add_callback(Along(course, model))
+        keeper = BestEpoch(learner, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
+        trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
+        trainer.add_callback(Along(course, learner))
         trainer.add_callback(keeper)
         trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
         keeper.restore()
@@ -106,6 +111,33 @@ def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:
     if not torch.cuda.is_available():
         what = f"{optimizer} moves its states between a GPU's memory and the processor's, and there is no GPU here"
         raise InputError(what, where=where, hint="Take adamw-8bit: its states are as small, and it works here.")
+
+
+def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> None:
+    """Make sure that a fit can be made on weights that are dealt out over processes, where they are.
+
+    Args:
+        adaptation: what is fitted.
+        model: that is to be trained, if it is in memory already.
+
+    Raises:
+        InputError: it cannot: something reads or changes whole weights between the steps, or packs them.
+    """
+    if not shards():
+        return
+    require_second_version()
+    why = None
+    if adaptation.backbone.quantization:
+        why = f"{adaptation.backbone.name!r} is quantised"
+    elif adaptation.settings.optimizer != "adamw":
+        why = f"{adaptation.settings.optimizer} packs its states"
+    elif adaptation.card.course is not Method.course:
+        why = f"{adaptation.method} does more than gradient steps"
+    elif model is not None and (model.penalty or model.correction):
+        why = "this strategy compares the weights with others"
+    if why:
+        hint = "Leave --use_fsdp out: every process then holds all weights, and they share the batches."
+        raise InputError(f"the weights cannot be dealt out over processes: {why}", where="--use_fsdp", hint=hint)
 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:

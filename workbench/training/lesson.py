@@ -11,7 +11,7 @@ from workbench.package_versions import versions
 from workbench.sampling import draw
 from workbench.stored_adapter import StoredAdapter
 from workbench.stored_model import describe, keep
-from workbench.training.fitting import fit
+from workbench.training.fitting import fit, require_sharding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ class Lesson:
                 "precision": self.adaptation.precision,
                 "budget": self.budget.model_dump(mode="json"),
                 "seed": self.seed,
-                "processes": processes.count(),
+                "processes": processes.sharing(),
                 "versions": versions(),
             }
         )
@@ -82,6 +82,7 @@ def teach(lesson: Lesson, listener: Listener, label: str, scratch: Path | None =
     Raises:
         TrainingError: the fit failed.
     """
+    require_sharding(lesson.adaptation)
     task, adaptation = draw(lesson.task, lesson.budget, lesson.seed), lesson.adaptation
     model = adaptation.fresh(task.kind, len(task.labels), lesson.seed)
     return model, fit(model, task, adaptation, lesson.budget, lesson.seed, listener, label, scratch)

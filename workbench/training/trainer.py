@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import WeightedRandomSampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from workbench import processes
+from workbench import processes, sharding
 from workbench.device import accelerator
+from workbench.training.parts import in_parts, store_part, take_up_part
 from workbench.transformers_api import training_options
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def trainer_of(
         data_collator=model.kind.collate(adaptation.backbone.tokenizer),
     )
     trainer.balanced = budget.balanced
+    if processes.shards():
+        sharding.set_up(trainer)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -96,12 +99,28 @@ class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no type
         return optimizer
 
     def _save(self, output_dir: str, state_dict: Any = None) -> None:
+        if in_parts():  # with the optimiser's states
+            return
         weights = {name: each.detach().contiguous() for name, each in self.model.trainable().items()}
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         save_file(weights, Path(output_dir) / WEIGHTS_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if in_parts():
+            return
         self.model.load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS_FILE), strict=False)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if in_parts():
+            store_part(self, Path(output_dir))
+        else:
+            super()._save_optimizer_and_scheduler(output_dir)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if in_parts() and checkpoint is not None:
+            take_up_part(self, Path(checkpoint))
+        else:
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if not self.balanced:

@@ -159,7 +159,7 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
             "seed": problem.seed,
             "head fitting": HEAD_REVISION,
             "retains": False if retained is None else [task.fingerprint for task in retained],
-            "processes": processes.count(),
+            "processes": processes.sharing(),
             "versions": versions(),
         }
     )

@@ -94,7 +94,7 @@ def _router(plan: RoutingPlan, name: str, seed: int, adapters: tuple[str, ...]) 
     router, settings = plan.routers[name]
     shape = f"{len(adapters)} {step_shape(plan.recipe.budget)}"
     return DocumentPiece(
-        key=key(["router", router, settings.model_dump(mode="json"), adapters, processes.count(), versions()]),
+        key=key(["router", router, settings.model_dump(mode="json"), adapters, processes.sharing(), versions()]),
         place={"part": ROUTER, "label": name, "seed": seed},
         label=f"{name} · seed {seed}",
         effort=Effort(f"router {plan.backbone.name} {router} {shape}"),

@@ -288,7 +288,7 @@ def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
             "precision": resolve_precision(plan.recipe.budget.precision),
             "budget": plan.recipe.budget.model_dump(mode="json"),
             "seed": seed,
-            "processes": processes.count(),
+            "processes": processes.sharing(),
             "versions": versions(),
             **posed,
         }
