@@ -88,11 +88,14 @@ def apart_for_answers(model: ModelT) -> Iterator[ModelT]:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return a tensor with all its numbers, of which this process may hold a part; all processes do this in step."""
+    """Return a tensor with all its numbers; all processes do this in step.
+
+    Of one that is dealt out they come to the processor's memory: of all tensors together a device may hold only parts.
+    """
     from torch.distributed.tensor import DTensor
 
     found: Tensor = tensor.detach()
-    return found.full_tensor() if isinstance(found, DTensor) else found
+    return found.full_tensor().cpu() if isinstance(found, DTensor) else found
 
 
 def put(numbers: Tensor, parameter: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Training: one fit for every task and method, and lessons whose adapters are stored. Others import from here.
 
 ``lesson`` → ``fitting`` → ``trainer`` (transformers' own), ``best_epoch`` (which weights are kept), ``course`` (what a
-method does between steps).
+method does between steps) → ``parts`` (checkpoints of several processes).
 """
 
 from workbench.training.fitting import fit, require_optimizer
