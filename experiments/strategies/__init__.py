@@ -154,10 +154,12 @@ class Group:
     Attributes:
         tasks: their names, in the order in which they were learned.
         folder: name of its folder in the state.
+        weights: SHA-256 of its weights, which ``keep_states: last`` drops; states of earlier versions have the weights.
     """
 
     tasks: tuple[str, ...]
     folder: str
+    weights: str = ""
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,14 @@ class MergedAdapters:
             if (head := stored.folder / HEAD_FILE).is_file():
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
             groups = self._reduced([*groups, new], context, folder)
-            sealed.write(GROUPS, Groups(tuple(groups)), folder / GROUPS_FILE)
+            named = [replace(group, weights=group.weights or _digest(folder, group)) for group in groups]
+            sealed.write(GROUPS, Groups(tuple(named)), folder / GROUPS_FILE)
         return replace(stored.manifest.fit, seconds=stored.manifest.fit.seconds + beside.seconds)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the LoRA that it shares."""
-        return context.adaptation.load(_own(state, task), stored_head(state, task, context), task.kind)
+        body = state.existing / ADAPTERS / _own(state, task).folder
+        return context.adaptation.load(body, stored_head(state, task, context), task.kind)
 
     def taught(self, task: Task, context: Context) -> Task:
         """Return the task as it is: its head knows of no other."""
@@ -121,7 +123,8 @@ class MergedAdapters:
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The LoRA and the head: it stays the same until the LoRA is merged."""
-        return answering(context, head_file(state, task, context), digest(_own(state, task) / PEFT_WEIGHTS))
+        group = _own(state, task)
+        return answering(context, head_file(state, task, context), group.weights or _digest(state.existing, group))
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The state's folder."""
@@ -166,9 +169,12 @@ def _groups(state: State) -> tuple[Group, ...]:
     return sealed.require(GROUPS, state.existing / GROUPS_FILE).groups
 
 
-def _own(state: State, task: Task) -> Path:
-    group = next(group for group in _groups(state) if task.name in group.tasks)
-    return state.existing / ADAPTERS / group.folder
+def _own(state: State, task: Task) -> Group:
+    return next(group for group in _groups(state) if task.name in group.tasks)
+
+
+def _digest(folder: Path, group: Group) -> str:
+    return digest(folder / ADAPTERS / group.folder / PEFT_WEIGHTS)
 
 
 def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:
