@@ -40,6 +40,7 @@ class Workers(Protocol):
 
         Raises:
             WorkbenchError: a piece failed; what was finished is kept.
+            InputError: a piece takes more memory by forecast than any machine has; nothing was done.
         """
 
 

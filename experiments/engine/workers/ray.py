@@ -21,7 +21,7 @@ from experiments.engine.workers.hand import Hand, compute_with
 from experiments.engine.workers.relay import pause_of
 from experiments.engine.workers.room import memory_of, require_room
 from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.signal_handlers import exits_kept
+from experiments.engine.workers.signal_handlers import exits_kept, handlers_kept
 from experiments.engine.workers.slot import Slot, machines
 from experiments.workspace import Workspace
 
@@ -86,4 +86,5 @@ class RayWorkers:
 
 def dashboard() -> str:
     """Return the address of the page that Ray shows of its cluster; empty where it has none."""
-    return ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url or ""
+    with handlers_kept():
+        return ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url or ""
