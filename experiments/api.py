@@ -427,7 +427,7 @@ class Workbench:
             cluster: address of a Ray cluster, with ``jobs`` processes on each of its machines.
 
         Raises:
-            InputError: Ray is needed and not installed, the cluster cannot be joined, or no machine has memory for a piece.
+            InputError: Ray is not installed, the cluster cannot be joined, or no machine has memory for a piece.
             TrainingError: a fit failed; what was finished before is kept.
         """
         from experiments.engine.publish import Publisher

@@ -18,6 +18,7 @@ from experiments.strategies import STRATEGIES
 from tests import closed_forms
 from tests.conftest import toy
 from tests.stages import RATES, context_for, walk
+from workbench import atomic
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -329,9 +330,13 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
             entry.model_for(state, each, context), each.splits["test"], 2, backbone.tokenizer, budget.max_length
         )
         assert found.logits_sha256 == again.logits_sha256
-        assert entry.identity(state, each, context) == entry.identity(state, each, context)
         scores.append(found.scores["accuracy"])
     assert all(path.exists() for path in entry.kept(state, context))
+    known = [entry.identity(state, each, context) for each in (task, other_task)]
+    for name in entry.disposable:
+        atomic.remove_whole(state.existing / name)
+    after = [entry.identity(state, each, context) for each in (task, other_task)]
+    assert after == known, "which answers are known is told without what may be dropped"
     frozen = strategy in ("ranpac", "seq-star")  # after the first task, and so tiny a body tells little of the other
     if (
         strategy != "progressive-prompts"
