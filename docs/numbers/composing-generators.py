@@ -1,0 +1,101 @@
+"""The numbers of docs/composing-generators.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from measured import decimals, gap, limits, number, probability, read, require, row
+
+from experiments.reporting.differences import MARKS
+from experiments.reporting.wording import bounds
+from workbench.statistics import Interval
+from workbench.statistics import interval as over_seeds
+
+STATED = ["At 5e-4 the fresh LoRA answers"]
+K = "16"
+SOURCES = ("word-reversal", "number-filtering", "needle-haystack", "syllogism")
+RELATED = "reasoning-gym-needle-haystack alone, lora"
+OTHER_RATES = ("fresh-0.0005", "fresh-0.005")
+OF_ALL = ("lorahub", "warm-start-average", "ties", "average, lora", "sum")
+
+
+def pieces() -> Iterator[str]:
+    """Yield the table, and the sentences of what is compared."""
+    document = read("fuse-reasoning")
+    contestants = {name: one["standings"][K] for name, one in document["contestants"].items()}
+    results = [name for name, one in document["contestants"].items() if one["role"] != "pick"]
+    yield f"all {len(results) * len(document['seeds'])} results."
+    for name, one in contestants.items():
+        yield contestant_row(name, one)
+    yield from related(contestants)
+    yield from started(document, contestants)
+    yield from composed(document, contestants)
+    yield rates(contestants)
+
+
+def contestant_row(name: str, one: dict[str, Any]) -> str:
+    """Return a contestant's row; the fresh LoRA is what all are compared with."""
+    difference = one["gain"]
+    p = "" if difference["p_holm"] is None else probability(difference["p_holm"]).removeprefix("p = ")
+    compared = ("", "", "")
+    if name != "fresh lora":
+        compared = (f"{gap(difference['bootstrap'])} {MARKS[difference['reading']]}", limits(difference), p)
+    return row(name, number(one["score"]), *compared)
+
+
+def related(contestants: dict[str, Any]) -> Iterator[str]:
+    """Yield what the source that has the skill answers before anything is trained."""
+    source, fresh = contestants[RELATED], contestants["fresh lora"]
+    require(source["gain"]["reading"] == "higher", "is told apart")
+    require(not source["steps"], "without any training")
+    require(contestants["best source"]["gain"]["values"] == source["gain"]["values"], "Validation picked it each time")
+    answers = f"answers {number(source['score'])} %** of the problems"
+    yield f"{answers}; a fresh LoRA after 16 examples {number(fresh['score'])} %."
+    gained = source["gain"]
+    yield f"{gap(gained['bootstrap'])} over test examples and {limits(gained)} over seeds, is told apart."
+
+
+def started(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[str]:
+    """Yield what it is worth as a beginning."""
+    warm, picked = contestants["warm-start"], document["best_composition_minus_best_control"]
+    require(warm["gain"]["reading"] == "not distinguishable", "Three seeds do not tell this apart")
+    require(picked["reading"] == "higher", "What validation picks is")
+    require(contestants["best composition"]["score"] == warm["score"], "it is warm-start that validation picks")
+    tests = sum(one["gain"]["p_holm"] is not None for one in contestants.values())
+    yield f"answers {number(warm['score'])} %**, {gap(warm['gain']['bootstrap'])} beside the fresh LoRA."
+    yield f"a correction for {tests} differences do not tell this apart ({probability(warm['gain']['p_holm'])})."
+    yield f"answers {gap(picked['bootstrap'])} beside the model without sources that it picks, {limits(picked)} over"
+    more = beside(contestants, "warm-start", RELATED)
+    require(more.holds_zero is True, "not told apart")
+    added = f"Training adds {number(more.mean, signed=True)} points to the source alone"
+    yield f"{added}, {bounds(more)} over seeds: not told apart."
+
+
+def composed(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[str]:
+    """Yield what becomes of the source among others."""
+    source = contestants[RELATED]["score"]
+    require(
+        all(contestants[name]["score"] <= source for name in OF_ALL),
+        "no composition of all four is above that one source",
+    )
+    found = document["details"]["lorahub"]["weights"]
+    told = ", ".join(f"{decimals(weight, 2)} {name}" for name, weight in zip(SOURCES, found, strict=True))
+    yield f"finds {told} in the mean over seeds;"
+    unrelated = [one["score"] for name, one in contestants.items() if name.endswith("alone, lora") and name != RELATED]
+    yield f"Unrelated sources answer at most {number(max(unrelated))} %."
+
+
+def rates(contestants: dict[str, Any]) -> str:
+    """Return how the control does at other learning rates."""
+    slow, fast = (number(contestants[name]["score"]) for name in OTHER_RATES)
+    usual = contestants["fresh lora"]["score"]
+    best = max(usual, *(contestants[name]["score"] for name in OTHER_RATES))
+    require(best < contestants[RELATED]["score"], "None of them reaches the source alone")
+    return f"At 5e-4 the fresh LoRA answers {slow} %, at 0.005 {fast} %, at the recipe's 0.002 {number(usual)} %."
+
+
+def beside(contestants: dict[str, Any], first: str, second: str) -> Interval:
+    """Return ``first`` − ``second``, with its interval over seeds."""
+    values = zip(contestants[first]["gain"]["values"], contestants[second]["gain"]["values"], strict=True)
+    return over_seeds([one - other for one, other in values])
