@@ -128,6 +128,7 @@ class Composition:
         revision: raised when the same settings come to mean another result, so that stored results are not mistaken
             for it.
         parts: settings → names of the other compositions that it runs, with their default settings.
+        sourceless: settings → whether nothing of the sources is in the result, so that it is a control of the others.
     """
 
     title: str
@@ -139,6 +140,7 @@ class Composition:
     trains: bool = False
     revision: int = 1
     parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()
+    sourceless: Callable[[Any], bool] = lambda settings: False
 
 
 class Merge(Protocol):

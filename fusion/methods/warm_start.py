@@ -111,4 +111,5 @@ COMPOSITION = Composition(
     needs_target=True,
     trains=True,
     parts=lambda settings: tuple(name for name in settings.start if name != FRESH),
+    sourceless=lambda settings: settings.start == (FRESH,),
 )

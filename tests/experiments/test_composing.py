@@ -17,7 +17,7 @@ from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
 from experiments.studies.compositions.result import results_in as results_of
-from experiments.studies.compositions.summary import summarise
+from experiments.studies.compositions.summary import PICKS, summarise
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
@@ -83,6 +83,19 @@ def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
     assert report.verdict.startswith("The composition that validation picks is ")
     assert "the model without sources that it picks (" in report.verdict
     assert report.as_json()["best_composition_minus_best_control"]["mean"] == report.contest.seeds.mean
+
+
+def test_a_start_without_sources_is_a_control_and_no_composition(bench: Workbench, place: Path) -> None:
+    started = "compositions={none: {method: warm-start, start: fresh}, one: {method: warm-start, start: [fresh, sum]}}"
+    plan = bench.plan(str(place / "tiny.yaml"), [started])
+    none, one = (next(each for each in plan.contestants(0) if each.label == label) for label in ("none", "one"))
+    assert (none.role, one.role) == ("control", "composition")
+    assert (none.role in PICKS["best control"], none.role in PICKS["best composition"]) == (True, False)
+    problem = next(plan.problems(0))
+    as_before = replace(none, role="composition")
+    assert trial_piece(plan, none, problem, ()).key == trial_piece(plan, as_before, problem, ()).key, (
+        "nothing is redone"
+    )
 
 
 def test_what_was_not_equal_is_found(report, bench: Workbench, place: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.training import Lesson
 
 FROZEN, FULL = "frozen features", "full fine-tuning"
-Role = Literal["fresh", "full", "frozen", "source", "average", "composition"]
+Role = Literal["fresh", "full", "frozen", "control", "source", "average", "composition"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class Contestant:
     Attributes:
         label: what tables call it; the same in every cell of a grid.
         role: ``fresh`` and ``full`` are trained from nothing; ``frozen`` is a head fitted on the bare backbone;
-            ``source`` is one source under a fitted head; ``average`` and ``composition`` are made of all sources.
+            ``control`` is a composition method without the sources; ``source`` is one source under a fitted head;
+            ``average`` and ``composition`` are made of all sources.
         family: the fine-tuning method of the sources; empty where it has none.
         method: a fine-tuning method for ``fresh`` and ``full``, else a composition method.
         settings: that method's.
@@ -88,7 +89,7 @@ class Contestant:
         """Whether gradient steps change it and its head."""
         if self.role in ("fresh", "full"):
             return True
-        return self.role == "composition" and COMPOSITIONS.get(self.method).trains
+        return self.role in ("control", "composition") and COMPOSITIONS.get(self.method).trains
 
     def under(self, heads: Sequence[HeadStart]) -> list[Contestant]:
         """Return it with each of these heads, the first under its own label; itself where nothing is trained."""

@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.reporting.figures import COLOURS, FAINT, STYLE, look, short
+from experiments.studies.compositions.record import CONTROLS
 
 if TYPE_CHECKING:
     from experiments.studies.compositions.report import FusionReport, Row
@@ -44,12 +45,12 @@ def scores_by_shots(report: FusionReport) -> Figure:
         (row for row in report.rows if row.role == "composition"),
         key=lambda row: -(row.standings[report.overall].score or 0),
     )
-    plain = [row for row in report.rows if row.role in ("fresh", "full", "frozen", "average", "pick")]
+    plain = [row for row in report.rows if row.role in (*CONTROLS, "average", "pick")]
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.8), layout="constrained")
         axes = figure.subplots()
         for index, row in enumerate([*plain, *ranked[:3]]):
-            style = "--" if row.role in ("fresh", "full", "frozen") else "-"
+            style = "--" if row.role in CONTROLS else "-"
             scores = [100 * (row.standings[key].score or float("nan")) for key in keys]
             colour, marker = look(index)
             axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=row.label)

@@ -149,6 +149,7 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
     """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test."""
     role, settings = contestant.role, contestant.settings.model_dump(mode="json")
     was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # when there was no choice
+    role = "composition" if role == "control" else role  # which one it is called makes no other result
     return key(
         {
             "contestant": [role, contestant.method, settings, *([] if was_so_before else [contestant.head])],

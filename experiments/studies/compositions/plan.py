@@ -13,6 +13,7 @@ from experiments.engine.task_names import named_tasks
 from experiments.studies._sources import data_sources
 from experiments.studies.compositions.contestant import (
     Contestant,
+    Role,
     Source,
     alternatives,
     common,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 
 SOURCES = ("sources", "methods")
-COMPOSED = ("average", "composition")  # roles of what is made of all sources
+BESIDE_SOURCES = ("control", "average", "composition")  # roles of what is compared in what it retains of the sources
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class FusionPlan:
     def retains(self, contestant: Contestant, problem: FewShot) -> bool:
         """Return whether to test on the sources' tasks: compositions, on the first target with most examples."""
         hardest = problem.target.name == self.targets[0].name and problem.shots == max(self.budgets)
-        return hardest and contestant.role in COMPOSED
+        return hardest and contestant.role in BESIDE_SOURCES
 
 
 def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
@@ -249,7 +250,8 @@ def _entries(document: Document, problems: list[Problem]) -> Iterator[Contestant
         with collected(problems):
             where = document.where("compositions", label, "method")
             family = family_of(method, libraries, where) if libraries else ""
-            yield Contestant(label, "composition", family, method, settings)
+            role: Role = "control" if COMPOSITIONS.get(method).sourceless(settings) else "composition"
+            yield Contestant(label, role, family, method, settings)
 
 
 def _known_settings(document: Document) -> Iterator[Place]:

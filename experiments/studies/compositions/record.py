@@ -15,7 +15,7 @@ from experiments.workspace.left import Left
 if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
-CONTROLS = ("fresh", "full", "frozen")  # roles of what lacks the sources; between equals, the first
+CONTROLS = ("fresh", "full", "control", "frozen")  # roles of what lacks the sources; between equals, the first
 
 
 @dataclass(frozen=True)

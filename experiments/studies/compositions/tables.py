@@ -25,13 +25,14 @@ def scores(report: FusionReport) -> Table:
     """Return scores by K and by target, and the gain over the reference."""
     record, overall, page = report.record, report.overall, Medium.PAGE
     keys = [*map(str, record.shots)]
+    targets = record.targets if len(record.targets) > 1 else ()
     return Table(
         "scores",
         "Test scores",
         (
             CONTESTANT,
             *(Column(f"K = {key}", short=key) for key in keys),
-            *(Column(target, media=page) for target in record.targets),
+            *(Column(target, media=page) for target in targets),
             *([Column("all")] if len(keys) > 1 else []),
             _minus(report),
             Column("over examples", media=page),
@@ -42,7 +43,7 @@ def scores(report: FusionReport) -> Table:
             (
                 words(row.label, " · ".join(part for part in (row.role, row.family) if part)),
                 *(quantity(row.standings[key].score) for key in keys),
-                *(quantity(row.standings[overall].targets[target]) for target in record.targets),
+                *(quantity(row.standings[overall].targets[target]) for target in targets),
                 *([quantity(row.standings[overall].score)] if len(keys) > 1 else []),
                 _gain(row, report),
                 over_examples(row.standings[overall].gain if row.label != record.reference else None),
