@@ -1,4 +1,4 @@
-"""The numbers of docs/cluster/index.md."""
+"""The numbers of docs/cluster/many-machines.md."""
 
 from __future__ import annotations
 
