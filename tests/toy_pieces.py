@@ -26,8 +26,8 @@ def nothing(threads: int) -> None:
 
 
 @dataclass(frozen=True)
-class ToyPiece:
-    """A piece whose label begins with what it does: fail, die (once), always-die, leave, stay, or anything else."""
+class Toy:
+    """What every toy says of itself."""
 
     label: str
     needs: tuple[str, ...] = ()
@@ -45,6 +45,11 @@ class ToyPiece:
     @property
     def effort(self) -> Effort:
         return Effort("toy", self.updates)
+
+
+@dataclass(frozen=True)
+class ToyPiece(Toy):
+    """A piece whose label begins with what it does: fail, die (once), always-die, leave, stay, or anything else."""
 
     def file(self, workspace: Workspace) -> Path:
         """Return what it leaves: the process that did it."""
@@ -86,28 +91,13 @@ def log(workspace: Workspace) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Link:
+class Link(Toy):
     """A piece of a chain: what it leaves is a digest of its name and of what the one before it left.
 
     The file ``begun`` of the workspace says who began what, and ``finished`` who came to the end of it.
     """
 
-    label: str
-    needs: tuple[str, ...] = ()
     seconds: float = 0.0
-    alone: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"key-of-{self.label}"
-
-    @property
-    def place(self) -> Mapping[str, Any]:
-        return {"part": "link", "label": self.label}
-
-    @property
-    def effort(self) -> Effort:
-        return Effort("link", 1)
 
     def is_done(self, workspace: Workspace) -> bool:
         return (workspace.root / "pieces" / self.key).is_file()
@@ -130,5 +120,5 @@ def chains(number: int, length: int, seconds: float) -> list[Link]:
     links: list[Link] = []
     for chain in range(number):
         for place in range(length):
-            links.append(Link(f"{chain}-{place}", (links[-1].key,) if place else (), seconds))
+            links.append(Link(f"{chain}-{place}", (links[-1].key,) if place else (), seconds=seconds))
     return links

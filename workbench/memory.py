@@ -176,8 +176,10 @@ def _limit_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 def _free_of_group(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Return what the control group (cgroup v2) leaves; pages of files can be taken back, and do not count."""
+    if (limit := _limit_of_group(root)) is None:
+        return None
     with suppress(OSError, ValueError):
-        limit, used = (int((root / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        used = int((root / "memory.current").read_text(encoding="ascii"))
         stat = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
         return limit - used + int(stat["inactive_file"])
     return None

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +20,11 @@ from experiments.engine import workers as engine_workers
 from experiments.engine.workers import workers
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
+from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
 from tests.toy_pieces import ToyPiece, log, nothing
 from workbench import extras
 from workbench.errors import InputError, TrainingError
-from workbench.listener import Silent
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece
@@ -45,26 +43,6 @@ NEVER = ToyPiece("never", (FAILING.key,))
 DEADLY = ToyPiece("always-die")
 NOR = ToyPiece("nor this", (DEADLY.key,))
 PIECES = [ONE, TWO, THREE, DYING, AFTER, FAILING, NEVER, DEADLY, NOR]
-
-
-class Ear(Silent):
-    """Keeps what is said, and how fits ended."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.fits: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    @contextmanager
-    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
-        try:
-            yield lambda step, epoch, loss: None
-        except InterruptedError:
-            self.fits.append(f"{label} broke off")
-            raise
-        self.fits.append(label)
 
 
 @dataclass
@@ -123,8 +101,8 @@ def test_a_process_that_dies_is_replaced_a_few_times(done: Done) -> None:
 
 def test_fits_are_heard_to_their_end(done: Done) -> None:
     whole = ["after that", "die once", "one", "three", "two"]
-    assert sorted(label for label in done.ear.fits if "broke" not in label) == whole
-    broken = Counter(label for label in done.ear.fits if "broke" in label)
+    assert sorted(label for label in done.ear.ended if "broke" not in label) == whole
+    broken = Counter(label for label in done.ear.ended if "broke" in label)
     assert broken["fail always broke off"] == 1
     assert broken <= Counter({"fail always broke off": 1, "die once broke off": 1, "always-die broke off": 3})
 

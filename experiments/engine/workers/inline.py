@@ -33,7 +33,7 @@ class Inline:
             require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
-            for piece in pieces:
+            for piece in to_do:
                 if not piece.is_done(workspace):
                     work(piece, site)
                     done(piece)

@@ -28,7 +28,7 @@ class Desk:
 
     def __init__(self, root: Path, packed: PackedPieces) -> None:
         """Answer for the workspace in ``root``, and hand out the backbones of the pieces, by their numbers."""
-        self._root, self._backbones = root, packed.backbones
+        self._root, self._models = root, [model_files(each) for each in packed.backbones]
         self._pace = Workspace(root).pace
         self._arrivals: dict[str, tuple[ExitStack, Arrival]] = {}
         self._claims: dict[str, ExitStack] = {}
@@ -44,11 +44,11 @@ class Desk:
 
     def model_files(self, number: int) -> ModelFiles:
         """Return which files a backbone has."""
-        return model_files(self._backbones[number])
+        return self._models[number]
 
     def model_parts(self, number: int) -> Iterator[list[Part]]:
         """Yield the files of a backbone."""
-        yield from parts(model_files(self._backbones[number]).paths.items())
+        yield from parts(self._models[number].paths.items())
 
     def take(self, transfer: str, some: Sequence[Part]) -> None:
         """Take the next parts of what a piece has left; nobody sees them before :meth:`settle`."""
