@@ -130,6 +130,7 @@ class Adaptation:
         return self.card.configure(self.settings, self.backbone.config)
 
     def _model(self, body: nn.Module, head: nn.Module, kind: str) -> TaskModel:
+        self.card.freeze(body)
         if self.backbone.quantization:
             quantisation.keep_as_packed(body)
         return TaskModel(body, head, KINDS.get(kind), self.backbone.pooling, self.precision).eval()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.asking import Answer
+from workbench.asking import Answer, joined
 from workbench.errors import InputError
 from workbench.serving import Answering, opened, sharing
 
@@ -71,7 +71,7 @@ class AdapterSet:
         found: list[list[Answer]] = [[NO_ANSWER] * len(each.rows) for each in questions]
         for columns in dict.fromkeys(tuple(each.rows.column_names) for each in questions):
             alike = [number for number, each in enumerate(questions) if tuple(each.rows.column_names) == columns]
-            rows = _joined([questions[number].rows for number in alike])
+            rows = joined([questions[number].rows for number in alike])
             places = [(number, row) for number in alike for row in range(len(questions[number].rows))]
             owners = [questions[number].owners[row] for number, row in places]
             for group in self.groups:
@@ -91,13 +91,6 @@ def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answerin
         if len(group) == 1:
             raise
         return [opened([each], backbone) for each in group]
-
-
-def _joined(tables: Sequence[Dataset]) -> Dataset:
-    """Return the rows of several tables, which have the same columns, as one."""
-    from datasets import concatenate_datasets
-
-    return concatenate_datasets([*tables]) if len(tables) > 1 else tables[0]
 
 
 def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:

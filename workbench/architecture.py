@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 UNREAD = ("pooler.",)  # made from the last states for a head that is never there
 
 
+def is_causal(config: PretrainedConfig) -> bool:
+    """Return whether a checkpoint says that it is a causal language model."""
+    return any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in config.architectures or [])
+
+
+def is_seq2seq(config: PretrainedConfig) -> bool:
+    """Return whether a checkpoint says that it is an encoder-decoder that generates text."""
+    generates = any(name.endswith("ForConditionalGeneration") for name in config.architectures or [])
+    return bool(config.is_encoder_decoder) and generates
+
+
 def skeleton(config: PretrainedConfig) -> nn.Module:
     """Return the transformer of ``config`` with shapes and names but no numbers; it takes no memory."""
     return _built(json.dumps(config.to_dict(), sort_keys=True, default=str))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from workbench.errors import InputError
 from workbench.stored_model import open_adapter
@@ -31,9 +31,9 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class AskedRows:
-    """Rows for a few texts: as a ``Dataset``, of which only whole columns are read, and which takes long to import.
+    """Rows for a few texts, as a ``Dataset``, which takes long to import, and to make: it is hashed.
 
-    Where a kind reads more than that, it becomes one.
+    Where somebody reads more of it than whole columns and rows at some places, it becomes one.
     """
 
     columns: dict[str, list[Any]]
@@ -50,6 +50,10 @@ class AskedRows:
     def __getitem__(self, key: Any) -> Any:
         """Return a column by its name; by anything else, what a ``Dataset`` returns."""
         return self.columns[key] if isinstance(key, str) else self._whole[key]
+
+    def select(self, places: Sequence[int]) -> AskedRows:
+        """Return the rows at ``places``, in that order."""
+        return AskedRows({name: [column[place] for place in places] for name, column in self.columns.items()})
 
     def __getattr__(self, name: str) -> Any:
         """Return any other attribute of a ``Dataset``."""
@@ -83,8 +87,7 @@ class Asked:
         Raises:
             InputError: no texts, or texts where pairs are needed.
         """
-        rows: Any = AskedRows(columns_of(texts, self.adapter.manifest.task))
-        return asked(self.model, self.adapter, rows, self.backbone)
+        return asked(self.model, self.adapter, rows_of(texts, self.adapter.manifest.task), self.backbone)
 
 
 def asked(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> list[Answer]:
@@ -100,15 +103,23 @@ def in_words(kind: Kind, found: Any, labels: Sequence[str]) -> list[Answer]:
     return [Answer(words, sure, value) for (words, sure), value in zip(said, values, strict=True)]
 
 
+def joined(tables: Sequence[Dataset]) -> Dataset:
+    """Return the rows of several tables of :func:`rows_of`, which have the same columns, as one."""
+    if len(tables) == 1:
+        return tables[0]
+    names = tables[0].column_names
+    rows: Any = AskedRows({name: [value for each in tables for value in each[name]] for name in names})
+    return cast("Dataset", rows)
+
+
 def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
     """Return texts, or pairs of them, as rows, with what the answers to ``task`` are read with.
 
     Raises:
         InputError: no texts, some pairs and some not, or not what the task is about.
     """
-    from datasets import Dataset
-
-    return Dataset.from_dict(columns_of(texts, task))
+    rows: Any = AskedRows(columns_of(texts, task))
+    return cast("Dataset", rows)  # all that is read of one here can be read of it
 
 
 def columns_of(texts: Sequence[Any], task: TaskReference | None = None) -> dict[str, list[Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from workbench import atomic, hub_files, wheel
+from workbench.availability import Availability
 from workbench.backbone import Backbone, Pooling
 from workbench.errors import UnknownNameError
 from workbench.model_config import built, named_architectures, read_json
@@ -63,6 +64,25 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
     folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
     check_folder(folder)
     return Backbone(name, folder, _pooling(folder), hub_id, license=_license(folder))
+
+
+def backbone_available(name: str, where: str | None = None) -> Availability:
+    """Say whether the backbone ``name`` is on this machine, or where it would come from; nothing is fetched.
+
+    Raises:
+        UnknownNameError: neither a registered name, nor a folder, nor a hub id.
+    """
+    plain, _ = _bits(name)
+    if plain in BACKBONES.names():
+        card = read(BACKBONES.path(plain)).parse(BackboneCard)
+        return wheel.wheel_available(card.wheel.package, [card.wheel.member])
+    hub_id, revision = _on_the_hub(plain, where)
+    if hub_id:
+        return hub_files.hub_available(hub_id, revision)
+    folder = Path(plain).resolve()
+    if (folder / CONFIG).is_file():
+        return Availability("here", str(folder))
+    return Availability("missing", f"{folder} has no {CONFIG}")
 
 
 def config_of(name: str, where: str | None = None) -> PretrainedConfig:

@@ -18,6 +18,7 @@ def in_batches(
     model: nn.Module,
     encoded: list[dict[str, Any]],
     collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]],
+    size: int = BATCH_SIZE,
 ) -> list[Any]:
     """Return one result for each encoded row, in the rows' order; batches depend on the rows alone.
 
@@ -26,19 +27,22 @@ def in_batches(
         model: is in evaluation mode while it runs, and left in the mode that it was in.
         encoded: unpadded model inputs.
         collate: pads a list of rows to one batch.
+        size: rows of a batch.
     """
     import torch
 
     by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
     training, found = model.training, [None] * len(encoded)
-    model.eval()
+    if training:
+        model.eval()
     with torch.inference_mode():
-        for start in range(0, len(by_length), BATCH_SIZE):
-            places = by_length[start : start + BATCH_SIZE]
+        for start in range(0, len(by_length), size):
+            places = by_length[start : start + size]
             batch = beside(model, collate([encoded[place] for place in places]))
             for place, result in zip(places, call(places, batch), strict=True):
                 found[place] = result
-    model.train(training)
+    if training:
+        model.train()
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.errors import InputError, UnwritableError
+from workbench.errors import InputError, UnwritableError, says_full
 
 
 def cache_folder() -> Path:
@@ -31,7 +31,7 @@ def writing_cache() -> Iterator[None]:
         yield
     except (OSError, UnwritableError) as error:
         cause = error.__cause__ if isinstance(error, UnwritableError) else error
-        if not isinstance(cause, OSError) or os.strerror(errno.ENOSPC) in str(cause):
+        if not isinstance(cause, OSError) or says_full(cause):
             raise
         raise InputError(
             f"the cache cannot be used: {cause.strerror or cause}",

@@ -45,6 +45,10 @@ OPENING = {
     "        body.get_parameter(name).view(-1)[delta[f'{name}.places']] += delta[f'{name}.values']",
     "prompting": "import json\nfrom pathlib import Path\n\n"
     'shown = json.loads(Path(folder, "demonstrations.json").read_text(encoding="utf-8"))  # texts and answers',
+    "arrow": "import json\nfrom pathlib import Path\n\nfrom peft import ArrowConfig, create_arrow_model\n\n"
+    "experts = sorted(map(str, Path(folder).glob('task_*')), key=lambda each: int(each.rpartition('_')[2]))\n"
+    "chosen = ArrowConfig(**json.loads(Path(folder, 'arrow.json').read_text(encoding='utf-8')))\n"
+    "body = create_arrow_model(body, experts, chosen)",
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
     "for source in sorted(Path(folder).glob('source-*')):\n"
     "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"

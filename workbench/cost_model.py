@@ -51,6 +51,7 @@ from workbench.architecture import described
 from workbench.errors import InputError, reason
 from workbench.libraries import LIBRARIES
 from workbench.methods import METHODS
+from workbench.model_shape import shape_of
 from workbench.quantisation import KEPT
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from workbench.adaptation import Adaptation
     from workbench.device import Precision
+    from workbench.model_shape import Shape
     from workbench.settings import MethodSettings, Optimizer, Quantization
 
 MB = 1e6
@@ -72,57 +74,6 @@ LEFT_OVER = 0.25  # of a step, in a process of glibc 2.41: measured 0.21 to 0.32
 ADDED = ("lora_A", "lora_B", "adapters")  # modules that a method has put there
 LAYER = re.compile(r"\b(?:layer|layers|block|h)\.(\d+)\.")
 SAME_INPUT = re.compile(r"\b(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|wi_0|wi_1|[qkv])\b")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the formulas read off a config: names as in the module's docstring."""
-
-    hidden: int
-    inner: int
-    key_value: int
-    heads: int
-    layers: int
-    attentions: int
-    vocabulary: int
-    gated: bool
-    rms: bool
-    dropout: bool
-    maps: int
-
-
-def shape_of(config: Any) -> Shape:
-    """Return the shape of a BERT-, LLaMA- or T5-like model; a decoder that reads an encoder attends twice a layer.
-
-    Raises:
-        InputError: the config does not tell it.
-    """
-    missing = [
-        name for name in ("hidden_size", "num_attention_heads", "num_hidden_layers") if not hasattr(config, name)
-    ]
-    if missing:
-        what = f"the config of a {config.model_type} does not tell {', '.join(missing)}"
-        raise InputError(what, hint="The cost model is for BERT-, LLaMA- and T5-like transformers.")
-    heads = config.num_attention_heads
-    encoders, decoders = config.num_hidden_layers, getattr(config, "num_decoder_layers", None) or 0
-    decoders = decoders if getattr(config, "is_encoder_decoder", False) else 0
-    width = getattr(config, "head_dim", None) or getattr(config, "d_kv", None) or config.hidden_size // heads
-    dropout = max(getattr(config, name, 0) or 0 for name in ("hidden_dropout_prob", "dropout_rate", "dropout"))
-    on_scores = max(getattr(config, name, 0) or 0 for name in ("attention_probs_dropout_prob", "attention_dropout"))
-    maps = 3 if on_scores > 0 or (decoders and dropout > 0) else 1 if decoders else 0
-    return Shape(
-        hidden=config.hidden_size,
-        inner=getattr(config, "intermediate_size", None) or getattr(config, "d_ff", None) or 4 * config.hidden_size,
-        key_value=(getattr(config, "num_key_value_heads", None) or heads) * width,
-        heads=heads,
-        layers=encoders + decoders,
-        attentions=encoders + 2 * decoders,
-        vocabulary=config.vocab_size,
-        gated=bool(getattr(config, "is_gated_act", hasattr(config, "rms_norm_eps"))),
-        rms=hasattr(config, "rms_norm_eps") or decoders > 0,
-        dropout=dropout > 0,
-        maps=maps,
-    )
 
 
 @dataclass(frozen=True)
@@ -238,10 +189,12 @@ class Workload:
         with torch.device("meta"):
             body, wanted = described(self.config), card.configure(self.settings, self.config)
             try:
-                return LIBRARIES.get(card.library).attach(body, wanted)
+                adapted = LIBRARIES.get(card.library).attach(body, wanted)
             except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights
                 what = f"what {self.method} takes is not known before there are weights ({reason(error)})"
                 raise InputError(what, hint="`workbench compare` measures it on the model itself.") from None
+        card.freeze(adapted)
+        return adapted
 
     @property
     def _trained(self) -> list[tuple[str, nn.Parameter]]:

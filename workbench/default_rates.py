@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from workbench.architecture import skeleton
-from workbench.generation import is_causal, is_seq2seq
+from workbench.architecture import is_causal, is_seq2seq, skeleton
 from workbench.methods import METHODS
 
 if TYPE_CHECKING:

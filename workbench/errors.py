@@ -22,12 +22,15 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from workbench.printable import printable
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_LINES = 9  # of the problems that one message lists
 MOST_NAMES = 40  # of those that are there, in a hint
 MOST_COMPARED = 1000  # names that are looked at for a similar one
@@ -169,6 +172,11 @@ def reason(error: BaseException) -> str:
     said = printable(str(error)).strip()
     telling = said and not isinstance(error, LookupError | AttributeError | TypeError | AssertionError)
     return said if telling else f"{type(error).__name__}: {said}".rstrip(": ")
+
+
+def says_full(error: BaseException) -> bool:
+    """Return whether an error is that a disk has no more room, or not for this user; safetensors has one of its own."""
+    return any(os.strerror(number) in str(error) for number in FULL)
 
 
 def _listed(problems: tuple[Problem, ...]) -> str:

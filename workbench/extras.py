@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from workbench.errors import InputError
 
-EXTRAS = {"adapters": "adapters", "ray": "cluster"}  # package → the extra that installs it
+EXTRAS = {"adapters": "adapters", "ray": "cluster", "lm-eval": "lm-eval"}  # package → the extra that installs it
 
 
 @cache

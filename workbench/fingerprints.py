@@ -18,6 +18,7 @@ from workbench.digest import key
 from workbench.errors import InputError, IntegrityError, UnwritableError
 from workbench.extras import installed
 from workbench.model_folder import CONFIG, INDEX, weight_files
+from workbench.sealed import SETTLED
 from workbench.stored_tensors import assigned
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 FOLDER = "fingerprints"  # in the cache
-SETTLED = 2.0  # seconds: a file that has changed since may change again without another time of change
 REVISION = 1  # of what is computed here
 LARGEST = 1 << 12  # bytes of an entry
 SHA256 = r"^[0-9a-f]{64}$"

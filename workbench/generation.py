@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from workbench.streaming import tell
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transformers import PretrainedConfig
 
     from workbench.network import Network
-
-
-def is_causal(config: PretrainedConfig) -> bool:
-    """Return whether a checkpoint says that it is a causal language model."""
-    return any(name.endswith(("ForCausalLM", "GPT2LMHeadModel")) for name in config.architectures or [])
-
-
-def is_seq2seq(config: PretrainedConfig) -> bool:
-    """Return whether a checkpoint says that it is an encoder-decoder that generates text."""
-    generates = any(name.endswith("ForConditionalGeneration") for name in config.architectures or [])
-    return bool(config.is_encoder_decoder) and generates
 
 
 def empty_language_model(config: PretrainedConfig) -> Any:
@@ -53,9 +46,18 @@ def _learns_a_prompt(body: Any) -> bool:
 
 
 def generate(
-    lm: Any, ids: Tensor, mask: Tensor, limit: int, end: int, pad: int, virtual: Tensor | None = None
+    lm: Any,
+    ids: Tensor,
+    mask: Tensor,
+    limit: int,
+    end: int,
+    pad: int,
+    virtual: Tensor | None = None,
+    ended: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return what ``lm`` answers, each time its most likely token, and how likely that was.
+
+    Who listens (:mod:`workbench.streaming`) hears all tokens but the last.
 
     Args:
         lm: a causal language model of transformers.
@@ -65,17 +67,24 @@ def generate(
         end: the token that ends an answer.
         pad: what stands after it, in answers that end early.
         virtual: embeddings that stand before every prompt (virtual, h).
+        ended: new tokens so far (batch, new) → which answers end with them (batch,), besides those with the end token.
 
     Returns:
         tokens (batch, new) and, for each, its log-probability (batch, new) in float32.
     """
-    from transformers import GenerationConfig, LogitsProcessorList
+    from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
     likelihoods: list[Tensor] = []
+    asked = ids.shape[1] if virtual is None else 0  # of embeddings, nothing is returned with the answer
 
-    def listen(_: Tensor, logits: Tensor) -> Tensor:  # logits (batch, vocabulary) of the next token
+    def listen(found: Tensor, logits: Tensor) -> Tensor:  # (batch, tokens); of the next one (batch, vocabulary)
+        tell(found[:, asked:])
         likelihoods.append(logits.float().log_softmax(dim=-1).amax(dim=-1))
         return logits
+
+    def stop(found: Tensor, *_: Any) -> Tensor:
+        assert ended is not None
+        return ended(found[:, asked:])
 
     config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
     own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
@@ -84,11 +93,11 @@ def generate(
             **_asked(lm, ids, mask, virtual),
             generation_config=config,
             logits_processor=LogitsProcessorList([listen]),
+            stopping_criteria=None if ended is None else StoppingCriteriaList([stop]),
         )
     finally:
         lm.generation_config = own
-    new = found[:, ids.shape[1] :] if virtual is None else found  # of embeddings, nothing is returned with the answer
-    return new, torch.stack(likelihoods, dim=1)
+    return found[:, asked:], torch.stack(likelihoods, dim=1)
 
 
 def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
@@ -134,6 +143,7 @@ def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad:
         ended = ended | (last == end)
         tokens.append(last)
         likelihoods.append(told)
+        tell(*tokens)
         if bool(ended.all()):
             break
     return torch.cat(tokens, dim=1), torch.cat(likelihoods, dim=1)

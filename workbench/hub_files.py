@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench.availability import Availability
 from workbench.errors import AssetError
 from workbench.quiet import quiet
 
@@ -33,6 +34,21 @@ def hub_folder(repository: str, revision: str | None = None) -> Path:
     with fetching(repository) as offline:
         place = snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=offline)
     return Path(place)
+
+
+def hub_available(repository: str, revision: str | None = None) -> Availability:
+    """Say whether a model lies in the hub's cache, config and weights; nothing is asked of the hub."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(repository, "config.json", revision=revision)
+    except HFValidationError:
+        return Availability("missing", f"{repository!r} is no id of the Hugging Face hub")
+    if isinstance(config, str) and any(Path(config).parent.glob("*.safetensors")):
+        return Availability("here", f"cached from the Hugging Face hub, {repository}")
+    called = f"{repository}@{revision}" if revision else repository
+    return Availability("download", f"Hugging Face hub, {called}")
 
 
 def hub_silence() -> str:

@@ -1,4 +1,8 @@
-"""Tensors in a file that exists in memory alone: written once, sealed, and mapped privately by whoever uses them."""
+"""Tensors in a file that exists in memory alone: written once, sealed, and mapped privately by whoever uses them.
+
+Other processes of the same user find such a file by its name, so that a machine holds it once. Who finds one can trust
+its size and that nobody changes it any more, since both are sealed; the name says what is in it.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,40 @@ import fcntl
 import math
 import os
 import weakref
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 ALIGNED = 64  # bytes: where torch puts tensors
 SEALS = ("F_SEAL_SEAL", "F_SEAL_WRITE", "F_SEAL_GROW", "F_SEAL_SHRINK")
+NAME = "weights"
 
 
 class MemoryFile:
     """Room for tensors of given shapes; it is closed when nobody holds it, and what was mapped of it stays."""
 
-    def __init__(self, shapes: Sequence[Sequence[int]], types: Sequence[torch.dtype]) -> None:
+    def __init__(
+        self,
+        shapes: Sequence[Sequence[int]],
+        types: Sequence[torch.dtype],
+        name: str = NAME,
+        descriptor: int | None = None,
+    ) -> None:
         """Make room, without content, for contiguous tensors of these ``shapes`` and ``types``.
 
+        Args:
+            shapes: of the tensors.
+            types: of the tensors.
+            name: under which other processes find it, at most 200 characters.
+            descriptor: of a file that has the content already.
+
         Raises:
-            OSError: there is none.
+            OSError: there is no room.
         """
         self._shapes, self._types = shapes, types
         sizes = [math.prod(shape) * kind.itemsize for shape, kind in zip(shapes, types, strict=True)]
@@ -33,9 +52,21 @@ class MemoryFile:
             self._ranges.append((end, end + size))
             end += -(-size // ALIGNED) * ALIGNED
         self.size = end
-        self.descriptor = os.memfd_create("weights", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        weakref.finalize(self, os.close, self.descriptor)
-        os.ftruncate(self.descriptor, end)
+        if made := descriptor is None:
+            descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        if made:
+            os.ftruncate(descriptor, end)
+
+    @classmethod
+    def held(cls, shapes: Sequence[Sequence[int]], types: Sequence[torch.dtype], name: str) -> MemoryFile | None:
+        """Return the sealed file of this name that a process of this user holds; None where there is none."""
+        for descriptor in _opened(name):
+            file = cls(shapes, types, name, descriptor)
+            if file.is_sealed and os.fstat(descriptor).st_size == file.size:
+                return file
+        return None
 
     def write(self, number: int, chunks: Iterable[torch.Tensor]) -> None:
         """Write one tensor, in parts that follow each other in row-major order.
@@ -52,7 +83,12 @@ class MemoryFile:
 
     def seal(self) -> None:
         """Let nobody change the content from now on."""
-        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, sum(getattr(fcntl, seal) for seal in SEALS))
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _seals())
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether nobody can change the content."""
+        return fcntl.fcntl(self.descriptor, fcntl.F_GET_SEALS) & _seals() == _seals()
 
     def mapped(self) -> list[torch.Tensor]:
         """Return the tensors in a new map, of which a page that is written to becomes the writer's own."""
@@ -63,3 +99,18 @@ class MemoryFile:
             strides = [math.prod(shape[place + 1 :]) for place in range(len(shape))]
             tensors.append(torch.empty(0, dtype=kind).set_(own, 0, tuple(shape), strides))
         return tensors
+
+
+def _seals() -> int:
+    """Return all seals together; not every system has them."""
+    return sum(getattr(fcntl, seal) for seal in SEALS)
+
+
+def _opened(name: str) -> Iterator[int]:
+    """Yield a descriptor, for reading, of each file of this name that this user's processes hold."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # another user's, or it has just ended
+            for link in (process / "fd").iterdir():
+                if str(link.readlink()) == f"/memfd:{name} (deleted)":
+                    yield os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+                    break

@@ -9,8 +9,8 @@ from torch import nn
 
 from workbench import card
 from workbench.adaptation import HEAD_FILE, save_head
+from workbench.architecture import is_seq2seq
 from workbench.errors import InputError
-from workbench.generation import is_seq2seq
 from workbench.half_width import widen
 from workbench.kind import GENERATED
 from workbench.libraries import LIBRARIES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.model import TaskModel
@@ -21,6 +21,8 @@ class Course:
 
     Attributes:
         before_step: called before each optimiser step with the number of steps done.
+        before_update: called with the number of steps done when the gradients of a step are accumulated, clipped, and
+            corrected by a strategy; the optimiser takes what it leaves.
         after_step: called after each with the number of steps done; the gradients are still there.
         finish: called when the fit has ended and the best epoch's weights are back: leaves the body as it is stored.
         penalty: what is added to the loss of a training batch.
@@ -29,6 +31,7 @@ class Course:
     """
 
     before_step: Callable[[int], None] = lambda done: None
+    before_update: Callable[[int], None] = lambda done: None
     after_step: Callable[[int], None] = lambda done: None
     finish: Callable[[], None] = lambda: None
     penalty: Callable[[], Tensor] | None = None
@@ -59,9 +62,11 @@ class Method:
         prepare: settings, a fresh model, the task, the backbone's tokenizer, the budget and the seed → what the method
             takes from the training examples before the first step is put into the model; None where that is nothing.
         course: settings, the body and how long the fit is → how the method goes along with it; called as it begins.
+        keeps: the name of a weight that the library adds → whether it stays as it was drawn.
         trains: whether anything is trained; a method that trains nothing has no learning rate to choose.
         trains_backbone: whether some of the backbone's own weights are trained in place.
         reads_weights: whether what it puts beside a matrix depends on the numbers in it.
+        reshapes: whether a fit trains or leaves other tensors than those that were drawn.
         recomputes: whether a layer can be computed twice in a step, with the same weights and random numbers.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
@@ -74,9 +79,11 @@ class Method:
     objection: Callable[[Any, PretrainedConfig, str], str | None] = lambda settings, config, kind: None
     prepare: Callable[[Any, TaskModel, Task, PreTrainedTokenizerBase, Budget, int], None] | None = None
     course: Callable[[Any, Any, Steps], Course] = lambda settings, body, steps: Course()
+    keeps: Callable[[str], bool] = lambda name: False
     trains: bool = True
     trains_backbone: bool = False
     reads_weights: bool = False
+    reshapes: bool = False
     recomputes: bool = True
     composed: bool = False
 
@@ -89,3 +96,9 @@ class Method:
     def trains_body(self) -> bool:
         """Whether anything below the head is trained: the backbone's own weights, or modules that a library adds."""
         return self.trains_backbone or self.library != "plain"
+
+    def freeze(self, body: nn.Module) -> None:
+        """Take what the method keeps as it was drawn out of the training of an adapted body."""
+        for name, each in body.named_parameters():
+            if each.requires_grad and self.keeps(name):
+                each.requires_grad_(False)

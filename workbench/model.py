@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from workbench.network import Network
@@ -25,11 +26,13 @@ class Batch:
         model: in training.
         read: what the head sees, as the kind reads it.
         remembered: logits that the rows brought with them (batch, logits), NaN where a row has none; None without any.
+        loss: of the rows, before anything is added and without a gradient; a scalar.
     """
 
     model: TaskModel
     read: Tensor
     remembered: Tensor | None
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 Penalty = Callable[[Batch], Tensor]
@@ -85,7 +88,7 @@ class TaskModel(Network):
             return {"logits": logits}
         loss = self.kind.loss(logits, labels)
         if self.training and self.penalty:
-            loss = loss + self.penalty(Batch(self, read, remembered))
+            loss = loss + self.penalty(Batch(self, read, remembered, loss.detach()))
         return {"loss": loss, "logits": logits}
 
     def trainable(self) -> dict[str, nn.Parameter]:

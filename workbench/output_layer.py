@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from workbench.architecture import is_seq2seq
 from workbench.checkpoint import BROKEN
 from workbench.errors import InputError, opening
-from workbench.generation import is_seq2seq
 from workbench.stored_tensors import assigned
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ the SHA-256 of each of its files. Those of before there were digests are read as
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIGEST, DIGESTS = "sha256", "digests.json"
+SETTLED = 2.0  # seconds: a file that has changed since may change again without another time of change
 CONTENT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 FILES: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 
 T = TypeVar("T")
+Stamp: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
 
 def write(kind: TypeAdapter[T], value: T, path: Path) -> None:
@@ -74,6 +77,20 @@ def require(kind: TypeAdapter[T], path: Path) -> T:
     if found is None:
         raise IntegrityError("damaged: there is no such file", where=str(path))
     return found
+
+
+def stamp(folder: Path) -> Stamp | None:
+    """Return what changes when a file of a folder is added, removed or written to: names, sizes, times, inodes.
+
+    None where a file cannot be looked at or has just changed: it may change once more within the grain of the times.
+    """
+    try:
+        stats = {str(path.relative_to(folder)): path.stat() for path in sorted(folder.rglob("*"))}
+    except OSError:
+        return None
+    if not stats or max(each.st_ctime for each in stats.values()) > time.time() - SETTLED:
+        return None
+    return tuple((name, each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for name, each in stats.items())
 
 
 def seal(folder: Path) -> None:

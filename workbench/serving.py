@@ -97,6 +97,7 @@ class Serving:
                 body = hosting.host(body, each.folder, self._names[each.id])
         self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
         self._splits_batches = hosting.mixes(self.body)
+        self._active: str | None = None  # the adapter that answers alone; None where several answer, or nobody knows
         self._models = {each.id: self._model(each, open_head(each, backbone)) for each in adapters}
 
     @property
@@ -106,7 +107,9 @@ class Serving:
 
     def switch(self, adapter: str) -> TaskModel:
         """Return the model of one adapter; the body is shared, so the one that was switched to before is no longer."""
-        self._library.switch(self.body, self._names[adapter])
+        if self._active != adapter:
+            self._library.switch(self.body, self._names[adapter])
+            self._active = adapter
         return self._models[adapter]
 
     def answers(self, rows: Dataset, owners: Sequence[str]) -> list[Answer]:
@@ -148,6 +151,7 @@ class Serving:
     def _logits(self, model: TaskModel, owners: Sequence[str], batch: dict[str, Tensor]) -> list[NDArray[np.float32]]:
         """Return each row's logits by its own adapter and head, (labels of its task,)."""
         order = sorted(range(len(owners)), key=lambda row: owners[row])  # rows of one adapter follow each other
+        self._active = None
         beside = self._library.mix(self.body, [self._names[owners[row]] for row in order])
         features = model.features(**{name: each[order] for name, each in batch.items()}, **beside)
         where = {row: place for place, row in enumerate(order)}

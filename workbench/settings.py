@@ -82,10 +82,13 @@ class Budget(Settings):
         """Return how many of a split's training examples a fit sees."""
         return min(examples, self.train_examples or examples)
 
+    def batches(self, examples: int) -> int:
+        """Return how many batches of so many examples an epoch gives to each process."""
+        return math.ceil(math.ceil(examples / self.batch_size) / processes.count())
+
     def updates(self, examples: int) -> int:
         """Return the optimiser steps that a fit takes that sees so many, unless patience ends it."""
-        batches = math.ceil(math.ceil(examples / self.batch_size) / processes.count())
-        return math.ceil(batches / self.gradient_accumulation) * self.epochs
+        return math.ceil(self.batches(examples) / self.gradient_accumulation) * self.epochs
 
 
 class MethodSettings(Settings):

@@ -29,6 +29,7 @@ class AdapterStore:
         ``bring`` is called with the folder of an adapter before that is read: where it lies elsewhere, it is fetched.
         """
         self.root, self._bring = root, bring
+        self._sound: dict[str, tuple[sealed.Stamp | None, StoredAdapter]] = {}
 
     def folder(self, name: str) -> Path:
         """Return where the adapter with this id is, or would be."""
@@ -66,9 +67,14 @@ class AdapterStore:
         return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
-        """Return the adapter after :func:`check_files`; raises what that raises."""
-        stored = self.get(name)
-        check_files(stored)
+        """Return the adapter after :func:`check_files`, once for as long as its files stay; raises what that raises."""
+        name = self.resolve(name)
+        now = sealed.stamp(self.root / name)
+        then, stored = self._sound.get(name, (None, None))
+        if stored is None or now is None or now != then:
+            stored = self.get(name)
+            check_files(stored)
+            self._sound[name] = now, stored
         return stored
 
     def damage(self, name: str) -> IntegrityError | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from workbench.atomic import write_whole, written_whole
+from workbench.availability import Availability
 from workbench.cache import cache_folder, writing_cache
 from workbench.digest import digest
 from workbench.errors import AssetError, InputError
@@ -40,7 +41,7 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
         raise InputError(f"expected name==version, got {requirement!r}", where="wheel")
     if not member or PurePosixPath(member).is_absolute() or ".." in PurePosixPath(member).parts:
         raise InputError(f"{member!r} is no path inside a wheel", where=requirement)
-    target = cache_folder() / "wheels" / requirement.replace("==", "-") / PurePosixPath(member)
+    target = _copy(requirement, member)
     with writing_cache():
         there = target.exists()
     if not there:
@@ -55,6 +56,18 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
             hint="The copy was discarded. Run again; if it happens again, the published file is not the expected one.",
         )
     return target
+
+
+def wheel_available(requirement: str, members: Iterable[str]) -> Availability:
+    """Say whether copies of a published wheel's files or folders lie in the cache; nothing is fetched."""
+    if all(_copy(requirement, member.rstrip("/")).exists() for member in members):
+        return Availability("here", f"cached from the Python package {requirement}")
+    return Availability("download", f"registry of Python packages, {requirement}")
+
+
+def _copy(requirement: str, member: str) -> Path:
+    """Return where the local copy of a member lies, or would lie."""
+    return cache_folder() / "wheels" / requirement.replace("==", "-") / PurePosixPath(member)
 
 
 def _download(requirement: str, folder: Path) -> Path:

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
+import platform
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from workbench.architecture import skeleton
+from workbench.cache import cache_folder
 from workbench.checkpoint import BROKEN, require_whole
-from workbench.errors import InputError, opening
+from workbench.digest import key
+from workbench.errors import InputError, UnwritableError, opening
+from workbench.fingerprints import state_of
 from workbench.half_width import kept_narrow
+from workbench.locks import held
 from workbench.memory_file import MemoryFile
 from workbench.resident import Resident
 from workbench.stored_tensors import assigned
 from workbench.transformers_api import without_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
     from transformers import PretrainedConfig
 
     from workbench.device import Precision
-    from workbench.stored_tensors import Assignment
+    from workbench.stored_tensors import Assignment, StoredTensor
+
+REVISION = 1  # of what is in the file: another one's is not taken
 
 
 def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
     """Return a resident copy of the transformer in ``folder``; a part of one tensor is read at a time.
+
+    Its weights are those of another process of this machine that has a copy of the same files, if there is one.
 
     It is in float32. Under bf16, matrices that are stored in bfloat16 stay so (:mod:`workbench.half_width`).
 
@@ -46,11 +55,7 @@ def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Res
     require_whole(folder, config, {"missing_keys": [], "unexpected_keys": parts.unexpected})
     stored = parts.parameters
     narrow = kept_narrow(skeleton(config), parts) if precision == "bf16" else frozenset()
-    types = [torch.bfloat16 if name in narrow else torch.float32 for name in stored]
-    file = MemoryFile([each.shape for each in stored.values()], types)
-    for number, (each, kind) in enumerate(zip(stored.values(), types, strict=True)):
-        file.write(number, (chunk.to(kind) for chunk in each.chunks()))
-    file.seal()
+    file = _one_file(folder, stored, [torch.bfloat16 if name in narrow else torch.float32 for name in stored])
     views = dict(zip(stored, file.mapped(), strict=True))
     # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it
     given = {name: torch.empty(each.shape) if name in narrow else each for name, each in views.items()}
@@ -62,6 +67,26 @@ def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Res
                 model.get_parameter(name).data = views[name]
             return Resident(model, file)
     return None
+
+
+def _one_file(folder: Path, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
+    """Return a sealed file of the tensors in these types: that of another process of this machine, if one holds it."""
+    shapes = [tuple(each.shape) for each in stored.values()]
+    if (state := state_of(folder)) is None:  # the files may change unnoticed
+        return _written(MemoryFile(shapes, types), stored, types)
+    name = f"weights-{key([state, [*stored], shapes, [str(kind) for kind in types], REVISION])[:32]}"
+    lock = cache_folder() / "widening" / f"{platform.node()}-{name}.lock"
+    with ExitStack() as alone:
+        with suppress(UnwritableError, OSError):  # without it, processes that begin at once have a copy each
+            alone.enter_context(held(lock, wait=True))
+        return MemoryFile.held(shapes, types, name) or _written(MemoryFile(shapes, types, name), stored, types)
+
+
+def _written(file: MemoryFile, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
+    for number, (each, kind) in enumerate(zip(stored.values(), types, strict=True)):
+        file.write(number, (chunk.to(kind) for chunk in each.chunks()))
+    file.seal()
+    return file
 
 
 def narrowed(body: nn.Module, folder: Path, config: PretrainedConfig) -> nn.Module:

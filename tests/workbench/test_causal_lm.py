@@ -23,6 +23,7 @@ from workbench.backbone_names import open_backbone
 from workbench.batching import BATCH_SIZE, IGNORED
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, features
+from workbench.generation import generate
 from workbench.kinds import KINDS
 from workbench.kinds.causal_lm import Answer
 from workbench.listener import Silent
@@ -33,6 +34,7 @@ from workbench.prompts import end_token, prompt
 from workbench.settings import Budget
 from workbench.store import AdapterStore
 from workbench.stored_model import open_adapter
+from workbench.streaming import heard_by
 from workbench.task import Task
 from workbench.training import Lesson, fit, learn
 
@@ -180,6 +182,15 @@ def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) 
     assert 0 < stopped < len(answers), stopped
 
 
+@pytest.mark.parametrize("method", ["lora", "prompt"])
+def test_what_is_generated_is_heard_token_by_token_up_to_the_last(method: str, plain: Backbone) -> None:
+    model = Adaptation(plain, method, METHODS.get(method).settings(), "fp32").fresh("causal-lm", 0, seed=0)
+    heard: list[list[int]] = []
+    with heard_by(lambda tokens: heard.append(tokens[0].tolist())):
+        (answer,) = KIND.answers(model, rows_of(1), plain.tokenizer, 20)
+    assert heard == [answer.tokens.tolist()[:length] for length in range(len(answer.tokens))]
+
+
 def test_an_answer_ends_at_its_end_token_and_at_its_own_limit(plain: Backbone) -> None:
     model, rows = untrained(plain), rows_of(12, limit=6)
     longest = KIND.answers(model, rows, plain.tokenizer, 20)
@@ -194,6 +205,16 @@ def test_an_answer_ends_at_its_end_token_and_at_its_own_limit(plain: Backbone) -
     stopped = KIND.answers(model, rows, plain_end.tokenizer, 20)[-1]
     wanted = whole.tokens.tolist()
     assert stopped.tokens.tolist() == wanted[: wanted.index(ends) + 1]
+
+
+def test_whoever_asks_may_say_which_answers_have_ended(plain: Backbone) -> None:
+    ids = torch.tensor([ids_of(text, plain) for text in ("the cat", "one dog")])
+    asked = (lm_of(plain), ids, torch.ones_like(ids), 6, 1, 0)
+    whole, _ = generate(*asked)
+    found, likelihoods = generate(*asked, ended=lambda new: torch.tensor([new.shape[1] >= 2, new.shape[1] >= 4]))
+    assert found.shape == likelihoods.shape == (2, 4)
+    assert found[0].tolist() == [*whole[0, :2].tolist(), 0, 0], "what comes after the end is padding"
+    assert found[1].tolist() == whole[1, :4].tolist()
 
 
 def test_outcomes_tell_what_was_answered_and_how_likely_the_right_answer_was(plain: Backbone) -> None:

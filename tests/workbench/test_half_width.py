@@ -11,6 +11,7 @@ from torch import nn
 
 from experiments.engine.forecast import workload
 from tests.checkpoints import LLAMA, T5, saved
+from tests.conftest import toy
 from workbench import fingerprints, quantisation, resident, widening
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone
@@ -19,8 +20,11 @@ from workbench.cost_model import Workload
 from workbench.fingerprints import fingerprint
 from workbench.half_width import widen
 from workbench.library import Merges
+from workbench.listener import Silent
 from workbench.methods import METHODS, possible_methods, trained_methods
 from workbench.probes._weights import changes
+from workbench.settings import Budget
+from workbench.training import fit
 
 ARCHITECTURES = {"BertModel": {}, "LlamaForCausalLM": LLAMA, "T5ForConditionalGeneration": T5}
 KIND = "classification"
@@ -85,6 +89,16 @@ def test_a_step_is_the_same_to_the_last_bit(
     assert torch.equal(logits, wide_logits)
     assert gradients.keys() == wide_gradients.keys()
     assert all(torch.equal(gradients[name], wide_gradients[name]) for name in gradients)
+
+
+@pytest.mark.parametrize("method", ["pissa", "eva", "corda", "lora-ga"])
+def test_a_lora_that_is_made_anew_in_a_fit_is_in_float32(method: str, halved: dict[str, Backbone]) -> None:
+    adaptation = adapted(halved["BertModel"], method)
+    model = adaptation.fresh(KIND, 2, seed=0)
+    budget = Budget(epochs=1, batch_size=16, max_length=16, precision="bf16")
+    fit(model, toy(KIND), adaptation, budget, 0, Silent(), "test")
+    assert {each.dtype for name, each in model.named_parameters() if ".lora_" in name} == {torch.float32}
+    assert widths(adaptation.library.detach(model.body)) == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -21,6 +21,7 @@ from workbench.kinds.seq2seq import KIND as SEQ2SEQ
 from workbench.kinds.token_classification import KIND as TAGS
 from workbench.kinds.token_classification import Tagged
 from workbench.methods import METHODS
+from workbench.streaming import heard_by
 
 BIO = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
@@ -73,3 +74,12 @@ def test_a_t5_answers_as_transformers_lets_it(t5: Path) -> None:
         ids = torch.tensor([backbone.tokenizer(text)["input_ids"]])
         found = lm.generate(input_ids=ids, max_new_tokens=3, do_sample=False, eos_token_id=3, pad_token_id=0)
         assert answer.tokens.tolist() == found[0, 1:].tolist()
+
+
+def test_what_a_t5_generates_is_heard_token_by_token(t5: Path) -> None:
+    backbone, row = open_backbone(str(t5)), toy("seq2seq").splits["test"].select([0])
+    model = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32").fresh("seq2seq", 0, seed=0)
+    heard: list[list[int]] = []
+    with heard_by(lambda tokens: heard.append(tokens[0].tolist())):
+        (answer,) = SEQ2SEQ.answers(model, row, backbone.tokenizer, 12)
+    assert heard == [answer.tokens.tolist()[: length + 1] for length in range(len(answer.tokens))]

@@ -124,6 +124,8 @@ def test_a_part_s_settings_reach_its_package(backbone: Backbone) -> None:
         ("pfeiffer+houlsby", "two of its parts stand at the same places"),
         ("mam+loreft", "one of its parts is a mixture itself"),
         ("unipelt+lora", "both would change the same matrices"),
+        ("lora-plus+bitfit", "lora-plus does more than gradient steps on fixed weights"),
+        ("bitfit+eva", "eva does more than gradient steps on fixed weights"),
         ("prefix+pfeiffer", None),
         ("loreft+parallel+lora", None),
     ],

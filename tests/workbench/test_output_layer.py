@@ -11,10 +11,10 @@ import torch
 
 from tests.checkpoints import BART, LLAMA, SIZES, T5, rewritten, saved
 from workbench import output_layer as module
+from workbench.architecture import is_seq2seq
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
-from workbench.generation import is_seq2seq
 from workbench.output_layer import output_layer
 
 TIED = {"tie_word_embeddings": True}

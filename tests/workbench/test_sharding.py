@@ -49,7 +49,7 @@ def models(bert: Path, llama: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(
     scope="module",
-    params=[AS_LAUNCHED, pytest.param({}, marks=pytest.mark.acceptance)],
+    params=[pytest.param(shares, marks=pytest.mark.acceptance) for shares in (AS_LAUNCHED, {})],
     ids=["weights and batches", "batches"],
 )
 def both(request: pytest.FixtureRequest, models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Found]:

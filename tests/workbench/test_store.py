@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as weights_of
 
-from workbench import atomic
+from workbench import atomic, sealed
 from workbench.digest import key, size
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.fit_record import Epoch, FitRecord
 from workbench.manifest import MANIFEST, BackboneReference, Manifest, TaskReference
 from workbench.settings import Budget
 from workbench.store import AdapterStore
-from workbench.stored_adapter import StoredAdapter
+from workbench.stored_adapter import StoredAdapter, check_files
 
 FILES = {"adapter.safetensors": weights_of({"weight": np.zeros(2)}), "deep/config.json": b"{}"}
 
@@ -160,6 +161,27 @@ def test_verify_names_every_file_that_differs(store: AdapterStore, stored: Store
     assert "adapter news-lora-1: deep/config.json is missing; deep/extra.bin was added" in message
     assert "adapter.safetensors has changed" in message
     assert str(stored.folder) in message
+
+
+def test_files_that_stay_are_hashed_once_and_any_change_of_them_is_seen(
+    store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr("workbench.store.check_files", lambda one: (hashed.append(one.id), check_files(one)))
+    for _ in range(2):
+        store.verify(stored.id)
+    assert len(hashed) == 2, "files that have just been written may change within the grain of the times"
+    monkeypatch.setattr(sealed, "SETTLED", -60.0)
+    for _ in range(3):
+        assert store.verify(stored.id) == stored
+    assert len(hashed) == 3
+    weights = next(stored.folder.rglob("*.safetensors"))
+    times, content = weights.stat(), bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(IntegrityError, match=f"{weights.name} has changed"):
+        store.verify(stored.id)
 
 
 def test_verify_looks_at_a_manifest_below_the_folder_too(store: AdapterStore, stored: StoredAdapter) -> None:

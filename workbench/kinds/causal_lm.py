@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from workbench.architecture import is_causal
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
-from workbench.generation import generate, is_causal, language_model, virtual_tokens
+from workbench.generation import generate, language_model, virtual_tokens
 from workbench.kinds._free_text import (
     Answer,
     AnswersInWords,

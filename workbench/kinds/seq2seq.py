@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from workbench.architecture import is_seq2seq
 from workbench.batching import IGNORED, in_batches, padded
-from workbench.generation import decode, is_seq2seq
+from workbench.generation import decode
 from workbench.kinds._free_text import Answer, AnswersInWords, answer_length, finished, likelihoods_of, limits
 from workbench.kinds._programs import SEQ2SEQ
 from workbench.output_layer import output_layer

@@ -6,7 +6,6 @@ back in the same way. Where rows of one adapter stand together they are a view, 
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -35,30 +34,52 @@ def mix(body: Any, names: Sequence[str]) -> None:
     for name, rows in groupby(names):
         start = runs[-1][1].stop if runs else 0
         runs.append((name, slice(start, start + len(list(rows)))))
-    hooks, layers = getattr(body, "mixing", []), _layers(body)
-    for hook in hooks:
-        hook.remove()
-    for layer in layers if not hooks else ():
-        layer.enable_adapters(False)
-    body.mixing = [layer.register_forward_hook(partial(_add, runs)) for layer in layers]
+    if not hasattr(body, "mixing"):
+        body.mixing = Mixing(_layers(body))
+    body.mixing.runs = runs
+    body.mixing.begin()
 
 
 def unmix(body: Any) -> None:
     """Let one adapter answer again."""
-    if hooks := getattr(body, "mixing", []):
-        for hook, layer in zip(hooks, _layers(body), strict=True):
-            hook.remove()
-            layer.enable_adapters(True)
-        body.mixing = []
+    if hasattr(body, "mixing"):
+        body.mixing.end()
 
 
-def _add(runs: Runs, layer: Any, inputs: tuple[Tensor, ...], result: Tensor) -> Tensor:
-    """Add s B A x of each run's own LoRA to the frozen layer's output, in place."""
-    for name, rows in runs:
-        if name in layer.lora_A:  # LoRAs may differ in the layers that they adapt
-            low = layer.lora_A[name](inputs[0][rows])  # (rows, tokens, rank)
-            result[rows] += layer.lora_B[name](low) * layer.scaling[name]
-    return result
+class Mixing:
+    """The layers of a body whose LoRAs answer side by side, found once: a body with many adapters has many modules.
+
+    Attributes:
+        runs: which LoRA answers which rows of the next batch.
+    """
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        """Take the LoRA layers of a body; nothing is changed in them yet."""
+        self.layers, self.runs = layers, Runs()
+        self._hooks: list[Any] = []
+
+    def begin(self) -> None:
+        """Switch peft's own way off, where it is on."""
+        if not self._hooks:
+            for layer in self.layers:
+                layer.enable_adapters(False)
+            self._hooks = [layer.register_forward_hook(self._add) for layer in self.layers]
+
+    def end(self) -> None:
+        """Switch it on again, where it is off."""
+        if self._hooks:
+            for hook, layer in zip(self._hooks, self.layers, strict=True):
+                hook.remove()
+                layer.enable_adapters(True)
+            self._hooks = []
+
+    def _add(self, layer: Any, inputs: tuple[Tensor, ...], result: Tensor) -> Tensor:
+        """Add s B A x of each run's own LoRA to the frozen layer's output, in place."""
+        for name, rows in self.runs:
+            if name in layer.lora_A:  # LoRAs may differ in the layers that they adapt
+                low = layer.lora_A[name](inputs[0][rows])  # (rows, tokens, rank)
+                result[rows] += layer.lora_B[name](low) * layer.scaling[name]
+        return result
 
 
 def _layers(body: Any) -> list[Any]:

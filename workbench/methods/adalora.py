@@ -83,4 +83,5 @@ METHOD = Method(
     configure=configure,
     objection=needs_targets(configure),
     course=course,
+    reshapes=True,
 )

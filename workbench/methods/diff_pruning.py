@@ -109,5 +109,6 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     course=course,
+    reshapes=True,
     recomputes=False,  # the weights of all layers are made before the first
 )

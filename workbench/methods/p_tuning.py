@@ -63,4 +63,5 @@ METHOD = Method(
     configure=configure,
     objection=objection,
     course=course,
+    reshapes=True,
 )

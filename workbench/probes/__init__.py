@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from workbench.hidden import Hidden, hidden_states
+from workbench.batching import BATCH_SIZE
 from workbench.registry import Modules
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.backbone import Backbone
+    from workbench.hidden import Hidden
     from workbench.model import TaskModel
+    from workbench.settings import Settings
     from workbench.task import Task
+
+NEEDS = {"lm-eval": "lm-eval"}  # probe → the package of an extra that it works with
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class ProbeContext:
         outcomes_learned: the same right after the task was learned; None at that stage itself.
         text: general text that no task uses; empty where there is none.
         seed: of whatever a probe draws.
+        batch_size: the budget's, for probes that bring texts of their own.
+        settings: those of the probes that have some, by the probe's name.
     """
 
     task: Task
@@ -45,10 +51,14 @@ class ProbeContext:
     outcomes_learned: pd.DataFrame | None
     text: tuple[str, ...]
     seed: int
+    batch_size: int = BATCH_SIZE
+    settings: Mapping[str, Settings] = field(default_factory=dict)
 
     @cached_property
     def hidden(self) -> Hidden:
         """The model's hidden states on the probe's examples; one forward pass for all probes together."""
+        from workbench.hidden import hidden_states  # torch comes with it
+
         return hidden_states(self.model, self.task, self.backbone.tokenizer, self.max_length)
 
 
@@ -71,6 +81,37 @@ class Probe(Protocol):
         """Return finite numbers by quantity; what cannot be told is left out, never 0.
 
         A quantity of a layer is called ``layer-0`` (the embeddings) … ``layer-L`` (the last).
+        """
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a recipe asks of a probe that has settings.
+
+    Attributes:
+        settings: as the probe reads them when it measures.
+        identity: plain data: what the values depend on beside the model, such as questions and versions.
+    """
+
+    settings: Settings
+    identity: Any
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """What a probe has beside the rest where a recipe tells it what to measure.
+
+    Attributes:
+        settings: the model of what stands under ``probe_settings`` by the probe's name.
+    """
+
+    settings: type[Settings]
+
+    def ask(self, settings: Any) -> Asked:
+        """Return what is asked. Whatever has to be read for it is read now, before anything is trained.
+
+        Raises:
+            InputError: the settings name what is not there.
         """
 
 

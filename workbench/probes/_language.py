@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from workbench.architecture import is_causal
 from workbench.errors import InputError
-from workbench.generation import is_causal
-from workbench.output_layer import output_layer
+from workbench.kinds import KINDS
+from workbench.model import TaskModel
+from workbench.output_layer import OutputLayer, output_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workbench.backbone import Backbone
+    from workbench.device import Precision
 
 TRIED = [[1, 2, 3]]  # token ids
+KIND = "classification"  # of a model that answers no task: any
 
 
 def language_head(backbone: Backbone) -> nn.Module:
@@ -27,6 +32,28 @@ def language_head(backbone: Backbone) -> nn.Module:
         InputError: the checkpoint holds no such layer (a sentence encoder's seldom does).
     """
     return output_layer(backbone) if is_causal(backbone.config) else _masked_head(backbone)
+
+
+@lru_cache(maxsize=8)
+def no_language_head(backbone: Backbone) -> str | None:
+    """Return why a backbone cannot tell tokens, or None."""
+    try:
+        language_head(backbone)
+    except InputError as error:
+        return error.what
+    return None
+
+
+def head_beside(model: TaskModel, backbone: Backbone) -> nn.Module:
+    """Return the language head where the model is; its own where it answers with that; raises as the former."""
+    own = isinstance(model.head, OutputLayer)
+    return model.head if own else language_head(backbone).to(next(model.parameters()).device)
+
+
+def bare_model(backbone: Backbone, precision: Precision) -> TaskModel:
+    """Return the backbone without any method's weights, under its language head; raises as the former."""
+    head = language_head(backbone)
+    return TaskModel(backbone.load(precision=precision), head, KINDS.get(KIND), backbone.pooling, precision).eval()
 
 
 class MaskedHead(nn.Module):

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
+from workbench.architecture import is_causal
 from workbench.batching import IGNORED, in_batches, padded
-from workbench.errors import InputError
-from workbench.generation import is_causal
-from workbench.kinds import KINDS
-from workbench.model import TaskModel
-from workbench.output_layer import OutputLayer
-from workbench.probes._language import language_head
+from workbench.probes._language import bare_model, head_beside, no_language_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +19,10 @@ if TYPE_CHECKING:
 
     from workbench.backbone import Backbone
     from workbench.device import Precision
+    from workbench.model import TaskModel
     from workbench.probes import Probe, ProbeContext
 
 MASKED_SHARE = 0.15
-KIND = "classification"  # of a model that answers no task: any
 
 
 class GeneralLoss:
@@ -44,7 +40,7 @@ class GeneralLoss:
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
         """Return why the backbone cannot tell tokens, or None."""
-        return _objection(backbone)
+        return no_language_head(backbone)
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return ``loss`` and ``increase``; nothing where the text has no token to tell.
@@ -56,9 +52,7 @@ class GeneralLoss:
         told = encoded(backbone, context.text, context.max_length, context.seed)
         if not any(label != IGNORED for row in told for label in row["labels"]):
             return {}
-        own = isinstance(model.head, OutputLayer)
-        head = model.head if own else language_head(backbone).to(next(model.parameters()).device)
-        loss = mean_loss(model, head, told, backbone.tokenizer.pad_token_id)
+        loss = mean_loss(model, head_beside(model, backbone), told, backbone.tokenizer.pad_token_id)
         bare = _bare_loss(backbone, context.text, context.max_length, context.seed, model.precision)
         return {"loss": loss, "increase": loss - bare}
 
@@ -100,18 +94,8 @@ def _bare_loss(
     precision: Precision,
 ) -> float:
     """Return what :func:`mean_loss` is without any method's weights; the same at every stage."""
-    head = language_head(backbone)
-    bare = TaskModel(backbone.load(precision=precision), head, KINDS.get(KIND), backbone.pooling, precision).eval()
-    return mean_loss(bare, head, encoded(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
-
-
-@lru_cache(maxsize=8)
-def _objection(backbone: Backbone) -> str | None:
-    try:
-        language_head(backbone)
-    except InputError as error:
-        return error.what
-    return None
+    bare = bare_model(backbone, precision)
+    return mean_loss(bare, bare.head, encoded(backbone, text, max_length, seed), backbone.tokenizer.pad_token_id)
 
 
 def _masked(ids: list[int], special: list[int], mask: int, generator: torch.Generator) -> dict[str, Any]:

@@ -28,9 +28,10 @@ class Along(TrainerCallback):  # type: ignore[misc]  # transformers publishes no
         self.course.before_step(state.global_step)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Have the gradients corrected, which are accumulated and clipped by now."""
+        """Have the gradients corrected, which are accumulated and clipped by now; the method has the last word."""
         if self.model.correction is not None:
             self.model.correction(state.global_step)
+        self.course.before_update(state.global_step)
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell of the step just done, which Trainer has not counted yet."""

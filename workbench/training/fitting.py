@@ -13,6 +13,7 @@ from workbench.fit_record import FitRecord
 from workbench.method import Method, Steps
 from workbench.processes import shards
 from workbench.sharding import apart_for_training, require_second_version
+from workbench.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from workbench.adaptation import Adaptation
@@ -58,8 +59,10 @@ def fit(
     require_sharding(adaptation, model)
     set_seed(seed)
     tokenizer = adaptation.backbone.tokenizer
+    preparing = Stopwatch()
     if adaptation.card.prepare:
-        adaptation.card.prepare(adaptation.settings, model, task, tokenizer, budget, seed)
+        with preparing:
+            adaptation.card.prepare(adaptation.settings, model, task, tokenizer, budget, seed)
     if not model.trainable():
         return _as_it_is(model, task, adaptation, budget)
     encoded = model.kind.encode(task.splits["train"], tokenizer, budget.max_length)
@@ -90,7 +93,7 @@ def fit(
         best_epoch=keeper.best.epoch,
         validation=keeper.best.validation,
         steps=trainer.state.global_step,
-        seconds=time.perf_counter() - began + keeper.seconds_before,
+        seconds=time.perf_counter() - began + keeper.seconds_before + preparing.seconds,
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=trained,
         checkpointed=again,

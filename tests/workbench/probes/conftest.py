@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.harness_tasks import write_choices
 from workbench.backbone import Backbone
 from workbench.evaluation import evaluate
 from workbench.model import TaskModel
 from workbench.probes import ProbeContext
+from workbench.probes.lm_eval import HarnessSettings
 from workbench.task import Task
 
 
+@pytest.fixture(scope="session")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A task file for the harness, with its rows beside it."""
+    return write_choices(tmp_path_factory.mktemp("harness"))
+
+
 @pytest.fixture
-def context_of() -> Callable[..., ProbeContext]:
+def context_of(choices: Path) -> Callable[..., ProbeContext]:
     def make(model: TaskModel, task: Task, backbone: Backbone, **changes: Any) -> ProbeContext:
         context = ProbeContext(
             task=task,
@@ -29,6 +38,7 @@ def context_of() -> Callable[..., ProbeContext]:
             outcomes_learned=None,
             text=("the cat very often a dog", "apple pear some quite lemon"),
             seed=0,
+            settings={"lm-eval": HarnessSettings(tasks=(str(choices),))},
         )
         return replace(context, **changes)
 

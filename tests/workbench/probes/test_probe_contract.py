@@ -87,6 +87,6 @@ def test_card(probe: str, backbone: Backbone) -> None:
     assert type(card).__doc__
 
 
-def test_the_nine_probes_are_there() -> None:
-    names = "agreement calibration cka general-loss head-refit intruder knn linear weight-drift"
+def test_the_ten_probes_are_there() -> None:
+    names = "agreement calibration cka general-loss head-refit intruder knn linear lm-eval weight-drift"
     assert set(names.split()) <= set(PROBES.names())

@@ -1,0 +1,247 @@
+"""The probe lm-eval against the harness's own class for models of transformers, on tasks that the tests write."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("lm_eval", reason="the package lm-eval is not installed")
+
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from tokenizers import processors
+
+from tests.harness_tasks import ROWS, choices_config, words_config, write_task
+from workbench.adaptation import Adaptation
+from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
+from workbench.errors import InputError
+from workbench.kinds import KINDS
+from workbench.methods import METHODS
+from workbench.model import TaskModel
+from workbench.probes import ProbeContext
+from workbench.probes._harness_model import AdaptedLM
+from workbench.probes._harness_tasks import identity, loaded, scores
+from workbench.probes._language import bare_model
+from workbench.probes.lm_eval import PROBE, Harness, HarnessSettings
+from workbench.task import Task
+
+ContextOf = Callable[..., ProbeContext]
+PAIRS = [("the cat very often", " dog"), ("", "apple pear"), ("a ", "fish"), ("one this that", " cow sheep plum")]
+TEXTS = ["the cat very often a dog", "apple pear some quite lemon " * 20]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_network() -> Any:
+    """Any use of a network is an error."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a network was used")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", refuse)
+        patch.setattr(socket.socket, "connect", refuse)
+        yield
+
+
+@pytest.fixture(scope="module")
+def causal(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    """A LLaMA whose tokenizer puts a token before a text and none after it, as those of such models do."""
+    folder = tmp_path_factory.mktemp("causal") / "llama"
+    shutil.copytree(llama, folder)
+    tokenizer = open_backbone(str(folder)).tokenizer
+    own: Any = tokenizer.backend_tokenizer
+    own.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 2)])
+    tokenizer.save_pretrained(folder)
+    return open_backbone(str(folder))
+
+
+@pytest.fixture(scope="module")
+def theirs(causal: Backbone) -> Any:
+    """The harness's own class around transformers' own model."""
+    from transformers import AutoModelForCausalLM
+
+    lm = AutoModelForCausalLM.from_pretrained(causal.folder).eval()
+    lm.generation_config.eos_token_id = causal.tokenizer.eos_token_id
+    return HFLM(pretrained=lm, tokenizer=causal.tokenizer, batch_size=2)
+
+
+@pytest.fixture(scope="module")
+def ours(causal: Backbone) -> AdaptedLM:
+    return AdaptedLM(bare_model(causal, "fp32"), causal.tokenizer, 2)
+
+
+def _requests(kind: Any, arguments: list[tuple[Any, ...]]) -> list[Instance]:
+    return [Instance(kind, {}, each, 0) for each in arguments]
+
+
+def _moved(backbone: Backbone) -> TaskModel:
+    """Return a model under a LoRA that does something."""
+    model = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32").fresh("classification", 2, 0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def test_likelihoods_are_the_harness_s(ours: AdaptedLM, theirs: Any) -> None:
+    found, expected = (lm.loglikelihood(_requests("loglikelihood", PAIRS)) for lm in (ours, theirs))
+    assert [one[0] for one in found] == pytest.approx([one[0] for one in expected], rel=1e-4)
+    assert [one[1] for one in found] == [one[1] for one in expected]
+
+
+def test_long_texts_are_told_in_the_harness_s_windows(ours: AdaptedLM, theirs: Any) -> None:
+    requests = [(text,) for text in TEXTS]
+    assert len(ours.tok_encode(TEXTS[1])) > ours.max_length == theirs.max_length
+    found, expected = (lm.loglikelihood_rolling(_requests("loglikelihood_rolling", requests)) for lm in (ours, theirs))
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_answers_are_the_harness_s(ours: AdaptedLM, theirs: Any) -> None:
+    said = {"until": ["\n"], "max_gen_toks": 6, "do_sample": False}
+    asked = [(text[:60], dict(said)) for text in (*TEXTS, "cow")]
+    found, expected = (lm.generate_until(_requests("generate_until", asked)) for lm in (ours, theirs))
+    assert found == expected
+    assert any(found)
+    stop = found[0].split()[1]
+    (cut,) = ours.generate_until(_requests("generate_until", [(TEXTS[0], {**said, "until": [stop]})]))
+    assert cut == found[0].split(stop)[0]
+
+
+def test_an_answer_longer_than_the_model_reads_is_refused(ours: AdaptedLM) -> None:
+    with pytest.raises(InputError, match="answers of up to 64 tokens leave none of 64"):
+        ours.generate_until(_requests("generate_until", [("cow", {"max_gen_toks": 64})]))
+
+
+@pytest.mark.parametrize("config", [choices_config(), words_config()], ids=["choices", "words"])
+@pytest.mark.parametrize("shots", [None, 2])
+def test_scores_are_the_harness_s(
+    config: dict[str, Any], shots: int | None, ours: AdaptedLM, theirs: Any, tmp_path: Path
+) -> None:
+    tasks = loaded([str(write_task(tmp_path, config))], shots)
+    found = scores(ours, tasks, 10, seed=0)
+    assert found == scores(theirs, tasks, 10, seed=0)
+    assert scores(ours, tasks, 10, seed=0) == found
+    assert {*found[config["task"]]} == {metric["metric"] for metric in config["metric_list"]}
+
+
+def test_filters_of_answers_are_told_apart(ours: AdaptedLM, theirs: Any, tmp_path: Path) -> None:
+    first = {"function": "regex", "regex_pattern": r"(\w+)"}
+    filters = [
+        {"name": "first-word", "filter": [first, {"function": "take_first"}]},
+        {"name": "none", "filter": [{"function": "take_first"}]},
+    ]
+    tasks = loaded([str(write_task(tmp_path, {**words_config(), "filter_list": filters}))], None)
+    found = scores(ours, tasks, None, seed=0)
+    assert found == scores(theirs, tasks, None, seed=0)
+    assert {*found["which_animal_in_words"]} == {"exact_match,first-word", "exact_match"}
+
+
+def test_the_bare_backbone_has_not_changed(causal: Backbone, task: Task, context_of: ContextOf) -> None:
+    bare = TaskModel(causal.load(), nn.Linear(32, 2), KINDS.get("classification"), causal.pooling, "fp32").eval()
+    found = PROBE.measure(bare, context_of(bare, task, causal))
+    assert {*found} == {f"which-animal/{name}" for name in ("acc", "acc-norm", "acc-change", "acc-norm-change")}
+    assert (found["which-animal/acc-change"], found["which-animal/acc-norm-change"]) == (0, 0)
+    assert found["which-animal/acc"] * ROWS == pytest.approx(round(found["which-animal/acc"] * ROWS))
+
+
+def test_the_adapted_body_is_asked(causal: Backbone, task: Task, context_of: ContextOf, theirs: Any) -> None:
+    """The update is merged by peft itself, and asked by the harness's own class."""
+    from transformers import AutoModelForCausalLM
+
+    model = _moved(causal)
+    context = context_of(model, task, causal)
+    found = PROBE.measure(model, context)
+    body: Any = model.body
+    with torch.no_grad():
+        lm = AutoModelForCausalLM.from_pretrained(causal.folder).eval()
+        lm.model = copy.deepcopy(body).merge_and_unload()
+    (path,) = context.settings["lm-eval"].tasks  # type: ignore[attr-defined]
+    tasks = loaded([path], None)
+    expected = scores(HFLM(pretrained=lm, tokenizer=causal.tokenizer, batch_size=2), tasks, 100, seed=0)["which_animal"]
+    before = scores(theirs, tasks, 100, seed=0)["which_animal"]
+    assert found["which-animal/acc"] == expected["acc"]
+    assert found["which-animal/acc-change"] == expected["acc"] - before["acc"]
+    assert found["which-animal/acc-norm-change"] != 0 or found["which-animal/acc-change"] != 0
+
+
+def test_what_is_asked_is_part_of_what_determines_the_values(choices: Path, tmp_path: Path) -> None:
+    probe = Harness()
+
+    def asked(path: Path, **changes: Any) -> Any:
+        return probe.ask(HarnessSettings(tasks=(str(path),), **changes)).identity
+
+    moved = tmp_path / "moved"
+    shutil.copytree(choices.parent, moved)
+    assert asked(moved / choices.name) == asked(choices), "where the files lie changes nothing"
+    ways = [asked(choices), asked(choices, limit=5), asked(choices, limit=None), asked(choices, num_fewshot=1)]
+    rows = (moved / "rows.jsonl").read_text().splitlines()
+    (moved / "rows.jsonl").write_text("\n".join([rows[1], *rows[1:]]) + "\n")
+    os.utime(moved / "rows.jsonl", (1, 1))
+    ways.append(asked(moved / choices.name))
+    assert len({str(way) for way in ways}) == len(ways)
+
+
+def test_paths_are_whole_for_processes_elsewhere(choices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(choices.parent)
+    found = Harness().ask(HarnessSettings(tasks=(choices.name,))).settings
+    assert isinstance(found, HarnessSettings)
+    assert found.tasks == (str(choices),)
+
+
+def test_templates_reach_nothing_of_python(tmp_path: Path) -> None:
+    reaching = {**choices_config(), "doc_to_text": "{{ ''.__class__.__mro__[1].__subclasses__() }}"}
+    with pytest.raises(InputError, match="unsafe"):
+        loaded([str(write_task(tmp_path, reaching))], None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"metric_list": [{"metric": "accuracy"}]}, "lm-eval has no metric 'accuracy'"),
+        ({"generation_kwargs": {"do_sample": True, "until": ["\n"]}}, "its answers are drawn"),
+        ({"generation_kwargs": {"temperature": 0.7, "until": ["\n"]}}, "its answers are drawn"),
+        ({"test_split": "nothing"}, "the task of lm-eval cannot be opened: KeyError"),
+    ],
+)
+def test_a_task_that_is_not_run_here_is_refused(changes: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+    path = write_task(tmp_path, {**words_config(), **changes})
+    with pytest.raises(InputError) as caught:
+        loaded([str(path)], None)
+    assert complaint in str(caught.value)
+
+
+def test_the_harness_is_left_as_it_was(choices: Path, ours: AdaptedLM) -> None:
+    import evaluate
+    from datasets.utils import are_progress_bars_disabled
+    from lm_eval import utils
+    from lm_eval.api import task
+
+    before = (utils.env, evaluate.load, task.tqdm, are_progress_bars_disabled())
+    tasks = loaded([str(choices)], None)
+    identity(tasks, None)
+    scores(ours, tasks, 2, seed=0)
+    assert before == (utils.env, evaluate.load, task.tqdm, are_progress_bars_disabled())
+
+
+@pytest.mark.acceptance  # the harness reads thousands of files
+def test_names_are_those_of_the_harness() -> None:
+    with pytest.raises(InputError, match="there is no task of lm-eval called 'arc_eazy'") as caught:
+        loaded(["arc_eazy"], None)
+    assert "arc_easy" in str(caught.value)
+
+
+def test_only_a_causal_language_model_is_asked(backbone: Backbone, causal: Backbone) -> None:
+    assert "not a causal language model" in str(PROBE.objection(backbone, "classification"))
+    assert PROBE.objection(causal, "classification") is None

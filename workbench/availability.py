@@ -1,0 +1,22 @@
+"""Whether the bytes of a task or a backbone are on this machine: told without a network, before anything is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["here", "download", "missing", "unknown"]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """What was found out.
+
+    Attributes:
+        state: ``here``; ``download``: not here, and a network would bring it; ``missing``: it cannot be had;
+            ``unknown``: only reading it tells.
+        place: where it lies, where it would come from, or what is missing; for people.
+    """
+
+    state: State
+    place: str

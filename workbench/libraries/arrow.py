@@ -1,0 +1,121 @@
+"""arrow: frozen LoRAs of peft side by side; in each matrix every token is answered by those that respond most."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from workbench.adapter_folder import CONFIG
+from workbench.libraries.peft import asking_for_packed, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+EXPERT, GENERAL, ROUTER = "task_", "gks_", "arrow_router"  # as peft calls them
+FILE = "arrow.json"  # what peft's ArrowConfig is given, for programs that open the folder without the workbench
+SEED = 0  # of the vector from which peft's power iteration begins
+
+
+@dataclass(frozen=True)
+class ArrowSettings:
+    """How tokens are routed, and what to.
+
+    Attributes:
+        top_k: how many LoRAs answer a token.
+        temperature: of the softmax over these.
+        sources: folders of stored LoRAs, in order; only a composition that begins needs them.
+        general: folders of LoRAs whose mean is taken off the sources.
+    """
+
+    top_k: int
+    temperature: float
+    sources: tuple[Path, ...] = ()
+    general: tuple[Path, ...] = ()
+
+
+class Arrow:
+    """The LoRAs lie in folders ``task_0``, ``task_1``, …, each as peft stores it. Nothing of them is trained."""
+
+    def attach(self, body: nn.Module, config: ArrowSettings) -> nn.Module:
+        """Return the body with the sources of ``config`` on it, without what the general ones have in common."""
+        model = _hosting(body, config.sources, config.general)
+        taken_off(model, [f"{GENERAL}{place}" for place in range(len(config.general))])
+        return _routed(model, config)
+
+    def save(self, body: Any, folder: Path) -> None:
+        """Write each LoRA into a folder of its own."""
+        router = body.peft_config[ROUTER].arrow_config
+        body.save_pretrained(folder, selected_adapters=experts(body))
+        for readme in folder.rglob("README.md"):
+            readme.unlink()
+        chosen = {"top_k": router.top_k, "router_temperature": router.router_temperature, "rng_seed": SEED}
+        (folder / FILE).write_text(json.dumps(chosen), encoding="utf-8")
+
+    def load(self, body: nn.Module, folder: Path, config: ArrowSettings) -> nn.Module:
+        """Return the body with the stored LoRAs."""
+        found = {int(place.parent.name.removeprefix(EXPERT)): place.parent for place in folder.glob(f"*/{CONFIG}")}
+        return _routed(_hosting(body, [found[place] for place in sorted(found)]), config)
+
+    def detach(self, body: Any) -> nn.Module:
+        """Return the bare body."""
+        bare: nn.Module = body.unload()
+        return bare
+
+
+def experts(body: Any) -> list[str]:
+    """Return the names of the LoRAs that answer, in order."""
+    return list(body.peft_config[ROUTER].arrow_config.task_adapter_names)
+
+
+@torch.no_grad()
+def taken_off(body: Any, general: Sequence[str]) -> None:
+    """Take the mean of A and that of B of the ``general`` LoRAs off those of all others, and the general ones away."""
+    from peft.tuners.lora import LoraLayer
+
+    if not general:
+        return
+    for layer in (module for module in body.modules() if isinstance(module, LoraLayer)):
+        for factors in (layer.lora_A, layer.lora_B):
+            mean = torch.stack([factors[name].weight for name in general]).mean(dim=0)
+            for name in [each for each in factors if each not in general]:
+                factors[name].weight.sub_(mean)
+    for name in general:
+        body.delete_adapter(name)
+
+
+def _hosting(body: nn.Module, sources: Sequence[Path], general: Sequence[Path] = ()) -> Any:
+    from peft import PeftModel
+
+    first, *others = [
+        *((f"{EXPERT}{place}", folder) for place, folder in enumerate(sources)),
+        *((f"{GENERAL}{place}", folder) for place, folder in enumerate(general)),
+    ]
+    with whole(), asking_for_packed(body):
+        model: Any = PeftModel.from_pretrained(body, first[1], first[0])
+        for name, folder in others:
+            model.load_adapter(str(folder), name)
+    return model
+
+
+def _routed(model: Any, config: ArrowSettings) -> nn.Module:
+    from peft import ArrowConfig, LoraConfig
+
+    names = list(model.peft_config)
+    chosen = ArrowConfig(top_k=min(config.top_k, len(names)), router_temperature=config.temperature, rng_seed=SEED)
+    chosen.task_adapter_names, chosen.gks_adapter_names = names, []
+    like = model.peft_config[names[0]]
+    with asking_for_packed(model):
+        model.add_adapter(ROUTER, LoraConfig(r=like.r, target_modules=like.target_modules, arrow_config=chosen))
+    model.set_adapter(ROUTER)
+    model.requires_grad_(False)
+    routed: nn.Module = model.eval()
+    return routed
+
+
+LIBRARY = Arrow()

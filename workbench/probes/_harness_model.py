@@ -1,0 +1,169 @@
+"""An adapted body as EleutherAI's harness asks a language model: how likely texts are, and what it goes on with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
+from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from torch import Tensor
+
+from workbench.batching import IGNORED, in_batches, padded
+from workbench.errors import InputError
+from workbench.generation import generate, language_model, virtual_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+    from workbench.model import TaskModel
+
+LONGEST = 2048  # tokens of a text, for models whose config does not say; the harness takes as many
+Row = tuple[Any, list[int], list[int]]  # as the harness calls it; tokens of a context, and of what follows it
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text that the model goes on with.
+
+    Attributes:
+        ids: its tokens, as many as leave room for the answer.
+        limit: at most so many new tokens.
+        stops: texts before which an answer ends.
+    """
+
+    ids: list[int]
+    limit: int
+    stops: tuple[str, ...]
+
+    def ends(self, text: str) -> bool:
+        """Return whether an answer ends somewhere in ``text``."""
+        return any(stop in text for stop in self.stops)
+
+    def answer(self, text: str) -> str:
+        """Return ``text`` up to where the answer ends."""
+        for stop in self.stops:
+            text = text.split(stop)[0]
+        return text
+
+
+class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
+    """A body under its language head, in evaluation mode; the harness's own class would tie the head to its embeddings.
+
+    Texts are read as the harness's class for transformers reads them: what the tokenizer puts before a text stands
+    before each, contexts that are too long are cut at their beginning, and answers are the most likely tokens.
+    """
+
+    def __init__(self, model: TaskModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> None:
+        """Take over ``model``, whose head gives the logits of next tokens."""
+        super().__init__()
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.virtual = virtual_tokens(model)
+        config: Any = model.body.config
+        positions = getattr(config, "max_position_embeddings", None) or min(tokenizer.model_max_length, LONGEST)
+        self.max_length = int(positions) - (0 if self.virtual is None else len(self.virtual))
+        self.before = _before(tokenizer)
+
+    @property
+    def eot_token_id(self) -> int:
+        """The token that ends a text."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands before a text that nothing else stands before."""
+        first = self.tokenizer.bos_token_id
+        return self.eot_token_id if first is None else int(first)
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
+        """Return the tokens of a text, after those that the tokenizer puts before one."""
+        ids: list[int] = self.tokenizer.encode(string, add_special_tokens=False)
+        first = self.tokenizer.bos_token
+        bare = add_special_tokens is False or (first and string.startswith(first))
+        return ids if bare else [*self.before, *ids]
+
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        """Return for each pair of context and what follows it the latter's log-likelihood, and whether it is greedy."""
+        found: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
+        return found
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
+        """Return the log-likelihood of each text, whose tokens are told window by window."""
+        windows = [[*self._windows(*request.args)] for request in requests]
+        told = iter(self._loglikelihood_tokens([window for each in windows for window in each]))
+        return [sum(next(told)[0] for _ in each) for each in windows]
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
+        """Return what the model goes on with.
+
+        Raises:
+            InputError: an answer may take more tokens than the model reads.
+        """
+        asked = [self._question(*request.args) for request in requests]
+        lm, pad = language_model(self.model), self.tokenizer.pad_token_id
+
+        def ask(places: list[int], batch: dict[str, Tensor]) -> list[str]:
+            ids, mask = batch["input_ids"], batch["attention_mask"]
+            own = [asked[place] for place in places]
+
+            def ended(new: Tensor) -> Tensor:
+                ends = [each.ends(text) for each, text in zip(own, self._texts(new), strict=True)]
+                return torch.tensor(ends, device=new.device)
+
+            with self.model.autocast(ids.device.type):
+                limit = max(each.limit for each in own)
+                new, _ = generate(lm, ids, mask, limit, self.eot_token_id, pad, self.virtual, ended)
+            rows = [row[: each.limit] for each, row in zip(own, new, strict=True)]
+            return [each.answer(text) for each, text in zip(own, self._texts(rows), strict=True)]
+
+        rows = [{"input_ids": each.ids, "attention_mask": [1] * len(each.ids)} for each in asked]
+        return in_batches(ask, self.model, rows, lambda batch: padded(batch, pad, "left"), self.batch_size)
+
+    def _texts(self, rows: Sequence[Tensor] | Tensor) -> list[str]:
+        return [self.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
+
+    def _windows(self, text: str) -> list[Row]:
+        ids = self.tok_encode(text)
+        pairs = get_rolling_token_windows(ids, self.prefix_token_id, self.max_length, 1)
+        return [(None, *make_disjoint_window(pair)) for pair in pairs]
+
+    def _question(self, context: str, said: dict[str, Any]) -> Question:
+        kwargs = normalize_gen_kwargs(said)
+        limit = int(kwargs["max_gen_toks"])
+        if limit >= self.max_length:
+            what = f"answers of up to {limit} tokens leave none of {self.max_length} for a question"
+            raise InputError(what, hint="The task says how long answers may be: max_gen_toks in its generation_kwargs.")
+        stops = handle_stop_sequences(kwargs["until"], eos=None)
+        ids = self.tok_encode(context)[limit - self.max_length :] or [self.prefix_token_id]
+        return Question(ids, limit, tuple(filter(None, stops)))
+
+    def _loglikelihood_tokens(self, requests: Sequence[Row], **_: Any) -> list[tuple[float, bool]]:
+        rows, pad = [self._row(*tokens) for _, *tokens in requests], self.tokenizer.pad_token_id
+        return in_batches(self._told, self.model, rows, lambda batch: padded(batch, pad, "right"), self.batch_size)
+
+    def _row(self, context: list[int], following: list[int]) -> dict[str, Any]:
+        ids = [*context, *following][-(self.max_length + 1) :]
+        told = min(len(following), len(ids) - 1)  # nothing tells the first
+        labels = [IGNORED] * (len(ids) - 1 - told) + ids[len(ids) - told :]
+        return {"input_ids": ids[:-1], "attention_mask": [1] * (len(ids) - 1), "labels": labels}
+
+    def _told(self, _: list[int], batch: dict[str, Tensor]) -> list[tuple[float, bool]]:
+        wanted, found = batch.pop("labels"), []
+        for states, labels in zip(self.model.states(**batch), wanted, strict=True):  # one at a time: vocabularies
+            told = labels != IGNORED
+            likely = self.model.head(states[told]).float().log_softmax(dim=-1)  # (told, vocabulary)
+            own = likely.gather(1, labels[told].unsqueeze(1))  # (told, 1)
+            found.append((float(own.sum()), bool((likely.argmax(dim=-1) == labels[told]).all())))
+        return found
+
+
+def _before(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens that the tokenizer puts before a text."""
+    bare, whole = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
+    starts = (place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+    ids: list[int] = whole[: next(starts, 0)]
+    return ids

@@ -1,0 +1,132 @@
+"""lm-eval: scores on tasks of EleutherAI's evaluation harness, and their change from the bare backbone's."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from workbench.architecture import is_causal
+from workbench.bounds import Count
+from workbench.extras import absence, installed
+from workbench.probes import NEEDS, Asked
+from workbench.probes._harness_files import OWN
+from workbench.probes._language import bare_model, head_beside, no_language_head
+from workbench.settings import Settings, unique
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workbench.backbone import Backbone
+    from workbench.device import Precision
+    from workbench.model import TaskModel
+    from workbench.probes import Probe, ProbeContext
+
+NAME = "lm-eval"
+LONGEST_PATH = 1000
+
+
+class HarnessSettings(Settings):
+    """Which tasks, how many of their questions, and after how many solved examples."""
+
+    tasks: tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_PATH)], ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="tasks, groups and tags of the harness by name, or paths of task files of one's own ('….yaml')",
+    )
+    limit: Count | None = Field(100, description="questions of each task, its first; all if null")
+    num_fewshot: int | None = Field(
+        None, ge=0, le=1000, description="solved examples before each question; the task's own number if null"
+    )
+
+    _each_once = field_validator("tasks")(unique)
+
+
+class Harness:
+    """What EleutherAI's harness (Gao et al. 2024, doi:10.5281/zenodo.12608602) says of the adapted body.
+
+    The body stands under the output layer of the backbone's pretraining; the task's head takes no part. ``TASK/METRIC``
+    is the harness's own number, ``TASK/METRIC-change`` that number less the bare backbone's on the same questions in
+    the same precision. Groups have numbers where the harness gives them some.
+    """
+
+    scope: Literal["task", "model"] = "model"
+    reads_hidden = False
+    settings = HarnessSettings
+
+    def objection(self, backbone: Backbone, kind: str) -> str | None:
+        """Return that the package is missing, or that the backbone is no causal language model."""
+        if missing := absence(NEEDS[NAME]):
+            return missing
+        if not is_causal(backbone.config):
+            return f"{backbone.name!r} is not a causal language model, as for example smollm2 is"
+        return no_language_head(backbone)
+
+    def ask(self, settings: HarnessSettings) -> Asked:
+        """Load the tasks; their rows may be fetched.
+
+        Raises:
+            InputError: there is no such task, its rows cannot be had, or it is not run here.
+        """
+        from workbench.probes._harness_tasks import identity, loaded
+
+        paths = (str(Path(name).absolute()) if name.endswith(OWN) else name for name in settings.tasks)
+        tasks = loaded(settings.tasks, settings.num_fewshot)
+        asked = [installed(NEEDS[NAME]), settings.limit, settings.num_fewshot, *identity(tasks, settings.limit)]
+        return Asked(settings.model_copy(update={"tasks": tuple(paths)}), asked)
+
+    def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
+        """Return the scores and their changes; nothing where no tasks were asked for.
+
+        Raises:
+            InputError: as :meth:`ask` does, or an answer may take more tokens than the model reads.
+        """
+        settings = context.settings.get(NAME)
+        if not isinstance(settings, HarnessSettings):
+            return {}
+        was_training = model.training
+        under = model.under(head_beside(model, context.backbone))
+        try:
+            own = _scores(under, context.backbone, settings, context.batch_size, context.seed)
+        finally:
+            model.train(was_training)
+        told = settings.model_dump_json()
+        bare = _bare_scores(context.backbone, told, context.batch_size, context.seed, model.precision)
+        return {**own, **{f"{name}-change": value - bare[name] for name, value in own.items() if name in bare}}
+
+
+def _scores(
+    model: TaskModel, backbone: Backbone, settings: HarnessSettings, batch_size: int, seed: int
+) -> dict[str, float]:
+    from workbench.probes._harness_model import AdaptedLM
+    from workbench.probes._harness_tasks import loaded, scores
+
+    tasks = loaded(settings.tasks, settings.num_fewshot)
+    found = scores(AdaptedLM(model, backbone.tokenizer, batch_size), tasks, settings.limit, seed)
+    return {
+        f"{_plain(task)}/{_plain(metric)}": value
+        for task, values in found.items()
+        for metric, value in values.items()
+        if math.isfinite(value)
+    }
+
+
+@lru_cache(maxsize=8)
+def _bare_scores(
+    backbone: Backbone, settings: str, batch_size: int, seed: int, precision: Precision
+) -> dict[str, float]:
+    """Return what :func:`_scores` is without any method's weights; the same at every stage."""
+    asked = HarnessSettings.model_validate_json(settings)
+    return _scores(bare_model(backbone, precision), backbone, asked, batch_size, seed)
+
+
+def _plain(name: str) -> str:
+    """Return a name of the harness as quantities are called."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+PROBE: Probe = Harness()
