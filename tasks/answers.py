@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.raw_values import raw
-from tasks.spec import METRIC, NEW_TOKENS, TaskSpec
+from tasks.spec import TaskSpec
+from tasks.task_file import METRIC, NEW_TOKENS
 from workbench.errors import DataError
 from workbench.text_scores import last_number
 
@@ -16,18 +17,35 @@ SHOWN = 5
 
 
 def free_answers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[str]:
-    """Return the right answers of ``rows`` as text; a number is written as it is compared, 4 and not 4.0.
+    """Return the right answers of ``rows`` as text: in the words that the file has for them, or as they stand.
+
+    A number is written as it is compared, 4 and not 4.0; one of 32 bits in the fewest digits that tell it apart.
 
     Raises:
-        DataError: rows without an answer, or without a number where numbers are compared.
+        DataError: rows without an answer, with one that the file has no words for, or without a number where numbers
+            are compared.
     """
     answers = rows["target"]
-    filled = answers.where(answers.notna(), "").map(raw).astype("str").str.strip()
+    filled = _written(answers).str.strip()
     _refuse(spec, split, rows, filled == "", "no answer", "Answer them, or leave them out with `on_missing: drop`.")
+    if words := spec.file.answers:
+        unknown = ~filled.isin(list(words))
+        hint = f"It has words for {', '.join(words)}; what stands there: {', '.join(filled[unknown].unique()[:SHOWN])}."
+        _refuse(spec, split, rows, unknown, "an answer that `answers` has no words for", hint)
+        filled = filled.map(words).astype("str")
     if spec.file.metric == "numeric-match":
         missing = filled.map(last_number).isna()
         _refuse(spec, split, rows, missing, "no number in the answer", "Use another metric, such as exact-match.")
     return filled
+
+
+def _written(answers: pd.Series[Any]) -> pd.Series[str]:
+    """Return answers as text, a missing one as an empty text."""
+    import pandas as pd
+
+    if answers.dtype == "float32":  # as 64 bits, 3.8 would be 3.799999952316284
+        answers = pd.Series([float(str(value)) for value in answers.to_numpy()], index=answers.index)
+    return answers.where(answers.notna(), "").map(raw).astype("str")
 
 
 def judged(spec: TaskSpec, rows: pd.DataFrame) -> pd.DataFrame:

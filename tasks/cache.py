@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from tasks import verification
 from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
+from tasks.mapped import mapped
 from workbench import sealed
 from workbench.atomic import remove_whole, written_whole
 from workbench.cache import cache_folder, writing_cache
@@ -57,13 +58,18 @@ class Content:
     tables: Mapping[str, pa.Table]
 
 
+def is_cached(key: str) -> bool:
+    """Return whether content is stored under ``key``."""
+    return _folder(key).is_dir()
+
+
 def cached(key: str, make: Callable[[], Content]) -> Content:
     """Return the content stored under ``key``, made and stored if it is not there, or not as it was written.
 
     Raises:
         InputError: the cache cannot be written.
     """
-    folder = cache_folder() / "tasks" / key
+    folder = _folder(key)
     with writing_cache():
         there = folder.is_dir()
         if there and (damaged := verification.damaged(folder)):
@@ -102,6 +108,10 @@ def dataset(table: pa.Table, identity: str, labels: Sequence[str] = ()) -> Datas
     return Dataset(table, info=DatasetInfo(features=features), fingerprint=told)
 
 
+def _folder(key: str) -> Path:
+    return cache_folder() / "tasks" / key
+
+
 def _write(content: Content, folder: Path) -> None:
     import pyarrow as pa
 
@@ -116,5 +126,5 @@ def _read(folder: Path) -> Content:
     import pyarrow as pa
 
     about = sealed.require(ABOUT, folder / "task.json")
-    tables = {split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in SPLITS}
+    tables = {split: pa.ipc.open_file(mapped(folder / f"{split}.arrow")).read_all() for split in SPLITS}
     return Content(about.labels, about.fingerprint, about.notes, tables)

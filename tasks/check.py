@@ -78,6 +78,17 @@ def check(
     }
 
 
+def ids_of(counted: Mapping[str, Any], rows: int = 1) -> str:
+    """Return the ids that are listed of what :func:`check` counted, and … where there are more.
+
+    Args:
+        counted: a ``count`` and some ``ids``.
+        rows: how many each of those counted has at least.
+    """
+    listed = ", ".join(counted["ids"])
+    return f"{listed}, …" if rows * counted["count"] > len(counted["ids"]) else listed
+
+
 def _split(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -> dict[str, Any]:
     target = _target(frame)
     counts = frame[target].explode().value_counts()

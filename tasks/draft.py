@@ -14,7 +14,7 @@ from tasks import registry
 from tasks.findings import Findings, findings
 from tasks.found_data import RawData
 from tasks.guess import Given, Guess, guess_columns
-from tasks.spec import LONGEST_NAME, NAME, NAME_RULE
+from tasks.task_file import LONGEST_NAME, NAME, NAME_RULE
 from tasks.template import template
 from tasks.text_files import exists
 from workbench.atomic import write_whole

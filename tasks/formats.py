@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks import delimited, labelled_lines, sheets
+from tasks import delimited, json_documents, labelled_lines, sheets
 from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
 from tasks.text_files import (
     LONGEST_LINE,
@@ -24,7 +23,19 @@ from workbench.errors import DataError, InputError, opening
 if TYPE_CHECKING:
     import pandas as pd
 
-Format = Literal["csv", "tsv", "txt", "jsonl", "parquet", "xlsx", "folders", "orange-tab", "labelled-lines"]
+Format = Literal[
+    "csv",
+    "tsv",
+    "txt",
+    "jsonl",
+    "json",
+    "natural-instructions",
+    "parquet",
+    "xlsx",
+    "folders",
+    "orange-tab",
+    "labelled-lines",
+]
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -38,9 +49,10 @@ SUFFIXES: dict[str, Format] = {
 }
 READABLE = f"{', '.join(SUFFIXES)}, and {' or '.join(UNPACKED)} of those that are text"
 PACKED_ALREADY = (".parquet", ".xlsx")
+DOCUMENTS = ("json", json_documents.NATURAL)
 FITTING = {
     **dict.fromkeys(USUAL, KEYS),
-    **dict.fromkeys(("jsonl", "labelled-lines", "folders"), ("encoding",)),
+    **dict.fromkeys(("jsonl", *DOCUMENTS, "labelled-lines", "folders"), ("encoding",)),
     "xlsx": ("header",),
 }
 TYPE_LINES = 2  # of Orange's tables, after the names: types and roles
@@ -105,6 +117,8 @@ def rows(path: Path, format: Format, dialect: Dialect) -> Iterator[dict[str, Any
             yield from (dict(zip(names, row, strict=True)) for row in cells)
     elif format == "labelled-lines":
         yield from labelled_lines.rows(path, dialect.encoding)
+    elif format in DOCUMENTS:
+        yield from json_documents.rows(path, format, dialect.encoding)
     elif format == "parquet":
         yield from _parquet_rows(path)
     else:
@@ -124,6 +138,8 @@ def _read(path: Path, format: Format, said: DialectSettings) -> pd.DataFrame:  #
         return labelled_lines.frame_of(path, said.encoding or "utf-8")
     if format == "jsonl":
         return _jsonl(path, said.encoding or "utf-8")
+    if format in DOCUMENTS:
+        return _document(path, format, said.encoding or "utf-8")
     if format == "xlsx":
         return sheets.frame_of(path, said.header is not False)
     return _parquet(path) if format == "parquet" else _folders(path, said.encoding or "utf-8")
@@ -150,27 +166,16 @@ def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
             lines.row_ends()
             if not line.strip():
                 continue
-            row = _json(line, lines.where)
+            row = json_documents.parsed(line.strip(), lines.where)
             if not isinstance(row, dict):
                 raise DataError("expected one JSON object on each line", where=lines.where)
             yield row
 
 
-def _json(line: str, where: str) -> Any:
-    try:
-        value = json.loads(line)
-        if "\\u" in line:
-            json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise DataError(f"not JSON: {error.msg}", where=where) from None
-    except RecursionError:
-        raise DataError("not JSON that can be read: it is nested too deeply", where=where) from None
-    except UnicodeEncodeError:
-        hint = "Write the whole character, or take it out."
-        raise DataError("a lone surrogate, which is half of a character", where=where, hint=hint) from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise DataError(f"not JSON that can be read: {error}", where=where) from None
-    return value
+def _document(path: Path, format: Format, encoding: str) -> pd.DataFrame:  # noqa: A002
+    import pandas as pd
+
+    return pd.DataFrame([*json_documents.rows(path, format, encoding)])
 
 
 def _parquet(path: Path) -> pd.DataFrame:

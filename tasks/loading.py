@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from tasks import cutting, formats, labels, normalise, several, values
 from tasks.answers import judged
-from tasks.cache import Content, cached, dataset, table_of
+from tasks.cache import Content, cached, dataset, is_cached, table_of
 from tasks.fingerprint import LISTS, fingerprint
 from tasks.sources import SOURCES
 from tasks.spec import TaskSpec
-from workbench.errors import DataError, suggest
+from workbench.availability import Availability
+from workbench.errors import DataError, InputError, suggest
 from workbench.kinds import KINDS
 from workbench.task import SPLITS, Task
 
@@ -48,6 +49,18 @@ def load(spec: TaskSpec) -> Task:
     file, hub_id = spec.file, source.hub_id(spec.source_settings)
     about = (origin, file.license, hub_id, file.homepage)
     return Task(spec.name, file.kind, content.labels, splits, content.fingerprint, *about)
+
+
+def available(spec: TaskSpec) -> Availability:
+    """Say whether the task's rows are on this machine, or where they would come from; nothing is fetched or read."""
+    source = SOURCES.get(spec.source)
+    try:
+        identity = source.identity(spec.source_settings, spec.folder)
+        if identity is not None and is_cached(_key(spec, identity)):
+            return Availability("here", "read before, and its rows are cached")
+        return source.available(spec.source_settings, spec.folder)
+    except InputError as error:
+        return Availability("missing", f"{error.what}: {error.where}" if error.where else error.what)
 
 
 def _key(spec: TaskSpec, identity: str) -> str:

@@ -12,6 +12,7 @@ from tasks.duplicates import without_duplicates
 from tasks.labels import raw_labels
 from tasks.raw_values import raw
 from tasks.spec import TaskSpec
+from tasks.task_file import PLACE
 from tasks.traits import is_blank
 from workbench.errors import DataError, suggest
 from workbench.kinds import KINDS
@@ -72,13 +73,16 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     for column, value in spec.file.where.items():
         frame = frame[_holds(spec, split, frame[column], column, value)]
     data: dict[str, Any] = {"id": frame[columns.id].map(raw) if columns.id else frame["\0id"]}
-    texts = [_words(frame[name]) if kind.target == "tags" else frame[name] for name in columns.texts]
-    data["text"] = _joined([_text(spec, split, text, str(text.name), "text") for text in texts])
+    raws = [_words(frame[name]) if kind.target == "tags" else frame[name] for name in columns.texts]
+    texts = [_text(spec, split, text, str(text.name), "text") for text in raws]
+    data["text"] = _joined(texts)
     if columns.text_pair:
         data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
     data["target"] = frame[target[0]] if isinstance(columns.label, str) else several.columns_set(spec, split, frame)
     rows = pd.DataFrame(data)
     filled = rows["text"].str.strip() != ""
+    if spec.file.prompt is not None:
+        rows["text"] = _prompts(spec.file.prompt, columns.texts, texts)
     if columns.text_pair:
         filled &= rows["text_pair"].str.strip() != ""
     if spec.file.on_missing == "error" and not filled.all():
@@ -168,6 +172,15 @@ def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
     for part in parts[1:]:
         joined = joined.str.cat(part, sep=" ").str.strip()
     return joined
+
+
+def _prompts(prompt: str, names: list[str], parts: list[pd.Series[str]]) -> list[str]:
+    """Return the prompt of each row, each column's text in its place."""
+    return [_prompt(prompt, dict(zip(names, row, strict=True))) for row in zip(*parts, strict=True)]
+
+
+def _prompt(prompt: str, row: Mapping[str, str]) -> str:
+    return PLACE.sub(lambda place: row[place[1]], prompt)
 
 
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:

@@ -14,6 +14,7 @@ from workbench import settings
 from workbench.errors import InputError, UnknownNameError, opening
 
 if TYPE_CHECKING:
+    from workbench.availability import Availability
     from workbench.settings import Document
     from workbench.task import Task
 
@@ -90,6 +91,13 @@ def load(spec: TaskSpec) -> Task:
     from tasks.loading import load as load_rows
 
     return load_rows(spec)
+
+
+def available(spec: TaskSpec) -> Availability:
+    """Say whether a task's rows are on this machine; see :func:`tasks.loading.available`."""
+    from tasks.loading import available as found
+
+    return found(spec)
 
 
 def _index(folders: Iterable[Path]) -> dict[str, Path]:

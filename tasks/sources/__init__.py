@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from workbench.availability import Availability
 from workbench.registry import Modules
 from workbench.settings import Settings
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     Table: TypeAlias = pd.DataFrame | Dataset
+
+
+UNTOLD = Availability("unknown", "its source does not tell before it is read")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Source:
         identity: settings and folder → a digest of the bytes behind the rows, or None where that cannot be told
             without reading them; rows of a known identity are cached.
         hub_id: settings → the data set on the Hugging Face hub that the rows come from; None where it is none.
+        available: settings and folder → whether the rows are on this machine, without a network and without reading.
     """
 
     settings: type[Settings]
@@ -36,6 +41,7 @@ class Source:
     origin: Callable[[Any], str]
     identity: Callable[[Any, Path], str | None]
     hub_id: Callable[[Any], str | None] = lambda settings: None
+    available: Callable[[Any, Path], Availability] = lambda settings, folder: UNTOLD
 
 
 SOURCES: Modules[Source] = Modules("source", "tasks.sources", "SOURCE")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +10,9 @@ from pydantic import Field, model_validator
 from tasks import formats
 from tasks.dialect import DialectSettings
 from tasks.sources import Source
+from tasks.sources._splits import given, identity_of, require_data_or_train
 from tasks.text_files import exists, path_of, require_readable
+from workbench.availability import Availability
 from workbench.digest import digest
 
 if TYPE_CHECKING:
@@ -29,14 +30,12 @@ class FilesSettings(DialectSettings):
 
     @model_validator(mode="after")
     def _data_or_train(self) -> Self:
-        if (self.data is None) == (self.train is None):
-            raise ValueError("give either `train` (and `validation`, `test` where there are such files) or `data`")
+        require_data_or_train(self)
         return self
 
     def paths(self, folder: Path) -> dict[str, Path]:
         """Return the path of each split that was given."""
-        given = {split: getattr(self, split) for split in ("data", "train", "validation", "test")}
-        return {split: folder / path_of(path) for split, path in given.items() if path is not None}
+        return {split: folder / path_of(path) for split, path in given(self).items()}
 
 
 def read(settings: FilesSettings, folder: Path) -> dict[str, pd.DataFrame]:
@@ -60,8 +59,14 @@ def identity(settings: FilesSettings, folder: Path) -> str | None:
         return None
     for path in paths.values():
         require_readable(path, folder=True)
-    lines = "".join(f"{split} {digest(path)}\n" for split, path in paths.items())
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return identity_of({split: digest(path) for split, path in paths.items()})
 
 
-SOURCE = Source(FilesSettings, read, origin, identity)
+def available(settings: FilesSettings, folder: Path) -> Availability:
+    """Say whether all files are there."""
+    paths = settings.paths(folder).values()
+    lost = next((path for path in paths if not exists(path)), None)
+    return Availability("missing", f"no such file: {lost}") if lost else Availability("here", origin(settings))
+
+
+SOURCE = Source(FilesSettings, read, origin, identity, available=available)

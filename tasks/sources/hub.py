@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tasks.sources import Source
 from tasks.text_files import exists, path_of
+from workbench.availability import Availability
 from workbench.digest import digest
 from workbench.errors import AssetError, InputError, opening, reason
 from workbench.hub_files import hub_silence
@@ -102,4 +103,27 @@ def hub_id(settings: HubSettings) -> str | None:
     return None if settings.id[:1] in PATHS else settings.id
 
 
-SOURCE = Source(HubSettings, read, origin, identity, hub_id)
+def available(settings: HubSettings, folder: Path) -> Availability:
+    """Say whether the data set is a local folder or lies in the cache of `datasets`, a pinned one at its commit.
+
+    Raises:
+        InputError: a local folder that is not there.
+    """
+    local = settings.local(folder)
+    if local is not None:
+        return Availability("here", str(local))
+    if _is_cached(settings, identity(settings, folder)):
+        return Availability("here", f"cached from the Hugging Face hub, {origin(settings)}")
+    return Availability("download", f"Hugging Face hub, {origin(settings)}")
+
+
+def _is_cached(settings: HubSettings, commit: str | None) -> bool:
+    from datasets import config
+    from datasets.naming import camelcase_to_snakecase
+
+    *owner, name = settings.id.split("/")
+    folder = Path(config.HF_DATASETS_CACHE).expanduser() / "___".join([*owner, camelcase_to_snakecase(name)])
+    return any(path.is_dir() for path in folder.glob(f"{settings.config or '*'}/*/{commit or '*'}"))
+
+
+SOURCE = Source(HubSettings, read, origin, identity, hub_id, available)

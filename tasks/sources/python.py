@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tasks.sources import Source
+from workbench.availability import Availability
 from workbench.errors import DataError, InputError, reason, suggest
 from workbench.settings import Settings
 
@@ -129,4 +130,18 @@ def identity(settings: PythonSettings, folder: Path) -> None:
     """Return None: what a function will return cannot be told before it is called."""
 
 
-SOURCE = Source(PythonSettings, read, origin, identity)
+def available(settings: PythonSettings, folder: Path) -> Availability:
+    """Say whether the function's module lies there, or an installed package offers it; nothing is imported."""
+    module, _, function = settings.function.partition(":")
+    if function:
+        beside = folder / f"{module}.py"
+        if beside.is_file():
+            return Availability("here", str(beside))
+        return Availability("missing", f"no file {beside.name} lies beside the task file")
+    package = next((entry.value for entry in entry_points(group=GROUP) if entry.name == module), None)
+    if package:
+        return Availability("here", f"{package}, of an installed package")
+    return Availability("missing", f"no installed package offers {module!r} in the group {GROUP}")
+
+
+SOURCE = Source(PythonSettings, read, origin, identity, available=available)

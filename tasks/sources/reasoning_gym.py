@@ -17,11 +17,12 @@ from pydantic import Field, field_validator
 
 from tasks.sources import Source
 from tasks.sources._generate import UNKNOWN
+from workbench.availability import Availability
 from workbench.digest import key
 from workbench.errors import DataError, InputError, suggest
 from workbench.interpreter import PYTHON, SAFE_PATH
 from workbench.settings import Settings
-from workbench.wheel import wheel_member
+from workbench.wheel import wheel_available, wheel_member
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,4 +96,9 @@ def identity(settings: ReasoningGymSettings, folder: Path) -> str:
     return key([SHA256, settings.model_dump(mode="json")])
 
 
-SOURCE = Source(ReasoningGymSettings, read, origin, identity)
+def available(settings: ReasoningGymSettings, folder: Path) -> Availability:
+    """Say whether the library lies in the cache."""
+    return wheel_available(PACKAGE, [MEMBER])
+
+
+SOURCE = Source(ReasoningGymSettings, read, origin, identity, available=available)

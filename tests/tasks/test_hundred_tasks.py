@@ -42,7 +42,7 @@ def sources() -> list[Row]:
     found = []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) != 8 or not cells[1].isdigit():
+        if len(cells) != 8 or not cells[0].startswith("`"):
             continue
         names = [name for part in re.findall(r"`(.+?)`", cells[0]) for name in registry.families().get(part, [part])]
         assert len(names) == int(cells[1]), cells[0]

@@ -8,7 +8,7 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tasks.check import check
+from tasks.check import check, ids_of
 from workbench.task import SPLITS, Task
 
 ROWS = {
@@ -46,6 +46,13 @@ def test_what_is_counted() -> None:  # expected values: counted by hand in ROWS
     assert set(found["conflicts"]["ids"]) == {"train-2", "validation-0", "test-0"}
     assert found["majority"] == 0.25
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_dots_follow_the_ids_only_where_there_are_more() -> None:
+    assert ids_of({"count": 2, "ids": ["a", "b"]}) == "a, b"
+    assert ids_of({"count": 6, "ids": [*"abcde"]}) == "a, b, c, d, e, …"
+    assert ids_of({"count": 1, "ids": [*"abc"]}, rows=2) == "a, b, c", "one text in conflict, with three rows"
+    assert ids_of({"count": 3, "ids": [*"abcde"]}, rows=2) == "a, b, c, d, e, …"
 
 
 def test_lengths(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -1,0 +1,135 @@
+"""Files of a repository on GitHub at one commit: downloaded once, checked, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+from pydantic import Field, field_validator, model_validator
+
+from tasks import formats
+from tasks.dialect import DialectSettings
+from tasks.sources import Source
+from tasks.sources._splits import given, identity_of, require_data_or_train
+from workbench.atomic import write_whole
+from workbench.availability import Availability
+from workbench.cache import cache_folder, writing_cache
+from workbench.digest import digest
+from workbench.errors import AssetError
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOST = "https://raw.githubusercontent.com"
+PATIENCE = 30.0  # seconds without an answer
+
+
+class RepositoryFile(Settings):
+    """One file of the repository."""
+
+    path: str = Field(min_length=1, description="path inside the repository")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its bytes")
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError("expected a path inside the repository")
+        return path
+
+
+class GithubSettings(DialectSettings):
+    """One file for each split, or one with all the data; all are written in the same dialect."""
+
+    repository: str = Field(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9_][A-Za-z0-9._-]*$", description="OWNER/NAME")
+    commit: str = Field(pattern=r"^[0-9a-f]{40}$", description="the whole hash; a branch may move")
+    data: RepositoryFile | None = Field(None, description="all rows in one file; it is split")
+    train: RepositoryFile | None = None
+    validation: RepositoryFile | None = None
+    test: RepositoryFile | None = None
+    format: formats.Format | None = Field(None, description="format; guessed from the suffix if left out")
+
+    @model_validator(mode="after")
+    def _data_or_train(self) -> Self:
+        require_data_or_train(self)
+        return self
+
+    def files(self) -> dict[str, RepositoryFile]:
+        """Return the file of each split that was given."""
+        return given(self)
+
+    def place(self, file: RepositoryFile) -> Path:
+        """Return where the local copy of a file lies, or would lie."""
+        return cache_folder() / "github" / self.repository / self.commit / PurePosixPath(file.path)
+
+
+def read(settings: GithubSettings, folder: Path) -> dict[str, pd.DataFrame]:
+    """Return one frame for each file.
+
+    Raises:
+        InputError: the cache cannot be written.
+        AssetError: a file cannot be fetched, or its bytes are not the promised ones.
+        DataError: a file is not what its format says.
+    """
+    return {
+        split: formats.read(fetched(settings, file), settings.format, settings)
+        for split, file in settings.files().items()
+    }
+
+
+def fetched(settings: GithubSettings, file: RepositoryFile) -> Path:
+    """Return the local copy of a file; raises as :func:`read`."""
+    target = settings.place(file)
+    with writing_cache():
+        there = target.is_file()
+    if not there:
+        content = _download(settings, file)
+        with writing_cache():
+            write_whole(target, content)
+    if (found := digest(target)) != file.sha256:
+        target.unlink()
+        raise AssetError(
+            f"{file.path} of {origin(settings)} has SHA-256 {found}, expected {file.sha256}",
+            hint="The copy was discarded. Run again; if it happens again, the repository does not hold that file.",
+        )
+    return target
+
+
+def _download(settings: GithubSettings, file: RepositoryFile) -> bytes:
+    import requests
+
+    address = f"{HOST}/{settings.repository}/{settings.commit}/{quote(file.path)}"
+    try:
+        answer = requests.get(address, timeout=PATIENCE)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        why = f"{error.response.status_code} {error.response.reason}" if error.response is not None else "no answer"
+        raise AssetError(
+            f"cannot download {file.path} of {origin(settings)}: {why}",
+            where=address,
+            hint="Check the network; files fetched before stay usable.",
+        ) from None
+    content: bytes = answer.content
+    return content
+
+
+def origin(settings: GithubSettings) -> str:
+    """Return ``owner/name@commit``."""
+    return f"{settings.repository}@{settings.commit[:12]}"
+
+
+def identity(settings: GithubSettings, folder: Path) -> str:
+    """Return a digest of the files' promised digests, which :func:`read` verifies."""
+    return identity_of({split: file.sha256 for split, file in settings.files().items()})
+
+
+def available(settings: GithubSettings, folder: Path) -> Availability:
+    """Say whether all files lie in the cache."""
+    if all(settings.place(file).is_file() for file in settings.files().values()):
+        return Availability("here", f"cached from GitHub, {origin(settings)}")
+    return Availability("download", f"GitHub, {origin(settings)}")
+
+
+SOURCE = Source(GithubSettings, read, origin, identity, available=available)

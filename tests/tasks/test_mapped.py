@@ -1,0 +1,38 @@
+"""Rows that were read take no memory once they are let go, and can be read again."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tasks.mapped import let_go, mapped
+
+ROWS = 100_000
+
+
+def resident(path: Path) -> int:
+    """Return how many kB of a mapped file are in this process's memory."""
+    maps = Path("/proc/self/smaps").read_text().split(str(path))
+    return sum(int(re.search(r"^Rss: +(\d+) kB", each, re.M)[1]) for each in maps[1:])  # type: ignore[index]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a mapped file takes is told by Linux alone")
+def test_rows_that_are_let_go_take_no_memory_and_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    table = pa.table({"text": [f"text {number}" for number in range(ROWS)]})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    opened = pa.ipc.open_file(mapped(path)).read_all()
+    assert opened.equals(table)
+    assert resident(path) > 1000
+    let_go()
+    assert resident(path) == 0
+    assert opened["text"][ROWS - 1].as_py() == f"text {ROWS - 1}"
+    assert 0 < resident(path) < 1000
+    del opened
+    let_go()
+    assert str(path) not in Path("/proc/self/maps").read_text(), "nobody has it any more"
