@@ -37,20 +37,39 @@ def choose(state: RoutingState, rows: Dataset, truth: NDArray[np.int64] | None =
     That is the one with the highest score. Where the router gives probabilities and its settings say that k adapters
     are asked, it is the one of the k most probable whose answer is the most probable pair of task and label:
     argmax p(adapter | text) · max over its labels of p(label | text, adapter). Labels of different tasks are different.
+    If the settings say so, each adapter's probabilities are those at its own temperature (:mod:`fusion.temperature`).
     """
     scores = route(state, rows, truth)  # (texts, adapters)
     chosen = scores.argmax(axis=1)
     if isinstance(state.settings, ProbabilitySettings) and state.settings.asked > 1:
-        chosen = _surest(state, rows, scores, state.settings.asked)
+        chosen = _surest(state, state.settings, rows, scores)
     return Choice(chosen, np.take_along_axis(scores, chosen[:, None], axis=1)[:, 0])
 
 
-def _surest(state: RoutingState, rows: Dataset, scores: NDArray[np.floating[Any]], asked: int) -> NDArray[np.int64]:
-    probable = np.argsort(-scores, axis=1, kind="stable")[:, :asked]  # (texts, asked)
+def _surest(
+    state: RoutingState, settings: ProbabilitySettings, rows: Dataset, scores: NDArray[np.floating[Any]]
+) -> NDArray[np.int64]:
+    probable = np.argsort(-scores, axis=1, kind="stable")[:, : settings.asked]  # (texts, asked)
     repeated = rows.select(np.repeat(np.arange(len(rows)), probable.shape[1]))
-    owners = [state.adapters[place].id for place in probable.ravel()]
-    answers = serving.answers(state.adapters, state.reader.backbone, repeated, owners)
-    sure = np.array([answer.confidence for answer in answers], dtype=float).reshape(probable.shape)
+    sure = (_tempered if settings.tempered else _confidence)(state, repeated, probable.ravel()).reshape(probable.shape)
     pairs = np.take_along_axis(scores, probable, axis=1) + np.log(sure)
     best: NDArray[np.int64] = np.take_along_axis(probable, pairs.argmax(axis=1)[:, None], axis=1)[:, 0]
     return best
+
+
+def _confidence(state: RoutingState, rows: Dataset, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how sure the adapter at ``places[i]`` is of its answer to row i."""
+    owners = [state.adapters[place].id for place in places]
+    answers = serving.answers(state.adapters, state.reader.backbone, rows, owners)
+    return np.array([answer.confidence for answer in answers], dtype=float)
+
+
+def _tempered(state: RoutingState, rows: Dataset, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the same at each adapter's own temperature."""
+    from fusion.temperature import confidence
+
+    found = np.empty(len(places))
+    for place in np.unique(places):
+        own, divisor = np.flatnonzero(places == place), float(state.parts[place]["temperature"])
+        found[own] = confidence(state.adapters[place], rows.select(own), state.reader.backbone, divisor)
+    return found

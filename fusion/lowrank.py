@@ -234,6 +234,21 @@ def weighted_sum(updates: Sequence[Update], weights: Sequence[float], rank: int 
     return by_module(updates, lambda pairs: spectrum(stack(pairs, weights), rank).truncated())
 
 
+def summed_factors(updates: Sequence[Update], weights: Iterable[float]) -> dict[str, LowRank]:
+    """Return module → Σ wᵢ bᵢ (out, r) and Σ wᵢ aᵢ (r, in), for updates of the same modules and ranks.
+
+    This is no sum of updates: products bᵢ aⱼ of different ones come in.
+    """
+    shares = [float(weight) for weight in weights]
+    return {
+        name: LowRank(
+            sum((w * update[name].b for update, w in zip(updates, shares, strict=True)), pair.b * 0),
+            sum((w * update[name].a for update, w in zip(updates, shares, strict=True)), pair.a * 0),
+        )
+        for name, pair in updates[0].items()
+    }
+
+
 def largest_rank(updates: Sequence[Update]) -> int:
     """Return the largest rank of any module in any of ``updates``; 1 if there is none."""
     return max((pair.rank for update in updates for pair in update.values()), default=1)

@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fusion import lora
+from fusion.composition import Composed
 from fusion.lowrank import LowRank, Merged, Truncated, aligned, collect, norm, spectrum, stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fusion.composition import Request
+    from workbench.backbone import Backbone
+    from workbench.fit_record import FitRecord
     from workbench.methods.lora import Settings
 
 Per = Literal["source", "layer", "module"]
@@ -90,6 +93,29 @@ class Mixture:
         """Return the weights of each group by its name."""
         return {name: tuple(row.tolist()) for name, row in zip(self.groups, weights, strict=True)}
 
+    def composed(
+        self,
+        backbone: Backbone,
+        weights: Tensor,
+        rank: int | None,
+        facts: Mapping[str, float],
+        head: nn.Module | None = None,
+        fit: FitRecord | None = None,
+    ) -> Composed:
+        """Return Σ wᵢ ΔWᵢ as one LoRA on a body of its own, of at most ``rank``; ``details`` holds the weights."""
+        merged = self.merged(weights, rank)
+        body, own = lora.attach(backbone, merged.update)
+        return Composed(
+            body,
+            "lora",
+            own,
+            head=head,
+            fit=fit,
+            weights=tuple(weights.mean(dim=0).tolist()),
+            facts={**merged.facts, **facts},
+            details=self.named(weights),
+        )
+
 
 class _Columns(nn.Module):
     """b (out, Σ rᵢ) → its columns times their sources' weights."""
@@ -102,14 +128,19 @@ class _Columns(nn.Module):
         return b * self.weights[self.row][self.owners.to(b.device)]
 
 
-def mixture(request: Request, per: Per = "source") -> Mixture:
+def mixture(request: Request, per: Per = "source", span: int = 1) -> Mixture:
     """Return the sources of ``request`` in one body, with a row of weights for all modules, each layer or each module.
+
+    Args:
+        request: whose sources.
+        per: which modules share a row.
+        span: how many consecutive layers share one, where ``per`` is ``layer``.
 
     Raises:
         InputError: a source is no plain LoRA, or they belong to different models.
     """
     update, owners = side_by_side(request.updates)
-    names = {module: _group(module, per) for module in update}
+    names = {module: _group(module, per, span) for module in update}
     groups = tuple(sorted(set(names.values()), key=_natural))
     rows = {module: groups.index(name) for module, name in names.items()}
     body, settings = lora.attach(request.backbone, update)
@@ -126,11 +157,14 @@ def side_by_side(updates: Sequence[Mapping[str, LowRank]]) -> tuple[dict[str, Lo
     return update, owners
 
 
-def _group(module: str, per: Per) -> str:
+def _group(module: str, per: Per, span: int) -> str:
     if per == "source":
         return "all"
     number = re.search(r"\.(\d+)\.", module)
-    return f"layer {number[1]}" if per == "layer" and number else module
+    if per == "module" or not number:
+        return module
+    first = int(number[1]) // span * span
+    return f"layer {first}" if span == 1 else f"layers {first}-{first + span - 1}"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

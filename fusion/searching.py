@@ -42,21 +42,37 @@ def search(
     cost: Callable[[Vector], float], sources: int, settings: SearchSettings, seed: int
 ) -> list[tuple[Vector, float]]:
     """Return all weights (sources,) that were tried, with their costs; zero weights first, then those of CMA-ES."""
+    bounds = -settings.bound, settings.bound
+    return minimise(cost, np.zeros(sources), SPREAD, settings.evaluations, seed, bounds)
+
+
+def minimise(
+    cost: Callable[[Vector], float],
+    start: Vector,
+    spread: float,
+    evaluations: int,
+    seed: int,
+    bounds: tuple[float | None, float | None] = (None, None),
+) -> list[tuple[Vector, float]]:
+    """Return what CMA-ES tried, at most ``evaluations`` points (n,) with their costs; ``start`` comes first.
+
+    Args:
+        cost: what is minimised.
+        start: (n,), the first mean.
+        spread: the first standard deviation, in each direction.
+        evaluations: how many points are tried; the search may end before.
+        seed: of all that is drawn.
+        bounds: of every coordinate, below and above; None where there is none.
+    """
     import cma
 
     draw = np.random.default_rng(seed).standard_normal  # the package would seed numpy's global generator
-    options = {
-        "bounds": [-settings.bound, settings.bound],
-        "randn": lambda *shape: draw(shape),
-        "seed": np.nan,
-        "verbose": -9,
-    }
-    start = np.zeros(sources)
+    options = {"bounds": list(bounds), "randn": lambda *shape: draw(shape), "seed": np.nan, "verbose": -9}
     tried = [(start, cost(start))]
-    strategy = cma.CMAEvolutionStrategy(start, SPREAD, options)
-    while len(tried) < settings.evaluations and not strategy.stop():
+    strategy = cma.CMAEvolutionStrategy(start, spread, options)
+    while len(tried) < evaluations and not strategy.stop():
         asked = strategy.ask()
-        told = [(weights, cost(weights)) for weights in asked[: settings.evaluations - len(tried)]]
+        told = [(point, cost(point)) for point in asked[: evaluations - len(tried)]]
         tried += told
         if len(told) == len(asked):
             strategy.tell(asked, [each for _, each in told])

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import Per, mixture
 from fusion.target import model_on, needs_head, required, with_fitted_head
@@ -55,17 +54,8 @@ def compose(request: Request, settings: Settings) -> Composed:
     model = with_fitted_head(model_on(request, mixed.body), request)
     weights = mixed.learnable(mixed.uniform())
     entropies = minimise_entropy(model, weights, request, settings)
-    found = weights.detach()
-    merged = mixed.merged(found, settings.rank)
-    body, own = lora.attach(request.backbone, merged.update)
-    return Composed(
-        body,
-        "lora",
-        own,
-        weights=tuple(found.mean(dim=0).tolist()),
-        facts={**merged.facts, **{f"entropy_{when}": entropies[at] for when, at in (("before", 0), ("after", -1))}},
-        details=mixed.named(found),
-    )
+    facts = {f"entropy_{when}": entropies[at] for when, at in (("before", 0), ("after", -1))}
+    return mixed.composed(request.backbone, weights.detach(), settings.rank, facts)
 
 
 def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, settings: Settings) -> list[float]:

@@ -49,8 +49,8 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
         factors = [
             (spectrum(pair).pair() if settings.split == "balanced" else pair).to(torch.float64) for pair in pairs
         ]
-        u = _basis(torch.cat([pair.b for pair in factors], dim=1))  # (out, k)
-        v = _basis(torch.cat([pair.a.T for pair in factors], dim=1))  # (in, k′)
+        u = basis(torch.cat([pair.b for pair in factors], dim=1))  # (out, k)
+        v = basis(torch.cat([pair.a.T for pair in factors], dim=1))  # (in, k′)
         core = _merged([LowRank(u.T @ pair.b, pair.a @ v) for pair in factors], weights, settings)
         back = LowRank(settings.scale * u @ core.b, core.a @ v.T)
         return spectrum(back.to(pairs[0].b.dtype), settings.rank).truncated()
@@ -63,7 +63,7 @@ def _merged(cores: Sequence[LowRank], weights: Sequence[float], settings: Settin
     if settings.inner == "tsv":
         core = orthogonal_sum([spectrum(core) for core in cores], weights)
     else:
-        core = _whole(_entries(cores, weights, settings))
+        core = whole(_entries(cores, weights, settings))
     if not settings.iso:
         return core
     found = spectrum(core)
@@ -76,15 +76,16 @@ def _entries(cores: Sequence[LowRank], weights: Sequence[float], settings: Setti
     return total(cores, [weight / len(cores) for weight in weights] if settings.inner == "mean" else weights)
 
 
-def _whole(matrix: Tensor) -> LowRank:
+def whole(matrix: Tensor) -> LowRank:
+    """Return ``matrix`` (n, m) as a pair of factors: itself, and the identity."""
     return LowRank(matrix, torch.eye(matrix.shape[1], dtype=matrix.dtype))
 
 
-def _basis(columns: Tensor) -> Tensor:
+def basis(columns: Tensor) -> Tensor:
     """Return the left singular vectors of ``columns`` (n, k) that have a singular value: (n, ≤ k)."""
     u, values, _ = torch.linalg.svd(columns, full_matrices=False)
-    basis: Tensor = u[:, values > 1e-6 * values[0]] if values[0] else u[:, :1]
-    return basis
+    found: Tensor = u[:, values > 1e-6 * values[0]] if values[0] else u[:, :1]
+    return found
 
 
 COMPOSITION = Composition(

@@ -21,7 +21,7 @@ import numpy as np
 
 from fusion import lora
 from fusion.composition import Composed, Composition
-from fusion.lowrank import LowRank, Truncated, collect, norm
+from fusion.lowrank import Truncated, collect, norm, summed_factors
 from fusion.searching import SearchSettings, search, target_loss
 from fusion.target import model_on, required
 from workbench.errors import InputError
@@ -47,31 +47,20 @@ def compose(request: Request, settings: Settings) -> Composed:
     required(request)
     updates = request.updates
     require_alike(updates, [source.id for source in request.sources])
-    body, own = lora.attach(request.backbone, combined(updates, np.zeros(len(updates))))
+    body, own = lora.attach(request.backbone, summed_factors(updates, np.zeros(len(updates))))
     model = model_on(request, body)
 
     def cost(weights: Vector) -> float:
-        lora.fill(body, combined(updates, weights))
+        lora.fill(body, summed_factors(updates, weights))
         return target_loss(model, request) + settings.regularization * float(np.abs(weights).mean())
 
     tried = search(cost, len(updates), settings, request.seed)
     best, lowest = min(tried, key=lambda one: one[1])
-    merged = combined(updates, best)
+    merged = summed_factors(updates, best)
     lora.fill(body, merged)
     facts = collect((name, Truncated(pair, norm(pair) ** 2, 0.0)) for name, pair in merged.items()).facts
     facts = {**facts, "evaluations": float(len(tried)), "cost": lowest, "cost_of_zero": tried[0][1]}
     return Composed(body, "lora", own, weights=tuple(best.tolist()), facts=facts)
-
-
-def combined(updates: Sequence[Update], weights: Vector) -> dict[str, LowRank]:
-    """Return module → Σ wᵢ bᵢ (out, r) and Σ wᵢ aᵢ (r, in), for updates of the same modules and ranks."""
-    return {
-        name: LowRank(
-            sum((float(w) * update[name].b for update, w in zip(updates, weights, strict=True)), pair.b * 0),
-            sum((float(w) * update[name].a for update, w in zip(updates, weights, strict=True)), pair.a * 0),
-        )
-        for name, pair in updates[0].items()
-    }
 
 
 def require_alike(updates: Sequence[Update], names: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.mixing import Per, mixture
 from fusion.target import begin, required, train
@@ -48,20 +47,9 @@ def compose(request: Request, settings: Settings) -> Composed:
     own = mixed.settings.model_copy(update={"learning_rate": settings.learning_rate})
     begun = begin(mixed.body, request)
     record = train(begun, request, "lora", own)
-    found = weights.detach()
-    merged = mixed.merged(found, settings.rank)
-    body, stored = lora.attach(request.backbone, merged.update)
-    whole = settings.rank is None
-    return Composed(
-        body,
-        "lora",
-        stored,
-        head=begun.model.head if whole else None,
-        fit=record if whole else None,
-        weights=tuple(found.mean(dim=0).tolist()),
-        facts={**merged.facts, "validation_before": begun.epoch.validation},
-        details=mixed.named(found),
-    )
+    facts = {"validation_before": begun.epoch.validation}
+    head, fit = (begun.model.head, record) if settings.rank is None else (None, None)
+    return mixed.composed(request.backbone, weights.detach(), settings.rank, facts, head, fit)
 
 
 COMPOSITION = Composition(

@@ -3,6 +3,7 @@
 The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps. The
 control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began. What
 differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the most similar ones.
+``start: reptile`` takes the sources as they were learned, one after another: see :mod:`fusion.reptile`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import Field, field_validator
 from fusion import lora
 from fusion.composition import Composed, Composition, CompositionSettings
 from fusion.lowrank import Merged, collect, spectrum
+from fusion.reptile import initialisation, shares
 from fusion.target import Begun, begin, required, train
 from workbench.adaptation import Adaptation
 from workbench.bounds import LearningRate, Size
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
 
     Start = tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]
 
-FRESH, SINGLE = "fresh", "single"
+FRESH, SINGLE, REPTILE = "fresh", "single", "reptile"
 
 
 class Settings(CompositionSettings):
-    """``start``: ``fresh``, or a composition method; of several, the one that validates best before training is taken.
+    """``start``: ``fresh``, ``reptile``, or a composition method.
 
+    Of several, the one that validates best before training is taken.
     ``single`` is every source alone, as in training on one related task first (Pruksachatkun et al. 2020).
     ``part``: share of the budget's epochs that are trained, rounded down, at least one. A fresh adapter takes them all,
     so a small part asks whether the start saves steps.
@@ -74,6 +77,8 @@ def compose(request: Request, settings: Settings) -> Composed:
 def _starts(name: str, request: Request, rank: int) -> list[Start]:
     if name == FRESH:
         return [_fresh(request, rank)]
+    if name == REPTILE:
+        return [_learned(request, rank)]
     if name == SINGLE:
         return [_composed(name, replace(request, sources=(source,)), rank) for source in request.sources]
     return [_composed(name, request, rank)]
@@ -90,6 +95,14 @@ def _composed(name: str, request: Request, rank: int) -> Start:
     cut = collect((name, spectrum(pair, rank).truncated()) for name, pair in pairs)
     body, own = lora.attach(request.backbone, cut.update)
     return begin(body, request), own, cut, composed.weights
+
+
+def _learned(request: Request, rank: int) -> Start:
+    update = initialisation(request.updates)
+    if any(pair.rank != rank for pair in update.values()):
+        raise InputError(f"the sources are not of rank {rank}", where="rank", hint="Reptile begins in their factors.")
+    body, own = lora.attach(request.backbone, update)
+    return begin(body, request), own, Merged(update), shares(len(request.sources))
 
 
 def _fresh(request: Request, rank: int) -> Start:
@@ -110,6 +123,6 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     trains=True,
-    parts=lambda settings: tuple(name for name in settings.start if name != FRESH),
+    parts=lambda settings: tuple(name for name in settings.start if name not in {FRESH, REPTILE}),
     sourceless=lambda settings: settings.start == (FRESH,),
 )

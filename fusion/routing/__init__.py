@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from workbench.registry import Modules
 from workbench.settings import Settings
@@ -34,6 +34,20 @@ class ProbabilitySettings(RouterSettings):
     asked: int = Field(
         1, ge=1, le=1000, description="how many adapters answer a text; the most probable pair of task and label counts"
     )
+    calibrated: bool = Field(
+        False, description="whether the logits of those that are asked are divided by a temperature first"
+    )
+
+    @property
+    def tempered(self) -> bool:
+        """Whether temperatures play a part: where one adapter is asked, there is nothing to compare."""
+        return self.calibrated and self.asked > 1
+
+    @model_serializer(mode="wrap")
+    def _without_idle(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what plays no part, so that what is stored without it stays known."""
+        idle = () if self.tempered else ("calibrated",)
+        return {name: value for name, value in written(self).items() if name not in idle}
 
 
 Part: TypeAlias = "Mapping[str, Tensor]"  # what a router knows of one adapter

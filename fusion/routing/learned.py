@@ -23,6 +23,7 @@ from scipy.special import log_softmax
 
 from fusion.class_moments import covariance, moments
 from fusion.routing import ProbabilitySettings, Router
+from fusion.temperature import fitted_temperature
 from workbench.bounds import Factor, Seed
 from workbench.errors import InputError
 
@@ -71,18 +72,23 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
 
     Returns:
         The :func:`~fusion.class_moments.moments` and ``counts`` (classes,), or, for the control, ``features`` (n, h)
-        and ``counts``: features in the order of the classes, at most ``rows`` of each.
+        and ``counts``: features in the order of the classes, at most ``rows`` of each. Where the adapters that are
+        asked are calibrated, ``temperature`` (1,) too, fitted on the task's validation rows.
     """
     if task is None:
         raise InputError(f"{adapter.id} can be learned only with the examples that it was trained on")
+    known: dict[str, torch.Tensor] = {}
+    if settings.tempered:
+        divisor = fitted_temperature(adapter, task.splits["validation"], reader.backbone)
+        known["temperature"] = torch.tensor([divisor], dtype=torch.float64)
     rows = task.splits["train"]
     found, labels = reader.features(rows), np.asarray(rows["label"][:])
     counts = torch.from_numpy(np.unique(labels, return_counts=True)[1].clip(max=settings.rows))
     if settings.trained_on == "moments":
-        return {**moments(found, labels), "counts": counts}
+        return {**known, **moments(found, labels), "counts": counts}
     order = np.random.default_rng(adapter.manifest.seed).permutation(len(rows))
     kept = [order[labels[order] == label][: settings.rows] for label in np.unique(labels)]
-    return {"features": torch.from_numpy(found[np.concatenate(kept)]), "counts": counts}
+    return {**known, "features": torch.from_numpy(found[np.concatenate(kept)]), "counts": counts}
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> Classifier:

@@ -138,6 +138,10 @@ def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbon
     fit = {
         "lora",
         "lora-plus",
+        "lora-fa",
+        "lora-ga",
+        "eva",
+        "corda",
         "rslora",
         "pissa",
         "pfeiffer",

@@ -22,7 +22,7 @@ from workbench.fit_record import Epoch
 from workbench.methods.lora import Settings as LoraSettings
 from workbench.stored_model import open_adapter
 
-LEARNED = ("adapterfusion", "lorahub", "mix", "mix-search", "regmean", "fisher", "adamerging", "warm-start")
+LEARNED = ("adapterfusion", "lorahub", "mix", "mix-search", "evolve", "regmean", "fisher", "adamerging", "warm-start")
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workbench.backbone import Backbone
 
 ARITHMETIC = """sum cat svd average ties dare dare-ties della breadcrumbs magmax magnitude negate opcm knots core-space
-tsv iso-c slerp nuslerp iso-cts subspace-boosting wudi star""".split()
+tsv iso-c slerp nuslerp iso-cts subspace-boosting wudi star compress-then-merge""".split()
 TOKENS = torch.tensor([[2, 7, 9, 11, 3]])
 
 

@@ -275,7 +275,7 @@ def test_knots_by_core_space_s_rule_is_ties_on_the_joint_right_singular_vectors(
         solid = values > 1e-5 * values[0]
         assume(min_gap(values[solid]) > 1e-3)  # else the vectors are not determined
         aligned = clean(vt[solid]).split(found[0].shape[1], dim=1)
-        chosen = reference_ties(aligned, drawn[1], [kth(part, density) for part in aligned])
+        chosen = reference_ties(aligned, drawn[1], [between(part, density) for part in aligned])
         wanted = 0.5 * (u[:, solid] * values[solid]) @ chosen
         assert (delta - wanted).norm() <= 1e-3 * wanted.norm()
 
@@ -297,7 +297,7 @@ def test_core_space_of_balanced_factors_is_ties_in_their_bases(drawn: Drawn, den
         )
         assume(min(min_gap(left), min_gap(right)) > 1e-3)
         cores = [clean(u.T @ part @ v) for part in found]
-        wanted = u @ reference_ties(cores, drawn[1], [kth(core, density) for core in cores]) @ v.T
+        wanted = u @ reference_ties(cores, drawn[1], [between(core, density) for core in cores]) @ v.T
         assert (delta - wanted).norm() <= 1e-3 * wanted.norm() + 1e-5
 
 
@@ -335,6 +335,15 @@ def kth(matrix: Tensor, density: float) -> float:
     return float(matrix.abs().flatten().sort(descending=True).values[max(1, round(density * matrix.numel())) - 1])
 
 
+def between(matrix: Tensor, density: float) -> float:
+    """What lies between the smallest entry that stays and the largest that goes; rounding must not change places."""
+    ordered = matrix.abs().flatten().sort(descending=True).values
+    stays = max(1, round(density * matrix.numel()))
+    least, next_one = float(ordered[stays - 1]), float(ordered[stays]) if stays < len(ordered) else 0.0
+    assume(least == 0.0 or least - next_one > 1e-5 * least)
+    return (least + next_one) / 2
+
+
 def reference_elect(deltas: Sequence[Tensor]) -> Tensor:
     stacked = torch.stack(list(deltas))
     agrees = (stacked.sign() == stacked.sum(0).sign()) & (stacked != 0)
@@ -362,14 +371,13 @@ def assert_cut(merged: Merged, drawn: Drawn, reference: Callable[[str], Tensor],
 @EXAMPLES
 def test_ties_is_the_dense_ties(drawn: Drawn, density: float, scope: str) -> None:
     across = [
-        kth(torch.cat([part.flatten() for part in source.dense().values()])[None], density) for source in drawn[0]
+        between(torch.cat([part.flatten() for part in source.dense().values()])[None], density) for source in drawn[0]
     ]
 
     def reference(module: str) -> Tensor:
         found = parts(drawn[0], module)
-        floors = across if scope == "global" else [kth(part, density) for part in found]
-        # float32 sources: what stands exactly at the floor must not fall below it by rounding
-        return 0.5 * reference_ties(found, drawn[1], [least * (1 - 1e-6) for least in floors])
+        floors = across if scope == "global" else [between(part, density) for part in found]
+        return 0.5 * reference_ties(found, drawn[1], floors)
 
     assert_cut(merge("ties", drawn, density=density, scope=scope, scale=0.5), drawn, reference, 1e-5)
 
@@ -420,7 +428,7 @@ def test_della_is_the_dense_della_under_the_same_masks(drawn: Drawn, seed: int) 
 def test_magnitude_and_breadcrumbs_are_the_dense_ones(drawn: Drawn) -> None:
     def largest(module: str) -> Tensor:
         return sum(
-            weight * torch.where(part.abs() >= kth(part, 0.3) * (1 - 1e-6), part, 0.0)
+            weight * torch.where(part.abs() >= between(part, 0.3), part, 0.0)
             for part, weight in zip(parts(drawn[0], module), drawn[1], strict=True)
         )
 

@@ -19,6 +19,7 @@ from fusion.lowrank import LowRank
 from fusion.reading import by_module
 from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, route, save_part
 from fusion.routing import ROUTERS, ProbabilitySettings, arrow, gates
+from fusion.temperature import temperature
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, make_task
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -347,6 +348,26 @@ def test_of_the_most_probable_adapters_the_surest_pair_of_task_and_label_answers
     np.testing.assert_array_equal(found.adapters, expected)
     np.testing.assert_array_equal(found.scores, scores[np.arange(len(rows)), expected])
     assert (asked == 1) == np.array_equal(expected, scores.argmax(axis=1)), "a less probable adapter can be surer"
+
+
+def test_calibrated_adapters_are_compared_at_the_temperatures_of_their_validation_rows(
+    adapters: tuple[StoredAdapter, ...], backbone: Backbone
+) -> None:
+    """By hand, from each adapter's logits on its own validation rows and on all test rows."""
+    state = known("learned", adapters, backbone, penalty=1e5, asked=3, calibrated=True)
+    rows = concatenate_datasets([task.splits["test"].select_columns(["id", "text"]) for task in TASKS])
+    tempered = []
+    for adapter, task, part in zip(adapters, TASKS, state.parts, strict=True):
+        model, held = open_adapter(adapter, backbone), task.splits["validation"]
+        divisor = temperature(predict(model, held, backbone.tokenizer, BUDGET.max_length), np.asarray(held["label"][:]))
+        assert part["temperature"].tolist() == [pytest.approx(divisor)]
+        own = predict(model, rows, backbone.tokenizer, BUDGET.max_length).astype(np.float64)
+        tempered.append(softmax(own / divisor, axis=1).max(axis=1))
+    scores = route(state, rows)
+    expected = (np.exp(scores) * np.stack(tempered, axis=1)).argmax(axis=1)
+    found = choose(state, rows)
+    np.testing.assert_array_equal(found.adapters, expected)
+    np.testing.assert_array_equal(found.scores, scores[np.arange(len(rows)), expected])
 
 
 def test_more_adapters_are_asked_only_where_a_router_gives_probabilities(

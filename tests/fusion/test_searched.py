@@ -16,7 +16,7 @@ import fusion.methods.mix_search as mix_search
 import fusion.target
 from fusion import heads, searching
 from fusion.composition import Request
-from fusion.lowrank import LowRank, Update
+from fusion.lowrank import LowRank, Update, summed_factors
 from fusion.methods import adamerging
 from fusion.searching import SearchSettings, held_out_loss, search, target_loss
 from fusion.target import model_on
@@ -75,13 +75,13 @@ def test_lorahub_is_far_from_the_sum_of_updates_and_quadratic_in_the_weights() -
         return {"m": LowRank(b, torch.randn(8, 384, generator=generator, dtype=torch.float64))}
 
     updates = [draw() for _ in range(4)]
-    found = lorahub.combined(updates, np.full(4, 0.25))["m"]
+    found = summed_factors(updates, np.full(4, 0.25))["m"]
     crossed = sum(one["m"].b @ other["m"].a for one in updates for other in updates) / 16
     torch.testing.assert_close(found.b @ found.a, crossed, rtol=1e-12, atol=1e-12)
     mean = sum(update["m"].b @ update["m"].a for update in updates) / 4
     apart = (crossed - mean).norm() / mean.norm()  # type: ignore[union-attr]
     assert apart == pytest.approx(math.sqrt(1 - 1 / 4), abs=0.02), "for unrelated sources"
-    twice = lorahub.combined(updates, np.full(4, 0.5))["m"]
+    twice = summed_factors(updates, np.full(4, 0.5))["m"]
     torch.testing.assert_close(twice.b @ twice.a, 4 * crossed, rtol=1e-12, atol=1e-12)
 
 

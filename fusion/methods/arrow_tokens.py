@@ -1,0 +1,60 @@
+"""arrow-tokens: in each module every token is answered by the LoRAs that respond to it most; nothing is trained.
+
+With ``general`` the last sources are general ones: the mean of their factors is taken off the factors of the others
+before (GenKnowSub, https://aclanthology.org/2025.acl-short.54). It is peft's Arrow, whose vectors are 15 steps of a
+power iteration. Unlike the router ``arrow``, which chooses one adapter with its head for a whole text, this is one
+model under one head. What differs from the paper: its LoRAs are those of a library of hundreds of tasks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from fusion.composition import Composed, Composition, CompositionSettings
+from workbench.bounds import Factor, Size
+from workbench.errors import InputError
+from workbench.libraries.arrow import LIBRARY
+from workbench.methods.arrow_tokens import METHOD, configure
+from workbench.methods.arrow_tokens import Settings as RoutingSettings
+
+if TYPE_CHECKING:
+    from fusion.composition import Request
+
+
+class Settings(CompositionSettings):
+    """``top_k`` LoRAs answer a token, all where there are fewer."""
+
+    top_k: Size = 3
+    temperature: Factor = 1.0
+    general: int = Field(0, ge=0, le=1000, description="how many of the sources, the last ones, are general")
+
+
+def compose(request: Request, settings: Settings) -> Composed:
+    """Return the sources side by side.
+
+    Raises:
+        InputError: fewer than two sources answer, or they differ in the modules that they adapt, or in their ranks.
+    """
+    folders = [source.folder for source in request.sources]
+    answering = len(folders) - settings.general
+    if answering < 2:
+        left = max(0, answering)
+        what = f"{len(folders)} sources, of which {settings.general} are general, leave {left} to choose from"
+        raise InputError(what, where="general", hint="Two LoRAs at least have to answer.")
+    first, *others = [{module: pair.rank for module, pair in update.items()} for update in request.updates]
+    for source, ranks in zip(request.sources[1:], others, strict=True):
+        if ranks != first:
+            what = f"{source.id} has other modules or ranks than {request.sources[0].id}"
+            raise InputError(what, hint="peft routes between LoRAs of one shape: train them with the same settings.")
+    own = RoutingSettings(top_k=settings.top_k, temperature=settings.temperature)
+    routing = replace(
+        configure(own, request.backbone.config), sources=tuple(folders[:answering]), general=tuple(folders[answering:])
+    )
+    body = LIBRARY.attach(request.backbone.load(), routing)
+    return Composed(body, "arrow-tokens", own)
+
+
+COMPOSITION = Composition(title="Arrow", paper=METHOD.paper, settings=Settings, compose=compose)
