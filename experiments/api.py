@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.converting import converted
-from experiments.answers.exporting import exported
-from experiments.answers.importing import imported
+from experiments.answers.exchange import Exchange
 from experiments.answers.made_adapters import FusedAdapter, Trained
 from experiments.answers.naming import adapter_id
 from experiments.answers.predicting import Prediction, Predictions, Predictor
@@ -15,12 +13,11 @@ from experiments.engine.run import pending, run
 from experiments.engine.study import Site
 from experiments.engine.system_metrics import sampled
 from experiments.engine.workers import machines, workers
-from experiments.gating.gate import Gate
+from experiments.gating.release import Release
 from experiments.studies import STUDIES, present, present_change, report_of, report_on, study_for
 from experiments.workspace import find_workspace
 from tasks import registry
 from workbench.listener import Silent
-from workbench.processes import is_first
 from workbench.settings import Document
 
 if TYPE_CHECKING:
@@ -28,20 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.answers.routed import RoutedPrediction
-    from experiments.answers.server_lora import ServerLora
     from experiments.engine.study import Piece, Plan, Report
     from experiments.engine.workers.machine import Machine
-    from experiments.gating.adapter_bounds import AdapterBounds
-    from experiments.gating.adding import Added
-    from experiments.gating.stream_bounds import StreamBounds
     from experiments.repairing.report import RepairReport
     from experiments.studies.compositions.plan import FusionPlan
     from experiments.studies.methods.plan import ComparisonPlan
     from experiments.workspace import RecordDocument, Workspace
     from workbench.listener import Listener
-    from workbench.mlflow.registration import Registered
-    from workbench.mlflow.rollback import RolledBack
-    from workbench.stored_adapter import StoredAdapter
     from workbench.training import Lesson
 
 
@@ -58,6 +48,16 @@ class Workbench:
         self.workspace = find_workspace(workspace)
         self.task_folders = registry.user_folders(task_folders)
         self.listener: Listener = listener or Silent()
+
+    @property
+    def exchange(self) -> Exchange:
+        """Adapters in and out: export, import, and LoRAs out of other methods."""
+        return Exchange(self.workspace, self.task_folders, self.listener)
+
+    @property
+    def release(self) -> Release:
+        """What answers under a task's name: gates, MLflow's registry, rollback."""
+        return Release(self.workspace, self.task_folders, self.listener)
 
     def lesson(self, task: str, method: str, backbone: str = "minilm", seed: int = 0, **settings: Any) -> Lesson:
         """Return what :meth:`train` would learn.
@@ -93,32 +93,6 @@ class Workbench:
 
         return trained(self.workspace, lesson, self.listener)
 
-    def add(self, lesson: Lesson, bounds: AdapterBounds, leakage: float = 1.0) -> Added:
-        """Check the lesson's data, train and test its adapter, hold it against bounds, and register it if all hold.
-
-        What is served under the task's name changes at the very end, and only then: where a bound is broken the adapter
-        stays in the store, and the champion is the one before. The same call again goes on from what is done.
-
-        Args:
-            lesson: what :meth:`train` would learn.
-            bounds: on the new adapter.
-            leakage: percent of the rows of a split that may stand in a split before it.
-
-        Raises:
-            TrainingError: the fit failed; nothing was stored.
-            TrackingError: the server does not answer, or cannot register models.
-        """
-        from experiments.gating.adding import Added, check_data, check_others
-
-        data = check_data(lesson.task, leakage)
-        if not data.passed:
-            return Added(data)
-        trained = self.train(lesson)
-        adapter = trained.adapter.id
-        checks = *self.gate_adapter(adapter, bounds).checks, *check_others(self.workspace.adapters, adapter)
-        gate = Gate("adapter", adapter, (*data.checks, *checks))
-        return Added(gate, trained, self.register(adapter) if gate.passed and is_first() else None)
-
     def chosen(self, name: str, champions: bool = True) -> str:
         """Return the id of the adapter that ``name`` means, and tell the listener why it is that one.
 
@@ -145,103 +119,8 @@ class Workbench:
         return self.predictor(adapter, backbone)(texts)
 
     def predictor(self, adapter: str, backbone: str | None = None) -> Predictor:
-        """Return what answers as :meth:`predict` does, with the model opened once.
-
-        Raises:
-            UnknownNameError: no such adapter.
-        """
+        """Return what answers as :meth:`predict` does, and raises as it does, with the model opened once."""
         return Predictor(self.workspace.adapters.verify(self.chosen(adapter)), backbone)
-
-    def export(
-        self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None, form: str | None = None
-    ) -> Path:
-        """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
-
-        Args:
-            adapter: its id, or another name: see :meth:`chosen`.
-            folder: where to; new or empty.
-            merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
-            backbone: for ``merge``: where the adapter's backbone is, if not where it was.
-            form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
-                transformers' own that its ``pipeline`` answers with.
-
-        Raises:
-            UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, the adapter cannot be merged, or its architecture has no
-                such form that computes what it does.
-        """
-        return exported(self.workspace, self.chosen(adapter), folder, merge, backbone, form)
-
-    def export_for_servers(self, adapter: str, folder: Path, backbone: str | None = None) -> ServerLora:
-        """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.
-
-        Args:
-            adapter: its id, or another name: see :meth:`chosen`.
-            folder: where to; new or empty.
-            backbone: where the adapter's backbone is, if not where it was.
-
-        Raises:
-            UnknownNameError: no such adapter.
-            InputError: something is in ``folder`` already, the task is none for a causal language model, or the adapter
-                is no plain LoRA.
-        """
-        from experiments.answers.server_lora import exported_for_servers
-
-        return exported_for_servers(self.workspace, self.chosen(adapter), folder, backbone)
-
-    def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
-        """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.
-
-        Args:
-            adapter: its id, or another name: see :meth:`chosen`.
-            rank: of the LoRA.
-            backbone: where the adapter's backbone is, if not where it was.
-
-        Raises:
-            UnknownNameError: no such adapter.
-            InputError: it is a LoRA already or cannot be one, the rank is too high, or its data are not to be had.
-        """
-        return converted(self.workspace, self.chosen(adapter), rank, backbone, self.task_folders)
-
-    def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
-        """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
-
-        Args:
-            folder: the exported folder.
-            backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
-
-        Raises:
-            InputError: no such folder, or its backbone is not known here or is another one.
-            IntegrityError: the files are not those of the manifest.
-        """
-        return imported(self.workspace.adapters, folder, backbone)
-
-    def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
-        """Check bounds on an adapter; of a task's name, on the one that :meth:`register` takes.
-
-        Raises:
-            UnknownNameError: no such adapter.
-            InputError: its validation examples are needed and are not to be had, or cannot be compared.
-            IntegrityError: its files are damaged.
-            TrackingError: the server does not answer, and has to say which score the champion has.
-        """
-        from experiments.gating.adapter_gate import gate_adapter
-
-        store = self.workspace.adapters
-        stored = store.verify(self.chosen(adapter, champions=False))
-        other = store.verify(self.chosen(bounds.against)) if bounds.against else None
-        return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, self.listener)
-
-    def gate_experiment(self, experiment: str, bounds: StreamBounds) -> Gate:
-        """Check bounds on a finished stream, by what is stored; no model is needed.
-
-        Raises:
-            UnknownNameError: no such experiment, strategy or task.
-            InputError: it is no stream, or it is not finished.
-        """
-        from experiments.gating.stream_bounds import gate_experiment
-
-        return gate_experiment(self.workspace, experiment, bounds)
 
     def repair(
         self,
@@ -269,37 +148,6 @@ class Workbench:
         return repair_experiment(
             self.workspace, experiment, repairs, strategies, settings, self.task_folders, self.listener
         )
-
-    def register(self, adapter: str) -> Registered:
-        """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
-
-        It becomes the champion of that name where it beats the one before on the same validation examples. Of a task's
-        name, the best adapter on validation is taken, not the champion, which is registered already.
-
-        Raises:
-            UnknownNameError: no such adapter.
-            TrackingError: the server does not answer, or cannot register models.
-        """
-        from experiments.engine.publish import register
-
-        stored = self.workspace.adapters.verify(self.chosen(adapter, champions=False))
-        return register(stored, self.workspace, self.listener)
-
-    def roll_back(self, name: str, to: str | None = None) -> RolledBack:
-        """Make the version of a registered model its champion that was champion before.
-
-        Args:
-            name: ``TASK.METHOD``, or a task with one registered model.
-            to: number of the version that becomes the champion instead.
-
-        Raises:
-            UnknownNameError: no such model is registered.
-            InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
-            TrackingError: the server does not answer.
-        """
-        from experiments.engine.publish import roll_back
-
-        return roll_back(name, to, self.workspace, self.listener)
 
     def route(
         self,
@@ -445,9 +293,5 @@ class Workbench:
         return report
 
     def report(self, experiment: str) -> Report:
-        """Return the report on an experiment, from what is stored; no model is needed.
-
-        Raises:
-            UnknownNameError: no such experiment in this workspace.
-        """
+        """Return the report on an experiment, from what is stored; raises UnknownNameError where it is unknown."""
         return report_of(self.workspace, experiment)

@@ -26,7 +26,7 @@ METHOD = "lora"
 def converted(
     workspace: Workspace, adapter: str, rank: int, backbone: str | None, task_folders: Sequence[Path]
 ) -> StoredAdapter:
-    """Return the LoRA of the adapter with the id ``adapter``; see :meth:`experiments.api.Workbench.convert`."""
+    """Return the LoRA of the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
     stored = workspace.adapters.verify(adapter)
     manifest = stored.manifest
     made = f"{manifest.task.name}-{METHOD}-{key(['as lora', stored.identity, rank, versions()])[:8]}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def exported(
     workspace: Workspace, adapter: str, folder: Path, merge: bool, backbone: str | None, form: str | None = None
 ) -> Path:
-    """Write the adapter with the id ``adapter``; see :meth:`experiments.api.Workbench.export`."""
+    """Write the adapter with the id ``adapter``; see :meth:`experiments.answers.exchange.Exchange.export`."""
     from workbench.hub import front_matter
     from workbench.merging import require_mergeable, save_merged
     from workbench.standard_model import require_form, save_standard

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> StoredAdapter:
-    """Copy an exported adapter into ``store``; see :meth:`experiments.api.Workbench.import_adapter`.
+    """Copy an exported adapter into ``store``; see :meth:`experiments.answers.exchange.Exchange.import_adapter`.
 
     The name of the backbone in the folder is its sender's. It may be a path on another machine, or one that leads to
     something else here, so it counts only where it is a registered name.

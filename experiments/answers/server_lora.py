@@ -56,7 +56,7 @@ class ServerLora:
 
 
 def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
-    """Write the adapter with the id ``adapter``; see :meth:`experiments.api.Workbench.export_for_servers`."""
+    """Write the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
     stored = workspace.adapters.verify(adapter)
     opened = open_backbone(backbone or stored.manifest.backbone.name)
     with new_folder(folder) as new:

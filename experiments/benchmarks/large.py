@@ -210,11 +210,11 @@ def _made(folder: Path, shape: dict[str, Any]) -> int:
     from workbench.backbone_names import open_backbone
 
     tokenizer = open_backbone("smollm2").tokenizer
-    config = LlamaConfig(**shape, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
-    made = LlamaForCausalLM(config)
+    made = LlamaForCausalLM(LlamaConfig(**shape, vocab_size=len(tokenizer)))
     torch.set_default_dtype(torch.float32)
+    made.config.pad_token_id = tokenizer.pad_token_id  # given before, its embedding is 0, and gradients overflow
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return sum(each.numel() for each in made.parameters())

@@ -3,10 +3,10 @@
     workbench serve bbc-news 20news-8
     python -m experiments.benchmarks.serve_load http://127.0.0.1:8080 --tasks bbc-news,20news-8 --out FILE.json
 
-Clients ask one text after another for some seconds, each for the tasks in turns, so that requests for several adapters
-come together. Told are the requests a second, the median and the 95th percentile of their milliseconds, the codes of
-those that were refused, and how many texts a batch had. Clients and server share the machine: it says what this machine
-does with both.
+Clients send one request after another for some seconds, each for a task that is drawn, so that requests for several
+adapters come together. Told are the answers a second, the median, the 95th and the 99th percentile of their
+milliseconds, the codes of those that were refused, and how many texts a batch had. Clients and server share the
+machine: it says what this machine does with both.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import Annotated, Any
+from random import Random
+from typing import TYPE_CHECKING, Annotated, Any
 
 import requests
 import typer
 
 from experiments.benchmarks import program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT = "The committee will meet again next week to decide whether the old bridge over the river can be repaired."
 PATIENCE = 60  # seconds that a client waits for an answer
@@ -35,17 +39,54 @@ def main(
     tasks: program.Tasks,
     clients: Annotated[int, typer.Option(min=1, help="Clients that ask at the same time.")] = 4,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long they ask.")] = 5.0,
+    texts: Annotated[int, typer.Option(min=1, help="Texts of a request.")] = 1,
     key: Annotated[str | None, typer.Option(envvar="WORKBENCH_API_KEY", help="The server's key.")] = None,
 ) -> None:
     """Measure, and print the numbers."""
-    results = load(url, tasks.split(","), clients, seconds, key)
+    results = load(url, tasks.split(","), clients, seconds, key, texts)
     program.write(context, out, load=results)
     program.show(results)
 
 
-def load(url: str, tasks: list[str], clients: int, seconds: float, key: str | None = None) -> dict[str, Any]:
-    """Return what came of so many clients that ask for so many seconds; the first request of each does not count."""
+def load(
+    url: str, tasks: list[str], clients: int, seconds: float, key: str | None = None, texts: int = 1
+) -> dict[str, Any]:
+    """Return what came of so many clients that ask ``workbench serve`` for so many seconds."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
+    draws = [Random(client) for client in range(clients)]
+
+    def request(client: int, number: int) -> dict[str, Any]:
+        return {"texts": some_texts(number, texts), "task": draws[client].choice(tasks)}
+
+    before = _batches(url, headers)
+    results = asked(f"{url}/predict", headers, request, clients, seconds, texts)
+    answered, batches = (new - old for new, old in zip(_batches(url, headers), before, strict=True))
+    return {**results, "texts_per_batch": round(answered / batches, 2) if batches else None}
+
+
+def some_texts(number: int, count: int) -> list[str]:
+    """Return the texts of a client's request."""
+    return [f"{TEXT} {number} {place}" for place in range(count)]
+
+
+def asked(
+    url: str,
+    headers: dict[str, str],
+    request: Callable[[int, int], dict[str, Any]],
+    clients: int,
+    seconds: float,
+    texts: int,
+) -> dict[str, Any]:
+    """Return what came of so many clients that post JSON for so many seconds; the first of each does not count.
+
+    Args:
+        url: where to.
+        headers: of each request.
+        request: (client, number) → what is posted.
+        clients: how many post at the same time.
+        seconds: how long.
+        texts: of each request.
+    """
 
     def ask(client: int) -> list[tuple[int, float]]:
         found: list[tuple[int, float]] = []
@@ -56,24 +97,21 @@ def load(url: str, tasks: list[str], clients: int, seconds: float, key: str | No
                 began = time.perf_counter()
                 if began > end and found:
                     return found[1:] or found
-                asked = {"texts": [f"{TEXT} {number}"], "task": tasks[number % len(tasks)]}
-                code = session.post(f"{url}/predict", json=asked, timeout=PATIENCE).status_code
+                code = session.post(url, json=request(client, number), timeout=PATIENCE).status_code
                 found.append((code, time.perf_counter() - began))
         return found
 
-    before = _batches(url, headers)
     with ThreadPoolExecutor(clients) as pool:
         found = [each for one in pool.map(ask, range(clients)) for each in one]
-    texts, batches = (new - old for new, old in zip(_batches(url, headers), before, strict=True))
     taken = sorted(1000 * each for code, each in found if code == requests.codes.ok)
+    parts = {"median_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
     return {
         "clients": clients,
         "requests": len(found),
         "codes": {str(code): number for code, number in sorted(Counter(code for code, _ in found).items())},
         "answers_per_second": round(len(taken) / seconds, 1),
-        "median_ms": round(taken[len(taken) // 2], 1) if taken else None,
-        "p95_ms": round(taken[int(0.95 * len(taken))], 1) if taken else None,
-        "texts_per_batch": round(texts / batches, 2) if batches else None,
+        "texts_per_second": round(len(taken) * texts / seconds, 1),
+        **{name: round(taken[int(part * len(taken))], 1) if taken else None for name, part in parts.items()},
     }
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from workbench.errors import Problem, UnknownNameError, WorkbenchError
+from workbench.errors import Problem, UnknownNameError, WorkbenchError, says_full
 from workbench.interpreter import safe_path
 from workbench.processes import STOPPED, is_first, stoppable
 from workbench.registry import Modules
@@ -23,7 +23,6 @@ from workbench.registry import Modules
 COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
 DISTRIBUTION = "adapter-workbench"
 INTERRUPTED = 130
-FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
@@ -129,7 +128,7 @@ def main() -> None:
 
 def _leave_disk(error: Exception) -> None:
     """Say what the disk refuses, if that is what the error is about."""
-    if any(os.strerror(number) in str(error) for number in FULL):  # safetensors raises an error of its own
+    if says_full(error):
         _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
     if isinstance(error, OSError) and error.errno in REFUSED:
         place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None

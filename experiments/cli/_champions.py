@@ -31,7 +31,8 @@ def register(
 
     It becomes the champion of that name if there is none, or if it beats the champion on the same validation examples.
     The name of a task means its best adapter on validation here, not the champion, which is registered already. Bounds
-    are those of `workbench gate`: where one is broken, the exit code is 3, and nothing is logged or registered.
+    are those of `workbench gate`: if one is broken, the exit code is 3, and nothing is logged or registered. To undo
+    it: `workbench adapters rollback`.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -39,14 +40,14 @@ def register(
     bounds = AdapterBounds(min_score, below_champion(not_below_champion, margin))
     bench = Workbench(workspace, listener=Messages())
     stored = bench.chosen(adapter, champions=False)
-    gate = bench.gate_adapter(stored, bounds) if bounds.asked else None
+    gate = bench.release.gate_adapter(stored, bounds) if bounds.asked else None
     if gate:
         if not as_json:
             print_gate(gate)
         elif not gate.passed:
             emit(gate.as_json())
         gate.require()
-    found = bench.register(stored)
+    found = bench.release.register(stored)
     if as_json:
         emit(asdict(found) | ({"gate": gate.as_json()} if gate else {}))
         return
@@ -69,15 +70,15 @@ def rollback(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
-    """Make the version the champion in MLflow's registry that was champion before; `predict` answers with it.
+    """Give the champion's place in MLflow's registry back to the version before it; `predict` then answers with that.
 
     Each version that becomes the champion records which version was champion before it, so a second rollback goes one
-    further back. Where nothing is recorded, the message lists the versions, and --to names one. Registering the adapter
-    of the version that was champion until now does not make it the champion again; --to does.
+    version further back. If nothing is recorded, the message lists the versions, and --to names one. A version that was
+    rolled back does not become the champion again when its adapter is registered; --to makes it so.
     """
     from experiments.api import Workbench
 
-    found = Workbench(workspace, listener=Messages()).roll_back(name, None if to is None else str(to))
+    found = Workbench(workspace, listener=Messages()).release.roll_back(name, None if to is None else str(to))
     if as_json:
         emit({"name": found.name, "was": found.was and _told(found.was), "now": _told(found.now)})
         return

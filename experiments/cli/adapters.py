@@ -134,20 +134,21 @@ def export(
     if vllm and (merge or form):
         raise InputError("--vllm and --merge are two things", hint="A server puts the LoRA onto the backbone itself.")
     if vllm:
-        written = Workbench(workspace, listener=Messages()).export_for_servers(adapter, folder, backbone)
+        written = Workbench(workspace, listener=Messages()).exchange.export_for_servers(adapter, folder, backbone)
         stdout.print(f"Exported to {written.folder}")
         model = shlex.quote(written.backbone)
         stdout.print(
-            f"Next: vllm serve {model} --enable-lora --max-lora-rank {written.rank} --lora-modules NAME={folder}"
+            f"Next: vllm serve {model} --enable-lora --max-lora-rank {written.rank_to_ask_for} "
+            f"--lora-modules NAME={shlex.quote(str(folder))}"
         )
         return
     if backbone and not merge:
         raise InputError("--backbone is for --merge", hint="An adapter alone is written without its backbone.")
     if form and not merge:
         raise InputError("--as is for --merge", hint="An adapter alone has no form: it goes onto its backbone.")
-    target = Workbench(workspace, listener=Messages()).export(adapter, folder, merge, backbone, form)
+    target = Workbench(workspace, listener=Messages()).exchange.export(adapter, folder, merge, backbone, form)
     stdout.print(f"Exported to {target}")
-    stdout.print(f"Next: hf upload OWNER/NAME {target}")
+    stdout.print(f"Next: hf upload OWNER/NAME {shlex.quote(str(target))}")
 
 
 @app.command()
@@ -167,7 +168,7 @@ def convert(
 
     bench = Workbench(workspace, tasks, Messages())
     source = bench.workspace.adapters.get(bench.chosen(adapter))
-    stored = bench.convert(source.id, rank, backbone)
+    stored = bench.exchange.convert(source.id, rank, backbone)
     before, after = (each.manifest.fit.validation for each in (source, stored))
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
@@ -190,7 +191,7 @@ def import_(
     """
     from experiments.api import Workbench
 
-    stored = Workbench(workspace).import_adapter(folder, backbone)
+    stored = Workbench(workspace).exchange.import_adapter(folder, backbone)
     stdout.print(f"Imported {stored.id} on {stored.manifest.backbone.name}")
 
 
@@ -201,11 +202,18 @@ app.command()(_champions.rollback)
 @app.command()
 def remove(
     adapter: Annotated[
-        str, typer.Argument(metavar="ID", help="An id, or its beginning.", autocompletion=completion.adapter_id)
+        str,
+        typer.Argument(
+            metavar="ID", help="An id, its beginning, or its short id.", autocompletion=completion.adapter_id
+        ),
     ],
     workspace: Workspace = None,
 ) -> None:
-    """Delete an adapter from the workspace; this needs an id, the name of a task is not enough."""
+    """Delete an adapter from the workspace; this needs an id, the name of a task is not enough.
+
+    It cannot be undone, but the command that trained it makes the same adapter again. What MLflow has of it stays
+    there.
+    """
     stdout.print(f"Removed {find_workspace(workspace).adapters.remove(adapter)}")
 
 

@@ -1,4 +1,4 @@
-"""Add a task: check its data, train, test, hold the adapter against bounds, and register it where all hold."""
+"""Add a task: check its data, train, test, compare the scores with bounds, and register the adapter if all hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.reporting.wording import baseline
 from experiments.terminal import completion, next_steps
 from experiments.terminal.bounds import MinScore, print_gate
 from experiments.terminal.options import Assignments, Backbone, Folders, TaskName, Workspace
-from experiments.terminal.output import Json, emit, stdout
+from experiments.terminal.output import Json, emit, stderr, stdout
 from workbench.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
@@ -31,7 +31,9 @@ def add(
     ] = 0.0,
     max_leakage: Annotated[
         float,
-        typer.Option(min=0, max=100, metavar="X", help="Percent of a split's rows that may stand in another split."),
+        typer.Option(
+            min=0, max=100, metavar="X", help="Percent of a split's rows whose text may be in an earlier split too."
+        ),
     ] = 1.0,
     assignments: Assignments = None,
     workspace: Workspace = None,
@@ -40,10 +42,11 @@ def add(
 ) -> None:
     """Train an adapter for TASK, and let it answer under the task's name if nothing speaks against it.
 
-    In this order: the data are checked (texts of validation and test must not stand in another split), the adapter is
-    trained and tested, its validation score is held against --min-score and against the champion's, every other adapter
-    is verified to be as it was, and the new one is registered. Where a bound is broken, the exit code is 3, nothing is
-    registered, and the task is answered as before. The same command again repeats nothing that is done.
+    In this order: the data are checked (texts of validation and test must not be in an earlier split), the adapter is
+    trained and tested, its validation score is compared with --min-score and with the champion's, every other adapter
+    is verified to be as it was, and the new one is registered. If a bound is broken, the exit code is 3, nothing is
+    registered, and the task is answered as before. The same command again repeats nothing that is done. To undo it:
+    `workbench adapters rollback`.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -54,11 +57,16 @@ def add(
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])
     with progress(task, bench.updates(lesson)) as listener:
         bench.listener = listener
-        added = bench.add(lesson, bounds, max_leakage)
+        added = bench.release.add(lesson, bounds, max_leakage)
     if as_json:
         emit(added.as_json())
     else:
         print_gate(added.gate)
+    if added.trained is not None and not added.gate.passed:
+        kept = added.trained.adapter.id
+        stderr.print(f"{kept} stays, to be looked at: `workbench adapters remove {kept}` takes it away.", markup=False)
+        if Workbench(workspace, tasks).chosen(task) == kept:
+            stderr.print(f"Until then {task!r} means this adapter, since the task has no other one.", markup=False)
     added.gate.require()
     if as_json or added.registered is None or added.trained is None:
         return

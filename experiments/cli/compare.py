@@ -15,9 +15,11 @@ from experiments.terminal.options import (
     DryRun,
     Folders,
     Jobs,
+    Measure,
     TaskName,
     Workspace,
     listed,
+    require_dry_run,
 )
 from experiments.terminal.output import Json, emit, stdout
 
@@ -50,6 +52,7 @@ def compare(
     jobs: Jobs = 1,
     cluster: Cluster = None,
     dry_run: DryRun = False,
+    measure: Measure = False,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,
@@ -64,6 +67,7 @@ def compare(
     from experiments.terminal import experiment
     from workbench.errors import InputError
 
+    require_dry_run(measure, dry_run)
     if dry_run and recommend:
         hint = "Leave one of them out."
         raise InputError("a dry run trains nothing to recommend from", where="--recommend", hint=hint)
@@ -71,7 +75,7 @@ def compare(
     settings = {"backbone": backbone, "seeds": list(range(seeds)), "tune": tune}
     plan = bench.comparison_plan(task, listed(methods), assignments or [], **settings)
     if dry_run:
-        experiment.dry_run(bench, plan, as_json, jobs, cluster)
+        experiment.dry_run(bench, plan, as_json, jobs, cluster, measure)
         return
     report = cast("ComparisonReport", experiment.carry_out(bench, plan, jobs, cluster))
     if as_json:

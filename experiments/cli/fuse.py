@@ -8,7 +8,7 @@ import typer
 
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace
-from experiments.terminal.output import Json, emit, stdout
+from experiments.terminal.output import Json, emit, from_here, stdout
 from workbench.bounds import LARGEST_SEED
 
 app = typer.Typer(add_completion=False)
@@ -89,6 +89,6 @@ def fuse(
     presentation, where = present(fused.report), next_steps.options(workspace)
     show(presentation, stdout)
     stdout.print(f"\nAdapter: {adapter.id}   (its sources and weights: workbench adapters show {adapter.id}{where})")
-    stdout.print(f"Report:  {bench.workspace.experiment(plan.name) / 'report.html'}")
+    stdout.print(f"Report:  {from_here(bench.workspace.experiment(plan.name) / 'report.html')}")
     ui = f"workbench ui{where}   (the report in MLflow: experiment {presentation.tracked!r})"
     next_steps.print_next([ui, next_steps.predicting(adapter.id, adapter.manifest.task.pair, where)])

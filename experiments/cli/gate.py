@@ -1,4 +1,4 @@
-"""Check bounds on an adapter or an experiment; the exit code is 3 where one is broken."""
+"""Check bounds on an adapter or an experiment; the exit code is 3 if one is broken."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def gate(
         list[str] | None,
         typer.Option(
             metavar="LABEL",
-            help="Experiment: check this entry of the recipe; may be given several times. All if left out; but joint "
-            "training, which cannot forget, is asked for no forgetting then.",
+            help="Experiment: check this entry of the recipe; may be given several times. All if left out; joint "
+            "training, which cannot forget, is then checked only for its average.",
         ),
     ] = None,
     whole_interval: Annotated[
@@ -86,13 +86,13 @@ def gate(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Check bounds on an adapter or an experiment: exit code 0 where all hold, 3 where one is broken.
+    """Check bounds on an adapter or an experiment: exit code 0 if all hold, 3 if one is broken.
 
-    All bounds are in percent or points, as reports show them: 90, not 0.9. The bounds say what NAME is. Those of an
-    adapter look at validation alone; --min-agreement and --max-ece have it answer those examples. The name of a task
-    means its best adapter on validation here, as for `workbench adapters register`. Those of an experiment, a finished
-    stream, compare what its report says of the test splits: the mean over seeds, or with --whole-interval the worse end
-    of the interval.
+    All bounds are in percent or points, as reports show them: 90, not 0.9. The bounds say whether NAME is an adapter or
+    an experiment. Bounds on an adapter look at validation alone; for --min-agreement and --max-ece it answers those
+    examples. The name of a task means its best adapter on validation here, as for `workbench adapters register`. Bounds
+    on an experiment, a finished stream, look at what its report says of the test splits: the mean over seeds, or with
+    --whole-interval the worse end of the interval.
     """
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
@@ -105,7 +105,7 @@ def gate(
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)
     bench = Workbench(workspace, tasks, Messages())
-    found = _gate_adapter(bench, name, adapter) if adapter.asked else bench.gate_experiment(name, stream)
+    found = _gate_adapter(bench, name, adapter) if adapter.asked else bench.release.gate_experiment(name, stream)
     if as_json:
         emit(found.as_json())
     else:
@@ -124,7 +124,7 @@ def _require_one_kind(adapter: bool, stream: StreamBounds) -> None:
 
 def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
     try:
-        return bench.gate_adapter(name, bounds)
+        return bench.release.gate_adapter(name, bounds)
     except InputError:
         if name not in bench.workspace.records.names():
             raise

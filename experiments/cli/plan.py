@@ -22,7 +22,9 @@ def plan(
     batch_size: Annotated[int, typer.Option(help="Texts in one forward pass.")] = 16,
     max_length: Annotated[int, typer.Option(help="Tokens of each text.")] = 128,
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: the faster one on this machine.")] = "auto",
-    checkpointing: Annotated[bool, typer.Option("--checkpointing", help="Compute activations again.")] = False,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Compute activations again in place of keeping them.")
+    ] = False,
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
@@ -51,9 +53,8 @@ def plan(
     parts = {name.removesuffix("_mb"): value for name, value in found.items() if name.endswith("_mb")}
     table(["part", "MB"], [(name, f"{value:,.1f}".rjust(12)) for name, value in parts.items()])
     stdout.print(
-        f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, without a head's."
+        f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, the head not counted."
     )
-    stdout.print(
-        "Peak: weights + optimizer + recomputed + the larger of activations + casts + logits + working, and gradients."
-    )
+    stdout.print("Step: optimizer + recomputed + max(activations + casts + logits + working, gradients).")
+    stdout.print("Peak: weights + step.")
     stdout.print(f"On a processor, freed blocks add about {LEFT_OVER:.0%} of the step.")

@@ -29,7 +29,7 @@ def predict(
         str,
         typer.Argument(
             metavar="ID",
-            help="An adapter's id, the name of a task, or the beginning of an id; or router:NAME.",
+            help="An adapter's id, its beginning, its short id, or the name of a task; or router:NAME.",
             autocompletion=completion.adapter,
         ),
     ],

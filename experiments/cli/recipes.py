@@ -1,30 +1,34 @@
-"""List the shipped recipes, and print a recipe as a start for your own."""
+"""List the shipped recipes, print a recipe as a start for your own, and say what one needs that is not here."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.output import Json, emit
+from experiments.terminal.options import Assignments, Folders
+from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.registries import list_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.engine.needs import Need
 
 ABOUT = "List the shipped recipes: experiments for `workbench run NAME`."
 app = list_command("experiments.engine.recipes", "RECIPES", ABOUT, "List the recipes, one line each.")
 
+Recipe = Annotated[
+    str,
+    typer.Argument(metavar="RECIPE", help="A name from `recipes list`, or a file.", autocompletion=completion.recipe),
+]
+TOLD = {"here": "here", "download": "to download", "unknown": "not known", "missing": "MISSING"}
+
 
 @app.command()
-def show(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECIPE", help="A name from `recipes list`, or a file.", autocompletion=completion.recipe
-        ),
-    ],
-    as_json: Json = False,
-) -> None:
+def show(recipe: Recipe, as_json: Json = False) -> None:
     """Print the text of a recipe; save it in a file to change it: workbench run FILE."""
     from pathlib import Path
 
@@ -35,3 +39,47 @@ def show(
         emit(document.data)
     else:
         sys.stdout.write(Path(document.origin).read_text(encoding="utf-8"))
+
+
+@app.command()
+def check(
+    recipe: Recipe,
+    assignments: Assignments = None,
+    tasks: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Say which data and which backbone of a recipe are on this machine, before anything is downloaded.
+
+    No network is used. The exit code is 1 if something is neither here nor to be downloaded.
+    """
+    from experiments.engine.needs import needs
+    from experiments.engine.recipes import find_recipe
+    from experiments.studies import study_for
+    from tasks.registry import user_folders
+
+    document = find_recipe(recipe).set(assignments or [])
+    document.parse(study_for(document).recipe)
+    found = needs(document, user_folders(tasks))
+    lost = [one for one in found if one.found.state == "missing"]
+    if as_json:
+        states = {one.found.state for one in found}
+        ready = {"here": states == {"here"}, "obtainable": not lost}
+        emit({"recipe": document.data["name"], **ready, "needs": [one.as_json() for one in found]})
+    else:
+        table(
+            ["what", "name", "", "where"],
+            [[one.what, one.name, TOLD[one.found.state], one.found.place] for one in found],
+        )
+        stdout.print(_in_short(found))
+    if lost:
+        raise typer.Exit(1)
+
+
+def _in_short(found: Sequence[Need]) -> str:
+    """Return what has to be done before the recipe can run, in one sentence."""
+    counts = {state: [one.name for one in found if one.found.state == state] for state in TOLD}
+    if lost := counts["missing"]:
+        return f"Cannot be had: {', '.join(lost)}."
+    if counts["download"]:
+        return f"{len(counts['download'])} of {len(found)} would be downloaded by `workbench run`."
+    return "What is not known shows only when it is read." if counts["unknown"] else "Everything is here."

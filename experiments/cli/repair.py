@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from experiments.repairing.report import EntryReport
 
+SHOWN = 10  # tasks
+
 app = typer.Typer(add_completion=False)
 
 
@@ -70,7 +72,12 @@ def _print(entry: EntryReport) -> None:
     table(columns, _rows(entry), title)
     for name, why in entry.refused.items():
         stdout.print(f"{name}: not possible, {why}")
-    stdout.print(f"{entry.verdict}\n")
+    stdout.print(entry.verdict)
+    if moved := [*entry.moved.items()]:
+        rows = [[task, number(was), number(now), number(now - was, signed=True)] for task, (was, now) in moved[:SHOWN]]
+        of_all = f", {SHOWN} of {len(moved)}" if len(moved) > SHOWN else ""
+        table(["task", "before", "after", "difference"], rows, f"what {entry.best} changes most{of_all}")
+    stdout.print()
 
 
 def _rows(entry: EntryReport) -> Iterator[list[str | None]]:

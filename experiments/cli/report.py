@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from experiments.cli._history import presentation_of, print_runs
 from experiments.terminal import completion
-from experiments.terminal.options import Workspace
+from experiments.terminal.options import Workspace, listed
 from experiments.terminal.output import Json, emit, listing, stderr, stdout
 from workbench.errors import InputError, IntegrityError
 
@@ -46,26 +47,54 @@ def report(
         Literal["png", "svg", "pdf"] | None,
         typer.Option("--format", help="With --figures: which format; pdf if left out."),
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="Show the tables that have these columns, with them alone; also in --latex and --csv. A wrong name "
+            "lists those that there are.",
+        ),
+    ] = None,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="List the runs of EXPERIMENT: one that a changed recipe replaced is kept.")
+    ] = False,
+    run: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Report on this run of it, by the number that --runs gives it."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER",
+            help="Show what differs from another experiment, or from another run by its number: settings, and the "
+            "scores of what both have, paired at equal seeds.",
+            autocompletion=completion.experiment,
+        ),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="Write to MLflow whatever it does not hold yet.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> None:
     """Report on EXPERIMENT, finished or not, from what the workspace holds."""
-    from experiments.studies import present_of
+    from experiments.reporting.chosen_columns import with_columns
     from experiments.workspace import find_workspace
     from workbench.atomic import require_folder_of, write_whole
 
     place = find_workspace(workspace)
     if experiment is None:
+        _require_experiment(runs, run, against, columns)
         listing([{"name": name, "description": _description(place, name)} for name in place.records.names()], as_json)
         return
-    if form and not figures:
-        raise InputError("this is the format of figures", where="--format", hint="Add --figures DIR.")
+    if runs:
+        print_runs(place, experiment, workspace, as_json)
+        return
+    _require_together(form and not figures, columns and (as_json or html), against and log)
     for path in (html, latex, csv, figures):
         if path:
             require_folder_of(path)
-    presentation = present_of(place, experiment)
-    written = dict(_exports(presentation, html, latex, csv, figures, form or "pdf"))
+    presentation = presentation_of(place, experiment, run, against)
+    tables = presentation if columns is None else with_columns(presentation, listed(columns))
+    written = dict(_exports(presentation, tables, html, latex, csv, figures, form or "pdf"))
     for path, content in written.items():
         write_whole(path, content)
     uri = _logged(presentation, place) if log else None
@@ -74,25 +103,49 @@ def report(
         return
     from experiments.reporting.terminal import show
 
-    show(presentation, stdout)
+    show(tables, stdout)
     lines = [*(f"Written: {path}" for path in written), *([f"Logged to {uri}"] if uri else [])]
     if lines:
         stdout.print("\n" + "\n".join(lines))
 
 
+def _require_experiment(*given: object) -> None:
+    """Raise InputError where an option is given that needs the name of an experiment."""
+    if any(given):
+        hint = "workbench report EXPERIMENT …; `workbench report` lists them."
+        raise InputError("no experiment is named", where="--runs, --run, --against, --columns", hint=hint)
+
+
+def _require_together(form_alone: object, columns_of_all: object, difference_logged: object) -> None:
+    """Raise InputError where options are given that mean nothing together."""
+    if form_alone:
+        raise InputError("this is the format of figures", where="--format", hint="Add --figures DIR.")
+    if columns_of_all:
+        hint = "They choose columns for the terminal, --latex and --csv; --json and --html have them all."
+        raise InputError("these are columns of tables alone", where="--columns", hint=hint)
+    if difference_logged:
+        raise InputError("MLflow holds experiments, not differences of two", where="--log", hint="Leave out one.")
+
+
 def _exports(
-    presentation: Presentation, html: Path | None, latex: Path | None, csv: Path | None, figures: Path | None, form: str
+    presentation: Presentation,
+    chosen: Presentation,
+    html: Path | None,
+    latex: Path | None,
+    csv: Path | None,
+    figures: Path | None,
+    form: str,
 ) -> Iterator[tuple[Path, str | bytes]]:
-    """Yield what is to be written, and where."""
+    """Yield what is to be written, and where; ``chosen`` has the tables that were chosen."""
     from experiments.reporting import csv_tables, files, page
-    from experiments.reporting import latex as tables
+    from experiments.reporting import latex as floats
 
     if html:
         yield html, page.page(presentation, files.figures(presentation))
     if latex:
-        yield latex, tables.latex(presentation)
+        yield latex, floats.latex(chosen)
     if csv:
-        yield from ((csv / name, content) for name, content in csv_tables.csv_tables(presentation).items())
+        yield from ((csv / name, content) for name, content in csv_tables.csv_tables(chosen).items())
     if figures:
         yield from ((figures / f"{name}.{form}", drawn) for name, drawn in files.figures(presentation, form).items())
 

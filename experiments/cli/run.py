@@ -1,4 +1,4 @@
-"""Run an experiment: a stream of tasks, or a comparison of methods or compositions."""
+"""Run an experiment: a stream of tasks, or a comparison of methods, compositions or routers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.options import Assignments, Cluster, DryRun, Folders, Jobs, Workspace
+from experiments.terminal.options import (
+    Assignments,
+    Cluster,
+    DryRun,
+    Folders,
+    Jobs,
+    Measure,
+    Workspace,
+    require_dry_run,
+)
 from experiments.terminal.output import Json, emit, stderr
 from workbench.errors import InputError
 
@@ -39,6 +48,7 @@ def run(
         ),
     ] = None,
     dry_run: DryRun = False,
+    measure: Measure = False,
     as_json: Json = False,
 ) -> None:
     """Run RECIPE, or continue it where it was stopped.
@@ -50,6 +60,7 @@ def run(
     from experiments.reporting.power import enough_seeds
     from experiments.terminal import experiment
 
+    require_dry_run(measure, dry_run)
     if recipe is None:
         hint = "`workbench recipes list` names those that are shipped; a path to a YAML file of your own works too."
         raise InputError("which recipe?", where="workbench run", hint=hint)
@@ -61,7 +72,7 @@ def run(
         stderr.print(f"{len(seeds)} seeds: {', '.join(map(str, seeds))}")
         plan = bench.plan(recipe, [*(assignments or []), f"seeds={[*seeds]}"])
     if dry_run:
-        experiment.dry_run(bench, plan, as_json, jobs, cluster)
+        experiment.dry_run(bench, plan, as_json, jobs, cluster, measure)
         return
     report = experiment.carry_out(bench, plan, jobs, cluster)
     if as_json:

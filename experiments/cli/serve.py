@@ -97,7 +97,8 @@ def serve(
         service = Service(first, selected, routing, batching, Metrics())
         line = f"serving {_served(first)} at {address.url(bound)} (Ctrl-C stops it)"
         finished = answer(service, bound, limits, key, lambda: stdout.print(line))
-    stdout.print(f"Stopped. {'What was taken has been answered.' if finished else 'What was taken was given up.'}")
+    left = "Every request that was taken was answered." if finished else "Requests that were not answered are dropped."
+    stdout.print(f"Stopped. {left}")
 
 
 def _served(selection: Selection) -> str:

@@ -200,18 +200,18 @@ def _print_check(found: dict[str, Any], max_length: int) -> None:
 
 
 def _print_faults(found: dict[str, Any], target: str) -> None:
+    from tasks.check import ids_of
+
     for pair, shared in found["leakage"].items():
         if shared["count"]:
             first, second = pair.split("/")
-            ids = ", ".join(shared["ids"])
-            stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids}, …)")
+            stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids_of(shared)})")
     for part, what in (("line_breaks", "have a line break in them"), ("long", _far_longer(found))):
-        if found["texts"][part]["count"]:
-            ids = ", ".join(found["texts"][part]["ids"])
-            stdout.print(f"Texts: {found['texts'][part]['count']:,} {what} ({ids}, …)")
-    if found["conflicts"]["count"]:
-        ids = ", ".join(found["conflicts"]["ids"])
-        stdout.print(f"Conflicts: {found['conflicts']['count']} texts have several {target}s ({ids}, …)")
+        if (counted := found["texts"][part])["count"]:
+            stdout.print(f"Texts: {counted['count']:,} {what} ({ids_of(counted)})")
+    if (counted := found["conflicts"])["count"]:
+        ids = ids_of(counted, rows=2)
+        stdout.print(f"Conflicts: {counted['count']} texts have several {target}s ({ids})")
 
 
 def _far_longer(found: dict[str, Any]) -> str:

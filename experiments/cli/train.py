@@ -35,7 +35,7 @@ def train(
     tasks: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter for TASK on a frozen backbone, and test it.
+    """Train an adapter for TASK on a backbone, and test it.
 
     Settings of the method are given by name (--set rank=16), settings of the budget with a prefix
     (--set budget.epochs=5). The same command again finds the adapter and trains nothing. The adapter is logged to
@@ -55,7 +55,7 @@ def train(
     with progress(task, bench.updates(lesson)) as listener:
         bench.listener = listener
         trained = bench.train(lesson)
-    registered = bench.register(trained.adapter.id) if register and is_first() else None
+    registered = bench.release.register(trained.adapter.id) if register and is_first() else None
     manifest, fit = trained.adapter.manifest, trained.adapter.manifest.fit
     if as_json:
         document: dict[str, object] = {"adapter": manifest.id, "path": str(trained.adapter.folder)}

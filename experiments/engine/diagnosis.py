@@ -31,8 +31,13 @@ PACKAGES = (
     "bitsandbytes",
     "scikit-learn",
     "ray",
+    "lm-eval",
 )
-BRINGS = {"adapters": "bottlenecks and AdapterFusion", "ray": "--jobs"}  # what the packages of extras are for
+BRINGS = {  # what the packages are for
+    "adapters": "bottlenecks and AdapterFusion",
+    "ray": "--jobs and --cluster",
+    "lm-eval": "the probe lm-eval",
+}
 ROOM_GB = 2.0
 PATIENCE = 3.0  # seconds that the hub has to answer
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.lesson import settings_and_budget
 from experiments.engine.study import Effort, Forecast
+from experiments.engine.timed_steps import TimedSteps, step_shape
 from workbench.backbone_names import config_of, says_bf16
 from workbench.device import resolve_precision
 from workbench.methods import require_possible, trained_method
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from workbench.task import Task
     from workbench.training import Lesson
 
-SHAPE = ("batch_size", "gradient_accumulation", "max_length", "precision", "quantization")  # of a training step
 ANSWER = 32  # tokens of an answer, where no task says
 
 
@@ -70,12 +70,6 @@ def forecast_of(adaptation: Adaptation, budget: Budget, task: Task) -> Forecast:
     return Forecast(round(prediction.peak / MB, 1), prediction.trainable) if prediction else Forecast()
 
 
-def step_shape(budget: Budget) -> str:
-    """Return what the time of an optimiser step depends on, as far as a budget says it."""
-    settings = budget.model_dump(mode="json")
-    return " ".join(f"{name}={settings.get(name)}" for name in SHAPE)
-
-
 def lesson_updates(lesson: Lesson) -> int:
     """Return how many optimiser steps a lesson takes at most; none where its method trains nothing."""
     if not lesson.adaptation.card.trains:
@@ -87,4 +81,5 @@ def lesson_effort(lesson: Lesson) -> Effort:
     """Return what it takes to learn a lesson."""
     adaptation, budget = lesson.adaptation, lesson.budget
     pace = f"lesson {adaptation.backbone.name} {adaptation.method} {step_shape(budget)}"
-    return Effort(pace, lesson_updates(lesson), partial(forecast_of, adaptation, budget, lesson.task))
+    forecast = partial(forecast_of, adaptation, budget, lesson.task)
+    return Effort(pace, lesson_updates(lesson), forecast, TimedSteps(adaptation, budget, lesson.task))

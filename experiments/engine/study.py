@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from experiments.engine.timed_steps import TimedSteps
     from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Presentation
+    from experiments.reporting.scored import Scores
     from experiments.workspace import RecordDocument, Workspace
     from workbench.backbone import Backbone
     from workbench.listener import Listener
@@ -40,11 +42,13 @@ class Effort:
         pace: equal for pieces whose optimiser steps take equally long on one machine.
         updates: optimiser steps that it takes at most; None where nobody knows before.
         forecast: returns what its training will take; that takes a while itself.
+        steps: like those that it takes, to be made and timed; None where it takes none, or nobody knows which.
     """
 
     pace: str
     updates: int | None = 0
     forecast: Callable[[], Forecast] = Forecast
+    steps: TimedSteps | None = None
 
 
 @dataclass
@@ -117,6 +121,7 @@ class Report(Protocol):
     Attributes:
         study: name of its study, in :data:`experiments.studies.STUDIES`.
         complete: whether everything that was planned is there.
+        progress: how many results are there, and how many there will be.
         seeds: what it was repeated with.
         verdict: what came out, in sentences.
         declared: by label, what the recipe compares with its reference, in the main metric: one family of tests.
@@ -126,6 +131,8 @@ class Report(Protocol):
 
     @property
     def complete(self) -> bool: ...  # noqa: D102 - above
+    @property
+    def progress(self) -> tuple[int, int]: ...  # noqa: D102
     @property
     def seeds(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
@@ -195,6 +202,14 @@ class Study:
         """
         report: Report = self._module("summary").report(experiment, record, workspace, brief)
         return report
+
+    def scored(self, experiment: str, record: RecordDocument, workspace: Workspace) -> Scores:
+        """Return what the pieces have left as scores that can be held against another experiment's.
+
+        By ``scored`` in ``scored.py``: label → main metric → scores, replication by replication.
+        """
+        scores: Scores = self._module("scored").scored(experiment, record, workspace)
+        return scores
 
     def present(self, report: Any) -> Presentation:
         """Return what people see of a report, in whatever medium, by ``present`` in ``present.py``."""

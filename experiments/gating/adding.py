@@ -47,14 +47,14 @@ def check_data(task: Task, most: float) -> Gate:
 
     Bounds and the choice of a champion look at validation, so a text that was learned there flatters the adapter.
     """
-    from tasks.check import check
+    from tasks.check import check, ids_of
 
     found = check(task)
     sizes = {name: split["examples"] for name, split in found["splits"].items()}
     checks = []
     for pair, shared in found["leakage"].items():
         second = pair.split("/")[1]
-        note = f"rows {', '.join(shared['ids'])} …" if shared["count"] else ""
+        note = f"rows {ids_of(shared)}" if shared["count"] else ""
         share = 100 * shared["count"] / sizes[second] if sizes[second] else 0.0
         checks.append(Check(f"rows of {second} that stand in {pair.split('/')[0]}", "at most", most, share, note=note))
     return Gate("task", task.name, tuple(checks))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from experiments.gating.gate import Check, Gate, require_number, require_percent
+from experiments.reporting.replications import over_replications
 from experiments.studies import STUDIES, report_on, study_of
-from experiments.studies.stream.replications import over_replications
 from workbench.errors import InputError, UnknownNameError
 from workbench.forgetting import forgetting_by_task
 from workbench.statistics import finite

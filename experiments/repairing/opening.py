@@ -9,9 +9,11 @@ from experiments.repairing.streams import shared_weights
 from experiments.repairs import EndOfStream
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import Context, State
+from experiments.strategies._groups import ADAPTERS
 from experiments.studies.stream.plan import strategy_settings
 from experiments.studies.stream.steps import Steps
 from tasks import registry
+from tasks.overlap import overlapping
 from workbench import sealed
 from workbench.adaptation import Adaptation
 from workbench.backbone_names import open_backbone
@@ -90,7 +92,9 @@ def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], 
         UnknownNameError: a task is not to be found.
         InputError: the data of a task are not those that were learned.
     """
-    tasks = {name: registry.load(registry.find(name, task_folders)) for name in record.tasks}
+    stream = tuple(registry.load(registry.find(name, task_folders)) for name in record.tasks)
+    stream = stream if record.overlap is None else overlapping(stream, record.overlap)
+    tasks = dict(zip(record.tasks, stream, strict=True))
     changed = [name for name, task in tasks.items() if record.data.get(name) != task.fingerprint]
     if changed:
         hint = "A repair reads the examples that were learned; bring them back, or run the recipe again."
@@ -100,8 +104,7 @@ def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], 
 
 def _sound(folder: Path) -> bool:
     """Return whether a step's shared weights are there; raises IntegrityError where they are not as they were."""
-    if not (folder / "state" / "body").is_dir():
-        return False
-    sealed.require_sound(folder, among="state/body/")
-    sealed.require_sound(folder, among="state/heads/")
-    return True
+    weights = [name for name in ("body", ADAPTERS) if (folder / "state" / name).is_dir()]
+    for name in (*weights, "heads") if weights else ():
+        sealed.require_sound(folder, among=f"state/{name}/")
+    return bool(weights)

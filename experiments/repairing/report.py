@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.replications import independent, over_replications
 from experiments.reporting.wording import number, share
-from experiments.studies.stream.replications import independent, over_replications
 from workbench.statistics import mean_of_known, paired_t_test
 
 if TYPE_CHECKING:
@@ -87,6 +88,19 @@ class EntryReport:
             f"{self.label}: validation picks {self.best}. Average accuracy {average} ({reading}), "
             f"retention over learning {kept}."
         )
+
+    @property
+    def moved(self) -> dict[str, tuple[float, float]]:
+        """Return task → its mean score before and after the best repair, of the tasks that it changes; most first."""
+        if self.best is None:
+            return {}
+        pairs = [(old.kept, new.scores) for old, new in zip(self.streams, self.repaired[self.best], strict=True)]
+        found = {}
+        for task in self.streams[0].learned:
+            before, after = [old[task] for old, _ in pairs], [new[task] for _, new in pairs]
+            if before != after:
+                found[task] = fmean(before), fmean(after)
+        return dict(sorted(found.items(), key=lambda each: -abs(each[1][1] - each[1][0])))
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; shares in [0, 1], and per replication what was chosen."""

@@ -14,8 +14,10 @@ from workbench.kinds import KINDS
 from workbench.package_versions import versions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from experiments.repairing.streams import LearnedStream
-    from experiments.repairs import EndOfStream, Shared
+    from experiments.repairs import Attempt, EndOfStream, Shared, Stored
     from experiments.workspace import Workspace
     from workbench.settings import Settings
 
@@ -40,13 +42,14 @@ def repaired(
 
 def _made(stream: LearnedStream, end: EndOfStream, entry: Any, settings: Settings) -> Repaired:
     began, attempts = time.perf_counter(), 0
-    unrepaired = _validation(end, end.open())
-    _require_same(stream, unrepaired[stream.last])
+    unrepaired = _validation(end, end.standing())
+    if end.as_learned:
+        _require_same(stream, end.as_learned, unrepaired[end.as_learned])
     before = best = sum(unrepaired.values()) / len(unrepaired)
     chosen = None
     for attempt in entry.attempts(end, settings):
         attempts += 1
-        standing = _validation(end, attempt.shared)
+        standing = {**unrepaired, **_validation(end, attempt.shared, attempt.tasks)}
         if (mean := sum(standing.values()) / len(standing)) > best:
             chosen, best = attempt, mean
     return Repaired(
@@ -54,30 +57,32 @@ def _made(stream: LearnedStream, end: EndOfStream, entry: Any, settings: Setting
         attempts=attempts,
         unrepaired=before,
         validation=best,
-        scores=_tested(end, chosen.shared) if chosen else stream.kept,
+        scores={**stream.kept, **(_tested(end, chosen) if chosen else {})},
         seconds=time.perf_counter() - began,
     )
 
 
-def _validation(end: EndOfStream, shared: Shared) -> dict[str, float]:
-    """Return the score of each task on its validation split."""
+def _validation(end: EndOfStream, shared: Shared | Stored, tasks: Collection[str] | None = None) -> dict[str, float]:
+    """Return the score of each of ``tasks`` on its validation split; of all where it is None."""
     context = end.context
     return {
         task.name: validation_score(end.model(shared, task), task, context.adaptation.backbone, context.budget)
         for task in context.drawn
+        if tasks is None or task.name in tasks
     }
 
 
-def _tested(end: EndOfStream, shared: Shared) -> dict[str, float]:
+def _tested(end: EndOfStream, attempt: Attempt) -> dict[str, float]:
     context = end.context
     found = {}
-    for task in context.posed:
-        evaluation = test(end.model(shared, task), task, context.adaptation.backbone, context.budget)
+    for task in (each for each in context.posed if attempt.tasks is None or each.name in attempt.tasks):
+        evaluation = test(end.model(attempt.shared, task), task, context.adaptation.backbone, context.budget)
         found[task.name] = evaluation.scores[KINDS.get(task.kind).metric]
     return found
 
 
-def _require_same(stream: LearnedStream, score: float) -> None:
-    if abs(score - stream.validation) > CLOSE:
-        what = f"{stream.last!r} validates at {score:.3f} now, and did at {stream.validation:.3f} when it was learned"
+def _require_same(stream: LearnedStream, task: str, score: float) -> None:
+    known = stream.validation[task]
+    if abs(score - known) > CLOSE:
+        what = f"{task!r} validates at {score:.3f} now, and did at {known:.3f} when it was learned"
         raise InputError(what, where=stream.label, hint="Is the backbone still the one that the stream was learned on?")

@@ -13,7 +13,7 @@ from workbench.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.strategies._shared import SharedWeights
+    from experiments.strategies import Strategy
     from experiments.studies.stream.record import Contender
     from experiments.workspace import Workspace
 
@@ -26,7 +26,7 @@ class LearnedStream:
         steps: stage → key of the step.
         learned: R[j, j] by task, in the stream's order.
         kept: R[T, j], in the same order.
-        validation: of the last task, as it was when the task had been learned.
+        validation: by task, right after the task was learned.
     """
 
     contender: Contender
@@ -35,7 +35,7 @@ class LearnedStream:
     steps: Mapping[int, str]
     learned: Mapping[str, float]
     kept: Mapping[str, float]
-    validation: float
+    validation: Mapping[str, float]
 
     @property
     def last(self) -> str:
@@ -79,24 +79,36 @@ def learned_streams(workspace: Workspace, record: Record, labels: Sequence[str] 
         if label not in known:
             raise UnknownNameError("strategy", label, known, "--strategy")
     shared = [one for one in record.contenders if shared_weights(one)]
-    if alone := [label for label in labels if known[label] not in shared]:
-        what = f"{alone[0]!r} is {known[alone[0]].strategy}: it has no shared weights that a later task changes"
-        raise InputError(what, where="--strategy", hint=f"These have: {', '.join(one.label for one in shared)}.")
+    if alone := [known[label] for label in labels if known[label] not in shared]:
+        what, hint = _nothing_shared(alone[0]), f"These have: {', '.join(one.label for one in shared)}."
+        raise InputError(what, where="--strategy", hint=hint)
     if not shared:
         raise InputError("no entry has shared weights that a later task changes", where=record.experiment)
     wanted = [one for one in shared if one.label in labels or (not labels and one.frontier is None)]
     return [stream for one in wanted for stream in _of(one, record, workspace)]
 
 
-def shared_weights(contender: Contender) -> SharedWeights | None:
-    """Return how tasks that come one after the other are learned in one set of weights; None where they are not."""
+def shared_weights(contender: Contender) -> Strategy | None:
+    """Return how tasks that come one after the other came to share weights; None where a repair has nothing to change.
+
+    That is one set of weights for all of them, or LoRAs that were merged and can be taken apart again.
+    """
     from experiments.strategies import STRATEGIES
     from experiments.strategies._shared import SharedWeights
 
     entry = STRATEGIES.get(contender.strategy)
+    if contender.settings.get("undo"):
+        return entry
     if not isinstance(entry, SharedWeights) or type(entry).model_for is not SharedWeights.model_for:
         return None
     return entry if contender.can_forget else None
+
+
+def _nothing_shared(contender: Contender) -> str:
+    strategy = f"{contender.label!r} is {contender.strategy}"
+    if contender.strategy == "merged":
+        return f"{strategy}, and keeps no merge that could be undone (undo: N keeps the last N)"
+    return f"{strategy}: it has no shared weights that a later task changes"
 
 
 def _of(contender: Contender, record: Record, workspace: Workspace) -> Iterator[LearnedStream]:
@@ -111,4 +123,5 @@ def _of(contender: Contender, record: Record, workspace: Workspace) -> Iterator[
         outcomes = sorted(mine, key=lambda one: one.stage)
         learned = {one.task: cell.score for one in outcomes for cell in one.cells if cell.task == one.task}
         kept = {cell.task: cell.score for cell in outcomes[-1].cells}
-        yield LearnedStream(contender, seed, order, keys, learned, kept, outcomes[-1].validation)
+        validation = {one.task: one.validation for one in outcomes}
+        yield LearnedStream(contender, seed, order, keys, learned, kept, validation)

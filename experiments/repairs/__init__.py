@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from experiments.strategies._groups import ADAPTERS, Groups, groups_in
 from workbench.registry import Modules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
-    from experiments.strategies import Context, State
-    from experiments.strategies._shared import SharedWeights
+    from experiments.strategies import Context, State, Strategy
     from workbench.model import TaskModel
     from workbench.settings import Settings
     from workbench.task import Task
@@ -32,21 +35,34 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Adapters that are opened one at a time, under the heads that the stream left.
+
+    Attributes:
+        folders: task → where its adapter is.
+    """
+
+    folders: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One way to repair.
 
     Attributes:
         chosen: the numbers that make it this one, by name.
         shared: the weights, repaired.
+        tasks: those that are answered otherwise than before; None for all.
     """
 
     chosen: Mapping[str, float]
-    shared: Shared
+    shared: Shared | Stored
+    tasks: Collection[str] | None = None
 
 
 @dataclass(frozen=True)
 class EndOfStream:
-    """A stream that was learned to its end, in one set of weights.
+    """A stream that was learned to its end, in weights that tasks share.
 
     Attributes:
         strategy: how it was learned.
@@ -54,7 +70,7 @@ class EndOfStream:
         states: stage → the state after it, as far as its weights were kept; the last stage's are always there.
     """
 
-    strategy: SharedWeights
+    strategy: Strategy
     context: Context
     states: Mapping[int, State]
 
@@ -63,28 +79,50 @@ class EndOfStream:
         """The state after the last stage."""
         return self.states[len(self.context.tasks)]
 
+    @cached_property
+    def groups(self) -> Groups:
+        """Which tasks share which adapter at the end; none where all tasks share one body."""
+        return groups_in(self.last.existing)
+
+    @property
+    def as_learned(self) -> str | None:
+        """The latest task that is still answered with what it was learned with; None where all were merged."""
+        merged = {task for group in self.groups.groups if len(group.tasks) > 1 for task in group.tasks}
+        return next((task.name for task in reversed(self.context.tasks) if task.name not in merged), None)
+
     def at(self, stage: int) -> EndOfStream:
         """Return the same stream as if it had ended after an earlier stage."""
         states = {one: state for one, state in self.states.items() if one <= stage}
         return EndOfStream(self.strategy, replace(self.context, tasks=self.context.tasks[:stage]), states)
 
+    def standing(self) -> Shared | Stored:
+        """Return what answers the tasks with nothing done."""
+        return self.stored(self.groups) if self.groups.groups else self.open()
+
+    def stored(self, groups: Groups) -> Stored:
+        """Return adapters of the last state, each for the tasks that share it in ``groups``."""
+        place = self.last.existing / ADAPTERS
+        return Stored({task: place / group.folder for group in groups.groups for task in group.tasks})
+
     def open(self) -> Shared:
-        """Return the weights after the last stage, opened anew: whoever asks may change them."""
+        """Return the one body after the last stage, opened anew: whoever asks may change it."""
         from experiments.strategies._heads import head_name, stored_head
 
         context, state = self.context, self.last
         heads = {head_name(context, task): stored_head(state, task, context).eval() for task in context.tasks}
         return Shared(self.strategy.model_for(state, context.tasks[-1], context).body, heads)
 
-    def model(self, shared: Shared, task: Task) -> TaskModel:
+    def model(self, shared: Shared | Stored, task: Task) -> TaskModel:
         """Return what answers one of the tasks with ``shared`` weights."""
-        from experiments.strategies._heads import head_name
+        from experiments.strategies._heads import head_name, stored_head
         from workbench.kinds import KINDS
         from workbench.model import TaskModel
 
-        adaptation, head = self.context.adaptation, shared.heads[head_name(self.context, task)]
-        kind, pooling = KINDS.get(task.kind), adaptation.backbone.pooling
-        return TaskModel(shared.body, head, kind, pooling, adaptation.precision).eval()
+        adaptation = self.context.adaptation
+        if isinstance(shared, Stored):
+            return adaptation.load(shared.folders[task.name], stored_head(self.last, task, self.context), task.kind)
+        head, kind = shared.heads[head_name(self.context, task)], KINDS.get(task.kind)
+        return TaskModel(shared.body, head, kind, adaptation.backbone.pooling, adaptation.precision).eval()
 
 
 class Repair(Protocol):

@@ -31,8 +31,15 @@ def without_path(stream: EndOfStream) -> str | None:
     return without_lora(stream)
 
 
+def without_body(stream: EndOfStream) -> str | None:
+    """Return why there is no body that all tasks share, or None."""
+    return "its tasks share several LoRAs, and no one body" if stream.groups.groups else None
+
+
 def without_lora(stream: EndOfStream) -> str | None:
     """Return why the shared weights are no plain LoRA, or None."""
+    if several := without_body(stream):
+        return several
     method, folder = stream.context.adaptation.method, stream.last.existing / "body"
     if not (folder / PEFT_WEIGHTS).is_file():
         return f"the weights of {method} are no LoRA"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.repairs import Attempt, Shared
+from experiments.repairs._path import without_body
 from experiments.strategies._heads import head_name
 from fusion.heads import fit_head
 from workbench.bounds import Count
@@ -47,7 +48,7 @@ class RefitHead:
         """An earlier task has to have labels."""
         if all(task.kind != KIND for task in stream.context.tasks[:-1]):
             return f"no earlier task is a {KIND} task, whose head could be fitted"
-        return None
+        return without_body(stream)
 
     def attempts(self, stream: EndOfStream, settings: RefitHeadSettings) -> Iterator[Attempt]:
         """Yield one."""

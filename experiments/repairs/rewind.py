@@ -38,9 +38,10 @@ class Rewind:
 
     def objection(self, stream: EndOfStream) -> str | None:
         """An earlier state has to be there, trained in place or a LoRA."""
-        if len(stream.states) < 2:
-            return "no earlier state was kept (run the recipe with keep_states: all)"
-        return without_path(stream)
+        earlier = len(stream.states) > 1
+        return without_path(stream) or (
+            None if earlier else "no earlier state was kept (run the recipe with keep_states: all)"
+        )
 
     def attempts(self, stream: EndOfStream, settings: RewindSettings) -> Iterator[Attempt]:
         """Yield one for each earlier state and α, the latest state first."""

@@ -120,7 +120,7 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
             "",
             *(f"- {escape(name)}: {value:.4f}" for name, value in scores),
             "",
-            "Scores are fractions of 1. `workbench serve` answers with it:",
+            f"Scores are fractions of 1. `workbench serve {manifest.id}` answers with it:",
             "",
             f"    curl localhost:8080/predict -H 'Content-Type: application/json' -d '{asked}'",
         ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.reporting.cells import words
 from experiments.reporting.presentation import Column, Medium, Paragraph, Table
+from experiments.reporting.wording import some
 
 MOST_NAMED = 6  # of those with the same value
 
@@ -67,7 +68,7 @@ def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragrap
         "What was not equal",
         (Column("what"), Column(reference, left=True), Column("others", left=True), Column("who", left=True)),
         [
-            (words(one.what), words(one.reference), words(value), words(_named(who)))
+            (words(one.what), words(one.reference), words(value), words(some(who, MOST_NAMED)))
             for one in found
             for value, who in one.others
         ],
@@ -75,9 +76,3 @@ def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragrap
         "unequal here may come from that, and not from what they are named after.",
         media=Medium.PAGE,
     )
-
-
-def _named(who: tuple[str, ...]) -> str:
-    if len(who) <= MOST_NAMED:
-        return ", ".join(who)
-    return f"{', '.join(who[: MOST_NAMED - 1])} and {len(who) - MOST_NAMED + 1} more"

@@ -149,6 +149,13 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """Return at most ``most`` names, the last of them for all that are left: ``a, b and 7 more``."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1:,} more"
+
+
 def plural(number: int, noun: str) -> str:
     """Return ``1 seed``, ``3 seeds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

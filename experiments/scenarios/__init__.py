@@ -18,10 +18,15 @@ class Scenario(Protocol):
     Attributes:
         knows_task: whether a model is told which task a text belongs to.
         shares_head: whether one head answers for all tasks; else each has its own.
+        announces_tasks: whether what learns may go by where a task begins and ends.
+        overlap: share of each task's training examples that other stages bring, where the recipe does not say; None
+            where each stage brings its own task alone.
     """
 
     knows_task: bool
     shares_head: bool
+    announces_tasks: bool
+    overlap: float | None
 
     def objection(self, tasks: Sequence[Task]) -> str | None:
         """Return why a stream of these tasks cannot be posed like this, or None."""

@@ -23,6 +23,8 @@ class ClassIncremental:
 
     knows_task = False
     shares_head = True
+    announces_tasks = True
+    overlap = None
 
     def objection(self, tasks: Sequence[Task]) -> str | None:
         """All tasks need labels, one for each example."""

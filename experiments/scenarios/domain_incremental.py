@@ -15,6 +15,8 @@ class DomainIncremental:
 
     knows_task = False
     shares_head = True
+    announces_tasks = True
+    overlap = None
 
     def objection(self, tasks: Sequence[Task]) -> str | None:
         """All tasks need the same labels, in the same order."""

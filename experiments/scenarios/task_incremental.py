@@ -15,6 +15,8 @@ class TaskIncremental:
 
     knows_task = True
     shares_head = False
+    announces_tasks = True
+    overlap = None
 
     def objection(self, tasks: Sequence[Task]) -> str | None:
         """Any tasks will do."""

@@ -147,42 +147,6 @@ class Strategy(Protocol):
         """Return the files and folders that have to be kept to answer for all tasks learned so far."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """An adapter that some tasks share.
-
-    Attributes:
-        tasks: their names, in the order in which they were learned.
-        folder: name of its folder in the state.
-        weights: SHA-256 of its weights, which ``keep_states: last`` drops; states of earlier versions have the weights.
-    """
-
-    tasks: tuple[str, ...]
-    folder: str
-    weights: str = ""
-
-
-@dataclass(frozen=True)
-class Groups:
-    """All adapters of a state whose tasks share some, the oldest first."""
-
-    groups: tuple[Group, ...]
-
-
-GROUPS_FILE = "groups.json"  # in a state whose tasks share adapters
-GROUPS = TypeAdapter(Groups)
-
-
-def groups_in(folder: Path) -> tuple[Group, ...]:
-    """Return which tasks share which adapter in a state's folder, the oldest first; none where that is not told.
-
-    Raises:
-        IntegrityError: the list is damaged.
-    """
-    found = sealed.read(GROUPS, folder / GROUPS_FILE)
-    return found.groups if found else ()
-
-
 ADAPTERS_FILE = "adapters.json"  # in a state where each task has an adapter of its own: task → its id
 ADAPTERS = TypeAdapter(dict[str, str])
 

@@ -11,7 +11,7 @@ from fusion.diagnostics import diagnose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.strategies import Group
+    from experiments.strategies._groups import Group
     from fusion.lowrank import Update
 
 Pair = Literal[

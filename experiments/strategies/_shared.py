@@ -65,6 +65,7 @@ class SharedWeights:
         method: the only fine-tuning method that it works with; None for any.
         mixes: kinds of tasks that it mixes in a batch, all tasks of one of them; empty where it mixes none.
         rehearses: whether the heads of earlier tasks are trained along.
+        task_free: whether nothing that it keeps or does goes by where a task begins or ends.
     """
 
     settings: type[Settings] = Settings
@@ -73,10 +74,13 @@ class SharedWeights:
     method: str | None = None
     mixes: tuple[str, ...] = ()
     rehearses = False
+    task_free = False
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """Any method and any tasks will do, but for what the remedy says."""
         found = sorted(set(kinds))
+        if not (scenario.announces_tasks or self.task_free):
+            return "needs to know where a task ends, which this scenario does not tell"
         if self.method and method != self.method:
             return f"needs method {self.method}, not {method}"
         if self.mixes and len(found) > 1:

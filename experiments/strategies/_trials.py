@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from experiments.strategies._groups import ADAPTERS
 from experiments.strategies._heads import FOLDER
 from experiments.workspace.evaluating import validation_score
 from workbench.sampling import draw
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from experiments.strategies import Context, Group
+    from experiments.strategies import Context
+    from experiments.strategies._groups import Group
     from workbench.task import Task
 
-ADAPTERS = "adapters"  # of a state: the folder of the LoRAs that its tasks share
 DIGITS = 9  # of what is compared: 0.90 − 0.88 is not quite 0.02
 
 

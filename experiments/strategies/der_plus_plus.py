@@ -37,6 +37,7 @@ class DerPlusPlus(Replay):
 
     settings = DerSettings
     mixes = ("classification",)  # logits of labels are compared
+    task_free = False  # logits are those at the end of a task
 
     def own_rows(self, stage: Stage) -> Dataset:
         """Return the task's rows; they have nothing to be held to."""

@@ -13,7 +13,7 @@ from experiments.workspace.evaluating import test
 from experiments.workspace.mending import clear_the_way
 from fusion.composition import Request
 from fusion.fuse import FUSED, fuse, fused_id, keep_fused
-from fusion.methods.warm_start import FRESH
+from fusion.methods.warm_start import FRESH, REPTILE
 from fusion.methods.warm_start import Settings as WarmStart
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from workbench.digest import key
@@ -35,15 +35,17 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 WARM_START, AVERAGE, RANKING = "warm-start", "average", "logme"
+STARTS = {"fitted": FRESH, "meta": REPTILE}
 
 
 class IsolatedSettings(Settings):
     """How the adapter of a task begins, and how it is found again where nobody names the task."""
 
-    init: Literal["fresh", "fitted", "nearest", "fused"] = Field(
+    init: Literal["fresh", "fitted", "nearest", "fused", "meta"] = Field(
         "fresh",
         description="fused: begins as the average of the adapters learned before; nearest: as the one that LogME puts "
-        "first for the task; both under a fitted head. fitted: afresh, under such a head: their control. LoRA only",
+        "first for the task; meta: where Reptile's rule leads over those learned before; all under a fitted head. "
+        "fitted: afresh, under such a head: their control. LoRA only",
     )
     router: str | None = Field(None, description="chooses the adapter if the task is not known: prototype, …")
 
@@ -68,6 +70,8 @@ class Isolated:
             return f"init: {settings.init} needs tasks of kind {' or '.join(FUSED)}, not {', '.join(others)}"
         if settings.init == "nearest" and (others := sorted(set(kinds) - {"classification"})):
             return f"init: nearest compares labels, and {', '.join(others)} has none"
+        if not scenario.announces_tasks:
+            return "has an adapter for each task, and needs to know where one begins"
         if scenario.knows_task:
             return "each task is named in this scenario: leave 'router' out" if settings.router else None
         return routing_objection(settings.router, method, kinds)
@@ -129,7 +133,7 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
     """
     adaptation, init = context.adaptation, context.settings.init
     target = draw(context.task, context.budget, context.seed)
-    sources = earlier if init == "fused" else earlier[-1:]
+    sources = earlier if init in {"fused", "meta"} else earlier[-1:]
     request = Request(
         sources=_nearest(context, earlier, target) if init == "nearest" else sources,
         target=target,
@@ -142,7 +146,7 @@ def _warm_started(context: Context, earlier: tuple[StoredAdapter, ...]) -> Store
         scratch=context.scratch,
     )
     wanted = adaptation.settings.model_dump(include={"rank", "learning_rate"})
-    settings = WarmStart.model_validate({**wanted, "start": FRESH if init == "fitted" else AVERAGE})
+    settings = WarmStart.model_validate({**wanted, "start": STARTS.get(init, AVERAGE)})
     name = fused_id(WARM_START, request, settings)
     store = context.workspace.adapters
     with context.workspace.claimed(name):

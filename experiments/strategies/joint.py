@@ -23,6 +23,7 @@ class Joint(SharedWeights):
     stages: Literal["each", "last"] = "last"
     mixes = MIXABLE
     rehearses = True
+    task_free = True
 
     def rehearsals(self, settings: Any, earlier: Sequence[int]) -> int:
         """All of them, though here it is for the first time."""

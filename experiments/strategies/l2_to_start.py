@@ -6,14 +6,16 @@ were drawn from the seed; nothing has to be kept for it (Li et al. 2018, arXiv:1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.strategies._shared import RemedySettings, SharedWeights, Strength
 from experiments.strategies._weights import body_weights, distance
+from workbench.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from experiments.scenarios import Scenario
     from experiments.strategies._stage import Stage
     from workbench.model import Penalty
 
@@ -28,6 +30,12 @@ class L2ToStart(SharedWeights):
     """Its state is that of sequential."""
 
     settings = L2Settings
+
+    def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """The weights have to be those that the seed drew, in number and shape, at every stage."""
+        if METHODS.get(method).reshapes:
+            return f"method {method} trains or leaves other weights than the seed drew, so that there is no start"
+        return super().objection(settings, method, kinds, scenario)
 
     def strengths(self, settings: L2Settings, stage: int) -> Sequence[float | None]:
         """The first stage has a start to be held to, too."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from experiments.strategies import GROUPS, GROUPS_FILE, Group, Groups, _heads
+from experiments.strategies import _heads
+from experiments.strategies._groups import ADAPTERS, GROUPS, GROUPS_FILE, Group, Groups, set_aside
 from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._pairs import TRIAL, Pair, ranked
-from experiments.strategies._trials import ADAPTERS, least_costly
+from experiments.strategies._trials import least_costly
 from experiments.workspace.evaluating import test
 from fusion import lora
 from fusion.composition import Arithmetic
@@ -59,16 +60,20 @@ class MergedSettings(Settings):
     )
     merge: str = Field("svd", description="a composition of LoRA updates: svd, ties, tsv, magmax, …")
     scale: Scale = Field(1.0, description="sum of the two weights, which are as the numbers of tasks; 1 averages")
+    undo: int = Field(0, ge=0, le=1_000_000, description="of how many merges, the last ones, the two LoRAs are kept")
 
     @model_serializer(mode="wrap")
     def _without_idle(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what plays no part, so that it tells apart no states that are the same."""
-        idle = () if self.pair == TRIAL else ("tries", "most")
+        idle = [*([] if self.pair == TRIAL else ["tries", "most"]), *([] if self.undo else ["undo"])]
         return {name: value for name, value in written(self).items() if name not in idle}
 
 
 class MergedAdapters:
-    """Its state is the LoRAs (``adapters``), which tasks share which (``groups.json``), and the tasks' heads."""
+    """Its state is the LoRAs (``adapters``), which tasks share which (``groups.json``), and the tasks' heads.
+
+    Among the LoRAs are those of merges that can be undone.
+    """
 
     settings = MergedSettings
     disposable = (ADAPTERS,)
@@ -96,16 +101,15 @@ class MergedAdapters:
         stored = context.workspace.learned(lesson, context.listener, context.label)
         beside = Stopwatch()
         with beside:
-            groups = self._carried(state, folder)
+            before = self._carried(state, folder)
             new = Group((context.task.name,), f"{len(context.tasks):03d}")
             (folder / ADAPTERS / new.folder).mkdir()
             for name in (CONFIG, PEFT_WEIGHTS):
                 shutil.copy2(stored.folder / name, folder / ADAPTERS / new.folder / name)
             if (head := stored.folder / HEAD_FILE).is_file():
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
-            groups = self._reduced([*groups, new], context, folder)
-            named = [replace(group, weights=group.weights or _digest(folder, group)) for group in groups]
-            sealed.write(GROUPS, Groups(tuple(named)), folder / GROUPS_FILE)
+            groups = tuple(_named(folder, group) for group in (*before.groups, new))
+            sealed.write(GROUPS, self._reduced(replace(before, groups=groups), context, folder), folder / GROUPS_FILE)
         return replace(stored.manifest.fit, seconds=stored.manifest.fit.seconds + beside.seconds)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
@@ -130,19 +134,20 @@ class MergedAdapters:
         """The state's folder."""
         return [state.existing]
 
-    def _carried(self, state: State, folder: Path) -> list[Group]:
+    def _carried(self, state: State, folder: Path) -> Groups:
         """Copy what was there before into the new state, and return its groups."""
         for name in (ADAPTERS, _heads.FOLDER):
             (folder / name).mkdir()
             if state.folder:
                 shutil.copytree(state.folder / name, folder / name, dirs_exist_ok=True)
-        return list(_groups(state)) if state.folder else []
+        return _groups(state) if state.folder else Groups()
 
-    def _reduced(self, groups: list[Group], context: Context, folder: Path) -> list[Group]:
-        """Make two of ``groups`` one if there are more than are kept."""
+    def _reduced(self, found: Groups, context: Context, folder: Path) -> Groups:
+        """Make two of the groups one if there are more than are kept."""
         settings: MergedSettings = context.settings
+        groups = found.groups
         if len(groups) <= settings.keep:
-            return groups
+            return found
         updates = [lora.read(folder / ADAPTERS / group.folder) for group in groups]
         pairs = ranked(settings.pair, groups, updates)
 
@@ -154,23 +159,27 @@ class MergedAdapters:
             pair = least_costly(context, folder, groups, pairs[: settings.tries], merged, settings.most)
         first, second = pair
         both, body = (groups[first], groups[second]), merged(pair)
+        merges = set_aside(folder / ADAPTERS, found.merges, both, len(context.tasks), settings.undo)
         place = folder / ADAPTERS / both[0].folder
-        for group in both:
-            shutil.rmtree(folder / ADAPTERS / group.folder)
         place.mkdir()
         context.adaptation.library.save(body, place)
         counts = " and ".join(str(len(group.tasks)) for group in both)
         context.listener.say(f"{context.label}: the LoRAs of {counts} tasks become one")
-        one = Group((*both[0].tasks, *both[1].tasks), both[0].folder)
-        return [one if place == first else group for place, group in enumerate(groups) if place != second]
+        one = _named(folder, Group((*both[0].tasks, *both[1].tasks), both[0].folder))
+        left = [one if place == first else group for place, group in enumerate(groups) if place != second]
+        return Groups(tuple(left), merges)
 
 
-def _groups(state: State) -> tuple[Group, ...]:
-    return sealed.require(GROUPS, state.existing / GROUPS_FILE).groups
+def _groups(state: State) -> Groups:
+    return sealed.require(GROUPS, state.existing / GROUPS_FILE)
 
 
 def _own(state: State, task: Task) -> Group:
-    return next(group for group in _groups(state) if task.name in group.tasks)
+    return next(group for group in _groups(state).groups if task.name in group.tasks)
+
+
+def _named(folder: Path, group: Group) -> Group:
+    return replace(group, weights=group.weights or _digest(folder, group))
 
 
 def _digest(folder: Path, group: Group) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+    from experiments.scenarios import Scenario
     from experiments.strategies._stage import Stage
 
 
@@ -41,6 +42,13 @@ class Replay(SharedWeights):
     disposable = ("body", _memory.FILE)
     mixes: tuple[str, ...] = MIXABLE
     rehearses = True
+    task_free = True
+
+    def objection(self, settings: ReplaySettings, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
+        """A balanced memory has a share for each task."""
+        if not scenario.announces_tasks and settings.policy == "balanced":
+            return "policy: balanced goes by tasks, which this scenario does not tell; policy: reservoir does not"
+        return super().objection(settings, method, kinds, scenario)
 
     def rehearsals(self, settings: ReplaySettings, earlier: Sequence[int]) -> int:
         """As many as the memory holds by then."""

@@ -4,4 +4,11 @@ from __future__ import annotations
 
 from experiments.strategies._shared import SharedWeights
 
-STRATEGY = SharedWeights()
+
+class Sequential(SharedWeights):
+    """Its state is the shared weights and the heads."""
+
+    task_free = True
+
+
+STRATEGY = Sequential()

@@ -33,6 +33,11 @@ class StudyReport(ABC):
         return self.record.complete
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """How many results are there, and how many there will be."""
+        return self.record.done, self.record.planned
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """What it was repeated with."""
         return self.record.seeds

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 QUESTIONS = {
     "kind": "What kind of task is it?",
-    "label": "Which column holds what is asked for?",
+    "label": "Which column holds the label or the answer?",
     "text": "Which column is the text?",
 }
 MOST_SHOWN = 20

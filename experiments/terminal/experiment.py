@@ -6,13 +6,15 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from experiments.engine.expected import Expectations
 from experiments.reporting.terminal import show
 from experiments.studies import present
 from experiments.terminal import preview
+from experiments.terminal.course import ahead
 from experiments.terminal.crew_ahead import CrewAhead
 from experiments.terminal.next_steps import options
-from experiments.terminal.output import from_here, stdout
-from experiments.terminal.progress import ahead, progress
+from experiments.terminal.output import from_here, stderr, stdout
+from experiments.terminal.progress import progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +28,11 @@ def command_given() -> str:
     return shlex.join(["workbench", *sys.argv[1:]])
 
 
-def dry_run(bench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None) -> None:
-    """Print what :func:`carry_out` would do, and on which machines."""
+def dry_run(bench: Workbench, plan: Plan, as_json: bool, jobs: int, cluster: str | None, measure: bool) -> None:
+    """Print what :func:`carry_out` would do, and on which machines; ``measure`` times steps of what was never done."""
     crew = CrewAhead(jobs, () if cluster is None else bench.machines(cluster))
-    preview.preview(plan, bench.pieces(plan), bench.pending(plan), bench.workspace, as_json, crew)
+    expectations = Expectations(bench.workspace, measure, stderr.print)
+    preview.preview(plan, bench.pieces(plan), bench.pending(plan), expectations, as_json, crew)
 
 
 def carry_out(bench: Workbench, plan: Plan, jobs: int, cluster: str | None) -> Report:

@@ -31,7 +31,7 @@ Folders = Annotated[
     list[Path] | None,
     typer.Option("--tasks", metavar="DIR", help="Folder of your own task files.", show_default=FOLDERS),
 ]
-ADAPTER = "An adapter's id, the name of a task, or the beginning of an id."
+ADAPTER = "An adapter's id, its beginning, its short id, or the name of a task."
 Adapter = Annotated[str, typer.Argument(metavar="ID", help=ADAPTER, autocompletion=completion.adapter)]
 TaskName = Annotated[
     str,
@@ -39,6 +39,20 @@ TaskName = Annotated[
 ]
 Backbone = Annotated[str, typer.Option(help="Registered name, hub id or folder.", autocompletion=completion.backbone)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; nothing is trained.")]
+Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="With --dry-run: time ten training steps of what was never done in the workspace."),
+]
+
+
+def require_dry_run(measure: bool, dry_run: bool) -> None:
+    """Make sure that ``--measure`` stands with ``--dry-run``.
+
+    Raises:
+        InputError: it does not.
+    """
+    if measure and not dry_run:
+        raise InputError("only a dry run times steps for it", where="--measure", hint="Add --dry-run.")
 
 
 def _possible(jobs: int) -> int:

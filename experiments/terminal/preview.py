@@ -13,9 +13,9 @@ from experiments.terminal.output import emit, stdout, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from experiments.engine.expected import Expectations, Expected
     from experiments.engine.study import Piece
     from experiments.terminal.crew_ahead import CrewAhead
-    from experiments.workspace import Workspace
 
 HEADS = ("steps", "time", "parameters", "memory MB")
 MEMORY = (
@@ -31,7 +31,12 @@ class Ahead:
 
     piece: Piece
     done: bool
-    seconds: float | None
+    expected: Expected
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it will take; None where nothing tells."""
+        return self.expected.seconds
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of ``pieces`` in ``--dry-run --json``."""
@@ -43,6 +48,7 @@ class Ahead:
             "predicted_memory_mb": forecast.memory_mb,
             "trainable_parameters": forecast.trainable_parameters,
             "expected_seconds": self.seconds,
+            "expected_from_steps": self.expected.measured,
             "done": self.done,
         }
 
@@ -51,16 +57,16 @@ def preview(
     plan: Any,
     pieces: Sequence[Piece],
     pending: Sequence[Piece],
-    workspace: Workspace,
+    expectations: Expectations,
     as_json: bool,
     crew: CrewAhead,
 ) -> None:
     """Print the plan of an experiment of any kind: its ``pieces``, which of them are ``pending``, and who does them."""
-    waiting, pace = {piece.key for piece in pending}, workspace.pace.expected()
+    waiting = {piece.key for piece in pending}
     ahead = []
     for piece in pieces:
-        seconds = pace(piece.effort.pace, piece.effort.updates)
-        ahead.append(Ahead(piece, piece.key not in waiting, None if seconds is None else round(seconds, 1)))
+        done = piece.key not in waiting
+        ahead.append(Ahead(piece, done, expectations.of(piece, done)))
     todo = [one for one in ahead if not one.done]
     expected = crew.span(pending, {one.piece.key: one.seconds for one in todo})
     if as_json:
@@ -75,7 +81,7 @@ def preview(
     stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{known}. Nothing was trained.")
     stdout.print(MEMORY)
     crew.show()
-    _say_time(expected, [one.piece.label for one in todo if one.seconds is None], crew.processes)
+    _say_time(expected, todo, crew.processes)
 
 
 def _table(ahead: Sequence[Ahead]) -> None:
@@ -130,10 +136,13 @@ def _total(values: Sequence[float | None]) -> float | None:
     return math.fsum(known) if len(known) == len(values) else None
 
 
-def _say_time(seconds: float | None, unknown: Sequence[str], processes: int) -> None:
+def _say_time(seconds: float | None, todo: Sequence[Ahead], processes: int) -> None:
+    unknown = [one.piece.label for one in todo if one.seconds is None]
+    several = f" with {processes} processes" if processes > 1 else ""
     if seconds is None:
         names = ", ".join(dict.fromkeys(unknown[:3])) + (f", and {len(unknown) - 3} more" if len(unknown) > 3 else "")
-        stdout.print(f"Time: not known before something like it was done in this workspace: {names}.", markup=False)
+        stdout.print(f"Time: not known until similar work was done in this workspace: {names}.", markup=False)
+    elif any(one.expected.measured for one in todo):
+        stdout.print(f"Time: {in_words(seconds)}{several} for the optimiser steps that were timed; tests come on top.")
     else:
-        several = f" with {processes} processes" if processes > 1 else ""
         stdout.print(f"Time: {in_words(seconds)}{several}, at the speed of earlier work in this workspace.")

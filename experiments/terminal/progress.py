@@ -7,68 +7,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from experiments.reporting.wording import seconds
+from experiments.engine.standing import Staff
+from experiments.terminal.course import Course
 from experiments.terminal.output import stderr
 from workbench.listener import Silent
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
-    from experiments.engine.study import Piece
+    from rich.progress import TaskID
+
+    from experiments.engine.standing import Standing
     from workbench.listener import Listener
 
-PAUSE = 60.0  # seconds between two lines about one fit
-
-
-@dataclass
-class Course:
-    """How far a whole run has come, and how long the rest will take at the speed measured since it began.
-
-    Attributes:
-        fits: how many lie ahead when it begins; None where that cannot be told. One that tries several settings has
-            one label for all of them, and counts once.
-        updates: the same in optimiser steps, which all count.
-        labels: of the fits so far.
-        done: optimiser steps so far.
-    """
-
-    fits: int | None
-    updates: int | None
-    labels: set[str] = field(default_factory=set)
-    done: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    @contextmanager
-    def fit(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
-        """Count a fit, and the steps that it says it has come to; one that ends early has no more ahead of it."""
-        self.labels.add(label)
-        reached = 0
-
-        def reach(step: int) -> None:
-            nonlocal reached
-            self.done += step - reached
-            reached = step
-
-        yield reach
-        reach(steps)
-
-    @property
-    def place(self) -> str:
-        """Which fit of how many: ``3/24``; nothing where that is not known."""
-        return f"{len(self.labels)}/{self.fits}" if self.fits else ""
-
-    @property
-    def left(self) -> str:
-        """The time left in words, tests and probes included; nothing at the end, or where nothing tells it yet."""
-        if not self.updates or not self.done or self.done >= self.updates:
-            return ""
-        elapsed, ahead = time.monotonic() - self.began, max(self.updates - self.done, 0)
-        return f"{seconds(elapsed * ahead / self.done)} left"
+PAUSE = 60.0  # seconds between two lines about one fit, or about all pieces
+MACHINES = 8  # that have a line each
 
 
 class Messages(Silent):
@@ -81,7 +38,7 @@ class Messages(Silent):
 
 
 class LiveProgress(Messages):
-    """Two bars: the whole run with the fit's place in it and the time left, and the fit at hand with epoch and loss.
+    """Bars: the whole run with the time left, its pieces, machines at work, and each fit at hand with epoch and loss.
 
     Attributes:
         bars: the display, a context in which it is shown.
@@ -105,6 +62,8 @@ class LiveProgress(Messages):
         )
         visible = course.updates is not None
         self.whole = self.bars.add_task(title, total=course.updates, note="", visible=visible)
+        self._pieces = self.bars.add_task("pieces", note="", visible=False)
+        self._staff: dict[str, TaskID] = {}
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -123,13 +82,29 @@ class LiveProgress(Messages):
             finally:
                 self.bars.remove_task(bar)
 
+    def stand(self, standing: Standing) -> None:
+        """Show how many pieces are done, and how many processes of each machine are busy."""
+        note, several = f"{standing.running:,} running", standing.pieces > 1
+        self.bars.update(self._pieces, total=standing.pieces, completed=standing.done, note=note, visible=several)
+        staff = {each.address: each for each in named(standing.staff)}
+        for gone in self._staff.keys() - staff.keys():
+            self.bars.remove_task(self._staff.pop(gone))
+        for address, each in staff.items():
+            if address not in self._staff:
+                self._staff[address] = self.bars.add_task(address, note="busy")
+            self.bars.update(self._staff[address], total=each.processes, completed=each.busy)
+
 
 class PlainProgress(Messages):
-    """Two lines for each fit, for logs: its place in the run, and how it ended with the time left; one each minute."""
+    """Two lines for each fit, for logs: its place in the run, and how it ended with the time left; one each minute.
+
+    One line a minute tells where all pieces stand.
+    """
 
     def __init__(self, course: Course) -> None:
         """Begin with nothing done."""
         self.course = course
+        self._said = time.monotonic()
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
@@ -150,16 +125,25 @@ class PlainProgress(Messages):
             yield advance
         self.say(f"{place}{label}: done, last loss {last:.3f}{self._left}")
 
+    def stand(self, standing: Standing) -> None:
+        """Say once a minute how many pieces are done, and how many processes of each machine are busy."""
+        if time.monotonic() >= self._said + PAUSE:
+            self._said = time.monotonic()
+            busy = [f"{each.address}: {each.busy:,} of {each.processes:,} busy" for each in named(standing.staff)]
+            pieces = f"{standing.done:,} of {standing.pieces:,} pieces done, {standing.running:,} running"
+            self.say("; ".join([f"{pieces}{self._left}", *busy]))
+
     @property
     def _left(self) -> str:
         return f", {self.course.left}" if self.course.left else ""
 
 
-def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
-    """Return how many optimiser steps and fits these pieces take; None for both where nobody knows before."""
-    updates = [piece.effort.updates for piece in pieces]
-    known = [steps for steps in updates if steps is not None]
-    return (sum(known), sum(steps > 0 for steps in known)) if len(known) == len(updates) else (None, None)
+def named(staff: Sequence[Staff]) -> Sequence[Staff]:
+    """Return what is told of machines: each by its address, and as one where that would be too many lines."""
+    if len(staff) <= MACHINES:
+        return staff
+    busy, processes = sum(each.busy for each in staff), sum(each.processes for each in staff)
+    return [Staff(f"{len(staff):,} machines", busy, processes)]
 
 
 @contextmanager

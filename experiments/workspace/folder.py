@@ -38,12 +38,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from experiments.workspace.documents import Documents
 from experiments.workspace.evaluations import Evaluations
-from experiments.workspace.locks import held
 from experiments.workspace.mending import Mending, clear_the_way, is_sound
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
 from workbench import atomic, processes
 from workbench.errors import InputError
+from workbench.locks import held
 from workbench.processes import is_first
 from workbench.store import AdapterStore
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ FILE = "record.json"
 WORDS = ("description", "data_sources", "precision")  # of what pieces share: change no number, or are in their keys
 MACHINES = "machines"  # of a cluster, in the provenance
 EARLIER = ("comparison.json", "fusion.json")  # what records were called before there was one form of them
+ASIDE = re.compile(r"(?P<name>.+)-before-(?P<when>\d{8}-\d{6})(?:-(?P<number>\d+))?")  # see `Records._set_aside`
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,20 @@ class Records:
     def names(self) -> list[str]:
         """Return the names of the experiments that were begun, sorted."""
         return sorted({path.parent.name for file in (FILE, *EARLIER) for path in self.root.glob(f"*/{file}")})
+
+    def runs(self, name: str) -> list[str]:
+        """Return the names under which the runs of an experiment are kept: the oldest first, its own name last.
+
+        A run that a changed recipe replaced was set aside; one whose recipe asked for more is the same run.
+        """
+        kept = [found for each in self.names() if (found := ASIDE.fullmatch(each)) and found["name"] == name]
+        by_age = sorted(kept, key=lambda found: (found["when"], int(found["number"] or 1)))
+        return [*(found[0] for found in by_age), name]
+
+    def experiment_of(self, name: str) -> str:
+        """Return the experiment of which ``name`` is a run that was set aside; ``name`` itself where it is none."""
+        found = ASIDE.fullmatch(name)
+        return found["name"] if found and (self.root / found["name"] / FILE).is_file() else name
 
     def get(self, name: str) -> RecordDocument | None:
         """Return a record, or None.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.responses import StreamingResponse
 
 from experiments.answers.serving.guard import Guard, refused
 from experiments.answers.serving.messages import (
@@ -23,6 +24,7 @@ from experiments.answers.serving.messages import (
     answers_of,
 )
 from experiments.answers.serving.metrics import MEDIA_TYPE
+from experiments.answers.serving.streamed import EVENTS, FAULT, streamed
 from workbench.errors import BusyError, InputError, StoppedError, UnknownNameError, WorkbenchError
 
 if TYPE_CHECKING:
@@ -83,24 +85,27 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
 
     @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
     async def failed(_: Request, error: Exception) -> Response:
-        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the work failed; the server's log says why")
+        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
 
     return app
 
 
 def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:
-    @app.post("/predict", response_model_exclude_unset=True)
-    async def predict(question: Question) -> Answers:
-        """Answer texts."""
+    streams: dict[int | str, dict[str, Any]] = {HTTPStatus.OK.value: {"content": {EVENTS: {}}}}
+
+    @app.post("/predict", response_model=Answers, response_model_exclude_unset=True, responses=streams)
+    async def predict(question: Question) -> Answers | Response:
+        """Answer texts; with ``stream``, one text in server-sent events: text, …, and in the end answers or error."""
         _require_within(limits, question)
         if service.is_stopping:
             raise StoppedError("the server is stopping")
         asked = await run_in_threadpool(service.current.asked, question.asked, question.task, question.adapter)
+        if question.stream:
+            return StreamingResponse(streamed(service, asked, limits), media_type=EVENTS)
         try:
             reply = await asyncio.wait_for(asyncio.wrap_future(service.submit(asked)), limits.seconds)
         except TimeoutError:
-            what = f"there was no answer within {limits.seconds:g} seconds"
-            raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, what) from None
+            raise HTTPException(HTTPStatus.GATEWAY_TIMEOUT, limits.late) from None
         return answers_of(reply, asked.current)
 
     @app.get("/adapters")

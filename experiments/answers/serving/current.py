@@ -14,6 +14,7 @@ from workbench.adapter_ids import by_id
 from workbench.adapter_set import AdapterSet, Question
 from workbench.asking import Answer, rows_of
 from workbench.errors import InputError, UnknownNameError
+from workbench.streaming import heard_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fusion.routing import RouterSettings
     from workbench.listener import Listener
     from workbench.stored_adapter import StoredAdapter
+    from workbench.streaming import Hear
     from workbench.task import Task
 
 PROBE = "a text"
@@ -81,11 +83,13 @@ class Asked:
         current: what was served when they came.
         rows: the texts (:func:`workbench.asking.rows_of`).
         adapter: the id of the adapter that answers; None where a router chooses for each text.
+        hear: is told of the tokens of the answer as they are generated; there is one text then.
     """
 
     current: Current
     rows: Dataset
     adapter: str | None
+    hear: Hear | None = None
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -156,7 +160,17 @@ class Current:
 
 
 def replies(jobs: Sequence[Asked]) -> list[Reply]:
-    """Return the answers to each job: texts for the same adapters together, whoever asked."""
+    """Return the answers to each job: texts for the same adapters together, but what is heard is said by itself."""
+    quiet = [place for place, each in enumerate(jobs) if each.hear is None]
+    found = dict(zip(quiet, _together([jobs[place] for place in quiet]), strict=True))
+    for place, each in enumerate(jobs):
+        if each.hear:
+            with heard_by(each.hear):
+                found[place] = _together([each])[0]
+    return [found[place] for place in range(len(jobs))]
+
+
+def _together(jobs: Sequence[Asked]) -> list[Reply]:
     chosen = [_owners(each) for each in jobs]
     found: list[Reply] = [Reply([], owners, scores) for owners, scores in chosen]
     for current in {id(each.current): each.current for each in jobs}.values():

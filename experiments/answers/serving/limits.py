@@ -24,6 +24,11 @@ class Limits:
     seconds: float = 30.0
 
     @property
+    def late(self) -> str:
+        """What is said of an answer that takes longer."""
+        return f"there was no answer within {self.seconds:g} seconds"
+
+    @property
     def bytes(self) -> int:
         """The largest body that can keep the other bounds."""
         return self.texts * (BYTES_A_CHARACTER * self.characters + AROUND_A_TEXT) + AROUND_ALL

@@ -40,11 +40,18 @@ class Question(BaseModel):
     texts: list[Words | Text] = Field(min_length=1)
     task: str | None = None
     adapter: str | None = Field(None, description="An id, or its beginning.")
+    stream: bool = Field(False, description="Send a generated answer as it comes, as server-sent events; one text.")
 
     @model_validator(mode="after")
     def _one_name(self) -> Self:
         if self.task is not None and self.adapter is not None:
             raise ValueError("name a task or an adapter, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if self.stream and len(self.texts) != 1:
+            raise ValueError(f"a stream answers one text, not {len(self.texts)}")
         return self
 
     @property

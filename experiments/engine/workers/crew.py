@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
+from experiments.engine.standing import Staff, Standing, tell
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.relay import Fits
 from experiments.engine.workers.room import room_left
@@ -54,14 +55,21 @@ class Crew:
     """Workers at one schedule."""
 
     def __init__(
-        self, schedule: Schedule, listener: Listener, done: Callable[[Piece], None], hire: Callable[[Slot], Any]
+        self,
+        schedule: Schedule,
+        listener: Listener,
+        done: Callable[[Piece], None],
+        hire: Callable[[Slot], Any],
+        dismiss: Callable[[Slot, Any], None],
     ) -> None:
-        """Work on ``schedule``; ``hire`` starts a process where there is room for it."""
-        self._schedule, self._listener, self._done, self._hire = schedule, listener, done, hire
+        """Work on ``schedule``; ``hire`` starts a process where there is room for it, ``dismiss`` ends it."""
+        self._schedule, self._listener, self._done = schedule, listener, done
+        self._hire, self._dismiss = hire, dismiss
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
         self._lately = 0  # processes that died since a piece was done
         self._failures: list[Exception] = []
+        self._pieces_done = 0
 
     def work(self, slots: Sequence[Slot]) -> None:
         """Do all pieces with a worker for each slot.
@@ -94,6 +102,15 @@ class Crew:
         for worker in waiting:
             if not worker.piece:
                 self._begin(worker, self._schedule.longest(self._room(worker)))
+        if waiting:
+            tell(self._listener, self._standing())
+
+    def _standing(self) -> Standing:
+        """Return where the pieces stand, and who is at them."""
+        processes = Counter(worker.slot.address for worker in self._workers if worker.slot.machine)
+        busy = Counter(worker.slot.address for worker in self._workers if worker.piece)
+        staff = [Staff(address, busy[address], count) for address, count in processes.items()]
+        return Standing(self._pieces_done, busy.total(), len(self._schedule), staff)
 
     def _room(self, worker: Worker) -> float:
         """Return how many MB a worker's next piece may take, beside what others do on its machine."""
@@ -122,20 +139,34 @@ class Crew:
         assert piece is not None
         worker.fits.end()
         self._lately = 0
+        if failure and failure.full and not worker.slot.sees:
+            self._leave_out(worker, piece, failure)
+            return
         if failure:
             worker.last = ""
             self._failed(piece, failure.of_piece(piece.label))
             return
         worker.last = piece.key
         self._schedule.finished(piece)
+        self._pieces_done += 1
         self._done(piece)
+
+    def _leave_out(self, worker: Worker, piece: Piece, failure: Failure) -> None:
+        """Give the pieces of a worker on a machine with a full disk of its own to the others."""
+        self._dismiss(worker.slot, worker.hand)
+        self._workers.remove(worker)
+        if not self._workers:
+            raise failure.of_piece(piece.label)
+        what = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
+        self._listener.say(f"{what}. It is done again.")
+        self._schedule.returned(piece)
 
     def _died(self, worker: Worker, error: RayError) -> None:
         """Let another process do what one was at that has died."""
         piece = worker.piece
         assert piece is not None
         worker.fits.end()
-        ray.kill(worker.hand)
+        self._dismiss(worker.slot, worker.hand)
         self._lately += 1
         self._deaths[piece.key] += 1
         if self._lately > MOST_DEATHS * len(self._workers):

@@ -6,7 +6,7 @@ import pickle
 import traceback
 from dataclasses import dataclass
 
-from workbench.errors import InputError, WorkbenchError, WorkError, reason
+from workbench.errors import InputError, WorkbenchError, WorkError, reason, says_full
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,17 @@ class Failure:
     Attributes:
         error: the exception, if a pickle of it comes back as what it was; else one of ours that says the same.
         trace: where it came from, for who looks for a fault of the program.
+        full: whether the disk of the machine was full.
     """
 
     error: Exception
     trace: str
+    full: bool = False
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Return the failure that an exception is; some of ours are told by more than a pickle keeps."""
-        return cls(_portable(error), "".join(traceback.format_exception(error)))
+        return cls(_portable(error), "".join(traceback.format_exception(error)), says_full(error))
 
     def of_piece(self, label: str) -> Exception:
         """Return the error to end a run with; one of ours says which piece it was."""

@@ -6,8 +6,10 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from experiments.engine.standing import Standing, tell
 from experiments.engine.study import Site
 from experiments.engine.workers.room import memory_here, require_room
+from tasks.mapped import let_go
 from workbench import processes
 from workbench.memory import libraries_set_aside
 
@@ -33,7 +35,8 @@ class Inline:
             require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
-            for piece in to_do:
+            for place, piece in enumerate(to_do):
+                tell(listener, Standing(place, 1, len(to_do) - place - 1))
                 if not piece.is_done(workspace):
                     work(piece, site)
                     done(piece)
@@ -46,5 +49,6 @@ def work(piece: Piece, site: Site) -> None:
             return
         began = time.perf_counter()
         piece.work(site)
+        let_go()  # of the rows that it read
         effort = piece.effort
         site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)

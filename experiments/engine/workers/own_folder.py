@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.workspace.locks import held
 from workbench.errors import UnwritableError
+from workbench.locks import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -74,7 +74,12 @@ class RayWorkers:
                         return away.hire(slot, ready, pause)
                     return ray.remote(Hand).options(**slot.options).remote(handed, own, Path.cwd(), ready, pause)
 
-                crew = Crew(schedule, listener, done, hire)
+                def dismiss(slot: Slot, hand: Any) -> None:
+                    ray.kill(hand)
+                    if not slot.sees:
+                        away.forget(hand)
+
+                crew = Crew(schedule, listener, done, hire, dismiss)
                 try:
                     crew.work(slots)
                 finally:

@@ -7,8 +7,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort, step_shape
+from experiments.engine.forecast import lesson_effort
 from experiments.engine.study import Effort
+from experiments.engine.timed_steps import step_shape
 from experiments.studies.compositions.record import SOURCES, TRIALS, SourcesLeft, TrialLeft
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.trying import tried

@@ -11,8 +11,9 @@ import pandas as pd
 
 from experiments.answers.routed import known_state
 from experiments.engine.document_piece import DocumentPiece
-from experiments.engine.forecast import lesson_effort, step_shape
+from experiments.engine.forecast import lesson_effort
 from experiments.engine.study import Effort
+from experiments.engine.timed_steps import step_shape
 from experiments.studies.routing.joint import joint_outcome
 from experiments.studies.routing.record import JOINT, LEFT, ROUTER, ContenderLeft
 from experiments.studies.routing.routed import routed

@@ -14,7 +14,8 @@ from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
     from experiments.studies.stream.learning import Learning
-    from experiments.studies.stream.plan import Plan, Step
+    from experiments.studies.stream.plan import Plan
+    from experiments.studies.stream.planned_steps import Step
     from experiments.studies.stream.stage_outcome import CellStatus
 
 
@@ -26,6 +27,7 @@ def outcome_file(plan: Plan, step: Step) -> str:
     recipe = plan.recipe
     final = "-final" if step.stage == len(plan.tasks) else ""
     probes = [recipe.probes, recipe.probe_examples, key(list(plan.text))] if recipe.probes else []
+    probes += [[name, asked.identity] for name, asked in sorted(plan.asked.items())]
     own = key([*probes, recipe.evaluate_every])[:8] if probes or recipe.evaluate_every != 1 else ""
     return f"outcome{final}{'-' if own else ''}{own}.json"
 
@@ -42,7 +44,7 @@ class Bench:
         plan, step, workspace = learning.plan, learning.step, learning.workspace
         learning.mend()
         learning.learn()
-        probing = Probing(plan.recipe, plan.backbone, workspace, plan.text)
+        probing = Probing(plan.recipe, plan.backbone, workspace, plan.text, plan.asked)
         cells = []
         for task in step.tasks:  # one model at a time
             answering = Answering(learning, task)
@@ -70,6 +72,7 @@ class Bench:
             probe_seconds=probing.clock.seconds,
             chosen=fit.chosen,
             trials=fit.trials,
+            curve=tuple(epoch.validation for epoch in fit.epochs),
         )
         learning.steps.save_outcome(step.key, outcome_file(plan, step), outcome)
         if plan.recipe.keep_states == "last" and learning.earlier:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import Difference, in_family
-from experiments.studies.stream.replications import independent, over_replications
+from experiments.reporting.replications import independent, over_replications
 from workbench.statistics import paired_bootstrap, paired_t_test
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
-from experiments.reporting.wording import DASH, baselines, unit
+from experiments.reporting.wording import DASH, baselines, share, unit
 from experiments.studies._sources import data_table, used
 from experiments.studies._tuning_table import tuning_table
 from experiments.studies.stream.tables import by_strategy, stored, trainable
@@ -83,6 +83,7 @@ def _equal(report: Report) -> Definitions:
     shared = {
         "backbone": record.backbone,
         "scenario": record.scenario,
+        **({} if record.overlap is None else {"examples that other stages bring": share(record.overlap)}),
         "seeds": ", ".join(map(str, record.seeds)),
         "orders of the stream": str(len(record.orders)),
         **{name.replace("_", " "): "all" if value is None else str(value) for name, value in budget.items()},

@@ -35,7 +35,9 @@ class FinalOutcomes:
         finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
         first, second = [], []
         for task in self.record.tasks if finished else ():
-            found = [(self._final(label, ours, task), self._final(against, theirs, task)) for ours, theirs in finished]
+            found = [
+                (self.of_task(label, ours, task), self.of_task(against, theirs, task)) for ours, theirs in finished
+            ]
             both = over_replications(found)
             if both is None:
                 return None
@@ -43,7 +45,8 @@ class FinalOutcomes:
             second.append(both[1])
         return (first, second) if first else None
 
-    def _final(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
+    def of_task(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:
+        """Return each test example's score by its id; None where that is not known, or their mean is not the score."""
         key = (label, report.seed, report.order, task)
         if key not in self._read:
             score = report.matrix[-1][report.tasks.index(task)]

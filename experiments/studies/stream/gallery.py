@@ -37,7 +37,7 @@ class Exhibit:
     one_order: bool = False
 
 
-BARS = "Bars are 95 % intervals over replications, cut where they would press all else together; dots are replications."
+BARS = "Bars are 95 % intervals over replications; very long ones are clipped. Dots are replications."
 AROUND = "Strategies that stand on one point are drawn around each other. "
 
 EXHIBITS: dict[str, Exhibit] = {

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.strategies import Strategy
-    from experiments.studies.stream.plan import Plan, Step
+    from experiments.studies.stream.plan import Plan
+    from experiments.studies.stream.planned_steps import Step
     from experiments.workspace import Workspace
     from workbench.listener import Listener
     from workbench.task import Task

@@ -1,23 +1,62 @@
-"""What the probes of a recipe need: a stream on which they can be measured, and general text."""
+"""What the probes of a recipe need: a stream on which they can be measured, general text, and settings of their own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError, Problem, SettingsError, collected
-from workbench.probes import PROBES
+from workbench.extras import require_installed
+from workbench.probes import NEEDS, PROBES, Adjustable
 from workbench.sampling import stratified
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from experiments.studies.stream.recipe import Recipe
     from workbench.backbone import Backbone
-    from workbench.settings import Document
+    from workbench.probes import Asked
+    from workbench.settings import Document, Settings
     from workbench.task import Task
 
 TEXT_PROBE = "general-loss"  # the one that reads general text
+SETTINGS = "probe_settings"
 DRAW = 0  # the examples of probes are the same for every seed
+
+
+def named_probes(document: Document, problems: list[Problem]) -> dict[str, Settings]:
+    """Return the settings of each probe that has some, by its name; what is wrong with probes goes to ``problems``."""
+    found: dict[str, Settings] = {}
+    entries = document.entries(SETTINGS)
+    for index, name in document.names("probes"):
+        where = document.where("probes", index)
+        with collected(problems, where):
+            card = PROBES.get(name, where)
+            if name in NEEDS:
+                require_installed(NEEDS[name], f"the probe {name}")
+            if isinstance(card, Adjustable):
+                found[name] = document.parse_part((SETTINGS, name), entries.get(name, {}), card.settings)
+    probes = [name for _, name in document.names("probes")]
+    for name in document.labels(SETTINGS):
+        if name not in probes:
+            hint = f"Name {name} under 'probes', or leave its settings out."
+            problems.append(Problem(f"no probe of this recipe reads {name!r}", document.where(SETTINGS, name), hint))
+        elif name in PROBES.names() and not isinstance(PROBES.get(name), Adjustable):
+            problems.append(Problem(f"the probe {name} has no settings", document.where(SETTINGS, name)))
+    return found
+
+
+def asked_of_probes(document: Document, settings: Mapping[str, Settings]) -> dict[str, Asked]:
+    """Return what is asked of probes with ``settings``, by their names; raises SettingsError where that cannot be."""
+    problems: list[Problem] = []
+    found: dict[str, Asked] = {}
+    for name, each in settings.items():
+        card = PROBES.get(name)
+        with collected(problems, document.where(SETTINGS, name)):
+            assert isinstance(card, Adjustable)
+            found[name] = card.ask(each)
+    if problems:
+        raise SettingsError(problems)
+    return found
 
 
 def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, kinds: Sequence[str]) -> None:

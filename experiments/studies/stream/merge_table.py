@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import quantity, words
 from experiments.reporting.presentation import Column, Medium, Table
-from experiments.reporting.wording import number, plural, unit
+from experiments.reporting.wording import number, plural, some, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.merges import Merge
     from experiments.studies.stream.report import Report
+
+NAMED = 4  # tasks of a LoRA
 
 
 def merge_table(report: Report) -> Table | None:
@@ -49,19 +51,23 @@ def merge_sentences(report: Report) -> list[str]:
     """Return what the merges of each strategy cost in the mean, and which cost most."""
     sentences = []
     for one in report.strategies:
-        found = [(mean, merge) for merge in report.merges(one) if (mean := merge.mean) is not None]
+        merges = report.merges(one)
+        found = [(mean, merge) for merge in merges if (mean := merge.mean) is not None]
         if found:
             most, costly = max(found, key=lambda each: each[0])
+            were = "was" if len(found) == 1 else "were"
+            measured = "" if len(found) == len(merges) else f", of which {len(found):,} {were} measured"
+            mean_of_all = number(fmean(mean for mean, _ in found))
+            where = f"stage {costly.stage} of seed {costly.seed} ({_told(costly.parts)})"
             sentences.append(
-                f"{one.label}: {plural(len(found), 'merge')}, at {number(fmean(mean for mean, _ in found))} points a "
-                f"task in the mean; the one at stage {costly.stage} of seed {costly.seed} ({_told(costly.parts)}) cost "
-                f"most: {number(most)}."
+                f"{one.label}: {plural(len(merges), 'merge')}{measured}, at {mean_of_all} points a task in the mean; "
+                f"the one at {where} cost most: {number(most)}."
             )
     return sentences
 
 
 def _told(parts: Sequence[Sequence[str]]) -> str:
-    return " | ".join(", ".join(part) for part in parts)
+    return " | ".join(some(part, NAMED) for part in parts)
 
 
 def _worst(merge: Merge) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from experiments.engine.forecast import step_shape
 from experiments.engine.study import Effort
+from experiments.engine.timed_steps import TimedSteps, step_shape
 from experiments.studies._tuning import attempt, rate
 from experiments.studies.stream.bench import Bench, outcome_file
 from experiments.studies.stream.learning import Learning
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from experiments.engine.study import Piece, Site
-    from experiments.studies.stream.plan import Plan, Step
+    from experiments.studies.stream.plan import Plan
+    from experiments.studies.stream.planned_steps import Step
     from experiments.studies.stream.record import Contender
     from experiments.studies.stream.tuning import Tuning
     from experiments.workspace import Workspace
@@ -80,7 +81,8 @@ class StepPiece:
         """All fits of the step; a training step is a plain one."""
         plan, step, contender = self.plan, self.step, self.step.contender
         pace = f"stream {plan.recipe.backbone} {contender.strategy} {contender.method} {step_shape(plan.recipe.budget)}"
-        return Effort(pace, plan.updates(step), partial(plan.forecast, step))
+        steps = TimedSteps(plan.adaptation(contender), plan.recipe.budget, step.task)
+        return Effort(pace, plan.updates(step), partial(plan.forecast, step), steps)
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the outcome is there, with the answers that it was taken from."""

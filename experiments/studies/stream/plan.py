@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
 
 from experiments.engine.feasible import opened
 from experiments.engine.forecast import forecast_of
@@ -26,7 +24,14 @@ from experiments.studies.stream.contenders import (
     tried_rates,
     untried,
 )
-from experiments.studies.stream.measurable import general_text, require_measurable
+from experiments.studies.stream.measurable import (
+    asked_of_probes,
+    general_text,
+    named_probes,
+    require_measurable,
+)
+from experiments.studies.stream.orders import misordered, order_count, ordered
+from experiments.studies.stream.planned_steps import all_steps, stream_of
 from experiments.studies.stream.recipe import Recipe
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.schedule import resolved
@@ -34,6 +39,7 @@ from experiments.studies.stream.tuning import TASKS as TUNED_ON
 from experiments.studies.stream.tuning import Tried
 from experiments.workspace.evaluating import majority
 from tasks import registry
+from tasks.overlap import overlapping
 from workbench import processes
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -42,58 +48,23 @@ from workbench.digest import key
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS
 from workbench.package_versions import versions
-from workbench.probes import PROBES
 from workbench.sampling import draw
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from experiments.engine.study import Forecast
+    from experiments.studies.stream.planned_steps import Step, Stream
     from experiments.studies.stream.record import Contender
     from tasks.spec import TaskSpec
+    from workbench.probes import Asked
     from workbench.settings import Document, MethodSettings, Settings, SettingsT
     from workbench.task import Task
 
 FORMAT = 2  # raised when the meaning of stored steps changes
-
-
-@dataclass(frozen=True)
-class Step:
-    """Learn the task of one stage, with one strategy, seed and order.
-
-    Attributes:
-        order: which order of the stream, 0 the recipe's own.
-        tasks: those of all stages up to this one, in that order.
-        key: SHA-256 over everything that determines the state after this step: strategy, method, settings, backbone,
-            precision, scenario, budget, seed, versions, and ``tasks``.
-        before: the key of the state that this step starts from; None where it starts from the pretrained weights.
-    """
-
-    contender: Contender
-    seed: int
-    order: int
-    tasks: tuple[Task, ...]
-    key: str
-    before: str | None
-
-    @property
-    def stage(self) -> int:
-        """How many tasks have been learned after it."""
-        return len(self.tasks)
-
-    @property
-    def task(self) -> Task:
-        """The task of its stage."""
-        return self.tasks[-1]
-
-    @property
-    def label(self) -> str:
-        """What to call the step on a screen."""
-        order = f" · order {self.order}" if self.order else ""
-        return f"{self.contender.label} · seed {self.seed}{order} · stage {self.stage} · {self.task.name}"
 
 
 @dataclass(frozen=True)
@@ -104,6 +75,7 @@ class Plan:
         tasks: in the recipe's order.
         orders: the orders that they are learned in, the recipe's own first.
         text: general text for probes, none of it of the stream's tasks.
+        asked: what the recipe asks of probes that have settings, by their names.
     """
 
     study: ClassVar[str] = "stream"
@@ -114,6 +86,7 @@ class Plan:
     orders: tuple[tuple[Task, ...], ...] = ()
     steps: tuple[Step, ...] = ()
     text: tuple[str, ...] = ()
+    asked: Mapping[str, Asked] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -122,11 +95,11 @@ class Plan:
 
     def previous(self, step: Step) -> Step:
         """Return the step that ``step`` starts from."""
-        return next(one for one in self._streams[_stream(step)] if one.key == step.before)
+        return next(one for one in self._streams[stream_of(step)] if one.key == step.before)
 
     def learned(self, step: Step, task: Task) -> Step:
         """Return the step of the same stream after which ``task`` could first be answered."""
-        return next(one for one in self._streams[_stream(step)] if task in one.tasks)
+        return next(one for one in self._streams[stream_of(step)] if task in one.tasks)
 
     def forecast(self, step: Step) -> Forecast:
         """Return what a plain training step takes.
@@ -157,17 +130,12 @@ class Plan:
         return Adaptation(self.backbone, contender.method, _method_settings(contender), precision)
 
     @cached_property
-    def _streams(self) -> dict[tuple[str, float | None, int, int], list[Step]]:
+    def _streams(self) -> dict[Stream, list[Step]]:
         """The steps of each stream; whoever asks for every cell of a matrix cannot look through all steps."""
-        found: dict[tuple[str, float | None, int, int], list[Step]] = {}
+        found: dict[Stream, list[Step]] = {}
         for step in self.steps:
-            found.setdefault(_stream(step), []).append(step)
+            found.setdefault(stream_of(step), []).append(step)
         return found
-
-
-def _stream(step: Step) -> tuple[str, float | None, int, int]:
-    """Return what tells a step's stream from all others; an entry that tries learning rates has one at each."""
-    return step.contender.label, step.contender.settings.get("learning_rate"), step.seed, step.order
 
 
 def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
@@ -185,15 +153,16 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     entries = tuple(named_contenders(document, kinds, problems))
     problems += misnamed(document)
     text = _text(document, [spec.name for spec in specs], task_folders, problems)
-    for index, name in document.names("probes"):
-        with collected(problems):
-            PROBES.require(name, document.where("probes", index))
+    probing = named_probes(document, problems)
     if problems:
         raise SettingsError(problems)
     contenders = (*entries, *at_other_rates(recipe, entries))
     problems += [*untried(document, recipe), *indistinct(document, contenders)]
     with collected(problems):
-        fits = len(recipe.seeds) * recipe.orders * (len(contenders) + recipe.tune * len(entries)) * len(specs)
+        recipe = recipe.model_copy(update={"overlap": _overlap(document, recipe)})
+    problems += misordered(document, recipe, [spec.name for spec in specs])
+    with collected(problems):
+        fits = len(recipe.seeds) * order_count(recipe) * (len(contenders) + recipe.tune * len(entries)) * len(specs)
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
@@ -206,11 +175,25 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
     tasks = tuple(registry.load(spec) for spec in specs)
     if objection := SCENARIOS.get(recipe.scenario).objection(tasks):
         raise InputError(f"this stream is not {recipe.scenario}: {objection}", where=document.where("scenario"))
+    if recipe.overlap is not None:
+        tasks = overlapping(tasks, recipe.overlap)
     recipe = recipe.model_copy(update={"evaluate_every": resolved(recipe, tasks)})
     words = general_text(registry.load(text), recipe.probe_examples) if text else ()
-    plan = Plan(recipe, backbone, tasks, contenders, _orders(tasks, recipe.orders), text=words)
+    asked = asked_of_probes(document, probing)
+    plan = Plan(recipe, backbone, tasks, contenders, ordered(tasks, recipe), text=words, asked=asked)
     plan = replace(plan, contenders=tuple(_tuned(plan)))
-    return replace(plan, steps=tuple(_steps(plan)))
+    starts = partial(_start_key, plan)
+    return replace(plan, steps=tuple(all_steps(recipe.seeds, plan.orders, plan.contenders, starts)))
+
+
+def _overlap(document: Document, recipe: Recipe) -> float | None:
+    """Return the share of each task's training examples that other stages bring; None where they bring none."""
+    usual = SCENARIOS.get(recipe.scenario).overlap
+    if recipe.overlap is None or usual is not None:
+        return usual if recipe.overlap is None else recipe.overlap
+    blurs = " or ".join(name for name in SCENARIOS.names() if SCENARIOS.get(name).overlap is not None)
+    what = f"tasks do not overlap in the scenario {recipe.scenario}"
+    raise InputError(what, where=document.where("overlap"), hint=f"Leave 'overlap' out, or take scenario: {blurs}.")
 
 
 def _tuned(plan: Plan) -> Iterator[Contender]:
@@ -246,35 +229,6 @@ def _text(
     return None
 
 
-def _orders(tasks: tuple[Task, ...], count: int) -> tuple[tuple[Task, ...], ...]:
-    """Return the order given and ``count`` − 1 seeded permutations; a short stream has fewer different ones."""
-    found = {tuple(range(len(tasks))): tasks}
-    for seed in range(1, 100 * count):
-        if len(found) == count:
-            break
-        places = tuple(np.random.default_rng(seed).permutation(len(tasks)).tolist())
-        found.setdefault(places, tuple(tasks[place] for place in places))
-    return tuple(found.values())
-
-
-def _steps(plan: Plan) -> Iterator[Step]:
-    """Yield all steps, replication by replication, so that the first complete comparison is there early."""
-    for seed in plan.recipe.seeds:
-        for order, tasks in enumerate(plan.orders):
-            for contender in (each for one in plan.contenders for each in _at_each_rate(one)):
-                before, start = _start_key(plan, contender, seed), True
-                for stage, task in enumerate(tasks, start=1):
-                    after = key([before, task.name, task.fingerprint])
-                    if stage == len(tasks) or STRATEGIES.get(contender.strategy).stages == "each":
-                        yield Step(contender, seed, order, tasks[:stage], after, None if start else before)
-                        start = False
-                    before = after
-
-
-def _at_each_rate(contender: Contender) -> tuple[Contender, ...]:
-    return tuple(contender.at(one.learning_rate) for one in contender.tried) or (contender,)
-
-
 def _start_key(plan: Plan, contender: Contender, seed: int) -> str:
     posed = {} if plan.recipe.scenario == "task-incremental" else {"scenario": plan.recipe.scenario}
     return key(
@@ -308,6 +262,7 @@ def about(plan: Plan) -> dict[str, Any]:
         seeds=recipe.seeds,
         orders=tuple(tuple(task.name for task in order) for order in plan.orders),
         scenario=recipe.scenario,
+        overlap=recipe.overlap,
         contenders=plan.contenders,
         reference=recipe.reference,
         budget=recipe.budget.model_dump(mode="json"),

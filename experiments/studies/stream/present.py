@@ -10,6 +10,7 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.presentation import Medium, Paragraph, Presentation, Sentences
 from experiments.reporting.wording import plural, replicated
 from experiments.studies.stream import difference_tables, long_streams, merge_table, tables
+from experiments.studies.stream.beginning_table import beginning_table
 from experiments.studies.stream.conditions import conditions
 from experiments.studies.stream.gallery import figures
 from experiments.studies.stream.sentences import spurious_sentences
@@ -55,9 +56,7 @@ def _blocks(report: Report) -> Iterator[Block]:
         if others := other_verdicts(report.record, report.strategies):
             yield Sentences(others)
     yield from _task_by_task(report)
-    if told := merge_table.merge_table(report):
-        yield Sentences(merge_table.merge_sentences(report), Medium.ANY)
-        yield told
+    yield from _learning(report)
     yield from figures(report)
     if probes := tables.probes(report):
         yield probes
@@ -84,3 +83,12 @@ def _task_by_task(report: Report) -> Iterator[Block]:
     if lost := long_streams.lost_most(report):
         yield lost
     yield long_streams.by_task(report)
+
+
+def _learning(report: Report) -> Iterator[Block]:
+    """Yield what merges cost, and how fast new tasks are learned."""
+    if told := merge_table.merge_table(report):
+        yield Sentences(merge_table.merge_sentences(report), Medium.ANY)
+        yield told
+    if began := beginning_table(report):
+        yield began

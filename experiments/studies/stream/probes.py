@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.recipe import Recipe
     from experiments.workspace import Workspace
     from workbench.backbone import Backbone
+    from workbench.probes import Asked
 
 HIDDEN = "hidden.safetensors"
 
@@ -35,6 +36,7 @@ class Probing:
     """The probes of a recipe after one stage.
 
     Attributes:
+        asked: what the recipe asks of probes that have settings, by their names.
         found: probe → quantity → value, of all that was looked at; a quantity of a task is called ``TASK/quantity``.
         clock: what that took.
     """
@@ -43,6 +45,7 @@ class Probing:
     backbone: Backbone
     workspace: Workspace
     text: tuple[str, ...]
+    asked: Mapping[str, Asked]
     found: dict[str, dict[str, float]] = field(default_factory=dict)
     clock: Stopwatch = field(default_factory=Stopwatch)
 
@@ -95,6 +98,8 @@ class Probing:
             outcomes_learned=None if unchanged else self._outcomes(learned.evaluation),
             text=self.text,
             seed=DRAW,
+            batch_size=self.recipe.budget.batch_size,
+            settings={name: each.settings for name, each in self.asked.items()},
         )
         if unchanged and self._reads_hidden and self._kept(answering) is None:
             with atomic.written_whole(self._hidden(answering)) as folder:
@@ -121,7 +126,8 @@ class Probing:
 
     def _key(self, answering: Answering, name: str) -> str:
         posed = [answering.taught.fingerprint, answering.identity, answering.as_learned.identity]
-        return key(["probe", name, *posed, list(self.text), *self._data(answering)])
+        asked = [self.asked[name].identity] if name in self.asked else []
+        return key(["probe", name, *posed, list(self.text), *self._data(answering), *asked])
 
     def _data(self, answering: Answering) -> list[Any]:
         return [answering.task.fingerprint, self.recipe.probe_examples, self.recipe.budget.max_length]

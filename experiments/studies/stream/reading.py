@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from experiments.strategies import adapter_ids, groups_in
+from experiments.strategies import adapter_ids
+from experiments.strategies._groups import groups_in
 from experiments.studies.stream.steps import Steps
 from workbench.errors import IntegrityError, UnknownNameError
 
@@ -84,5 +85,5 @@ def own_adapters(step: str, workspace: Workspace) -> dict[str, StoredAdapter]:
 def shared_adapters(step: str, workspace: Workspace) -> tuple[tuple[str, ...], ...]:
     """Return the tasks of each adapter after a step, where tasks share some; none where that is not told."""
     with suppress(IntegrityError):
-        return tuple(group.tasks for group in groups_in(Steps(workspace).folder(step) / "state"))
+        return tuple(group.tasks for group in groups_in(Steps(workspace).folder(step) / "state").groups)
     return ()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
-from workbench.bounds import Count, LearningRate
+from workbench.bounds import Count, LearningRate, Share
 from workbench.settings import unique
+
+Orders = Annotated[int, Field(ge=1, le=1000)]
 
 
 class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere."""
 
     tasks: Names
-    orders: int = Field(
-        1, ge=1, le=1000, description="orders of the stream: that of 'tasks', and seeded permutations of it"
+    orders: Orders | Annotated[tuple[Names, ...], Field(min_length=1, max_length=1000)] = Field(
+        1,
+        description="how many orders are learned: that of 'tasks', and seeded permutations of it; or a list of further "
+        "orders, each a list of all tasks",
     )
     scenario: str = Field("task-incremental", description="what is known when a task is answered")
+    overlap: Share | None = Field(
+        None, description="share of each task's training examples that other stages bring; for scenarios that blur"
+    )
     strategies: Labelled
     tune: int = Field(
         0, ge=0, le=1000, description="learning rates that each entry tries on the first tasks; validation picks one"
@@ -37,6 +44,9 @@ class Recipe(ExperimentRecipe):
         description="examples of each task's training split, and of its validation split, for probes",
     )
     probe_text: str | None = Field(None, description="a task that is not in the stream; its texts are general text")
+    probe_settings: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, max_length=100, description="probe → its settings, for probes that have some: lm-eval"
+    )
     evaluate_every: Literal["auto"] | Count = Field(
         1, description="k: earlier tasks are tested after every k-th stage and after the last; auto: as tests allow"
     )

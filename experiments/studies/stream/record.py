@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
 
-FORGET_NOTHING = ("isolated", "progressive-prompts", "joint")
+FORGET_NOTHING = ("isolated", "mask", "progressive-prompts", "joint")
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Record(_record.Record):
         majority: M[j], the score of always giving the same answer to each task, in the order of ``tasks``.
         orders: the orders that the stream is learned in; the first one is ``tasks``. Each seed with each order is one
             replication.
-        scenario: what is known when a task is answered: ``task-incremental``, ``domain-incremental`` or
-            ``class-incremental``.
+        scenario: what is known when a task is answered, and of where it begins.
+        overlap: share of each task's training examples that other stages brought; None where they brought none.
         contenders: in the recipe's order; one that is tuned is at the learning rate that was chosen, as soon as that
             is known, and another entry at this same rate is left out.
         budget: the resolved budget, the same for all contenders.
@@ -86,6 +86,7 @@ class Record(_record.Record):
     majority: tuple[float, ...]
     orders: tuple[tuple[str, ...], ...]
     scenario: str
+    overlap: float | None = None
     contenders: tuple[Contender, ...]
     budget: Mapping[str, Any]
     kinds: Mapping[str, str] = field(default_factory=dict)

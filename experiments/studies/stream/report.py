@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.studies._report import StudyReport
+from experiments.studies.stream.beginnings import beginnings
 from experiments.studies.stream.circumstances import circumstances
 from experiments.studies.stream.merges import merges
 from workbench.forgetting import METRICS
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from experiments.reporting.differences import Difference
+    from experiments.studies.stream.beginnings import Beginning
     from experiments.studies.stream.frontier import Frontier
     from experiments.studies.stream.merges import Merge
     from experiments.studies.stream.pairs import Pair
@@ -57,6 +60,11 @@ class Report(StudyReport):
         """The recipe's own entries, then those at other learning rates."""
         return (*self.strategies, *self.others)
 
+    @cached_property
+    def beginnings(self) -> dict[str, Beginning]:
+        """How fast each of ``strategies`` learned its tasks, by label, where that is known of it and the reference."""
+        return beginnings(self.strategies, self.record.reference)
+
     def merges(self, strategy: StrategyReport) -> tuple[Merge, ...]:
         """Return the merges of one of ``strategies``, and what each cost."""
         return merges(self.record, self.strategies, strategy)
@@ -76,6 +84,7 @@ class Report(StudyReport):
             "seeds": list(record.seeds),
             "orders": [list(order) for order in record.orders],
             "scenario": record.scenario,
+            **({} if record.overlap is None else {"overlap": record.overlap}),
             "reference": record.reference,
             "budget": dict(record.budget),
             "precision": record.precision or None,
@@ -95,5 +104,6 @@ class Report(StudyReport):
         return {
             **strategy.as_json(self.record.reference, full),
             **({"tuning": tuning.as_json()} if tuning else {}),
+            **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),
             **({"merges": [merge.as_json() for merge in found]} if (found := self.merges(strategy)) else {}),
         }

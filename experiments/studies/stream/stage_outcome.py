@@ -64,6 +64,8 @@ class StageOutcome:
         validation: its score on the validation split.
         probes: probe → quantity → value; a quantity of one task's model is called ``TASK/quantity``.
         probe_seconds: what the probes took.
+        curve: the score on the validation split after each epoch, whichever was kept; empty where an earlier version
+            wrote the outcome.
         chosen: hyper-parameters that the strategy chose at this stage, by name.
         trials: from how many fits.
     """
@@ -78,5 +80,6 @@ class StageOutcome:
     probes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     order: int = 0
     probe_seconds: float = 0.0
+    curve: tuple[float, ...] = ()
     chosen: Mapping[str, float] = field(default_factory=dict)
     trials: int = 1

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from experiments.reporting.replications import over_replications
 from experiments.studies.stream.cost import total_cost
 from experiments.studies.stream.matrix import mean_grid, shared_statuses
-from experiments.studies.stream.replications import over_replications
 from experiments.studies.stream.stage_outcome import STATUSES
 from workbench.forgetting import METRICS
 from workbench.statistics import interval

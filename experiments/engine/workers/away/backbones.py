@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from experiments.engine.workers.away.arrival import Arrival
-from experiments.workspace.locks import held
 from workbench import atomic
 from workbench.cache import cache_folder, writing_cache
 from workbench.digest import digest, key
 from workbench.hub_files import MODEL_FILES
+from workbench.locks import held
 from workbench.model_folder import weight_files
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from experiments.engine.workers.away.desk import Desk
 from experiments.engine.workers.away.hand import PREFIX, AwayHand
 from experiments.engine.workers.away.packed import PackedPieces
+from experiments.engine.workers.away.remote import RemoteDesk
 from experiments.engine.workers.own_folder import sweep
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Away:
         self._pieces, self._root, self._listener = pieces, root, listener
         self._run = secrets.token_hex(4)
         self._slots: dict[str, Slot] = {}
+        self._names: dict[Any, str] = {}  # of processes, by actor
 
     def hire(self, slot: Slot, ready: Callable[[], None], pause: float) -> Any:
         """Start a process where there is room for it, as :class:`..hand.Hand` takes ``ready`` and ``pause``."""
@@ -45,8 +47,15 @@ class Away:
             self._slots[slot.machine] = slot
             how = "what its pieces read is brought there, and what they leave comes back"
             self._listener.say(f"{slot.address} does not see the workspace: {how}.")
-        given = self._packed, self._desk, self._run, Path.cwd(), ready, pause
-        return ray.remote(AwayHand).options(**slot.options).remote(*given)
+        name = f"{self._run}-{len(self._names)}"
+        given = self._packed, self._desk, name, Path.cwd(), ready, pause
+        hand = ray.remote(AwayHand).options(**slot.options).remote(*given)
+        self._names[hand] = name
+        return hand
+
+    def forget(self, hand: Any) -> None:
+        """Let go of what a process of these, which has ended, was at: else whoever does it next would wait for it."""
+        RemoteDesk(self._desk).forget(self._names[hand])
 
     def leave(self) -> None:
         """Delete what the processes had on their machines, which are killed; a machine may have gone."""

@@ -10,8 +10,8 @@ from experiments.engine.workers.away.arrival import Arrival
 from experiments.engine.workers.away.backbones import model_files
 from experiments.engine.workers.away.files import inside, names, parts
 from experiments.workspace import Workspace
-from experiments.workspace.locks import held
 from workbench import atomic
+from workbench.locks import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +31,9 @@ class Desk:
         self._root, self._models = root, [model_files(each) for each in packed.backbones]
         self._pace = Workspace(root).pace
         self._arrivals: dict[str, tuple[ExitStack, Arrival]] = {}
-        self._claims: dict[str, ExitStack] = {}
-        self._settling = Lock()
+        self._claims: dict[str, tuple[str, ExitStack]] = {}
+        self._gone: set[str] = set()
+        self._settling, self._claiming = Lock(), Lock()
 
     def names(self, below: str) -> list[str]:
         """Return the names of all files at or below one in the workspace."""
@@ -88,17 +89,27 @@ class Desk:
         if transfer in self._arrivals:
             self._arrivals.pop(transfer)[0].close()
 
-    def claim(self, key: str) -> bool:
-        """Return whether a piece is claimed now for this run; who asks for it after a worker has died takes it over."""
-        if key not in self._claims:
+    def claim(self, key: str, worker: str) -> bool:
+        """Return whether a piece is claimed now for a worker; what one asks for that has gone is not."""
+        with self._claiming:
+            if worker in self._gone:
+                return False
             stack = ExitStack()
             if not stack.enter_context(held(inside(self._root, f"claims/{key}"), wait=False)):
                 stack.close()
                 return False
-            self._claims[key] = stack
-        return True
+            self._claims[key] = worker, stack
+            return True
 
-    def release(self, key: str) -> None:
-        """Let go of a piece."""
-        if key in self._claims:
-            self._claims.pop(key).close()
+    def release(self, key: str, worker: str) -> None:
+        """Let go of a piece of a worker; another one may have it by now."""
+        with self._claiming:
+            if key in self._claims and self._claims[key][0] == worker:
+                self._claims.pop(key)[1].close()
+
+    def forget(self, worker: str) -> None:
+        """Let go of all pieces of a worker that has gone, also of what it asked for before and is not answered yet."""
+        with self._claiming:
+            self._gone.add(worker)
+            for key in [key for key, (who, _) in self._claims.items() if who == worker]:
+                self._claims.pop(key)[1].close()

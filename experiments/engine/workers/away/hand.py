@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +32,14 @@ class AwayHand:
     """An actor: Ray calls its methods, one at a time."""
 
     def __init__(
-        self, packed: PackedPieces, desk: Any, run: str, folder: Path, ready: Callable[[], None], pause: float
+        self, packed: PackedPieces, desk: Any, name: str, folder: Path, ready: Callable[[], None], pause: float
     ) -> None:
         """Get ready to do any of the pieces.
 
         Args:
             packed: all that there may be to do.
             desk: the actor that answers for the workspace of the run.
-            run: the run's name, with which the folder of this process begins.
+            name: of this process, which begins with the run's; its folder begins with it.
             folder: where the run was started.
             ready: is called before the first piece.
             pause: seconds between two parcels of what is said.
@@ -46,8 +47,8 @@ class AwayHand:
         place = Path(tempfile.gettempdir())
         sweep(place, PREFIX)
         self._living = ExitStack()  # a process that is killed leaves its folder to who sweeps
-        root = self._living.enter_context(own_folder(place, f"{PREFIX}{run}-")) / "workspace"
-        self._desk = RemoteDesk(desk)
+        root = self._living.enter_context(own_folder(place, f"{PREFIX}{name}-")) / "workspace"
+        self._name, self._desk = name, RemoteDesk(desk)
         self._courier = Courier(self._desk, root)
         backbones = [brought(each, number, self._desk) for number, each in enumerate(packed.backbones)]
         workspace = Workspace(root, Mending(bring=self._courier.bring))
@@ -55,19 +56,22 @@ class AwayHand:
 
     def work(self, key: str) -> Iterator[Heard]:
         """Do the piece with this key as :meth:`.Hand.work`; it is claimed, and what it left sent, where the run is."""
-        while not self._desk.claim(key):
+        while not self._desk.claim(key, self._name):
             time.sleep(PAUSE)
         try:
             self._courier.begin()
             for heard in self._hand.work(key):
-                yield Heard(heard.messages, heard.failure or self._sent()) if heard.over else heard
+                if not heard.over:
+                    yield heard
+            over = Heard(heard.messages, heard.failure or self._sent())
         finally:
-            self._desk.release(key)
+            self._desk.release(key, self._name)
+        yield over  # whoever hears it may end this process, and have the piece done by another one
 
     def _sent(self) -> Failure | None:
-        """Send what a piece has left; return why that failed, if it did."""
+        """Send what a piece has left; return why that failed, if it did; a full disk is not the one here then."""
         try:
             self._courier.send()
         except Exception as error:
-            return Failure.of(error)
+            return replace(Failure.of(error), full=False)
         return None

@@ -51,13 +51,17 @@ class RemoteDesk:
         """Have the changes of a piece made."""
         self._ask(self._actor.settle, transfer, changes, pace)
 
-    def claim(self, key: str) -> bool:
-        """Return whether a piece is claimed now for this run."""
-        return bool(self._ask(self._actor.claim, key))
+    def claim(self, key: str, worker: str) -> bool:
+        """Return whether a piece is claimed now for a worker."""
+        return bool(self._ask(self._actor.claim, key, worker))
 
-    def release(self, key: str) -> None:
-        """Let go of a piece."""
-        self._ask(self._actor.release, key)
+    def release(self, key: str, worker: str) -> None:
+        """Let go of a piece of a worker."""
+        self._ask(self._actor.release, key, worker)
+
+    def forget(self, worker: str) -> None:
+        """Let go of all pieces of a worker that has gone."""
+        self._ask(self._actor.forget, worker)
 
     def _ask(self, method: Any, *given: Any) -> Any:
         with _as_raised():

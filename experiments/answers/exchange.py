@@ -1,0 +1,96 @@
+"""Adapters in and out: folders for the hub, for transformers and for servers, and LoRAs out of other methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.answers.converting import converted
+from experiments.answers.exporting import exported
+from experiments.answers.importing import imported
+from experiments.answers.naming import adapter_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from experiments.answers.server_lora import ServerLora
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.stored_adapter import StoredAdapter
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What :attr:`experiments.api.Workbench.exchange` offers. Adapters are named as for ``Workbench.chosen``."""
+
+    workspace: Workspace
+    task_folders: Sequence[Path]
+    listener: Listener
+
+    def export(
+        self, adapter: str, folder: Path, merge: bool = False, backbone: str | None = None, form: str | None = None
+    ) -> Path:
+        """Write an adapter as a repository for the Hugging Face hub, with a model card; nothing is uploaded.
+
+        Args:
+            adapter: its id, or another name.
+            folder: where to; new or empty.
+            merge: write the whole model, the update in the backbone's weights, in place of the adapter alone.
+            backbone: for ``merge``: where the adapter's backbone is, if not where it was.
+            form: for ``merge``: ``sequence-classification``, ``token-classification`` or ``causal-lm``, a model of
+                transformers' own that its ``pipeline`` answers with.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: something is in ``folder`` already, the adapter cannot be merged, or its architecture has no
+                such form that computes what it does.
+        """
+        return exported(self.workspace, self._id(adapter), folder, merge, backbone, form)
+
+    def export_for_servers(self, adapter: str, folder: Path, backbone: str | None = None) -> ServerLora:
+        """Write a causal language model's LoRA under the names and with the settings that vLLM and its like load.
+
+        Args:
+            adapter: its id, or another name.
+            folder: where to; new or empty.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: something is in ``folder`` already, the task is none for a causal language model, or the adapter
+                is no plain LoRA.
+        """
+        from experiments.answers.server_lora import exported_for_servers
+
+        return exported_for_servers(self.workspace, self._id(adapter), folder, backbone)
+
+    def convert(self, adapter: str, rank: int = 8, backbone: str | None = None) -> StoredAdapter:
+        """Store an adapter of another method of peft as a LoRA of the same task; it is scored on validation.
+
+        Args:
+            adapter: its id, or another name.
+            rank: of the LoRA.
+            backbone: where the adapter's backbone is, if not where it was.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: it is a LoRA already or cannot be one, the rank is too high, or its data are not to be had.
+        """
+        return converted(self.workspace, self._id(adapter), rank, backbone, self.task_folders)
+
+    def import_adapter(self, folder: Path, backbone: str | None = None) -> StoredAdapter:
+        """Copy an adapter that :meth:`export` wrote into the workspace, under a backbone that you named or have.
+
+        Args:
+            folder: the exported folder.
+            backbone: the name, hub id or folder of its backbone here; needed where the workspace does not know it.
+
+        Raises:
+            InputError: no such folder, or its backbone is not known here or is another one.
+            IntegrityError: the files are not those of the manifest.
+        """
+        return imported(self.workspace.adapters, folder, backbone)
+
+    def _id(self, adapter: str) -> str:
+        return adapter_id(self.workspace, adapter, self.listener, self.task_folders)

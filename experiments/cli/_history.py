@@ -1,0 +1,56 @@
+"""The parts of `workbench report` that look back: which runs of an experiment there are, and how two differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.terminal.next_steps import options, print_next
+from experiments.terminal.output import emit, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.reporting.presentation import Presentation
+    from experiments.workspace import Workspace
+
+
+def presentation_of(place: Workspace, experiment: str, run: int | None, against: str | None) -> Presentation:
+    """Return what people see of an experiment, of one of its runs, or of what differs between that and another one.
+
+    Args:
+        place: the workspace.
+        experiment: its name.
+        run: the number of one of its runs; the newest if None.
+        against: another experiment, or the number of another run.
+
+    Raises:
+        UnknownNameError: no such experiment.
+        InputError: no such run, or two that cannot be held against each other.
+        IntegrityError: a file that is needed is damaged or missing.
+    """
+    from experiments.history.runs import name_of_run, other_run
+    from experiments.studies import present_of
+
+    name = experiment if run is None else name_of_run(place, experiment, run)
+    if against is None:
+        return present_of(place, name)
+    from experiments.history.against import against as difference
+    from experiments.history.present_against import present
+
+    place.records.require(name)
+    return present(difference(place, name, other_run(place, experiment, against)))
+
+
+def print_runs(place: Workspace, experiment: str, workspace: Path | None, as_json: bool) -> None:
+    """Print the runs of an experiment, the oldest first; ``workspace`` is the option as it was given."""
+    from experiments.history.runs import runs_of
+
+    found = runs_of(place, experiment)
+    if as_json:
+        emit([one.as_json() for one in found])
+        return
+    rows = [[one.number, one.started or None, one.state, one.otherwise or None] for one in found]
+    table(["run", "begun", "state", f"differs from run {len(found)} in"], rows, experiment)
+    if len(found) > 1:
+        told = options(workspace)
+        print_next([f"workbench report {experiment} {what}{told}" for what in ("--run 1", "--against 1")])

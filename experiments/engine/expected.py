@@ -1,0 +1,73 @@
+"""How long pieces will take: at the speed of earlier work, or of optimiser steps that are made for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from experiments.engine.study import Piece
+    from experiments.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How long a piece will take.
+
+    Attributes:
+        seconds: None where nothing tells.
+        measured: whether they are those of its optimiser steps alone, made just now: loading, tests and probes come on
+            top.
+    """
+
+    seconds: float | None
+    measured: bool = False
+
+
+@dataclass
+class Expectations:
+    """What is expected of the time of pieces in one workspace.
+
+    Attributes:
+        workspace: has noted how long work took.
+        measure: whether steps are made where it has not.
+        say: is called before steps are made, with what they are.
+    """
+
+    workspace: Workspace
+    measure: bool
+    say: Callable[[str], None]
+    _made: dict[str, float | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read what is noted."""
+        self._pace = self.workspace.pace.expected()
+
+    def of(self, piece: Piece, done: bool) -> Expected:
+        """Return what is expected of a piece; no steps are made for one that is done.
+
+        Raises:
+            TrainingError: steps were made, and failed.
+        """
+        effort = piece.effort
+        known = self._pace(effort.pace, effort.updates)
+        if known is not None:
+            return Expected(round(known, 1))
+        if done or not self.measure or effort.updates is None:
+            return Expected(None)
+        if not effort.updates:
+            return Expected(0.0, measured=True)
+        step = self._step(piece)
+        return Expected(None) if step is None else Expected(round(step * effort.updates, 1), measured=True)
+
+    def _step(self, piece: Piece) -> float | None:
+        """Return the seconds of one of a piece's optimiser steps, made once for all that are alike."""
+        steps = piece.effort.steps
+        if steps is None:
+            return None
+        if steps.key not in self._made:
+            self.say(f"Steps of {steps.label} are timed.")
+            self._made[steps.key] = steps.seconds()
+        return self._made[steps.key]

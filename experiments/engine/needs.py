@@ -1,0 +1,66 @@
+"""What a recipe needs from elsewhere: its backbone and its tasks, and whether they are on this machine.
+
+Nothing is fetched, read or asked of a network, so that what is missing is known before anything is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments.engine.task_names import named_tasks
+from tasks import registry
+from workbench.availability import Availability
+from workbench.backbone_names import backbone_available
+from workbench.errors import Problem, SettingsError, collected
+
+if TYPE_CHECKING:
+    from workbench.settings import Document, Key
+
+TASKS: tuple[Key, ...] = (("sources", "tasks"), ("tasks",), ("targets",))  # where recipes of any study list tasks
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that a recipe needs.
+
+    Attributes:
+        what: what kind of thing.
+        name: as the recipe calls it; a family by its members.
+        found: where it is.
+    """
+
+    what: Literal["backbone", "task"]
+    name: str
+    found: Availability
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"what": self.what, "name": self.name, "state": self.found.state, "place": self.found.place}
+
+
+def needs(document: Document, folders: Sequence[Path]) -> list[Need]:
+    """Return what the recipe in ``document`` needs, the backbone first, each task once.
+
+    Raises:
+        SettingsError: names that stand for nothing, all of them in one message.
+    """
+    problems: list[Problem] = []
+    found: dict[tuple[str, str], Need] = {}
+    backbone, general = document.text("backbone"), document.text("probe_text")
+    if backbone is not None:
+        with collected(problems, document.where("backbone")):
+            place = backbone_available(backbone, document.where("backbone"))
+            found["backbone", backbone] = Need("backbone", backbone, place)
+    specs = [spec for key in TASKS for spec in named_tasks(document, key, folders, problems)]
+    if general is not None:
+        with collected(problems, document.where("probe_text")):
+            specs.append(registry.find(general, folders))
+    if problems:
+        raise SettingsError(problems)
+    for spec in specs:
+        if ("task", spec.name) not in found:
+            found["task", spec.name] = Need("task", spec.name, registry.available(spec))
+    return [*found.values()]

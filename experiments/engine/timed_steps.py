@@ -1,0 +1,81 @@
+"""How long an optimiser step takes: what that depends on, and how long some take that are made for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING
+
+from workbench.listener import Silent
+
+if TYPE_CHECKING:
+    from workbench.adaptation import Adaptation
+    from workbench.settings import Budget
+    from workbench.task import Task
+
+SHAPE = ("batch_size", "gradient_accumulation", "max_length", "precision", "quantization")
+STEPS = 10
+
+
+def step_shape(budget: Budget) -> str:
+    """Return what the time of an optimiser step depends on, as far as a budget says it."""
+    settings = budget.model_dump(mode="json")
+    return " ".join(f"{name}={settings.get(name)}" for name in SHAPE)
+
+
+@dataclass(frozen=True)
+class TimedSteps:
+    """The first steps of a fit, which is not kept.
+
+    Attributes:
+        adaptation: what is trained.
+        budget: of the whole fit.
+        task: what is learned.
+    """
+
+    adaptation: Adaptation
+    budget: Budget
+    task: Task
+
+    @property
+    def label(self) -> str:
+        """What they are called."""
+        return f"{self.adaptation.method} on {self.adaptation.backbone.name} ({self.task.name})"
+
+    @property
+    def key(self) -> str:
+        """Equal for steps that take equally long."""
+        adaptation = self.adaptation
+        settings = adaptation.settings.model_dump_json(exclude={"learning_rate"})
+        return f"{adaptation.backbone.name} {adaptation.method} {settings} {step_shape(self.budget)}"
+
+    def seconds(self) -> float | None:
+        """Make at most :data:`STEPS` steps, and return the median seconds of one; None where there are not two.
+
+        Raises:
+            TrainingError: the fit failed.
+        """
+        from workbench.training import Lesson, teach  # torch comes with it
+
+        batch = self.budget.batch_size
+        examples = STEPS * batch * self.budget.gradient_accumulation
+        short = {"train_examples": min(examples, self.budget.train_examples or examples), "epochs": 1}
+        budget = self.budget.model_copy(update={**short, "eval_examples": batch, "validation_examples": None})
+        clock = _Clock()
+        teach(Lesson(self.task, self.adaptation, budget, seed=0), clock, self.label)
+        return median(end - begin for begin, end in pairwise(clock.ends)) if len(clock.ends) > 1 else None
+
+
+@dataclass
+class _Clock(Silent):
+    """Takes down when each step ends."""
+
+    ends: list[float] = field(default_factory=list)
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
+        yield lambda step, epoch, loss: self.ends.append(time.perf_counter())

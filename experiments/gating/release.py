@@ -1,0 +1,124 @@
+"""What answers under a task's name: bounds before it, MLflow's registry behind it, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.answers.naming import adapter_id
+from workbench.processes import is_first
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from experiments.gating.adapter_bounds import AdapterBounds
+    from experiments.gating.adding import Added
+    from experiments.gating.gate import Gate
+    from experiments.gating.stream_bounds import StreamBounds
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.mlflow.registration import Registered
+    from workbench.mlflow.rollback import RolledBack
+    from workbench.stored_adapter import StoredAdapter
+    from workbench.training import Lesson
+
+
+@dataclass(frozen=True)
+class Release:
+    """What :attr:`experiments.api.Workbench.release` offers. Adapters are named as for ``Workbench.chosen``.
+
+    Of a task's name, the best of its adapters on validation is checked and registered, and not the champion, which is
+    registered already.
+    """
+
+    workspace: Workspace
+    task_folders: Sequence[Path]
+    listener: Listener
+
+    def add(self, lesson: Lesson, bounds: AdapterBounds, leakage: float = 1.0) -> Added:
+        """Check the lesson's data, train and test its adapter, hold it against bounds, and register it if all hold.
+
+        What is served under the task's name changes at the very end, and only then: where a bound is broken the adapter
+        stays in the store, and the champion is the one before. The same call again goes on from what is done.
+
+        Args:
+            lesson: what :meth:`experiments.api.Workbench.train` would learn.
+            bounds: on the new adapter.
+            leakage: percent of the rows of a split that may stand in a split before it.
+
+        Raises:
+            TrainingError: the fit failed; nothing was stored.
+            TrackingError: the server does not answer, or cannot register models.
+        """
+        from experiments.answers.training import trained
+        from experiments.gating.adding import Added, check_data, check_others
+        from experiments.gating.gate import Gate
+
+        data = check_data(lesson.task, leakage)
+        if not data.passed:
+            return Added(data)
+        result = trained(self.workspace, lesson, self.listener)
+        adapter = result.adapter.id
+        checks = *self.gate_adapter(adapter, bounds).checks, *check_others(self.workspace.adapters, adapter)
+        gate = Gate("adapter", adapter, (*data.checks, *checks))
+        return Added(gate, result, self.register(adapter) if gate.passed and is_first() else None)
+
+    def gate_adapter(self, adapter: str, bounds: AdapterBounds) -> Gate:
+        """Check bounds on an adapter.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            InputError: its validation examples are needed and are not to be had, or cannot be compared.
+            IntegrityError: its files are damaged.
+            TrackingError: the server does not answer, and has to say which score the champion has.
+        """
+        from experiments.gating.adapter_gate import gate_adapter
+
+        other = self._verified(bounds.against) if bounds.against else None
+        stored = self._verified(adapter, champions=False)
+        return gate_adapter(self.workspace, stored, other, bounds, self.task_folders, self.listener)
+
+    def gate_experiment(self, experiment: str, bounds: StreamBounds) -> Gate:
+        """Check bounds on a finished stream, by what is stored; no model is needed.
+
+        Raises:
+            UnknownNameError: no such experiment, strategy or task.
+            InputError: it is no stream, or it is not finished.
+        """
+        from experiments.gating.stream_bounds import gate_experiment
+
+        return gate_experiment(self.workspace, experiment, bounds)
+
+    def register(self, adapter: str) -> Registered:
+        """Log an adapter to MLflow if it is not there, and enter it into the model registry as ``task.method``.
+
+        It becomes the champion of that name where it beats the one before on the same validation examples.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            TrackingError: the server does not answer, or cannot register models.
+        """
+        from experiments.engine.publish import register
+
+        return register(self._verified(adapter, champions=False), self.workspace, self.listener)
+
+    def roll_back(self, name: str, to: str | None = None) -> RolledBack:
+        """Make the version of a registered model its champion that was champion before.
+
+        Args:
+            name: ``TASK.METHOD``, or a task with one registered model.
+            to: number of the version that becomes the champion instead.
+
+        Raises:
+            UnknownNameError: no such model is registered.
+            InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
+            TrackingError: the server does not answer.
+        """
+        from experiments.engine.publish import roll_back
+
+        return roll_back(name, to, self.workspace, self.listener)
+
+    def _verified(self, adapter: str, champions: bool = True) -> StoredAdapter:
+        chosen = adapter_id(self.workspace, adapter, self.listener, self.task_folders, champions)
+        return self.workspace.adapters.verify(chosen)

@@ -1,0 +1,123 @@
+"""Two experiments, or two runs of one: in which settings they differ, and by how much what both have differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from experiments.history.recipe_settings import differing, made_differently
+from experiments.reporting.contrast import as_families, contrast
+from experiments.studies import study_of
+from experiments.workspace.mending import needed_by
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.history.recipe_settings import Differing
+    from experiments.reporting.contrast import Contrast
+    from experiments.reporting.scored import Scores
+    from experiments.workspace import RecordDocument, Workspace
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two.
+
+    Attributes:
+        name: of its record.
+        called: what tables call it: its name, or which run it is.
+        record: what it consists of.
+        only: the labels that it has and the other one does not.
+    """
+
+    name: str
+    called: str
+    record: RecordDocument
+    only: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what tells it from the other one."""
+        told = {
+            "experiment": self.name,
+            "started": self.record.provenance.get("started"),
+            "finished": self.record.finished,
+        }
+        return {**told, "only_here": list(self.only)}
+
+
+@dataclass(frozen=True)
+class Against:
+    """The first of two against the second.
+
+    Attributes:
+        settings: the settings of their recipes that differ, those of entries that both have among them.
+        made: in what the circumstances of the runs differ.
+        contrasts: by label and metric, what both have.
+    """
+
+    first: Side
+    second: Side
+    settings: tuple[Differing, ...]
+    made: tuple[Differing, ...]
+    contrasts: Mapping[str, Mapping[str, Contrast]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of ``report --against --json``."""
+        return {
+            "first": self.first.as_json(),
+            "second": self.second.as_json(),
+            "settings": [one.as_json() for one in self.settings],
+            "made_differently": [one.as_json() for one in self.made],
+            "differences": {
+                label: {metric: each.as_json() for metric, each in one.items()} for label, one in self.contrasts.items()
+            },
+        }
+
+
+def against(workspace: Workspace, first: str, second: str) -> Against:
+    """Return one experiment against another of its kind, by what the workspace holds; no model is needed.
+
+    Raises:
+        UnknownNameError: no such experiment.
+        InputError: they are the same one, or of two kinds.
+        IntegrityError: a file that their reports are made of is damaged or missing.
+    """
+    if first == second:
+        hint = f"`workbench report {first} --runs` lists earlier runs of it."
+        raise InputError(f"{first!r} is held against itself", where="--against", hint=hint)
+    records = {name: workspace.records.require(name) for name in (first, second)}
+    ours, theirs = records.values()
+    if ours.study != theirs.study:
+        what = f"{first!r} and {second!r} are experiments of two kinds ({ours.study} and {theirs.study})"
+        raise InputError(what, where="--against", hint="Experiments of one kind have scores in common.")
+    scores = {name: _scores(name, record, workspace) for name, record in records.items()}
+    both = {
+        label: {name: contrast(own, scores[second][label][name]) for name, own in metrics.items()}
+        for label, metrics in scores[first].items()
+        if label in scores[second]
+    }
+    called = _called(workspace, first, second)
+    ours_alone, theirs_alone = (
+        tuple(label for label in scores[name] if label not in scores[other])
+        for name, other in ((first, second), (second, first))
+    )
+    return Against(
+        Side(first, called[first], ours, ours_alone),
+        Side(second, called[second], theirs, theirs_alone),
+        differing(ours, theirs),
+        made_differently(ours, theirs),
+        as_families(both),
+    )
+
+
+def _scores(name: str, record: RecordDocument, workspace: Workspace) -> Scores:
+    with needed_by(name, record.command):
+        return study_of(record, str(workspace.experiment(name))).scored(name, record, workspace)
+
+
+def _called(workspace: Workspace, first: str, second: str) -> dict[str, str]:
+    """Return what two experiments are called beside each other: two runs of one have numbers."""
+    runs = workspace.records.runs(workspace.records.experiment_of(first))
+    numbered = second in runs
+    return {name: f"run {runs.index(name) + 1}" if numbered else name for name in (first, second)}

@@ -1,0 +1,111 @@
+"""What a record says of its recipe, setting by setting, and in which settings two records differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.workspace import RecordDocument
+
+# what follows from other settings and from the data, and what changes no number
+DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "test_sizes"}
+COUNTED = {"orders"}  # seeded permutations of the tasks: how many there are tells them
+MADE_UNDER = ("python", "machine", "git")  # of the provenance, besides the versions of packages
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """What a record says of its recipe.
+
+    Attributes:
+        shared: setting → its value, for all that is compared: ``budget.epochs``, ``seeds``.
+        entries: the same of each of the compared by its label: strategies, methods, routers, whatever the study has.
+    """
+
+    shared: Mapping[str, Any]
+    entries: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A setting with both of its values; None for one that is not there, or is left open."""
+
+    setting: str
+    first: Any
+    second: Any
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``{setting, first, second}``."""
+        return {"setting": self.setting, "first": self.first, "second": self.second}
+
+
+def settings_of(record: RecordDocument) -> RecipeSettings:
+    """Return what a record says of its recipe, whatever its study: an entry is what has a label."""
+    shared: dict[str, Any] = {}
+    entries: dict[str, dict[str, Any]] = {}
+    for name, value in record.about.items():
+        if isinstance(value, list) and value and all(isinstance(one, Mapping) and "label" in one for one in value):
+            entries |= {one["label"]: dict(_entry(one)) for one in value}
+        else:
+            shared |= dict(_flat(value, name))
+    return RecipeSettings(shared, entries)
+
+
+def differing(first: RecordDocument, second: RecordDocument) -> tuple[Differing, ...]:
+    """Return the settings in which two recipes differ; of entries, those that both have."""
+    ours, theirs = settings_of(first), settings_of(second)
+    found = [*_between(ours.shared, theirs.shared)]
+    for label, own in ours.entries.items():
+        if label in theirs.entries:
+            found += _between(own, theirs.entries[label], f"{label}.")
+    return tuple(found)
+
+
+def made_differently(first: RecordDocument, second: RecordDocument) -> tuple[Differing, ...]:
+    """Return in what the circumstances of two runs differ: versions of packages, the machine, the code's commit."""
+    return tuple(_between(_made_under(first), _made_under(second)))
+
+
+def _made_under(record: RecordDocument) -> dict[str, str]:
+    told = record.provenance
+    packages = (one.rpartition(" ") for one in told.get("versions", "").split(", ") if one)
+    return {**{name: version for name, _, version in packages}, **{name: told.get(name, "") for name in MADE_UNDER}}
+
+
+def _between(first: Mapping[str, Any], second: Mapping[str, Any], before: str = "") -> Iterator[Differing]:
+    for name in dict.fromkeys([*first, *second]):
+        if first.get(name) != second.get(name):
+            yield Differing(f"{before}{name}", first.get(name), second.get(name))
+
+
+def _entry(one: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of an entry, those of its method or router beside the names of these."""
+    for name, value in one.items():
+        if name == "settings":
+            yield from _flat(value, "")
+        elif name != "label":
+            yield from _flat(value, name)
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield each setting below ``path`` with its value, which is no mapping."""
+    name = path.rpartition(".")[2]
+    if name in DERIVED:
+        return
+    if isinstance(value, Mapping):
+        for inner, each in value.items():
+            yield from _flat(each, f"{path}.{inner}" if path else inner)
+    else:
+        yield path, len(value) if name in COUNTED else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without what is derived; what has one part left is that part."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        left = {name: _plain(one) for name, one in value.items() if name not in DERIVED}
+        return next(iter(left.values())) if len(left) == 1 else left
+    return value

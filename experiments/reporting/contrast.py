@@ -1,0 +1,165 @@
+"""Two experiments in one metric: paired where they can be, and why not where they cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from experiments.reporting.differences import Difference, in_family
+from experiments.reporting.examples import over_examples
+from experiments.reporting.replications import independent, over_replications
+from workbench.statistics import paired_t_test
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from experiments.reporting.scored import MetricScores, ProblemScores, Replication
+    from workbench.statistics import Interval
+
+NOT_YET = "not measured in both"
+OTHER_TESTS = "other test examples"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The first of two against the second, in one metric.
+
+    Attributes:
+        better: ``higher`` or ``lower``, whichever is good.
+        first: mean and interval over its own replications, on ``problems`` where there are any.
+        second: the same of the other.
+        difference: first − second at equal seeds and orders; None where they cannot be paired.
+        why: why they cannot; nothing where they can.
+        problems: the problems that both have with the same test examples.
+        left_out: every other problem, and why it is left out.
+        replications: how many are paired.
+    """
+
+    better: str
+    first: Interval
+    second: Interval
+    difference: Difference | None
+    why: str
+    problems: tuple[str, ...]
+    left_out: Mapping[str, str]
+    replications: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return both scores, their difference, and what it is taken over; null where there is none."""
+        return {
+            "first": self.first.as_json(),
+            "second": self.second.as_json(),
+            "difference": self.difference.as_json() if self.difference else None,
+            "not_paired": self.why or None,
+            "problems": [name for name in self.problems if name],
+            "left_out": {name: why for name, why in self.left_out.items() if name},
+            "replications": self.replications,
+        }
+
+
+def contrast(first: MetricScores, second: MetricScores) -> Contrast:
+    """Return first − second over the replications and problems that both have.
+
+    A difference at equal seeds is one of the models only where both answered the same test examples: other examples
+    shift all seeds alike, and a test over seeds would take that for a difference. Such problems are left out.
+    """
+    left_out = dict(_left_out(first, second))
+    shared = [name for name in first.problems if name in second.problems and name not in left_out]
+    ours, theirs = _complete(first, shared or [*first.problems]), _complete(second, shared or [*second.problems])
+    common = [one for one in ours if one in theirs] if shared else []
+    difference = _difference(first, second, shared, common) if common else None
+    return Contrast(
+        better=first.better,
+        first=_mean(ours),
+        second=_mean(theirs),
+        difference=difference,
+        why="" if difference else _why(left_out, ours, theirs, shared),
+        problems=tuple(shared),
+        left_out=left_out,
+        replications=len(common),
+    )
+
+
+def as_families(contrasts: Mapping[str, Mapping[str, Contrast]]) -> dict[str, dict[str, Contrast]]:
+    """Return contrasts, by label and metric, with each metric as one family: p adjusted after Holm."""
+    families = {
+        metric: in_family(
+            {label: gap for label, one in contrasts.items() if metric in one and (gap := one[metric].difference)}
+        )
+        for metric in dict.fromkeys(metric for one in contrasts.values() for metric in one)
+    }
+    return {
+        label: {
+            metric: replace(each, difference=families[metric].get(label, each.difference))
+            for metric, each in one.items()
+        }
+        for label, one in contrasts.items()
+    }
+
+
+def _left_out(first: MetricScores, second: MetricScores) -> Iterator[tuple[str, str]]:
+    for name in dict.fromkeys([*first.problems, *second.problems]):
+        if name not in first.problems or name not in second.problems:
+            yield name, NOT_YET
+        elif told := _unequal(first.problems[name].tests, second.problems[name].tests):
+            yield name, told
+
+
+def _unequal(first: Mapping[str, str], second: Mapping[str, str]) -> str:
+    """Return in what the test examples of two differ; nothing where they are the same."""
+    alone = [task for task in dict.fromkeys([*first, *second]) if task not in first or task not in second]
+    changed = [task for task in first if task in second and first[task] != second[task]]
+    parts = [f"only one has {', '.join(alone)}"] if alone else []
+    return "; ".join([*parts, *([f"{OTHER_TESTS} of {', '.join(changed)}"] if changed else [])])
+
+
+def _complete(scores: MetricScores, problems: Sequence[str]) -> dict[Replication, list[float]]:
+    """Return the scores on ``problems`` of each replication that has them all."""
+    if not problems:
+        return {}
+    parts = [scores.problems[name].values for name in problems]
+    return {one: [part[one] for part in parts] for one in parts[0] if all(one in part for part in parts)}
+
+
+def _mean(values: Mapping[Replication, Sequence[float]]) -> Interval:
+    return over_replications(map(fmean, values.values()), [seed for seed, _ in values])
+
+
+def _difference(
+    first: MetricScores, second: MetricScores, problems: Sequence[str], common: Sequence[Replication]
+) -> Difference:
+    both = [(first.problems[name], second.problems[name]) for name in problems]
+    gaps = tuple(fmean(ours.values[one] - theirs.values[one] for ours, theirs in both) for one in common)
+    seeds = [seed for seed, _ in common]
+    tasks = dict.fromkeys(task for ours, _ in both for task in ours.tests)
+    examples = over_examples([*_pairs(both, task, common)] for task in tasks)
+    return Difference(over_replications(gaps, seeds), examples, paired_t_test(independent(gaps, seeds)))
+
+
+def _pairs(
+    problems: Iterable[tuple[ProblemScores, ProblemScores]], task: str, common: Sequence[Replication]
+) -> Iterator[tuple[pd.Series | None, pd.Series | None]]:
+    """Yield the example scores of both on one task: the same examples may be of several problems."""
+    for ours, theirs in problems:
+        if task in ours.tests:
+            yield from ((ours.examples(one, task), theirs.examples(one, task)) for one in common)
+
+
+def _why(
+    left_out: Mapping[str, str],
+    ours: Mapping[Replication, Any],
+    theirs: Mapping[Replication, Any],
+    shared: Sequence[str],
+) -> str:
+    """Return why nothing is paired."""
+    if not shared:
+        return "; ".join(dict.fromkeys(left_out.values())) or NOT_YET
+    if not ours or not theirs:
+        return NOT_YET
+    seeds = [", ".join(str(seed) for seed in dict.fromkeys(seed for seed, _ in one)) for one in (ours, theirs)]
+    if {seed for seed, _ in ours} & {seed for seed, _ in theirs}:
+        return "no order of the tasks in common"
+    return f"no seed in common: {seeds[0]} here, {seeds[1]} there"

@@ -1,0 +1,58 @@
+"""Scores of an experiment, replication by replication, so that they can be held against another experiment's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Replication: TypeAlias = tuple[int, tuple[str, ...]]  # the seed, and the tasks in the order of a stream; else ()
+ExampleScores: TypeAlias = "Callable[[Replication, str], pd.Series | None]"
+
+
+def of_no_examples(replication: Replication, task: str) -> pd.Series | None:
+    """Return nothing: the metric is no mean over test examples."""
+    return None
+
+
+@dataclass(frozen=True)
+class ProblemScores:
+    """Scores on one problem.
+
+    Attributes:
+        values: replication → score, a share; what is not there yet, or not defined, is left out.
+        tests: task → what tells its test examples from others; where it is equal, they are the same.
+        examples: returns each test example's score by its id, of a replication and a task; None where their mean is
+            not the task's score.
+    """
+
+    values: Mapping[Replication, float]
+    tests: Mapping[str, str]
+    examples: ExampleScores = of_no_examples
+
+
+@dataclass(frozen=True)
+class MetricScores:
+    """Scores in one metric.
+
+    Attributes:
+        better: which of two is good.
+        problems: by name; the score is the mean over them. A metric of all tasks together has one, called nothing.
+    """
+
+    better: Literal["higher", "lower"]
+    problems: Mapping[str, ProblemScores]
+
+
+Scores: TypeAlias = Mapping[str, Mapping[str, MetricScores]]  # label → metric → scores
+
+
+def split_key(fingerprint: str | None, examples: int) -> str:
+    """Return what tells a test split from others: of equal data, as many examples are the same ones.
+
+    The seed plays no part in which test examples are drawn (:func:`workbench.sampling.draw`).
+    """
+    return f"{fingerprint or 'unknown'} {examples}"

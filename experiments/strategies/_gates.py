@@ -1,0 +1,198 @@
+"""Gates on the units of an adapter's layers: hard attention to a task, and weights that earlier tasks hold.
+
+A unit is one output of a layer: of a LoRA's A and B, or of a bottleneck's two layers. A gate has a number e for each
+unit. While a task is learned a unit's output counts σ(s e) times, with s rising in each epoch; in answers it counts if
+e > 0, and else it is nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LIMIT, SATURATED = 6.0, 50.0  # e stays within ± the first; beyond the second, |s e| lets no gradient through
+
+
+class Gate(nn.Module):
+    """How much each unit of a layer counts.
+
+    Attributes:
+        e: what is trained (units,).
+        claimed: which units an earlier task answers with (units,).
+        slope: s, in training.
+        asked: which units answer, while another task than the one at work is asked; None else.
+    """
+
+    claimed: Tensor
+
+    def __init__(self, e: Tensor, claimed: Tensor, slope: float) -> None:
+        """Begin with ``e`` (units,)."""
+        super().__init__()
+        self.e = nn.Parameter(e)
+        self.slope = slope
+        self.asked: Tensor | None = None
+        self.register_buffer("claimed", claimed, persistent=False)
+
+    def attention(self) -> Tensor:
+        """Return σ(s e) (units,)."""
+        of: Any = _Attention.apply
+        found: Tensor = of(self.e, self.slope)
+        return found
+
+    def mask(self) -> Tensor:
+        """Return which units answer (units,)."""
+        return self.e.detach() > 0 if self.asked is None else self.asked.to(self.e.device)
+
+    @torch.no_grad()
+    def move(self, rate: float) -> None:
+        """Take a step of plain gradient descent, to where σ can still change, and leave the optimiser none to take."""
+        self.e.sub_(self.e.grad, alpha=rate).clamp_(-LIMIT, LIMIT)  # type: ignore[arg-type]  # a fit has gradients
+        self.e.grad = None
+
+
+class _Attention(torch.autograd.Function):
+    """σ(s e), with the gradient that compensates for s.
+
+    By itself the gradient is that of s σ'(s e), which is nothing almost everywhere where s is large. Times
+    (cosh(s e) + 1) ÷ (s (cosh(e) + 1)), |s e| cut at 50, it is that of σ'(e), and fades out beyond the cut.
+    Written so, no factor over- or underflows.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, e: Tensor, slope: float) -> Tensor:
+        ctx.save_for_backward(e)
+        ctx.slope = slope
+        return torch.sigmoid(slope * e)
+
+    @staticmethod
+    def backward(ctx: Any, outgoing: Tensor) -> tuple[Tensor, None]:
+        (e,) = ctx.saved_tensors
+        beyond = ((ctx.slope * e).abs() - SATURATED).relu()
+        return outgoing * torch.sigmoid(e) * torch.sigmoid(-e) * torch.exp(-beyond), None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose outputs are units.
+
+    Attributes:
+        linear: has its weights.
+        gated: gives its outputs, after the activation where there is one.
+        before: the name of the layer whose units it reads; None where it reads the backbone.
+    """
+
+    linear: nn.Linear
+    gated: nn.Module
+    before: str | None
+
+
+def layers(body: nn.Module) -> dict[str, Layer]:
+    """Return the layers of a LoRA, or of bottleneck adapters, by name and always in the same order."""
+    found: dict[str, Layer] = {}
+    for name, module in body.named_modules():
+        adapted: Any = module
+        if hasattr(module, "lora_B"):
+            linear, up = adapted.lora_A["default"], adapted.lora_B["default"]
+            down = linear
+        elif hasattr(module, "adapter_up"):
+            down, up = adapted.adapter_down, adapted.adapter_up
+            linear = down[0]
+        else:
+            continue
+        found[f"{name}.down"] = Layer(linear, down, None)
+        found[f"{name}.up"] = Layer(up, up, f"{name}.down")
+    return found
+
+
+def gate(found: Mapping[str, Layer], e: Tensor, claimed: Tensor, slope: float) -> list[Gate]:
+    """Put a gate on each layer, and hold the weights that claimed units have among themselves.
+
+    Args:
+        found: the layers.
+        e: (units of all layers,).
+        claimed: (units of all layers,).
+        slope: of the gates at first.
+    """
+    claims = split(found, claimed)
+    gates = {name: Gate(start, claims[name], slope) for name, start in split(found, e).items()}
+    for name, layer in found.items():
+        layer.gated.register_forward_hook(partial(_attended, gates[name]))
+        if bool(claimed.any()):
+            _hold(layer, claims[name], claims[layer.before] if layer.before else None)
+    return [*gates.values()]
+
+
+@torch.no_grad()
+def answer_with(found: Mapping[str, Layer], mask: Tensor) -> None:
+    """Set the weights to and from all units to 0 that are not in ``mask`` (units of all layers,).
+
+    An activation of 0 is 0, so that nothing else answers; and whoever reads the weights finds those that do.
+    """
+    answering = split(found, mask)
+    for name, layer in found.items():
+        own, weight, bias = answering[name], layer.linear.weight, layer.linear.bias
+        weight.masked_fill_(~_joined(weight, own, answering[layer.before] if layer.before else None), 0)
+        if bias is not None:
+            bias.masked_fill_(~own.to(bias.device), 0)
+
+
+def split(found: Mapping[str, Layer], of_all: Tensor) -> dict[str, Tensor]:
+    """Return what stands for each layer's units in a vector of the units of all layers."""
+    parts = torch.split(of_all, [layer.linear.out_features for layer in found.values()])
+    return {name: part.clone() for name, part in zip(found, parts, strict=True)}
+
+
+def used(gates: Sequence[Gate]) -> Tensor:
+    """Return R = Σ m (1 − claimed) ÷ Σ (1 − claimed) over the units of all gates, m = σ(s e); 0 where none is free."""
+    attention = torch.cat([each.attention() for each in gates])
+    free = torch.cat([~each.claimed for each in gates])
+    return (attention * free).sum() / free.sum().clamp(min=1)
+
+
+def annealed(step: int, steps: int, hardness: float) -> float:
+    """Return s before optimiser step ``step`` (from 0) of epochs of ``steps``: from 1 ÷ s_max to s_max in each."""
+    share = step % steps / max(steps - 1, 1)
+    return 1 / hardness + (hardness - 1 / hardness) * share
+
+
+class _Held(nn.Module):
+    """Claimed weights as they were, whatever the optimiser does to the parameter, and the others as they are."""
+
+    kept: Tensor
+    claimed: Tensor
+
+    def __init__(self, weight: Tensor, claimed: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("kept", weight.detach().clone(), persistent=False)
+        self.register_buffer("claimed", claimed, persistent=False)
+
+    def forward(self, trained: Tensor) -> Tensor:
+        return torch.where(self.claimed, self.kept, trained)
+
+
+def _hold(layer: Layer, own: Tensor, before: Tensor | None) -> None:
+    """Hold the weights into claimed units from claimed ones, or from the backbone; and their biases."""
+    weight, bias = layer.linear.weight, layer.linear.bias
+    register_parametrization(layer.linear, "weight", _Held(weight, _joined(weight, own, before)))
+    if bias is not None:
+        register_parametrization(layer.linear, "bias", _Held(bias, own.to(bias.device)))
+
+
+def _joined(weight: Tensor, own: Tensor, before: Tensor | None) -> Tensor:
+    """Return which weights (units, inputs) lead to units in ``own``, from units in ``before`` where these are known."""
+    both = own.unsqueeze(1) if before is None else own.unsqueeze(1) & before
+    return both.expand_as(weight).to(weight.device)
+
+
+def _attended(gate: Gate, gated: nn.Module, given: Any, found: Tensor) -> Tensor:
+    if gated.training:
+        return found * gate.attention().to(found.dtype)
+    return found.masked_fill(~gate.mask(), 0)

@@ -1,0 +1,107 @@
+"""Adapters that tasks of a stream share: which tasks each has, and which merges of two adapters can be undone."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from workbench import sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+ADAPTERS = "adapters"  # of a state: the folder of the adapters that its tasks share
+
+
+@dataclass(frozen=True)
+class Group:
+    """An adapter that some tasks share.
+
+    Attributes:
+        tasks: their names, in the order in which they were learned.
+        folder: name of its folder in the state.
+        weights: SHA-256 of its weights, which ``keep_states: last`` drops; states of earlier versions have the weights.
+    """
+
+    tasks: tuple[str, ...]
+    folder: str
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Adapters that became one, and are kept so that the merge can be undone.
+
+    Attributes:
+        stage: after whose lesson they became one.
+        sources: the adapters as they were, the older first, under the names that their folders have now.
+    """
+
+    stage: int
+    sources: tuple[Group, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those of the adapter that was made, in its order."""
+        return tuple(task for source in self.sources for task in source.tasks)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """All adapters of a state whose tasks share some.
+
+    Attributes:
+        groups: the oldest first.
+        merges: those that can be undone, the oldest first.
+    """
+
+    groups: tuple[Group, ...] = ()
+    merges: tuple[Merge, ...] = ()
+
+    def without(self, merge: Merge) -> Groups:
+        """Return what is there once a merge is undone, and before it every later one that took what it had made."""
+        if all(group.tasks != merge.tasks for group in self.groups):
+            later = next(one for one in self.merges if any(source.tasks == merge.tasks for source in one.sources))
+            return self.without(later).without(merge)
+        groups = [one for group in self.groups for one in (merge.sources if group.tasks == merge.tasks else (group,))]
+        return Groups(tuple(groups), tuple(one for one in self.merges if one != merge))
+
+
+GROUPS_FILE = "groups.json"  # in a state whose tasks share adapters
+GROUPS = TypeAdapter(Groups)
+
+
+def groups_in(folder: Path) -> Groups:
+    """Return which tasks share which adapter in a state's folder; no group where that is not told.
+
+    Raises:
+        IntegrityError: the list is damaged.
+    """
+    return sealed.read(GROUPS, folder / GROUPS_FILE) or Groups()
+
+
+def set_aside(
+    adapters: Path, merges: Sequence[Merge], sources: Sequence[Group], stage: int, undo: int
+) -> tuple[Merge, ...]:
+    """Move the adapters of a merge out of the way, delete those of merges that are no longer kept; return the rest.
+
+    Args:
+        adapters: the folder of a state's adapters.
+        merges: that could be undone before, the oldest first.
+        sources: what is merged now.
+        stage: of the merge.
+        undo: of how many merges the adapters are kept.
+    """
+    moved = tuple(replace(source, folder=f"{stage:03d}-{source.folder}") for source in sources)
+    for source, aside in zip(sources, moved, strict=True):
+        (adapters / source.folder).rename(adapters / aside.folder)
+    found = (*merges, Merge(stage, moved))
+    dropped = max(len(found) - undo, 0)
+    for merge in found[:dropped]:
+        for source in merge.sources:
+            shutil.rmtree(adapters / source.folder)
+    return found[dropped:]

@@ -1,0 +1,132 @@
+"""osf: full fine-tuning in which the first singular directions of each matrix stay, more of them with each task.
+
+Before a task each matrix W = U S Vᵀ is split behind its first k singular triplets U₁ S₁ V₁ᵀ, and becomes
+U₁ S₁ V₁ᵀ + (I − U₁ U₁ᵀ) U₂ diag(s₂) V₂ᵀ (I − V₁ V₁ᵀ). The first part stays, U₂, s₂ and V₂ are trained, beginning as
+the other triplets. So U₁ᵀ W and W V₁ stay whatever is learned: what the matrix makes of inputs along V₁, and what it
+gives along U₁ (OSF: Nayak et al. 2025, arXiv:2504.07097). Of d = min(out, in) triplets, ⌊d · min(p + (t − 1) g, 1 − g)⌋
+stay at task t, p ``preserved`` and g ``growth``: with p = 0 and g = 1 ÷ n that is (t − 1) ÷ n, the schedule that PEFT's
+documentation gives for n tasks. As in PEFT, embeddings, biases and normalisation layers are frozen.
+
+The state is a whole model, which is split anew before each task. PEFT's adapter is not: it is loaded on the pretrained
+weights, and split as they are. So this is a strategy for the method ``full``, not a method.
+
+Differences from PEFT 0.21, and from the authors' program:
+
+- Both project gradients. AdamW then divides each number by its own size, so that a step leaves the subspace again.
+  Here the factors are projected where W is made: their gradients are the same, and no optimiser can leave.
+- A matrix of which nothing stays, as at the first task by default, is trained as it is. PEFT refuses that.
+- The authors' program leaves whatever is not split trainable. Here it is frozen, as in PEFT.
+- The paper gives k to each matrix by how alike its inputs and outputs are. Here, as in PEFT, the share is one for all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
+
+from experiments.strategies._kept_rows import release
+from experiments.strategies._shared import SharedWeights
+from workbench import architecture
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from experiments.strategies import Context
+    from experiments.strategies._stage import Stage
+
+
+class OsfSettings(Settings):
+    """How many singular directions of a matrix stay, as shares of all; the last ``growth`` is always left to train."""
+
+    preserved: float = Field(0.0, ge=0, lt=1, description="share that stays while the first task is learned")
+    growth: float = Field(0.1, ge=0, lt=1, description="how much larger the share is with each further task")
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        if self.preserved + self.growth > 1:
+            raise ValueError("preserved and growth have to be at most 1 together")
+        return self
+
+    def rank(self, stage: int, size: int) -> int:
+        """Return how many of the ``size`` singular directions of a matrix stay at a stage (from 1)."""
+        share = min(self.preserved + (stage - 1) * self.growth, 1 - self.growth)
+        return min(int(size * share + 1e-9), size - 1)  # 100 · 0.58 is less than 58
+
+
+class Osf(SharedWeights):
+    """Its state is that of sequential."""
+
+    settings = OsfSettings
+    method = "full"
+
+    def prepare(self, stage: Stage) -> None:
+        """Split each matrix, so that all but its first directions are trained, and freeze what is no matrix."""
+        body, context = stage.model.body, stage.context
+        body.requires_grad_(False)
+        for layer in matrices(body, context):
+            layer.weight.requires_grad = True
+            if rank := context.settings.rank(len(context.tasks), min(layer.weight.shape)):
+                register_parametrization(layer, "weight", Preserving(rank))
+
+    def save(self, stage: Stage, folder: Path) -> None:
+        """Write the whole model, each matrix as one again."""
+        body = stage.model.body
+        for layer in [*body.modules()]:
+            release(layer)
+        body.requires_grad_(True)  # else only what was trained would be written
+        super().save(stage, folder)
+
+
+class Preserving(nn.Module):
+    """A matrix (out, in) as the sum of its first singular triplets, which stay, and of a part orthogonal to them.
+
+    Attributes:
+        high: the part that stays (out, in).
+        left: its left singular vectors (out, rank).
+        right: its right ones (rank, in).
+    """
+
+    high: Tensor
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, rank: int) -> None:
+        """Keep so many triplets of the matrix to come."""
+        super().__init__()
+        self.rank = rank
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Keep the first triplets of ``weight``, and return the others: U (out, r), s (r,) and Vᵀ (r, in)."""
+        rank, (u, s, v) = self.rank, torch.linalg.svd(weight.detach(), full_matrices=False)
+        self.register_buffer("left", _own(u[:, :rank]), persistent=False)
+        self.register_buffer("right", _own(v[:rank]), persistent=False)
+        self.register_buffer("high", (self.left * s[:rank]) @ self.right, persistent=False)
+        return _own(u[:, rank:]), _own(s[rank:]), _own(v[rank:])
+
+    def forward(self, u: Tensor, s: Tensor, v: Tensor) -> Tensor:
+        """Return the matrix, in full precision whatever the model computes in."""
+        with torch.autocast(u.device.type, enabled=False):
+            u = u - self.left @ (self.left.T @ u)  # (out, r)
+            v = v - (v @ self.right.T) @ self.right  # (r, in)
+            low = (u * s) @ v  # (out, in)
+        return self.high + low
+
+
+def matrices(body: nn.Module, context: Context) -> list[Any]:
+    """Return the layers whose ``weight`` is a matrix that multiplies their input, and that the states depend on."""
+    reached = set(architecture.parameters(context.adaptation.backbone.config))
+    layers = [each for name, each in body.named_modules() if f"{name}.weight" in reached]
+    return [each for each in layers if each.get_parameter("weight").ndim == 2 and not isinstance(each, nn.Embedding)]
+
+
+def _own(part: Tensor) -> Tensor:
+    """Return a copy that shares no memory with what ``part`` is a part of."""
+    return part.clone(memory_format=torch.contiguous_format)
+
+
+STRATEGY = Osf()

@@ -1,0 +1,52 @@
+"""What a comparison of compositions has measured as scores that can be held against another one's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.examples import scores_by_example
+from experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from experiments.studies.compositions.record import FusionRecord
+from experiments.studies.compositions.result import results_in
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.reporting.scored import Replication, Scores
+    from experiments.studies.compositions.result import Result
+    from experiments.workspace import RecordDocument, Workspace
+    from experiments.workspace.outcome_folders import OutcomeFolders
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the test score of each contestant; each target with each number of examples is a problem."""
+    record = FusionRecord.read(experiment, document, workspace)
+    results = results_in(workspace)
+    keys: dict[str, dict[tuple[str, int], dict[Replication, str]]] = {one.label: {} for one in record.contenders}
+    for cell in record.cells:
+        keys[cell.label].setdefault((cell.target, cell.shots), {})[cell.seed, ()] = cell.key
+    return {
+        label: {
+            "score": MetricScores(
+                "higher",
+                {
+                    f"{target}, K = {shots}": _problem(target, record.data.get(target), own, results)
+                    for (target, shots), own in by_problem.items()
+                },
+            )
+        }
+        for label, by_problem in keys.items()
+    }
+
+
+def _problem(
+    target: str, fingerprint: str | None, keys: dict[Replication, str], results: OutcomeFolders[Result]
+) -> ProblemScores:
+    found = {place: results.require(key) for place, key in keys.items()}
+
+    def examples(place: Replication, _: str) -> pd.Series | None:
+        return scores_by_example(results.outcomes(keys[place]), found[place].score)
+
+    size = next(iter(found.values())).examples
+    values = {place: result.score for place, result in found.items()}
+    return ProblemScores(values, {target: split_key(fingerprint, size)}, examples)

@@ -1,0 +1,45 @@
+"""What a comparison of methods has measured as scores that can be held against another one's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.examples import scores_by_example
+from experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from experiments.studies.methods.record import ComparisonRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.reporting.scored import Replication, Scores
+    from experiments.workspace import RecordDocument, Workspace
+    from experiments.workspace.fitted_adapter import FittedAdapter
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the test score of each method; each task is a problem."""
+    record = ComparisonRecord.read(experiment, document, workspace)
+    cells: dict[str, dict[str, dict[Replication, FittedAdapter]]] = {one.label: {} for one in record.contenders}
+    for cell in record.cells:
+        cells[cell.label].setdefault(cell.task, {})[cell.seed, ()] = cell
+    return {
+        label: {
+            "score": MetricScores(
+                "higher", {task: _problem(record, task, own, workspace) for task, own in by_task.items()}
+            )
+        }
+        for label, by_task in cells.items()
+    }
+
+
+def _problem(
+    record: ComparisonRecord, task: str, cells: dict[Replication, FittedAdapter], workspace: Workspace
+) -> ProblemScores:
+    tested = workspace.evaluations.require(next(iter(cells.values())).evaluation)
+
+    def examples(place: Replication, _: str) -> pd.Series | None:
+        cell = cells[place]
+        return scores_by_example(workspace.evaluations.known_outcomes(cell.evaluation), cell.score)
+
+    values = {place: cell.score for place, cell in cells.items()}
+    return ProblemScores(values, {task: split_key(record.data.get(task), tested.examples)}, examples)

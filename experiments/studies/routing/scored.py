@@ -1,0 +1,39 @@
+"""What a comparison of routers has measured as scores that can be held against another one's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.scored import MetricScores, ProblemScores, split_key
+from experiments.studies.routing.record import RoutingRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.reporting.scored import Replication, Scores
+    from experiments.studies.routing.outcome import RoutingOutcome
+    from experiments.workspace import RecordDocument, Workspace
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the accuracy of each contender: it is of all tasks together, since each text may go to any of them."""
+    record = RoutingRecord.read(experiment, document, workspace)
+    outcomes: dict[str, dict[Replication, RoutingOutcome]] = {one.label: {} for one in record.contenders}
+    for cell in record.cells:
+        outcomes[cell.label][cell.seed, ()] = cell.outcome
+    return {
+        label: {"accuracy": MetricScores("higher", {"": _problem(record, own)} if own else {})}
+        for label, own in outcomes.items()
+    }
+
+
+def _problem(record: RoutingRecord, outcomes: dict[Replication, RoutingOutcome]) -> ProblemScores:
+    sizes = map(len, next(iter(outcomes.values())).correct)
+
+    def examples(place: Replication, task: str) -> pd.Series | None:
+        import pandas as pd
+
+        return pd.Series(outcomes[place].scores[record.tasks.index(task)])
+
+    tests = {task: split_key(record.data.get(task), size) for task, size in zip(record.tasks, sizes, strict=True)}
+    return ProblemScores({place: outcome.accuracy for place, outcome in outcomes.items()}, tests, examples)

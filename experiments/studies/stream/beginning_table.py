@@ -1,0 +1,43 @@
+"""What people see of how fast new tasks are learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.cells import UNKNOWN, plain, score, words
+from experiments.reporting.presentation import Column, Medium, Table
+from experiments.reporting.wording import unit
+
+if TYPE_CHECKING:
+    from experiments.studies.stream.report import Report
+
+
+def beginning_table(report: Report) -> Table | None:
+    """Return how the fits of each strategy went; None where that is not known, or there is one strategy."""
+    found = report.beginnings
+    if len(found) < 2:
+        return None
+    columns = (
+        Column("strategy"),
+        Column("after one epoch"),
+        Column("area under the curve"),
+        Column("area − reference's"),
+        Column("epochs to the reference's best"),
+    )
+    rows = [
+        (
+            words(label),
+            score(one.first),
+            score(one.area),
+            score(one.gained) if one.gained else UNKNOWN,
+            plain(one.epochs),
+        )
+        for label, one in found.items()
+    ]
+    note = (
+        f"Scores on validation while a task is learned, {unit(report.record.kinds).words}: mean over the tasks from "
+        "the second on. The area under the curve is the mean over epochs. The last column counts epochs until the "
+        "score is what the reference reaches at its best on the same task; where it never is, one more than there "
+        "were. With the 95 % interval over replications. Exploratory: no claim is made from this table."
+    )
+    return Table("beginnings", "How fast new tasks are learned", columns, rows, note, media=Medium.PAGE, folded=True)

@@ -1,0 +1,51 @@
+"""What a stream has measured as scores that can be held against another stream's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.reporting.scored import MetricScores, ProblemScores, of_no_examples, split_key
+from experiments.studies.stream.comparison import COMPARED
+from experiments.studies.stream.final_outcomes import FinalOutcomes
+from experiments.studies.stream.summary import report
+from experiments.studies.stream.tables import BETTER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.reporting.scored import Replication, Scores
+    from experiments.studies.stream.record import Record
+    from experiments.studies.stream.report import Report
+    from experiments.studies.stream.strategy_report import StrategyReport
+    from experiments.workspace import RecordDocument, Workspace
+
+OVER_EXAMPLES = "average_accuracy"  # the one metric that is a mean over test examples
+
+
+def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
+    """Return the metrics that a stream's report compares, of each entry of its recipe."""
+    return scores_in(report(experiment, document, workspace, brief=True))
+
+
+def scores_in(found: Report) -> Scores:
+    """Return the same of a report."""
+    outcomes = FinalOutcomes(found.record)
+    return {one.label: {name: _metric(name, one, outcomes) for name in COMPARED} for one in found.strategies}
+
+
+def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> MetricScores:
+    """Return one metric: it is of all tasks together, in the order in which they were learned."""
+    replications = {(one.seed, one.tasks): one for one in strategy.replications}
+    values = {place: value for place, one in replications.items() if (value := one.metrics[name]) is not None}
+
+    def examples(place: Replication, task: str) -> pd.Series | None:
+        return outcomes.of_task(strategy.label, replications[place], task)
+
+    read = examples if name == OVER_EXAMPLES else of_no_examples
+    problems = {"": ProblemScores(values, _tests(outcomes.record), read)} if values else {}
+    return MetricScores(BETTER[name], problems)
+
+
+def _tests(record: Record) -> dict[str, str]:
+    sizes = zip(record.tasks, record.test_sizes, strict=True)
+    return {task: split_key(record.data.get(task), size) for task, size in sizes}

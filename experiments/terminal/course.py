@@ -1,0 +1,67 @@
+"""How far a whole run has come, and how long the rest of it will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from experiments.reporting.wording import seconds
+
+if TYPE_CHECKING:
+    from experiments.engine.study import Piece
+
+
+@dataclass
+class Course:
+    """How far a whole run has come, and how long the rest will take at the speed measured since it began.
+
+    Attributes:
+        fits: how many lie ahead when it begins; None where that cannot be told. One that tries several settings has
+            one label for all of them, and counts once.
+        updates: the same in optimiser steps, which all count.
+        labels: of the fits so far.
+        done: optimiser steps so far.
+    """
+
+    fits: int | None
+    updates: int | None
+    labels: set[str] = field(default_factory=set)
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def fit(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
+        """Count a fit, and the steps that it says it has come to; one that ends early has no more ahead of it."""
+        self.labels.add(label)
+        reached = 0
+
+        def reach(step: int) -> None:
+            nonlocal reached
+            self.done += step - reached
+            reached = step
+
+        yield reach
+        reach(steps)
+
+    @property
+    def place(self) -> str:
+        """Which fit of how many: ``3/24``; nothing where that is not known."""
+        return f"{len(self.labels)}/{self.fits}" if self.fits else ""
+
+    @property
+    def left(self) -> str:
+        """The time left in words, tests and probes included; nothing at the end, or where nothing tells it yet."""
+        if not self.updates or not self.done or self.done >= self.updates:
+            return ""
+        elapsed, ahead = time.monotonic() - self.began, max(self.updates - self.done, 0)
+        return f"{seconds(elapsed * ahead / self.done)} left"
+
+
+def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
+    """Return how many optimiser steps and fits these pieces take; None for both where nobody knows before."""
+    updates = [piece.effort.updates for piece in pieces]
+    known = [steps for steps in updates if steps is not None]
+    return (sum(known), sum(steps > 0 for steps in known)) if len(known) == len(updates) else (None, None)
