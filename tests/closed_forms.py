@@ -232,6 +232,11 @@ BODY: dict[str, Callable[[Shape], int]] = {
     # 256 vectors of 16, and a logit for each at each piece of both factors of rank 4
     "vblora": lambda shape: 256 * 16 + sum(256 * 4 * (rows + columns) // 16 for rows, columns in projections(shape)),
     "lora-plus": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "lora-fa": lambda shape: sum(RANK * rows for rows, _ in projections(shape)),  # B alone
+    # ranks are given to others, but of matrices of one shape, or of queries and values that read the same, as many
+    "eva": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "corda": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "lora-ga": lambda shape: sum(factors(*each) for each in projections(shape)),
     "shira": lambda shape: sum(factors(*each) for each in projections(shape)),
     "prompt": lambda shape: 20 * shape.hidden,
     # the tokens and three layers, h → 128 → 128 → h

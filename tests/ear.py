@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from experiments.engine.standing import Standing
 from workbench.listener import Silent
 
 
 class Ear(Silent):
-    """Keeps what was said, the labels of all fits that began, and how those ended that did not fail by themselves."""
+    """Keeps what was said, where pieces stood, and of fits which began and how those ended that did not fail."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.fits: list[str] = []
         self.ended: list[str] = []
+        self.standings: list[Standing] = []
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -28,3 +30,6 @@ class Ear(Silent):
             self.ended.append(f"{label} broke off")
             raise
         self.ended.append(label)
+
+    def stand(self, standing: Standing) -> None:
+        self.standings.append(standing)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from experiments.api import Workbench
 from experiments.engine import run as engine
+from experiments.reporting.contrast import contrast
 from experiments.studies import STUDIES
 from experiments.studies.stream.record import Record
+from experiments.studies.stream.report import Report
 from experiments.workspace import Workspace
+from tests.streams import write_recipe
 from workbench.listener import Listener, Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from experiments.engine.study import Piece
@@ -33,6 +40,16 @@ def stream_run(plan: Any, root: Path, listener: Listener | None = None) -> Recor
     return Record.read(plan.name, done(plan, workspace, listener), workspace)
 
 
+def stream_of(folder: Path, backbone: Path, entries: Mapping[str, str], *changes: str) -> Report:
+    """Learn the three tiny tasks in the ways of ``entries`` (label → YAML), and return the report."""
+    strategies = ", ".join(f"{label}: {entry}" for label, entry in entries.items())
+    recipe = write_recipe(folder, backbone)
+    workbench = Workbench(folder / "space", [folder / "tasks"])
+    report = workbench.run(workbench.plan(str(recipe), [f"strategies={{{strategies}}}", *changes]))
+    assert isinstance(report, Report)
+    return report
+
+
 def pieces(plan: Any) -> list[Piece]:
     """Return all pieces of a plan."""
     return [*STUDIES.get(plan.study).pieces(plan)]
@@ -41,3 +58,22 @@ def pieces(plan: Any) -> list[Piece]:
 def pending(plan: Any, workspace: Workspace) -> list[Piece]:
     """Return the pieces of a plan that are not done."""
     return engine.pending(pieces(plan), workspace)
+
+
+def assert_as_declared(report: Any, workspace: Workspace) -> None:
+    """Make sure that what two experiments are held against each other by says of one what its own report says."""
+    name, record = report.record.experiment, report.record
+    document = workspace.records.require(name)
+    scores = STUDIES.get(report.study).scored(name, document, workspace)
+    (metric, reference), *_ = scores[record.reference].items()
+    labels = [label for label in report.declared if label in scores]
+    assert labels
+    for label in labels:
+        declared, found = report.declared[label], contrast(scores[label][metric], reference).difference
+        assert found is not None
+        assert found.seeds.mean == pytest.approx(declared.seeds.mean, abs=1e-12)
+        assert (found.seeds.low is None) == (declared.seeds.low is None)
+        assert found.p == pytest.approx(declared.p)
+        assert found.examples is not None
+        assert declared.examples is not None
+        assert found.examples.as_json() == pytest.approx(declared.examples.as_json(), abs=1e-12)

@@ -186,6 +186,7 @@ COMMANDS = [
     ("plan", "--model-config", "{}", "--method", "{}"),
     ("plan", "--model-config", "model", "--method", "lora", "--set", "rank={}", "--max-length", "{}"),
     ("recipes", "show", "{}"),
+    ("recipes", "check", "{}"),
     ("no-{}",),
 ]
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from experiments.workspace import Workspace
 
 
+FILLING = 20_000_000  # bytes
+
+
 def nothing(threads: int) -> None:
     """What a process needs before its first toy."""
 
@@ -49,7 +52,7 @@ class Toy:
 
 @dataclass(frozen=True)
 class ToyPiece(Toy):
-    """A piece whose label begins with what it does: fail, die (once), always-die, leave, stay, or anything else."""
+    """A piece whose label begins with what it does: fail, die (once), always-die, leave, stay, fill, or nothing."""
 
     def file(self, workspace: Workspace) -> Path:
         """Return what it leaves: the process that did it."""
@@ -76,6 +79,10 @@ class ToyPiece(Toy):
                 if os.getppid() != int((root / "head").read_text()):
                     os.kill(os.getppid(), signal.SIGKILL)
                     time.sleep(60)
+            if what == "fill":
+                time.sleep(3)  # else one machine takes all
+                (root / "filling").write_bytes(bytes(FILLING))
+                (root / "filling").unlink()
             if what == "stay":
                 with atomic.written_whole(root / "steps" / "key") as folder:
                     (folder / "half").write_text("half")

@@ -36,8 +36,13 @@ def test_what_holds_is_registered_and_what_is_below_the_bounds_is_not(bench: Wor
     assert code == 3
     assert "Registered" not in out
     assert "validation accuracy" in err
+    assert "stays, to be looked at: `workbench adapters remove animals-lora-" in err
+    assert "Until then" not in err, "another one answers"
     assert len(bench.workspace.adapters.ids()) == 2, "the adapter is kept, and can be looked at"
     assert bench.chosen("animals") == first, "the task is answered as before"
+    code, out, err = call("add", "fruits", "--backbone", str(bert), *SETTINGS, "--min-score", "100")
+    assert code == 3
+    assert "Until then 'fruits' means this adapter, since the task has no other one." in err
 
     code, out, err = call("add", "animals", "--backbone", str(bert), *SETTINGS, "--json")
     document = json.loads(out)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from experiments.engine.workers.away import arrival
+from experiments.engine.workers.away import arrival, hand
 from experiments.engine.workers.away.changes import Changes
 from experiments.engine.workers.away.courier import Courier
 from experiments.engine.workers.away.desk import Desk
 from experiments.engine.workers.away.files import MESSAGE, Part, names, parts
 from experiments.engine.workers.away.packed import PackedPieces
 from experiments.workspace import Workspace
+from tests.toy_pieces import ToyPiece
 from workbench import atomic
 from workbench.errors import IntegrityError, WorkError
 
@@ -74,7 +75,7 @@ def test_no_path_leads_out_of_the_workspace(name: str, two: Two, tmp_path: Path)
         lambda: two.line.take("one", [Part(name, 0, b"theirs", "0" * 64)]),
         lambda: two.line.settle("two", Changes((), frozenset(), (name,)), ""),
         lambda: [*two.line.parts([name])],
-        lambda: two.line.claim(f"../{name}"),
+        lambda: two.line.claim(f"../{name}", "one"),
     ]
     for attempt in attempts:
         with pytest.raises(WorkError, match="another machine"):
@@ -172,14 +173,45 @@ def test_whoever_is_killed_in_the_middle_has_left_what_was_written_first(
     assert contents(two.there) == {"trials/z/outcomes": b"1", "trials/z/result": b"2"}
 
 
+def is_free(workspace: Workspace) -> bool:
+    with workspace.claimed("key", wait=False) as mine:
+        return mine
+
+
 def test_a_piece_is_claimed_where_the_run_is(two: Two) -> None:
     workspace = Workspace(two.there)
     with workspace.claimed("key"):
-        assert not two.line.claim("key")
-    assert two.line.claim("key")
-    assert two.line.claim("key"), "who goes on after a worker that died"
-    with workspace.claimed("key", wait=False) as mine:
-        assert not mine
-    two.line.release("key")
-    with workspace.claimed("key", wait=False) as mine:
-        assert mine
+        assert not two.line.claim("key", "one")
+    assert two.line.claim("key", "one")
+    assert not two.line.claim("key", "other")
+    assert not is_free(workspace)
+    two.line.release("key", "other")
+    assert not is_free(workspace), "only who has it lets go of it"
+    two.line.release("key", "one")
+    assert is_free(workspace)
+
+
+def test_what_a_worker_was_at_is_free_once_it_has_gone(two: Two) -> None:
+    """Whoever does it next, here or elsewhere; what it asked for last may arrive later."""
+    assert two.line.claim("key", "one")
+    two.line.forget("one")
+    assert is_free(Workspace(two.there))
+    assert not two.line.claim("key", "one")
+    assert two.line.claim("key", "other")
+
+
+@pytest.mark.parametrize("label", ["do", "fail"])
+def test_a_piece_is_free_once_its_end_is_told(
+    label: str, two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told may end the process at once, and have another one do the piece."""
+    monkeypatch.setattr(hand, "RemoteDesk", lambda desk: desk)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    piece = ToyPiece(label)
+    worker = hand.AwayHand(PackedPieces.of([piece]), two.line, "one", tmp_path, lambda: None, 0.0)
+    for heard in worker.work(piece.key):
+        with Workspace(two.there).claimed(piece.key, wait=False) as mine:
+            assert mine == heard.over
+    assert bool(heard.failure) == (label == "fail")
+    assert (two.there / "toys" / "do").is_file() == (label == "do")

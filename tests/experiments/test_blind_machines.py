@@ -28,11 +28,11 @@ MOUNTED = [*ALONE, "unshare", "--mount", "mount", "-t", "tmpfs", "own", "/mnt"]
 BLIND = """
 import pathlib, subprocess, time
 
-def add_blind_node(hidden, cores):
+def add_blind_node(hidden, cores, size="100m"):
     place = f"{hidden}/elsewhere"
     own = {"HOME": place, "TMPDIR": f"{place}/tmp", "WORKBENCH_CACHE": f"{place}/cache"}
     begin = f"ray start --address {cluster.address} --num-cpus {cores} --object-store-memory 100000000 --block"
-    shell = f"mount -t tmpfs own {hidden} && mkdir -p {place}/tmp && cd {place} && exec {begin}"
+    shell = f"mount -t tmpfs -o size={size} own {hidden} && mkdir -p {place}/tmp && cd {place} && exec {begin}"
     command = ["unshare", "--mount", "sh", "-c", shell]
     node = subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.DEVNULL)
     until = time.monotonic() + 240
@@ -41,7 +41,7 @@ def add_blind_node(hidden, cores):
     return node, pathlib.Path(f"/proc/{node.pid}/root{place}")
 """
 
-TOYS = """
+LISTEN = """
 from experiments.engine.workers.cluster import joined
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
@@ -53,6 +53,9 @@ class Ear(Silent):
         print(message, flush=True)
 
 workspace = Workspace(pathlib.Path("ws").absolute())
+"""
+
+TOYS = """
 node, place = add_blind_node(sys.argv[1], 1)
 first = [ToyPiece(f"first {number}") for number in range(4)]
 pieces = [*first, *(ToyPiece(f"after {one.label}", (one.key,)) for one in first)]
@@ -60,6 +63,13 @@ RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(
     pieces, workspace, Ear(), lambda piece: print("done", piece.label, piece.is_done(workspace), flush=True)
 )
 print("left", [path.name for path in (place / "tmp").iterdir() if "workbench" in path.name])
+node.terminate()
+"""
+
+FULL = """
+node, place = add_blind_node(sys.argv[1], 1, "8m")
+pieces = [ToyPiece(f"fill {number}") for number in range(3)]
+RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(pieces, workspace, Ear(), lambda piece: None)
 node.terminate()
 """
 
@@ -97,7 +107,7 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_both_machines_leave_what_they_did_where_the_run_is(tmp_path: Path, hidden: str) -> None:
-    done = on_two_nodes(BLIND + TOYS, tmp_path, hidden)
+    done = on_two_nodes(BLIND + LISTEN + TOYS, tmp_path, hidden)
     assert done.returncode == 0, done.stderr
     labels = [f"{word}first {number}" for word in ("", "after ") for number in range(4)]
     lines = done.stdout.splitlines()
@@ -108,6 +118,14 @@ def test_both_machines_leave_what_they_did_where_the_run_is(tmp_path: Path, hidd
     assert 0 < sum(here.values()) < len(labels), "the log of the other machine's pieces is on its own disk"
     assert "left []" in lines, "the folder of the process is deleted"
     assert not [path.name for path in workspace.root.iterdir() if path.name.startswith(".")]
+
+
+def test_what_finds_no_room_on_one_machine_is_done_on_another(tmp_path: Path, hidden: str) -> None:
+    done = on_two_nodes(BLIND + LISTEN + FULL, tmp_path, hidden)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if "is full; one process less works there" in line]
+    assert len(told) == 1
+    assert {path.name for path in (tmp_path / "ws" / "toys").iterdir()} == {f"fill {number}" for number in range(3)}
 
 
 def test_a_machine_that_sees_nothing_gives_the_report_of_one_that_does(

@@ -29,9 +29,9 @@ from experiments.studies.methods.present import present
 from experiments.studies.methods.record import ComparisonRecord, Contender
 from experiments.studies.methods.report import Row
 from experiments.studies.methods.tables import tuned
-from experiments.terminal.progress import ahead
+from experiments.terminal.course import ahead
 from experiments.workspace import Workspace
-from tests.runs import pieces
+from tests.runs import assert_as_declared, pieces
 from workbench.errors import InputError, SettingsError, TrainingError
 from workbench.measured_cost import MeasuredCost
 from workbench.statistics import interval
@@ -85,6 +85,9 @@ class TestRun:
         assert full.difference is None
         assert lora.difference.seeds.values == pytest.approx(gaps)
         assert lora.difference.examples.mean == pytest.approx(np.mean(gaps))
+
+    def test_held_against_each_other_methods_differ_as_the_report_says(self, report, bench: Workbench) -> None:
+        assert_as_declared(report, bench.workspace)
 
     def test_a_second_run_trains_and_measures_nothing(
         self, report, bench: Workbench, plan, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
-from tests.runs import pieces
+from tests.runs import assert_as_declared, pieces
 from workbench import package_versions
 from workbench.errors import InputError, SettingsError
 
@@ -59,6 +59,10 @@ def test_gains_are_differences_from_the_reference(report, bench: Workbench) -> N
     assert report.row("sum").standings["all"].gain.seeds.mean == pytest.approx(by_hand)
     assert report.row("sum").standings["all"].gain.examples.mean == pytest.approx(by_hand)
     assert report.row("fresh lora").standings["all"].gain.seeds.mean == 0
+
+
+def test_held_against_each_other_contestants_differ_as_the_report_says(report, bench: Workbench) -> None:
+    assert_as_declared(report, bench.workspace)
 
 
 def test_the_equally_weighted_sum_is_the_average(report) -> None:

@@ -80,7 +80,7 @@ def test_the_champion_is_a_bound(made: Bench, call: Call) -> None:
         code, out, _ = call("gate", *options, "--not-below-champion", "--json")
         return code, json.loads(out)["bounds"][0]["note"]
 
-    made.bench.register(made.ids[1])
+    made.bench.release.register(made.ids[1])
     code, out, err = call("gate", made.ids[0], "--not-below-champion")
     assert code == 3, err
     assert "≥75.00" in out
@@ -147,7 +147,7 @@ def test_what_breaks_a_bound_is_not_registered(made: Bench, call: Call) -> None:
 
 def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: Bench, call: Call) -> None:
     for seed in SCORES:
-        made.bench.register(made.ids[seed])
+        made.bench.release.register(made.ids[seed])
     assert asked(call) == made.ids[2]
     code, out, err = call("adapters", "rollback", "animals")
     assert code == 0, err
@@ -227,7 +227,7 @@ def test_bounds_on_a_stream_hold_or_are_broken(bert: Path, tmp_path: Path, call:
     code, _, err = call("gate", "stream", "--min-score", "90")
     assert (code, "'stream' is an experiment" in err) == (2, True)
     with pytest.raises(InputError, match="'halves' is learned last"):
-        bench.gate_experiment("stream", stream_bounds({"halves": 1.0}))
+        bench.release.gate_experiment("stream", stream_bounds({"halves": 1.0}))
 
 
 def test_an_experiment_of_another_kind_has_no_forgetting(tmp_path: Path, call: Call) -> None:

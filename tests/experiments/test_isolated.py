@@ -73,6 +73,22 @@ def test_a_task_can_begin_as_its_nearest_or_afresh_under_the_same_head(
     assert fitted.fit.epochs == alone.record.epochs, "what a fresh one comes to under the same head"
 
 
+def test_a_task_can_begin_where_reptile_leads_over_all_earlier_ones(
+    backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    strategy = STRATEGIES.get("isolated")
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(learning_rate=0.02), "fp32")
+    tasks = (task, other_task, replace(task, name="third"))
+    context = context_for(adaptation, budget, tasks, tmp_path, strategy.settings(init="meta"))
+    state = walk(strategy, context, tmp_path / "walk")[-1]
+    names = adapter_ids(state.existing)
+    third = Workspace(tmp_path).adapters.verify(names["third"]).manifest
+    assert third.parents == (names[task.name], names[other_task.name])
+    assert third.composition is not None
+    assert third.composition.settings["start"] == ["reptile"]
+    assert third.composition.weights == (0.5, 0.5)
+
+
 def test_only_loras_can_begin_as_a_composition(bert: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, bert)
     change = ["strategies.isolated={strategy: isolated, method: pfeiffer, init: fused}"]
@@ -85,7 +101,8 @@ def test_router_is_needed_where_nobody_names_the_task_and_only_there(scenario: s
     strategy, posed = STRATEGIES.get("isolated"), SCENARIOS.get(scenario)
     for router in (None, "prototype"):
         objection = strategy.objection(strategy.settings(router=router), "lora", ["classification"], posed)
-        assert (objection is None) == ((router is None) == (scenario == "task-incremental")), objection
+        fits = posed.announces_tasks and (router is None) == (scenario == "task-incremental")
+        assert (objection is None) == fits, objection
 
 
 def test_the_tests_of_a_stage_prepare_the_router_once(

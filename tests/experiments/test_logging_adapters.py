@@ -67,7 +67,7 @@ def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workb
 
     again = trained(bench, bert)
     assert again.adapter == one.adapter
-    first, second = bench.register(one.adapter.id), bench.register(one.adapter.id)
+    first, second = bench.release.register(one.adapter.id), bench.release.register(one.adapter.id)
     assert (first.name, first.version, first.champion) == ("animals.lora", "1", True)
     assert (second.version, second.champion) == ("1", True)
     assert run.info.end_time - run.info.start_time == round(1000 * one.adapter.manifest.fit.seconds)
@@ -92,7 +92,7 @@ def test_a_dead_server_does_not_stop_train(bench: Workbench, bert: Path, monkeyp
         adapter = trained(bench, bert).adapter
     (message,) = [each for each in said if "Tracking:" in each]
     assert f"workbench adapters register {adapter.id}" in message
-    assert bench.register(adapter.id).version == "1"
+    assert bench.release.register(adapter.id).version == "1"
 
 
 def test_a_run_logs_the_data_of_all_children_and_the_adapters_of_isolated_ones(
@@ -178,7 +178,7 @@ def _wait(url: str, runs: Callable[[], bool]) -> None:
 @pytest.mark.acceptance
 def test_a_champion_is_served_and_answers_as_predict_does(bench: Workbench, bert: Path) -> None:
     adapter = trained(bench, bert).adapter
-    registered = bench.register(adapter.id)
+    registered = bench.release.register(adapter.id)
     assert registered.uri == "models:/animals.lora@champion"
     with served(tracking_uri(bench.workspace.root), registered.uri) as address:
         body = json.dumps({"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}}).encode()

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from experiments.strategies import STRATEGIES, Context, State, groups_in
+from experiments.strategies import STRATEGIES, Context, State
 from experiments.strategies import _trials as trials_file
 from experiments.strategies import merged as strategy_file
+from experiments.strategies._groups import groups_in
 from experiments.strategies._trials import Trial, cheapest
 from experiments.strategies.merged import MergedSettings
 from experiments.workspace.evaluating import validation_score
@@ -75,7 +76,7 @@ def test_the_merge_that_costs_least_on_validation_is_made(
     assert len(set(costs.values())) == ALL, "there is something to choose"
     monkeypatch.setattr(strategy_file, "ranked", lambda *_: sorted(costs, key=lambda pair: -costs[pair]))
     *_, state = walk(STRATEGY, given, tmp_path / "trial")
-    (merged,) = (group for group in groups_in(state.existing) if len(group.tasks) == 2)
+    (merged,) = (group for group in groups_in(state.existing).groups if len(group.tasks) == 2)
     names = [task.name for task in tasks]
     first, second = (names.index(name) for name in merged.tasks)
     assert costs[first, second] == min(costs.values())
@@ -93,7 +94,7 @@ def test_one_try_is_the_most_alike_pair_and_reads_no_test_example(
     given = context(backbone, untested, budget, tmp_path, keep=2, pair="trial", tries=1)
     *_, state = walk(STRATEGY, given, tmp_path)
     *_, cosine = walk(STRATEGY, replace(given, settings=MergedSettings(keep=2)), tmp_path / "cosine")
-    assert groups_in(state.existing) == groups_in(cosine.existing)
+    assert groups_in(state.existing).groups == groups_in(cosine.existing).groups
     for task in untested:
         assert STRATEGY.identity(state, task, given) == STRATEGY.identity(cosine, task, given)
 

@@ -65,7 +65,7 @@ def test_every_command_takes_the_name_of_a_task(
 def test_the_champion_stands_for_its_task(trained: Workbench) -> None:
     best = trained.chosen("animals.lora")
     other = next(name for name in trained.workspace.adapters.ids() if name.startswith("animals-lora") and name != best)
-    trained.register(other)
+    trained.release.register(other)
     trained.listener = heard = Ear()
     assert trained.chosen("animals") == other
     assert heard.said == [f"animals: {other}, the champion of animals.lora."]

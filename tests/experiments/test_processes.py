@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from experiments.workspace import Workspace
 from tests.streams import write_recipe
 
 
+@pytest.mark.acceptance
 def test_two_processes_share_a_run(bert: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, bert)
     program = tmp_path / "program.py"

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import experiments.terminal.progress as shown
+from experiments.api import Workbench
+from experiments.engine.standing import Staff, Standing, tell
+from experiments.terminal.course import Course
 from experiments.terminal.output import Screen
-from experiments.terminal.progress import Course, LiveProgress, PlainProgress
+from experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
 from tests.conftest import Call
 
 
@@ -76,6 +79,35 @@ def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.Strin
         assert part in screen.getvalue(), part
 
 
+def test_the_live_display_shows_pieces_and_machines(clock: list[float], screen: io.StringIO) -> None:
+    listener = LiveProgress("stream", Course(fits=None, updates=None))
+    drawn = []
+    with listener.bars:
+        for done, staff in ((1, [Staff("10.0.0.1", 2, 2), Staff("10.0.0.2", 1, 2)]), (2, [Staff("10.0.0.2", 1, 2)])):
+            screen.truncate(screen.seek(0))
+            tell(listener, Standing(done, 3, 8, staff))
+            listener.bars.refresh()
+            drawn.append(screen.getvalue())
+    for part in ("pieces", "1/12", "3 running", "10.0.0.1", "2/2", "10.0.0.2", "1/2"):
+        assert part in drawn[0], part
+    assert ("2/13" in drawn[1], "10.0.0.2" in drawn[1]) == (True, True)
+    assert "10.0.0.1" not in drawn[1], "a machine that has gone"
+
+
+def test_plain_lines_tell_once_a_minute_where_pieces_stand(clock: list[float], screen: io.StringIO) -> None:
+    listener = PlainProgress(Course(fits=None, updates=None))
+    many = [Staff(f"10.0.0.{number}", 1, 2) for number in range(MACHINES + 1)]
+    for minute in range(3):
+        clock[0] += 40
+        tell(listener, Standing(minute, 9, 1, many if minute else many[:1]))
+    clock[0] += 40
+    tell(listener, Standing(1000, 1, 0, many[:1]))
+    assert screen.getvalue().splitlines() == [
+        "1 of 11 pieces done, 9 running; 9 machines: 9 of 18 busy",
+        "1,000 of 1,001 pieces done, 1 running; 10.0.0.0: 1 of 2 busy",
+    ]
+
+
 def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path: Path) -> None:
     small = ["run", str(recipe), "--set", "tasks=[animals]"]
     code, out, _ = call(*small, "--dry-run", "--json")
@@ -99,3 +131,24 @@ def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path:
     assert "at the speed of earlier work" in call(*other, "--dry-run")[1]
     wider = json.loads(call(*other, "--dry-run", "--json", "--set", "budget.max_length=32")[1])
     assert wider["expected_seconds"] is None, "longer texts take longer"
+
+
+def test_a_dry_run_times_steps_of_what_was_never_done(call: Call, recipe: Path, tmp_path: Path) -> None:
+    small = ["run", str(recipe), "--set", "tasks=[animals]", "--dry-run"]
+    code, out, err = call(*small, "--measure", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert err.count("are timed") == len({piece["label"] for piece in document["pieces"]}), "each kind once"
+    for piece in document["pieces"]:
+        assert piece["expected_from_steps"]
+        assert piece["expected_seconds"] >= 0
+    assert document["expected_seconds"] >= 0, "rounded: these take milliseconds"
+    assert not (tmp_path / ".workbench").exists(), "nothing is kept of it"
+    assert "steps that were timed; tests come on top" in call(*small, "--measure")[1]
+    bench = Workbench(tmp_path / "ws", [tmp_path / "tasks"])
+    steps = [piece.effort.steps for piece in bench.pieces(bench.plan(str(recipe)))]
+    assert len({each.key for each in steps if each}) < len(steps), "those of one kind are made once"
+    assert steps[0]
+    assert 0 < (steps[0].seconds() or 0) < 5
+    code, _, err = call("run", str(recipe), "--measure")
+    assert (code, "Add --dry-run" in err) == (2, True)

@@ -26,6 +26,9 @@ class Ear(Silent):
     def say(self, message):
         print(message, flush=True)
 
+    def stand(self, standing):
+        print("standing", standing.pieces, *(f"{each.busy}/{each.processes}" for each in standing.staff), flush=True)
+
 workspace = Workspace(pathlib.Path("ws").absolute())
 workspace.root.mkdir()
 (workspace.root / "head").write_text(str(head.all_processes["raylet"][0].process.pid))
@@ -58,6 +61,8 @@ def test_a_machine_that_goes_takes_nothing_along(tmp_path: Path) -> None:
         "done leave two",
         "done rest",
     ]
+    told = [line for line in lines if line.startswith("standing")]
+    assert (told[0], told[-1]) == ("standing 3 2/2", "standing 3 0/1"), "at one address, two and one"
     (gone,) = (line for line in lines if "has gone. It is done again." in line)
     assert gone.startswith("leave"), "the piece is named"
     begun = Counter(log(Workspace(tmp_path / "ws")))

@@ -107,6 +107,12 @@ def test_fits_are_heard_to_their_end(done: Done) -> None:
     assert broken <= Counter({"fail always broke off": 1, "die once broke off": 1, "always-die broke off": 3})
 
 
+def test_the_listener_hears_where_the_pieces_stand(done: Done) -> None:
+    first, *_, last = done.ear.standings
+    assert (first.done, first.running, first.pieces) == (0, 2, len(PIECES))
+    assert (last.done, last.running, last.waiting, last.staff) == (5, 0, 0, []), "four failed, or need what failed"
+
+
 def test_nothing_of_ray_is_left(done: Done) -> None:
     assert not [child for child in psutil.Process().children(recursive=True) if "ray" in " ".join(child.cmdline())]
     assert not list((done.workspace.root / "toys").glob(".*"))
@@ -133,7 +139,7 @@ with processes.stoppable():
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.acceptance), signal.SIGTERM])
 def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) -> None:
     folder, canary = hostile_folder(tmp_path)
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
@@ -171,6 +177,7 @@ def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) 
     assert not (tmp_path / ".ray").exists(), "nothing is written into the home folder"
 
 
+@pytest.mark.acceptance  # what is done side by side is tested above; this is the whole way, from two commands
 def test_commands_take_jobs_and_give_the_same_report(call: Call, recipe: Path, tmp_path: Path) -> None:
     options = [str(recipe), "--set", "tasks=[animals, halves]", "--json"]
     code, alone, _ = call("run", *options, "--workspace", str(tmp_path / "alone"))

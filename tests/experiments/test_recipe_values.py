@@ -31,7 +31,8 @@ PLANNERS = {
         "routing": "routing",
     }.items()
 }
-MORE = {"frontier": {"full-sequential": [0.01]}, "scenario": "task-incremental", "orders": 1, "probes": ["cka"]}
+MORE = {"frontier": {"full-sequential": [0.01]}, "scenario": "task-incremental", "orders": 1}
+MORE |= {"probes": ["cka", "lm-eval"], "probe_settings": {"lm-eval": {"tasks": ["arc_easy"], "limit": 10}}}
 MORE |= {"probe_text": "imdb", "probe_examples": 8, "evaluate_every": 1}
 CATALOG: dict[str, Any] = {name: cache(getattr(registry, name)) for name in ("find", "families", "names")}
 WRONG: dict[str, Any] = {

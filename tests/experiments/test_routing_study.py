@@ -19,6 +19,7 @@ from experiments.studies.routing.record import Contender, ContenderLeft
 from experiments.studies.routing.report import RoutingReport
 from experiments.studies.routing.summary import summarise
 from tests.conftest import Call
+from tests.runs import assert_as_declared
 from workbench.errors import InputError, SettingsError
 
 RECIPE = """name: tiny-routing
@@ -101,6 +102,10 @@ def test_differences_are_paired_over_the_seeds_that_both_have(report: RoutingRep
     assert arrow.difference.examples.low < 1 / 6 < (arrow.difference.examples.high or 0)
     assert arrow.fit_seconds == 3.0
     assert found.verdict.startswith("Not finished: 5 of 18 adapters, joint models and routers are there.")
+
+
+def test_held_against_each_other_routers_differ_as_the_report_says(report: RoutingReport, bench: Workbench) -> None:
+    assert_as_declared(report, bench.workspace)
 
 
 def test_the_verdict_is_about_the_best_router_that_has_to_find_the_task(report: RoutingReport) -> None:

@@ -172,6 +172,7 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     assert len(fits) == len(set(fits)), "a finished fit was repeated"
 
 
+@pytest.mark.acceptance
 def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(
     short: Plan, undisturbed: list[Any], tmp_path: Path
 ) -> None:

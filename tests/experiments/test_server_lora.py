@@ -77,11 +77,11 @@ def test_ranks_and_scalings_of_modules_become_one(tmp_path: Path, llama: Path) -
 
 def test_the_command_says_how_it_is_served(tmp_path: Path, llama: Path, call: Call) -> None:
     here = bench(tmp_path)
-    settings = {"learning_rate": 0.05, "budget": BUDGET}
+    settings = {"learning_rate": 0.05, "rank": 12, "budget": BUDGET}
     stored = here.workspace.learned(here.lesson("say", "lora", str(llama), **settings), Silent(), "")
     code, out, err = call("adapters", "export", stored.id, "served", "--vllm", "--workspace", "ws")
     assert code == 0, err
-    assert f"vllm serve {llama} --enable-lora --max-lora-rank 8 --lora-modules NAME=served" in " ".join(out.split())
+    assert f"vllm serve {llama} --enable-lora --max-lora-rank 16 --lora-modules NAME=served" in " ".join(out.split())
     assert {path.name for path in Path("served").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     ranks = {rank: ServerLora(Path(), "", rank).rank_to_ask_for for rank in (1, 8, 9, 24, 64)}
     assert ranks == {1: 8, 8: 8, 9: 16, 24: 32, 64: 64}

@@ -79,6 +79,7 @@ REFUSED = {
     "predict: router": (["predict", "router:arow", "the cat"], "Did you mean arrow"),
     "predict: adapter": (["predict", "animls", "the cat"], "Did you mean animals"),
     "run: recipe": (["run", "quikstart"], "Did you mean quickstart"),
+    "recipes check: recipe": (["recipes", "check", "quikstart"], "Did you mean quickstart"),
     "compare: task": (["compare", "animal", "--methods", "lora,head"], "Did you mean animals"),
     "compare: method": (["compare", "animals", "--methods", "lora,haed"], "Did you mean head"),
     "fuse: target": (["fuse", "animal", "--from", "animals", "--method", "ties"], "Did you mean animals"),

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from experiments.scenarios import SCENARIOS
-from experiments.strategies import STRATEGIES, Context, Group, State, groups_in
+from experiments.strategies import STRATEGIES, Context, State
+from experiments.strategies._groups import ADAPTERS, Group, groups_in
 from experiments.strategies._pairs import ranked
-from experiments.strategies._trials import ADAPTERS
 from experiments.strategies.merged import MergedSettings
 from fusion import lora
 from fusion.lowrank import LowRank
@@ -38,7 +38,7 @@ def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, place: 
 
 
 def updates_in(state: State) -> list[Any]:
-    return [lora.read(state.existing / ADAPTERS / group.folder) for group in groups_in(state.existing)]
+    return [lora.read(state.existing / ADAPTERS / group.folder) for group in groups_in(state.existing).groups]
 
 
 def test_no_more_loras_are_kept_than_are_asked_for(
@@ -46,9 +46,9 @@ def test_no_more_loras_are_kept_than_are_asked_for(
 ) -> None:
     given = context(backbone, tasks, budget, tmp_path, keep=2)
     states = walk(STRATEGY, given, tmp_path)
-    assert [len(groups_in(state.existing)) for state in states] == [1, 2, 2, 2]
+    assert [len(groups_in(state.existing).groups) for state in states] == [1, 2, 2, 2]
     for state, learned in zip(states, (1, 2, 3, 4), strict=True):
-        groups = groups_in(state.existing)
+        groups = groups_in(state.existing).groups
         assert sorted(name for group in groups for name in group.tasks) == sorted(each.name for each in tasks[:learned])
         assert {path.name for path in (state.existing / ADAPTERS).iterdir()} == {group.folder for group in groups}
         assert len(list((state.existing / "heads").iterdir())) == learned, "every task keeps its head"
@@ -59,7 +59,8 @@ def test_only_what_is_merged_changes(
 ) -> None:
     given = context(backbone, tasks[:3], budget, tmp_path, keep=2, pair="oldest")
     _, second, third = walk(STRATEGY, given, tmp_path)
-    assert [group.tasks for group in groups_in(third.existing)] == [(tasks[0].name, tasks[1].name), (tasks[2].name,)]
+    shared = [group.tasks for group in groups_in(third.existing).groups]
+    assert shared == [(tasks[0].name, tasks[1].name), (tasks[2].name,)]
     for each in tasks[:2]:
         assert STRATEGY.identity(second, each, given) != STRATEGY.identity(third, each, given)
     one, two = updates_in(second)

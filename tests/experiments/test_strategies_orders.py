@@ -36,6 +36,32 @@ def test_orders_are_seeded_permutations_and_the_first_is_the_recipes(bert: Path,
     assert len(orders(planned(bert, tmp_path, "orders=50"))) == 6, "three tasks have no more"
 
 
+def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
+    further = [("fruits", "halves", "animals"), ("halves", "fruits", "animals")]
+    named = ", ".join(f"[{', '.join(order)}]" for order in further)
+    plan = planned(bert, tmp_path, f"orders=[{named}]")
+    assert orders(plan) == [NAMES, *further]
+    assert {step.order for step in plan.steps} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("[[animals, halves]]", "order 1 is none of all tasks: fruits"),
+        ("[[animals, halves, fruit]]", "order 1 is none of all tasks: fruit, fruits"),
+        ("[[animals, halves, fruits, fruits]]", "order 1 is none of all tasks: a task stands twice"),
+        ("[[fruits, halves, animals], [fruits, halves, animals]]", "order 2 was there before"),
+        ("[[animals, halves, fruits]]", "order 1 was there before"),
+        ("[]", "'orders'"),
+        ("[[1, 2, 3]]", "'orders"),
+        ("0", "'orders'"),
+    ],
+)
+def test_orders_that_are_none_are_told(given: str, told: str, bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=told):
+        planned(bert, tmp_path, f"orders={given}")
+
+
 def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
     plan = planned(bert, tmp_path, "orders=6")
     for label in ("isolated", "sequential"):

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, State
 from experiments.strategies._stage import Stage
 from experiments.strategies._weights import body_weights, distance
@@ -141,3 +142,10 @@ def test_gradient_of_the_distance_is_twice_the_weighted_gap() -> None:
         for name, each in body.named_parameters():
             factor = 1 if weights is None else weights[name]
             torch.testing.assert_close(each.grad, 6 * factor * (each.detach() - start[name]))
+
+
+@pytest.mark.parametrize(("method", "other"), [("lora", False), ("lora-fa", False), ("eva", True), ("pissa", True)])
+def test_l2_needs_the_weights_that_were_drawn(method: str, other: bool) -> None:
+    strategy, scenario = STRATEGIES.get("l2-to-start"), SCENARIOS.get("task-incremental")
+    objection = strategy.objection(strategy.settings(), method, ["classification"], scenario)
+    assert ("other weights than the seed drew" in (objection or "")) == other

@@ -44,7 +44,7 @@ def test_class_incremental_labels_stand_side_by_side(tasks: tuple[Task, ...]) ->
 
 
 def test_other_scenarios_ask_tasks_as_they_are(tasks: tuple[Task, ...]) -> None:
-    for name in ("task-incremental", "domain-incremental"):
+    for name in ("task-incremental", "domain-incremental", "blurry"):
         assert SCENARIOS.get(name).posed(tasks) == tasks
 
 
@@ -66,6 +66,43 @@ def test_recipe_whose_labels_differ_is_refused(bert: Path, tmp_path: Path) -> No
     changes = ["scenario=domain-incremental", "strategies={one: {strategy: sequential, method: full}}", "reference=one"]
     with pytest.raises(InputError, match="not domain-incremental: 'fruits' has the labels primo, secondo"):
         make_plan(document.set(changes), [tmp_path / "tasks"])
+
+
+@pytest.mark.parametrize(("scenario", "overlap"), [("blurry", 0.3), ("blurry", 0.5), ("domain-incremental", None)])
+def test_stages_of_a_blurry_stream_bring_examples_of_other_tasks(
+    scenario: str, overlap: float | None, bert: Path, tmp_path: Path
+) -> None:
+    changes = [f"scenario={scenario}", "strategies={one: {strategy: sequential, method: full}}", "reference=one"]
+    changes += [f"overlap={overlap}"] if overlap == 0.5 else []
+    plan = make_plan(read(write_recipe(tmp_path, bert)).set(changes), [tmp_path / "tasks"])
+    assert plan.recipe.overlap == overlap
+    for task in plan.tasks:
+        owners = [name.partition("/")[0] for name in task.splits["train"]["id"][:]] if overlap else [task.name]
+        own = owners.count(task.name) / len(owners)
+        assert own == pytest.approx(1 - (overlap or 0), abs=0.03)
+        assert task.splits["test"]["id"][:] == [name for name in task.splits["test"]["id"][:] if "/" not in name]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("{strategy: ewc, method: full}", "needs to know where a task ends"),
+        ("{strategy: der-plus-plus, method: full, policy: reservoir}", "needs to know where a task ends"),
+        ("{strategy: replay, method: full}", "policy: balanced goes by tasks"),
+        ("{strategy: isolated, method: lora, router: prototype}", "needs to know where one begins"),
+    ],
+)
+def test_what_goes_by_tasks_is_refused_where_they_blur(strategy: str, message: str, bert: Path, tmp_path: Path) -> None:
+    document = read(write_recipe(tmp_path, bert))
+    with pytest.raises(InputError, match=message):
+        make_plan(document.set(["scenario=blurry", f"strategies={{one: {strategy}}}", "reference=one"]), [])
+
+
+def test_tasks_overlap_only_where_they_blur(bert: Path, tmp_path: Path) -> None:
+    document = read(write_recipe(tmp_path, bert))
+    with pytest.raises(InputError, match="tasks do not overlap in the scenario task-incremental") as refused:
+        make_plan(document.set(["overlap=0.2"]), [tmp_path / "tasks"])
+    assert "take scenario: blurry" in str(refused.value)
 
 
 def test_head_grows_and_keeps_what_it_knows(

@@ -16,7 +16,13 @@ from tests.runs import pieces
 from tests.streams import write_recipe
 from workbench.settings import read
 
-MODULES = {"plan": ("make_plan", "about"), "pieces": ("pieces",), "summary": ("report",), "present": ("present",)}
+MODULES = {
+    "plan": ("make_plan", "about"),
+    "pieces": ("pieces",),
+    "summary": ("report",),
+    "present": ("present",),
+    "scored": ("scored",),
+}
 
 
 @pytest.mark.parametrize("name", STUDIES.names())

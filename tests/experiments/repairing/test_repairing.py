@@ -85,7 +85,7 @@ def test_the_test_splits_are_read_for_what_was_chosen_alone(
     )
     validated = iter([0.5, 0.4, 0.6, 0.5] * 2)  # nothing, and three attempts, in each of two replications
 
-    def standing(end: Any, shared: Any) -> dict[str, float]:
+    def standing(end: Any, *_: Any) -> dict[str, float]:
         return dict.fromkeys([task.name for task in end.context.tasks], next(validated))
 
     monkeypatch.setattr(selection, "_validation", standing)
@@ -128,7 +128,7 @@ def test_what_cannot_be_repaired_is_refused(learned: Workbench) -> None:
 
 
 def stream(learned: dict[str, float], kept: dict[str, float], seed: int) -> LearnedStream:
-    return LearnedStream(Contender("x", "sequential", "lora", {}), seed, 0, {}, learned, kept, 0.0)
+    return LearnedStream(Contender("x", "sequential", "lora", {}), seed, 0, {}, learned, kept, {})
 
 
 def came_to(scores: dict[str, float], validation: float, **chosen: float) -> Repaired:
@@ -153,8 +153,10 @@ def test_retention_is_what_is_left_of_what_was_learned_above_the_most_frequent_a
     assert entry.gains["rewind"].seeds.mean == pytest.approx(0.1)
     assert entry.gains["rewind"].family == 2
     assert entry.best == "rewind"
+    assert entry.moved == {"a": (0.6, 0.8), "b": (0.3, 0.5), "c": (0.8, 0.7)}
     assert entry.verdict.endswith("retention over learning 25 % → 75 %.")
     nothing = EntryReport(streams, {**majority, "a": 0.9, "b": 0.6}, {"intruders": (came_to(kept, 0.5),) * 2}, {})
     assert nothing.best is None
+    assert not nothing.moved
     assert nothing.metrics[NOTHING]["retention"].mean is None, "nothing was learned that could be retained"
     assert "no repair validates better" in nothing.verdict

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from experiments.api import Workbench
 from experiments.reporting.presentation import Sentences, Table
+from experiments.studies.stream.merge_table import merge_sentences, merge_table
+from experiments.studies.stream.merges import Merge
 from experiments.studies.stream.present import present
 from experiments.studies.stream.report import Report
-from tests.streams import write_recipe
+from tests.runs import stream_of
 
 ENTRIES = {
     "both": "{strategy: merged, method: lora, learning_rate: 0.02, keep: 1}",
@@ -21,14 +23,9 @@ ENTRIES = {
 
 @pytest.fixture(scope="module")
 def report(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    folder = tmp_path_factory.mktemp("merges")
-    recipe = write_recipe(folder, bert)
-    entries = ", ".join(f"{label}: {entry}" for label, entry in ENTRIES.items())
-    changes = ["seeds=[0]", "budget.epochs=1", f"strategies={{{entries}}}", "reference=alone"]
-    workbench = Workbench(folder / "space", [folder / "tasks"])
-    found = workbench.run(workbench.plan(str(recipe), changes))
-    assert isinstance(found, Report)
-    return found
+    return stream_of(
+        tmp_path_factory.mktemp("merges"), bert, ENTRIES, "seeds=[0]", "budget.epochs=1", "reference=alone"
+    )
 
 
 def test_each_merge_has_its_parts_and_what_its_tasks_lost(report: Report) -> None:
@@ -55,7 +52,7 @@ def test_a_new_task_is_compared_with_an_adapter_that_was_learned_alike_or_with_n
     both, _, slower = report.strategies
     merge = report.merges(both)[0]
     assert merge.lost["halves"] is not None
-    without = Report(**{**vars(report), "strategies": (both, slower)})
+    without = replace(report, strategies=(both, slower))
     assert without.merges(both)[0].lost["halves"] is None, "nobody learned it alone at the same learning rate"
 
 
@@ -68,3 +65,20 @@ def test_the_report_has_them_as_a_table_a_sentence_and_json(report: Report) -> N
     document = report.as_json()["strategies"]
     assert [merge["stage"] for merge in document["both"]["merges"]] == [2, 3]
     assert "merges" not in document["alone"]
+
+
+def test_merges_of_many_tasks_that_were_not_all_measured_are_told_in_a_line(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merges = [
+        Merge(0, 0, 7, (("a", "b", "c", "d", "e", "f"), ("g",)), {"a": 0.25}),
+        Merge(0, 0, 8, (("a", "b", "c", "d"), ("h",)), {"a": None}),
+    ]
+    monkeypatch.setattr(Report, "merges", lambda self, one: merges if one.label == "both" else [])
+    assert merge_sentences(report) == [
+        "both: 2 merges, of which 1 was measured, at 25.0 points a task in the mean; the one at stage 7 of seed 0 "
+        "(a, b, c and 3 more | g) cost most: 25.0."
+    ]
+    table = merge_table(report)
+    assert table
+    assert [row[3].text for row in table.rows] == ["a, b, c and 3 more | g", "a, b, c, d | h"]

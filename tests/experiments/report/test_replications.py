@@ -16,8 +16,8 @@ from scipy import stats
 from experiments.reporting.files import figures
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
+from experiments.reporting.replications import independent, over_replications
 from experiments.studies.stream.present import present
-from experiments.studies.stream.replications import independent, over_replications
 from experiments.studies.stream.sentences import frontier_sentences
 from experiments.studies.stream.summary import summarise
 from workbench.statistics import holm, interval

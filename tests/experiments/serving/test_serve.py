@@ -180,7 +180,7 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, out) == (0, "Stopped. What was taken has been answered.\n")
+    assert (process.returncode, out) == (0, "Stopped. Every request that was taken was answered.\n")
     assert "Traceback" not in err
 
 

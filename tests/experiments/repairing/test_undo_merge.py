@@ -1,0 +1,139 @@
+"""undo-merge: what answers once a merge is undone, and what `workbench repair` says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.repairing import selection
+from experiments.repairing.opening import opening
+from experiments.repairing.streams import learned_streams, stream_record
+from experiments.repairs import REPAIRS, EndOfStream
+from tests.conftest import Call
+from tests.runs import done
+from workbench.errors import InputError
+from workbench.evaluation import evaluate
+from workbench.listener import Silent
+from workbench.model import TaskModel
+from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson
+
+RECIPE = """name: undoing
+backbone: {backbone}
+tasks: [animals, halves, fruits]
+seeds: [0, 1]
+budget: {{epochs: 2, batch_size: 8, max_length: 16, precision: fp32}}
+strategies:
+  isolated: {{strategy: isolated, method: lora, learning_rate: 0.02}}
+  kept: {{strategy: merged, method: lora, learning_rate: 0.02, keep: 1, undo: 2}}
+  plain: {{strategy: merged, method: lora, learning_rate: 0.02, keep: 1}}
+  two: {{strategy: merged, method: lora, learning_rate: 0.02, keep: 2, undo: 1, pair: oldest}}
+reference: isolated
+"""
+
+
+@pytest.fixture(scope="module")
+def learned(bench: Workbench, plan: Any) -> Workbench:
+    """The bench, whose stream has been run; nothing is logged."""
+    done(plan, bench.workspace)
+    return bench
+
+
+def ends(bench: Workbench) -> list[EndOfStream]:
+    """The streams that keep their merges, opened."""
+    record = stream_record(bench.workspace, "undoing")
+    place = opening(bench.workspace, record, bench.task_folders, Silent())
+    return [place.end(stream) for stream in learned_streams(bench.workspace, record, ["kept"])]
+
+
+def answers(end: EndOfStream, model: TaskModel, task: Task) -> str:
+    read = end.context.adaptation.backbone.tokenizer, end.context.budget.max_length
+    return evaluate(model, task.splits["test"], len(task.labels), *read).logits_sha256
+
+
+def test_an_undone_merge_answers_as_before_it_to_the_last_bit(learned: Workbench) -> None:
+    entry = REPAIRS.get("undo-merge")
+    for end in ends(learned):
+        context = end.context
+        late, early = entry.attempts(end, entry.settings())
+        assert (late.chosen, early.chosen) == ({"stage": 3, "loras": 2}, {"stage": 2, "loras": 3})
+        before = end.at(2)
+        for task in context.tasks[:2]:
+            now = answers(end, end.model(late.shared, task), task)
+            assert now == answers(before, before.model(before.standing(), task), task)
+            assert now != answers(end, end.model(end.standing(), task), task), "the merge had changed it"
+        for task in context.tasks:
+            lesson = Lesson(task, context.adaptation, context.budget, context.seed)
+            alone = context.workspace.learned(lesson, Silent(), "test")
+            expected = answers(end, open_adapter(alone, context.adaptation.backbone), task)
+            assert answers(end, end.model(early.shared, task), task) == expected
+        assert end.as_learned is None
+        assert end.at(1).as_learned == "animals"
+
+
+def test_a_merge_is_undone_where_that_validates_better(
+    learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, place: Path
+) -> None:
+    real = learned.repair("undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
+    for one, stream in zip(real.entries[0].repaired["undo-merge"], real.entries[0].streams, strict=True):
+        assert one.attempts == 1
+        assert bool(one.chosen) == (one.validation > one.unrepaired)
+        assert one.chosen or one.scores == stream.kept
+
+    validated = iter([0.5, 0.4, 0.6, 0.5, 0.6, 0.4])  # in each replication: nothing, stage 3, stage 2
+
+    def standing(end: Any, *_: Any) -> dict[str, float]:
+        return dict.fromkeys([task.name for task in end.context.tasks], next(validated))
+
+    monkeypatch.setattr(selection, "_validation", standing)
+    (entry,) = learned.repair("undoing", ["undo-merge"], ["kept"]).entries
+    known = {one.label: one for one in learned.report("undoing").strategies}  # type: ignore[attr-defined]
+    alone, merged = ({one.seed: one.matrix for one in known[name].replications} for name in ("isolated", "kept"))
+    undone = {stream.seed: one for stream, one in zip(entry.streams, entry.repaired["undo-merge"], strict=True)}
+    assert undone[0].chosen == {"stage": 2, "loras": 3}
+    assert [*undone[0].scores.values()] == [*alone[0][3]]
+    assert undone[1].chosen == {"stage": 3, "loras": 2}
+    assert [*undone[1].scores.values()] == [*merged[1][2][:2], alone[1][3][2]]
+
+    options = ["--workspace", str(place / "space"), "--tasks", str(place / "tasks")]
+    code, out, err = call("repair", "undoing", "--method", "undo-merge", "--strategy", "kept", *options)
+    assert code == 0, err
+    words = " ".join(out.split())
+    assert "repairs of kept (merged, lora)" in words
+    assert entry.verdict in words
+
+
+def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
+    learned: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = selection.validation_score
+
+    def counted(model: TaskModel, task: Task, *more: Any) -> float:
+        asked.append(task.name)
+        return real(model, task, *more)
+
+    monkeypatch.setattr(selection, "validation_score", counted)
+    (entry,) = learned.repair("undoing", ["undo-merge"], ["two"]).entries
+    assert asked == ["animals", "halves", "fruits", "animals", "halves"] * 2
+    for one, stream in zip(entry.repaired["undo-merge"], entry.streams, strict=True):
+        assert one.chosen in ({}, {"stage": 3, "loras": 3})
+        assert one.scores["fruits"] == stream.kept["fruits"]
+    assert "fruits" not in entry.moved
+
+
+def test_what_cannot_be_undone_is_refused(learned: Workbench) -> None:
+    with pytest.raises(InputError, match=r"'plain' is merged, and keeps no merge that could be undone \(undo: N"):
+        learned.repair("undoing", strategies=["plain"])
+    with pytest.raises(InputError, match="no merge of stage 9 was kept") as refused:
+        learned.repair("undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=9"])
+    assert "2, 3" in str(refused.value.hint)
+    others = [name for name in REPAIRS.names() if name != "undo-merge"]
+    entries = learned.repair("undoing", others).entries
+    assert [entry.label for entry in entries] == ["kept", "two"], "the others have nothing to undo"
+    for entry in entries:
+        assert entry.refused == dict.fromkeys(others, "its tasks share several LoRAs, and no one body")

@@ -1,0 +1,95 @@
+"""The request that a registered version's description shows is one that the server which it names answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from experiments.api import Workbench
+from experiments.reporting.adapter_run import entry
+from experiments.workspace import Workspace
+from tests.conftest import environment
+from workbench.listener import Silent
+from workbench.mlflow.address import tracking_uri
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine"),
+]
+
+
+@contextmanager
+def serving(command: str, workspace: Workspace) -> Iterator[str]:
+    """Run a ``workbench serve …`` on a free port, and yield its HOST:PORT."""
+    program, *arguments = shlex.split(command)
+    assert program == "workbench"
+    given = [*arguments, "--port", "0", "--workspace", str(workspace.root)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from experiments.cli import main; main()", *given],
+        cwd=workspace.root,
+        env=environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        found = re.search(r" at http://(\S+:\d+) ", line)
+        assert found, line + process.stderr.read()
+        yield found[1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def answered(description: str, address: str) -> dict[str, object]:
+    """Run the request of a description at ``address``, in place of the server's usual port, and return the answer."""
+    (line,) = (line.strip() for line in description.splitlines() if line.strip().startswith("curl "))
+    assert line.startswith("curl localhost:8080/"), "the port that `workbench serve` takes by itself"
+    words = shlex.split(line.replace("localhost:8080", address, 1))
+    done = subprocess.run(
+        [*words, "--silent", "--show-error", "--fail-with-body", "--max-time", "30", "--noproxy", "*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("task", ["animals", "pairs"])
+def test_a_registered_version_s_request_is_answered(
+    task: str, copied: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    bench = Workbench(copied.root, listener=Silent())
+    registered = bench.release.register(task)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri(copied.root))
+    version = client.get_model_version(registered.name, registered.version)
+    (command,) = re.findall(r"`(workbench serve [^`]+)`", version.description)
+    with serving(command, copied) as address:
+        answer = answered(version.description, address)
+    adapter = bench.chosen(task)
+    assert answer["adapter"] == version.tags["workbench.adapter"] == adapter
+    told = bench.predict(adapter, [("A text.", "Another.")] if task == "pairs" else ["A text."])
+    (said,) = answer["answers"]
+    assert (said["label"], said["confidence"]) == (told[0].label, told[0].confidence)
+
+
+def test_the_request_of_every_kind_of_task_is_answered(workspace: Workspace) -> None:
+    with serving("workbench serve", workspace) as address:
+        for name in workspace.adapters.ids():
+            answer = answered(entry(workspace.adapters.get(name)).description, address)
+            assert answer["adapter"] == name
+            assert len(answer["answers"]) == 1, name

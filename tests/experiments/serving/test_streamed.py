@@ -1,0 +1,92 @@
+"""A generated answer is sent as it comes, and what ends the stream is what the same request without one is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from experiments.answers.serving.limits import Limits
+from experiments.workspace import Workspace
+from tests.experiments.serving.conftest import TEXTS, Serve, train, wait_for
+from workbench.backbone_names import open_backbone
+from workbench.batch_queue import Batching
+from workbench.task import Task
+
+ANIMALS = {"texts": ["the cat often"], "task": "animals"}
+
+
+def events(client: TestClient, question: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    with client.stream("POST", "/predict", json={**question, "stream": True}) as response:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        whole = "".join(response.iter_text())
+    for each in whole.removesuffix("\n\n").split("\n\n"):
+        name, data = each.split("\n")
+        yield name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+def test_the_parts_lead_to_the_answer(serve: Serve, tmp_path: Path, llama: Path, copying: Task) -> None:
+    place = Workspace(tmp_path / "generated")
+    train(place, open_backbone(str(llama)), copying)
+    client, _ = serve(at=place)
+    seen = 0
+    for text in TEXTS:
+        question = {"texts": [text], "task": "copying"}
+        *said, (last, answers) = events(client, question)
+        assert (last, answers) == ("answers", client.post("/predict", json=question).json())
+        assert {name for name, _ in said} <= {"text"}
+        parts = [data["text"] for _, data in said]
+        assert answers["answers"][0]["label"].startswith("".join(parts))
+        seen += len(parts)
+    assert seen, "some of it comes before the end"
+
+
+def test_what_is_not_generated_comes_at_once(serve: Serve) -> None:
+    client, _ = serve("animals")
+    assert list(events(client, ANIMALS)) == [("answers", client.post("/predict", json=ANIMALS).json())]
+
+
+def test_a_stream_answers_one_text(serve: Serve) -> None:
+    client, _ = serve("animals")
+    found = client.post("/predict", json={**ANIMALS, "texts": TEXTS, "stream": True})
+    assert (found.status_code, found.json()["detail"]) == (
+        422,
+        f"Value error, a stream answers one text, not {len(TEXTS)}",
+    )
+
+
+def test_a_full_queue_refuses_before_a_stream_begins(serve: Serve, held: tuple[Event, Event]) -> None:
+    client, _ = serve("animals", batching=Batching(seconds=0, waiting=1))
+    begun, go = held
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/predict", json=ANIMALS)
+        assert begun.wait(30)
+        second = pool.submit(lambda: list(events(client, ANIMALS)))
+        wait_for(client, 1)
+        assert client.post("/predict", json={**ANIMALS, "stream": True}).status_code == 429
+        go.set()
+        assert first.result().status_code == 200
+        assert second.result()[-1][0] == "answers"
+
+
+def test_a_late_stream_ends_with_what_is_wrong(serve: Serve, held: tuple[Event, Event]) -> None:
+    client, _ = serve("animals", limits=Limits(seconds=0.2))
+    assert list(events(client, ANIMALS)) == [("error", {"detail": "there was no answer within 0.2 seconds"})]
+    held[1].set()
+
+
+def test_a_stream_that_fails_ends_with_what_is_wrong(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = serve("animals")
+
+    def broken(jobs: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("experiments.answers.serving.service.replies", broken)
+    assert list(events(client, ANIMALS)) == [("error", {"detail": "the work failed; the server's log says why"})]
