@@ -41,6 +41,39 @@ def pieces() -> Iterator[str]:
     require(0.45 < total["lora"] / total["full"] < 0.55, "LoRA takes half of full fine-tuning's memory")
     require(1 / 3 < total["qlora (nf4)"] / total["full"] < 0.4, "QLoRA takes somewhat more than a third")
     require(steps["full"]["measured"]["texts"] == 8 and steps["full"]["measured"]["length"] == 92, "8 of 92 tokens")
+    yield from large(read("large"))
+
+
+def large(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of the model of a billion parameters, and what is said of it."""
+    sides = document["sides"]
+    for name, side in sides.items():
+        yield row(
+            name,
+            f"{side['loads']}",
+            f"{side['peak_mb']:,}",
+            f"{side['training_seconds']:.0f}",
+            f"{side['evaluating_seconds']:.0f}",
+            f"{side['seconds_beside']:.0f} ({100 * beside(side):.1f} %)",
+        )
+    yield f"A LLaMA of {document['parameters'] / 1e9:.2f} billion parameters"
+    of_peer = [side["peak_mb"] / sides[f"trainer and peft{name[9:]}"]["peak_mb"] for name, side in ours(sides).items()]
+    yield f"The peak is {min(of_peer):.2f} and {max(of_peer):.2f} of the peer's"
+    require(max(of_peer) <= 1.15, "at most 1.15 of the peer's peak")
+    require(all(side["loads"] == 1 for side in sides.values()), "one load")
+    require(all(beside(side) <= 0.1 for side in ours(sides).values()), "a tenth of the run at most")
+    steps = [side["seconds_beside"] / side["training_seconds"] for side in ours(sides).values()]
+    yield f"{100 * min(steps):.1f} and {100 * max(steps):.1f} % of the training alone"
+
+
+def ours(sides: dict[str, Any]) -> dict[str, Any]:
+    """Return the sides of the workbench."""
+    return {name: side for name, side in sides.items() if name.startswith("workbench")}
+
+
+def beside(side: dict[str, Any]) -> float:
+    """Return the share of a run that everything beside training and tests takes."""
+    return float(side["seconds_beside"] / side["seconds"])
 
 
 def way_row(name: str, way: dict[str, Any], step: dict[str, Any]) -> str:

@@ -37,9 +37,16 @@ STATED = [
     "it now makes up to 2.6 times as many steps",  # of --dry-run, with and without both keys
     "with which tests take at most 15 % of the passes",  # experiments/studies/stream/schedule.py
     "| `l2-to-start` | L + λ ‖θ − θ₀‖², θ₀ before the first task; from stage 1 on | – | `strength: 0.01` |",
+    "and 0.1 from the tenth on",  # fusion/reptile.py
+    "the share `overlap` (0.3 if left out)",  # experiments/scenarios/blurry.py
+    "| `overlap` | 0.3 in `blurry`, else none |",
     "`strength: 0.5` (α)",
     "`strength: 0.01` (β)",
     "`threshold: 0.98` (ε)",
+    "`preserved: 0` (p), `growth: 0.1` (g)",
+    "rank × in float32 | `strength: 0.5`; method `lora` only",
+    "`strength: 0.1`, `pool: 10` (M)",
+    "`strength: 0.75`, `hardness: 400` (s_max), `rate: 0.05`",
     "sets all of them to 0.8 when a task begins",  # the authors' program
     # runs of earlier versions and on other machines, kept in no file
     "seed 0 ended at 52.7 on another machine; when each task had its own first weights, it ended at 78.8 there",

@@ -1,0 +1,166 @@
+"""The numbers of docs/hundred-tasks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from measured import (
+    DASH,
+    apart,
+    decimals,
+    declared,
+    gap,
+    joined,
+    mean,
+    megabytes,
+    negated,
+    number,
+    read,
+    require,
+    row,
+    score,
+    seconds,
+    signed,
+)
+
+STATED: list[str] = []
+CONTENDERS = {
+    "isolated-lora": "a LoRA for each task",
+    "isolated-head": "a head for each task, frozen features",
+    "merged-20": "`merged`, 20 LoRAs for all",
+    "merged-10": "`merged`, 10 LoRAs",
+    "merged-5": "`merged`, 5 LoRAs",
+    "ranpac": "`ranpac`, frozen features",
+    "joint": "joint, all tasks at once, all weights",
+    "replay": "all weights, one task after another, 200 examples kept",
+    "sequential-full": "all weights, one task after another",
+}
+ROUTED = {
+    "oracle": "the task is named",
+    "joint-full": "joint, all weights",
+    "ranpac": "router `ranpac`",
+    "mahalanobis": "router `mahalanobis`",
+    "prototype": "router `prototype`",
+    "learned": "router `learned`",
+}
+STARTS = {
+    "fitted": "`fitted`, the control",
+    "nearest": "`nearest`",
+    "fused": "`fused`",
+    "meta": "`meta`",
+    "fresh": "`fresh`, another head",
+}
+
+
+def pieces() -> Iterator[str]:
+    """Yield what a hundred tasks reach, how new ones begin, and how a stream of isolated tasks grows."""
+    yield from reached(read("hundred-tasks"))
+    yield from routed(read("hundred-tasks-routed"))
+    yield from begun(read("beginnings"))
+    found = read("growth")
+    yield from grown(found["streams"], found["per_task"])
+
+
+def reached(document: dict[str, Any]) -> Iterator[str]:
+    """Yield what all contenders reach, in a table and in the first paragraph."""
+    strategies = document["strategies"]
+    require(set(strategies) == set(CONTENDERS) and document["complete"], "all contenders, to the end")
+    metrics = {label: strategies[label]["metrics"] for label in CONTENDERS}
+    below = {label: strategies[label]["comparison"]["average_accuracy"]["bootstrap"] for label in [*CONTENDERS][1:]}
+    lost = {label: metrics[label]["backward_transfer"] for label in CONTENDERS}
+    for label, called in CONTENDERS.items():
+        yield row(
+            called,
+            megabytes(strategies[label]["cost"]["stored_bytes"] / 1e6),
+            ", ".join(map(number, metrics[label]["average_accuracy"]["values"])),
+            gap(below[label]) if label in below else DASH,
+            signed(lost[label]) if lost[label]["mean"] else mean(lost[label]),
+        )
+    alone = metrics["isolated-lora"]["forgetting"]
+    cells = strategies["isolated-lora"]["cells"]
+    require(alone["values"] == [0, 0] and cells["verified"] == 2 * 99, "nothing is forgotten, and all was run again")
+    yield f"forgot exactly {mean(alone)} points"
+    merged = [below[f"merged-{kept}"] for kept in (20, 10, 5)]
+    yield f"answers {joined(gap(negated(one)).removeprefix('+') for one in merged)} points less"
+    heads = below["isolated-head"]
+    require(all(one["high"] < heads["low"] for one in merged), "no merged LoRAs reach heads alone")
+    yield f"lose {gap(negated(heads)).removeprefix('+')} points"
+    full, kept = lost["sequential-full"], lost["replay"]
+    yield f"has lost {number(-full['mean'])} points by the end, {number(-kept['mean'])} with 200 kept examples"
+    largest = [one[0] for kept in (20, 10, 5) for one in strategies[f"merged-{kept}"]["tasks_of_each_lora"]]
+    yield f"one LoRA answered for {min(largest)} to {max(largest)} of the hundred tasks"
+    costs = [strategies[label]["cost"] for label in CONTENDERS]
+    fits = sum(one["train_seconds"] for label, one in zip(CONTENDERS, costs, strict=True) if "merged" not in label)
+    yield f"took {seconds(fits + sum(one['evaluate_seconds'] for one in costs))} of each of two processes"
+    require(not apart(declared(document)), "two seeds tell nothing apart")
+
+
+def routed(document: dict[str, Any]) -> Iterator[str]:
+    """Yield what is answered where nobody names the task."""
+    contenders = document["contenders"]
+    require(set(contenders) == set(ROUTED) and document["complete"], "all contenders, to the end")
+    for label, called in ROUTED.items():
+        found = contenders[label]
+        yield row(
+            called,
+            ", ".join(map(number, found["accuracy"]["values"])),
+            gap(found["difference"]["bootstrap"]) if found["difference"] else DASH,
+            ", ".join(map(number, found["routing_accuracy"]["values"])),
+        )
+    readings = {label: contenders[label]["difference"]["reading"] for label in ROUTED if label != "joint-full"}
+    routers = [*ROUTED][2:]
+    require(all(readings[label] == "lower" for label in routers), "joint training is above all, over seeds too")
+    best = max(routers, key=lambda label: contenders[label]["accuracy"]["mean"])
+    yield f"the best router, `{best}`, answers {mean(contenders[best]['accuracy'])} %"
+    yield f"joint training reaches {mean(contenders['joint-full']['accuracy'])} %"
+    yield f"{gap(negated(contenders[best]['difference']['bootstrap'])).removeprefix('+')} points more"
+
+
+def begun(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of where a LoRA may begin."""
+    require(document["reference"] == "fitted", "the control")
+    for label, called in STARTS.items():
+        curve = document["strategies"][label]["learning_curve"]
+        learned = document["strategies"][label]["metrics"]["learning_accuracy"]
+        compared = document["strategies"][label]["comparison"]
+        yield row(
+            called,
+            score(curve["first_epoch"]),
+            score(curve["area"]),
+            gap(curve["area_gained"]) if curve["area_gained"] else DASH,
+            decimals(curve["epochs_to_reference"]["mean"], 2),
+            score(learned),
+            gap(compared["learning_accuracy"]) if compared else DASH,
+        )
+    strategies = document["strategies"]
+    require(
+        all(one.reading == "not distinguishable" for one in declared(document, "learning_accuracy").values()), "test"
+    )
+    gained = [one["learning_curve"]["area_gained"] for one in strategies.values()]
+    require(all(one["low"] < 0 < one["high"] for one in gained if one), "no area is told apart from the control's")
+    first = {label: one["learning_curve"]["first_epoch"]["mean"] for label, one in strategies.items()}
+    require(min(first[label] for label in ("nearest", "fused", "meta")) > first["fresh"], "above fresh after one epoch")
+
+
+def grown(streams: dict[str, dict[str, Any]], per_task: dict[str, float]) -> Iterator[str]:
+    """Yield the table, and what is said of it."""
+    slopes = {before.partition("–")[2]: seconds for before, seconds in per_task.items()}
+    for tasks, stream in streams.items():
+        yield row(
+            tasks,
+            f"{stream['run_cpu_seconds']:.0f}",
+            f"{slopes[tasks]:.2f}" if tasks in slopes else "–",
+            f"{stream['run_peak_mb']:,}",
+            f"{stream['report_cpu_seconds']:.1f}",
+            f"{stream['report_peak_mb']}",
+            f"{stream['page_bytes'] / 1e6:.2f}",
+            f"{stream['terminal_lines']}",
+        )
+    first, *_, last = streams.values()
+    yield f"{100 * (last['run_peak_mb'] / first['run_peak_mb'] - 1):.0f} % more memory"
+    least, most = min(per_task.values()), max(per_task.values())
+    yield f"between {least:.2f} and {most:.2f} seconds"
+    require(all(one["page_bytes"] <= 2e6 and one["terminal_lines"] <= 100 for one in streams.values()), "legible")
+    require([*streams] == sorted(streams, key=int) and len([*pairwise(streams)]) == len(per_task), "in order")
