@@ -16,7 +16,7 @@ EXCHANGED := tests/test_other_versions.py
 .PHONY: quickstart test test-latest acceptance lint docs bench help
 
 help:
-	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 13 minutes on two cores)"
+	@echo "make quickstart   install, then run the recipe 'quickstart' (6 to 12 minutes on two cores)"
 	@echo "make test         install with the test tools, then lint, types, imports, tests"
 	@echo "make test-latest  the tests of models and compositions with the newest transformers, without the package adapters"
 	@echo "make acceptance   the tests that take long: notebooks, the README's programs, the site, a browser, servers"
@@ -35,7 +35,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters,cluster,docs,test,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[adapters,cluster,lm-eval,docs,test,dev]"
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
