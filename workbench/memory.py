@@ -160,6 +160,18 @@ def release() -> None:
     _glibc("malloc_trim", 0)
 
 
+def resident_peak() -> float | None:
+    """Return this process's highest resident memory since the mark was last reset, in MB; None where nobody tells.
+
+    ``getrusage`` tells another figure: there a process that another one began also has that one's peak (Linux).
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / MB
+    return None
+
+
 def _of_machine(what: str) -> int | None:
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -214,7 +226,4 @@ def _high_water_mark() -> float | None:
 
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / MB
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024 / MB
-    return None
+    return resident_peak()

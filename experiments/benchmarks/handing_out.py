@@ -10,7 +10,6 @@ seconds of the clock, Ray's start and end apart, seconds of a processor, and the
 from __future__ import annotations
 
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from experiments.engine.workers.local_ray import local_ray
 from experiments.engine.workers.ray import RayWorkers
 from experiments.workspace import Workspace
 from workbench.listener import Silent
+from workbench.memory import resident_peak
 
 if TYPE_CHECKING:
     from experiments.engine.study import Piece, Site, Study
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument
 
 CHAIN = 10  # pieces that go on from each other
-MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def measured(pieces: int, jobs: int, root: Path) -> dict[str, Any]:
     broken_off = time.perf_counter() - began - clock.seconds
     run(study, plan, workspace, Silent(), workers=workers, hear=hear(-1))
     seconds = time.perf_counter() - began - clock.seconds
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    usage, peak = resource.getrusage(resource.RUSAGE_SELF), resident_peak()
     return {
         "pieces": pieces,
         "jobs": jobs,
@@ -136,7 +135,7 @@ def measured(pieces: int, jobs: int, root: Path) -> dict[str, Any]:
         "seconds_to_half": round(broken_off, 1),
         "ray_start_seconds": clock.starts,
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mb": round(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MB),
+        "peak_mb": None if peak is None else round(peak),
     }
 
 

@@ -14,7 +14,7 @@ from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.fingerprints import fingerprint
 from workbench.measuring import REPETITIONS, measure
-from workbench.memory import PeakMemory, release
+from workbench.memory import PeakMemory, release, resident_peak
 from workbench.methods import METHODS
 from workbench.settings import Budget
 from workbench.task import Task
@@ -169,3 +169,11 @@ def test_released_memory_no_longer_counts() -> None:
     if full.before_mb is None or after.before_mb is None:
         pytest.skip("this system does not tell")
     assert full.before_mb - after.before_mb > 30
+
+
+@pytest.mark.skipif(resident_peak() is None, reason="the system does not tell")
+def test_a_peak_is_not_that_of_the_process_that_began_this_one() -> None:
+    held = bytearray(b"1") * 400 * MB
+    ask = "from workbench.memory import resident_peak; print(resident_peak())"
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert 2 * float(told.stdout) < len(held) / MB
