@@ -175,7 +175,7 @@ class Workbench:
         from fusion.routing import ROUTERS
 
         ROUTERS.require(router)
-        from experiments.answers.routed import routed  # torch comes with it, and mistakes are told without
+        from experiments.answers.routed import routed  # torch comes with it, and mistakes are reported without it
 
         settings = Document({}, "command line").set(assignments)
         return Predictions(

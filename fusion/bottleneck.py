@@ -36,9 +36,9 @@ def average(request: Request, weights: Sequence[float]) -> Composed:
     for other in request.sources[1:]:
         _require_alike(first, other)
     tensors = [load_file(source.folder / ADAPTERS_WEIGHTS) for source in request.sources]
-    mean = {name: _combined([each[name] for each in tensors], weights) for name in tensors[0]}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    mean = {name: _combined([parameters[name] for parameters in tensors], weights) for name in tensors[0]}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         shutil.copy(first.folder / CONFIG, folder / CONFIG)
         save_file(mean, folder / ADAPTERS_WEIGHTS)
         body = adaptation.library.load(request.backbone.load(), folder, None)
@@ -62,8 +62,8 @@ def _combined(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def _require_alike(first: StoredAdapter, other: StoredAdapter) -> None:
-    one, two = (_config(source) for source in (first, other))
-    differing = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
+    config, other_config = (_config(source) for source in (first, other))
+    differing = sorted(key for key in config.keys() | other_config.keys() if config.get(key) != other_config.get(key))
     if differing:
         raise InputError(
             f"{first.id} and {other.id} differ in {', '.join(differing)}: their parameters do not correspond",

@@ -23,7 +23,7 @@ class Choice:
     """The adapters of texts.
 
     Attributes:
-        adapters: for each text the place of its adapter (texts,).
+        adapters: for each text the index of its adapter (texts,).
         scores: what the router gave that adapter (texts,).
     """
 
@@ -57,19 +57,19 @@ def _surest(
     return best
 
 
-def _confidence(state: RoutingState, rows: Dataset, places: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how sure the adapter at ``places[i]`` is of its answer to row i."""
-    owners = [state.adapters[place].id for place in places]
+def _confidence(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how sure the adapter at ``columns[i]`` is of its answer to row i."""
+    owners = [state.adapters[column].id for column in columns]
     answers = serving.answers(state.adapters, state.reader.backbone, rows, owners)
     return np.array([answer.confidence for answer in answers], dtype=float)
 
 
-def _tempered(state: RoutingState, rows: Dataset, places: NDArray[np.int64]) -> NDArray[np.float64]:
+def _tempered(state: RoutingState, rows: Dataset, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the same at each adapter's own temperature."""
     from fusion.temperature import confidence
 
-    found = np.empty(len(places))
-    for place in np.unique(places):
-        own, divisor = np.flatnonzero(places == place), float(state.parts[place]["temperature"])
-        found[own] = confidence(state.adapters[place], rows.select(own), state.reader.backbone, divisor)
-    return found
+    confidences = np.empty(len(columns))
+    for column in np.unique(columns):
+        own, divisor = np.flatnonzero(columns == column), float(state.parts[column]["temperature"])
+        confidences[own] = confidence(state.adapters[column], rows.select(own), state.reader.backbone, divisor)
+    return confidences

@@ -25,13 +25,13 @@ def moments(features: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> d
         ``means`` (classes, h), ``scatter`` (h, h) = Σ (x − μ_c)(x − μ_c)ᵀ, and ``sums`` (2,): the number n of examples
         and Σ ‖x − μ_c‖⁴, from which the shrinkage of the pooled covariance follows.
     """
-    found = features.astype(np.float64)
-    classes, place = np.unique(labels, return_inverse=True)
-    means = np.stack([found[place == each].mean(axis=0) for each in range(len(classes))])
-    centred = found - means[place]
-    sums = np.array([len(found), ((centred**2).sum(axis=1) ** 2).sum()])
+    vectors = features.astype(np.float64)
+    classes, class_index = np.unique(labels, return_inverse=True)
+    means = np.stack([vectors[class_index == number].mean(axis=0) for number in range(len(classes))])
+    centred = vectors - means[class_index]
+    sums = np.array([len(vectors), ((centred**2).sum(axis=1) ** 2).sum()])
     arrays = {"means": means, "scatter": centred.T @ centred, "sums": sums}
-    return {name: torch.from_numpy(each) for name, each in arrays.items()}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def covariance(parts: Sequence[Mapping[str, Tensor]]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Which adapters can be composed with each other at all; everything that stands against it is said at once."""
+"""Which adapters can be composed with each other at all; all reasons against it are reported at once."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def require_compatible(sources: Sequence[StoredAdapter], backbone: Backbone) -> 
     Raises:
         InputError: something stands against it; the message names every reason, source by source.
     """
-    found = reasons(sources, backbone)
-    if found:
-        lines = "".join(f"\n  {name}: {reason}" for name, each in found.items() for reason in each)
+    by_source = reasons(sources, backbone)
+    if by_source:
+        lines = "".join(f"\n  {name}: {reason}" for name, complaints in by_source.items() for reason in complaints)
         raise InputError(f"these adapters cannot be composed on {backbone.name!r}{lines}")
 
 
@@ -40,11 +40,11 @@ def reasons(sources: Sequence[StoredAdapter], backbone: Backbone) -> dict[str, t
     if not sources:
         return {"sources": ("there are none; give at least one adapter",)}
     counts = Counter(source.id for source in sources)
-    found = {source.id: tuple(_against(source, sources[0], backbone)) for source in sources}
+    by_source = {source.id: tuple(_against(source, sources[0], backbone)) for source in sources}
     for name, count in counts.items():
         if count > 1:
-            found[name] += (f"is given {count} times",)
-    return {name: each for name, each in found.items() if each}
+            by_source[name] += (f"is given {count} times",)
+    return {name: complaints for name, complaints in by_source.items() if complaints}
 
 
 def unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> str | None:
@@ -53,7 +53,7 @@ def unfit(method: str, settings: MethodSettings, config: PretrainedConfig) -> st
     Nothing has to be trained for this. Of adapters of other libraries than these two, a composition says itself
     whether it takes them.
     """
-    from fusion import bottleneck, lora  # torch comes with them, and mistakes are told without
+    from fusion import bottleneck, lora  # imports torch, which is not needed to report mistakes
 
     card = METHODS.get(method)
     if card.library == "adapters":

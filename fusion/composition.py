@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 HeadStart = Literal["fitted", "random"]
-HEAD_REVISION = 2  # of how a head is fitted: what came of another one is made again
+HEAD_REVISION = 2  # of how a head is fitted: results of another revision are made again
 
 
 class CompositionSettings(Settings):
@@ -83,7 +83,7 @@ class Request:
     @cached_property
     def updates(self) -> tuple[Update, ...]:
         """The weight updates of LoRA sources, in order; raises as :func:`fusion.lora.read`."""
-        from fusion import lora  # torch comes with it, and mistakes are told without
+        from fusion import lora  # imports torch, which is not needed to report mistakes
 
         return tuple(lora.read(source.folder) for source in self.sources)
 

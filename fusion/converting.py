@@ -49,6 +49,6 @@ def as_lora(stored: StoredAdapter, backbone: Backbone, rank: int) -> tuple[TaskM
     except ValueError as error:
         raise InputError(f"rank {rank} cannot be: {error}", where=stored.id, hint="Give a smaller --rank.") from None
     names = [name.removeprefix(lora.PREFIX).removesuffix(".lora_A.weight") for name in tensors if "lora_A" in name]
-    update = {name: LowRank(*(tensors[f"{lora.PREFIX}{name}.lora_{each}.weight"] for each in "BA")) for name in names}
+    update = {name: LowRank(*(tensors[f"{lora.PREFIX}{name}.lora_{side}.weight"] for side in "BA")) for name in names}
     body, settings = lora.attach(backbone, update)
     return TaskModel(body, model.head, model.kind, model.pooling, model.precision).eval(), settings

@@ -61,9 +61,9 @@ def randomised_svd(matrix: Tensor, rank: int, generator: torch.Generator) -> Tru
     for _ in range(ITERATIONS):
         basis = _orthonormal(matrix @ _orthonormal(matrix.T @ _orthonormal(basis)))
     basis = _orthonormal(basis)
-    found = spectrum(LowRank(basis, basis.T @ matrix), rank).truncated()
+    truncated = spectrum(LowRank(basis, basis.T @ matrix), rank).truncated()
     whole = float(torch.linalg.vector_norm(matrix, dtype=torch.float64)) ** 2
-    return Truncated(found.pair, found.kept, max(whole - found.kept, 0.0))
+    return Truncated(truncated.pair, truncated.kept, max(whole - truncated.kept, 0.0))
 
 
 def _orthonormal(columns: Tensor) -> Tensor:

@@ -190,5 +190,5 @@ def _facts(
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(matrix) for name, matrix in value.items()}
     return [list(row) for row in value]

@@ -129,9 +129,9 @@ def require_composable(name: str, sources: Sequence[StoredAdapter], backbone: Ba
     require_compatible(sources, backbone)
     library = sources[0].manifest.library
     if library not in card.libraries:
-        fitting = [each for each in COMPOSITIONS.names() if library in COMPOSITIONS.get(each).libraries]
-        what = f"{name} composes adapters of {' or '.join(card.libraries)}, not of {library} ({sources[0].id})"
-        raise InputError(what, hint=f"For these sources: {', '.join(fitting)}.")
+        fitting = [other for other in COMPOSITIONS.names() if library in COMPOSITIONS.get(other).libraries]
+        message = f"{name} composes adapters of {' or '.join(card.libraries)}, not of {library} ({sources[0].id})"
+        raise InputError(message, hint=f"For these sources: {', '.join(fitting)}.")
 
 
 def with_head(composed: Composed, request: Request) -> Fused:
@@ -144,9 +144,9 @@ def with_head(composed: Composed, request: Request) -> Fused:
         return Fused(model, composed, composed.fit, TRAINED if composed.head else OWN)
     tokenizer, length, rows = request.backbone.tokenizer, request.budget.max_length, target.splits["validation"]
     if not needs_head(model):
-        found = evaluate(model, rows, len(target.labels), tokenizer, length)
-        likelihood = float(found.outcomes["log_likelihood"].mean())
-        return _closed(model, composed, found.scores[model.kind.metric], likelihood, OWN)
+        evaluation = evaluate(model, rows, len(target.labels), tokenizer, length)
+        likelihood = float(evaluation.outcomes["log_likelihood"].mean())
+        return _closed(model, composed, evaluation.scores[model.kind.metric], likelihood, OWN)
     fitted = fitted_head(model, request)
     facts = {"inverse_regularisation": fitted.inverse_regularisation}
     kept = replace(composed, facts={**composed.facts, **facts})
@@ -228,13 +228,13 @@ def _target(request: Request) -> Task:
 def require_fusible(target: str, kind: str, where: str | None = None) -> None:
     """Raise InputError where the kind of a target has a head that cannot be fitted on frozen features here."""
     if kind not in FUSED:
-        what = f"adapters cannot be fused for {target!r}, a {kind} task"
-        raise InputError(what, where=where, hint=f"Targets may be of kind {', '.join(FUSED)}.")
+        message = f"adapters cannot be fused for {target!r}, a {kind} task"
+        raise InputError(message, where=where, hint=f"Targets may be of kind {', '.join(FUSED)}.")
 
 
 def _closed(model: TaskModel, composed: Composed, validation: float, likelihood: float, head: str) -> Fused:
     """Return a model that no gradient step was taken for: its record has no epochs."""
-    parameters = sum(each.numel() for each in model.head.parameters()) if head == FITTED else 0
+    parameters = sum(parameter.numel() for parameter in model.head.parameters()) if head == FITTED else 0
     record = FitRecord((), 0, validation, 0, 0.0, None, parameters)
     facts = {**composed.facts, "validation_log_likelihood": likelihood}
     return Fused(model, replace(composed, facts=facts), record, head)

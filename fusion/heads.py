@@ -72,14 +72,14 @@ def fit_head(
     """
     train = _checked("training", train_features, train_labels, labels)
     validation = _checked("validation", validation_features, validation_labels, labels)
-    found = []
+    heads = []
     for c in GRID:
         weight, bias = fit(*train, labels, c)
         log_likelihood, accuracy = score(weight, bias, *validation)
-        found.append(FittedHead(_layer(weight, bias), c, accuracy, log_likelihood))
+        heads.append(FittedHead(_layer(weight, bias), c, accuracy, log_likelihood))
     if by == "likelihood":
-        return max(found, key=lambda one: one.validation_log_likelihood)
-    return max(found, key=lambda one: (one.validation, one.validation_log_likelihood))
+        return max(heads, key=lambda head: head.validation_log_likelihood)
+    return max(heads, key=lambda head: (head.validation, head.validation_log_likelihood))
 
 
 def fit(features: Features, answers: NDArray[np.int64], labels: int, c: float) -> tuple[Features, Features]:
@@ -94,8 +94,8 @@ def fit(features: Features, answers: NDArray[np.int64], labels: int, c: float) -
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     still = deviation <= np.finfo(np.float32).eps * deviation.max()  # as MiniLM has: divided by it, a weight of 1e30
     deviation[still] = 1.0  # the feature is constant: it is 0 after centring whatever it is divided by
-    found = LogisticRegression(C=c, max_iter=STEPS).fit((features - mean) / deviation, answers)
-    rows, offsets = found.coef_, found.intercept_
+    regression = LogisticRegression(C=c, max_iter=STEPS).fit((features - mean) / deviation, answers)
+    rows, offsets = regression.coef_, regression.intercept_
     if len(present) == 2:  # one row for two labels: logits ∓ half of it give the same probabilities
         rows, offsets = np.vstack([-rows, rows]) / 2, np.concatenate([-offsets, offsets]) / 2
     rows = (rows - rows.mean(axis=0)) / deviation  # logits of the labels that are there sum to 0

@@ -63,20 +63,20 @@ class Sums:
 
 def module_sums(pairs: Sequence[LowRank], draws: int, generator: Generator) -> Sums:
     """Return the sums of one module; in each of ``draws`` draws after the first, all sources are shuffled apart."""
-    found = [spectrum(pair) for pair in pairs]
+    spectra = [spectrum(pair) for pair in pairs]
     rows, columns = (_orders(len(pairs), size, draws, generator) for size in pairs[0].shape)  # (n, D + 1, size)
     parts = [
-        _grams(found, rows[:, start : start + CHUNK], columns[:, start : start + CHUNK])
+        _grams(spectra, rows[:, start : start + CHUNK], columns[:, start : start + CHUNK])
         for start in range(0, draws + 1, CHUNK)
     ]
     left, right = (torch.cat(side) for side in zip(*parts, strict=True))  # (D + 1, k, k)
-    values = torch.cat([each.values for each in found])  # (k,)
-    counts = torch.tensor([len(each.values) for each in found])  # (n,)
-    owner = torch.repeat_interleave(torch.eye(len(found), dtype=values.dtype), counts, dim=0)  # (k, n)
+    values = torch.cat([svd.values for svd in spectra])  # (k,)
+    counts = torch.tensor([len(svd.values) for svd in spectra])  # (n,)
+    owner = torch.repeat_interleave(torch.eye(len(spectra), dtype=values.dtype), counts, dim=0)  # (k, n)
     energy, ranks = owner.T @ values.square(), counts.double()
     weight = torch.outer(energy, energy).sqrt()
     share = weight / torch.minimum(ranks[:, None], ranks).clamp(min=1)
-    signed, absolute = _signs(found, rows, columns, generator)
+    signed, absolute = _signs(spectra, rows, columns, generator)
     own, scaled = torch.eye(len(values), dtype=values.dtype), values * right
     return Sums(
         inner=owner.T @ (left * values[:, None] * scaled) @ owner,
@@ -99,10 +99,10 @@ def _orders(sources: int, size: int, draws: int, generator: Generator) -> Tensor
     return torch.from_numpy(orders)
 
 
-def _grams(found: Sequence[Spectrum], rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+def _grams(spectra: Sequence[Spectrum], rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
     """Return UᵀU and VᵀV of all sources side by side in each draw: twice (draws, k, k)."""
-    u = torch.cat([each.u[order] for each, order in zip(found, rows, strict=True)], dim=-1)  # (draws, out, k)
-    v = torch.cat([each.vt.T[order] for each, order in zip(found, columns, strict=True)], dim=-1)  # (draws, in, k)
+    u = torch.cat([svd.u[order] for svd, order in zip(spectra, rows, strict=True)], dim=-1)  # (draws, out, k)
+    v = torch.cat([svd.vt.T[order] for svd, order in zip(spectra, columns, strict=True)], dim=-1)  # (draws, in, k)
     return u.mT @ u, v.mT @ v
 
 
@@ -111,10 +111,10 @@ def _crossed(left: Tensor, right: Tensor, values: Tensor, counts: list[int]) -> 
     sums = left.new_zeros(len(left), len(counts), len(counts))
     starts = np.cumsum([0, *counts])
     blocks = [slice(start, start + count) for start, count in zip(starts[:-1], counts, strict=True)]
-    for i, one in enumerate(blocks):
+    for i, own in enumerate(blocks):
         for j, other in enumerate(blocks):
-            passed = (left[:, one, other] * values[other]) @ right[
-                :, other, one
+            passed = (left[:, own, other] * values[other]) @ right[
+                :, other, own
             ]  # (D, ri, ri): ΔWⱼ as source i sees it
             total = passed.abs().sum(dim=(1, 2))
             sums[:, i, j] += total
@@ -122,15 +122,15 @@ def _crossed(left: Tensor, right: Tensor, values: Tensor, counts: list[int]) -> 
     return sums
 
 
-def _signs(found: Sequence[Spectrum], rows: Tensor, columns: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+def _signs(spectra: Sequence[Spectrum], rows: Tensor, columns: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
     """Return Σ xy and Σ |xy| over the entries of a block, scaled up to the module: twice (D, n, n)."""
     n, draws, out = rows.shape
     inside = columns.shape[2]
-    widest = max(1, *(len(each.values) for each in found))
+    widest = max(1, *(len(svd.values) for svd in spectra))
     b, a = torch.zeros(n, out, widest), torch.zeros(n, widest, inside)  # float32: signs of entries need no more
-    for source, each in enumerate(found):
-        b[source, :, : len(each.values)] = (each.u * each.values).float()
-        a[source, : len(each.values)] = each.vt.float()
+    for source, svd in enumerate(spectra):
+        b[source, :, : len(svd.values)] = (svd.u * svd.values).float()
+        a[source, : len(svd.values)] = svd.vt.float()
     picked = [torch.from_numpy(generator.permutation(size)[:BLOCK]) for size in (out, inside)]
     scale = out * inside / (len(picked[0]) * len(picked[1]))
     each_source = torch.arange(n)[:, None]

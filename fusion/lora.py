@@ -100,8 +100,8 @@ def fill(body: nn.Module, update: Update) -> None:
 
 def layers(body: nn.Module) -> dict[str, Any]:
     """Return the modules of ``body`` that LoRAs are on, by the name that they have in the backbone."""
-    found = {name.removeprefix(PREFIX): module for name, module in body.named_modules()}
-    return {name: module for name, module in found.items() if hasattr(module, "lora_B")}
+    modules = {name.removeprefix(PREFIX): module for name, module in body.named_modules()}
+    return {name: module for name, module in modules.items() if hasattr(module, "lora_B")}
 
 
 def pair_in(layer: Any, adapter: str = "default") -> LowRank:
@@ -114,7 +114,7 @@ def unfit(config: Mapping[str, Any]) -> str | None:
     """Return why adapters of a peft configuration are no low-rank updates, or None; where they begin does not count."""
     if config.get("peft_type") != "LORA":
         return _other(config)
-    return f"a LoRA with {'; '.join(found)}" if (found := _beside(config)) else None
+    return f"a LoRA with {'; '.join(reasons)}" if (reasons := _beside(config)) else None
 
 
 def _other(config: Mapping[str, Any]) -> str:
@@ -151,10 +151,10 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 def _parts(name: str, folder: Path) -> tuple[str, str]:
     """Return the module and ``A`` or ``B`` of a stored tensor's name."""
-    found = re.fullmatch(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight", name)
-    if not found:
+    match = re.fullmatch(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight", name)
+    if not match:
         raise InputError(f"this LoRA cannot be composed: it holds {name!r}", where=str(folder / PEFT_WEIGHTS))
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def _pair(config: dict[str, Any], module: str, factors: dict[str, Tensor], folder: Path) -> LowRank:

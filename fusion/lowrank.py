@@ -113,7 +113,7 @@ class Spectrum:
         return vt
 
     def pair(self) -> LowRank:
-        """Return U S Vᵀ with √S on each side, of rank at least 1 (be it zero), so that the module stays adapted."""
+        """Return U S Vᵀ with √S on each side, of rank at least 1 (possibly zero), so that the module stays adapted."""
         if not len(self.values):
             b, a = self.b.new_zeros(len(self.b), 1), self.a.new_zeros(1, self.a.shape[1])
         else:
@@ -198,8 +198,8 @@ def aligned(updates: Sequence[Update]) -> Iterator[tuple[str, tuple[LowRank, ...
             hint = "Compose adapters of one backbone."
             raise InputError(f"{name} is {shapes}: these adapters belong to different models", hint=hint)
         (rows, columns), like = present[0].shape, present[0].b
-        none = LowRank(like.new_zeros(rows, 0), like.new_zeros(0, columns))
-        yield name, tuple(update.get(name, none) for update in updates)
+        absent = LowRank(like.new_zeros(rows, 0), like.new_zeros(0, columns))
+        yield name, tuple(update.get(name, absent) for update in updates)
 
 
 def by_module(updates: Sequence[Update], merge: Callable[[tuple[LowRank, ...]], Truncated]) -> Merged:

@@ -73,10 +73,10 @@ class Mixture:
 
     def merged(self, weights: Tensor, rank: int | None) -> Merged:
         """Return Σ wᵢ ΔWᵢ, exactly, or its best approximation of at most ``rank``; with the facts of the truncation."""
-        found = self.weighted(weights).items()
+        named_pairs = self.weighted(weights).items()
         if rank is not None:
-            return collect((name, spectrum(pair, rank).truncated()) for name, pair in found)
-        return collect((name, Truncated(pair, norm(pair) ** 2, 0.0)) for name, pair in found)
+            return collect((name, spectrum(pair, rank).truncated()) for name, pair in named_pairs)
+        return collect((name, Truncated(pair, norm(pair) ** 2, 0.0)) for name, pair in named_pairs)
 
     def learnable(self, weights: Tensor) -> nn.Parameter:
         """Put weights that begin at ``weights`` on the sources and return them: all of the body that is trained."""
@@ -148,7 +148,7 @@ def mixture(request: Request, per: Per = "source", span: int = 1) -> Mixture:
 
 
 def side_by_side(updates: Sequence[Mapping[str, LowRank]]) -> tuple[dict[str, LowRank], dict[str, Tensor]]:
-    """Return the factors of all updates in one, and whose each column of b (row of a) is."""
+    """Return the factors of all updates side by side, and for each column of b (row of a) the index of its update."""
     update, owners = {}, {}
     for module, pairs in aligned(updates):
         update[module] = stack(pairs, [1.0] * len(pairs))

@@ -23,9 +23,9 @@ def floor(pair: LowRank, density: float) -> float:
     magnitudes = _magnitudes(pair)
     if not len(magnitudes):
         return 0.0
-    place = len(magnitudes) - max(1, round(density * len(magnitudes)))
-    magnitudes.partition(place)
-    return float(magnitudes[place])
+    position = len(magnitudes) - max(1, round(density * len(magnitudes)))
+    magnitudes.partition(position)
+    return float(magnitudes[position])
 
 
 def band(pair: LowRank, lower: float, upper: float) -> tuple[float, float]:
@@ -144,15 +144,15 @@ def weighted_total(deltas: Iterable[Tensor], weights: Sequence[float]) -> Tensor
 def _magnitudes(pair: LowRank) -> NDArray[Any]:
     """Return |ΔW| as a flat array of its own, filled block by block."""
     rows, columns = pair.shape
-    found = pair.b.new_empty(rows, columns)
+    magnitudes = pair.b.new_empty(rows, columns)
     for block in blocks(pair):
-        torch.abs(pair.b[block] @ pair.a, out=found[block])
-    return found.flatten().numpy()
+        torch.abs(pair.b[block] @ pair.a, out=magnitudes[block])
+    return magnitudes.flatten().numpy()
 
 
 def _descend(counts: Tensor, wanted: int) -> tuple[int, int]:
     """Return the bin that holds the ``wanted``-th entry from above, and which one of that bin's entries it is."""
     above = counts.flip(0).cumsum(0)
-    place = int(torch.searchsorted(above, wanted))
-    chosen = len(counts) - 1 - place
-    return chosen, wanted - (int(above[place - 1]) if place else 0)
+    index = int(torch.searchsorted(above, wanted))
+    chosen = len(counts) - 1 - index
+    return chosen, wanted - (int(above[index - 1]) if index else 0)

@@ -99,8 +99,8 @@ class _Matching(nn.Module):
         self.body = body
         self.found: list[Tensor] = []
         self.hooks = [
-            body.get_submodule(name).register_forward_pre_hook(self._hook(each, match))
-            for name, each in vectors.items()
+            body.get_submodule(name).register_forward_pre_hook(self._hook(module_vectors, match))
+            for name, module_vectors in vectors.items()
         ]
 
     def leave(self) -> None:

@@ -25,11 +25,11 @@ STEP = 0.1
 
 def shares(count: int, step: float = STEP) -> tuple[float, ...]:
     """Return the share of each of ``count`` fits in θ, the oldest first; they sum to 1."""
-    found: list[float] = []
+    weights: list[float] = []
     for done in range(1, count + 1):
         epsilon = max(1 / done, step)
-        found = [(1 - epsilon) * share for share in found] + [epsilon]
-    return tuple(found)
+        weights = [(1 - epsilon) * share for share in weights] + [epsilon]
+    return tuple(weights)
 
 
 def initialisation(updates: Sequence[Update], step: float = STEP) -> Update:
@@ -39,6 +39,9 @@ def initialisation(updates: Sequence[Update], step: float = STEP) -> Update:
         InputError: they are on different modules, or of different ranks: their factors have no mean.
     """
     first = updates[0]
-    if any({name: pair.rank for name, pair in one.items()} != {n: p.rank for n, p in first.items()} for one in updates):
+    if any(
+        {name: pair.rank for name, pair in update.items()} != {n: p.rank for n, p in first.items()}
+        for update in updates
+    ):
         raise InputError("these LoRAs differ in modules or rank", hint="Reptile's mean is of factors of one shape.")
     return summed_factors(updates, shares(len(updates), step))

@@ -81,10 +81,10 @@ def require_routable(router: str, adapters: Sequence[StoredAdapter], backbone: B
     card = ROUTERS.get(router)
     if not adapters:
         raise InputError("there are no adapters to choose from", hint="Train some: workbench train TASK --method lora")
-    complaints = [complaint for each in adapters if (complaint := _complaint(each, backbone, card.libraries))]
+    complaints = [complaint for adapter in adapters if (complaint := _complaint(adapter, backbone, card.libraries))]
     complaints += [f"{', '.join(ids)} are all for {task}" for task, ids in _by_task(adapters).items() if len(ids) > 1]
-    if len({each.manifest.task.pair for each in adapters}) > 1:
-        pairs = [each.id for each in adapters if each.manifest.task.pair]
+    if len({adapter.manifest.task.pair for adapter in adapters}) > 1:
+        pairs = [adapter.id for adapter in adapters if adapter.manifest.task.pair]
         complaints.append(f"only {', '.join(pairs)} answer for pairs of texts")
     if complaints:
         hint = f"{card.title} routes among {KIND} adapters of {' or '.join(card.libraries)}, one for each task."
@@ -93,9 +93,9 @@ def require_routable(router: str, adapters: Sequence[StoredAdapter], backbone: B
 
 def reader_for(adapters: Sequence[StoredAdapter], backbone: Backbone) -> Reader:
     """Return how a router reads for these adapters: as many tokens as the longest reads, fp32 where any computes so."""
-    manifests = [each.manifest for each in adapters]
-    precision: Precision = "fp32" if any(each.precision == "fp32" for each in manifests) else "bf16"
-    return Reader(backbone, precision, max(each.budget.max_length for each in manifests))
+    manifests = [adapter.manifest for adapter in adapters]
+    precision: Precision = "fp32" if any(manifest.precision == "fp32" for manifest in manifests) else "bf16"
+    return Reader(backbone, precision, max(manifest.budget.max_length for manifest in manifests))
 
 
 def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, reader: Reader) -> str:
@@ -114,16 +114,16 @@ def part_key(router: str, settings: RouterSettings, adapter: StoredAdapter, read
 
 
 def save_part(folder: Path, part: Part, router: str, settings: RouterSettings, adapter: StoredAdapter) -> None:
-    """Write a part as safetensors, and beside it what it is of.
+    """Write a part as safetensors, and beside it a card with its router, settings and adapter.
 
     Raises:
         UnwritableError: nothing can be written there.
     """
-    told = {"router": router, "settings": settings.model_dump(mode="json"), "adapter": adapter.id}
-    with written_whole(folder) as place:
-        save_file({name: tensor.contiguous() for name, tensor in part.items()}, place / ARRAYS)
-        (place / CARD).write_text(json.dumps(told, indent=2), encoding="utf-8")
-        sealed.seal(place)
+    card = {"router": router, "settings": settings.model_dump(mode="json"), "adapter": adapter.id}
+    with written_whole(folder) as scratch:
+        save_file({name: tensor.contiguous() for name, tensor in part.items()}, scratch / ARRAYS)
+        (scratch / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
+        sealed.seal(scratch)
 
 
 def load_part(folder: Path) -> Part | None:
@@ -158,7 +158,7 @@ def _complaint(adapter: StoredAdapter, backbone: Backbone, libraries: Sequence[s
 
 
 def _by_task(adapters: Sequence[StoredAdapter]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for each in adapters:
-        found.setdefault(each.manifest.task.name, []).append(each.id)
-    return found
+    by_task: dict[str, list[str]] = {}
+    for adapter in adapters:
+        by_task.setdefault(adapter.manifest.task.name, []).append(adapter.id)
+    return by_task

@@ -71,11 +71,11 @@ def minimise(
     tried = [(start, cost(start))]
     strategy = cma.CMAEvolutionStrategy(start, spread, options)
     while len(tried) < evaluations and not strategy.stop():
-        asked = strategy.ask()
-        told = [(point, cost(point)) for point in asked[: evaluations - len(tried)]]
-        tried += told
-        if len(told) == len(asked):
-            strategy.tell(asked, [each for _, each in told])
+        points = strategy.ask()
+        evaluated = [(point, cost(point)) for point in points[: evaluations - len(tried)]]
+        tried += evaluated
+        if len(evaluated) == len(points):
+            strategy.tell(points, [value for _, value in evaluated])
     return tried
 
 
@@ -89,9 +89,9 @@ def target_loss(model: TaskModel, request: Request) -> float:
     total, count = 0.0, 0
     with torch.inference_mode():
         for start in range(0, len(encoded), BATCH_SIZE):
-            found = model(**beside(model, collate(encoded[start : start + BATCH_SIZE])))
-            answers = found["logits"].shape[0]  # tokens that are learned
-            total, count = total + found["loss"].item() * answers, count + answers
+            output = model(**beside(model, collate(encoded[start : start + BATCH_SIZE])))
+            answers = output["logits"].shape[0]  # tokens that are learned
+            total, count = total + output["loss"].item() * answers, count + answers
     return total / count
 
 
@@ -110,8 +110,8 @@ def held_out_loss(found: NDArray[np.float32], answers: NDArray[np.int64], labels
     folds = min(FOLDS, int(counts[counts > 0].min()))
     fold = np.empty(len(answers), dtype=np.int64)
     for label in np.unique(answers):
-        places = np.flatnonzero(answers == label)
-        fold[places] = np.arange(len(places)) % folds
+        indices = np.flatnonzero(answers == label)
+        fold[indices] = np.arange(len(indices)) % folds
     total = 0.0
     for out in range(folds):
         held = fold == out

@@ -64,8 +64,8 @@ def fitted_head(model: TaskModel, request: Request, by: Criterion = "accuracy") 
     """Return a head for the target, fitted on the model's frozen features; ``by`` picks its strength."""
     task, tokenizer, length = required(request), request.backbone.tokenizer, request.budget.max_length
     splits = [task.splits[name] for name in ("train", "validation")]
-    (seen, known), (unseen, held) = ((features(model, rows, tokenizer, length), rows["label"][:]) for rows in splits)
-    return fit_head(seen, known, unseen, held, len(task.labels), by)
+    seen, unseen = ((features(model, rows, tokenizer, length), rows["label"][:]) for rows in splits)
+    return fit_head(*seen, *unseen, len(task.labels), by)
 
 
 def with_fitted_head(model: TaskModel, request: Request) -> TaskModel:
@@ -87,9 +87,9 @@ def begin(body: nn.Module, request: Request) -> Begun:
     if request.head == "fitted":
         model = with_fitted_head(model, request)
     rows, tokenizer = task.splits["validation"], request.backbone.tokenizer
-    found = evaluate(model, rows, len(task.labels), tokenizer, request.budget.max_length)
-    likelihood = float(found.outcomes["log_likelihood"].mean())
-    return Begun(model, Epoch(0, float("nan"), found.scores[model.kind.metric], likelihood))
+    evaluation = evaluate(model, rows, len(task.labels), tokenizer, request.budget.max_length)
+    likelihood = float(evaluation.outcomes["log_likelihood"].mean())
+    return Begun(model, Epoch(0, float("nan"), evaluation.scores[model.kind.metric], likelihood))
 
 
 def train(
@@ -112,8 +112,8 @@ def train(
     before = {name: parameter.detach().clone() for name, parameter in model.trainable().items()}
     model.penalty = penalty
     adaptation = Adaptation(request.backbone, method, settings, request.precision)
-    heard = request.listener, request.label, request.scratch
-    record = fit(model, required(request), adaptation, request.budget, request.seed, *heard)
+    reporting = request.listener, request.label, request.scratch
+    record = fit(model, required(request), adaptation, request.budget, request.seed, *reporting)
     best = record.epochs[record.best_epoch - 1]
     if (start.validation, start.validation_log_likelihood) < (best.validation, best.validation_log_likelihood):
         return record

@@ -50,8 +50,8 @@ def fitted_temperature(adapter: StoredAdapter, rows: Dataset, backbone: Backbone
 
 def confidence(adapter: StoredAdapter, rows: Dataset, backbone: Backbone, divisor: float) -> NDArray[np.float64]:
     """Return for each row the largest probability of an adapter whose logits are divided by ``divisor``: (n,)."""
-    found: NDArray[np.float64] = np.exp(_log_softmax(_logits(adapter, rows, backbone), divisor)).max(axis=1)
-    return found
+    largest: NDArray[np.float64] = np.exp(_log_softmax(_logits(adapter, rows, backbone), divisor)).max(axis=1)
+    return largest
 
 
 def _logits(adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> NDArray[np.float32]:
@@ -61,5 +61,5 @@ def _logits(adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> NDArra
 
 def _log_softmax(logits: NDArray[np.floating[Any]], divisor: float) -> NDArray[np.float64]:
     scaled = logits.astype(np.float64) / divisor
-    found: NDArray[np.float64] = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
-    return found
+    logs: NDArray[np.float64] = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+    return logs

@@ -53,11 +53,11 @@ def judged(spec: TaskSpec, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(metric=spec.file.metric or METRIC, max_new_tokens=spec.file.max_new_tokens or NEW_TOKENS)
 
 
-def _refuse(spec: TaskSpec, split: str, rows: pd.DataFrame, wrong: pd.Series[bool], what: str, hint: str) -> None:
+def _refuse(spec: TaskSpec, split: str, rows: pd.DataFrame, wrong: pd.Series[bool], problem: str, hint: str) -> None:
     if wrong.any():
         examples = ", ".join(rows["id"][wrong].head(SHOWN))
         raise DataError(
-            f"{int(wrong.sum())} of {len(rows)} rows of split {split!r} have {what} (rows {examples})",
+            f"{int(wrong.sum())} of {len(rows)} rows of split {split!r} have {problem} (rows {examples})",
             where=spec.document.where("columns", "answer"),
             hint=hint,
         )

@@ -104,8 +104,8 @@ def dataset(table: pa.Table, identity: str, labels: Sequence[str] = ()) -> Datas
     features = Features.from_arrow_schema(table.schema)
     if "tags" in features:
         features["tags"] = List(ClassLabel(names=list(labels)))
-    told = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return Dataset(table, info=DatasetInfo(features=features), fingerprint=told)
+    short_digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return Dataset(table, info=DatasetInfo(features=features), fingerprint=short_digest)
 
 
 def _folder(key: str) -> Path:

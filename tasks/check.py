@@ -92,17 +92,17 @@ def ids_of(counted: Mapping[str, Any], rows: int = 1) -> str:
 def _split(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -> dict[str, Any]:
     target = _target(frame)
     counts = frame[target].explode().value_counts()
-    told = {
+    facts = {
         "examples": len(frame),
         "label_counts": {name: int(counts.get(index, 0)) for index, name in enumerate(labels)},
         "duplicates": int(keys.duplicated().sum()),
     }
     if target == "value":
-        told["values"] = {name: float(getattr(frame[target], name)()) for name in ("min", "mean", "max", "std")}
+        facts["values"] = {name: float(getattr(frame[target], name)()) for name in ("min", "mean", "max", "std")}
     if target == "answer":
         frequent = {str(answer): int(count) for answer, count in counts.head(SHOWN).items()}
-        told["answers"] = {"distinct": len(counts), "most_frequent": frequent}
-    return told
+        facts["answers"] = {"distinct": len(counts), "most_frequent": frequent}
+    return facts
 
 
 def _target(frame: pd.DataFrame) -> str:
@@ -123,8 +123,9 @@ def _conflicts(rows: Mapping[str, pd.DataFrame], keys: Mapping[str, pd.Series[st
         every[target] = every[target].map(tuple)
     repeated = every[every["key"].duplicated(keep=False)]
     several = repeated.groupby("key")[target].transform("nunique") > 1
-    found = repeated[several]
-    return {"count": int(found["key"].nunique()), "ids": found.sort_values("key")["id"].head(SHOWN).tolist()}
+    conflicting = repeated[several]
+    ids = conflicting.sort_values("key")["id"].head(SHOWN).tolist()
+    return {"count": int(conflicting["key"].nunique()), "ids": ids}
 
 
 def _texts(rows: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -132,11 +133,11 @@ def _texts(rows: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
 
     every = pd.concat(rows.values(), ignore_index=True)
     odd = odd_texts(every["text"])
-    told = {
-        name: {"count": len(places), "ids": every["id"].iloc[list(places[:SHOWN])].tolist()}
-        for name, places in (("line_breaks", odd.broken), ("long", odd.long))
+    odd_facts = {
+        name: {"count": len(positions), "ids": every["id"].iloc[list(positions[:SHOWN])].tolist()}
+        for name, positions in (("line_breaks", odd.broken), ("long", odd.long))
     }
-    return {**told, "median": odd.median}
+    return {**odd_facts, "median": odd.median}
 
 
 def _tokens(
@@ -150,11 +151,12 @@ def _tokens(
     rows = data.select(chosen)
     asked, answered = KINDS.get(task_kind).lengths(rows, tokenizer)
     lengths = np.array(asked) + np.array(answered)
-    told: dict[str, Any] = {f"p{q}": int(np.percentile(lengths, q, method="higher")) for q in PERCENTILES}
-    told |= {"max": int(lengths.max()), "measured": len(lengths)}
+    facts: dict[str, Any] = {f"p{q}": int(np.percentile(lengths, q, method="higher")) for q in PERCENTILES}
+    facts |= {"max": int(lengths.max()), "measured": len(lengths)}
     if "answer" not in rows.column_names:
-        return {**told, "cut": None if max_length is None else float((lengths > max_length).mean())}
+        return {**facts, "cut": None if max_length is None else float((lengths > max_length).mean())}
     limits = np.array(rows["max_new_tokens"][:])
     shared = limits if task_kind == "causal-lm" else 0  # an encoder-decoder reads and answers in two halves
     cut = None if max_length is None else float((np.array(asked) > max_length - shared).mean())
-    return {**told, "cut": cut, "answer_max": max(answered), "answers_cut": float((np.array(answered) > limits).mean())}
+    answers_cut = float((np.array(answered) > limits).mean())
+    return {**facts, "cut": cut, "answer_max": max(answered), "answers_cut": answers_cut}

@@ -19,7 +19,7 @@ def cut(
 ) -> dict[str, pd.DataFrame]:
     """Return ``rows`` cut into ``train`` and the splits of ``amounts``.
 
-    A row's place depends on its text, the seed, and which other texts share its class, not on the order of the
+    The split of a row depends on its text, the seed, and which other texts share its class, not on the order of the
     rows. Each class (of a group of equal texts: its first row's) gives its share to within a row; a group that would
     reach over the end of a split, or is larger than one, stays in train, and so does at least one row of each class.
 
@@ -36,7 +36,7 @@ def cut(
     order = np.argsort(_digests(keys, seed), kind="stable")
     group_sizes = np.bincount(codes, minlength=len(keys))
     strata = _first_labels(rows, codes) if stratified and "label" in rows else np.zeros(len(keys), dtype=np.int64)
-    place = np.zeros(len(keys), dtype=np.int64)  # 0 is train
+    split_index = np.zeros(len(keys), dtype=np.int64)  # 0 is train
     shares = [amount if amount < 1 else amount / len(rows) for amount in amounts.values()]
     before = 0  # rows in the strata that are done
     for stratum in np.unique(strata):
@@ -53,9 +53,9 @@ def cut(
         for split, quota in enumerate(quotas, start=1):
             low = sum(quotas[: split - 1])
             high = min(low + quota, total - 1)
-            place[groups[(starts >= low) & (ends <= high)]] = split
-    where = place[codes]
-    return {split: rows[where == index] for index, split in enumerate(["train", *amounts])}
+            split_index[groups[(starts >= low) & (ends <= high)]] = split
+    row_split = split_index[codes]
+    return {split: rows[row_split == index] for index, split in enumerate(["train", *amounts])}
 
 
 def _digests(keys: pd.Index[str], seed: int) -> NDArray[np.uint64]:

@@ -79,15 +79,15 @@ def frame_of(path: Path, dialect: Dialect, skipped: int = 0) -> pd.DataFrame:
 
 
 def column_names(given: Sequence[str], where: str) -> tuple[str, ...]:
-    """Return the names of columns; one without a name is called after its place.
+    """Return the names of columns; one without a name is called after its position.
 
     Raises:
         DataError: several columns have the same name.
     """
-    names = [name if name.strip() else f"column_{place}" for place, name in enumerate(given, start=1)]
+    names = [name if name.strip() else f"column_{position}" for position, name in enumerate(given, start=1)]
     if twice := list(dict.fromkeys(name for name in names if names.count(name) > 1)):
-        what = f"several columns are called {', '.join(map(repr, twice[:5]))}"
-        raise DataError(what, where=where, hint="Rename them; or say that the file has no header (header: false).")
+        message = f"several columns are called {', '.join(map(repr, twice[:5]))}"
+        raise DataError(message, where=where, hint="Rename them; or say that the file has no header (header: false).")
     return tuple(names)
 
 

@@ -48,11 +48,11 @@ def draft(name: str, data: RawData, given: Given, description: str | None = None
     """
     check_name(name)
     columns = guess_columns(data.sample, data.origin, given)
-    found = findings(columns, data.frame)
+    data_findings = findings(columns, data.frame)
     about = " ".join((description or "").split()) or f"{name} (say in a line what it is)"
-    text = template(data.origin, about, data.source, columns, list(found.counts), set(data.sizes))
+    text = template(data.origin, about, data.source, columns, list(data_findings.counts), set(data.sizes))
     examples = tuple({str(key): value for key, value in row.items()} for row in data.frame.head(3).to_dict("records"))
-    return Draft(name, text, columns, found, examples)
+    return Draft(name, text, columns, data_findings, examples)
 
 
 def require_new(name: str, folder: Path, *, force: bool = False) -> None:

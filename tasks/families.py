@@ -18,20 +18,21 @@ def members(document: Document, stem: str) -> dict[str, Document]:
     if "family" not in document.data:
         return {stem: document}
     base = {key: value for key, value in document.data.items() if key != "family"}
-    found: dict[str, Document] = {}
+    documents: dict[str, Document] = {}
     problems = []
     for index, member in enumerate(_members(document)):
         name = member.get("name")
-        if not isinstance(name, str) or not name.startswith(f"{stem}-") or name in found:
-            what = f"member {index + 1} of the family is called {name!r}"
-            problems.append(Problem(what, document.where("family", index), f"Give each its own name, {stem}-…."))
+        if not isinstance(name, str) or not name.startswith(f"{stem}-") or name in documents:
+            message = f"member {index + 1} of the family is called {name!r}"
+            problems.append(Problem(message, document.where("family", index), f"Give each its own name, {stem}-…."))
             continue
-        place = ("family", index)
-        own = {key[2:]: line for key, line in document.lines.items() if key[:2] == place and len(key) > 2}
-        found[name] = Document(_merged(base, member), document.origin, {**document.lines, **own}, document.overrides)
+        prefix = ("family", index)
+        own = {key[2:]: line for key, line in document.lines.items() if key[:2] == prefix and len(key) > 2}
+        lines = {**document.lines, **own}
+        documents[name] = Document(_merged(base, member), document.origin, lines, document.overrides)
     if problems:
         raise SettingsError(problems)
-    return found
+    return documents
 
 
 def _members(document: Document) -> Iterable[Mapping[str, Any]]:
@@ -44,6 +45,6 @@ def _members(document: Document) -> Iterable[Mapping[str, Any]]:
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if nested else value
     return merged

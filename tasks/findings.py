@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.column_traits import is_blank
 from tasks.duplicates import text_keys
 from tasks.formats import lines_of
 from tasks.guess import Guess
+from tasks.label_sets import FALSE, SEPARATOR, is_list
 from tasks.odd_texts import OddTexts, odd_texts
 from tasks.raw_values import raw
-from tasks.several import FALSE, SEPARATOR, is_list
-from tasks.traits import is_blank
 from workbench.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Findings:
         empty: rows without a text, which are left out.
         unlabelled: rows without what is asked for, which have to be mended.
         duplicates: rows beyond the first with their text.
-        odd: texts that look like several rows read as one, by their place among the rows.
+        odd: texts that look like several rows read as one, by their position among the rows.
         lines: how many lines of the file hold rows; None where rows are no lines.
         counts: label, tag or answer → how often it stands, most frequent first; empty for numbers.
     """
@@ -53,7 +53,7 @@ def findings(columns: Guess, frame: pd.DataFrame) -> Findings:
     rows = frame[filled]
     target = [columns.answer] if columns.answer else list(columns.label)
     blank = rows[target[0]].map(is_blank) if columns.kind != "multilabel" else pd.Series(False, rows.index)
-    told = rows[~blank]
+    labelled = rows[~blank]
     return Findings(
         rows=len(frame),
         empty=int((~filled).sum()),
@@ -61,7 +61,7 @@ def findings(columns: Guess, frame: pd.DataFrame) -> Findings:
         duplicates=int(text_keys(words[filled]).duplicated().sum()),
         odd=odd_texts(words["text"]),
         lines=lines_of(frame),
-        counts=dict(Counter(_values(columns, told, target)).most_common()),
+        counts=dict(Counter(_values(columns, labelled, target)).most_common()),
     )
 
 
@@ -75,9 +75,9 @@ def _values(columns: Guess, rows: pd.DataFrame, target: list[str]) -> Iterable[s
         )
     values = rows[target[0]]
     if kind == "labels":
-        return (one for value in values for one in _parts(value, columns.separator or SEPARATOR))
+        return (label for value in values for label in _parts(value, columns.separator or SEPARATOR))
     if kind == "tags":
-        return (one for value in values for one in (map(raw, value) if is_list(value) else raw(value).split()))
+        return (tag for value in values for tag in (map(raw, value) if is_list(value) else raw(value).split()))
     return values.map(raw)
 
 

@@ -24,23 +24,23 @@ def fingerprint(kind: str, labels: Sequence[str], tables: Mapping[str, pa.Table]
     """
     import numpy as np
 
-    told = hashlib.sha256(json.dumps([kind, list(labels)]).encode())
+    hasher = hashlib.sha256(json.dumps([kind, list(labels)]).encode())
     for split in SPLITS:
         table = tables[split]
         for column in table.column_names:
-            told.update(f"{split} {column} {table.num_rows}\n".encode())
+            hasher.update(f"{split} {column} {table.num_rows}\n".encode())
             if column in INTEGERS:
-                told.update(table[column].to_numpy().astype("<i8").tobytes())
+                hasher.update(table[column].to_numpy().astype("<i8").tobytes())
                 continue
             if column in NUMBERS:
-                told.update(table[column].to_numpy().astype("<f8").tobytes())
+                hasher.update(table[column].to_numpy().astype("<f8").tobytes())
                 continue
             if column in LISTS:
                 lists = table[column].to_pylist()
-                told.update(np.array([len(value) for value in lists], dtype="<i8").tobytes())
-                told.update(np.array([one for value in lists for one in value], dtype="<i8").tobytes())
+                hasher.update(np.array([len(value) for value in lists], dtype="<i8").tobytes())
+                hasher.update(np.array([number for value in lists for number in value], dtype="<i8").tobytes())
                 continue
             values = [value.encode() for value in table[column].to_pylist()]
-            told.update(np.array([len(value) for value in values], dtype="<i8").tobytes())
-            told.update(b"".join(values))
-    return told.hexdigest()
+            hasher.update(np.array([len(value) for value in values], dtype="<i8").tobytes())
+            hasher.update(b"".join(values))
+    return hasher.hexdigest()

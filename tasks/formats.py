@@ -84,7 +84,7 @@ def read(path: Path, format: Format | None = None, said: DialectSettings | None 
 
     Args:
         path: the file, or for ``folders`` the folder of ``<label>/<name>``.
-        format: how to read it; told by the suffix if None.
+        format: how to read it; the suffix decides if None.
         said: what a task file says of its dialect.
 
     Raises:

@@ -84,7 +84,7 @@ def found_at(origin: str, folder: Path, said: DialectSettings | None = None) -> 
         tables, source = _from_hub(origin)
     if said.said() and not read_as:
         raise InputError(f"{', '.join(said.said())} can be said of text files only", where=origin)
-    split = next((one for one in ("train", "data") if one in tables), None)
+    split = next((name for name in ("train", "data") if name in tables), None)
     if split is None:
         raise InputError(f"no training data, only {', '.join(tables)}", where=origin, hint="Call a file train or data.")
     sizes = {name: len(rows) for name, rows in tables.items()}
@@ -109,15 +109,20 @@ def _from_path(path: Path, folder: Path, said: DialectSettings) -> tuple[Mapping
 
 def _written(files: Mapping[str, Path], said: DialectSettings) -> tuple[str, DialectSettings]:
     """Return the format of the first file, and what a task file has to say of how all of them are written."""
-    told = [formats.format_of(file) for file in files.values()]
-    first = told[0]
+    file_formats = [formats.format_of(file) for file in files.values()]
+    first = file_formats[0]
     if first == "folders":
         return first, said.model_copy(update={"encoding": said.encoding or _encoding(next(iter(files.values())))})
     if first not in USUAL:
         return first, said
-    found = [sniffed(file, one, said) for file, one in zip(files.values(), told, strict=True) if one in USUAL]
-    encodings = [one.encoding for one in found if one.encoding != "utf-8"]
-    dialect = replace(found[0], quotes=all(one.quotes for one in found), encoding=[*encodings, "utf-8"][0])
+    dialects = [
+        sniffed(file, file_format, said)
+        for file, file_format in zip(files.values(), file_formats, strict=True)
+        if file_format in USUAL
+    ]
+    encodings = [dialect.encoding for dialect in dialects if dialect.encoding != "utf-8"]
+    quotes = all(dialect.quotes for dialect in dialects)
+    dialect = replace(dialects[0], quotes=quotes, encoding=[*encodings, "utf-8"][0])
     return first, DialectSettings(**unusual(dialect, first))
 
 
@@ -149,8 +154,8 @@ def _in_words(format: str, dialect: DialectSettings) -> str:  # noqa: A002
 
 
 def _from_repository(path: Path, folder: Path, config: str) -> tuple[Mapping[str, Table], list[str]]:
-    place = _relative(path, folder)
-    identity = place if place.startswith((".", "/")) else f"./{place}"
+    relative = _relative(path, folder)
+    identity = relative if relative.startswith((".", "/")) else f"./{relative}"
     read = hub.read(hub.HubSettings(id=identity, config=config or None, revision=None), folder)
     return read, ["hub:", f"  id: {quoted(identity)}", *([f"  config: {quoted(config)}"] if config else [])]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tasks.column_traits import Traits, traits_of
 from tasks.targets import Target, forced, free_answers, plain_name, targets
-from tasks.traits import Traits, traits_of
 from workbench.errors import InputError, suggest
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
@@ -99,7 +99,7 @@ def guess_columns(frame: pd.DataFrame, where: str, given: Given) -> Guess:
     missing = [doubt.part for doubt in guess.doubts if not doubt.guessed]
     if missing:
         flags = {"label": "--label C (or --answer C, where answers are free text)", "text": "--text C"}
-        shown = "\n  ".join(str(one) for one in traits_of(frame).values())
+        shown = "\n  ".join(str(column) for column in traits_of(frame).values())
         hint = f"Say it: {' '.join(flags[part] for part in missing)}\n  {shown}"
         which = " and ".join(f"the {part}" for part in missing)
         raise InputError(f"cannot tell which column is {which}", where=where, hint=hint)
@@ -111,11 +111,11 @@ def consider(frame: pd.DataFrame, where: str, given: Given) -> Guess:
     _require_sense(frame, where, given)
     traits = traits_of(frame)
     taken = {given.text, given.text_pair}
-    free = {name: one for name, one in traits.items() if name not in taken}
-    found = _targets(frame, traits, given)
-    best = found[0] if found else None
-    doubts = _target_doubts(found, given) if best else [_untold_target(free, given)]
-    rest = {name: one for name, one in free.items() if best is None or name not in best.columns}
+    free = {name: column for name, column in traits.items() if name not in taken}
+    candidates = _targets(frame, traits, given)
+    best = candidates[0] if candidates else None
+    doubts = _target_doubts(candidates, given) if best else [_untold_target(free, given)]
+    rest = {name: column for name, column in free.items() if best is None or name not in best.columns}
     text, pair, text_doubt = _texts(rest, given, best)
     parts = replace(best, separator=given.separator or best.separator) if best else Target("classification", 0)
     doubts += [text_doubt] if text_doubt else []
@@ -130,9 +130,9 @@ def _require_sense(frame: pd.DataFrame, where: str, given: Given) -> None:
             raise InputError(f"no column {name!r} for {flag}", where=where, hint=suggest(name, columns))
     if given.kind is not None and given.kind not in KINDS.names():
         raise InputError(f"there is no kind of task called {given.kind!r}", hint=suggest(given.kind, KINDS.names()))
-    for wrong, what, hint in _contradictions(given):
+    for wrong, message, hint in _contradictions(given):
         if wrong:
-            raise InputError(what, hint=hint)
+            raise InputError(message, hint=hint)
 
 
 def _contradictions(given: Given) -> Iterator[tuple[bool, str, str]]:
@@ -154,38 +154,40 @@ def _contradictions(given: Given) -> Iterator[tuple[bool, str, str]]:
 def _targets(frame: pd.DataFrame, traits: Mapping[str, Traits], given: Given) -> list[Target]:
     """Return what can be asked for and agrees with what is given, the likeliest first."""
     if given.answer is not None:
-        found = free_answers(given.answer, 0)
+        candidates = free_answers(given.answer, 0)
     else:
         taken = {given.text, given.text_pair}
-        found = [one for one in targets(frame, traits) if not taken & set(one.columns)]
-        found = [one for one in found if not (one.text and given.text not in {None, one.text})]
-        found = [one for one in found if not (one.answer and given.text_pair)]
+        candidates = [target for target in targets(frame, traits) if not taken & set(target.columns)]
+        candidates = [target for target in candidates if not (target.text and given.text not in {None, target.text})]
+        candidates = [target for target in candidates if not (target.answer and given.text_pair)]
     if given.label:
-        found = [one for one in found if one.label == given.label] or [forced(given.kind, given.label, traits)]
+        labelled = [target for target in candidates if target.label == given.label]
+        candidates = labelled or [forced(given.kind, given.label, traits)]
     if given.separator is not None:
-        found = [one for one in found if one.kind == "multilabel"]
-    fitting = sorted((one for one in found if given.kind in {None, one.kind}), key=lambda one: one.tier)
+        candidates = [target for target in candidates if target.kind == "multilabel"]
+    fitting = [target for target in candidates if given.kind in {None, target.kind}]
+    fitting.sort(key=lambda target: target.tier)
     return fitting or ([forced(given.kind or "multilabel", given.label, traits)] if given.label else [])
 
 
-def _target_doubts(found: Sequence[Target], given: Given) -> list[Doubt]:
+def _target_doubts(candidates: Sequence[Target], given: Given) -> list[Doubt]:
     """Return in what the targets that are as likely as the first differ from it."""
-    best = found[0]
-    alike = [one for one in found if one.tier == best.tier]
-    kinds = {one.kind: {"kind": one.kind} for one in alike}
+    best = candidates[0]
+    alike = [target for target in candidates if target.tier == best.tier]
+    kinds = {target.kind: {"kind": target.kind} for target in alike}
     if given.kind is None and len(kinds) > 1:
         return [Doubt("kind", kinds)]
-    columns = {", ".join(one.columns): _settled(one) for one in alike if one.kind == best.kind}
-    told = given.label or given.answer
-    return [Doubt("label", columns)] if len(columns) > 1 and not told else []
+    columns = {", ".join(target.columns): _settled(target) for target in alike if target.kind == best.kind}
+    named = given.label or given.answer
+    return [Doubt("label", columns)] if len(columns) > 1 and not named else []
 
 
 def _untold_target(free: Mapping[str, Traits], given: Given) -> Doubt:
-    def settled(one: Traits) -> Mapping[str, Any]:
-        is_label = (one.few or one.sets or one.quantity) and given.kind not in GENERATED
-        return {"label": (one.name,)} if is_label else {"answer": one.name}
+    def settled(column: Traits) -> Mapping[str, Any]:
+        is_label = (column.few or column.sets or column.quantity) and given.kind not in GENERATED
+        return {"label": (column.name,)} if is_label else {"answer": column.name}
 
-    return Doubt("label", {name: settled(one) for name, one in free.items()}, guessed=False)
+    return Doubt("label", {name: settled(column) for name, column in free.items()}, guessed=False)
 
 
 def _settled(target: Target) -> Mapping[str, Any]:
@@ -202,10 +204,11 @@ def _texts(rest: Mapping[str, Traits], given: Given, target: Target | None) -> t
         first, second = _pair(rest)
         if first:
             return first, second, None
-    wordy = sorted((one for one in rest.values() if one.length and one.distinct > 2), key=lambda one: -one.length)
+    wordy = [column for column in rest.values() if column.length and column.distinct > 2]
+    wordy.sort(key=lambda column: -column.length)
     if not wordy:
         return "", given.text_pair, Doubt("text", {name: {"text": name} for name in rest}, guessed=False)
-    likely = [one.name for one in wordy if one.length >= NEARLY * wordy[0].length]
+    likely = [column.name for column in wordy if column.length >= NEARLY * wordy[0].length]
     doubt = Doubt("text", {name: {"text": name} for name in likely}) if len(likely) > 1 else None
     return wordy[0].name, given.text_pair, doubt
 

@@ -1,6 +1,6 @@
 """Whole JSON documents with many rows: a list of objects, or a task file of Super-NaturalInstructions.
 
-The second holds its rows as ``Instances``, and beside them what all of them share, of which ``Definition`` says what is
+The second holds its rows as ``Instances``, and beside them what all of them share; ``Definition`` says what is
 to be done (Wang et al. 2022, arXiv:2204.07705).
 """
 
@@ -34,8 +34,8 @@ def parsed(text: str, where: str) -> Any:
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        place = where if error.lineno == 1 else f"{where}, line {error.lineno}"
-        raise DataError(f"not JSON: {error.msg}", where=place) from None
+        location = where if error.lineno == 1 else f"{where}, line {error.lineno}"
+        raise DataError(f"not JSON: {error.msg}", where=location) from None
     except RecursionError:
         raise DataError("not JSON that can be read: it is nested too deeply", where=where) from None
     except UnicodeEncodeError:
@@ -58,15 +58,15 @@ def rows(path: Path, format: str, encoding: str) -> Iterator[dict[str, Any]]:  #
     """
     with opened_text(path, encoding) as text:
         document = parsed(text.read(), str(path))
-    found = list(_instances(document, path) if format == NATURAL else _objects(document, path, "this document"))
-    if not found:
+    document_rows = list(_instances(document, path) if format == NATURAL else _objects(document, path, "this document"))
+    if not document_rows:
         raise DataError("cannot be read: there are no rows in it", where=str(path))
-    yield from found
+    yield from document_rows
 
 
-def _objects(value: Any, path: Path, what: str) -> list[dict[str, Any]]:
+def _objects(value: Any, path: Path, name: str) -> list[dict[str, Any]]:
     if not (isinstance(value, list) and all(isinstance(row, dict) for row in value)):
-        raise DataError(f"expected {what} to be a list of objects", where=str(path))
+        raise DataError(f"expected {name} to be a list of objects", where=str(path))
     return value
 
 

@@ -19,10 +19,10 @@ def frame_of(path: Path, encoding: str) -> pd.DataFrame:
     """Return the lines of ``path`` as the columns ``label`` and ``text``; raises as :func:`rows`."""
     import pandas as pd
 
-    found = [*rows(path, encoding)]
-    if not found:
+    labelled = [*rows(path, encoding)]
+    if not labelled:
         raise DataError("cannot be read: the file is empty", where=str(path))
-    return pd.DataFrame(found)
+    return pd.DataFrame(labelled)
 
 
 def rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tasks.column_traits import is_blank
 from tasks.raw_values import by_size, raw
 from tasks.spec import TaskSpec
-from tasks.traits import is_blank
 from tasks.values import numbers
 from workbench.errors import DataError
 
@@ -58,10 +58,10 @@ def in_ranges(values: pd.Series[float], ranges: Mapping[str, tuple[float, float]
     """Return for each number the name of its range, "" where it is in none."""
     import pandas as pd
 
-    found = pd.Series("", index=values.index, dtype="str")
+    range_names = pd.Series("", index=values.index, dtype="str")
     for name, (low, high) in ranges.items():
-        found[values.between(low, high)] = name
-    return found
+        range_names[values.between(low, high)] = name
+    return range_names
 
 
 def label_names(spec: TaskSpec, train: pd.Series[str]) -> tuple[tuple[str, ...], Mapping[str, str]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks import cutting, formats, labels, normalise, several, values
+from tasks import cutting, formats, label_sets, labels, normalise, values
 from tasks.answers import judged
 from tasks.cache import Content, cached, dataset, is_cached, table_of
 from tasks.fingerprint import LISTS, fingerprint
@@ -64,8 +64,8 @@ def available(spec: TaskSpec) -> Availability:
 
 
 def _key(spec: TaskSpec, identity: str) -> str:
-    told = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
-    parts = [str(VERSION), spec.source, spec.source_settings.model_dump_json(), identity, told]
+    file_json = spec.file.model_dump_json(exclude={"name", "description", "license", "homepage"})
+    parts = [str(VERSION), spec.source, spec.source_settings.model_dump_json(), identity, file_json]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -74,7 +74,7 @@ def _made(spec: TaskSpec, tables: Mapping[str, Table]) -> Content:
     given = {split: normalise.rows_of(spec, name, tables[name]) for split, name in chosen.items()}
     if spec.file.on_duplicate == "drop":
         given = normalise.unique_texts(given)
-    names, rows = _decoded(spec, chosen, {split: one.frame for split, one in given.items()})
+    names, rows = _decoded(spec, chosen, {split: split_rows.frame for split, split_rows in given.items()})
     if cuts and len(rows["train"]):
         _require_enough(spec, cuts, len(rows["train"]))
         options = spec.file.splits
@@ -99,7 +99,7 @@ def _notes(
         "a text": sum(rows.empty for rows in given.values()),
         "a label": sum(rows.untold for rows in given.values()),
     }
-    notes = [f"{count:,} rows without {what} left out" for what, count in left_out.items() if count]
+    notes = [f"{count:,} rows without {missing} left out" for missing, count in left_out.items() if count]
     if duplicates := sum(rows.duplicates for rows in given.values()):
         notes.append(f"{duplicates:,} rows left out whose text another row of the source has")
     for name in dict.fromkeys(chosen.values()):
@@ -120,7 +120,7 @@ def _decoded(
         return (), dict(frames)
     if target in LISTS:
         names, named = labels.label_names(spec, frames["train"][target].explode().dropna().astype("str"))
-        return names, {split: several.decode(spec, split, frame, names, named) for split, frame in frames.items()}
+        return names, {split: label_sets.decode(spec, split, frame, names, named) for split, frame in frames.items()}
     names, named = labels.label_names(spec, frames["train"]["label"])
     return names, {split: labels.decode(spec, chosen[split], frame, names, named) for split, frame in frames.items()}
 
@@ -140,8 +140,8 @@ def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], 
             cuts[split] = float(wanted)
     for split, name in chosen.items():
         if name not in tables:
-            said = getattr(options, split) is not None
-            where = spec.document.where("splits", split) if said else spec.document.where(spec.source)
+            declared = getattr(options, split) is not None
+            where = spec.document.where("splits", split) if declared else spec.document.where(spec.source)
             raise DataError(f"the source has no split {name!r}", where=where, hint=suggest(name, tables))
     return chosen, cuts
 
@@ -149,8 +149,8 @@ def _plan(spec: TaskSpec, tables: Mapping[str, Table]) -> tuple[dict[str, str], 
 def _require_enough(spec: TaskSpec, cuts: Mapping[str, float], rows: int) -> None:
     wanted = {split: amount if amount >= 1 else amount * rows for split, amount in cuts.items()}
     if rows > 1 and sum(wanted.values()) >= rows:
-        told = ", ".join(f"{split} {amount:.0f}" for split, amount in wanted.items())
-        raise DataError(f"cannot cut {told} from {rows} rows", where=spec.document.where("splits"))
+        amounts = ", ".join(f"{split} {amount:.0f}" for split, amount in wanted.items())
+        raise DataError(f"cannot cut {amounts} from {rows} rows", where=spec.document.where("splits"))
 
 
 def _require_examples(spec: TaskSpec, rows: Mapping[str, pd.DataFrame], names: tuple[str, ...]) -> None:

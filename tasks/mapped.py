@@ -27,5 +27,5 @@ def mapped(path: Path) -> pa.Buffer:
 def let_go() -> None:
     """Give back the memory that the pages of all mapped files take here; who reads one again gets it from the file."""
     if hasattr(mmap, "MADV_DONTNEED"):
-        for each in list(_MAPPED):
-            each.madvise(mmap.MADV_DONTNEED)
+        for mapping in list(_MAPPED):
+            mapping.madvise(mmap.MADV_DONTNEED)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tasks import several, values
+from tasks import label_sets, values
 from tasks.answers import free_answers
+from tasks.column_traits import is_blank
 from tasks.duplicates import without_duplicates
 from tasks.labels import raw_labels
 from tasks.raw_values import raw
 from tasks.spec import TaskSpec
 from tasks.task_file import PLACE
-from tasks.traits import is_blank
 from workbench.errors import DataError, suggest
 from workbench.kinds import KINDS
 from workbench.task import SPLITS
@@ -78,7 +78,7 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
     data["text"] = _joined(texts)
     if columns.text_pair:
         data["text_pair"] = _text(spec, split, frame[columns.text_pair], columns.text_pair, "text_pair")
-    data["target"] = frame[target[0]] if isinstance(columns.label, str) else several.columns_set(spec, split, frame)
+    data["target"] = frame[target[0]] if isinstance(columns.label, str) else label_sets.columns_set(spec, split, frame)
     rows = pd.DataFrame(data)
     filled = rows["text"].str.strip() != ""
     if spec.file.prompt is not None:
@@ -87,15 +87,15 @@ def rows_of(spec: TaskSpec, split: str, table: Table) -> Rows:
         filled &= rows["text_pair"].str.strip() != ""
     if spec.file.on_missing == "error" and not filled.all():
         _refuse_empty(spec, split, rows["id"][~filled], len(rows))
-    told = _told(spec, kind.target, rows["target"])
-    kept = rows[filled & told].reset_index(drop=True)
+    labelled = _told(spec, kind.target, rows["target"])
+    kept = rows[filled & labelled].reset_index(drop=True)
     decoded = _READERS[kind.target](spec, split, kept)
-    untold = int((filled & ~told).sum())
+    untold = int((filled & ~labelled).sum())
     return Rows(kept.drop(columns="target").assign(**{kind.target: decoded}), int((~filled).sum()), untold)
 
 
 def _told(spec: TaskSpec, target: str, values: pd.Series[Any]) -> pd.Series[bool]:
-    """Return which rows are kept for what is right in them; no labels are a set of labels too."""
+    """Return which rows are kept, judged by their label or answer; no labels are a set of labels too."""
     dropped = spec.file.on_missing == "drop" and target != "labels"
     return values.map(lambda value: not (dropped and is_blank(value))).astype(bool)
 
@@ -110,8 +110,8 @@ def _refuse_empty(spec: TaskSpec, split: str, ids: pd.Series[str], rows: int) ->
 
 _READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] = {
     "label": raw_labels,
-    "labels": several.raw_sets,
-    "tags": several.raw_tags,
+    "labels": label_sets.raw_sets,
+    "tags": label_sets.raw_tags,
     "value": values.numbers,
     "answer": free_answers,
 }
@@ -119,7 +119,7 @@ _READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] 
 
 def _words(texts: pd.Series[Any]) -> pd.Series[Any]:
     """Return texts of which some are lists of words as texts, words parted by a space."""
-    return texts.map(lambda text: " ".join(text) if several.is_list(text) else text)
+    return texts.map(lambda text: " ".join(text) if label_sets.is_list(text) else text)
 
 
 def _is_frame(table: Table) -> bool:
@@ -138,7 +138,7 @@ def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
         if declared := getattr(feature, "names", None):
             frame[name] = frame[name].map(dict(enumerate(declared)))
         elif declared := getattr(getattr(feature, "feature", None), "names", None):
-            frame[name] = frame[name].map(lambda places, names=declared: [names[place] for place in places])
+            frame[name] = frame[name].map(lambda numbers, names=declared: [names[number] for number in numbers])
     return frame
 
 
@@ -151,8 +151,8 @@ def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:
     wanted += [(("where", name), name) for name in spec.file.where]
     for key, name in wanted:
         if name not in existing:
-            what = f"split {split!r} has no column {name!r}"
-            raise DataError(what, where=spec.document.where(*key), hint=suggest(name, map(str, existing)))
+            message = f"split {split!r} has no column {name!r}"
+            raise DataError(message, where=spec.document.where(*key), hint=suggest(name, map(str, existing)))
 
 
 def _text(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, key: str) -> pd.Series[str]:
@@ -180,20 +180,20 @@ def _prompts(prompt: str, names: list[str], parts: list[pd.Series[str]]) -> list
 
 
 def _prompt(prompt: str, row: Mapping[str, str]) -> str:
-    return PLACE.sub(lambda place: row[place[1]], prompt)
+    return PLACE.sub(lambda match: row[match[1]], prompt)
 
 
 def _holds(spec: TaskSpec, split: str, values: pd.Series[Any], column: str, value: object) -> pd.Series[bool]:
-    wanted = {raw(one) for one in (value if isinstance(value, list) else [value])}
+    wanted = {raw(entry) for entry in (value if isinstance(value, list) else [value])}
     given = values.map(raw).astype("str")
     if wanted <= {"true", "false"}:
         given = given.str.lower()
-    found: pd.Series[bool] = given.isin(wanted)
-    if not found.any():
-        counts = ", ".join(f"{one!r} ({count})" for one, count in given.value_counts().head(SHOWN).items())
+    holds: pd.Series[bool] = given.isin(wanted)
+    if not holds.any():
+        counts = ", ".join(f"{entry!r} ({count})" for entry, count in given.value_counts().head(SHOWN).items())
         raise DataError(
             f"no row of split {split!r} has {column!r} = {' or '.join(sorted(wanted))}",
             where=spec.document.where("where", column),
             hint=f"Most frequent values: {counts or 'none'}.",
         )
-    return found
+    return holds

@@ -17,8 +17,8 @@ class OddTexts:
     """What to look at.
 
     Attributes:
-        broken: places of the texts with a line break inside; none where most texts have one.
-        long: places of the texts of 50 times the median length and more.
+        broken: positions of the texts with a line break inside; none where most texts have one.
+        long: positions of the texts of 50 times the median length and more.
         median: characters of a text.
     """
 
@@ -37,7 +37,7 @@ def odd_texts(texts: pd.Series[str]) -> OddTexts:
     if not filled.any():
         return OddTexts((), (), 0)
     median = int(np.median(lengths[filled]))
-    broken = [place for place, text in enumerate(stripped) if "\n" in text or "\r" in text]
+    broken = [position for position, text in enumerate(stripped) if "\n" in text or "\r" in text]
     if len(broken) > FEW * int(filled.sum()):
         broken = []
     return OddTexts(tuple(broken), tuple(np.flatnonzero(lengths >= FAR_LONGER * max(1, median)).tolist()), median)

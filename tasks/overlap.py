@@ -35,34 +35,34 @@ def overlapping(tasks: Sequence[Task], share: float) -> tuple[Task, ...]:
     if len(tasks) < 2:
         return tuple(tasks)
     generator = np.random.default_rng(SEED)
-    going = [_dealt(place, tasks, share, generator) for place in range(len(tasks))]
+    going = [_dealt(index, tasks, share, generator) for index in range(len(tasks))]
     prints = [task.fingerprint for task in tasks]
     return tuple(
         replace(
             task,
-            splits={**task.splits, "train": _brought(place, tasks, going)},
-            fingerprint=key(["overlapping", share, place, prints]),
+            splits={**task.splits, "train": _brought(index, tasks, going)},
+            fingerprint=key(["overlapping", share, index, prints]),
         )
-        for place, task in enumerate(tasks)
+        for index, task in enumerate(tasks)
     )
 
 
-def _dealt(place: int, tasks: Sequence[Task], share: float, generator: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Return for each task which rows of the task at ``place`` train along with it, in their old order."""
-    rows = generator.permutation(len(tasks[place].splits["train"]))
+def _dealt(index: int, tasks: Sequence[Task], share: float, generator: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Return for each task which rows of the task at ``index`` train along with it, in their old order."""
+    rows = generator.permutation(len(tasks[index].splits["train"]))
     leaving = round(share * len(rows))
-    others = [other for other in range(len(tasks)) if other != place]
+    others = [other for other in range(len(tasks)) if other != index]
     turns = generator.permutation(len(others))
     parts: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)] * len(tasks)
-    parts[place] = np.sort(rows[leaving:])
+    parts[index] = np.sort(rows[leaving:])
     for start, turn in enumerate(turns):
         parts[others[turn]] = np.sort(rows[:leaving][start :: len(others)])
     return parts
 
 
-def _brought(place: int, tasks: Sequence[Task], going: Sequence[Sequence[NDArray[np.intp]]]) -> Dataset:
+def _brought(index: int, tasks: Sequence[Task], going: Sequence[Sequence[NDArray[np.intp]]]) -> Dataset:
     parts = [
-        replace(task, splits={"train": task.splits["train"].select(rows[place])})
+        replace(task, splits={"train": task.splits["train"].select(rows[index])})
         for task, rows in zip(tasks, going, strict=True)
     ]
-    return pooled(parts, tasks[place].name).splits["train"]
+    return pooled(parts, tasks[index].name).splits["train"]

@@ -60,11 +60,11 @@ def names(folders: Iterable[Path] = ()) -> list[str]:
 
 def families(folders: Iterable[Path] = ()) -> dict[str, tuple[str, ...]]:
     """Return the families and their members in stream order; raises as :func:`names`."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_family: dict[str, tuple[str, ...]] = {}
     for name, path in _index(folders).items():
         if name != path.stem:
-            found[path.stem] = (*found.get(path.stem, ()), name)
-    return found
+            by_family[path.stem] = (*by_family.get(path.stem, ()), name)
+    return by_family
 
 
 def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
@@ -80,9 +80,9 @@ def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
     if name in index:
         path = index[name]
         return parse(_unchanged(_documents, path)[name], name, path.parent)
-    if name in (known := families(folders)):
-        listed = ", ".join(known[name])
-        raise InputError(f"{name!r} is a family of {len(known[name])} tasks", hint=f"Name one of them: {listed}.")
+    if name in (by_family := families(folders)):
+        listed = ", ".join(by_family[name])
+        raise InputError(f"{name!r} is a family of {len(by_family[name])} tasks", hint=f"Name one of them: {listed}.")
     raise UnknownNameError("task", name, index)
 
 
@@ -95,20 +95,20 @@ def load(spec: TaskSpec) -> Task:
 
 def available(spec: TaskSpec) -> Availability:
     """Say whether a task's rows are on this machine; see :func:`tasks.loading.available`."""
-    from tasks.loading import available as found
+    from tasks.loading import available as rows_available
 
-    return found(spec)
+    return rows_available(spec)
 
 
 def _index(folders: Iterable[Path]) -> dict[str, Path]:
     """Return name → file; a folder of one's own may add tasks but not replace one."""
     index: dict[str, Path] = {}
-    for folder in dict.fromkeys(place.resolve() for place in (CATALOG, *folders)):
+    for folder in dict.fromkeys(root.resolve() for root in (CATALOG, *folders)):
         for path in sorted(path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()):
             for name in _unchanged(_names_in, path):
                 if name in index:
-                    what = f"there is a task called {name!r} already, in {index[name]}"
-                    raise InputError(what, where=str(path), hint="Give yours another name.")
+                    message = f"there is a task called {name!r} already, in {index[name]}"
+                    raise InputError(message, where=str(path), hint="Give yours another name.")
                 index[name] = path
     return index
 

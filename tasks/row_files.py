@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import formats
 from tasks.dialect import USUAL, Dialect, DialectSettings
-from tasks.several import is_list
+from tasks.label_sets import is_list
 from tasks.sniffing import sniffed
 from tasks.text_files import require_readable
 from workbench.errors import InputError
@@ -62,14 +62,15 @@ class Rows(ABC):
         """
         import pyarrow as pa
 
-        found = pa.schema([])
+        merged = pa.schema([])
         for batch in self.batches(1000):
             try:
-                told = pa.Table.from_pylist([{name: row.get(name) for name in self.columns} for row in batch]).schema
-                found = pa.unify_schemas([found, told], promote_options="permissive")
+                records = [{name: row.get(name) for name in self.columns} for row in batch]
+                schema = pa.Table.from_pylist(records).schema
+                merged = pa.unify_schemas([merged, schema], promote_options="permissive")
             except pa.ArrowException as error:
                 raise InputError(f"a column holds several types: {error}", hint="Write jsonl, which may.") from None
-        return found
+        return merged
 
 
 class ListedRows(Rows):
@@ -88,7 +89,7 @@ class FileRows(Rows):
     """The rows of a text file, a workbook or a parquet file; fields of text files and workbooks are strings."""
 
     def __init__(self, path: Path, expected: Collection[str] = ()) -> None:
-        """Go through ``path`` once, so that whatever is wrong with it is said before any work is done.
+        """Go through ``path`` once, so that everything wrong with it is reported before any work is done.
 
         Args:
             path: of a format that :mod:`tasks.formats` knows by its name.

@@ -69,8 +69,8 @@ def _rows(path: Path, book: Any) -> Iterator[list[str]]:
 
 def _fitted(cells: list[str], names: tuple[str, ...], path: Path) -> list[str]:
     if len(cells) > len(names):
-        what = f"a row has {len(cells)} cells, but there are {len(names)} columns"
-        raise DataError(what, where=f"{path}: {cells[0][:60]!r}", hint="Name every column in the first row.")
+        message = f"a row has {len(cells)} cells, but there are {len(names)} columns"
+        raise DataError(message, where=f"{path}: {cells[0][:60]!r}", hint="Name every column in the first row.")
     return cells + [""] * (len(names) - len(cells))
 
 

@@ -17,7 +17,7 @@ from tasks.text_files import Lines, opened_bytes
 from workbench.errors import DataError
 
 SAMPLE = 1 << 24  # bytes that quotes are looked for in
-LINES = 2000  # lines that delimiter, header and decimal sign are told from
+LINES = 2000  # lines that decide delimiter, header and decimal sign
 DELIMITERS = ",;\t|"
 CONSISTENT = 0.8  # share of the rows with equally many fields, at least, for a delimiter that nobody has named
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
@@ -128,7 +128,7 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, str]:
 
 
 def _encoding_of_all(begun: bytes, stream: Any) -> str:
-    """Return utf-8 if the rest of a file is too, else what its first other part looks like."""
+    """Return utf-8 if the rest of a file is utf-8 too, else the encoding that its first other block looks like."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     decoder.decode(begun)
     while block := stream.read(SAMPLE):
@@ -163,10 +163,10 @@ def _sound(delimiter: str) -> re.Pattern[str]:
 
 def _delimiter(head: str, format: str, quotes: bool | None) -> str:  # noqa: A002
     usual = USUAL[format]
-    candidates = [usual, *(one for one in DELIMITERS if one != usual and one in head)]
+    candidates = [usual, *(delimiter for delimiter in DELIMITERS if delimiter != usual and delimiter in head)]
     ways = [True, False] if quotes is None else [quotes]
-    sure = {one: max(_shape(head, one, way).consistency for way in ways) for one in candidates}
-    best = max(candidates, key=lambda one: sure[one])
+    sure = {delimiter: max(_shape(head, delimiter, way).consistency for way in ways) for delimiter in candidates}
+    best = max(candidates, key=lambda delimiter: sure[delimiter])
     return best if sure[best] >= CONSISTENT else usual
 
 
@@ -190,7 +190,7 @@ def _has_header(rows: Sequence[Sequence[str]], expected: Collection[str]) -> boo
     names = {name.lower() for name in first}
     if set(expected) & set(rows[0]) or NAMES & names:
         return True
-    columns = [[row[place] for row in rest if place < len(row)] for place in range(len(first))]
+    columns = [[row[index] for row in rest if index < len(row)] for index in range(len(first))]
     if any(_is_data(name, column) for name, column in zip(first, columns, strict=True)):
         return False
     return len(names) == len(first)
@@ -210,10 +210,10 @@ def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> Decimal:
     """Return a comma where a column holds nothing but numbers, some of them with a comma that parts no thousands."""
     if delimiter == "," or not rows:
         return "."
-    for place in range(len(rows[0])):
-        values = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
+    for index in range(len(rows[0])):
+        values = [row[index].strip() for row in rows if index < len(row) and row[index].strip()]
         if values and all(COMMA_NUMBER.fullmatch(value) for value in values):
             fractions = [value.rpartition(",")[2] for value in values if "," in value]
-            if any(len(each) != 3 or delimiter == ";" for each in fractions):
+            if any(len(fraction) != 3 or delimiter == ";" for fraction in fractions):
                 return ","
     return "."

@@ -58,12 +58,12 @@ def parse(document: Document, name: str, folder: Path) -> TaskSpec:
         model = SOURCES.get(sources[0]).settings
         settings = _part(document, (sources[0],), document.data[sources[0]], model, problems)
     else:
-        given = f"{len(sources)} sources ({', '.join(sources)})" if sources else "no source"
+        message = f"{len(sources)} sources ({', '.join(sources)})" if sources else "no source"
         where = document.where(sources[1]) if sources else document.origin
-        problems.append(Problem(given, where, f"Give exactly one of the keys {', '.join(SOURCES.names())}."))
+        problems.append(Problem(message, where, f"Give exactly one of the keys {', '.join(SOURCES.names())}."))
     if file and file.name not in {None, name}:
-        what = f"'name' is {file.name!r}, but this is the file of {name!r}"
-        problems.append(Problem(what, document.where("name"), "Rename one of them, or leave `name` out."))
+        message = f"'name' is {file.name!r}, but this is the file of {name!r}"
+        problems.append(Problem(message, document.where("name"), "Rename one of them, or leave `name` out."))
     if problems or file is None or settings is None:
         raise SettingsError(problems)
     return TaskSpec(name, file, sources[0], settings, document, folder)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.several import is_list
-from tasks.traits import MOST_LABELS, Traits
+from tasks.column_traits import MOST_LABELS, Traits
+from tasks.label_sets import is_list
 from workbench.kind import GENERATED
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def forced(kind: str | None, label: tuple[str, ...], traits: Mapping[str, Traits
 
 
 def free_answers(column: str, tier: int) -> list[Target]:
-    """Return both ways to write an answer; which one it is hangs on the backbone more than on the data."""
+    """Return both ways to write an answer; which one is right depends on the backbone more than on the data."""
     first, second = GENERATED if column.lower() not in REWRITTEN else reversed(GENERATED)
     return [Target(kind, tier, answer=column) for kind in (first, second)]
 
@@ -84,11 +84,11 @@ def plain_name(name: str) -> str:
 
 
 def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Target]:
-    words = {name: frame[name].map(_words) for name, one in traits.items() if one.lists or one.length}
-    counts = {name: [len(each) for each in column] for name, column in words.items()}
-    several = {name for name, each in counts.items() if sum(each) > len(each)}
+    words = {name: frame[name].map(_words) for name, column in traits.items() if column.lists or column.length}
+    counts = {name: [len(entry) for entry in column] for name, column in words.items()}
+    several = {name for name, lengths in counts.items() if sum(lengths) > len(lengths)}
     for label in sorted(several, key=lambda name: _place(name, TAGS)):
-        tags = {tag for each in words[label] for tag in each}
+        tags = {tag for row in words[label] for tag in row}
         if len(tags) > MOST_LABELS or not (label.lower() in TAGS or all(map(BIO.match, tags))):
             continue
         same = [name for name in several - {label} if counts[name] == counts[label] and name.lower() not in TAGS]
@@ -98,51 +98,51 @@ def _tagged(frame: pd.DataFrame, traits: Mapping[str, Traits]) -> Iterator[Targe
 
 
 def _named(traits: Mapping[str, Traits]) -> Iterator[Target]:
-    lower = {plain_name(name): one for name, one in [*traits.items()][::-1]}  # the first of two alike
+    lower = {plain_name(name): column for name, column in [*traits.items()][::-1]}  # the first of two alike
     for name in (*LABELS, *VALUES):
-        if found := [*_asked(lower[name], name in VALUES)] if name in lower else []:
-            yield from found
+        if asked := [*_asked(lower[name], name in VALUES)] if name in lower else []:
+            yield from asked
             return
 
 
-def _asked(one: Traits, quantity: bool) -> Iterator[Target]:
-    if one.sets:
-        yield Target("multilabel", 1, (one.name,), separator=one.separator)
-    elif one.fractions or (one.quantity and not one.few and quantity):
-        yield Target("regression", 1, (one.name,))
-    elif one.few:
-        yield Target("classification", 1, (one.name,))
-        if quantity and one.quantity:
-            yield Target("regression", 1, (one.name,))
+def _asked(column: Traits, quantity: bool) -> Iterator[Target]:
+    if column.sets:
+        yield Target("multilabel", 1, (column.name,), separator=column.separator)
+    elif column.fractions or (column.quantity and not column.few and quantity):
+        yield Target("regression", 1, (column.name,))
+    elif column.few:
+        yield Target("classification", 1, (column.name,))
+        if quantity and column.quantity:
+            yield Target("regression", 1, (column.name,))
 
 
 def _unnamed(traits: Mapping[str, Traits]) -> Iterator[Target]:
-    indicators = tuple(name for name, one in traits.items() if one.binary)
+    indicators = tuple(name for name, column in traits.items() if column.binary)
     if len(indicators) >= INDICATORS:
         yield Target("multilabel", 2, indicators)
-    by_size = sorted(traits.values(), key=lambda one: one.distinct)
-    for one in by_size:
-        if one.sets:
-            yield Target("multilabel", 2, (one.name,), separator=one.separator)
-    for one in by_size:
-        if one.few and not one.fractions:
-            yield Target("classification", 2, (one.name,))
+    by_size = sorted(traits.values(), key=lambda column: column.distinct)
+    for column in by_size:
+        if column.sets:
+            yield Target("multilabel", 2, (column.name,), separator=column.separator)
+    for column in by_size:
+        if column.few and not column.fractions:
+            yield Target("classification", 2, (column.name,))
 
 
 def _answered(traits: Mapping[str, Traits]) -> Iterator[Target]:
-    usual = [name for name, one in traits.items() if name.lower() in {*ANSWERS, *REWRITTEN} and not one.lists]
+    usual = [name for name, column in traits.items() if name.lower() in {*ANSWERS, *REWRITTEN} and not column.lists]
     if usual:
         yield from free_answers(usual[0], 3)
 
 
 def _numbers(traits: Mapping[str, Traits]) -> Iterator[Target]:
-    found = [one for one in traits.values() if one.quantity]
-    for one in sorted(found, key=lambda one: (_place(one.name, (*LABELS, *VALUES)), not one.fractions)):
-        yield Target("regression", 4, (one.name,))
+    numeric = [column for column in traits.values() if column.quantity]
+    for column in sorted(numeric, key=lambda column: (_place(column.name, (*LABELS, *VALUES)), not column.fractions)):
+        yield Target("regression", 4, (column.name,))
 
 
 def _words(value: object) -> list[str]:
-    return [str(one) for one in value] if is_list(value) else str(value).split()  # type: ignore[attr-defined]
+    return [str(word) for word in value] if is_list(value) else str(value).split()  # type: ignore[attr-defined]
 
 
 def _place(name: str, names: tuple[str, ...]) -> int:

@@ -199,9 +199,9 @@ class TaskFile(Settings):
     @classmethod
     def _labels_are_strings(cls, labels: object) -> object:
         parts = [*labels, *labels.values()] if isinstance(labels, dict) else labels
-        if parts is not None and not (isinstance(parts, list) and all(isinstance(one, Scalar) for one in parts)):
+        if parts is not None and not (isinstance(parts, list) and all(isinstance(part, Scalar) for part in parts)):
             raise ValueError("expected a list of names, or a mapping of raw values to names")
-        if parts and any(isinstance(one, bool) for one in parts):
+        if parts and any(isinstance(part, bool) for part in parts):
             raise ValueError("YAML reads yes, no, on, off, true and false as truth values; put quotes around them")
         if isinstance(labels, dict):
             return {raw(value): raw(name) for value, name in labels.items()}

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tasks.label_sets import SEPARATOR
 from tasks.raw_values import are_whole, by_size
-from tasks.several import SEPARATOR
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.printable import printable
@@ -54,7 +54,7 @@ def _columns(columns: Guess) -> list[str]:
         return [
             *lines,
             "  label: # columns of 1 and 0, one for each label",
-            *(f"    - {quoted(one)}" for one in columns.label),
+            *(f"    - {quoted(name)}" for name in columns.label),
         ]
     lines.append(f"  label: {quoted(columns.label[0])}{' # one tag for each word' if tagged else ''}")
     if columns.kind == "multilabel":

@@ -51,8 +51,8 @@ def require_readable(path: Path, *, folder: bool = False) -> None:
     mode = path.stat().st_mode
     if stat.S_ISREG(mode) or (folder and stat.S_ISDIR(mode)):
         return
-    what = "this is a folder" if stat.S_ISDIR(mode) else "this is a device or a pipe, not a file"
-    raise InputError(what, where=str(path), hint="Save the data in a file, and name that.")
+    message = "this is a folder" if stat.S_ISDIR(mode) else "this is a device or a pipe, not a file"
+    raise InputError(message, where=str(path), hint="Save the data in a file, and name that.")
 
 
 def is_packed(path: Path) -> bool:

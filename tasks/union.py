@@ -61,8 +61,8 @@ def _together(tasks: Sequence[Task], split: str) -> Dataset:
     ids = [f"{task.name}/{row}" for task in tasks for row in task.splits[split]["id"][:]]
     columns: dict[str, list[Any]] = {"id": ids}
     for name in ROW:
-        if any(name in each.column_names for each in rows):
-            given = [each[name][:] if name in each.column_names else [None] * len(each) for each in rows]
+        if any(name in dataset.column_names for dataset in rows):
+            given = [dataset[name][:] if name in dataset.column_names else [None] * len(dataset) for dataset in rows]
             columns[name] = [value for values in given for value in values]
     return Dataset.from_dict(columns)
 

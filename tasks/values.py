@@ -24,8 +24,8 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
     import pandas as pd
 
     single = rows["target"].map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
-    found = pd.to_numeric(single, errors="coerce").astype("float64")
-    wrong = ~np.isfinite(found)
+    parsed = pd.to_numeric(single, errors="coerce").astype("float64")
+    wrong = ~np.isfinite(parsed)
     if wrong.any():
         examples = ", ".join(f"{row.id}: {row.target!r}" for row in rows[wrong].head(SHOWN).itertuples())
         raise DataError(
@@ -33,7 +33,7 @@ def numbers(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[float]:
             where=spec.document.where("columns", "label"),
             hint="Correct them, or name another column; rows without any value are left out with `on_missing: drop`.",
         )
-    return found
+    return parsed
 
 
 def scaled(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -42,8 +42,8 @@ def damaged(folder: Path) -> str | None:
     for name, expected in digests.items():
         try:
             stamp = _stamp(folder / name)
-            at, known = seen.get(name, (0.0, None))
-            fresh = known == stamp and stamp[0] > SMALL and 0 <= now - at < TRUSTED
+            at, seen_stamp = seen.get(name, (0.0, None))
+            fresh = seen_stamp == stamp and stamp[0] > SMALL and 0 <= now - at < TRUSTED
             if not fresh and digest(folder / name) != expected:
                 return name
         except OSError:
@@ -56,8 +56,8 @@ def damaged(folder: Path) -> str | None:
 
 
 def _stamp(path: Path) -> Stamp:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _seen(folder: Path) -> dict[str, tuple[float, Stamp]]:

@@ -122,8 +122,8 @@ class Adaptation:
             return False
         is_trained = getattr(self._config, "parts", {"plain": self._config})["plain"]  # a mixture has several parts
         weights = list(skeleton(self.backbone.config).named_parameters())
-        trained = sum(each.numel() for name, each in weights if is_trained(name))
-        return 2 * trained > sum(each.numel() for _, each in weights)
+        trained = sum(weight.numel() for name, weight in weights if is_trained(name))
+        return 2 * trained > sum(weight.numel() for _, weight in weights)
 
     @cached_property
     def _config(self) -> Any:

@@ -1,4 +1,4 @@
-"""The folder of a stored adapter: what its library will read in it is looked at before the library does.
+"""The folder of a stored adapter: its files are checked before a library reads them.
 
 An adapter's config may lead to other places: peft imports the module that ``megatron_core`` names, and opens what
 ``tokenizer_name_or_path``, X-LoRA's ``adapters`` and initialisations from data name. Both packages take a pickled file
@@ -21,7 +21,7 @@ PEFT_TYPES = {
     *("LORA", "ADALORA", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "IA3", "SHIRA", "PROMPT_TUNING", "P_TUNING"),
     *("MISS", "RANDLORA", "ROAD", "C3A", "FOURIERFT", "WAVEFT", "DELORA", "GRALORA", "HRA", "VBLORA"),
 }  # what the methods here write; an X-LoRA names other adapters, a multitask prompt a pickled file
-STAYING: dict[str, tuple[Any, ...]] = {  # key → the values that lead nowhere else; any other key does not at all
+STAYING: dict[str, tuple[Any, ...]] = {  # key → its values that are safe; any value of another key is safe
     "megatron_config": (None,),
     "megatron_core": (None, "megatron.core"),
     "tokenizer_name_or_path": (None,),
@@ -57,7 +57,7 @@ def check_adapter(folder: Path) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return what stands in the config of an adapter, for who loads nothing by it; raises InputError."""
+    """Return the content of an adapter's config, for callers that load nothing with it; raises InputError."""
     return read_mapping(folder / CONFIG, CONFIG_NOUN, HINT)
 
 
@@ -73,8 +73,8 @@ def _check_config(config: Path) -> None:
         raise InputError(f"peft_type: {kind!r} is none that is stored here", where=str(config), hint=HINT)
     for key, values in STAYING.items():
         if not any(content.get(key) is value or content.get(key) == value for value in values):
-            what = f"{key}: {content[key]!r} leads to something outside this folder"
-            raise UnsafeConfigError(what, where=str(config), hint=HINT)
+            message = f"{key}: {content[key]!r} leads to something outside this folder"
+            raise UnsafeConfigError(message, where=str(config), hint=HINT)
 
 
 def _require_mapping(config: Path, content: dict[str, Any]) -> None:

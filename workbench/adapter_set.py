@@ -55,12 +55,12 @@ class AdapterSet:
         Raises:
             InputError: an adapter of another backbone, or one that cannot be opened.
         """
-        known = {_identities(each.adapters.values()): each for each in before.groups} if before else {}
+        open_groups = {_identities(group.adapters.values()): group for group in before.groups} if before else {}
         groups: list[Answering] = []
         for group in sharing(adapters):
-            same = known.get(_identities(group))
+            same = open_groups.get(_identities(group))
             groups += [same] if same else _opened(group, backbone)
-        return cls(backbone, {each.id: each for each in adapters}, tuple(groups))
+        return cls(backbone, {adapter.id: adapter for adapter in adapters}, tuple(groups))
 
     def answers(self, questions: Sequence[Question]) -> list[list[Answer]]:
         """Return the answers to each question, row by row.
@@ -68,19 +68,21 @@ class AdapterSet:
         Rows of several questions share a forward pass where their adapters share a body. A question that is asked by
         itself is answered as :class:`workbench.asking.Asked` answers it, bit for bit, if all its rows have one owner.
         """
-        found: list[list[Answer]] = [[NO_ANSWER] * len(each.rows) for each in questions]
-        for columns in dict.fromkeys(tuple(each.rows.column_names) for each in questions):
-            alike = [number for number, each in enumerate(questions) if tuple(each.rows.column_names) == columns]
+        answered: list[list[Answer]] = [[NO_ANSWER] * len(question.rows) for question in questions]
+        for columns in dict.fromkeys(tuple(question.rows.column_names) for question in questions):
+            alike = [
+                number for number, question in enumerate(questions) if tuple(question.rows.column_names) == columns
+            ]
             rows = joined([questions[number].rows for number in alike])
             places = [(number, row) for number in alike for row in range(len(questions[number].rows))]
             owners = [questions[number].owners[row] for number, row in places]
             for group in self.groups:
-                own = [place for place, owner in enumerate(owners) if owner in group.adapters]
-                answers = group.answers(rows.select(own), [owners[place] for place in own]) if own else []
-                for place, answer in zip(own, answers, strict=True):
-                    number, row = places[place]
-                    found[number][row] = answer
-        return found
+                own = [index for index, owner in enumerate(owners) if owner in group.adapters]
+                answers = group.answers(rows.select(own), [owners[index] for index in own]) if own else []
+                for index, answer in zip(own, answers, strict=True):
+                    number, row = places[index]
+                    answered[number][row] = answer
+        return answered
 
 
 def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answering]:
@@ -90,8 +92,8 @@ def _opened(group: Sequence[StoredAdapter], backbone: Backbone) -> list[Answerin
     except InputError:
         if len(group) == 1:
             raise
-        return [opened([each], backbone) for each in group]
+        return [opened([adapter], backbone) for adapter in group]
 
 
 def _identities(adapters: Iterable[StoredAdapter]) -> tuple[str, ...]:
-    return tuple(f"{each.id} {each.identity}" for each in adapters)
+    return tuple(f"{adapter.id} {adapter.identity}" for adapter in adapters)

@@ -44,8 +44,8 @@ def biases(config: PretrainedConfig) -> frozenset[str]:
 def normalisations(config: PretrainedConfig) -> frozenset[str]:
     """Return the names of gains and biases of the normalisation layers (LayerNorm, RMSNorm)."""
     return frozenset(
-        f"{place}.{name}"
-        for place, module in skeleton(config).named_modules()
+        f"{module_name}.{name}"
+        for module_name, module in skeleton(config).named_modules()
         if "norm" in type(module).__name__.lower()
         for name, _ in module.named_parameters(recurse=False)
     )
@@ -55,12 +55,12 @@ def blocks(config: PretrainedConfig) -> list[str]:
     """Return the names of the transformer's blocks in the order of the computation, an encoder's before a decoder's."""
     from torch.nn import ModuleList
 
-    found: list[str] = []
+    block_names: list[str] = []
     for name, module in skeleton(config).named_modules():
-        outermost = not any(name.startswith(f"{block}.") for block in found)
+        outermost = not any(name.startswith(f"{block}.") for block in block_names)
         if isinstance(module, ModuleList) and outermost:
-            found += [f"{name}.{index}" for index in range(len(module))]
-    return found
+            block_names += [f"{name}.{index}" for index in range(len(module))]
+    return block_names
 
 
 def described(config: PretrainedConfig) -> nn.Module:

@@ -31,9 +31,9 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class AskedRows:
-    """Rows for a few texts, as a ``Dataset``, which takes long to import, and to make: it is hashed.
+    """Rows for a few texts, in place of a ``Dataset``, which is slow to import and to build (it is hashed).
 
-    Where somebody reads more of it than whole columns and rows at some places, it becomes one.
+    It becomes a ``Dataset`` where somebody reads more of it than whole columns and selected rows.
     """
 
     columns: dict[str, list[Any]]
@@ -53,7 +53,7 @@ class AskedRows:
 
     def select(self, places: Sequence[int]) -> AskedRows:
         """Return the rows at ``places``, in that order."""
-        return AskedRows({name: [column[place] for place in places] for name, column in self.columns.items()})
+        return AskedRows({name: [column[index] for index in places] for name, column in self.columns.items()})
 
     def __getattr__(self, name: str) -> Any:
         """Return any other attribute of a ``Dataset``."""
@@ -91,16 +91,16 @@ class Asked:
 
 
 def asked(model: TaskModel, adapter: StoredAdapter, rows: Dataset, backbone: Backbone) -> list[Answer]:
-    """Return what ``model``, that of ``adapter`` on ``backbone``, answers to each row."""
+    """Return what ``model`` answers to each row; it is the model of ``adapter`` on ``backbone``."""
     manifest = adapter.manifest
-    found = model.kind.answers(model, rows, backbone.tokenizer, manifest.budget.max_length)
-    return in_words(model.kind, found, manifest.task.labels)
+    answers = model.kind.answers(model, rows, backbone.tokenizer, manifest.budget.max_length)
+    return in_words(model.kind, answers, manifest.task.labels)
 
 
 def in_words(kind: Kind, found: Any, labels: Sequence[str]) -> list[Answer]:
     """Return answers as a kind computes them (:meth:`workbench.kind.Kind.answers`) as people read them."""
-    said, values = kind.say(found, labels), kind.values(found, labels)
-    return [Answer(words, sure, value) for (words, sure), value in zip(said, values, strict=True)]
+    worded, values = kind.say(found, labels), kind.values(found, labels)
+    return [Answer(words, confidence, value) for (words, confidence), value in zip(worded, values, strict=True)]
 
 
 def joined(tables: Sequence[Dataset]) -> Dataset:
@@ -108,7 +108,7 @@ def joined(tables: Sequence[Dataset]) -> Dataset:
     if len(tables) == 1:
         return tables[0]
     names = tables[0].column_names
-    rows: Any = AskedRows({name: [value for each in tables for value in each[name]] for name in names})
+    rows: Any = AskedRows({name: [value for table in tables for value in table[name]] for name in names})
     return cast("Dataset", rows)
 
 
@@ -119,7 +119,7 @@ def rows_of(texts: Sequence[Any], task: TaskReference | None = None) -> Dataset:
         InputError: no texts, some pairs and some not, or not what the task is about.
     """
     rows: Any = AskedRows(columns_of(texts, task))
-    return cast("Dataset", rows)  # all that is read of one here can be read of it
+    return cast("Dataset", rows)  # it has all that is read of a Dataset here
 
 
 def columns_of(texts: Sequence[Any], task: TaskReference | None = None) -> dict[str, list[Any]]:
@@ -136,7 +136,7 @@ def columns_of(texts: Sequence[Any], task: TaskReference | None = None) -> dict[
     if task and task.max_new_tokens is not None:
         columns["max_new_tokens"] = [task.max_new_tokens] * len(texts)
     if task and task.scale is not None:
-        columns |= {name: [each] * len(texts) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
+        columns |= {name: [number] * len(texts) for name, number in zip(("centre", "spread"), task.scale, strict=True)}
     columns["text"] = [text[0] for text in texts] if all(pairs) else list(texts)
     if all(pairs):
         columns["text_pair"] = [text[1] for text in texts]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from workbench.errors import InputError, UnwritableError
 
-LOCK = ".lock"  # what its writer holds while something is half-written ends so
+LOCK = ".lock"  # ending of the file that a writer holds while its output is unfinished
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}(\.lock)?")
-FORSAKEN = 24 * 60 * 60  # seconds after which what was never locked belongs to nobody
+FORSAKEN = 24 * 60 * 60  # seconds after which an unfinished path without a lock belongs to nobody
 REFUSALS = {
     errno.EACCES,
     errno.EPERM,
@@ -101,21 +101,21 @@ def new_folder(target: Path) -> Iterator[Path]:
         raise InputError("this path exists already and is not an empty folder", where=str(target))
     if target.exists():
         target.rmdir()
-    with written_whole(target) as place:
-        yield place
+    with written_whole(target) as folder:
+        yield folder
 
 
 def write_whole(target: Path, content: str | bytes) -> None:
-    """Write one file so that a reader sees the old content or the new one, never a part; raises as what follows."""
+    """Write one file whole: a reader sees the old content or the new one; raises as :func:`file_written_whole`."""
     with file_written_whole(target) as path:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def require_folder_of(target: Path) -> None:
-    """Raise UnwritableError unless the folder is there that a person wants the file ``target`` in: a misspelt one."""
+    """Raise UnwritableError where the folder of ``target`` does not exist: the person may have misspelt it."""
     folder = target.parent
     if os.path.lexists(folder):
-        return  # what else is wrong with it, whoever writes will be told
+        return  # whoever writes there gets the error for any other problem
     hint = f"Make it first: mkdir -p {shlex.quote(str(folder))}"
     raise UnwritableError(f"cannot write here: there is no folder {str(folder)!r}", where=str(target), hint=hint)
 
@@ -128,8 +128,8 @@ def file_written_whole(target: Path) -> Iterator[Path]:
         UnwritableError: nothing can be written there, or ``target`` is a folder or a device.
     """
     if os.path.exists(target) and not os.path.isfile(target):  # noqa: PTH110, PTH113  # a Path raises on long names
-        what = "a folder" if target.is_dir() else "no plain file"
-        raise UnwritableError(f"cannot write here: this is {what}", where=str(target))
+        kind = "a folder" if target.is_dir() else "no plain file"
+        raise UnwritableError(f"cannot write here: this is {kind}", where=str(target))
     with _held_beside(target) as path:
         try:
             with _writing(target):
@@ -205,7 +205,7 @@ def _held_beside(target: Path) -> Iterator[Path]:
             yield path
             return
         finally:
-            if not os.path.lexists(path):  # else what is there is for the next sweep
+            if not os.path.lexists(path):  # otherwise the next sweep deletes what is there
                 lock.unlink(missing_ok=True)
             os.close(descriptor)
 
@@ -230,7 +230,7 @@ def _put(folder: Path, target: Path) -> None:
 
 
 def _is_forsaken(path: Path) -> bool:
-    """Return whether what has no lock beside it is old enough to be left by a version that wrote without locks."""
+    """Return whether a path has no lock and is old: it is left from a version that wrote without locks."""
     try:
         return not path.with_name(f"{path.name}{LOCK}").exists() and time.time() - path.lstat().st_mtime > FORSAKEN
     except FileNotFoundError:

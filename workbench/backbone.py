@@ -66,8 +66,8 @@ class Backbone:
     @cached_property
     def config(self) -> PretrainedConfig:
         """The model's config, built from the checked file by :func:`workbench.model_config.built`."""
-        place = self.folder / CONFIG
-        config = built(read_json(place), str(place))
+        path = self.folder / CONFIG
+        config = built(read_json(path), str(path))
         config.name_or_path = str(self.folder)
         return config
 
@@ -92,8 +92,8 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the pretrained weights: names, shapes and bytes of every tensor, as it is kept."""
-        told = None if self.quantization else of_files(self.folder, self.config)
-        return told or fingerprint(quantisation.parameters(self.load()))
+        file_fingerprint = None if self.quantization else of_files(self.folder, self.config)
+        return file_fingerprint or fingerprint(quantisation.parameters(self.load()))
 
     def elsewhere(self, folder: Path) -> Backbone:
         """Return the same backbone with its files in another folder; its fingerprint is not computed again."""
@@ -111,15 +111,15 @@ class Backbone:
     def is_intact(self, body: nn.Module) -> bool:
         """Return whether ``body``, from which all that a method put on it was taken off, has the pretrained weights.
 
-        They are read only where the system does not tell that they are the pages of their file still.
+        The weights are read only where the system cannot tell that they are still the pages of their file.
         """
-        known = is_untouched(body, self.folder, self.fingerprint)
-        return known or fingerprint(quantisation.parameters(body)) == self.fingerprint
+        untouched = is_untouched(body, self.folder, self.fingerprint)
+        return untouched or fingerprint(quantisation.parameters(body)) == self.fingerprint
 
     def load(self, own: bool = False, precision: Precision = "fp32") -> nn.Module:
         """Return a fresh copy of the transformer without any head, in evaluation mode.
 
-        It is in float32; of a quantised one, what is not packed. On a processor, models share memory for as long as
+        It is in float32; if quantised, only what is not packed. On a processor, models share memory for as long as
         they do not write to it (:mod:`workbench.resident`).
         Its output holds ``last_hidden_state`` (batch, tokens, hidden_size). A pooler that the checkpoint lacks is drawn
         from a fixed seed, so that every copy is the same; the caller's generator is left alone.
@@ -161,17 +161,17 @@ class Backbone:
             options = {"quantization_config": quantisation.packing(self.quantization), "device_map": {"": "cpu"}}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            body, told = self.pretrained(AutoModel, **options)
-        require_whole(self.folder, self.config, told)
+            body, loading_info = self.pretrained(AutoModel, **options)
+        require_whole(self.folder, self.config, loading_info)
         return quantisation.keep_as_packed(body.eval()) if self.quantization else body.eval()
 
     def pretrained(self, loader: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
-        """Return the weights in float32 as a model of the class that ``loader`` picks, and what transformers tells.
+        """Return the weights in float32 as a model of the class that ``loader`` picks, and transformers' report.
 
-        The latter names ``missing_keys`` and ``unexpected_keys`` of the checkpoint.
+        The report names ``missing_keys`` and ``unexpected_keys`` of the checkpoint.
 
         Args:
-            loader: ``AutoModel`` or a kin of it.
+            loader: ``AutoModel`` or a class like it.
             options: for its ``from_pretrained``.
 
         Raises:
@@ -181,7 +181,7 @@ class Backbone:
 
         require_described(self.folder, self.config)
         with opening("the model", str(self.folder), BROKEN), without_bars(), read_by_all():
-            model, told = loader.from_pretrained(
+            model, loading_info = loader.from_pretrained(
                 self.folder,
                 config=copy.deepcopy(self.config),
                 dtype=torch.float32,
@@ -190,7 +190,7 @@ class Backbone:
                 trust_remote_code=False,
                 **options,
             )
-        return model, told
+        return model, loading_info
 
     def require_length(self, tokens: int, where: str | None = None, virtual: int = 0) -> None:
         """Make sure that texts of ``tokens`` tokens fit the model, with ``virtual`` tokens of a method before each.
@@ -214,7 +214,7 @@ def _require_usable(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig
     if tokenizer.pad_token_id is None:
         raise ValueError("it has neither a padding token nor an end token")
     words, places = tokenizer.vocab_size, getattr(config, "vocab_size", tokenizer.vocab_size)
-    last = max([words - 1, *(each for each in tokenizer.all_special_ids if each is not None)])
+    last = max([words - 1, *(token for token in tokenizer.all_special_ids if token is not None)])
     if last >= places:
         raise ValueError(f"it has tokens up to number {last}, and the model {places} of them")
     tokenizer([TRIED, ""])  # raises where words that it does not know have no token

@@ -127,9 +127,9 @@ def bits_of(name: str) -> Quantization | None:
 
 
 def _bits(name: str) -> tuple[str, Quantization | None]:
-    """Return a name without the bits that it may end with, and those."""
+    """Return a name without its ending for bits, and the bits; None where it has no such ending."""
     plain, _, bits = name.rpartition(":")
-    return next(((plain, each) for each in get_args(Quantization) if bits == each), (name, None))
+    return next(((plain, option) for option in get_args(Quantization) if bits == option), (name, None))
 
 
 def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:
@@ -163,7 +163,7 @@ def _license(folder: Path) -> str | None:
     try:
         stated = (metadata_load(card) if card.is_file() else None) or {}
     except (OSError, ValueError, yaml.YAMLError):
-        return None  # a card that cannot be read is in nobody's way
+        return None  # the licence is optional: an unreadable card is no error
     named = stated.get("license_name") or stated.get("license")
     return named if isinstance(named, str) else None
 
@@ -174,8 +174,8 @@ def _converted(gguf: Path) -> Path:
     if not target.exists():
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        place = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+        source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
         with atomic.written_whole(target) as folder:
-            AutoModelForCausalLM.from_pretrained(**place).save_pretrained(folder)
-            AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+            AutoModelForCausalLM.from_pretrained(**source).save_pretrained(folder)
+            AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
     return target

@@ -73,7 +73,7 @@ class BatchQueue(Generic[Job, Result]):
         self._thread.start()
 
     def submit(self, job: Job) -> Future[Result]:
-        """Take a job; whoever cancels its future before it is begun has it dropped.
+        """Take a job; it is dropped if its future is cancelled before it begins.
 
         Raises:
             BusyError: too many rows are waiting.
@@ -130,13 +130,13 @@ class BatchQueue(Generic[Job, Result]):
 
     def _do(self, batch: Sequence[_Waiting[Job, Result]]) -> None:
         try:
-            results = self._work([each.job for each in batch])
+            results = self._work([entry.job for entry in batch])
         except Exception as error:
             if len(batch) == 1:
                 batch[0].future.set_exception(error)
                 return
-            for each in batch:
-                self._do([each])
+            for entry in batch:
+                self._do([entry])
             return
-        for each, result in zip(batch, results, strict=True):
-            each.future.set_result(result)
+        for entry, result in zip(batch, results, strict=True):
+            entry.future.set_result(result)

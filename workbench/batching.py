@@ -32,18 +32,18 @@ def in_batches(
     import torch
 
     by_length = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]["input_ids"]))
-    training, found = model.training, [None] * len(encoded)
+    training, results = model.training, [None] * len(encoded)
     if training:
         model.eval()
     with torch.inference_mode():
         for start in range(0, len(by_length), size):
             places = by_length[start : start + size]
-            batch = beside(model, collate([encoded[place] for place in places]))
-            for place, result in zip(places, call(places, batch), strict=True):
-                found[place] = result
+            batch = beside(model, collate([encoded[index] for index in places]))
+            for index, result in zip(places, call(places, batch), strict=True):
+                results[index] = result
     if training:
         model.train()
-    return found
+    return results
 
 
 def beside(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:

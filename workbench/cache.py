@@ -1,4 +1,4 @@
-"""Where fetched and prepared bytes are kept, and what is said where they cannot be."""
+"""Where fetched and prepared bytes are kept, and the error where they cannot be kept."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def writing_cache() -> Iterator[None]:
     """
     folder = cache_folder()
     try:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
         yield
     except (OSError, UnwritableError) as error:
         cause = error.__cause__ if isinstance(error, UnwritableError) else error

@@ -131,7 +131,7 @@ def render(manifest: Manifest, merged: bool = False, standard: bool = False) -> 
 
 
 def _words(manifest: Manifest) -> dict[str, str]:
-    """Return what the template says in words that others wrote, escaped."""
+    """Return the texts of the template that others wrote, escaped."""
     task, backbone = manifest.task, manifest.backbone
     labels = ", ".join(task.labels)
     return {

@@ -20,13 +20,13 @@ BROKEN = "Fetch the model again, or save it again with save_pretrained."
 def require_described(folder: Path, config: PretrainedConfig) -> None:
     """Raise InputError where ``config`` describes a far larger model than the weights in ``folder`` are.
 
-    Before anything is loaded: memory for the rest would be taken, and filled with random numbers.
+    It is called before anything is loaded: else memory for the missing weights is taken and filled with random numbers.
     """
-    described = sum(each.numel() for each in architecture.skeleton(config).parameters())
+    described = sum(parameter.numel() for parameter in architecture.skeleton(config).parameters())
     stored = sum(map(numbers_in, weight_files(folder)))
     if described > 2 * stored + SLACK:
-        what = f"the config describes {described:,} numbers, and the weights hold {stored:,}"
-        raise InputError(what, where=str(folder), hint=BROKEN)
+        message = f"the config describes {described:,} numbers, and the weights hold {stored:,}"
+        raise InputError(message, where=str(folder), hint=BROKEN)
 
 
 def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) -> None:
@@ -40,8 +40,8 @@ def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) 
     """
     drawn = [name for name in told["missing_keys"] if not name.startswith(architecture.UNREAD)]
     if drawn:
-        what = f"the weights lack {len(drawn)} of the model's tensors, {min(drawn)} among them"
-        raise InputError(what, where=str(folder), hint=f"They would be random numbers. {BROKEN}")
+        message = f"the weights lack {len(drawn)} of the model's tensors, {min(drawn)} among them"
+        raise InputError(message, where=str(folder), hint=f"They would be random numbers. {BROKEN}")
     lists = {block.rpartition(".")[0] for block in architecture.blocks(config)}
     for name in sorted(told["unexpected_keys"]):
         if any(_in_list(name, blocks) for blocks in lists):
@@ -49,6 +49,6 @@ def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) 
 
 
 def _in_list(name: str, blocks: str) -> bool:
-    """Return whether a tensor belongs to a layer of the list ``blocks``: it goes on after that with a number."""
-    before, found, rest = name.partition(f"{blocks}.")
-    return bool(found) and (not before or before.endswith(".")) and rest.partition(".")[0].isdecimal()
+    """Return whether a tensor belongs to a layer of the list ``blocks``: in its name, a number follows the list's."""
+    before, separator, rest = name.partition(f"{blocks}.")
+    return bool(separator) and (not before or before.endswith(".")) and rest.partition(".")[0].isdecimal()

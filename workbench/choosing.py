@@ -24,7 +24,7 @@ class Choice:
 
     Attributes:
         id: of the adapter.
-        why: it and no other, in a few words; empty where the name was its id.
+        why: the reason for this adapter, in a few words; empty where the name was its id.
     """
 
     id: str
@@ -55,13 +55,13 @@ def chosen(
     manifests = readable(store)
     meant = _of_task(name, manifests)
     if meant:
-        return choose(name, [each for each in meant if suits(each)] or meant, champions())
+        return choose(name, [manifest for manifest in meant if suits(manifest)] or meant, champions())
     try:
-        found = by_id(name, ids)
+        adapter_id = by_id(name, ids)
     except UnknownNameError:
-        known = {each.task.name for each in manifests}
-        raise UnknownNameError("adapter", name, [*known, *ids], str(store.root)) from None
-    return Choice(found, f"the only id that {'begins' if found.startswith(name) else 'ends'} so")
+        tasks = {manifest.task.name for manifest in manifests}
+        raise UnknownNameError("adapter", name, [*tasks, *ids], str(store.root)) from None
+    return Choice(adapter_id, f"the only id that {'begins' if adapter_id.startswith(name) else 'ends'} so")
 
 
 def choose(task: str, manifests: Sequence[Manifest], champions: Collection[str] = ()) -> Choice:
@@ -74,18 +74,18 @@ def choose(task: str, manifests: Sequence[Manifest], champions: Collection[str] 
         manifests: of the task's adapters, at least one.
         champions: ids of the registry's champions.
     """
-    crowned = [each for each in manifests if each.id in champions]
+    crowned = [manifest for manifest in manifests if manifest.id in champions]
     if len(crowned) == 1:
         return Choice(crowned[0].id, f"the champion of {registered_name(crowned[0])}")
     if len(manifests) == 1:
         return Choice(manifests[0].id, f"the only adapter for {task}")
     pool, noun = (crowned, "champions") if crowned else (manifests, "adapters")
-    newest = max(pool, key=lambda each: (each.created, each.id))
-    alike = [each for each in pool if measure(each) == measure(newest)]
+    newest = max(pool, key=lambda manifest: (manifest.created, manifest.id))
+    alike = [manifest for manifest in pool if measure(manifest) == measure(newest)]
     if len(alike) == 1:
         others = "no other is known to be scored on the same validation examples"
         return Choice(newest.id, f"the newest of {len(pool)} {noun}: {others}")
-    best = max(alike, key=lambda each: (_score(each), each.created, each.id))
+    best = max(alike, key=lambda manifest: (_score(manifest), manifest.created, manifest.id))
     others = f"; scores of {len(pool) - len(alike)} more are of other examples" if len(pool) > len(alike) else ""
     score = f"{best.fit.validation:.4f}"
     return Choice(best.id, f"the best of {len(alike)} {noun} on the same validation examples ({score}){others}")
@@ -115,22 +115,22 @@ def measure(manifest: Manifest) -> str:
 
 def readable(store: AdapterStore) -> list[Manifest]:
     """Return the manifests of a store, those left out that cannot be read: one damaged adapter hinders no other."""
-    found = []
-    for each in store.ids():
+    manifests = []
+    for adapter_id in store.ids():
         with suppress(IntegrityError):
-            found.append(store.get(each).manifest)
-    return found
+            manifests.append(store.get(adapter_id).manifest)
+    return manifests
 
 
 def _of_task(name: str, manifests: Sequence[Manifest]) -> list[Manifest]:
     """Return the adapters of the task ``name``; or of ``TASK.METHOD``; or those whose ids are ``name`` and a key."""
     called: list[Callable[[Manifest], str]] = [
-        lambda each: each.task.name,
+        lambda manifest: manifest.task.name,
         registered_name,
-        lambda each: each.id.rpartition("-")[0],  # TASK-METHOD: what the adapters of all seeds have in common
+        lambda manifest: manifest.id.rpartition("-")[0],  # TASK-METHOD: what the adapters of all seeds have in common
     ]
-    found = ([each for each in manifests if name_of(each) == name] for name_of in called)
-    return next((each for each in found if each), [])
+    groups = ([manifest for manifest in manifests if name_of(manifest) == name] for name_of in called)
+    return next((group for group in groups if group), [])
 
 
 def _score(manifest: Manifest) -> float:

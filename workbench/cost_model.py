@@ -191,14 +191,14 @@ class Workload:
             try:
                 adapted = LIBRARIES.get(card.library).attach(body, wanted)
             except (RuntimeError, NotImplementedError) as error:  # boft and shira compute with the weights
-                what = f"what {self.method} takes is not known before there are weights ({reason(error)})"
-                raise InputError(what, hint="`workbench compare` measures it on the model itself.") from None
+                message = f"what {self.method} takes is not known before there are weights ({reason(error)})"
+                raise InputError(message, hint="`workbench compare` measures it on the model itself.") from None
         card.freeze(adapted)
         return adapted
 
     @property
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
-        return [(name, each) for name, each in self._body.named_parameters() if each.requires_grad]
+        return [(name, parameter) for name, parameter in self._body.named_parameters() if parameter.requires_grad]
 
     @cached_property
     def _matrices(self) -> list[nn.Linear]:
@@ -234,10 +234,10 @@ class Workload:
 
     def _depth(self, shape: Shape, names: list[str]) -> int:
         """Return through how many layers gradients pass: those above the lowest weight that is trained."""
-        found = [LAYER.search(name) for name in names if "pooler" not in name]
-        if not found:
+        matches = [LAYER.search(name) for name in names if "pooler" not in name]
+        if not matches:
             return 0
-        return shape.layers - min(int(each[1]) if each else 0 for each in found)
+        return shape.layers - min(int(match[1]) if match else 0 for match in matches)
 
     def _kept_a_layer(self, shape: Shape) -> float:
         h, f, e = shape.hidden, shape.inner, self._number

@@ -25,7 +25,7 @@ PUT_OFF: Mapping[str, tuple[str, ...]] = {  # module → functions that are impo
     "scipy.optimize": ("linear_sum_assignment",),
     "scipy.stats": ("pearsonr", "spearmanr"),
 }
-BY_NAME = {"__path__", "__version__", "__all__"}  # by whoever means this module
+BY_NAME = {"__path__", "__version__", "__all__"}  # these are asked for where the module itself is meant
 
 
 class StandIn(ModuleType):
@@ -34,8 +34,8 @@ class StandIn(ModuleType):
     def __init__(self, name: str, functions: tuple[str, ...]) -> None:
         """Stand in for the module ``name``; its ``functions`` are put off once more, until they are called."""
         super().__init__(name)
-        self.__spec__ = ModuleSpec(name, None)  # to whoever asks whether the module is there, it is
-        self.__dict__.update({each: _later(name, each) for each in functions})
+        self.__spec__ = ModuleSpec(name, None)  # so that whoever asks whether the module is there finds it
+        self.__dict__.update({function: _later(name, function) for function in functions})
 
     def __getattr__(self, attribute: str) -> Any:
         """Return an attribute of the module itself.

@@ -20,10 +20,10 @@ def accelerator() -> torch.device:
     """
     import torch
 
-    found = torch.accelerator.current_accelerator(check_available=True)
-    if found is None:
+    device = torch.accelerator.current_accelerator(check_available=True)
+    if device is None:
         return torch.device("cpu")
-    return torch.device(found.type, processes.place() % torch.accelerator.device_count())
+    return torch.device(device.type, processes.place() % torch.accelerator.device_count())
 
 
 @cache

@@ -55,32 +55,32 @@ class Document:
         if given is not None:  # what was set replaces all that stood below
             return f"--set {given}"
         for whole in wholes:
-            for place in (whole, tuple(map(str, whole))):  # a key that YAML reads as a number is one
-                if place in self.lines:
-                    return f"{self.origin}, line {self.lines[place]}"
+            for path in (whole, tuple(map(str, whole))):  # YAML reads some keys as numbers
+                if path in self.lines:
+                    return f"{self.origin}, line {self.lines[path]}"
         return self.origin
 
     def names(self, *key: str | int) -> list[tuple[int, str]]:
         """Return the texts in the list at a key path with their places, whatever else is wrong with the document."""
-        found = self._at(key)
-        listed = found[:MOST_READ] if isinstance(found, list | tuple) else ()
-        return [(place, one) for place, one in enumerate(listed) if isinstance(one, str)]
+        value = self._at(key)
+        listed = value[:MOST_READ] if isinstance(value, list | tuple) else ()
+        return [(index, text) for index, text in enumerate(listed) if isinstance(text, str)]
 
     def text(self, *key: str | int) -> str | None:
         """Return the text at a key path; None where there is none."""
-        found = self._at(key)
-        return found if isinstance(found, str) else None
+        value = self._at(key)
+        return value if isinstance(value, str) else None
 
     def labels(self, *key: str | int) -> list[str]:
         """Return the keys of the mapping at a key path, as far as they are text."""
-        found = self._at(key)
-        listed = islice(found, MOST_READ) if isinstance(found, dict) else ()
+        value = self._at(key)
+        listed = islice(value, MOST_READ) if isinstance(value, dict) else ()
         return [name for name in listed if isinstance(name, str)]
 
     def entries(self, *key: str | int) -> dict[str, dict[str, Any]]:
         """Return the mappings in the mapping at a key path, whatever else is wrong with the document."""
-        found = self._at(key)
-        return {name: found[name] for name in self.labels(*key) if isinstance(found[name], dict)}
+        value = self._at(key)
+        return {name: value[name] for name in self.labels(*key) if isinstance(value[name], dict)}
 
     def set(self, assignments: Iterable[str]) -> Document:
         """Return a copy with ``a.b=value`` assignments applied; a value is read as YAML.
@@ -132,36 +132,36 @@ class Document:
     def _problems(
         self, key: Key, data: object, model: type[BaseModel], error: ValidationError, beside: tuple[Place, ...]
     ) -> Iterable[Problem]:
-        found: dict[Key, Problem] = {}
+        problems: dict[Key, Problem] = {}
         unknown = 0
         for detail in error.errors(include_url=False, include_context=False):
             inner = _inside(data, detail["loc"])
-            if inner in found:  # a value that may be of several types is wrong once, as deep as can be told
+            if inner in problems:  # a value that may be of several types is wrong once, as deep as can be told
                 continue
             hint = None
             if detail["type"] == "extra_forbidden":
                 unknown += 1
                 hint = known_keys.hint(inner, model, key, beside) if unknown <= MOST_HINTS else None
-            found[inner] = self._problem((*key, *inner), detail, hint)
-        above = {place[:depth] for place in found for depth in range(len(place))}
-        return [problem for place, problem in found.items() if place not in above]
+            problems[inner] = self._problem((*key, *inner), detail, hint)
+        above = {path[:depth] for path in problems for depth in range(len(path))}
+        return [problem for path, problem in problems.items() if path not in above]
 
-    def _problem(self, place: Key, detail: Any, hint: str | None) -> Problem:
-        name = ".".join(map(str, place)) or "the file"
+    def _problem(self, path: Key, detail: Any, hint: str | None) -> Problem:
+        name = ".".join(map(str, path)) or "the file"
         if detail["type"] == "extra_forbidden":
-            return Problem(f"unknown key {name!r}", self.where(*place), hint)
+            return Problem(f"unknown key {name!r}", self.where(*path), hint)
         if detail["type"] == "missing":
-            return Problem(f"{name!r} is missing", self.where(*place[:-1]))
-        said = TOLD.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
+            return Problem(f"{name!r} is missing", self.where(*path[:-1]))
+        message = TOLD.get(detail["type"], detail["msg"]).removeprefix("Value error, ")
         if detail["loc"][-1:] == ("[key]",) and not isinstance(detail["input"], str):
-            said, hint = "a name here has to be text", "Put it in quotes."
-        return Problem(f"{name!r}: {said}{_given(detail['input'])}", self.where(*place), hint)
+            message, hint = "a name here has to be text", "Put it in quotes."
+        return Problem(f"{name!r}: {message}{_given(detail['input'])}", self.where(*path), hint)
 
     def _at(self, key: Key) -> Any:
-        found: Any = self.data
+        value: Any = self.data
         for part in key:
-            found = found.get(part) if isinstance(found, dict) else None
-        return found
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
 
 def read(path: Path) -> Document:
@@ -187,28 +187,28 @@ def _assign(data: dict[str, Any], assignment: str) -> Key:
     if len(parts) > DEEPEST_SETTING:
         raise InputError(f"no setting lies {len(parts)} levels deep", where=where)
     value = parse(text, where).data
-    place = data
+    mapping = data
     for parent in parts[:-1]:
-        if place.get(parent) is None:
-            place[parent] = {}
-        place = place[parent]
-        if not isinstance(place, dict):
+        if mapping.get(parent) is None:
+            mapping[parent] = {}
+        mapping = mapping[parent]
+        if not isinstance(mapping, dict):
             raise InputError(f"{parent!r} holds a value, not settings", where=where)
-    place[parts[-1]] = value
+    mapping[parts[-1]] = value
     return tuple(parts)
 
 
 def _inside(data: Any, loc: Iterable[str | int]) -> Key:
     """Return where in ``data`` an error stands; pydantic also tells which of several types it tried there."""
-    place: list[str | int] = []
+    path: list[str | int] = []
     *parents, last = loc or ("",)
     for part in parents:
         if _holds(data, part):
-            place.append(part)
+            path.append(part)
             data = data[part]
     if _holds(data, last) or (isinstance(data, dict) and last not in ("", "[key]")):
-        place.append(last)
-    return tuple(place)
+        path.append(last)
+    return tuple(path)
 
 
 def _holds(data: Any, part: str | int) -> bool:

@@ -32,7 +32,7 @@ from workbench.printable import printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_LINES = 9  # of the problems that one message lists
-MOST_NAMES = 40  # of those that are there, in a hint
+MOST_NAMES = 40  # available names that a hint lists
 MOST_COMPARED = 1000  # names that are looked at for a similar one
 
 
@@ -60,8 +60,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return ``where: what``, the hint on the next line; whatever they quote, each part is one short line."""
-        what = "\n".join(printable(line) for line in self.what.splitlines()[:MOST_LINES])
-        message = f"{printable(self.where)}: {what}" if self.where else what
+        text = "\n".join(printable(line) for line in self.what.splitlines()[:MOST_LINES])
+        message = f"{printable(self.where)}: {text}" if self.where else text
         return f"{message}\n  {printable(self.hint, 2000)}" if self.hint else message
 
 
@@ -80,10 +80,10 @@ class UnknownNameError(InputError):
         ``also`` tells what else would be taken.
         """
         called = printable(name, 120) if isinstance(name, str) else ""
-        what = (
+        message = (
             f"there is no {noun} called {called!r}" if called else f"a {noun} is named by a text, not by {_thing(name)}"
         )
-        super().__init__(what, where=where, hint=f"{suggest(called, known)} {also}".rstrip())
+        super().__init__(message, where=where, hint=f"{suggest(called, known)} {also}".rstrip())
 
 
 class SettingsError(InputError):
@@ -146,7 +146,7 @@ class GateError(WorkbenchError):
 def opening(thing: str, where: str, hint: str | None = None) -> Iterator[None]:
     """Turn whatever a library raises while it opens a foreign file or folder into one message, with its reason.
 
-    Only what opens the thing belongs inside the block: a fault of ours in there would be told as a fault of the file.
+    Only what opens the thing belongs inside the block: a fault of ours in it would be reported as a fault of the file.
 
     Args:
         thing: what is opened, as a message calls it: ``the tokenizer``.
@@ -163,15 +163,15 @@ def opening(thing: str, where: str, hint: str | None = None) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of libraries in Rust
             raise
-        what = f"{thing} cannot be opened: {reason(error)}"
-        raise InputError(what, where=where, hint=hint) from error
+        message = f"{thing} cannot be opened: {reason(error)}"
+        raise InputError(message, where=where, hint=hint) from error
 
 
 def reason(error: BaseException) -> str:
     """Return what an exception says, on one line; its type where that says little (``KeyError: 'weight'``)."""
-    said = printable(str(error)).strip()
-    telling = said and not isinstance(error, LookupError | AttributeError | TypeError | AssertionError)
-    return said if telling else f"{type(error).__name__}: {said}".rstrip(": ")
+    message = printable(str(error)).strip()
+    telling = message and not isinstance(error, LookupError | AttributeError | TypeError | AssertionError)
+    return message if telling else f"{type(error).__name__}: {message}".rstrip(": ")
 
 
 def says_full(error: BaseException) -> bool:
@@ -182,10 +182,10 @@ def says_full(error: BaseException) -> bool:
 def _listed(problems: tuple[Problem, ...]) -> str:
     lines: list[str] = []
     for index, problem in enumerate(problems):
-        told = str(problem).splitlines()
-        if index and len(lines) + len(told) > MOST_LINES:
+        problem_lines = str(problem).splitlines()
+        if index and len(lines) + len(problem_lines) > MOST_LINES:
             return "\n".join([*lines, f"… and {len(problems) - index} more"])
-        lines += told
+        lines += problem_lines
     return "\n".join(lines)
 
 

@@ -38,7 +38,7 @@ class Evaluation:
         outcomes: one row per example, in the split's order: id, prediction, correct, confidence, log_likelihood, and
             what else the task's kind tells (``label``; or ``answer`` and scores).
         scores: named scores in [0, 1].
-        logits_sha256: digest of what the answers hang on: of a classification every logit, of generated text its
+        logits_sha256: digest of what determines the answers: every logit of a classification; of generated text the
             tokens and all token likelihoods. Two evaluations agree bit for bit if and only if it is the same.
         seconds: wall time.
     """
@@ -106,7 +106,7 @@ def _batched(
 
     def without_labels(_: list[int], batch: dict[str, Tensor]) -> NDArray[np.float32]:
         batch.pop("labels", None)
-        found: NDArray[np.float32] = call(batch).float().cpu().numpy()
-        return found
+        values: NDArray[np.float32] = call(batch).float().cpu().numpy()
+        return values
 
     return np.stack(in_batches(without_labels, model, encoded, model.kind.collate(tokenizer)))

@@ -14,7 +14,7 @@ EXTRAS = {"adapters": "adapters", "ray": "cluster", "lm-eval": "lm-eval"}  # pac
 def installed(package: str) -> str | None:
     """Return the version of a package; None where it is not installed.
 
-    It is asked of the installation and not of the import system, to which any folder with that name is a package.
+    The installation is asked and not the import system, which takes any folder of that name for a package.
     """
     try:
         return version(package)

@@ -80,11 +80,11 @@ def of_files(folder: Path, config: PretrainedConfig) -> str | None:
     state = state_of(folder)
     if state is None:
         return _streamed(folder, config)
-    known = remembered(folder, state)
-    if known is None and (known := _streamed(folder, config)) is not None:
-        _write(Entry(state, known), _entry(folder))
-        _known[state] = known
-    return known
+    sha256 = remembered(folder, state)
+    if sha256 is None and (sha256 := _streamed(folder, config)) is not None:
+        _write(Entry(state, sha256), _entry(folder))
+        _known[state] = sha256
+    return sha256
 
 
 def state_of(folder: Path) -> str | None:
@@ -97,16 +97,16 @@ def state_of(folder: Path) -> str | None:
         stats = [path.stat() for path in files]
     except (OSError, InputError):
         return None
-    if any(max(each.st_mtime, each.st_ctime) > time.time() - SETTLED for each in stats):
+    if any(max(stat.st_mtime, stat.st_ctime) > time.time() - SETTLED for stat in stats):
         return None
-    times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in stats]
+    times = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats]
     return key([[str(path.resolve()) for path in files], times, installed("transformers"), REVISION])
 
 
 def remembered(folder: Path, state: str) -> str | None:
     """Return the fingerprint that was computed from the files of ``folder`` in this state, by whatever process."""
-    if state not in _known and (known := _read(_entry(folder), state)):
-        _known[state] = known
+    if state not in _known and (sha256 := _read(_entry(folder), state)):
+        _known[state] = sha256
     return _known.get(state)
 
 
@@ -146,6 +146,6 @@ def _read(path: Path, state: str) -> str | None:
 
 
 def _write(entry: Entry, path: Path) -> None:
-    """Keep an entry; a cache that cannot be written is in nobody's way: it is computed again."""
+    """Keep an entry; where the cache cannot be written, the fingerprint is computed again next time."""
     with suppress(OSError, UnwritableError):
         sealed.write(ENTRY, entry, path)

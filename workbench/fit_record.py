@@ -25,7 +25,7 @@ class FitRecord:
         best_epoch: the epoch (from 1) whose weights were kept; 0 where they stayed as they were.
         validation: that epoch's score of the task's main metric on the validation split, in [0, 1].
         steps: optimiser steps.
-        seconds: wall time, validation included; of a remedy also that of what it does beside the fit (Fisher
+        seconds: wall time, validation included; of a remedy also the time of its work beside the fit (Fisher
             information, a teacher's answers, comparing strengths).
         peak_memory_mb: highest memory of the process (or the device) in this time, in MB; None where not measurable.
         trainable_parameters: how many numbers the optimiser changed, head included.

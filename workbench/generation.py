@@ -77,19 +77,19 @@ def generate(
     likelihoods: list[Tensor] = []
     asked = ids.shape[1] if virtual is None else 0  # of embeddings, nothing is returned with the answer
 
-    def listen(found: Tensor, logits: Tensor) -> Tensor:  # (batch, tokens); of the next one (batch, vocabulary)
-        tell(found[:, asked:])
+    def listen(tokens: Tensor, logits: Tensor) -> Tensor:  # (batch, tokens); of the next one (batch, vocabulary)
+        tell(tokens[:, asked:])
         likelihoods.append(logits.float().log_softmax(dim=-1).amax(dim=-1))
         return logits
 
-    def stop(found: Tensor, *_: Any) -> Tensor:
+    def stop(tokens: Tensor, *_: Any) -> Tensor:
         assert ended is not None
-        return ended(found[:, asked:])
+        return ended(tokens[:, asked:])
 
     config = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=pad)
     own, lm.generation_config = lm.generation_config, config  # what is not stated would be taken from the model's own
     try:
-        found = lm.generate(
+        generated = lm.generate(
             **_asked(lm, ids, mask, virtual),
             generation_config=config,
             logits_processor=LogitsProcessorList([listen]),
@@ -97,7 +97,7 @@ def generate(
         )
     finally:
         lm.generation_config = own
-    return found[:, asked:], torch.stack(likelihoods, dim=1)
+    return generated[:, asked:], torch.stack(likelihoods, dim=1)
 
 
 def _asked(lm: Any, ids: Tensor, mask: Tensor, virtual: Tensor | None) -> dict[str, Tensor]:
@@ -133,16 +133,18 @@ def decode(model: Network, ids: Tensor, mask: Tensor, limit: int, end: int, pad:
     read: dict[str, Any] = {"input_ids": ids}
     for _ in range(limit):
         with model.autocast(ids.device.type):
-            found = body(attention_mask=mask, decoder_input_ids=last, use_cache=True, **read)
+            output = body(attention_mask=mask, decoder_input_ids=last, use_cache=True, **read)
         read = {
-            "encoder_outputs": BaseModelOutput(last_hidden_state=found.encoder_last_hidden_state),
-            "past_key_values": found.past_key_values,
+            "encoder_outputs": BaseModelOutput(last_hidden_state=output.encoder_last_hidden_state),
+            "past_key_values": output.past_key_values,
         }
-        told, last = model.head(found.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)
+        likelihood, last = (
+            model.head(output.last_hidden_state.float()[:, -1]).log_softmax(dim=-1).max(dim=-1, keepdim=True)
+        )
         last = last.masked_fill(ended, pad)
         ended = ended | (last == end)
         tokens.append(last)
-        likelihoods.append(told)
+        likelihoods.append(likelihood)
         tell(*tokens)
         if bool(ended.all()):
             break

@@ -38,17 +38,17 @@ def checkpointed(body: nn.Module, wanted: bool = True) -> Iterator[None]:
     if not wanted:
         yield
         return
-    found = pretrained(body)
-    caching = getattr(found.config, "use_cache", None)
-    found.gradient_checkpointing_enable({"use_reentrant": False})
+    transformer = pretrained(body)
+    caching = getattr(transformer.config, "use_cache", None)
+    transformer.gradient_checkpointing_enable({"use_reentrant": False})
     if caching:
-        found.config.use_cache = False
+        transformer.config.use_cache = False
     try:
         yield
     finally:
-        found.gradient_checkpointing_disable()
+        transformer.gradient_checkpointing_disable()
         if caching:
-            found.config.use_cache = caching
+            transformer.config.use_cache = caching
 
 
 def pretrained(body: nn.Module) -> Any:
@@ -83,10 +83,10 @@ def is_checkpointed(adaptation: Adaptation, budget: Budget, answer: int, body: n
     config = adaptation.backbone.config
     if config.is_encoder_decoder or _objection(adaptation.method, config):
         return False
-    found, room = _predicted(adaptation, budget, answer, checkpointing=False, body=body), available()
-    if found is None or room is None:
+    prediction, room = _predicted(adaptation, budget, answer, checkpointing=False, body=body), available()
+    if prediction is None or room is None:
         return False
-    return (found.peak if body is None else found.step) * (1 + LEFT_OVER) > room
+    return (prediction.peak if body is None else prediction.step) * (1 + LEFT_OVER) > room
 
 
 def said(budget: Budget, answer: int) -> int:
@@ -123,7 +123,7 @@ def _looked_up(
     answered: int,
     checkpointing: bool,
 ) -> Prediction | None:
-    """Return it for a step that can be looked up: many pieces of a plan take the same one, and each takes a while."""
+    """Return the prediction, which is cached: many pieces of a plan have the same step, and computing it takes long."""
     from workbench.adaptation import Adaptation
 
     adaptation = Adaptation(backbone, method, METHODS.get(method).settings.model_validate_json(settings), precision)

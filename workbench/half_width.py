@@ -28,16 +28,16 @@ def kept_narrow(model: nn.Module, parts: Assignment) -> frozenset[str]:
     """Return the names of the parameters of ``model`` that can stay in bfloat16, as ``parts`` says they are stored."""
     linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
     matrices = {f"{name}.weight" for name in linear if not {*KEPT} & set(name.split("."))}
-    return frozenset(name for name, each in parts.parameters.items() if name in matrices and each.type == "BF16")
+    return frozenset(name for name, tensor in parts.parameters.items() if name in matrices and tensor.type == "BF16")
 
 
 @contextmanager
 def shown_in_float32(body: nn.Module) -> Iterator[None]:
     """Let narrow matrices look like zeros in float32 for a while; they take no memory.
 
-    Libraries give what they put beside a matrix its type, which would round what they draw.
+    Libraries give new weights the type of the matrix beside them; bfloat16 would round the numbers that they draw.
     """
-    narrow = [(each, each.data) for each in _narrow(body)]
+    narrow = [(parameter, parameter.data) for parameter in _narrow(body)]
     for parameter, content in narrow:
         parameter.data = torch.zeros((), dtype=torch.float32, device=content.device).expand(content.shape)
     try:
@@ -55,4 +55,4 @@ def widen(body: Body) -> Body:
 
 
 def _narrow(body: nn.Module) -> list[nn.Parameter]:
-    return [each for each in body.parameters() if each.dtype is torch.bfloat16]
+    return [parameter for parameter in body.parameters() if parameter.dtype is torch.bfloat16]

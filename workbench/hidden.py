@@ -48,18 +48,18 @@ def _layers(
         batch.pop("labels", None)
         mask = batch["attention_mask"]
         with model.autocast(mask.device.type):
-            found: Any = model.body(**model.complete(batch), output_hidden_states=True)
-        pooled = torch.stack([model.pool(states.float(), mask) for states in _of_all_blocks(found)], dim=1)
-        each: NDArray[np.float32] = pooled.cpu().numpy()  # (batch, layers + 1, hidden_size)
-        return each
+            output: Any = model.body(**model.complete(batch), output_hidden_states=True)
+        pooled = torch.stack([model.pool(states.float(), mask) for states in _of_all_blocks(output)], dim=1)
+        vectors: NDArray[np.float32] = pooled.cpu().numpy()  # (batch, layers + 1, hidden_size)
+        return vectors
 
     encoded = model.kind.questions(rows, tokenizer, max_length)
     return np.stack(in_batches(call, model, encoded, model.kind.collate(tokenizer)), axis=1)
 
 
-def _of_all_blocks(found: Any) -> tuple[Tensor, ...]:
+def _of_all_blocks(output: Any) -> tuple[Tensor, ...]:
     """Return the embeddings and what each block puts out; the decoder's embeddings are the encoder's, moved a place."""
-    if hasattr(found, "encoder_hidden_states"):
-        return (*found.encoder_hidden_states, *found.decoder_hidden_states[1:])
-    states: tuple[Tensor, ...] = found.hidden_states
+    if hasattr(output, "encoder_hidden_states"):
+        return (*output.encoder_hidden_states, *output.decoder_hidden_states[1:])
+    states: tuple[Tensor, ...] = output.hidden_states
     return states

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LIBRARY = {
     **dict.fromkeys(("peft", "prompts", "hypernetwork"), "peft"),
     **dict.fromkeys(("adapters", "adapterfusion"), "adapters"),
-}  # what opens the folder, of those that the hub knows; transformers otherwise
+}  # the library that opens the folder, where the hub knows it; transformers otherwise
 STATES = "feature-extraction"
 TAGS = {"peft": ["peft"], "adapters": ["adapter-transformers"]}  # by which the hub finds them
 LICENSES = frozenset(
@@ -45,14 +45,14 @@ def front_matter(manifest: Manifest, test: Mapping[str, float], merged: bool = F
 
     task, backbone = manifest.task, manifest.backbone
     library = "transformers" if merged else LIBRARY.get(manifest.library, "transformers")
-    known: dict[str, Any] = {"license": license_of(manifest)}
-    if known["license"] == "other":
-        known |= {"license_name": "see-the-card", "license_link": "README.md"}
+    fields: dict[str, Any] = {"license": license_of(manifest)}
+    if fields["license"] == "other":
+        fields |= {"license_name": "see-the-card", "license_link": "README.md"}
     if backbone.hub_id:
         relation = "finetune" if library == "transformers" else "adapter"
-        known |= {"base_model": backbone.hub_id, "base_model_relation": relation}
+        fields |= {"base_model": backbone.hub_id, "base_model_relation": relation}
     data = ModelCardData(
-        **known,
+        **fields,
         library_name=library,
         pipeline_tag=_pipeline(manifest, library, standard),
         tags=[*TAGS.get(library, []), manifest.method, task.kind, "adapter-workbench"],
@@ -79,7 +79,7 @@ def license_of(manifest: Manifest) -> str | None:
     stated = manifest.backbone.license, manifest.task.license
     if None in stated:
         return None
-    named = {each.lower() for each in stated if each}
+    named = {licence.lower() for licence in stated if licence}
     return named.pop() if len(named) == 1 and named <= LICENSES else "other"
 
 

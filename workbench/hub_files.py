@@ -1,4 +1,4 @@
-"""Model files from the Hugging Face hub, or from what of it is cached where the hub does not answer."""
+"""Model files from the Hugging Face hub, or from its cache on this machine where the hub does not answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.errors import AssetError
 from workbench.quiet import quiet
 
 MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")  # the last tells the licence
-HUB_PATIENCE = 4.0  # seconds that the hub has to answer at all, before what is cached has to do
+HUB_PATIENCE = 4.0  # seconds to wait for any answer of the hub; after that, only cached files are used
 
 
 def hub_file(repository: str, name: str, revision: str | None = None) -> Path:
@@ -32,8 +32,8 @@ def hub_folder(repository: str, revision: str | None = None) -> Path:
 
     patterns = list(MODEL_FILES)
     with fetching(repository) as offline:
-        place = snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=offline)
-    return Path(place)
+        folder = snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=offline)
+    return Path(folder)
 
 
 def hub_available(repository: str, revision: str | None = None) -> Availability:

@@ -67,7 +67,7 @@ class Kind(Protocol):
         """Return what ``model`` answers to each row, in their order (logits, or generated text)."""
 
     def digest(self, answers: Any) -> str:
-        """Return the SHA-256 of all the numbers that ``answers`` hang on: equal digests, equal to the last bit."""
+        """Return the SHA-256 of all the numbers that determine ``answers``: equal digests, equal to the last bit."""
 
     def outcomes(self, rows: Dataset, answers: Any) -> pd.DataFrame:
         """Return one row per example: id, prediction, correct, confidence, log_likelihood, and what the kind adds.

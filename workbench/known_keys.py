@@ -16,7 +16,7 @@ MOST_PLACES = 3  # that a hint names
 
 
 def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: Iterable[Place]) -> str:
-    """Return what somebody meant who wrote a key that is unknown.
+    """Return a hint for an unknown key: which known key was probably meant.
 
     Args:
         inner: where the unknown key stands inside ``model``.
@@ -25,14 +25,14 @@ def hint(inner: Sequence[str | int], model: type[BaseModel], key: Key, beside: I
         beside: the other models of the document.
     """
     name, own = str(inner[-1]), keys(model, inner)
-    there = [place for at, each in ((key, model), *beside) for place in _places(each, at)]
-    exact = [place for place in there if place[-1] == name]
+    paths = [path for start, holder in ((key, model), *beside) for path in _places(holder, start)]
+    exact = [path for path in paths if path[-1] == name]
     if not exact and not near(name, own):
-        guesses = near(name, [str(place[-1]) for place in there])
-        exact = [place for place in there if place[-1] in guesses[:1]]
+        guesses = near(name, [str(path[-1]) for path in paths])
+        exact = [path for path in paths if path[-1] in guesses[:1]]
     if not exact:
         return suggest(name, own)
-    dotted = list(dict.fromkeys(".".join(map(str, place)) for place in exact))
+    dotted = list(dict.fromkeys(".".join(map(str, path)) for path in exact))
     more = ", …" if len(dotted) > MOST_PLACES else ""
     return f"Did you mean {' or '.join(dotted[:MOST_PLACES])}{more}?"
 
@@ -54,15 +54,15 @@ def near(name: str, known: Iterable[str]) -> list[str]:
 
 def _places(model: type[BaseModel], key: Key) -> Iterator[Key]:
     for name, info in model.model_fields.items():
-        place = (*key, info.alias or name)
-        yield place
+        path = (*key, info.alias or name)
+        yield path
         for inside in _models(info.annotation) if get_origin(info.annotation) not in (dict, list, tuple) else ():
-            yield from _places(inside, place)
+            yield from _places(inside, path)
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     inside = [annotation, *getattr(annotation, "__args__", ())]
-    return [each for each in inside if hasattr(each, "model_fields")]
+    return [candidate for candidate in inside if hasattr(candidate, "model_fields")]
 
 
 def _names(model: Any) -> list[str]:

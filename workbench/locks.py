@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def held(path: Path, wait: bool) -> Iterator[bool]:
     """Hold the file ``path`` while the block runs; the hold ends with the process, however that ends.
 
-    Yields whether it is held: True once nobody else does; without ``wait`` at once, be it held or not.
+    Yields whether it is held. With ``wait`` it first waits until nobody else holds it; without, it yields at once.
 
     Raises:
         UnwritableError: the file cannot be made.

@@ -14,7 +14,7 @@ class MeasuredCost:
         repetitions: of every timing; the median of them is told.
         tokens: in the batch that was trained on, padding not counted.
         before_mb: memory of the process (or the device) with the model in it, before the first step, in MB.
-        peak_mb: the highest during the steps; None, as all that is not told, where nothing is trained.
+        peak_mb: the highest during the steps; None, as all numbers of a step, where nothing is trained.
         forward_seconds_per_token: of a training step.
         backward_seconds_per_token: of a training step.
         update_seconds: what clipping and the optimiser take, a step.

@@ -159,7 +159,7 @@ def _with_body(model: TaskModel, body: nn.Module) -> TaskModel:
 @torch.inference_mode()
 def _answer(model: TaskModel, texts: Batch) -> None:
     model.eval()
-    model.states(**{name: each for name, each in texts.items() if name in READ})
+    model.states(**{name: tensor for name, tensor in texts.items() if name in READ})
 
 
 def _in_turns(*works: Callable[[], None]) -> list[float]:

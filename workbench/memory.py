@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def available() -> int | None:
-    """Return how many bytes can be had: on the accelerator if there is one, else by this process and its like.
+    """Return how many bytes are free: on the accelerator if there is one, else in the memory of the machine.
 
     None where the system does not tell. A control group that a container or a scheduler sets up counts as the machine.
     """
@@ -24,8 +24,8 @@ def available() -> int | None:
 
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0]
-    found = [free for free in (_of_machine("MemAvailable"), _free_of_group()) if free is not None]
-    return min(found, default=None)
+    sizes = [free for free in (_of_machine("MemAvailable"), _free_of_group()) if free is not None]
+    return min(sizes, default=None)
 
 
 def installed() -> int | None:
@@ -37,8 +37,8 @@ def installed() -> int | None:
 
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[1]
-    found = [size for size in (_of_machine("MemTotal"), _limit_of_group()) if size is not None]
-    return min(found, default=None)
+    sizes = [size for size in (_of_machine("MemTotal"), _limit_of_group()) if size is not None]
+    return min(sizes, default=None)
 
 
 @contextmanager
@@ -172,10 +172,10 @@ def resident_peak() -> float | None:
     return None
 
 
-def _of_machine(what: str) -> int | None:
+def _of_machine(field: str) -> int | None:
     with suppress(OSError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith(f"{what}:"):
+            if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * 1024
     return None
 

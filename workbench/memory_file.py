@@ -96,7 +96,7 @@ class MemoryFile:
         tensors = []
         for (first, end), shape, kind in zip(self._ranges, self._shapes, self._types, strict=True):
             own = memory[first:end]  # a storage of its own: whoever copies one tensor copies no other
-            strides = [math.prod(shape[place + 1 :]) for place in range(len(shape))]
+            strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
             tensors.append(torch.empty(0, dtype=kind).set_(own, 0, tuple(shape), strides))
         return tensors
 

@@ -45,11 +45,11 @@ def require_mergeable(manifest: Manifest) -> None:
     hint = f"Leave --merge out: what that writes opens with {manifest.library}, beside the backbone."
     if not mergeable(manifest.method):
         possible = ", ".join(name for name in METHODS.names() if mergeable(name))
-        what = f"{manifest.id} cannot be merged: {manifest.method} is no update of the backbone's weights alone"
-        raise InputError(what, hint=f"{hint} These methods can be merged: {possible}.")
+        message = f"{manifest.id} cannot be merged: {manifest.method} is no update of the backbone's weights alone"
+        raise InputError(message, hint=f"{hint} These methods can be merged: {possible}.")
     if bits := manifest.backbone.quantization:
-        what = f"{manifest.id} cannot be merged: its backbone is kept in {bits}, which would round the update away"
-        raise InputError(what, hint=hint)
+        message = f"{manifest.id} cannot be merged: its backbone is kept in {bits}, which would round the update away"
+        raise InputError(message, hint=hint)
 
 
 def merged(stored: StoredAdapter, backbone: Backbone) -> TaskModel:

@@ -98,7 +98,7 @@ class Method:
         return self.trains_backbone or self.library != "plain"
 
     def freeze(self, body: nn.Module) -> None:
-        """Take what the method keeps as it was drawn out of the training of an adapted body."""
-        for name, each in body.named_parameters():
-            if each.requires_grad and self.keeps(name):
-                each.requires_grad_(False)
+        """Exclude from training the weights of an adapted body that the method keeps as they were drawn."""
+        for name, parameter in body.named_parameters():
+            if parameter.requires_grad and self.keeps(name):
+                parameter.requires_grad_(False)

@@ -122,11 +122,11 @@ def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     if content.get("quantization_config"):
         hint = "Give the model as it was trained; NAME:nf4 or budget.quantization packs it here."
         raise InputError("these weights are quantised already", where=where, hint=hint)
-    known = {name: value for name, value in content.items() if name in _keys(default)}
-    for name, value in known.items():
+    fields = {name: value for name, value in content.items() if name in _keys(default)}
+    for name, value in fields.items():
         _require_plain(name, value, getattr(default, name, None), where)
     with opening("the config", where, HINT):
-        config = type(default)(**known)
+        config = type(default)(**fields)
         if pruned := getattr(config, "pruned_heads", None):  # JSON has no numbers as keys; transformers 5 prunes none
             config.pruned_heads = {int(layer): heads for layer, heads in pruned.items()}
         config.architectures = named_architectures(content)
@@ -135,7 +135,7 @@ def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
 
 
 def named_architectures(content: Mapping[str, Any]) -> list[str]:
-    """Return the classes that a config names, by which a causal language model is told; what is no name is left out."""
+    """Return the classes that a config names, which tell a causal language model; what is no text is left out."""
     named = content.get("architectures")
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
@@ -157,10 +157,10 @@ def text_types() -> frozenset[str]:
     from transformers.models.auto import modeling_auto as tables
 
     spoken = ("CAUSAL_LM", "MASKED_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SEQUENCE_CLASSIFICATION")
-    both = "MULTIMODAL_LM" if is_five() else "VISION_2_SEQ"
-    seen = (both, "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ", "CTC", "TEXT_TO_WAVEFORM", "IMAGE_CLASSIFICATION")
-    texts = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{each}_MAPPING_NAMES") for each in spoken))
-    others = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{each}_MAPPING_NAMES") for each in seen))
+    image_and_text = "MULTIMODAL_LM" if is_five() else "VISION_2_SEQ"
+    seen = (image_and_text, "IMAGE_TEXT_TO_TEXT", "SPEECH_SEQ_2_SEQ", "CTC", "TEXT_TO_WAVEFORM", "IMAGE_CLASSIFICATION")
+    texts = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in spoken))
+    others = frozenset[str]().union(*(getattr(tables, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in seen))
     return (texts & frozenset(tables.MODEL_MAPPING_NAMES)) - others - {"transfo-xl"}  # its tokenizer reads pickles
 
 
@@ -183,7 +183,9 @@ def _keys(default: PretrainedConfig) -> frozenset[str]:
 
 def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
     """Raise InputError unless a value has the type of the default, and its numbers are such as configs have."""
-    numbers = [each for _, each in _walk({name: value}) if isinstance(each, int | float) and not isinstance(each, bool)]
+    numbers = [
+        number for _, number in _walk({name: value}) if isinstance(number, int | float) and not isinstance(number, bool)
+    ]
     most = next((largest for part, largest in MANY.items() if part in name and not name.endswith("_id")), NUMBER)
     if any(not math.isfinite(number) or abs(number) > most for number in numbers):
         raise InputError(f"{name}: {value!r} is no number that a config can have", where=where, hint=HINT)
@@ -192,18 +194,18 @@ def _require_plain(name: str, value: Any, default: Any, where: str) -> None:
     wanted: Any = bool if isinstance(default, bool) else str if isinstance(default, str) else None
     if isinstance(default, int | float) and not isinstance(default, bool):
         entries = value if isinstance(value, list) else [value]  # one number for each layer is common
-        fits = all(isinstance(each, int | float) and not isinstance(each, bool) for each in entries)
+        fits = all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in entries)
     else:
         fits = wanted is None or isinstance(value, wanted)
     if not fits:
-        what = f"{name}: expected {'a number' if wanted is None else wanted.__name__}, got {value!r}"
-        raise InputError(what, where=where, hint=HINT)
+        message = f"{name}: expected {'a number' if wanted is None else wanted.__name__}, got {value!r}"
+        raise InputError(message, where=where, hint=HINT)
 
 
 def _require_sizes(config: PretrainedConfig, where: str) -> None:
     if not hasattr(config, "hidden_size"):
-        what = f"a {config.model_type} does not tell a hidden_size, so it is no transformer that reads texts"
-        raise InputError(what, where=where)
+        message = f"a {config.model_type} does not tell a hidden_size, so it is no transformer that reads texts"
+        raise InputError(message, where=where)
     for name, largest in SIZES.items():
         given = getattr(config, name, 1)
         for size in given if isinstance(given, list) else [given]:
@@ -219,6 +221,6 @@ def _walk(content: Any) -> Iterator[tuple[str, Any]]:
         if key:
             yield key, value
         if isinstance(value, dict):
-            waiting += [(str(name), each) for name, each in value.items()]
+            waiting += [(str(name), inner) for name, inner in value.items()]
         elif isinstance(value, list):
-            waiting += [(key, each) for each in value]
+            waiting += [(key, entry) for entry in value]

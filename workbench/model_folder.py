@@ -1,4 +1,4 @@
-"""The folder of a pretrained model: every file that a library will read is looked at before a library does."""
+"""The folder of a pretrained model: every file that a library will read is checked first."""
 
 from __future__ import annotations
 

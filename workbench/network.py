@@ -44,8 +44,8 @@ class Network(nn.Module):
         the decoder's, which is given the text one place later, or the ``decoder_input_ids`` among ``inputs``.
         """
         with self.autocast(attention_mask.device.type):
-            found: Tensor = self.body(attention_mask=attention_mask, **self.complete(inputs)).last_hidden_state
-        return found.float()
+            states: Tensor = self.body(attention_mask=attention_mask, **self.complete(inputs)).last_hidden_state
+        return states.float()
 
     def complete(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the body reads of ``inputs``: for an encoder-decoder also what its decoder is given."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workbench.stored_tensors import Assignment
 
 PROBE = [[1, 2, 3]]  # token ids
-LARGEST = 30.0  # logit that is tried: where large ones are capped, this one is another by 1 % and more
+LARGEST = 30.0  # logit that is tried: an architecture that caps large logits changes it by 1 % or more
 
 
 class OutputLayer(nn.Module):
@@ -85,7 +85,8 @@ def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
     names = {id(parameter): name for name, parameter in lm.named_parameters()}
     with opening("the model", where, BROKEN):
         weight, bias = (
-            None if each is None else parts.parameters[names[id(each)]].read() for each in (layer.weight, layer.bias)
+            None if tensor is None else parts.parameters[names[id(tensor)]].read()
+            for tensor in (layer.weight, layer.bias)
         )
         assert weight is not None  # a linear layer has one
         own = OutputLayer(weight, bias, _scale(backbone.config))
@@ -95,7 +96,7 @@ def _read(backbone: Backbone) -> tuple[OutputLayer, bool] | None:
 
 @torch.inference_mode()
 def _is_linear(lm: Any, layer: nn.Linear, own: OutputLayer, parts: Assignment) -> bool | None:
-    """Return whether ``lm`` makes of its last states what ``own`` does; None where it is made otherwise than most are.
+    """Return whether ``lm`` makes of its last states what ``own`` does; None where only the loaded model can tell.
 
     The layers below hand on states that are drawn from a fixed seed, so that they need no numbers.
     """
@@ -128,10 +129,10 @@ def _is_linear(lm: Any, layer: nn.Linear, own: OutputLayer, parts: Assignment) -
 
 def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
     """Return the layer of the loaded language model, and whether its logits are what it makes of the last states."""
-    lm, told = backbone.pretrained(_loader(backbone.config))
+    lm, loading_info = backbone.pretrained(_loader(backbone.config))
     layer = lm.get_output_embeddings()
-    if told["missing_keys"] or layer is None:
-        missing = ", ".join(sorted(told["missing_keys"])) or "an output layer"
+    if loading_info["missing_keys"] or layer is None:
+        missing = ", ".join(sorted(loading_info["missing_keys"])) or "an output layer"
         raise InputError(f"the weights of {backbone.name!r} lack {missing}", where=str(backbone.folder))
     bias = getattr(layer, "bias", None)
     own = OutputLayer(layer.weight.detach(), None if bias is None else bias.detach(), _scale(backbone.config))
@@ -140,8 +141,8 @@ def _loaded(backbone: Backbone) -> tuple[OutputLayer, bool]:
     with torch.inference_mode():
         wanted = lm.eval()(**inputs).logits
         body = backbone.load() if two_halves else lm.base_model  # a T5's layers do not stand in a model of their own
-        found = own(body(**inputs).last_hidden_state)
-    return own, torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+        logits = own(body(**inputs).last_hidden_state)
+    return own, torch.allclose(logits, wanted, rtol=1e-4, atol=1e-4)
 
 
 def _scale(config: PretrainedConfig) -> float:

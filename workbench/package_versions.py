@@ -9,4 +9,4 @@ PACKAGES = ("torch", "transformers", "adapters", "peft", "accelerate")
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that a fit's numbers depend on, as far as they are installed."""
-    return {name: found for name in PACKAGES if (found := installed(name))}
+    return {name: version for name in PACKAGES if (version := installed(name))}

@@ -33,12 +33,12 @@ def are_unwritten(ranges: Iterable[tuple[int, int]]) -> bool:
     if not is_told():
         return False
     with TABLE.open("rb", buffering=0) as table:
-        return all(_are_of_a_file(table.fileno(), *each) for each in ranges)
+        return all(_are_of_a_file(table.fileno(), address, size) for address, size in ranges)
 
 
 @cache
 def is_told() -> bool:
-    """Return whether this machine tells of written pages; it is tried on two, one of which is written to."""
+    """Return whether this machine tells of written pages; it is tried on two pages, one of which is written to."""
     if not (hasattr(os, "memfd_create") and TABLE.exists()):
         return False
     file = os.memfd_create("tried", os.MFD_CLOEXEC)
@@ -51,12 +51,12 @@ def is_told() -> bool:
             read = memory[0] + memory[mmap.PAGESIZE]
             memory[mmap.PAGESIZE] = read + 1
             with TABLE.open("rb", buffering=0) as table:
-                told = [_are_of_a_file(table.fileno(), address + page, 1) for page in (0, mmap.PAGESIZE)]
+                unwritten = [_are_of_a_file(table.fileno(), address + page, 1) for page in (0, mmap.PAGESIZE)]
     except OSError:
         return False
     finally:
         os.close(file)
-    return told == [True, False]
+    return unwritten == [True, False]
 
 
 def _are_of_a_file(table: int, address: int, size: int) -> bool:

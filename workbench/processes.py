@@ -75,9 +75,9 @@ def agreed(choice: bool) -> bool:
         return choice
     import torch.distributed
 
-    told = [choice]
-    torch.distributed.broadcast_object_list(told, src=0)
-    return told[0]
+    choices = [choice]
+    torch.distributed.broadcast_object_list(choices, src=0)
+    return choices[0]
 
 
 def wait_for_all() -> None:
@@ -114,9 +114,9 @@ def average(tensors: Sequence[Tensor]) -> None:
         return
     import torch.distributed
 
-    for each in tensors:
-        torch.distributed.all_reduce(each)
-        each /= count()
+    for tensor in tensors:
+        torch.distributed.all_reduce(tensor)
+        tensor /= count()
 
 
 def place() -> int:

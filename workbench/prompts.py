@@ -23,11 +23,14 @@ def prompt(text: str, tokenizer: PreTrainedTokenizerBase, shown: Demonstrations 
     What is ``shown`` comes first: turns of their own, or paragraphs of text and answer.
     """
     if tokenizer.chat_template:
-        pairs = [[{"role": "user", "content": asked}, {"role": "assistant", "content": said}] for asked, said in shown]
+        pairs = [
+            [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+            for question, answer in shown
+        ]
         turns = [*chain.from_iterable(pairs), {"role": "user", "content": text}]
         rendered: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return rendered
-    before = "".join(f"{asked}\n{said}\n\n" for asked, said in shown)
+    before = "".join(f"{question}\n{answer}\n\n" for question, answer in shown)
     return f"{tokenizer.bos_token or ''}{before}{text}\n"
 
 

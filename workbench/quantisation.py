@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # bitsandbytes recommends a package that fetches and runs code from the hub, and tells of each cast to 16 bits
 logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
-KEPT = ["pooler"]  # often not in a checkpoint; named here since transformers would else keep the last module, whatever
+KEPT = ["pooler"]  # often not in a checkpoint; without this list, transformers would keep the last module instead
 
 SCALES = ("weight.", "SCB")  # what a packed layer's state holds beside its weight and bias
 
@@ -69,7 +69,7 @@ def parameters(body: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
         for name, module in body.named_modules():
             state = module.state_dict() if isinstance(module, Linear4bit | Linear8bitLt) else {}
-            yield from ((f"{name}.{key}", each) for key, each in state.items() if key.startswith(SCALES))
+            yield from ((f"{name}.{key}", tensor) for key, tensor in state.items() if key.startswith(SCALES))
 
 
 def _in_float32(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
     """Keep what libraries log below an error off the screen while the block runs."""
-    known = [logging.getLogger(name) for name in loggers]
-    levels = [logger.level for logger in known]
-    for logger in known:
+    muted = [logging.getLogger(name) for name in loggers]
+    levels = [logger.level for logger in muted]
+    for logger in muted:
         logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        for logger, level in zip(known, levels, strict=True):
+        for logger, level in zip(muted, levels, strict=True):
             logger.setLevel(level)

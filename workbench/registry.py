@@ -31,7 +31,7 @@ class Modules(Generic[Entry]):
     @cached_property
     def _files(self) -> dict[str, Path]:
         spec = importlib.util.find_spec(self.package)
-        folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+        folders = [Path(location) for location in (spec.submodule_search_locations or [])] if spec else []
         files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem[0] != "_"}
         rooms = {path.parent.name: path for folder in folders for path in sorted(folder.glob("[!_]*/__init__.py"))}
         return {name.replace("_", "-"): path for name, path in {**files, **rooms}.items()}

@@ -20,7 +20,7 @@ from workbench.page_table import are_unwritten, is_told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_resident: dict[tuple[str, str], Resident] = {}  # of the files that were read last alone, by state and arithmetic
+_resident: dict[tuple[str, str], Resident] = {}  # only of the files that were read last, by state and arithmetic
 _changing = RLock()  # a server opens adapters in one thread while another reads
 
 
@@ -61,7 +61,7 @@ def _shared(
     state: str, precision: str, load: Callable[[], nn.Module], widen: Callable[[], Resident | None]
 ) -> nn.Module:
     if (state, precision) not in _resident:
-        if any(known != state for known, _ in _resident):
+        if any(other != state for other, _ in _resident):
             release()
         with suppress(OSError):  # no room for it
             if made := widen():
@@ -90,7 +90,7 @@ def moved(model: nn.Module) -> Resident:
         OSError: there is no room for it; ``model`` is as it was, wherever its weights are now.
     """
     parameters = list(model.parameters())
-    file = MemoryFile([each.shape for each in parameters], [each.dtype for each in parameters])
+    file = MemoryFile([parameter.shape for parameter in parameters], [parameter.dtype for parameter in parameters])
     for number, (parameter, view) in enumerate(zip(parameters, file.mapped(), strict=True)):
         file.write(number, [parameter])
         parameter.data = view
@@ -101,7 +101,9 @@ def moved(model: nn.Module) -> Resident:
 def _can_move(model: nn.Module) -> bool:
     """Return whether most of the weights are in memory of the process, each for itself, and not pages of a file."""
     weights = list(model.parameters())
-    plain = all(each.is_contiguous() and each.device.type == "cpu" and type(each) is nn.Parameter for each in weights)
-    apart = len({each.data_ptr() for each in weights}) == len(weights)
-    mapped = sum(each.nbytes for each in weights if are_unwritten([(each.data_ptr(), each.nbytes)]))
-    return plain and apart and 2 * mapped < sum(each.nbytes for each in weights)
+    plain = all(
+        weight.is_contiguous() and weight.device.type == "cpu" and type(weight) is nn.Parameter for weight in weights
+    )
+    apart = len({weight.data_ptr() for weight in weights}) == len(weights)
+    mapped = sum(weight.nbytes for weight in weights if are_unwritten([(weight.data_ptr(), weight.nbytes)]))
+    return plain and apart and 2 * mapped < sum(weight.nbytes for weight in weights)

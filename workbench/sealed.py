@@ -1,7 +1,7 @@
 """Typed documents and whole folders on disk that carry their own digests, so that damage is noticed and named.
 
 A document is a JSON file with the SHA-256 of its content under ``sha256``; a sealed folder has a ``digests.json`` with
-the SHA-256 of each of its files. Those of before there were digests are read as they are.
+the SHA-256 of each of its files. A document or folder from before there were digests is read without a check.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIGEST, DIGESTS = "sha256", "digests.json"
-SETTLED = 2.0  # seconds: a file that has changed since may change again without another time of change
+SETTLED = 2.0  # seconds: a file that changed more recently may change again and keep its time of change
 CONTENT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 FILES: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 
@@ -54,7 +54,7 @@ def read(kind: TypeAdapter[T], path: Path) -> T | None:
     try:
         content = json.loads(path.read_bytes())
         promised = content.pop(DIGEST, None) if isinstance(content, dict) else None
-        found = kind.validate_json(json.dumps(content))
+        value = kind.validate_json(json.dumps(content))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
@@ -63,7 +63,7 @@ def read(kind: TypeAdapter[T], path: Path) -> T | None:
         raise IntegrityError(f"damaged: not readable ({_first_line(error)})", where=str(path)) from None
     if promised is not None and promised != key(content):
         raise IntegrityError("damaged: the content has changed since it was written", where=str(path))
-    return found
+    return value
 
 
 def require(kind: TypeAdapter[T], path: Path) -> T:
@@ -73,10 +73,10 @@ def require(kind: TypeAdapter[T], path: Path) -> T:
         IntegrityError: there is none, or the file is not what :func:`write` wrote.
         PermissionError: it may not be read.
     """
-    found = read(kind, path)
-    if found is None:
+    value = read(kind, path)
+    if value is None:
         raise IntegrityError("damaged: there is no such file", where=str(path))
-    return found
+    return value
 
 
 def stamp(folder: Path) -> Stamp | None:
@@ -88,9 +88,9 @@ def stamp(folder: Path) -> Stamp | None:
         stats = {str(path.relative_to(folder)): path.stat() for path in sorted(folder.rglob("*"))}
     except OSError:
         return None
-    if not stats or max(each.st_ctime for each in stats.values()) > time.time() - SETTLED:
+    if not stats or max(stat.st_ctime for stat in stats.values()) > time.time() - SETTLED:
         return None
-    return tuple((name, each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for name, each in stats.items())
+    return tuple((name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for name, stat in stats.items())
 
 
 def seal(folder: Path) -> None:
@@ -99,7 +99,7 @@ def seal(folder: Path) -> None:
 
 
 def digests(folder: Path, holder: str = DIGESTS) -> dict[str, str]:
-    """Return the SHA-256 of each file below ``folder``, by its path from there, but of the ``holder`` of them."""
+    """Return the SHA-256 of each file below ``folder`` except ``holder``, which holds them, by its path from there."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {name: digest(path) for name, path in files.items() if name != holder}
 
@@ -117,7 +117,7 @@ def reseal(folder: Path, place: Path, parts: Collection[str]) -> None:
 
 
 def require_sound(folder: Path, without: Collection[str] = (), among: str = "") -> None:
-    """Compare the files of a sealed folder with their digests; files that were added later are none of them.
+    """Compare the files of a sealed folder with their digests; files that were added later are ignored.
 
     Args:
         folder: the folder; where it was never sealed, nothing is compared.
@@ -133,7 +133,7 @@ def require_sound(folder: Path, without: Collection[str] = (), among: str = "") 
     expected = {
         name: sha256
         for name, sha256 in promised.items()
-        if name.startswith(among) and not any(name == each or name.startswith(f"{each}/") for each in dropped)
+        if name.startswith(among) and not any(name == path or name.startswith(f"{path}/") for path in dropped)
     }
     problems = [problem for name, sha256 in expected.items() if (problem := _problem(folder, name, sha256))]
     if problems:

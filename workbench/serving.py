@@ -78,35 +78,35 @@ class Serving:
             InputError: no adapters, of several methods or precisions, of another backbone, or of a library that keeps
                 one adapter at a time.
         """
-        if len(kinds := {_company(each) for each in adapters}) != 1:
-            told = "; ".join(" ".join(kind) for kind in sorted(kinds)) or "none"
+        if len(kinds := {_company(adapter) for adapter in adapters}) != 1:
+            listed = "; ".join(" ".join(kind) for kind in sorted(kinds)) or "none"
             hint = "answers() serves adapters of any methods, one group after another."
-            raise InputError(f"one backbone serves adapters of one method and precision, not {told}", hint=hint)
+            raise InputError(f"one backbone serves adapters of one method and precision, not {listed}", hint=hint)
         (library, method, precision), *_ = kinds
         hosting = LIBRARIES.get(library)
         if not isinstance(hosting, Hosts):
             raise InputError(f"{library} keeps one adapter at a time, so {method} cannot be switched")
-        self.adapters = {each.id: each for each in adapters}
+        self.adapters = {adapter.id: adapter for adapter in adapters}
         self._library: Hosts = hosting
         self._names = {name: f"adapter-{index:03d}" for index, name in enumerate(self.adapters)}  # ids may have dots
         body: nn.Module = backbone.load(precision=precision)
-        for each in adapters:
-            require_backbone(each, backbone)
-            with opening("the adapter", str(each.folder)), shown_in_float32(body):
-                check_adapter(each.folder)
-                body = hosting.host(body, each.folder, self._names[each.id])
+        for adapter in adapters:
+            require_backbone(adapter, backbone)
+            with opening("the adapter", str(adapter.folder)), shown_in_float32(body):
+                check_adapter(adapter.folder)
+                body = hosting.host(body, adapter.folder, self._names[adapter.id])
         self.body, self.backbone = (keep_as_packed(body) if backbone.quantization else body).eval(), backbone
         self._splits_batches = hosting.mixes(self.body)
         self._active: str | None = None  # the adapter that answers alone; None where several answer, or nobody knows
-        self._models = {each.id: self._model(each, open_head(each, backbone)) for each in adapters}
+        self._models = {adapter.id: self._model(adapter, open_head(adapter, backbone)) for adapter in adapters}
 
     @property
     def mixes(self) -> bool:
         """Whether the rows of one batch can be of different adapters."""
-        return all(self._can_mix(each) for each in self.adapters)
+        return all(self._can_mix(adapter) for adapter in self.adapters)
 
     def switch(self, adapter: str) -> TaskModel:
-        """Return the model of one adapter; the body is shared, so the one that was switched to before is no longer."""
+        """Return the model of one adapter; the body is shared, so an earlier model no longer answers."""
         if self._active != adapter:
             self._library.switch(self.body, self._names[adapter])
             self._active = adapter
@@ -123,7 +123,7 @@ class Serving:
         def answer(owner: str | None, places: Sequence[int]) -> list[Answer]:
             part = rows.select(places)
             if owner is None:
-                return self._mixed(part, [owners[place] for place in places])
+                return self._mixed(part, [owners[index] for index in places])
             return asked(self.switch(owner), self.adapters[owner], part, self.backbone)
 
         return _in_places(turns, answer)
@@ -136,7 +136,7 @@ class Serving:
         encoded = _in_places(owners, lambda adapter, places: self._questions(adapter, rows.select(places)))
         model = self._models[owners[0]]
         logits = in_batches(
-            lambda places, batch: self._logits(model, [owners[place] for place in places], batch),
+            lambda places, batch: self._logits(model, [owners[index] for index in places], batch),
             model,
             encoded,
             model.kind.collate(self.backbone.tokenizer),
@@ -144,7 +144,7 @@ class Serving:
 
         def say(adapter: str, places: Sequence[int]) -> list[Answer]:
             labels = self.adapters[adapter].manifest.task.labels
-            return in_words(model.kind, np.stack([logits[place] for place in places]), labels)
+            return in_words(model.kind, np.stack([logits[index] for index in places]), labels)
 
         return _in_places(owners, say)
 
@@ -153,8 +153,8 @@ class Serving:
         order = sorted(range(len(owners)), key=lambda row: owners[row])  # rows of one adapter follow each other
         self._active = None
         beside = self._library.mix(self.body, [self._names[owners[row]] for row in order])
-        features = model.features(**{name: each[order] for name, each in batch.items()}, **beside)
-        where = {row: place for place, row in enumerate(order)}
+        features = model.features(**{name: tensor[order] for name, tensor in batch.items()}, **beside)
+        where = {row: index for index, row in enumerate(order)}
 
         def head(adapter: str, rows: Sequence[int]) -> list[NDArray[np.float32]]:
             own = features[[where[row] for row in rows]]  # (rows of the adapter, hidden_size)
@@ -174,10 +174,10 @@ class Serving:
 def sharing(adapters: Sequence[StoredAdapter]) -> list[list[StoredAdapter]]:
     """Return groups of adapters that one body can host (of one library, method and precision), others by themselves."""
     groups: dict[object, list[StoredAdapter]] = {}
-    for each in adapters:
-        company = _company(each)
+    for adapter in adapters:
+        company = _company(adapter)
         hosted = isinstance(LIBRARIES.get(company[0]), Hosts)
-        groups.setdefault(company if hosted else each.id, []).append(each)
+        groups.setdefault(company if hosted else adapter.id, []).append(adapter)
     return list(groups.values())
 
 
@@ -196,23 +196,23 @@ def answers(
     Raises:
         InputError: an adapter of another backbone.
     """
-    groups = sharing([each for each in adapters if each.id in set(owners)])
-    group_of = {each.id: number for number, group in enumerate(groups) for each in group}
+    groups = sharing([adapter for adapter in adapters if adapter.id in set(owners)])
+    group_of = {adapter.id: number for number, group in enumerate(groups) for adapter in group}
 
     def answer(number: int, places: Sequence[int]) -> list[Answer]:
-        return opened(groups[number], backbone).answers(rows.select(places), [owners[place] for place in places])
+        return opened(groups[number], backbone).answers(rows.select(places), [owners[index] for index in places])
 
     return _in_places([group_of[owner] for owner in owners], answer)
 
 
 def _in_places(owners: Sequence[Owner], work: Callable[[Owner, Sequence[int]], Sequence[Any]]) -> list[Any]:
     """Return one result a row, in the rows' order; ``work`` does all rows of one owner at once, given their places."""
-    found: list[Any] = [None] * len(owners)
+    results: list[Any] = [None] * len(owners)
     for owner in dict.fromkeys(owners):
-        places = [place for place, each in enumerate(owners) if each == owner]
-        for place, result in zip(places, work(owner, places), strict=True):
-            found[place] = result
-    return found
+        places = [index for index, other in enumerate(owners) if other == owner]
+        for index, result in zip(places, work(owner, places), strict=True):
+            results[index] = result
+    return results
 
 
 def _company(adapter: StoredAdapter) -> Company:

@@ -30,8 +30,8 @@ class Settings(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return pydantic's schema, with what :mod:`workbench.strict` adds to it."""
         keep_bounds(cls)
-        found: CoreSchema = checked(handler(source))
-        return found
+        schema: CoreSchema = checked(handler(source))
+        return schema
 
 
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
@@ -87,7 +87,7 @@ class Budget(Settings):
         return math.ceil(math.ceil(examples / self.batch_size) / processes.count())
 
     def updates(self, examples: int) -> int:
-        """Return the optimiser steps that a fit takes that sees so many, unless patience ends it."""
+        """Return the optimiser steps of a fit on so many examples, unless patience ends it."""
         return math.ceil(self.batches(examples) / self.gradient_accumulation) * self.epochs
 
 

@@ -62,9 +62,9 @@ def apart_for_training(model: ModelT) -> Iterator[ModelT]:
         return
     twin = _twin(model)
     yield twin
-    collected = {name: each for name, each in twin.named_parameters() if each.requires_grad}
-    for name, each in collected.items():
-        model.get_parameter(name).data.copy_(whole(each))
+    collected = {name: parameter for name, parameter in twin.named_parameters() if parameter.requires_grad}
+    for name, parameter in collected.items():
+        model.get_parameter(name).data.copy_(whole(parameter))
     for name, buffer in twin.named_buffers():
         model.get_buffer(name).copy_(buffer)
 
@@ -94,8 +94,8 @@ def whole(tensor: Tensor) -> Tensor:
     """
     from torch.distributed.tensor import DTensor
 
-    found: Tensor = tensor.detach()
-    return found.full_tensor().cpu() if isinstance(found, DTensor) else found
+    detached: Tensor = tensor.detach()
+    return detached.full_tensor().cpu() if isinstance(detached, DTensor) else detached
 
 
 def put(numbers: Tensor, parameter: Tensor) -> None:
@@ -110,7 +110,7 @@ def put(numbers: Tensor, parameter: Tensor) -> None:
 def set_up(trainer: Any) -> None:
     """Have transformers' ``trainer`` deal its model out.
 
-    accelerate does so on accelerators only. On processors, which serve for trying it out, it is told to all the same.
+    accelerate does so on accelerators only. On processors, which serve for trials, it is made to do so too.
     """
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
     from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
@@ -130,9 +130,10 @@ def _twin(model: ModelT) -> ModelT:
     from torch import nn
 
     shared: dict[int, Any] = {
-        id(each): nn.Parameter(each.detach(), requires_grad=each.requires_grad) for each in model.parameters()
+        id(parameter): nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
+        for parameter in model.parameters()
     }
-    shared |= {id(each): each.detach() for each in model.buffers()}
+    shared |= {id(buffer): buffer.detach() for buffer in model.buffers()}
     return copy.deepcopy(model, shared)
 
 
@@ -155,13 +156,15 @@ def _layer_names(model: nn.Module) -> list[str]:
 
     Layers that share weights with modules outside of them are left out: they are collected with the rest of the model.
     """
-    told = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
-    layers = [module for module in model.modules() if type(module).__name__ in told]
+    unsplit = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    layers = [module for module in model.modules() if type(module).__name__ in unsplit]
     everywhere = _uses(model)
-    apart = {type(each).__name__ for each in layers if any(everywhere[use] > own for use, own in _uses(each).items())}
-    return sorted({type(each).__name__ for each in layers} - apart)
+    apart = {
+        type(layer).__name__ for layer in layers if any(everywhere[use] > own for use, own in _uses(layer).items())
+    }
+    return sorted({type(layer).__name__ for layer in layers} - apart)
 
 
 def _uses(module: nn.Module) -> Counter[int]:
     """Return how often each tensor stands in a module."""
-    return Counter(id(each) for _, each in module.named_parameters(remove_duplicate=False))
+    return Counter(id(parameter) for _, parameter in module.named_parameters(remove_duplicate=False))

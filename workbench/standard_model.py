@@ -59,8 +59,8 @@ def require_form(manifest: Manifest, form: str) -> None:
     if kind not in KINDS_OF[form]:
         fitting = next((name for name, kinds in KINDS_OF.items() if kind in kinds), None)
         hint = f"For this kind: --as {fitting}" if fitting else "Leave --as out: --merge alone writes the whole model."
-        what = f"{manifest.id} cannot be written as {form}: its task is of the kind {kind}"
-        raise InputError(what, where="--as", hint=hint)
+        message = f"{manifest.id} cannot be written as {form}: its task is of the kind {kind}"
+        raise InputError(message, where="--as", hint=hint)
 
 
 def standard(stored: StoredAdapter, backbone: Backbone, form: str) -> Any:
@@ -100,8 +100,8 @@ def _in_units(head: nn.Module, manifest: Manifest) -> nn.Module:
         centre, spread = manifest.task.scale
         linear.weight = nn.Parameter(linear.weight.detach() * spread)
         linear.bias = nn.Parameter(linear.bias.detach() * spread + centre)
-    found: nn.Module = linear
-    return found
+    module: nn.Module = linear
+    return module
 
 
 def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
@@ -114,7 +114,7 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
     task, config = manifest.task, copy.deepcopy(backbone.config)
     labels = task.labels or (task.name,)
     config.id2label = dict(enumerate(labels))
-    config.label2id = {label: place for place, label in enumerate(labels)}
+    config.label2id = {label: index for index, label in enumerate(labels)}
     config.pad_token_id = backbone.tokenizer.pad_token_id
     if form == "sequence-classification":
         config.problem_type = PROBLEM[task.kind]
@@ -122,8 +122,8 @@ def _blank(manifest: Manifest, backbone: Backbone, form: str) -> Any:
         with torch.random.fork_rng(devices=[]):
             return loader.from_config(config).float().eval()
     except ValueError:
-        what = f"transformers has no {form} model of the architecture {config.model_type}"
-        raise InputError(what, where=manifest.id, hint=HINT) from None
+        message = f"transformers has no {form} model of the architecture {config.model_type}"
+        raise InputError(message, where=manifest.id, hint=HINT) from None
 
 
 def _require_same(stored: StoredAdapter, exact: TaskModel, whole: Any, backbone: Backbone) -> None:
@@ -183,5 +183,5 @@ def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
 
 
 def _refused(stored: StoredAdapter, whole: Any, why: str) -> InputError:
-    what = f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits otherwise: {why}"
-    return InputError(what, where="--as", hint=HINT)
+    message = f"{stored.id} cannot be written as {type(whole).__name__}, which computes its logits otherwise: {why}"
+    return InputError(message, where="--as", hint=HINT)

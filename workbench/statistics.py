@@ -88,10 +88,10 @@ def paired_bootstrap(
     """
     generator = np.random.default_rng(seed)
     observed, draws = [], np.zeros(resamples)
-    for one, other in zip(first, second, strict=True):
-        if len(one) != len(other):
-            raise ValueError(f"a paired bootstrap needs the same examples: got {len(one)} and {len(other)}")
-        difference = np.asarray(one, dtype=float) - np.asarray(other, dtype=float)  # (n_j,)
+    for scores, other_scores in zip(first, second, strict=True):
+        if len(scores) != len(other_scores):
+            raise ValueError(f"a paired bootstrap needs the same examples: got {len(scores)} and {len(other_scores)}")
+        difference = np.asarray(scores, dtype=float) - np.asarray(other_scores, dtype=float)  # (n_j,)
         if not len(difference) or not np.isfinite(difference).all():
             return None
         values, counts = np.unique(difference, return_counts=True)  # (k,) distinct differences
@@ -127,11 +127,11 @@ def holm(chances: Sequence[float | None]) -> list[float | None]:
     A test that could not be made (None) does not count.
     """
     adjusted: list[float | None] = [None] * len(chances)
-    ranked = sorted((p, place) for place, p in enumerate(chances) if p is not None)
+    ranked = sorted((p, index) for index, p in enumerate(chances) if p is not None)
     largest = 0.0
-    for rank, (p, place) in enumerate(ranked):
+    for rank, (p, index) in enumerate(ranked):
         largest = max(largest, min(1.0, (len(ranked) - rank) * p))
-        adjusted[place] = largest
+        adjusted[index] = largest
     return adjusted
 
 
@@ -165,8 +165,8 @@ def seeds_for(difference: float, deviation: float, tests: int = 1, power: float 
     shift = min(abs(difference) / deviation, LARGEST_EFFECT) * np.sqrt(enough)
     wrong_side = np.nan_to_num(nctdtr(enough - 1, shift, -critical))  # too small to be computed for large effects
     rejects = 1 - nctdtr(enough - 1, shift, critical) + wrong_side
-    found = np.flatnonzero(rejects >= power)
-    return int(enough[found[0]]) if len(found) else None
+    indices = np.flatnonzero(rejects >= power)
+    return int(enough[indices[0]]) if len(indices) else None
 
 
 def mean_of(values: Array) -> float | None:
@@ -180,8 +180,8 @@ def mean_of(values: Array) -> float | None:
 
 def mean_of_known(values: Iterable[float | None]) -> float | None:
     """Return the mean of the values that are there; None where none is."""
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    present = [value for value in values if value is not None]
+    return math.fsum(present) / len(present) if present else None
 
 
 def finite(value: float) -> float | None:

@@ -41,7 +41,7 @@ class AdapterStore:
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{MANIFEST}"))
 
     def __contains__(self, name: str) -> bool:
-        """Return whether an adapter has this id; of many, none is listed for it."""
+        """Return whether an adapter has this id; the other adapters are not listed for it."""
         return ID.fullmatch(name) is not None and (self.folder(name) / MANIFEST).is_file()
 
     def resolve(self, name: str) -> str:
@@ -61,9 +61,9 @@ class AdapterStore:
         folder = self.root / manifest.id
         with first_ahead():
             if not (folder / MANIFEST).is_file():
-                with written_whole(folder) as place:
-                    write(place)
-                    write_manifest(manifest.model_copy(update={"files": sealed.digests(place, MANIFEST)}), place)
+                with written_whole(folder) as draft:
+                    write(draft)
+                    write_manifest(manifest.model_copy(update={"files": sealed.digests(draft, MANIFEST)}), draft)
         return StoredAdapter(read_manifest(folder), folder)
 
     def verify(self, name: str) -> StoredAdapter:
@@ -92,10 +92,10 @@ class AdapterStore:
         the folder is imported, and the digests are those of the files without it.
         """
         stored = self.verify(name)
-        with new_folder(target) as place:
-            shutil.copytree(stored.folder, place, dirs_exist_ok=True)
+        with new_folder(target) as folder:
+            shutil.copytree(stored.folder, folder, dirs_exist_ok=True)
             if front_matter:
-                card = place / README
+                card = folder / README
                 card.write_bytes(front_matter.encode() + card.read_bytes())
         return target
 
@@ -114,14 +114,14 @@ class AdapterStore:
         manifest = importable(source)
         if manifest.id in self and self.get(manifest.id).manifest.files != manifest.files:
             raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
-        known = manifest.backbone.model_copy(update={"name": backbone})
-        with written_whole(self.root / manifest.id) as place:
+        reference = manifest.backbone.model_copy(update={"name": backbone})
+        with written_whole(self.root / manifest.id) as folder:
             for file in manifest.files:
-                (place / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / file, place / file)
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / file, folder / file)
             if README in manifest.files:
-                (place / README).write_bytes(text_below(place / README))
-            write_manifest(manifest.model_copy(update={"backbone": known}), place)
+                (folder / README).write_bytes(text_below(folder / README))
+            write_manifest(manifest.model_copy(update={"backbone": reference}), folder)
         return self.get(manifest.id)
 
     def remove(self, name: str) -> str:

@@ -15,7 +15,7 @@ from workbench.manifest import AGAIN, MANIFEST, Manifest
 README = "README.md"
 MOST = 5  # of the files that a message names
 FRONT_MATTER = re.compile(rb"\A---\n.*?\n---\n", re.DOTALL)
-OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # what a folder has that was fetched from there
+OF_THE_HUB = {".cache", ".git", ".gitattributes"}  # names in a folder that was fetched from the hub
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StoredAdapter:
 
     @property
     def identity(self) -> str:
-        """SHA-256 over all that its answers hang on: the files, the backbone's weights, the arithmetic."""
+        """SHA-256 over all that determines its answers: the files, the backbone's weights, the arithmetic."""
         return key([self.manifest.files, self.manifest.backbone.fingerprint, self.manifest.precision])
 
     @property
@@ -49,12 +49,12 @@ def check_files(stored: StoredAdapter, exported: bool = False) -> None:
     Raises:
         IntegrityError: a file is missing, was added, or has changed; all of them are named.
     """
-    found = _exported_digests(stored.folder) if exported else sealed.digests(stored.folder, MANIFEST)
+    digests = _exported_digests(stored.folder) if exported else sealed.digests(stored.folder, MANIFEST)
     wanted = stored.manifest.files
     problems = [
-        *(f"{file} is missing" for file in sorted(wanted.keys() - found.keys())),
-        *(f"{file} was added" for file in sorted(found.keys() - wanted.keys())),
-        *(f"{file} has changed" for file in sorted(found.keys() & wanted.keys()) if found[file] != wanted[file]),
+        *(f"{file} is missing" for file in sorted(wanted.keys() - digests.keys())),
+        *(f"{file} was added" for file in sorted(digests.keys() - wanted.keys())),
+        *(f"{file} has changed" for file in sorted(digests.keys() & wanted.keys()) if digests[file] != wanted[file]),
     ]
     if problems:
         raise IntegrityError(

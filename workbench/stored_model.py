@@ -117,9 +117,9 @@ def adaptation_of(manifest: Manifest, backbone: Backbone) -> Adaptation:
     with opening("the settings in the manifest", manifest.id):
         settings = card.settings.model_validate(manifest.settings)
     if manifest.library != card.library:
-        what = f"the manifest says library {manifest.library!r}, and {manifest.method} is of {card.library!r}"
-        raise InputError(what, where=manifest.id)
-    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+        message = f"the manifest says library {manifest.library!r}, and {manifest.method} is of {card.library!r}"
+        raise InputError(message, where=manifest.id)
+    from workbench.adaptation import Adaptation  # it imports torch; mistakes are reported before that
 
     return Adaptation(backbone, manifest.method, settings, resolve_precision(manifest.precision))
 

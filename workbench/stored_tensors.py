@@ -55,7 +55,7 @@ class StoredTensor:
             yield chunk.to(torch.float32)
 
     def read(self) -> Tensor:
-        """Return it, in float32 where it is of numbers like that; a view of the mapped file where it already is."""
+        """Return the tensor, in float32 if its type is in ``WIDENED``; a view of the mapped file if it already is."""
         import torch
         from safetensors import safe_open
 
@@ -105,8 +105,8 @@ def assigned(model: Any, folder: Path) -> Assignment | None:
         return None
     parameters = {}
     for name, parameter in model.named_parameters():
-        sources = [named[each] for each in names.get(id(parameter), ()) if each in named]
-        if not sources or any(not _is_copied(each, parameter) for each in sources) or not _are_equal(sources):
+        sources = [named[alias] for alias in names.get(id(parameter), ()) if alias in named]
+        if not sources or any(not _is_copied(source, parameter) for source in sources) or not _are_equal(sources):
             return None
         parameters[name] = sources[0]
     places = {name for name, _ in model.named_buffers()}
@@ -131,7 +131,7 @@ def _stored(folder: Path) -> dict[str, StoredTensor] | None:
                 part = tensors.get_slice(name)
                 stored[name] = StoredTensor(file, name, part.get_dtype(), tuple(part.get_shape()))
     index = _index(folder)
-    if files[0].name in index.values() and index != {name: each.file.name for name, each in stored.items()}:
+    if files[0].name in index.values() and index != {name: tensor.file.name for name, tensor in stored.items()}:
         return None
     return stored
 
@@ -145,16 +145,16 @@ def _index(folder: Path) -> Mapping[str, str]:
 def _by_the_models_names(
     model: nn.Module, stored: Mapping[str, StoredTensor]
 ) -> tuple[dict[str, StoredTensor], list[str]]:
-    """Return the tensors by the names that ``model`` would have for them, and the names that it drops before."""
+    """Return the tensors by the names that ``model`` has for them, and the names of those that it drops."""
     prefix = getattr(model, "base_model_prefix", "")
     prefixed = bool(prefix) and any(name.startswith(prefix) for name in stored)
     whole = bool(prefix) and hasattr(model, prefix)  # the model has a head above what other models consist of
     if prefixed and not whole:
         start = f"{prefix}."
-        named = {name.removeprefix(start): each for name, each in stored.items() if name.startswith(start)}
+        named = {name.removeprefix(start): tensor for name, tensor in stored.items() if name.startswith(start)}
         return named, [name for name in stored if not name.startswith(start)]
     if prefix and whole and not prefixed:
-        return {f"{prefix}.{name}": each for name, each in stored.items()}, []
+        return {f"{prefix}.{name}": tensor for name, tensor in stored.items()}, []
     return dict(stored), []
 
 
@@ -163,7 +163,7 @@ def _is_copied(stored: StoredTensor, parameter: Tensor) -> bool:
 
 
 def _are_equal(sources: Sequence[StoredTensor]) -> bool:
-    """Return whether tensors that are one in the model are so in the checkpoint: else the last that is read counts."""
+    """Return whether tensors that are one in the model are equal in the files; else the last one read would count."""
     import torch
 
     first, *others = sources

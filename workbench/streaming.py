@@ -42,7 +42,7 @@ class Words:
         self._tokenizer, self._say, self._said = tokenizer, say, ""
 
     def __call__(self, tokens: Tensor) -> None:
-        """Say what the tokens of the answer (1, new) have brought; those of an answer that begins again are known."""
+        """Say the text that the tokens of the answer (1, new) add; an answer that begins again is not said twice."""
         text: str = self._tokenizer.decode(tokens[0], skip_special_tokens=True).strip()
         if text.startswith(self._said) and not text.endswith(UNFINISHED) and text != self._said:
             self._say(text[len(self._said) :])

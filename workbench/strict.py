@@ -27,8 +27,8 @@ def keep_bounds(model: type[BaseModel]) -> None:
         for name, info in getattr(base, "__pydantic_fields__", {}).items():
             own = fields.get(name)
             for side in (LOWER, UPPER) if own else ():
-                if own and not any(isinstance(each, side) for each in own.metadata):
-                    own.metadata += [each for each in info.metadata if isinstance(each, side)]
+                if own and not any(isinstance(bound, side) for bound in own.metadata):
+                    own.metadata += [bound for bound in info.metadata if isinstance(bound, side)]
 
 
 def checked(schema: Any) -> Any:
@@ -42,10 +42,10 @@ def checked(schema: Any) -> Any:
         return schema
     kind = schema.get("type")
     if not isinstance(kind, str):  # the fields of a model, by name
-        return {name: checked(each) for name, each in schema.items()}
-    if schema.get("function", {}).get("function") in REFUSED.values():  # a model inside this one: done already
+        return {name: checked(part) for name, part in schema.items()}
+    if schema.get("function", {}).get("function") in REFUSED.values():  # a nested model: done already
         return schema
-    inner: Any = {name: checked(each) if name in INSIDE else each for name, each in schema.items()}
+    inner: Any = {name: checked(part) if name in INSIDE else part for name, part in schema.items()}
     refuse = REFUSED.get(kind)
     return core_schema.no_info_before_validator_function(refuse, inner) if refuse else inner
 

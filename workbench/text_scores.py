@@ -20,8 +20,8 @@ def numeric_match(text: str, answer: str) -> float:
 
     A text may reason before it answers; what stands last counts. ``1,200`` is 1200, and 4.0 is 4.
     """
-    found, wanted = last_number(text), last_number(answer)
-    return float(found is not None and found == wanted)
+    number, wanted = last_number(text), last_number(answer)
+    return float(number is not None and number == wanted)
 
 
 def rouge_l(text: str, answer: str) -> float:
@@ -30,9 +30,9 @@ def rouge_l(text: str, answer: str) -> float:
     With L the length of the longest common subsequence of words, P = L ÷ words of the text and R = L ÷ words of the
     answer, F = 2PR ÷ (P + R). Words are runs of letters and digits, without regard to case.
     """
-    found, wanted = (WORD.findall(one.casefold()) for one in (text, answer))
-    common = _longest_common_subsequence(found, wanted)
-    return 2 * common / (len(found) + len(wanted)) if common else 0.0  # the same as 2PR ÷ (P + R)
+    words, wanted = (WORD.findall(string.casefold()) for string in (text, answer))
+    common = _longest_common_subsequence(words, wanted)
+    return 2 * common / (len(words) + len(wanted)) if common else 0.0  # the same as 2PR ÷ (P + R)
 
 
 def last_number(text: str) -> Decimal | None:
@@ -45,8 +45,8 @@ def _longest_common_subsequence(first: list[str], second: list[str]) -> int:
     before = [0] * (len(second) + 1)
     for word in first:
         row = [0]
-        for place, other in enumerate(second):
-            row.append(before[place] + 1 if word == other else max(before[place + 1], row[place]))
+        for index, other in enumerate(second):
+            row.append(before[index] + 1 if word == other else max(before[index + 1], row[index]))
         before = row
     return before[-1]
 

@@ -26,10 +26,10 @@ class Undrawn(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the tensor of a draw, one for places that are counted, and what any other function gives."""
+        """Return the tensor of a draw as it is, an unfilled one for ``arange``, and what any other function gives."""
         named = kwargs or {}
         if getattr(func, "__name__", "") in DRAWS:
             return args[0] if args else named["tensor"]
-        if func is torch.arange and args and all(isinstance(place, int) for place in args):
+        if func is torch.arange and args and all(isinstance(number, int) for number in args):
             return torch.empty(len(range(*args)), **{"dtype": torch.int64, **named})
         return func(*args, **named)

@@ -48,23 +48,25 @@ def is_untouched(body: nn.Module, folder: Path, fingerprint: str) -> bool:
     """Return whether it is proven that ``body`` has the weights of ``fingerprint``, which are those in ``folder``.
 
     Every parameter is where it was when the body was loaded, no page of it was written to since, and the files are
-    those that the fingerprint was computed from. False means no more than that somebody has to look.
+    those that the fingerprint was computed from. False means only that the weights have to be read.
     """
     loaded = _loaded.get(body)
     if loaded is None or fingerprints.remembered(folder, loaded.state) != fingerprint:
         return False
     now = {name: parameter.detach() for name, parameter in body.named_parameters()}
-    if list(now) != list(loaded.weights) or not all(_are_one(now[name], each) for name, each in loaded.weights.items()):
+    if list(now) != list(loaded.weights) or not all(_are_one(now[name], old) for name, old in loaded.weights.items()):
         return False
     return _are_pages_of_files(now.values()) and fingerprints.state_of(folder) == loaded.state
 
 
 def _are_pages_of_files(weights: Collection[Tensor]) -> bool:
-    on_accelerator = any(each.device.type != "cpu" for each in weights)
-    return not on_accelerator and are_unwritten((each.data_ptr(), each.nbytes) for each in weights)
+    on_accelerator = any(weight.device.type != "cpu" for weight in weights)
+    return not on_accelerator and are_unwritten((weight.data_ptr(), weight.nbytes) for weight in weights)
 
 
 def _are_one(left: Tensor, right: Tensor) -> bool:
     """Return whether two tensors are the same numbers in the same memory."""
-    told = [(each.data_ptr(), each.shape, each.stride(), each.dtype, each.device) for each in (left, right)]
-    return told[0] == told[1] and left.is_contiguous()
+    traits = [
+        (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device) for tensor in (left, right)
+    ]
+    return traits[0] == traits[1] and left.is_contiguous()

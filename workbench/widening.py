@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from workbench.device import Precision
     from workbench.stored_tensors import Assignment, StoredTensor
 
-REVISION = 1  # of what is in the file: another one's is not taken
+REVISION = 1  # of the content of the file: a file of another revision is not used
 
 
 def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Resident | None:
@@ -58,11 +58,11 @@ def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Res
     file = _one_file(folder, stored, [torch.bfloat16 if name in narrow else torch.float32 for name in stored])
     views = dict(zip(stored, file.mapped(), strict=True))
     # transformers would widen a matrix: it gets room for one, which takes no memory as long as nobody writes to it
-    given = {name: torch.empty(each.shape) if name in narrow else each for name, each in views.items()}
-    buffers = {name: each.read() for name, each in parts.buffers.items()}
-    with suppress(InputError):  # whatever stands in the way, loading will tell
+    given = {name: torch.empty(view.shape) if name in narrow else view for name, view in views.items()}
+    buffers = {name: tensor.read() for name, tensor in parts.buffers.items()}
+    with suppress(InputError):  # if something fails here, loading reports it
         model = _built({**given, **buffers}, folder, config)
-        if [each.data_ptr() for each in model.parameters()] == [each.data_ptr() for each in given.values()]:
+        if [tensor.data_ptr() for tensor in model.parameters()] == [tensor.data_ptr() for tensor in given.values()]:
             for name in narrow:
                 model.get_parameter(name).data = views[name]
             return Resident(model, file)
@@ -71,20 +71,20 @@ def widened(folder: Path, config: PretrainedConfig, precision: Precision) -> Res
 
 def _one_file(folder: Path, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
     """Return a sealed file of the tensors in these types: that of another process of this machine, if one holds it."""
-    shapes = [tuple(each.shape) for each in stored.values()]
+    shapes = [tuple(tensor.shape) for tensor in stored.values()]
     if (state := state_of(folder)) is None:  # the files may change unnoticed
         return _written(MemoryFile(shapes, types), stored, types)
     name = f"weights-{key([state, [*stored], shapes, [str(kind) for kind in types], REVISION])[:32]}"
     lock = cache_folder() / "widening" / f"{platform.node()}-{name}.lock"
     with ExitStack() as alone:
-        with suppress(UnwritableError, OSError):  # without it, processes that begin at once have a copy each
+        with suppress(UnwritableError, OSError):  # without it, processes that begin together make a copy each
             alone.enter_context(held(lock, wait=True))
         return MemoryFile.held(shapes, types, name) or _written(MemoryFile(shapes, types, name), stored, types)
 
 
 def _written(file: MemoryFile, stored: Mapping[str, StoredTensor], types: Sequence[torch.dtype]) -> MemoryFile:
-    for number, (each, kind) in enumerate(zip(stored.values(), types, strict=True)):
-        file.write(number, (chunk.to(kind) for chunk in each.chunks()))
+    for number, (tensor, kind) in enumerate(zip(stored.values(), types, strict=True)):
+        file.write(number, (chunk.to(kind) for chunk in tensor.chunks()))
     file.seal()
     return file
 
@@ -108,12 +108,12 @@ def _built(weights: Mapping[str, Tensor], folder: Path, config: PretrainedConfig
     empty: Any = skeleton(config)
     with opening("the model", str(folder), BROKEN), torch.random.fork_rng(devices=[]), without_bars():
         body = empty.from_pretrained(None, config=copy.deepcopy(config), state_dict=weights, dtype=torch.float32)
-    body.name_or_path = body.config.name_or_path = str(folder)  # of weights in memory it knows none
+    body.name_or_path = body.config.name_or_path = str(folder)  # transformers sets no name for weights in memory
     model: nn.Module = body.eval()
     return model
 
 
 def _are_narrow(parts: Assignment) -> bool:
     """Return whether most numbers are stored in fewer bits than float32's."""
-    sizes = [(each.type != "F32", each.numbers) for each in parts.parameters.values()]
+    sizes = [(tensor.type != "F32", tensor.numbers) for tensor in parts.parameters.values()]
     return 2 * sum(numbers for narrow, numbers in sizes if narrow) > sum(numbers for _, numbers in sizes)

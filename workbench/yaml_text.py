@@ -29,8 +29,8 @@ class _Loader(_Base):  # type: ignore[misc] # which of two classes it is depends
     """The safe loader; a date stays text, since no setting is one, and numbers have a length that is read quickly."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
-        first: [(tag, pattern) for tag, pattern in known if not tag.endswith(":timestamp")]
-        for first, known in _Base.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in _Base.yaml_implicit_resolvers.items()
     }
 
     def construct_scalar(self, node: yaml.ScalarNode) -> Any:
@@ -97,8 +97,8 @@ class _Sizes:
     def _repeat(self, anchor: str, where: str) -> None:
         if any(part.anchor == anchor for part in self.parts):
             raise InputError("a part of this file holds itself", where=where)
-        if known := self.named.get(anchor):
-            self.parts[-1].add(known.values, known.height + 1)
+        if part := self.named.get(anchor):
+            self.parts[-1].add(part.values, part.height + 1)
 
 
 def read_text(path: Path) -> str:
@@ -138,8 +138,8 @@ def parse(text: str, origin: str) -> Parsed:
         data = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, LookupError) as error:  # LookupError: `!!bool 5`
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or reason(error)
-        raise InputError(f"not YAML: {what}", where=f"{origin}, line {mark.line + 1}" if mark else origin) from None
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or reason(error)
+        raise InputError(f"not YAML: {problem}", where=f"{origin}, line {mark.line + 1}" if mark else origin) from None
     finally:
         loader.dispose()
     return Parsed(data, _once(_lines(node), origin))
@@ -165,9 +165,9 @@ def _require_plain(event: Any, where: str) -> None:
 def _lines(node: yaml.Node | None, key: Key = ()) -> Iterator[tuple[Key, int]]:
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            place = (*key, name.value)
-            yield place, name.start_mark.line + 1
-            yield from _lines(value, place)
+            path = (*key, name.value)
+            yield path, name.start_mark.line + 1
+            yield from _lines(value, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield (*key, index), value.start_mark.line + 1

@@ -28,13 +28,13 @@ def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str
     Raises:
         InputError: the task is not to be seen from here, or its data are no longer those.
     """
-    told = adapter.manifest.task
+    reference = adapter.manifest.task
     try:
-        task = registry.load(registry.find(told.name, task_folders))
+        task = registry.load(registry.find(reference.name, task_folders))
     except InputError as error:
         hint = f"{error.hint or ''} --tasks names the folder of its file; {instead} needs no data.".lstrip()
         raise InputError(f"{need} of {adapter.id}, but {error.what}", where=error.where, hint=hint) from None
-    if task.fingerprint != told.fingerprint:
+    if task.fingerprint != reference.fingerprint:
         hint = f"Train the adapter again on the data as they are, or bring the old ones back; {instead} needs none."
-        raise InputError(f"the data of {told.name!r} have changed since {adapter.id} was trained", hint=hint)
+        raise InputError(f"the data of {reference.name!r} have changed since {adapter.id} was trained", hint=hint)
     return draw(task, adapter.manifest.budget, adapter.manifest.seed)

@@ -33,7 +33,7 @@ def converted(
     if made in workspace.adapters:
         return workspace.adapters.verify(made)
     task = adapter_task(stored, task_folders, "a conversion is scored on the validation examples", "adapters export")
-    from fusion.converting import as_lora  # torch comes with it, and mistakes are told without
+    from fusion.converting import as_lora  # torch comes with it, and mistakes are reported without it
     from workbench.adaptation import Adaptation
     from workbench.evaluation import evaluate
 
@@ -48,7 +48,7 @@ def converted(
         steps=0,
         seconds=time.perf_counter() - began,
         peak_memory_mb=None,
-        trainable_parameters=sum(each.numel() for each in model.trainable().values()),
+        trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
         validation_examples=len(rows),
     )
     adaptation = Adaptation(opened, METHOD, settings, model.precision)

@@ -31,8 +31,8 @@ def imported(store: AdapterStore, folder: Path, backbone: str | None = None) -> 
 def _confirmed(manifest: Manifest, backbone: str) -> str:
     opened = open_backbone(backbone, "--backbone").quantized(manifest.backbone.quantization, "--backbone")
     if opened.fingerprint != manifest.backbone.fingerprint:
-        what = f"{manifest.id} was not trained on {backbone!r}: these are other weights"
-        raise InputError(what, where="--backbone", hint=_told(manifest))
+        message = f"{manifest.id} was not trained on {backbone!r}: these are other weights"
+        raise InputError(message, where="--backbone", hint=_senders_name(manifest))
     return opened.name
 
 
@@ -40,14 +40,14 @@ def _known(manifest: Manifest, store: AdapterStore) -> str:
     reference = manifest.backbone
     if reference.name.removesuffix(f":{bits_of(reference.name)}") in BACKBONES.names():
         return reference.name
-    for known in (manifest.backbone for manifest in readable(store)):
-        if known.fingerprint == reference.fingerprint:
-            return known.name
-    hint = f"Name it: workbench adapters import DIR --backbone NAME. {_told(manifest)}"
+    for backbone in (manifest.backbone for manifest in readable(store)):
+        if backbone.fingerprint == reference.fingerprint:
+            return backbone.name
+    hint = f"Name it: workbench adapters import DIR --backbone NAME. {_senders_name(manifest)}"
     raise InputError(f"the backbone of {manifest.id} is not known in this workspace", hint=hint)
 
 
-def _told(manifest: Manifest) -> str:
+def _senders_name(manifest: Manifest) -> str:
     reference = manifest.backbone
     called = f"the hub id {reference.hub_id!r}" if reference.hub_id else f"{reference.name!r}"
     return f"Its sender calls it {called}."

@@ -43,9 +43,9 @@ def adapter_id(
         InputError: several ids begin so, or the task has no adapter yet.
     """
     require_some(workspace)
-    known = partial(champions, tracking_uri(workspace.root)) if crowned else tuple
+    find_champions = partial(champions, tracking_uri(workspace.root)) if crowned else tuple
     try:
-        choice = chosen(workspace.adapters, name, known, suits)
+        choice = chosen(workspace.adapters, name, find_champions, suits)
     except UnknownNameError as error:
         if name not in registry.names(folders):
             raise

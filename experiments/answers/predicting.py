@@ -52,7 +52,7 @@ class Predictions(list[Said]):
         """Return a table of all that is known of each answer."""
         from experiments.reporting.notebook import table
 
-        shown = [{name: value for name, value in vars(one).items() if name != "value"} for one in self]
+        shown = [{name: value for name, value in vars(prediction).items() if name != "value"} for prediction in self]
         return table([*shown[0]] if shown else [], [[*row.values()] for row in shown])
 
 
@@ -89,7 +89,7 @@ class Predictor:
         firsts = columns_of(texts, self.task)["text"]  # before a model is opened
         answers = zip(firsts, self._opened.answers(texts), strict=True)
         return Predictions(
-            Prediction(text, said.words, said.confidence, self.adapter.id, said.value) for text, said in answers
+            Prediction(text, answer.words, answer.confidence, self.adapter.id, answer.value) for text, answer in answers
         )
 
     @cached_property
@@ -110,10 +110,10 @@ def answered(
     """
     filled = [text for text in texts if text is not None]
     answers = iter(ask(filled) if filled else [])
-    found = [None if text is None else next(answers) for text in texts]
+    row_answers = [None if text is None else next(answers) for text in texts]
     return [
-        {**row, **{name: one and _finite(getattr(one, attribute)) for name, attribute in told.items()}}
-        for row, one in zip(rows, found, strict=True)
+        {**row, **{name: answer and _finite(getattr(answer, attribute)) for name, attribute in told.items()}}
+        for row, answer in zip(rows, row_answers, strict=True)
     ]
 
 

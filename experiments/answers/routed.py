@@ -100,19 +100,21 @@ def candidates(
         InputError: no adapter fits, they are on several backbones, or :func:`fusion.route.require_routable`.
     """
     libraries = ROUTERS.get(router).libraries
-    found = [store.verify(name) for name in dict.fromkeys(among)]
+    adapters = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
         all_of_them = [store.get(name) for name in store.ids()]
-        found = [each for each in all_of_them if suits(each.manifest, pair, libraries)]
-    opened = _backbone(found, backbone)
+        adapters = [adapter for adapter in all_of_them if suits(adapter.manifest, pair, libraries)]
+    opened = _backbone(adapters, backbone)
     if not among:
-        newest = _newest([each for each in found if each.manifest.backbone.fingerprint == opened.fingerprint])
-        found = [store.verify(each.id) for each in newest]
-    require_routable(router, found, opened)
-    if found[0].manifest.task.pair != pair:
-        wanted = "pairs of texts" if found[0].manifest.task.pair else "single texts"
+        newest = _newest(
+            [adapter for adapter in adapters if adapter.manifest.backbone.fingerprint == opened.fingerprint]
+        )
+        adapters = [store.verify(adapter.id) for adapter in newest]
+    require_routable(router, adapters, opened)
+    if adapters[0].manifest.task.pair != pair:
+        wanted = "pairs of texts" if adapters[0].manifest.task.pair else "single texts"
         raise InputError(f"these adapters answer for {wanted}", hint="--pair gives the second text of a pair.")
-    return tuple(sorted(found, key=lambda each: each.manifest.task.name)), opened
+    return tuple(sorted(adapters, key=lambda adapter: adapter.manifest.task.name)), opened
 
 
 def known_state(
@@ -124,7 +126,7 @@ def known_state(
     task_of: Callable[[StoredAdapter], Task],
     listener: Listener,
 ) -> RoutingState:
-    """Return a router that knows ``adapters``; what it learned of one before is read from where ``place_of`` says.
+    """Return a router that knows ``adapters``; what it learned of an adapter before is read, not learned again.
 
     ``place_of`` gives the folder of a key (:meth:`experiments.workspace.Workspace.router`). ``task_of`` gives the
     examples that an adapter was trained on; it is asked only for what is not known yet. What is damaged is learned
@@ -133,21 +135,21 @@ def known_state(
     mending = Mending(listener)
     card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
     for adapter in adapters:
-        place = place_of(part_key(router, settings, adapter, reader))
-        part = _known_part(place, mending)
+        folder = place_of(part_key(router, settings, adapter, reader))
+        part = _known_part(folder, mending)
         if part is None:
             if card.reads_data:
                 listener.say(f"router {router}: reading the training examples of {adapter.id}")
             part = fit_part(router, settings, adapter, task_of(adapter) if card.reads_data else None, reader)
             with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
-                save_part(place, part, router, settings, adapter)
+                save_part(folder, part, router, settings, adapter)
         parts.append(part)
     return RoutingState(router, settings, tuple(adapters), tuple(parts), reader)
 
 
-def _known_part(place: Path, mending: Mending) -> Part | None:
+def _known_part(folder: Path, mending: Mending) -> Part | None:
     try:
-        return mending.known(place, lambda: load_part(place))
+        return mending.known(folder, lambda: load_part(folder))
     except UnwritableError:
         return None  # the damaged one cannot be taken away
 
@@ -160,12 +162,12 @@ def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
 def answers(state: RoutingState, rows: Dataset) -> list[RoutedPrediction]:
     """Return for each text the answer of the adapter that the router chooses."""
     choice = choose(state, rows)
-    chosen = [state.adapters[place] for place in choice.adapters]
-    said = serving.answers(state.adapters, state.reader.backbone, rows, [each.id for each in chosen])
-    told = zip(rows["text"][:], said, chosen, choice.scores.tolist(), strict=True)
+    chosen = [state.adapters[index] for index in choice.adapters]
+    adapter_answers = serving.answers(state.adapters, state.reader.backbone, rows, [adapter.id for adapter in chosen])
+    per_text = zip(rows["text"][:], adapter_answers, chosen, choice.scores.tolist(), strict=True)
     return [
         RoutedPrediction(text, label, sure, adapter.id, adapter.manifest.task.name, score)
-        for text, (label, sure, _), adapter, score in told
+        for text, (label, sure, _), adapter, score in per_text
     ]
 
 
@@ -175,17 +177,17 @@ def suits(manifest: Manifest, pair: bool, libraries: Sequence[str]) -> bool:
 
 
 def _backbone(adapters: Sequence[StoredAdapter], name: str | None) -> Backbone:
-    known = {each.manifest.backbone.fingerprint: each.manifest.backbone.name for each in adapters}
-    if name is None and len(known) > 1:
-        names = sorted(known.values())
+    backbones = {adapter.manifest.backbone.fingerprint: adapter.manifest.backbone.name for adapter in adapters}
+    if name is None and len(backbones) > 1:
+        names = sorted(backbones.values())
         hint = "A router chooses among adapters of one backbone: name it with --backbone, or the adapters with --among."
         raise InputError(f"there are adapters on several backbones: {', '.join(names)}", hint=hint)
-    if not known:
+    if not backbones:
         hint = "Train some first: workbench train TASK --method lora"
         raise InputError("there are no adapters that this router could choose from", hint=hint)
-    return open_backbone(name or next(iter(known.values())))
+    return open_backbone(name or next(iter(backbones.values())))
 
 
 def _newest(adapters: Sequence[StoredAdapter]) -> list[StoredAdapter]:
-    by_age = sorted(adapters, key=lambda each: (each.manifest.created, each.id))
-    return list({each.manifest.task.name: each for each in by_age}.values())
+    by_age = sorted(adapters, key=lambda adapter: (adapter.manifest.created, adapter.id))
+    return list({adapter.manifest.task.name: adapter for adapter in by_age}.values())

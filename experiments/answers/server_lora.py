@@ -74,8 +74,8 @@ def write_server_lora(stored: StoredAdapter, backbone: Backbone, folder: Path) -
 
     if stored.manifest.task.kind != KIND:
         hint = "Encoders and their label sets are served by `workbench serve`."
-        what = f"{stored.id} answers a {stored.manifest.task.kind} task, which servers of language models do not"
-        raise InputError(what, hint=hint)
+        message = f"{stored.id} answers a {stored.manifest.task.kind} task, which servers of language models do not"
+        raise InputError(message, hint=hint)
     update = lora.read(stored.folder)
     rank = max(pair.rank for pair in update.values())
     model = empty_language_model(backbone.config)

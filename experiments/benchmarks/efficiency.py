@@ -14,7 +14,7 @@ Each run has a workspace of its own and one thread a process:
 
 Efficiency is seconds alone ÷ (2 × seconds on the cluster), and the same with the mean of ``beside`` in place of
 ``alone``, which leaves the cores out of it. Seconds count from the beginning of the first fit to the end of the report;
-what comes before is told apart as ``starting``.
+what comes before is counted apart, as ``starting``.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def cluster(recipe: str, settings: str) -> None:
 
 
 def _run(recipe: str, settings: str, address: str | None) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as place:
-        bench = Workbench(Path(place) / "workspace")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Workbench(Path(folder) / "workspace")
         plan = bench.plan(recipe, shlex.split(settings))
         bench.listener = clock = Clock()
         bench.run(plan, cluster=address)
@@ -129,11 +129,11 @@ def _begun(way: str, recipe: str, settings: str, core: int | None) -> subprocess
 
 def _together(processes: list[subprocess.Popen[str]]) -> list[dict[str, float]]:
     """Return what processes tell in their last lines."""
-    told = [process.communicate()[0] for process in processes]
+    outputs = [process.communicate()[0] for process in processes]
     for process in processes:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, process.args)
-    return [json.loads(each.splitlines()[-1]) for each in told]
+    return [json.loads(output.splitlines()[-1]) for output in outputs]
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Part(FusionPlan):
 
     def contestants(self, seed: int) -> Iterator[Contestant]:
         """Yield those that take part."""
-        return (one for one in super().contestants(seed) if one.label in self.labels)
+        return (contestant for contestant in super().contestants(seed) if contestant.label in self.labels)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def main(
             plan = plan_at(
                 recipe, targets.split(","), shots, [int(seed) for seed in seeds.split(",")], tried, validation
             )
-            plan = Part(**{each.name: getattr(plan, each.name) for each in fields(plan)}, labels=labels)
+            plan = Part(**{field.name: getattr(plan, field.name) for field in fields(plan)}, labels=labels)
             points += _measured(plan, find_workspace(workspace), listener, tried, jobs)
     budget, summary = plan.budgets[shots].model_dump(mode="json"), summarise(points)
     program.write(context, out, budget=budget, **summary, points=[asdict(point) for point in points])
@@ -120,7 +120,7 @@ def grid(rates: str) -> Mapping[str, Sequence[float]]:
         given = TypeAdapter(dict[str, list[float]]).validate_json(rates)
     except ValidationError as error:
         raise InputError("the grid is no JSON object of lists of numbers", where="--rates") from error
-    if len({len(each) for each in given.values()}) != 1:
+    if len({len(own_rates) for own_rates in given.values()}) != 1:
         raise InputError("every contestant gets equally many rates", where="--rates")
     return given
 
@@ -148,7 +148,8 @@ def plan_at(
     document = document.set(f"{key}={json.dumps(value)}" for key, value in changes.items())
     plan = make_plan(document, ())
     budgets = {
-        each: budget.model_copy(update={"validation_examples": validation}) for each, budget in plan.budgets.items()
+        shot_count: budget.model_copy(update={"validation_examples": validation})
+        for shot_count, budget in plan.budgets.items()
     }
     return replace(plan, budgets=budgets)
 

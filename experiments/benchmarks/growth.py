@@ -5,8 +5,8 @@
 Pairs of newsgroups, each told apart with next to no training (16 examples, one epoch) by two strategies that keep tasks
 isolated, so that what is measured is what a task costs beside its training: opening data, storing, verifying, deriving,
 writing to MLflow, reporting. Each length of stream has processes of its own, with one thread: one runs the recipe, one
-writes the report. Told are processor seconds (user and system), the peak of resident memory, and how large the page and
-the terminal's report are. ``per_task`` is the slope between two lengths: what each further task costs.
+writes the report. The results are processor seconds (user and system), the peak of resident memory, and how large the
+page and the terminal's report are. ``per_task`` is the slope between two lengths: what each further task costs.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def main(
 
 def measured(tasks: int) -> dict[str, float]:
     """Return what a stream of so many tasks took: seconds of a processor, MB, bytes and lines."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         names = pairs(folder / "tasks", tasks)
         recipe = {
             "name": "growth",
@@ -63,9 +63,9 @@ def measured(tasks: int) -> dict[str, float]:
         }
         (folder / "growth.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
         run, _ = taken(folder, "run", "growth.yaml")
-        report, told = taken(folder, "report", "growth", "--html", "page.html")
+        report, output = taken(folder, "report", "growth", "--html", "page.html")
         page = (folder / "page.html").stat().st_size
-    lines = {"page_bytes": page, "terminal_lines": len(told.splitlines())}
+    lines = {"page_bytes": page, "terminal_lines": len(output.splitlines())}
     return {f"run_{key}": value for key, value in run.items()} | {f"report_{k}": v for k, v in report.items()} | lines
 
 
@@ -92,13 +92,13 @@ def taken(folder: Path, *words: str) -> tuple[dict[str, float], str]:
         text=True,
     )
     assert child.stdout is not None
-    told = child.stdout.read()
+    output = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, words)
     seconds = round(usage.ru_utime + usage.ru_stime, 1)
-    return {"cpu_seconds": seconds, "peak_mb": round(usage.ru_maxrss * 1024 / MB)}, told
+    return {"cpu_seconds": seconds, "peak_mb": round(usage.ru_maxrss * 1024 / MB)}, output
 
 
 def slopes(streams: dict[str, Any]) -> dict[str, float]:

@@ -3,8 +3,8 @@
     python -m experiments.benchmarks.handing_out --out docs/results/handing-out.json
 
 The pieces are chains of ten, as the stages of a stream are, and their work is a sleep of 0 seconds and an empty file.
-A run is broken off when half of them are done; a second one finds out what is done, and goes on to the end. Told are
-seconds of the clock, Ray's start and end apart, seconds of a processor, and the peak of this process's memory.
+A run is broken off when half of them are done; a second one finds out what is done, and goes on to the end. The results
+are seconds of the clock, Ray's start and end apart, seconds of a processor, and the peak of this process's memory.
 """
 
 from __future__ import annotations
@@ -157,9 +157,9 @@ def main(
 ) -> None:
     """Plan, hand out, break off, resume; print what it took."""
     with tempfile.TemporaryDirectory() as root:
-        found = measured(pieces, jobs, Path(root))
-    program.write(context, out, **found)
-    program.show(found)
+        results = measured(pieces, jobs, Path(root))
+    program.write(context, out, **results)
+    program.show(results)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def compare(
 ) -> None:
     """Run both sides with and without gradient checkpointing, and print the table as JSON."""
     results = program.known(out, "sides", empty={})
-    with tempfile.TemporaryDirectory() as place:
-        model = Path(place) / "model"
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
         parameters = _made(model, json.loads(shape))
         for again in (True, False):
             for side in SIDES:
@@ -101,8 +101,8 @@ def compare(
                         "--checkpointing" if again else "--no-checkpointing",
                     ]
                     child = [*PYTHON, "-m", "experiments.benchmarks.large", "one", side, str(model), *options]
-                    told = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
-                    results[name] = json.loads(told.splitlines()[-1])
+                    output = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
+                    results[name] = json.loads(output.splitlines()[-1])
                 program.write(context, out, parameters=parameters, sides=results)
     program.show(results)
 
@@ -112,22 +112,23 @@ def one(side: str, model: Path, tasks: Tasks, budget: Budget, checkpointing: Che
     """Run one side, and print what was found."""
     work = _workbench if side == SIDES[0] else _peer
     heard, began = Heard(), time.perf_counter()
-    with PeakMemory() as memory, _counted(heard), tempfile.TemporaryDirectory() as place:
-        work(model, tasks.split(","), {**json.loads(budget), "checkpointing": checkpointing}, Path(place), heard)
+    with PeakMemory() as memory, _counted(heard), tempfile.TemporaryDirectory() as folder:
+        work(model, tasks.split(","), {**json.loads(budget), "checkpointing": checkpointing}, Path(folder), heard)
     seconds = time.perf_counter() - began
     beside = seconds - heard.training_seconds - heard.evaluating_seconds
-    found = {"peak_mb": round(memory.peak_mb or 0), "seconds": seconds, "seconds_beside": beside, **asdict(heard)}
-    typer.echo(json.dumps({name: round(each, 1) if isinstance(each, float) else each for name, each in found.items()}))
+    measures = {"peak_mb": round(memory.peak_mb or 0), "seconds": seconds, "seconds_beside": beside, **asdict(heard)}
+    rounded = {name: round(value, 1) if isinstance(value, float) else value for name, value in measures.items()}
+    typer.echo(json.dumps(rounded))
 
 
-def _workbench(model: Path, tasks: list[str], budget: dict[str, Any], place: Path, heard: Heard) -> None:
-    bench = Workbench(place, listener=heard)
+def _workbench(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, heard: Heard) -> None:
+    bench = Workbench(folder, listener=heard)
     for task in tasks:
         lesson = bench.lesson(task, "lora", str(model), learning_rate=RATE, budget={**budget, "precision": "bf16"})
         heard.evaluating_seconds += bench.train(lesson).test.seconds
 
 
-def _peer(model: Path, tasks: list[str], budget: dict[str, Any], place: Path, heard: Heard) -> None:
+def _peer(model: Path, tasks: list[str], budget: dict[str, Any], folder: Path, heard: Heard) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import (
@@ -146,11 +147,11 @@ def _peer(model: Path, tasks: list[str], budget: dict[str, Any], place: Path, he
             if "loss" in logs:
                 advance(state.global_step, state.epoch, logs["loss"])
 
-    bench, tokenizer = Workbench(place), AutoTokenizer.from_pretrained(model)
+    bench, tokenizer = Workbench(folder), AutoTokenizer.from_pretrained(model)
     body = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.bfloat16)
     body.config.pad_token_id = tokenizer.pad_token_id
     arguments = TrainingArguments(
-        output_dir=str(place / "trainer"),
+        output_dir=str(folder / "trainer"),
         num_train_epochs=budget["epochs"],
         per_device_train_batch_size=budget["batch_size"],
         per_device_eval_batch_size=budget["batch_size"],
@@ -180,7 +181,7 @@ def _peer(model: Path, tasks: list[str], budget: dict[str, Any], place: Path, he
             trainer.train()
             for split in ("validation", "test"):
                 trainer.predict(splits[split])
-        adapted.save_pretrained(place / name)
+        adapted.save_pretrained(folder / name)
         body = adapted.unload()
 
 
@@ -217,7 +218,7 @@ def _made(folder: Path, shape: dict[str, Any]) -> int:
     made.config.pad_token_id = tokenizer.pad_token_id  # given before, its embedding is 0, and gradients overflow
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return sum(each.numel() for each in made.parameters())
+    return sum(parameter.numel() for parameter in made.parameters())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main(
     modules: Annotated[str, typer.Option(help="Single matrices, OUTxIN, with commas.")] = "4096x4096,11008x4096",
 ) -> None:
     """Measure, write the results, and print them."""
-    shapes = [tuple(map(int, each.split("x"))) for each in modules.split(",")]
+    shapes = [tuple(map(int, shape.split("x"))) for shape in modules.split(",")]
     load = f"{os.getloadavg()[0]:.1f} processes were waiting for the cores when it began"
     bert = _peft(_bert(layers, hidden), TARGETS, sources, rank)
     updates = _updates(bert, sources)
@@ -100,15 +100,15 @@ def _svd(name: str, model: Any, updates: list[Update], rank: int, bars: dict[str
     peer = _peer(model, weights, combination_type="svd", svd_rank=rank)
     measured, merged = _own(lambda: weighted_sum(updates, weights, rank))
     squares = [_distances(updates, weights, rank, merged, module) for module in merged.update]
-    error = math.sqrt(sum(each for each, _ in squares) / sum(each for _, each in squares))
-    found = {**measured, "error": error}
-    return _result(name, f"{len(merged.update)} matrices", peer, found, bars)
+    error = math.sqrt(sum(distance for distance, _ in squares) / sum(size for _, size in squares))
+    ours = {**measured, "error": error}
+    return _result(name, f"{len(merged.update)} matrices", peer, ours, bars)
 
 
 def _distances(
     updates: list[Update], weights: Sequence[float], rank: int, merged: Merged, module: str
 ) -> tuple[float, float]:
-    """Return ‖found − optimum‖² and ‖optimum‖² for one module, in float64."""
+    """Return ‖merged − optimum‖² and ‖optimum‖² for one module, in float64."""
     whole = sum(w * _dense(update[module]).double() for update, w in zip(updates, weights, strict=True))
     u, values, vt = torch.linalg.svd(torch.as_tensor(whole), full_matrices=False)
     best = (u[:, :rank] * values[:rank]) @ vt[:rank]
@@ -131,9 +131,9 @@ def _elected(name: str, model: Any, updates: list[Update], rank: int) -> dict[st
     excess = max(
         _excess(name, run, [{module: update[module]} for update in updates], rank) for module in first.values()
     )
-    found = {**measured, "excess_error": excess}
+    ours = {**measured, "excess_error": excess}
     bars = {"ratio": 5.0, "excess_error": 1e-3}
-    return _result(f"{name}, BERT", f"{len(updates[0])} matrices", peer, found, bars)
+    return _result(f"{name}, BERT", f"{len(updates[0])} matrices", peer, ours, bars)
 
 
 def _excess(name: str, run: Callable[[list[Update]], Merged], updates: list[Update], rank: int) -> float:
@@ -156,7 +156,9 @@ def _excess(name: str, run: Callable[[list[Update]], Merged], updates: list[Upda
 
 
 def _floors(deltas: Tensor) -> Tensor:
-    return torch.stack([each.abs().flatten().kthvalue(int((1 - DENSITY) * each.numel()) + 1).values for each in deltas])
+    return torch.stack(
+        [delta.abs().flatten().kthvalue(int((1 - DENSITY) * delta.numel()) + 1).values for delta in deltas]
+    )
 
 
 def _aligned(updates: list[Update]) -> dict[str, Any]:
@@ -165,12 +167,12 @@ def _aligned(updates: list[Update]) -> dict[str, Any]:
     pairs = [update[module] for update in updates]
     wide = torch.cat([_dense(pair) for pair in pairs], dim=1)
     peer = _timed(lambda: torch.linalg.svd(wide, full_matrices=False))
-    measured, (left, _) = _own(lambda: knots.align(pairs))
+    measured, (left_factor, _) = _own(lambda: knots.align(pairs))
     values = torch.linalg.svdvals(torch.cat([_dense(pair.to(torch.float64)) for pair in pairs], dim=1))
-    error = float((left.norm(dim=0) - values[: left.shape[1]]).abs().max() / values[0])
-    found = {**measured, "error": error}
+    error = float((left_factor.norm(dim=0) - values[: left_factor.shape[1]]).abs().max() / values[0])
+    ours = {**measured, "error": error}
     return _result(
-        "knots alignment", "one matrix, torch.linalg.svd as the peer", peer, found, {"ratio": 100.0, "error": 1e-5}
+        "knots alignment", "one matrix, torch.linalg.svd as the peer", peer, ours, {"ratio": 100.0, "error": 1e-5}
     )
 
 
@@ -218,13 +220,13 @@ def _memory(work: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def _result(
-    name: str, what: str, peer: dict[str, float], found: dict[str, float], bars: dict[str, float]
+    name: str, what: str, peer: dict[str, float], ours: dict[str, float], bars: dict[str, float]
 ) -> dict[str, Any]:
     ratios = {
-        "ratio": peer["peer_seconds"] / found["seconds"],
-        "cpu_ratio": peer["peer_cpu_seconds"] / found["cpu_seconds"],
+        "ratio": peer["peer_seconds"] / ours["seconds"],
+        "cpu_ratio": peer["peer_cpu_seconds"] / ours["cpu_seconds"],
     }
-    measured = {**ratios, **peer, **found}
+    measured = {**ratios, **peer, **ours}
     reached = {key: measured[key] >= bar if key == "ratio" else measured[key] <= bar for key, bar in bars.items()}
     return {"name": name, "what": what, **measured, "bars": bars, "reached": reached}
 

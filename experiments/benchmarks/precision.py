@@ -47,8 +47,8 @@ def summarise(scores: Scores) -> dict[str, Any]:
     pairs: dict[tuple[str, str, int], dict[str, float]] = {}
     for point, score in scores.items():
         pairs.setdefault((point.method, point.task, point.seed), {})[point.precision] = score
-    found = interval(pair["bf16"] - pair["fp32"] for pair in pairs.values() if len(pair) == 2)
-    return {"difference": found.as_json()}
+    difference = interval(pair["bf16"] - pair["fp32"] for pair in pairs.values() if len(pair) == 2)
+    return {"difference": difference.as_json()}
 
 
 if __name__ == "__main__":

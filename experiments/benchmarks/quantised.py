@@ -74,8 +74,8 @@ def one(
     """Measure and train one way, and print what was found."""
     method, settings = WAYS[way]
     given = {**settings, "budget": {**json.loads(budget), **settings.get("budget", {})}}
-    with tempfile.TemporaryDirectory() as place:
-        bench = Workbench(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Workbench(Path(folder))
         lesson = bench.lesson(task, method, backbone, **given)
         adaptation = lesson.adaptation
         cost = measure(adaptation, lesson.task, lesson.budget)

@@ -62,11 +62,12 @@ def main(
     family: Annotated[str, typer.Option(help="Fine-tuning method of the sources.")] = "lora",
 ) -> None:
     """Judge every ranking, and print means."""
-    place = find_workspace(workspace)
-    stored = place.records.require(experiment)
+    chosen_workspace = find_workspace(workspace)
+    stored = chosen_workspace.records.require(experiment)
     if stored.study != "targets":
-        raise InputError(f"there is no comparison of compositions called {experiment!r}", where=str(place.root))
-    problems = list(judge(FusionRecord.read(experiment, stored, place), place, family))
+        message = f"there is no comparison of compositions called {experiment!r}"
+        raise InputError(message, where=str(chosen_workspace.root))
+    problems = list(judge(FusionRecord.read(experiment, stored, chosen_workspace), chosen_workspace, family))
     summary = summarise(problems)
     program.write(context, out, summary=summary, problems=[asdict(judged) for judged in problems])
     program.show(summary)
@@ -77,9 +78,9 @@ def judge(record: FusionRecord, place: Workspace, family: str) -> Iterator[Judge
     backbone = open_backbone(record.backbone)
     tasks = {name: registry.load(registry.find(name, registry.user_folders(None))) for name in record.targets}
     for seed in record.seeds:
-        own = [one for one in record.sources if one["seed"] == seed and one["method"] == family]
-        sources = tuple(place.adapters.get(str(one["adapter"])) for one in own)
-        rows = {each.id: task.splits["train"] for each in sources for task in own_tasks([each], ()).values()}
+        own = [source for source in record.sources if source["seed"] == seed and source["method"] == family]
+        sources = tuple(place.adapters.get(str(source["adapter"])) for source in own)
+        rows = {adapter.id: task.splits["train"] for adapter in sources for task in own_tasks([adapter], ()).values()}
         for target in record.targets:
             for shots in record.shots:
                 truth = _alone(record, place, sources, (target, shots, seed))
@@ -106,8 +107,8 @@ def compare(scores: Mapping[str, Score], truth: Mapping[str, float]) -> tuple[fl
     names = list(truth)
     given = [-np.inf if scores[name].value is None else scores[name].value for name in names]
     ranks = np.argsort(np.argsort(np.asarray(given, dtype=float)))
-    told = len(set(given)) > 1 and len(set(truth.values())) > 1
-    correlation = float(spearmanr(ranks, [truth[name] for name in names]).statistic) if told else None
+    varied = len(set(given)) > 1 and len(set(truth.values())) > 1
+    correlation = float(spearmanr(ranks, [truth[name] for name in names]).statistic) if varied else None
     first = names[int(np.argmax(np.asarray(given, dtype=float)))]
     return correlation, max(truth.values()) - truth[first]
 
@@ -115,32 +116,32 @@ def compare(scores: Mapping[str, Score], truth: Mapping[str, float]) -> tuple[fl
 def summarise(found: list[Judged]) -> dict[str, Any]:
     """Return mean correlation and mean regret of each ranking, over problems, with t intervals over seeds."""
     summary: dict[str, Any] = {}
-    for name in dict.fromkeys(one.ranking for one in found):
-        here = [one for one in found if one.ranking == name]
-        seeds = sorted({one.seed for one in here})
-        by_seed = [[one for one in here if one.seed == seed] for seed in seeds]
-        correlations = [[one.correlation for one in each if one.correlation is not None] for each in by_seed]
+    for name in dict.fromkeys(judged.ranking for judged in found):
+        here = [judged for judged in found if judged.ranking == name]
+        seeds = sorted({judged.seed for judged in here})
+        by_seed = [[judged for judged in here if judged.seed == seed] for seed in seeds]
+        correlations = [[judged.correlation for judged in group if judged.correlation is not None] for group in by_seed]
         summary[name] = {
-            "correlation": interval(fmean(each) if each else None for each in correlations).as_json(),
-            "regret": interval(fmean(one.regret for one in each) for each in by_seed).as_json(),
+            "correlation": interval(fmean(values) if values else None for values in correlations).as_json(),
+            "regret": interval(fmean(judged.regret for judged in group) for group in by_seed).as_json(),
             "problems": len(here),
         }
     return summary
 
 
 def _alone(
-    record: FusionRecord, place: Workspace, sources: tuple[StoredAdapter, ...], problem: tuple[str, int, int]
+    record: FusionRecord, workspace: Workspace, sources: tuple[StoredAdapter, ...], problem: tuple[str, int, int]
 ) -> dict[str, float] | None:
     """Return each source's own test score on a problem, by adapter id; None while one is missing."""
     keys = {(cell.label, cell.target, cell.shots, cell.seed): cell.key for cell in record.cells}
-    found = {}
+    scores = {}
     for source in sources:
         label = f"{source.manifest.task.name} alone, {source.manifest.method}"
-        result = results_in(place).get(keys.get((label, *problem), ""))
+        result = results_in(workspace).get(keys.get((label, *problem), ""))
         if result is None:
             return None
-        found[source.id] = result.score
-    return found
+        scores[source.id] = result.score
+    return scores
 
 
 if __name__ == "__main__":

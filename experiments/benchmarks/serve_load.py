@@ -4,7 +4,7 @@
     python -m experiments.benchmarks.serve_load http://127.0.0.1:8080 --tasks bbc-news,20news-8 --out FILE.json
 
 Clients send one request after another for some seconds, each for a task that is drawn, so that requests for several
-adapters come together. Told are the answers a second, the median, the 95th and the 99th percentile of their
+adapters come together. The results are the answers a second, the median, the 95th and the 99th percentile of their
 milliseconds, the codes of those that were refused, and how many texts a batch had. Clients and server share the
 machine: it says what this machine does with both.
 """
@@ -66,7 +66,7 @@ def load(
 
 def some_texts(number: int, count: int) -> list[str]:
     """Return the texts of a client's request."""
-    return [f"{TEXT} {number} {place}" for place in range(count)]
+    return [f"{TEXT} {number} {index}" for index in range(count)]
 
 
 def asked(
@@ -89,26 +89,26 @@ def asked(
     """
 
     def ask(client: int) -> list[tuple[int, float]]:
-        found: list[tuple[int, float]] = []
+        answers: list[tuple[int, float]] = []
         with requests.Session() as session:
             session.headers.update(headers)
             end = time.perf_counter() + seconds
             for number in count(client):
                 began = time.perf_counter()
-                if began > end and found:
-                    return found[1:] or found
+                if began > end and answers:
+                    return answers[1:] or answers
                 code = session.post(url, json=request(client, number), timeout=PATIENCE).status_code
-                found.append((code, time.perf_counter() - began))
-        return found
+                answers.append((code, time.perf_counter() - began))
+        return answers
 
     with ThreadPoolExecutor(clients) as pool:
-        found = [each for one in pool.map(ask, range(clients)) for each in one]
-    taken = sorted(1000 * each for code, each in found if code == requests.codes.ok)
+        all_answers = [answer for answers in pool.map(ask, range(clients)) for answer in answers]
+    taken = sorted(1000 * wait for code, wait in all_answers if code == requests.codes.ok)
     parts = {"median_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
     return {
         "clients": clients,
-        "requests": len(found),
-        "codes": {str(code): number for code, number in sorted(Counter(code for code, _ in found).items())},
+        "requests": len(all_answers),
+        "codes": {str(code): number for code, number in sorted(Counter(code for code, _ in all_answers).items())},
         "answers_per_second": round(len(taken) / seconds, 1),
         "texts_per_second": round(len(taken) * texts / seconds, 1),
         **{name: round(taken[int(part * len(taken))], 1) if taken else None for name, part in parts.items()},
@@ -118,8 +118,8 @@ def asked(
 def _batches(url: str, headers: dict[str, str]) -> tuple[float, float]:
     """Return how many texts were answered until now, and in how many batches."""
     page = requests.get(f"{url}/metrics", headers=headers, timeout=PATIENCE).text
-    found = {name: float(value) for name, value in BATCHES.findall(page)}
-    return found["sum"], found["count"]
+    totals = {name: float(value) for name, value in BATCHES.findall(page)}
+    return totals["sum"], totals["count"]
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="How long each of the four takes.")] = 30.0,
 ) -> None:
     """Train, serve, ask, and print what came of it."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         tasks = pairs(folder / "tasks", adapters)
         bench = Workbench(folder / "workspace", [folder / "tasks"])
         ids = {task: [_trained(bench, task, seed) for seed in range(1 + (task in tasks[:replaced]))] for task in tasks}
@@ -86,7 +86,7 @@ def _replaced(
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(load, url, list(ids), clients, seconds, None, texts)
         changes = []
-        doubled = [task for task, both in ids.items() if len(both) > 1]
+        doubled = [task for task, task_ids in ids.items() if len(task_ids) > 1]
         for task in doubled:
             time.sleep(seconds / (len(doubled) + 1))
             before = _answering(url, task)

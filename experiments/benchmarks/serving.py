@@ -2,10 +2,10 @@
 
     python -m experiments.benchmarks.serving quickstart --out FILE.json
 
-An adapter of each method is trained on each of the recipe's tasks, briefly, since speed does not hang on what was
-learned. Then one backbone holds all of a method's adapters. Told are the milliseconds of a switch (median and worst),
-and the texts a second that one adapter answers alone, and that all answer together when each text of a batch belongs to
-another adapter than the one before it. Both answer the same texts, in turns.
+An adapter of each method is trained on each of the recipe's tasks, briefly, since speed does not depend on what was
+learned. Then one backbone holds all of a method's adapters. The results are the milliseconds of a switch (median and
+worst), and the texts a second that one adapter answers alone, and that all answer together when each text of a batch
+belongs to another adapter than the one before it. Both answer the same texts, in turns.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def main(
     methods: program.Methods = "lora,pfeiffer",
 ) -> None:
     """Measure, and print milliseconds and ratios."""
-    plan, place = plan_for(recipe, None, methods), find_workspace(workspace)
-    results = {name: measured(plan, name, place) for name in plan.adaptations}
+    plan, chosen_workspace = plan_for(recipe, None, methods), find_workspace(workspace)
+    results = {name: measured(plan, name, chosen_workspace) for name in plan.adaptations}
     program.write(context, out, methods=results)
     program.show(results)
 
@@ -59,7 +59,7 @@ def measured(plan: ComparisonPlan, method: str, workspace: Workspace) -> dict[st
     began = time.perf_counter()
     serving = Serving(adapters, plan.backbone)
     loading = time.perf_counter() - began
-    ids = [each.id for each in adapters]
+    ids = [adapter.id for adapter in adapters]
     switches = [_seconds(partial(serving.switch, name)) for name in islice(cycle(ids), SWITCHES)]
     rows = _texts(plan)
 
@@ -93,9 +93,9 @@ def _in_turns(*works: Callable[[], object]) -> list[float]:
     """Return the median seconds of each of ``works``, which take turns."""
     taken: list[list[float]] = [[] for _ in works]
     for _ in range(REPETITIONS + 1):
-        for each, work in zip(taken, works, strict=True):
-            each.append(_seconds(work))
-    return [median(each[1:]) for each in taken]
+        for times, work in zip(taken, works, strict=True):
+            times.append(_seconds(work))
+    return [median(times[1:]) for times in taken]
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -66,7 +66,7 @@ def measure(
     for point in points:
         if point not in fits:
             fits[point] = {**asdict(point), **_fitted(plan, point)}
-        results |= summarise({known: row["validation"] for known, row in fits.items()})
+        results |= summarise({fitted_point: row["validation"] for fitted_point, row in fits.items()})
         results["scores"] = list(fits.values())
         program.write(context, out, **results)
     return results

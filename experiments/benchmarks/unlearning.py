@@ -99,14 +99,14 @@ def main(
     test_examples: Annotated[int | None, typer.Option(help="Of each task [default: the budget's].")] = None,
 ) -> None:
     """Measure, and print what was forgotten and what was kept."""
-    plan, place = plan_for(recipe, tasks, LORA), find_workspace(workspace)
+    plan, chosen_workspace = plan_for(recipe, tasks, LORA), find_workspace(workspace)
     grid = [float(strength) for strength in strengths.split(",")]
     examples = {"validation": validation_examples, "test": test_examples}
     forgotten: list[Forgotten] = []
     for seed in map(int, seeds.split(",")):
-        forgotten += Unlearning(plan, seed, place, start, weight, learning_rate, examples).each(grid)
+        forgotten += Unlearning(plan, seed, chosen_workspace, start, weight, learning_rate, examples).each(grid)
     summary = summarise(forgotten)
-    rows = [{**asdict(one), "largest_loss": one.largest_loss} for one in forgotten]
+    rows = [{**asdict(outcome), "largest_loss": outcome.largest_loss} for outcome in forgotten]
     program.write(context, out, budget=plan.recipe.budget.model_dump(mode="json"), summary=summary, forgotten=rows)
     program.show(summary)
 
@@ -115,17 +115,17 @@ def summarise(found: list[Forgotten]) -> dict[str, dict[str, float]]:
     """Return means over seeds, by forgotten task."""
     return {
         task: {
-            "before": round(fmean(one.before for one in here), 4),
-            "after": round(fmean(one.after for one in here), 4),
+            "before": round(fmean(outcome.before for outcome in here), 4),
+            "after": round(fmean(outcome.after for outcome in here), 4),
             "chance": round(here[0].chance, 4),
             "mean_loss_of_others": round(
-                fmean(before - after for one in here for before, after in one.others.values()), 4
+                fmean(before - after for outcome in here for before, after in outcome.others.values()), 4
             ),
-            "largest_loss_of_another": round(max(one.largest_loss for one in here), 4),
-            "strength": round(fmean(one.strength for one in here), 3),
+            "largest_loss_of_another": round(max(outcome.largest_loss for outcome in here), 4),
+            "strength": round(fmean(outcome.strength for outcome in here), 3),
         }
-        for task in dict.fromkeys(one.task for one in found)
-        for here in [[one for one in found if one.task == task]]
+        for task in dict.fromkeys(outcome.task for outcome in found)
+        for here in [[outcome for outcome in found if outcome.task == task]]
     }
 
 
@@ -238,8 +238,8 @@ def pick(scores: Mapping[float, Mapping[str, float]], task: str, chance: float) 
     others = [name for name in scores[0.0] if name != task]
     spared = [
         strength
-        for strength, each in scores.items()
-        if fmean(scores[0.0][name] - each[name] for name in others) <= SPARED
+        for strength, task_scores in scores.items()
+        if fmean(scores[0.0][name] - task_scores[name] for name in others) <= SPARED
     ]
     return min(spared, key=lambda strength: (abs(scores[strength][task] - chance), strength))
 

@@ -90,8 +90,8 @@ def _command(name: str) -> Any:
     app.rich_markup_mode = None  # with it, help loses what stands in brackets, and breaks lines where the code does
     command = as_command(app)
     command.name, command.help = name, command.help or f"{COMMANDS.describe(name)}"
-    for each in getattr(command, "commands", {}).values():  # click would cut their first sentences
-        each.short_help = " ".join((each.help or "").partition("\n\n")[0].split())
+    for subcommand in getattr(command, "commands", {}).values():  # click would cut their first sentences
+        subcommand.short_help = " ".join((subcommand.help or "").partition("\n\n")[0].split())
     return command
 
 
@@ -131,8 +131,8 @@ def _leave_disk(error: Exception) -> None:
     if says_full(error):
         _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
     if isinstance(error, OSError) and error.errno in REFUSED:
-        place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
-        _leave(f"Error: {Problem(f'the file system refuses it: {error.strerror}', place)}", 2)
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
+        _leave(f"Error: {Problem(f'the file system refuses it: {error.strerror}', path)}", 2)
 
 
 def _leave(message: str, code: int) -> NoReturn:

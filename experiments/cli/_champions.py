@@ -47,13 +47,13 @@ def register(
         elif not gate.passed:
             emit(gate.as_json())
         gate.require()
-    found = bench.release.register(stored)
+    registered = bench.release.register(stored)
     if as_json:
-        emit(asdict(found) | ({"gate": gate.as_json()} if gate else {}))
+        emit(asdict(registered) | ({"gate": gate.as_json()} if gate else {}))
         return
-    stdout.print(f"Registered as {found.name} version {found.version}; {found.decision}.")
+    stdout.print(f"Registered as {registered.name} version {registered.version}; {registered.decision}.")
     uri = shlex.quote(tracking_uri(bench.workspace.root))
-    serve = f"mlflow models serve -m {found.uri} --env-manager local"
+    serve = f"mlflow models serve -m {registered.uri} --env-manager local"
     stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
 
 
@@ -78,17 +78,17 @@ def rollback(
     """
     from experiments.api import Workbench
 
-    found = Workbench(workspace, listener=Messages()).release.roll_back(name, None if to is None else str(to))
+    change = Workbench(workspace, listener=Messages()).release.roll_back(name, None if to is None else str(to))
     if as_json:
-        emit({"name": found.name, "was": found.was and _told(found.was), "now": _told(found.now)})
+        emit({"name": change.name, "was": change.was and _fields(change.was), "now": _fields(change.now)})
         return
-    roles = [("was champion", found.was), ("is champion", found.now)]
-    rows = [[role, each.number, each.adapter, _score(each)] for role, each in roles if each]
-    table(["", "version", "adapter", "validation"], rows, found.name)
-    next_steps.print_next([f'workbench predict {found.name}{next_steps.options(workspace)} "some text"'])
+    roles = [("was champion", change.was), ("is champion", change.now)]
+    rows = [[role, version.number, version.adapter, _score(version)] for role, version in roles if version]
+    table(["", "version", "adapter", "validation"], rows, change.name)
+    next_steps.print_next([f'workbench predict {change.name}{next_steps.options(workspace)} "some text"'])
 
 
-def _told(version: Version) -> dict[str, object]:
+def _fields(version: Version) -> dict[str, object]:
     return {"version": version.number, "adapter": version.adapter, "validation": version.validation}
 
 

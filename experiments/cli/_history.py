@@ -45,12 +45,12 @@ def print_runs(place: Workspace, experiment: str, workspace: Path | None, as_jso
     """Print the runs of an experiment, the oldest first; ``workspace`` is the option as it was given."""
     from experiments.history.runs import runs_of
 
-    found = runs_of(place, experiment)
+    runs = runs_of(place, experiment)
     if as_json:
-        emit([one.as_json() for one in found])
+        emit([run.as_json() for run in runs])
         return
-    rows = [[one.number, one.started or None, one.state, one.otherwise or None] for one in found]
-    table(["run", "begun", "state", f"differs from run {len(found)} in"], rows, experiment)
-    if len(found) > 1:
-        told = options(workspace)
-        print_next([f"workbench report {experiment} {what}{told}" for what in ("--run 1", "--against 1")])
+    rows = [[run.number, run.started or None, run.state, run.otherwise or None] for run in runs]
+    table(["run", "begun", "state", f"differs from run {len(runs)} in"], rows, experiment)
+    if len(runs) > 1:
+        option_text = options(workspace)
+        print_next([f"workbench report {experiment} {option}{option_text}" for option in ("--run 1", "--against 1")])

@@ -30,29 +30,32 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 @app.command("list")
 def list_(workspace: Workspace = None, as_json: Json = False) -> None:
     """List the adapters of the workspace, the newest of each task last; ★ marks the champions of MLflow's registry."""
-    place = find_workspace(workspace)
-    champions = registration.champions(tracking_uri(place.root))
-    found = [StoredAdapter(each, place.adapters.root / each.id) for each in readable(place.adapters)]
-    found.sort(key=lambda each: (each.manifest.task.name, each.manifest.created, each.id))
-    if damaged := sorted({*place.adapters.ids()} - {each.id for each in found}):
+    chosen_workspace = find_workspace(workspace)
+    champions = registration.champions(tracking_uri(chosen_workspace.root))
+    adapters = [
+        StoredAdapter(manifest, chosen_workspace.adapters.root / manifest.id)
+        for manifest in readable(chosen_workspace.adapters)
+    ]
+    adapters.sort(key=lambda adapter: (adapter.manifest.task.name, adapter.manifest.created, adapter.id))
+    if damaged := sorted({*chosen_workspace.adapters.ids()} - {adapter.id for adapter in adapters}):
         stderr.print(f"Not readable: {', '.join(damaged)}; `workbench adapters verify` says what is wrong.")
     if as_json:
-        emit([_entry(each, each.id in champions) for each in found])
+        emit([_entry(adapter, adapter.id in champions) for adapter in adapters])
         return
-    if not found:
+    if not adapters:
         stdout.print("No adapters yet. Make one: workbench train bbc-news --method lora")
         return
-    ids = [each.id for each in found]
+    ids = [adapter.id for adapter in adapters]
     columns = ["id", "task", "method", "seed", "validation", "size", "made"]
-    table(columns, [_line(each, short_id(each.id, ids), each.id in champions) for each in found])
+    table(columns, [_line(adapter, short_id(adapter.id, ids), adapter.id in champions) for adapter in adapters])
     stdout.print("\nA task's name stands for its champion ★, else for the best of its adapters on validation.")
 
 
 @app.command()
 def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -> None:
     """Show an adapter's manifest: where it comes from, and its scores."""
-    place = find_workspace(workspace)
-    stored = place.adapters.get(adapter_id(place, adapter, Messages()))
+    chosen_workspace = find_workspace(workspace)
+    stored = chosen_workspace.adapters.get(adapter_id(chosen_workspace, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
     if as_json:
         emit({**manifest, "path": str(stored.folder)})
@@ -62,14 +65,16 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
 
     rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
     scores = [(name.replace("_", " "), score(name, value)) for name, value in manifest["metrics"].items()]
-    found, (metric,) = known(place, stored), [name.removeprefix("validation_") for name in stored.manifest.metrics]
-    tested = found.scores if found else {}
+    evaluation = known(chosen_workspace, stored)
+    (metric,) = [name.removeprefix("validation_") for name in stored.manifest.metrics]
+    tested = evaluation.scores if evaluation else {}
     scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in tested.items()]
     fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
     rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
     table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
-    place_of = place.evaluations.outcomes(evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget))
-    if metric in tested and (why := learned_nothing_in(place_of, tested[metric])):
+    key = evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget)
+    outcomes_file = chosen_workspace.evaluations.outcomes(key)
+    if metric in tested and (why := learned_nothing_in(outcomes_file, tested[metric])):
         stdout.print(f"\n{advice(stored.manifest, why)}")
 
 
@@ -83,9 +88,9 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compare every file with the SHA-256 in the manifest, and name every damaged adapter."""
-    place = find_workspace(workspace)
-    store = place.adapters
-    names = [adapter_id(place, adapter, Messages())] if adapter else store.ids()
+    chosen_workspace = find_workspace(workspace)
+    store = chosen_workspace.adapters
+    names = [adapter_id(chosen_workspace, adapter, Messages())] if adapter else store.ids()
     damage = {name: error for name in names if (error := store.damage(name))}
     if as_json:
         emit([{"id": name, "sound": name not in damage} for name in names])
@@ -169,7 +174,7 @@ def convert(
     bench = Workbench(workspace, tasks, Messages())
     source = bench.workspace.adapters.get(bench.chosen(adapter))
     stored = bench.exchange.convert(source.id, rank, backbone)
-    before, after = (each.manifest.fit.validation for each in (source, stored))
+    before, after = (item.manifest.fit.validation for item in (source, stored))
     if as_json:
         emit({"adapter": stored.id, "path": str(stored.folder), "validation": {"before": before, "after": after}})
         return
@@ -220,8 +225,8 @@ def remove(
 def _plain(value: object) -> str:
     """Return what a manifest says in words; what it leaves open is left out."""
     if isinstance(value, dict):
-        told = [(name, _plain(each)) for name, each in value.items()]
-        return ", ".join(f"{name} {each}" for name, each in told if each)
+        parts = [(name, _plain(inner)) for name, inner in value.items()]
+        return ", ".join(f"{name} {text}" for name, text in parts if text)
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     return "" if value is None else str(value)

@@ -29,10 +29,13 @@ def doctor(
     if as_json:
         emit([finding.as_json() for finding in findings])
     else:
-        rows = [("ok" if one.works else "MISSING" if one.needed else "no", one.name, one.detail) for one in findings]
+        rows = [
+            ("ok" if finding.works else "MISSING" if finding.needed else "no", finding.name, finding.detail)
+            for finding in findings
+        ]
         table(["", "what", "detail"], rows)
-        for one in findings:
-            if one.remedy:
-                stdout.print(f"\n{one.name}: {one.remedy}.")
-    if any(one.needed and not one.works for one in findings):
+        for finding in findings:
+            if finding.remedy:
+                stdout.print(f"\n{finding.name}: {finding.remedy}.")
+    if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(1)

@@ -105,12 +105,12 @@ def gate(
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)
     bench = Workbench(workspace, tasks, Messages())
-    found = _gate_adapter(bench, name, adapter) if adapter.asked else bench.release.gate_experiment(name, stream)
+    result = _gate_adapter(bench, name, adapter) if adapter.asked else bench.release.gate_experiment(name, stream)
     if as_json:
-        emit(found.as_json())
+        emit(result.as_json())
     else:
-        print_gate(found)
-    found.require()
+        print_gate(result)
+    result.require()
 
 
 def _require_one_kind(adapter: bool, stream: StreamBounds) -> None:
@@ -128,8 +128,8 @@ def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
     except InputError:
         if name not in bench.workspace.records.names():
             raise
-        what = f"{name!r} is an experiment, and these are bounds of an adapter"
-        raise InputError(what, hint=f"Of an experiment: {OF_STREAMS}.") from None
+        message = f"{name!r} is an experiment, and these are bounds of an adapter"
+        raise InputError(message, hint=f"Of an experiment: {OF_STREAMS}.") from None
 
 
 def _of_task(given: str) -> tuple[str, float]:

@@ -44,16 +44,16 @@ def plan(
     given = [f"budget.{name}={value}" for name, value in budget.items()]
     given += [f"budget.quantization={quantization}"] if quantization else []
     work = workload(model_config, method, [*given, *(assignments or [])])
-    found = work.predict().as_json()
+    cost = work.predict().as_json()
     if as_json:
         shape = {"batch_size": work.batch_size, "max_length": work.length, "precision": work.precision}
         shape["checkpointing"] = work.checkpointing
-        emit({"model": model_config, "method": method, "quantization": work.quantization, **shape, **found})
+        emit({"model": model_config, "method": method, "quantization": work.quantization, **shape, **cost})
         return
-    parts = {name.removesuffix("_mb"): value for name, value in found.items() if name.endswith("_mb")}
+    parts = {name.removesuffix("_mb"): value for name, value in cost.items() if name.endswith("_mb")}
     table(["part", "MB"], [(name, f"{value:,.1f}".rjust(12)) for name, value in parts.items()])
     stdout.print(
-        f"\n{found['trainable_parameters']:,} of {found['parameters']:,} parameters are trained, the head not counted."
+        f"\n{cost['trainable_parameters']:,} of {cost['parameters']:,} parameters are trained, the head not counted."
     )
     stdout.print("Step: optimizer + recomputed + max(activations + casts + logits + working, gradients).")
     stdout.print("Peak: weights + step.")

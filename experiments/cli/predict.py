@@ -88,7 +88,7 @@ def predict(
     rows, text_of = texts_of(file, texts, column, pair)
     bench = Workbench(workspace, tasks, Messages())
     predictor = None if router else bench.predictor(adapter, backbone)
-    told = predictor.told if predictor else ROUTED
+    new_columns = predictor.told if predictor else ROUTED
 
     def ask(items: Sequence[Any]) -> Sequence[Any]:
         if predictor:
@@ -97,24 +97,25 @@ def predict(
             return bench.route(str(router), items, listed(among), backbone, assignments or [])
 
     if out is not None:
-        answers = AnswerFile(out, rows, told, prefix, file, for_spreadsheets)
+        answers = AnswerFile(out, rows, new_columns, prefix, file, for_spreadsheets)
         if out.exists() and not overwrite:
             raise InputError("this file is there already", where=str(out), hint="--overwrite replaces it.")
         _write(answers, text_of, ask, as_json)
         return
-    said = ask([text for row in rows if (text := text_of(row)) is not None])
+    predictions = ask([text for row in rows if (text := text_of(row)) is not None])
     if as_json:
-        emit([asdict(one) for one in said])
+        emit([asdict(prediction) for prediction in predictions])
         return
     columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
-    table(columns, [_line(one, router is not None) for one in said])
+    table(columns, [_line(prediction, router is not None) for prediction in predictions])
     where = next_steps.options(workspace, tasks)
     next_steps.print_next([f"workbench predict {adapter} --file FILE --column COLUMN --out answers.csv{where}"])
 
 
-def _line(one: Any, routed: bool) -> list[str]:
-    sure = "–" if one.confidence is None else f"{one.confidence:.3f}"
-    return [one.label, sure, one.adapter, *([f"{one.routing_score:.4g}"] if routed else []), shortened(one.text)]
+def _line(prediction: Any, routed: bool) -> list[str]:
+    sure = "–" if prediction.confidence is None else f"{prediction.confidence:.3f}"
+    score = [f"{prediction.routing_score:.4g}"] if routed else []
+    return [prediction.label, sure, prediction.adapter, *score, shortened(prediction.text)]
 
 
 def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> None:

@@ -59,27 +59,27 @@ def check(
 
     document = find_recipe(recipe).set(assignments or [])
     document.parse(study_for(document).recipe)
-    found = needs(document, user_folders(tasks))
-    lost = [one for one in found if one.found.state == "missing"]
+    required = needs(document, user_folders(tasks))
+    lost = [need for need in required if need.found.state == "missing"]
     if as_json:
-        states = {one.found.state for one in found}
+        states = {need.found.state for need in required}
         ready = {"here": states == {"here"}, "obtainable": not lost}
-        emit({"recipe": document.data["name"], **ready, "needs": [one.as_json() for one in found]})
+        emit({"recipe": document.data["name"], **ready, "needs": [need.as_json() for need in required]})
     else:
         table(
             ["what", "name", "", "where"],
-            [[one.what, one.name, TOLD[one.found.state], one.found.place] for one in found],
+            [[need.what, need.name, TOLD[need.found.state], need.found.place] for need in required],
         )
-        stdout.print(_in_short(found))
+        stdout.print(_in_short(required))
     if lost:
         raise typer.Exit(1)
 
 
-def _in_short(found: Sequence[Need]) -> str:
+def _in_short(required: Sequence[Need]) -> str:
     """Return what has to be done before the recipe can run, in one sentence."""
-    counts = {state: [one.name for one in found if one.found.state == state] for state in TOLD}
+    counts = {state: [need.name for need in required if need.found.state == state] for state in TOLD}
     if lost := counts["missing"]:
         return f"Cannot be had: {', '.join(lost)}."
     if counts["download"]:
-        return f"{len(counts['download'])} of {len(found)} would be downloaded by `workbench run`."
+        return f"{len(counts['download'])} of {len(required)} would be downloaded by `workbench run`."
     return "What is not known shows only when it is read." if counts["unknown"] else "Everything is here."

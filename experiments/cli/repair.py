@@ -82,13 +82,13 @@ def _print(entry: EntryReport) -> None:
 
 def _rows(entry: EntryReport) -> Iterator[list[str | None]]:
     for name, metrics in entry.metrics.items():
-        average, earlier, last, kept = (found.mean for found in metrics.values())
+        average, earlier, last, kept = (metric.mean for metric in metrics.values())
         row = [name, number(average), number(earlier), number(last), share(kept)]
         if name not in entry.gains:
             yield [*row, None, None, None]
             continue
         gain = entry.gains[name]
-        chosen = "; ".join(dict.fromkeys(_words(one.chosen) for one in entry.repaired[name]))
+        chosen = "; ".join(dict.fromkeys(_words(repaired.chosen) for repaired in entry.repaired[name]))
         yield [*row, f"{number(gain.shown.mean, signed=True)} {bounds(gain.shown)}".rstrip(), gain.reading, chosen]
 
 

@@ -80,24 +80,25 @@ def report(
     from experiments.workspace import find_workspace
     from workbench.atomic import require_folder_of, write_whole
 
-    place = find_workspace(workspace)
+    chosen_workspace = find_workspace(workspace)
     if experiment is None:
         _require_experiment(runs, run, against, columns)
-        listing([{"name": name, "description": _description(place, name)} for name in place.records.names()], as_json)
+        names = chosen_workspace.records.names()
+        listing([{"name": name, "description": _description(chosen_workspace, name)} for name in names], as_json)
         return
     if runs:
-        print_runs(place, experiment, workspace, as_json)
+        print_runs(chosen_workspace, experiment, workspace, as_json)
         return
     _require_together(form and not figures, columns and (as_json or html), against and log)
     for path in (html, latex, csv, figures):
         if path:
             require_folder_of(path)
-    presentation = presentation_of(place, experiment, run, against)
+    presentation = presentation_of(chosen_workspace, experiment, run, against)
     tables = presentation if columns is None else with_columns(presentation, listed(columns))
     written = dict(_exports(presentation, tables, html, latex, csv, figures, form or "pdf"))
     for path, content in written.items():
         write_whole(path, content)
-    uri = _logged(presentation, place) if log else None
+    uri = _logged(presentation, chosen_workspace) if log else None
     if as_json:
         emit(presentation.document(full))
         return
@@ -150,26 +151,26 @@ def _exports(
         yield from ((figures / f"{name}.{form}", drawn) for name, drawn in files.figures(presentation, form).items())
 
 
-def _logged(presentation: Presentation, place: Place) -> str:
+def _logged(presentation: Presentation, workspace: Place) -> str:
     """Write to MLflow what it does not hold yet, and return its address."""
     from experiments.engine.publish import with_load, writing_tracker
     from experiments.reporting.files import files
     from experiments.reporting.mlflow_run import run_record
     from workbench.mlflow.address import shown
 
-    tracker = writing_tracker(place, stderr.print)
-    run = with_load(run_record(presentation, files(presentation)), presentation, place)
+    tracker = writing_tracker(workspace, stderr.print)
+    run = with_load(run_record(presentation, files(presentation)), presentation, workspace)
     tracker.sync(presentation.tracked, run, presentation.about)
     return shown(tracker.uri)
 
 
-def _description(place: Place, name: str) -> str:
+def _description(workspace: Place, name: str) -> str:
     """Return one line about an experiment from its record alone; where that cannot be read, why."""
     from experiments.studies import study_of
 
     try:
-        record = place.records.require(name)
-        return study_of(record, str(place.experiment(name))).describe(record)
+        record = workspace.records.require(name)
+        return study_of(record, str(workspace.experiment(name))).describe(record)
     except IntegrityError as error:
         return f"{error.where}: {error.what}"
     except InputError as error:  # an earlier version wrote it

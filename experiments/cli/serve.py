@@ -77,8 +77,8 @@ def serve(
     if router and router not in ROUTERS.names():
         raise UnknownNameError("router", router, ROUTERS.names())
     key = address.read_key(api_key_file) if api_key_file else None
-    place, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
-    selected = partial(select, place, names or [], backbone, folders, listener)
+    chosen_workspace, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
+    selected = partial(select, chosen_workspace, names or [], backbone, folders, listener)
     first = selected()
     batching, limits = Batching(max_batch, max_wait_ms / 1000, max_waiting), Limits(max_texts, max_characters, timeout)
     with address.bind(host, port) as bound:
@@ -92,13 +92,15 @@ def serve(
 
         settings = Document({}, "command line").set(assignments or [])
         routing = (
-            Routing(router, settings.parse(ROUTERS.get(router).settings), place, folders, listener) if router else None
+            Routing(router, settings.parse(ROUTERS.get(router).settings), chosen_workspace, folders, listener)
+            if router
+            else None
         )
         service = Service(first, selected, routing, batching, Metrics())
         line = f"serving {_served(first)} at {address.url(bound)} (Ctrl-C stops it)"
         finished = answer(service, bound, limits, key, lambda: stdout.print(line))
-    left = "Every request that was taken was answered." if finished else "Requests that were not answered are dropped."
-    stdout.print(f"Stopped. {left}")
+    rest = "Every request that was taken was answered." if finished else "Requests that were not answered are dropped."
+    stdout.print(f"Stopped. {rest}")
 
 
 def _served(selection: Selection) -> str:

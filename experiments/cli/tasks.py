@@ -36,11 +36,11 @@ def show(name: Name, as_json: Json = False, tasks: Folders = None) -> None:
     """Show what a task's file says; nothing is downloaded."""
     spec = registry.find(name, registry.user_folders(tasks))
     _warn_of_code(spec)
-    told = _told(spec)
+    facts = _facts(spec)
     if as_json:
-        emit(told)
+        emit(facts)
     else:
-        table(["", ""], [(key, value if isinstance(value, str) else _plain(value)) for key, value in told.items()])
+        table(["", ""], [(key, value if isinstance(value, str) else _plain(value)) for key, value in facts.items()])
 
 
 @app.command()
@@ -64,8 +64,8 @@ def check(
         from workbench.backbone_names import open_backbone
 
         tokenizer = open_backbone(backbone).tokenizer
-    found = examine(task, tokenizer, max_length if tokenizer else None)
-    emit(found) if as_json else _print_check(found, max_length)
+    report = examine(task, tokenizer, max_length if tokenizer else None)
+    emit(report) if as_json else _print_check(report, max_length)
 
 
 @app.command()
@@ -126,8 +126,8 @@ def new(
     folder = registry.writable_folder(tasks)
     require_new(name, folder, force=force)
     given = Given(kind, text, pair, tuple(label or ()), answer, separator)
-    told = {"delimiter": delimiter, "quotes": quotes, "header": header, "encoding": encoding, "decimal": decimal}
-    data = found_at(origin, folder, Document(told, "command line").parse(DialectSettings))
+    dialect = {"delimiter": delimiter, "quotes": quotes, "header": header, "encoding": encoding, "decimal": decimal}
+    data = found_at(origin, folder, Document(dialect, "command line").parse(DialectSettings))
     talking = given == Given() and description is None and not yes and drafting.somebody_there()
     if talking:
         given, description = drafting.converse(name, data)
@@ -144,24 +144,24 @@ def new(
     _then(name, made.columns.kind, folder, options(tasks=[tasks] if tasks else None))
 
 
-def _then(name: str, kind: str, folder: Path, told: str) -> None:
+def _then(name: str, kind: str, folder: Path, option_text: str) -> None:
     """Load the new task, so that whatever is wrong with its data is said now, and print what comes next."""
     try:
         registry.load(registry.find(name, [folder]))
     except DataError as error:
         stdout.print(f"\nNot ready to be trained: {error}")
-        print_next([f"workbench tasks check {name}{told}   (when that is mended)"])
+        print_next([f"workbench tasks check {name}{option_text}   (when that is mended)"])
         return
-    print_next([f"workbench tasks check {name}{told}", training(name, kind, told)])
+    print_next([f"workbench tasks check {name}{option_text}", training(name, kind, option_text)])
 
 
 def _warn_of_code(spec: TaskSpec) -> None:
     if spec.source == "python":
-        what = f"{spec.name} is code: {spec.origin.removeprefix('python ')} runs whenever the task is loaded."
-        stderr.print(f"{what} Load it only if you trust whoever wrote it.")
+        warning = f"{spec.name} is code: {spec.origin.removeprefix('python ')} runs whenever the task is loaded."
+        stderr.print(f"{warning} Load it only if you trust whoever wrote it.")
 
 
-def _told(spec: TaskSpec) -> dict[str, Any]:
+def _facts(spec: TaskSpec) -> dict[str, Any]:
     unused: dict[str, Any] = {"name": True}
     if spec.file.columns.answer:
         unused |= {"columns": {"label"}, "other_labels": True}
@@ -176,60 +176,60 @@ def _plain(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _print_check(found: dict[str, Any], max_length: int) -> None:
-    splits, target = found["splits"], _target_of(found)
-    stdout.print(f"{found['task']} ({found['kind']}), from {found['origin']}")
+def _print_check(report: dict[str, Any], max_length: int) -> None:
+    splits, target = report["splits"], _target_of(report)
+    stdout.print(f"{report['task']} ({report['kind']}), from {report['origin']}")
     table(
         ["split", "examples", "duplicates"],
-        [[name, one["examples"], one["duplicates"]] for name, one in splits.items()],
+        [[name, split["examples"], split["duplicates"]] for name, split in splits.items()],
     )
-    if found["labels"]:
-        by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in found["labels"]]
+    if report["labels"]:
+        by_label = [[label, *(split["label_counts"][label] for split in splits.values())] for label in report["labels"]]
         table(["label", *splits], by_label)
     elif target == "value":
-        numbers = [[name, *(f"{each:.4g}" for each in split["values"].values())] for name, split in splits.items()]
+        numbers = [[name, *(f"{value:.4g}" for value in split["values"].values())] for name, split in splits.items()]
         table(["values", *splits["train"]["values"]], numbers)
     else:
-        _print_answers(found)
+        _print_answers(report)
     if any("tokens" in split for split in splits.values()):
         _print_tokens(splits, max_length)
-    _print_faults(found, target)
+    _print_faults(report, target)
     constant = "mean" if target == "value" else f"most frequent {target}"
-    score = f"an R² of {found['majority']:.3f}" if target == "value" else f"{found['majority']:.1%}"
+    score = f"an R² of {report['majority']:.3f}" if target == "value" else f"{report['majority']:.1%}"
     stdout.print(f"Always answering train's {constant} scores {score} on test.")
 
 
-def _print_faults(found: dict[str, Any], target: str) -> None:
+def _print_faults(report: dict[str, Any], target: str) -> None:
     from tasks.check import ids_of
 
-    for pair, shared in found["leakage"].items():
+    for pair, shared in report["leakage"].items():
         if shared["count"]:
             first, second = pair.split("/")
             stdout.print(f"Leakage: {shared['count']} rows of {second} stand in {first} too ({ids_of(shared)})")
-    for part, what in (("line_breaks", "have a line break in them"), ("long", _far_longer(found))):
-        if (counted := found["texts"][part])["count"]:
-            stdout.print(f"Texts: {counted['count']:,} {what} ({ids_of(counted)})")
-    if (counted := found["conflicts"])["count"]:
+    for part, fault in (("line_breaks", "have a line break in them"), ("long", _far_longer(report))):
+        if (counted := report["texts"][part])["count"]:
+            stdout.print(f"Texts: {counted['count']:,} {fault} ({ids_of(counted)})")
+    if (counted := report["conflicts"])["count"]:
         ids = ids_of(counted, rows=2)
         stdout.print(f"Conflicts: {counted['count']} texts have several {target}s ({ids})")
 
 
-def _far_longer(found: dict[str, Any]) -> str:
+def _far_longer(report: dict[str, Any]) -> str:
     from tasks.odd_texts import FAR_LONGER
 
-    return f"are {FAR_LONGER} times as long as most ({found['texts']['median']} characters) or longer"
+    return f"are {FAR_LONGER} times as long as most ({report['texts']['median']} characters) or longer"
 
 
-def _target_of(found: dict[str, Any]) -> str:
-    if found["labels"]:
-        return "tag" if found["kind"] == "token-classification" else "label"
-    return "answer" if "metric" in found else "value"
+def _target_of(report: dict[str, Any]) -> str:
+    if report["labels"]:
+        return "tag" if report["kind"] == "token-classification" else "label"
+    return "answer" if "metric" in report else "value"
 
 
-def _print_answers(found: dict[str, Any]) -> None:
-    stdout.print(f"Answers of up to {found['max_new_tokens']} tokens, scored by {found['metric']}.")
+def _print_answers(report: dict[str, Any]) -> None:
+    stdout.print(f"Answers of up to {report['max_new_tokens']} tokens, scored by {report['metric']}.")
     rows = []
-    for name, split in found["splits"].items():
+    for name, split in report["splits"].items():
         frequent = ", ".join(f"{answer!r} {count}" for answer, count in split["answers"]["most_frequent"].items())
         rows.append([name, split["answers"]["distinct"], frequent])
     table(["split", "distinct answers", "most frequent"], rows)

@@ -48,7 +48,7 @@ def train(
 
     bench = Workbench(workspace, tasks)
     if method is None:
-        registry.find(task, bench.task_folders)  # whoever mistypes the task hears of that first
+        registry.find(task, bench.task_folders)  # a mistyped task is reported first
         hint = "`workbench methods list` names them all; to begin with: --method lora"
         raise InputError("which method?", where="--method", hint=hint)
     lesson = bench.lesson_from(task, method, backbone, seed, assignments or [])

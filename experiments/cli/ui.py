@@ -50,8 +50,8 @@ def ui(
     from workbench.mlflow.address import tracking_uri
     from workbench.mlflow.tracker import Tracker
 
-    place = find_workspace(workspace)
-    uri = tracking_uri(place.root)
+    chosen_workspace = find_workspace(workspace)
+    uri = tracking_uri(chosen_workspace.root)
     tracker = Tracker(uri, stderr.print)
     if uri.startswith(("http://", "https://")):
         stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}")
@@ -67,7 +67,7 @@ def ui(
         address = f"http://{HOST}:{chosen}"
         stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
-        _serve(_command(tracker.uri, (place.root / ARTIFACTS).as_uri(), chosen, scratch))
+        _serve(_command(tracker.uri, (chosen_workspace.root / ARTIFACTS).as_uri(), chosen, scratch))
 
 
 def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
@@ -85,7 +85,7 @@ def _writable(tracker: Tracker, database: Path, scratch: Path) -> Tracker:
 
 def _command(uri: str, artifacts: str, port: int, scratch: str) -> list[str]:
     command = [*PYTHON, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
-    # uvicorn looks for what it serves in the current folder first, whatever Python was told: in an empty one
+    # uvicorn first looks in the current folder for what it serves, whatever Python's path is; give it an empty one
     serving = f"--log-level warning --app-dir {shlex.quote(scratch)}"
     return [*command, "--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", serving]
 
@@ -98,7 +98,7 @@ def _reports(address: str, tracker: Tracker) -> None:
 
 
 def _serve(command: list[str]) -> None:
-    """Run a server and all that it starts until it ends or we are told to stop; leave none of its processes behind."""
+    """Run a server and all that it starts until it ends or we are stopped; leave none of its processes behind."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = subprocess.Popen(command, env={**os.environ, **QUIET, **SAFE_PATH}, start_new_session=True)
     try:

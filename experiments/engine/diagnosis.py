@@ -74,8 +74,8 @@ def diagnose(workspace: Workspace, offline: bool = False) -> list[Finding]:
 
 def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
-        if found := installed(name):
-            yield Finding(name, True, name not in EXTRAS, found)
+        if version := installed(name):
+            yield Finding(name, True, name not in EXTRAS, version)
         elif name in EXTRAS:
             remedy = f"{install_command(name)}, for {BRINGS[name]}"
             yield Finding(name, False, False, "not installed", remedy)
@@ -203,7 +203,7 @@ def _hub() -> Finding:
     def ask() -> str:
         try:
             requests.head(constants.ENDPOINT, timeout=PATIENCE, allow_redirects=True)
-        except Exception as error:  # of whichever library it asks with; each tells it in many lines
+        except Exception as error:  # any library may raise here, each with a message of many lines
             raise InputError(f"{constants.ENDPOINT} does not answer ({type(error).__name__})") from None
         return f"{constants.ENDPOINT} answers"
 
@@ -214,5 +214,5 @@ def _attempt(name: str, work: Callable[[], str], needed: bool, remedy: str) -> F
     try:
         return Finding(name, True, needed, work())
     except Exception as error:  # whatever a library raises here is the finding
-        told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        return Finding(name, False, needed, told, remedy)
+        detail = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return Finding(name, False, needed, detail, remedy)

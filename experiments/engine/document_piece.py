@@ -33,8 +33,8 @@ class DocumentPiece:
 
     def is_done(self, workspace: Workspace) -> bool:
         """Return whether the document is there, and all that it speaks of."""
-        left = self.leaves.documents(workspace).get(self.key)
-        return left is not None and self.leaves.is_whole(left, workspace)
+        document = self.leaves.documents(workspace).get(self.key)
+        return document is not None and self.leaves.is_whole(document, workspace)
 
     def work(self, site: Site) -> None:
         """Do the work, and leave the document."""

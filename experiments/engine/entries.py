@@ -41,12 +41,12 @@ def named_entries(
     """
     entries = {}
     for label, entry in document.entries(*key).items():
-        place = (*key, label)
+        entry_key = (*key, label)
         settings = {name: value for name, value in entry.items() if name != word}
         with collected(problems):
             name = entry.get(word, label) if word else label
-            found = card(name, document.where(*place, *([word] if word in entry else [])))
-            entries[label] = name, document.parse_part(place, settings, found.settings)
+            named_card = card(name, document.where(*entry_key, *([word] if word in entry else [])))
+            entries[label] = name, document.parse_part(entry_key, settings, named_card.settings)
     return entries
 
 
@@ -84,6 +84,6 @@ def collisions(labels: Iterable[tuple[str, str]], taken: Iterable[str] = ()) -> 
     for label, where in labels:
         read = same(label)
         if read in rows:
-            what = f"{label!r} and {rows[read]!r} would be the same row of the tables"
-            yield Problem(what, where, "Give it another label.")
+            message = f"{label!r} and {rows[read]!r} would be the same row of the tables"
+            yield Problem(message, where, "Give it another label.")
         rows.setdefault(read, label)

@@ -52,9 +52,9 @@ class Expectations:
             TrainingError: steps were made, and failed.
         """
         effort = piece.effort
-        known = self._pace(effort.pace, effort.updates)
-        if known is not None:
-            return Expected(round(known, 1))
+        seconds = self._pace(effort.pace, effort.updates)
+        if seconds is not None:
+            return Expected(round(seconds, 1))
         if done or not self.measure or effort.updates is None:
             return Expected(None)
         if not effort.updates:

@@ -37,12 +37,12 @@ def require_feasible(
     """
     config, bits = config_of(backbone, document.where("backbone")), bits_of(backbone) or budget.quantization
     problems: list[Problem] = []
-    for method, settings, place in wanted:
+    for method, settings, key in wanted:
         for kind in dict.fromkeys(kinds):
             with collected(problems):
-                require_possible(method, settings, config, kind, document.where(*place), bits)
+                require_possible(method, settings, config, kind, document.where(*key), bits)
         with collected(problems):
-            require_optimizer(settings.optimizer, document.where(*place, "optimizer"))
+            require_optimizer(settings.optimizer, document.where(*key, "optimizer"))
         if budget.checkpointing == "on":
             from workbench.gradient_checkpointing import require_checkpointing  # torch takes a while
 

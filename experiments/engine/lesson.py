@@ -49,7 +49,7 @@ def plan_lesson(
     if problems:
         raise SettingsError(problems)
     model = opened(document, backbone, [(method, settings, ())], [spec.file.kind], [(budget, ("budget",))])
-    from workbench.adaptation import Adaptation  # torch comes with them, and mistakes are told without
+    from workbench.adaptation import Adaptation  # torch comes with them, and mistakes are reported without them
     from workbench.default_rates import at_default_rate
 
     settings = at_default_rate(method, settings, model.config)

@@ -48,12 +48,12 @@ def needs(document: Document, folders: Sequence[Path]) -> list[Need]:
         SettingsError: names that stand for nothing, all of them in one message.
     """
     problems: list[Problem] = []
-    found: dict[tuple[str, str], Need] = {}
+    by_name: dict[tuple[str, str], Need] = {}
     backbone, general = document.text("backbone"), document.text("probe_text")
     if backbone is not None:
         with collected(problems, document.where("backbone")):
-            place = backbone_available(backbone, document.where("backbone"))
-            found["backbone", backbone] = Need("backbone", backbone, place)
+            availability = backbone_available(backbone, document.where("backbone"))
+            by_name["backbone", backbone] = Need("backbone", backbone, availability)
     specs = [spec for key in TASKS for spec in named_tasks(document, key, folders, problems)]
     if general is not None:
         with collected(problems, document.where("probe_text")):
@@ -61,6 +61,6 @@ def needs(document: Document, folders: Sequence[Path]) -> list[Need]:
     if problems:
         raise SettingsError(problems)
     for spec in specs:
-        if ("task", spec.name) not in found:
-            found["task", spec.name] = Need("task", spec.name, registry.available(spec))
-    return [*found.values()]
+        if ("task", spec.name) not in by_name:
+            by_name["task", spec.name] = Need("task", spec.name, registry.available(spec))
+    return [*by_name.values()]

@@ -47,7 +47,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _torch() -> str:
-    """Return what torch computes with: the last bits hang on it, and times on how many processes have such a share."""
+    """Return torch's threads in each process and its device: the last bits of results depend on them, as do times."""
     import torch
 
     device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""

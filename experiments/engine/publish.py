@@ -127,10 +127,10 @@ def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) ->
 
 def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> RolledBack:
     """Move the alias ``champion`` of a registered model back; raises as :meth:`workbench.mlflow.tracker.Tracker`."""
-    found = writing_tracker(workspace, listener.say).roll_back(name, to)
-    if found.now.adapter not in workspace.adapters.ids():
-        listener.say(f"{found.now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
-    return found
+    moved = writing_tracker(workspace, listener.say).roll_back(name, to)
+    if moved.now.adapter not in workspace.adapters.ids():
+        listener.say(f"{moved.now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
+    return moved
 
 
 def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
@@ -141,5 +141,5 @@ def _test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, fl
     """Return an adapter's scores on its test split; none where it was not tested."""
     from experiments.workspace.evaluating import known  # torch and all: who logs a report does not need it
 
-    found = known(workspace, stored)
-    return found.scores if found else {}
+    evaluation = known(workspace, stored)
+    return evaluation.scores if evaluation else {}

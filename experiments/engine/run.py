@@ -57,11 +57,11 @@ def run(
     try:
         return _run(plan.name, pieces, record, workspace.mended_by(listener), listener, workers or Inline(), hear)
     except UnwritableError:
-        known = workspace.records.get(plan.name)
-        if known is None or known.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
+        kept = workspace.records.get(plan.name)
+        if kept is None or kept.keys != record.keys or not all(piece.is_done(workspace) for piece in pieces):
             raise
         listener.say(READ_ONLY)
-        return known
+        return kept
 
 
 def blank(study: Study, plan: Any, pieces: Sequence[Piece], command: str) -> RecordDocument:

@@ -16,7 +16,7 @@ class Staff:
 
     Attributes:
         address: of the machine, for people.
-        busy: how many of them are at a piece.
+        busy: how many of them do a piece.
         processes: how many there are.
     """
 

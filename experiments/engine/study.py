@@ -70,7 +70,7 @@ class Piece(Protocol):
     """The smallest work that is claimed: frozen, and possible to pickle.
 
     Attributes:
-        key: SHA-256 of everything that determines what it leaves; done is done under this key, in any experiment.
+        key: SHA-256 of everything that determines what it leaves; once done under it, done in every experiment.
         needs: keys of the pieces that have to be done before.
         place: where it stands in its experiment (label, seed, …), for the record: values that JSON has.
         label: what to call it on a screen.

@@ -62,12 +62,12 @@ def points(file: Path) -> tuple[tuple[str, float | None, int], ...]:
 
 def _read(line: str) -> dict[str, float]:
     try:
-        found = json.loads(line)
+        sample = json.loads(line)
     except ValueError:
         return {}  # the process was killed while it wrote
-    if not isinstance(found, dict):
+    if not isinstance(sample, dict):
         return {}
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+    return {name: value for name, value in sample.items() if isinstance(value, int | float)}
 
 
 def _monitors() -> list[Any]:
@@ -77,20 +77,20 @@ def _monitors() -> list[Any]:
         from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 
     try:
-        found = [CPUMonitor(), GPUMonitor()]
+        monitors = [CPUMonitor(), GPUMonitor()]
     except (ImportError, RuntimeError):
-        found = [CPUMonitor()]
-    _look(found)  # what it says first is the load since the last time that somebody asked
-    return found
+        monitors = [CPUMonitor()]
+    _look(monitors)  # what it says first is the load since the last time that somebody asked
+    return monitors
 
 
 def _look(monitors: list[Any]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    sample: dict[str, float] = {}
     for monitor in monitors:
         monitor.collect_metrics()
-        found |= monitor.aggregate_metrics()
+        sample |= monitor.aggregate_metrics()
         monitor.clear_metrics()
-    return found
+    return sample
 
 
 def _sample(file: Path, monitors: list[Any], seconds: float, stop: Event) -> None:

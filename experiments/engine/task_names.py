@@ -21,18 +21,18 @@ def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems:
 
     Nothing is loaded. A task that comes twice, by its own name and by its family's, is a problem too.
     """
-    found: list[TaskSpec] = []
+    specs: list[TaskSpec] = []
     with collected(problems, document.where(*key)):
-        families, known = registry.families(folders), set(registry.names(folders))
+        families, names = registry.families(folders), set(registry.names(folders))
         for index, name in document.names(*key):
             for member in families.get(name, (name,)):
                 with collected(problems, document.where(*key, index)):
-                    if member not in known:
-                        raise UnknownNameError("task", member, [*known, *families])
-                    found.append(registry.find(member, folders))
+                    if member not in names:
+                        raise UnknownNameError("task", member, [*names, *families])
+                    specs.append(registry.find(member, folders))
     problems += [
         Problem(f"task {name!r} comes more than once, by its family", document.where(*key))
-        for name, times in Counter(spec.name for spec in found).items()
+        for name, times in Counter(spec.name for spec in specs).items()
         if times > 1
     ]
-    return found
+    return specs

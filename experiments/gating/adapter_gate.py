@@ -64,13 +64,13 @@ def _by_score(workspace: Workspace, manifest: Manifest, bounds: AdapterBounds, l
 
 def _against(champion: Version | None, name: str, manifest: Manifest, score: float, margin: float) -> Check:
     """Return the check against the champion; the first adapter of a name has none to fall below."""
-    what = "not below the champion"
+    label = "not below the champion"
     if champion is None:
-        return Check(what, "at least", None, score, note=f"{name} has no champion yet")
+        return Check(label, "at least", None, score, note=f"{name} has no champion yet")
     if champion.adapter == manifest.id:
-        return Check(what, "at least", None, score, note=f"it is the champion of {name}")
+        return Check(label, "at least", None, score, note=f"it is the champion of {name}")
     if champion.validation is None or champion.measure != measure(manifest):
         note = f"version {champion.number} of {name} has no score on the same validation examples"
-        return Check(what, "at least", None, None, note=note)
+        return Check(label, "at least", None, None, note=note)
     note = f"version {champion.number} of {name}{f', {margin:g} below it allowed' if margin else ''}"
-    return Check(what, "at least", 100 * champion.validation - margin, score, note=note)
+    return Check(label, "at least", 100 * champion.validation - margin, score, note=note)

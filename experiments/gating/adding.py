@@ -49,10 +49,10 @@ def check_data(task: Task, most: float) -> Gate:
     """
     from tasks.check import check, ids_of
 
-    found = check(task)
-    sizes = {name: split["examples"] for name, split in found["splits"].items()}
+    report = check(task)
+    sizes = {name: split["examples"] for name, split in report["splits"].items()}
     checks = []
-    for pair, shared in found["leakage"].items():
+    for pair, shared in report["leakage"].items():
         second = pair.split("/")[1]
         note = f"rows {ids_of(shared)}" if shared["count"] else ""
         share = 100 * shared["count"] / sizes[second] if sizes[second] else 0.0
@@ -65,8 +65,8 @@ def check_others(store: AdapterStore, but: str) -> Iterator[Check]:
 
     Adapters share the frozen backbone and nothing else, so this says what testing all of them again would say.
     """
-    others = [each for each in store.ids() if each != but]
-    damaged = [each for each in others if store.damage(each)]
+    others = [adapter for adapter in store.ids() if adapter != but]
+    damaged = [adapter for adapter in others if store.damage(adapter)]
     if others:
         share = 100 * (len(others) - len(damaged)) / len(others)
         note = f"damaged: {', '.join(damaged)}" if damaged else f"{len(others)} verified"

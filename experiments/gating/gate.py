@@ -66,11 +66,11 @@ class Check:
         """Return what stands in a table: what, bound, found, ok."""
         sign = "≥" if self.limit == "at least" else "≤"
         bound = None if self.bound is None else f"{sign}{points(self.bound)}"
-        found = None if self.found is None else points(self.found)
-        if found and self.interval:
+        value = None if self.found is None else points(self.found)
+        if value and self.interval:
             low, high = self.interval
-            found += f" [{points(low)}, {points(high)}]"
-        return [self.what, bound, found, self.verdict]
+            value += f" [{points(low)}, {points(high)}]"
+        return [self.what, bound, value, self.verdict]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; None for what is not known."""

@@ -79,14 +79,19 @@ def gate_report(report: Report, bounds: StreamBounds) -> Gate:
     experiment = report.record.experiment
     _require_tasks(report, bounds)
     strategies = _strategies(report, bounds.strategies)
-    if late := [f"{each.label} {each.finished} of {each.planned} stages" for each in strategies if not _done(each)]:
+    if late := [
+        f"{strategy.label} {strategy.finished} of {strategy.planned} stages"
+        for strategy in strategies
+        if not _done(strategy)
+    ]:
         hint = f"Go on with it: {report.record.provenance.get('command') or 'workbench run RECIPE'}"
         raise InputError(f"it is not finished: {', '.join(late)}", where=experiment, hint=hint)
-    return Gate("experiment", experiment, tuple(check for each in strategies for check in _checks(each, bounds)))
+    checks = tuple(check for strategy in strategies for check in _checks(strategy, bounds))
+    return Gate("experiment", experiment, checks)
 
 
 def _done(strategy: StrategyReport) -> bool:
-    return all(one.complete for one in strategy.replications)
+    return all(replication.complete for replication in strategy.replications)
 
 
 def _require_tasks(report: Report, bounds: StreamBounds) -> None:
@@ -96,16 +101,16 @@ def _require_tasks(report: Report, bounds: StreamBounds) -> None:
         if task not in tasks:
             raise UnknownNameError("task", task, tasks, "--max-forgetting-of")
         if all(order[-1] == task for order in report.record.orders):
-            what = f"{task!r} is learned last: no later task could make a strategy forget it"
-            raise InputError(what, where="--max-forgetting-of")
+            message = f"{task!r} is learned last: no later task could make a strategy forget it"
+            raise InputError(message, where="--max-forgetting-of")
 
 
 def _strategies(report: Report, labels: tuple[str, ...]) -> list[StrategyReport]:
-    known = {strategy.label: strategy for strategy in report.strategies}
+    by_label = {strategy.label: strategy for strategy in report.strategies}
     for label in labels:
-        if label not in known:
-            raise UnknownNameError("strategy", label, known, "--strategy")
-    return [known[label] for label in labels or known]
+        if label not in by_label:
+            raise UnknownNameError("strategy", label, by_label, "--strategy")
+    return [by_label[label] for label in labels or by_label]
 
 
 def _checks(strategy: StrategyReport, bounds: StreamBounds) -> Iterator[Check]:
@@ -124,21 +129,21 @@ def _checks(strategy: StrategyReport, bounds: StreamBounds) -> Iterator[Check]:
         yield _check(f"forgetting of {label} on {task}", "at most", bound, forgotten, whole)
 
 
-def _check(what: str, limit: Limit, bound: float, found: Interval, whole: bool) -> Check:
+def _check(what: str, limit: Limit, bound: float, shares: Interval, whole: bool) -> Check:
     """Return a check of shares over replications; what one of them lacks is not known, since a mean would hide it."""
-    if found.mean is None or None in found.values:
+    if shares.mean is None or None in shares.values:
         return Check(what, limit, bound, None, note="not measured")
-    interval = None if found.low is None or found.high is None else (100 * found.low, 100 * found.high)
+    interval = None if shares.low is None or shares.high is None else (100 * shares.low, 100 * shares.high)
     note = "no interval: one seed" if whole and interval is None else ""
-    return Check(what, limit, bound, 100 * found.mean, interval, whole, note)
+    return Check(what, limit, bound, 100 * shares.mean, interval, whole, note)
 
 
 def _forgetting_of(strategy: StrategyReport, task: str) -> Interval:
     """Return what was forgotten of one task, over the replications that learn another task after it."""
-    later = [one for one in strategy.replications if one.tasks[-1] != task]
+    later = [replication for replication in strategy.replications if replication.tasks[-1] != task]
 
-    def forgotten(one: ReplicationReport) -> float | None:
-        lost = forgetting_by_task(np.array(one.matrix, dtype=float))
-        return finite(float(lost[one.tasks.index(task)]))
+    def forgotten(replication: ReplicationReport) -> float | None:
+        lost = forgetting_by_task(np.array(replication.matrix, dtype=float))
+        return finite(float(lost[replication.tasks.index(task)]))
 
-    return over_replications(map(forgotten, later), [one.seed for one in later])
+    return over_replications(map(forgotten, later), [replication.seed for replication in later])

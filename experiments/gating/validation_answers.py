@@ -29,16 +29,16 @@ def require_answers(stored: StoredAdapter, other: StoredAdapter | None, bounds: 
     """
     task = stored.manifest.task
     if task.kind == "regression":
-        what = f"{task.name} asks for numbers, which have no confidence and are never quite the same"
-        raise InputError(what, where="--max-ece" if bounds.min_agreement is None else "--min-agreement")
+        message = f"{task.name} asks for numbers, which have no confidence and are never quite the same"
+        raise InputError(message, where="--max-ece" if bounds.min_agreement is None else "--min-agreement")
     if other is None:
         return
-    told = other.manifest.task
+    reference = other.manifest.task
     if other.id == stored.id:
         raise InputError(f"{stored.id} always agrees with itself", where="--against", hint="Name another adapter.")
-    if (told.fingerprint, told.labels) != (task.fingerprint, task.labels):
-        what = f"{other.id} answers for {told.name}, with other data or labels than {stored.id} for {task.name}"
-        raise InputError(what, where="--against")
+    if (reference.fingerprint, reference.labels) != (task.fingerprint, task.labels):
+        message = f"{other.id} answers for {reference.name}, with other data or labels than {stored.id} for {task.name}"
+        raise InputError(message, where="--against")
 
 
 def check_answers(
@@ -55,7 +55,7 @@ def check_answers(
     own = _answers(stored, rows)
     if bounds.min_agreement is not None and other is not None:
         pairs = zip(own["prediction"].tolist(), _answers(other, rows)["prediction"].tolist(), strict=True)
-        equal = [one == another for one, another in pairs]
+        equal = [ours == theirs for ours, theirs in pairs]
         agreement = 100 * sum(equal) / len(equal)
         yield Check("same validation answers", "at least", bounds.min_agreement, agreement, note=f"as {other.id}")
     if bounds.max_ece is not None:

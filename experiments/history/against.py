@@ -1,4 +1,4 @@
-"""Two experiments, or two runs of one: in which settings they differ, and by how much what both have differs."""
+"""Two experiments, or two runs of one: which settings differ, and by how much the scores that both have differ."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Side:
     only: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what tells it from the other one."""
-        told = {
+        """Return what distinguishes it from the other one."""
+        facts = {
             "experiment": self.name,
             "started": self.record.provenance.get("started"),
             "finished": self.record.finished,
         }
-        return {**told, "only_here": list(self.only)}
+        return {**facts, "only_here": list(self.only)}
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ class Against:
         return {
             "first": self.first.as_json(),
             "second": self.second.as_json(),
-            "settings": [one.as_json() for one in self.settings],
-            "made_differently": [one.as_json() for one in self.made],
+            "settings": [setting.as_json() for setting in self.settings],
+            "made_differently": [setting.as_json() for setting in self.made],
             "differences": {
-                label: {metric: each.as_json() for metric, each in one.items()} for label, one in self.contrasts.items()
+                label: {metric: comparison.as_json() for metric, comparison in metrics.items()}
+                for label, metrics in self.contrasts.items()
             },
         }
 
@@ -89,10 +90,10 @@ def against(workspace: Workspace, first: str, second: str) -> Against:
     records = {name: workspace.records.require(name) for name in (first, second)}
     ours, theirs = records.values()
     if ours.study != theirs.study:
-        what = f"{first!r} and {second!r} are experiments of two kinds ({ours.study} and {theirs.study})"
-        raise InputError(what, where="--against", hint="Experiments of one kind have scores in common.")
+        message = f"{first!r} and {second!r} are experiments of two kinds ({ours.study} and {theirs.study})"
+        raise InputError(message, where="--against", hint="Experiments of one kind have scores in common.")
     scores = {name: _scores(name, record, workspace) for name, record in records.items()}
-    both = {
+    contrasts = {
         label: {name: contrast(own, scores[second][label][name]) for name, own in metrics.items()}
         for label, metrics in scores[first].items()
         if label in scores[second]
@@ -107,7 +108,7 @@ def against(workspace: Workspace, first: str, second: str) -> Against:
         Side(second, called[second], theirs, theirs_alone),
         differing(ours, theirs),
         made_differently(ours, theirs),
-        as_families(both),
+        as_families(contrasts),
     )
 
 

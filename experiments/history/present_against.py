@@ -1,4 +1,4 @@
-"""What people see of one experiment against another: what differs in their recipes, and what that came to."""
+"""What people see of one experiment against another: what differs in their recipes and in their scores."""
 
 from __future__ import annotations
 
@@ -53,59 +53,62 @@ def _described(side: Side) -> str:
     return f"{side.called} was begun {started}{state}" if started else f"{side.called}{state}"
 
 
-def _verdict(found: Against) -> str:
+def _verdict(against: Against) -> str:
     """Return how many settings differ, and what the first metric says of what both have."""
-    number = len(found.settings)
+    number = len(against.settings)
     settings = f"{plural(number, 'setting')} of the recipes {'differs' if number == 1 else 'differ'}."
-    if not found.contrasts:
+    if not against.contrasts:
         return f"{settings} Nothing stands in both under the same label, so no scores can be compared."
-    metric = next(iter(next(iter(found.contrasts.values()))))
-    firsts = {label: one[metric] for label, one in found.contrasts.items()}
+    metric = next(iter(next(iter(against.contrasts.values()))))
+    firsts = {label: metrics[metric] for label, metrics in against.contrasts.items()}
     if len(firsts) <= MOST_NAMED:
-        told = [_sentence(label, one) for label, one in firsts.items()]
+        sentences = [_sentence(label, contrast) for label, contrast in firsts.items()]
     else:
-        readings = Counter(one.difference.reading if one.difference else "not compared" for one in firsts.values())
-        told = [f"{', '.join(f'{times} {word}' for word, times in readings.most_common())}."]
+        readings = Counter(
+            contrast.difference.reading if contrast.difference else "not compared" for contrast in firsts.values()
+        )
+        sentences = [f"{', '.join(f'{times} {word}' for word, times in readings.most_common())}."]
     name = metric.replace("_", " ")
     return (
-        f"{settings} {name[:1].upper()}{name[1:]}, {found.first.called} against {found.second.called}: {' '.join(told)}"
+        f"{settings} {name[:1].upper()}{name[1:]}, {against.first.called} against {against.second.called}: "
+        f"{' '.join(sentences)}"
     )
 
 
-def _sentence(label: str, one: Contrast) -> str:
-    if one.difference is None:
-        return f"{label}: cannot be compared ({one.why})."
-    return f"{label}: {gap_in_words(one.difference, 'lower', 'higher', 'differences')}."
+def _sentence(label: str, contrast: Contrast) -> str:
+    if contrast.difference is None:
+        return f"{label}: cannot be compared ({contrast.why})."
+    return f"{label}: {gap_in_words(contrast.difference, 'lower', 'higher', 'differences')}."
 
 
-def _blocks(found: Against) -> Iterator[Block]:
-    if found.settings:
-        yield _settings("settings", "Settings that differ", found.settings, found)
+def _blocks(against: Against) -> Iterator[Block]:
+    if against.settings:
+        yield _settings("settings", "Settings that differ", against.settings, against)
     else:
         yield Paragraph("No setting that the records hold differs.", "quiet")
-    for side in (found.first, found.second):
+    for side in (against.first, against.second):
         if side.only:
             yield Paragraph(f"Only {side.called} has: {', '.join(side.only)}.", "quiet")
-    for metric in dict.fromkeys(metric for one in found.contrasts.values() for metric in one):
-        yield from _metric(metric, found)
-    if found.made:
-        yield _settings("made-under", "Made under other circumstances", found.made, found)
+    for metric in dict.fromkeys(metric for metrics in against.contrasts.values() for metric in metrics):
+        yield from _metric(metric, against)
+    if against.made:
+        yield _settings("made-under", "Made under other circumstances", against.made, against)
 
 
-def _settings(name: str, title: str, differing: tuple[Differing, ...], found: Against) -> Table:
-    columns = (Column("setting"), *(Column(side.called, left=True) for side in (found.first, found.second)))
+def _settings(name: str, title: str, differing: tuple[Differing, ...], against: Against) -> Table:
+    columns = (Column("setting"), *(Column(side.called, left=True) for side in (against.first, against.second)))
     rows = [
-        (words(one.setting), words(said(one.setting, one.first)), words(said(one.setting, one.second)))
-        for one in differing
+        (words(pair.setting), words(said(pair.setting, pair.first)), words(said(pair.setting, pair.second)))
+        for pair in differing
     ]
     return Table(name, title, columns, rows)
 
 
-def _metric(metric: str, found: Against) -> Iterator[Block]:
-    contrasts = {label: one[metric] for label, one in found.contrasts.items() if metric in one}
-    differences = [one.difference for one in contrasts.values() if one.difference]
-    name, called = metric.replace("_", " "), (found.first.called, found.second.called)
-    scale = unit(found.first.record.about.get("kinds") or {})
+def _metric(metric: str, against: Against) -> Iterator[Block]:
+    contrasts = {label: metrics[metric] for label, metrics in against.contrasts.items() if metric in metrics}
+    differences = [contrast.difference for contrast in contrasts.values() if contrast.difference]
+    name, called = metric.replace("_", " "), (against.first.called, against.second.called)
+    scale = unit(against.first.record.about.get("kinds") or {})
     yield Table(
         f"difference-{metric.replace('_', '-')}",
         f"Difference in {name}",
@@ -116,36 +119,36 @@ def _metric(metric: str, found: Against) -> Iterator[Block]:
             Column("over examples", media=Medium.PAGE),
             Column("paired", media=Medium.PAGE),
         ),
-        [_row(label, one) for label, one in contrasts.items()],
+        [_row(label, contrast) for label, contrast in contrasts.items()],
         note=f"{scale.title}; {called[0]} − {called[1]} in points, paired by seed and order, with the 95 % interval of "
         f"this difference alone, and p. Higher or lower where {basis(differences)}, else {SAME}. {EXPLORATORY}",
         short=f"{name[:1].upper()}{name[1:]}, {scale.words}; difference in points",
     )
     if differences:
         yield Paragraph(legend(differences), "quiet", Medium.TERMINAL)
-    if told := [*_not_compared(contrasts)]:
-        yield Sentences(told, Medium.ANY)
+    if reasons := [*_not_compared(contrasts)]:
+        yield Sentences(reasons, Medium.ANY)
 
 
-def _row(label: str, one: Contrast) -> tuple[Cell, ...]:
-    paired = plural(one.replications, "replication") if one.replications else one.why
+def _row(label: str, contrast: Contrast) -> tuple[Cell, ...]:
+    paired = plural(contrast.replications, "replication") if contrast.replications else contrast.why
     return (
         words(label),
-        score(one.first),
-        score(one.second),
-        gap(one.difference, one.better),
-        over_examples(one.difference),
+        score(contrast.first),
+        score(contrast.second),
+        gap(contrast.difference, contrast.better),
+        over_examples(contrast.difference),
         words(paired),
     )
 
 
 def _not_compared(contrasts: Mapping[str, Contrast]) -> Iterator[str]:
     """Yield why scores are not paired, and which problems a difference leaves out; the same for several at once."""
-    told: dict[str, list[str]] = {}
-    for label, one in contrasts.items():
-        if one.why:
-            told.setdefault(f"no difference: {one.why}", []).append(label)
-        for problem, why in one.left_out.items():
-            if problem and one.difference:
-                told.setdefault(f"without {problem}: {why}", []).append(label)
-    yield from (f"{', '.join(labels)}: {what}." for what, labels in told.items())
+    labels_of: dict[str, list[str]] = {}
+    for label, contrast in contrasts.items():
+        if contrast.why:
+            labels_of.setdefault(f"no difference: {contrast.why}", []).append(label)
+        for problem, why in contrast.left_out.items():
+            if problem and contrast.difference:
+                labels_of.setdefault(f"without {problem}: {why}", []).append(label)
+    yield from (f"{', '.join(labels)}: {reason}." for reason, labels in labels_of.items())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # what follows from other settings and from the data, and what changes no number
 DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "test_sizes"}
-COUNTED = {"orders"}  # seeded permutations of the tasks: how many there are tells them
+COUNTED = {"orders"}  # seeded permutations of the tasks: their number determines them
 MADE_UNDER = ("python", "machine", "git")  # of the provenance, besides the versions of packages
 
 
@@ -46,8 +46,8 @@ def settings_of(record: RecordDocument) -> RecipeSettings:
     shared: dict[str, Any] = {}
     entries: dict[str, dict[str, Any]] = {}
     for name, value in record.about.items():
-        if isinstance(value, list) and value and all(isinstance(one, Mapping) and "label" in one for one in value):
-            entries |= {one["label"]: dict(_entry(one)) for one in value}
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) and "label" in item for item in value):
+            entries |= {entry["label"]: dict(_entry(entry)) for entry in value}
         else:
             shared |= dict(_flat(value, name))
     return RecipeSettings(shared, entries)
@@ -56,11 +56,11 @@ def settings_of(record: RecordDocument) -> RecipeSettings:
 def differing(first: RecordDocument, second: RecordDocument) -> tuple[Differing, ...]:
     """Return the settings in which two recipes differ; of entries, those that both have."""
     ours, theirs = settings_of(first), settings_of(second)
-    found = [*_between(ours.shared, theirs.shared)]
+    differences = [*_between(ours.shared, theirs.shared)]
     for label, own in ours.entries.items():
         if label in theirs.entries:
-            found += _between(own, theirs.entries[label], f"{label}.")
-    return tuple(found)
+            differences += _between(own, theirs.entries[label], f"{label}.")
+    return tuple(differences)
 
 
 def made_differently(first: RecordDocument, second: RecordDocument) -> tuple[Differing, ...]:
@@ -69,9 +69,12 @@ def made_differently(first: RecordDocument, second: RecordDocument) -> tuple[Dif
 
 
 def _made_under(record: RecordDocument) -> dict[str, str]:
-    told = record.provenance
-    packages = (one.rpartition(" ") for one in told.get("versions", "").split(", ") if one)
-    return {**{name: version for name, _, version in packages}, **{name: told.get(name, "") for name in MADE_UNDER}}
+    provenance = record.provenance
+    packages = (package.rpartition(" ") for package in provenance.get("versions", "").split(", ") if package)
+    return {
+        **{name: version for name, _, version in packages},
+        **{name: provenance.get(name, "") for name in MADE_UNDER},
+    }
 
 
 def _between(first: Mapping[str, Any], second: Mapping[str, Any], before: str = "") -> Iterator[Differing]:
@@ -80,9 +83,9 @@ def _between(first: Mapping[str, Any], second: Mapping[str, Any], before: str = 
             yield Differing(f"{before}{name}", first.get(name), second.get(name))
 
 
-def _entry(one: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the settings of an entry, those of its method or router beside the names of these."""
-    for name, value in one.items():
+    for name, value in entry.items():
         if name == "settings":
             yield from _flat(value, "")
         elif name != "label":
@@ -95,8 +98,8 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if name in DERIVED:
         return
     if isinstance(value, Mapping):
-        for inner, each in value.items():
-            yield from _flat(each, f"{path}.{inner}" if path else inner)
+        for inner, inner_value in value.items():
+            yield from _flat(inner_value, f"{path}.{inner}" if path else inner)
     else:
         yield path, len(value) if name in COUNTED else _plain(value)
 
@@ -104,8 +107,8 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _plain(value: Any) -> Any:
     """Return a value without what is derived; what has one part left is that part."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        left = {name: _plain(one) for name, one in value.items() if name not in DERIVED}
-        return next(iter(left.values())) if len(left) == 1 else left
+        rest = {name: _plain(item) for name, item in value.items() if name not in DERIVED}
+        return next(iter(rest.values())) if len(rest) == 1 else rest
     return value

@@ -42,10 +42,10 @@ class Run:
     @property
     def otherwise(self) -> str:
         """In what it differs from the newest run, in a line."""
-        told = [f"{one.setting} {said(one.setting, one.first)}" for one in self.differs]
-        told += [f"with {label}" for label in self.only_here] + [f"without {label}" for label in self.only_now]
-        more = f", and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-        return f"{', '.join(told[:MOST_TOLD])}{more}"
+        parts = [f"{pair.setting} {said(pair.setting, pair.first)}" for pair in self.differs]
+        parts += [f"with {label}" for label in self.only_here] + [f"without {label}" for label in self.only_now]
+        more = f", and {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
+        return f"{', '.join(parts[:MOST_TOLD])}{more}"
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it; of each setting that differs, ``first`` is this run's and ``second`` the newest one's."""
@@ -55,7 +55,7 @@ class Run:
             "description": self.description,
             "started": self.started,
             "state": self.state,
-            "differs": [one.as_json() for one in self.differs],
+            "differs": [pair.as_json() for pair in self.differs],
             "only_here": list(self.only_here),
             "only_now": list(self.only_now),
         }
@@ -108,9 +108,9 @@ def said(setting: str, value: Any) -> str:
     if setting.startswith("data."):
         return f"{str(value)[:12]}…"
     if isinstance(value, list):
-        return ", ".join(said("", each) for each in value) or "none"
+        return ", ".join(said("", item) for item in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {said('', each)}" for name, each in value.items())
+        return ", ".join(f"{name} {said('', item)}" for name, item in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

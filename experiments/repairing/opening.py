@@ -79,7 +79,7 @@ class Opening:
 
     def _adaptation(self, contender: Contender) -> Adaptation:
         card = METHODS.get(contender.method)
-        own = {name: each for name, each in contender.settings.items() if name in card.settings.model_fields}
+        own = {name: value for name, value in contender.settings.items() if name in card.settings.model_fields}
         backbone = open_backbone(self.record.backbone).quantized(self.budget.quantization)
         settings = card.settings.model_validate(own)
         return Adaptation(backbone, contender.method, settings, resolve_precision(self.budget.precision))

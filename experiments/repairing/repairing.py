@@ -54,11 +54,12 @@ def repair_experiment(
     if len(record.tasks) < 2:
         raise InputError("one task alone cannot be forgotten", where=experiment)
     settings = _settings(list(dict.fromkeys(names)) or REPAIRS.names(), assignments)
-    from experiments.repairing.opening import opening  # torch comes with it, and mistakes are told without
+    from experiments.repairing.opening import opening  # torch comes with it, and mistakes are reported without it
 
-    place = opening(workspace, record, task_folders, listener)
+    opened = opening(workspace, record, task_folders, listener)
     entries = [
-        _entry(tuple(own), record, place, settings) for _, own in groupby(streams, key=lambda one: one.contender.label)
+        _entry(tuple(own), record, opened, settings)
+        for _, own in groupby(streams, key=lambda stream: stream.contender.label)
     ]
     return RepairReport(experiment, record.tasks, tuple(entries))
 
@@ -73,12 +74,12 @@ def _settings(names: Sequence[str], assignments: Document) -> Mapping[str, Setti
 
 
 def _entry(
-    streams: tuple[LearnedStream, ...], record: Record, place: Opening, settings: Mapping[str, Settings]
+    streams: tuple[LearnedStream, ...], record: Record, opened: Opening, settings: Mapping[str, Settings]
 ) -> EntryReport:
     from experiments.repairing.selection import repaired
 
-    ends = [place.end(stream) for stream in streams]
-    found, refused = {}, {}
+    ends = [opened.end(stream) for stream in streams]
+    results, refused = {}, {}
     for name, own in settings.items():
         objections = [why for end in ends if (why := REPAIRS.get(name).objection(end))]
         if objections:
@@ -86,8 +87,8 @@ def _entry(
             continue
         made = []
         for stream, end in zip(streams, ends, strict=True):
-            place.listener.say(f"{stream.label}: {name}")
-            made.append(repaired(place.workspace, stream, end, name, own))
-        found[name] = tuple(made)
+            opened.listener.say(f"{stream.label}: {name}")
+            made.append(repaired(opened.workspace, stream, end, name, own))
+        results[name] = tuple(made)
     majority = dict(zip(record.tasks, record.majority, strict=True))
-    return EntryReport(streams, majority, found, refused)
+    return EntryReport(streams, majority, results, refused)

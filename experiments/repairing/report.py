@@ -54,25 +54,28 @@ class EntryReport:
         repair: 1 where all that was learned is there, 0 where the answers are worth no more than the most frequent
         one; unknown where nothing was learned.
         """
-        before = [one.kept for one in self.streams]
-        after = {name: [one.scores for one in each] for name, each in self.repaired.items()}
+        before = [stream.kept for stream in self.streams]
+        after = {name: [outcome.scores for outcome in outcomes] for name, outcomes in self.repaired.items()}
         return {name: self._over(scores) for name, scores in {NOTHING: before, **after}.items()}
 
     @cached_property
     def gains(self) -> dict[str, Difference]:
         """Return how much higher the average accuracy is than with nothing done; the repairs are one family."""
-        seeds = [one.seed for one in self.streams]
-        found = {}
+        seeds = [stream.seed for stream in self.streams]
+        differences = {}
         for name in self.repaired:
-            pairs = zip(*(self.metrics[each]["average_accuracy"].values for each in (name, NOTHING)), strict=True)
+            pairs = zip(*(self.metrics[row]["average_accuracy"].values for row in (name, NOTHING)), strict=True)
             gaps = tuple(None if None in pair else pair[0] - pair[1] for pair in pairs)
-            found[name] = Difference(over_replications(gaps, seeds), p=paired_t_test(independent(gaps, seeds)))
-        return in_family(found)
+            differences[name] = Difference(over_replications(gaps, seeds), p=paired_t_test(independent(gaps, seeds)))
+        return in_family(differences)
 
     @property
     def best(self) -> str | None:
         """The repair that validates best; None where that is doing nothing."""
-        gained = {name: sum(one.validation - one.unrepaired for one in each) for name, each in self.repaired.items()}
+        gained = {
+            name: sum(outcome.validation - outcome.unrepaired for outcome in outcomes)
+            for name, outcomes in self.repaired.items()
+        }
         return max(gained, key=lambda name: gained[name]) if any(gain > 0 for gain in gained.values()) else None
 
     @property
@@ -81,8 +84,8 @@ class EntryReport:
         if self.best is None:
             return f"{self.label}: no repair validates better than doing nothing."
         was, now = (self.metrics[name] for name in (NOTHING, self.best))
-        average = " → ".join(number(each["average_accuracy"].mean) for each in (was, now))
-        kept = " → ".join(share(each["retention"].mean) for each in (was, now))
+        average = " → ".join(number(metrics["average_accuracy"].mean) for metrics in (was, now))
+        kept = " → ".join(share(metrics["retention"].mean) for metrics in (was, now))
         reading = self.gains[self.best].reading
         return (
             f"{self.label}: validation picks {self.best}. Average accuracy {average} ({reading}), "
@@ -95,54 +98,54 @@ class EntryReport:
         if self.best is None:
             return {}
         pairs = [(old.kept, new.scores) for old, new in zip(self.streams, self.repaired[self.best], strict=True)]
-        found = {}
+        scores = {}
         for task in self.streams[0].learned:
             before, after = [old[task] for old, _ in pairs], [new[task] for _, new in pairs]
             if before != after:
-                found[task] = fmean(before), fmean(after)
-        return dict(sorted(found.items(), key=lambda each: -abs(each[1][1] - each[1][0])))
+                scores[task] = fmean(before), fmean(after)
+        return dict(sorted(scores.items(), key=lambda item: -abs(item[1][1] - item[1][0])))
 
     def as_json(self) -> dict[str, Any]:
         """Return everything; shares in [0, 1], and per replication what was chosen."""
         return {
             "strategy": self.streams[0].contender.strategy,
             "method": self.streams[0].contender.method,
-            "replications": [{"seed": one.seed, "order": one.order} for one in self.streams],
-            "learned": [dict(one.learned) for one in self.streams],
+            "replications": [{"seed": stream.seed, "order": stream.order} for stream in self.streams],
+            "learned": [dict(stream.learned) for stream in self.streams],
             "best": self.best,
-            NOTHING: self._row(NOTHING, [one.kept for one in self.streams]),
+            NOTHING: self._row(NOTHING, [stream.kept for stream in self.streams]),
             "repairs": {
                 name: {
-                    **self._row(name, [one.scores for one in each]),
+                    **self._row(name, [outcome.scores for outcome in outcomes]),
                     "gain": self.gains[name].as_json(),
-                    "chosen": [dict(one.chosen) for one in each],
-                    "attempts": [one.attempts for one in each],
-                    "validation": [{"before": one.unrepaired, "after": one.validation} for one in each],
-                    "seconds": [one.seconds for one in each],
+                    "chosen": [dict(outcome.chosen) for outcome in outcomes],
+                    "attempts": [outcome.attempts for outcome in outcomes],
+                    "validation": [{"before": outcome.unrepaired, "after": outcome.validation} for outcome in outcomes],
+                    "seconds": [outcome.seconds for outcome in outcomes],
                 }
-                for name, each in self.repaired.items()
+                for name, outcomes in self.repaired.items()
             },
             "refused": dict(self.refused),
         }
 
     def _row(self, name: str, scores: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-        metrics = {metric: found.as_json() for metric, found in self.metrics[name].items()}
-        return {"metrics": metrics, "scores": [dict(one) for one in scores]}
+        metrics = {metric: interval.as_json() for metric, interval in self.metrics[name].items()}
+        return {"metrics": metrics, "scores": [dict(by_task) for by_task in scores]}
 
     def _over(self, scores: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
-        seeds = [one.seed for one in self.streams]
-        each = [self._single(*pair) for pair in zip(self.streams, scores, strict=True)]
-        return {metric: over_replications([one[metric] for one in each], seeds) for metric in METRICS}
+        seeds = [stream.seed for stream in self.streams]
+        replications = [self._single(*pair) for pair in zip(self.streams, scores, strict=True)]
+        return {metric: over_replications([values[metric] for values in replications], seeds) for metric in METRICS}
 
     def _single(self, stream: LearnedStream, scores: Mapping[str, float]) -> dict[str, float | None]:
         earlier = [task for task in stream.learned if task != stream.last]
         learned = sum(stream.learned[task] - self.majority[task] for task in earlier)
-        left = sum(scores[task] - self.majority[task] for task in earlier)
+        remaining = sum(scores[task] - self.majority[task] for task in earlier)
         return {
             "average_accuracy": mean_of_known(scores.values()),
             "earlier_accuracy": mean_of_known(scores[task] for task in earlier),
             "last_accuracy": scores[stream.last],
-            "retention": left / learned if learned > 0 else None,
+            "retention": remaining / learned if learned > 0 else None,
         }
 
 

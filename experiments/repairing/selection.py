@@ -27,17 +27,17 @@ CLOSE = 0.05  # other processors round otherwise, and change a few answers; othe
 def repaired(
     workspace: Workspace, stream: LearnedStream, end: EndOfStream, repair: str, settings: Settings
 ) -> Repaired:
-    """Return what a repair comes to; one that was made before is not made again, and reads no test split again.
+    """Return the result of a repair; a repair that was made before is not made again, and reads no test split again.
 
     Raises:
         InputError: the weights do not answer as they did at the end of the stream: the backbone is another one.
         TrainingError: a score is not a finite number.
     """
-    entry, known = REPAIRS.get(repair), workspace.documents(FOLDER, Repaired)
+    entry, documents = REPAIRS.get(repair), workspace.documents(FOLDER, Repaired)
     asked = [repair, entry.revision, settings.model_dump(mode="json"), sorted(end.states)]
     where = key([end.last.key, *asked, versions()])
     with workspace.claimed(where):
-        return known.get(where) or known.save(where, _made(stream, end, entry, settings))
+        return documents.get(where) or documents.save(where, _made(stream, end, entry, settings))
 
 
 def _made(stream: LearnedStream, end: EndOfStream, entry: Any, settings: Settings) -> Repaired:
@@ -74,15 +74,16 @@ def _validation(end: EndOfStream, shared: Shared | Stored, tasks: Collection[str
 
 def _tested(end: EndOfStream, attempt: Attempt) -> dict[str, float]:
     context = end.context
-    found = {}
-    for task in (each for each in context.posed if attempt.tasks is None or each.name in attempt.tasks):
+    scores = {}
+    for task in (task for task in context.posed if attempt.tasks is None or task.name in attempt.tasks):
         evaluation = test(end.model(attempt.shared, task), task, context.adaptation.backbone, context.budget)
-        found[task.name] = evaluation.scores[KINDS.get(task.kind).metric]
-    return found
+        scores[task.name] = evaluation.scores[KINDS.get(task.kind).metric]
+    return scores
 
 
 def _require_same(stream: LearnedStream, task: str, score: float) -> None:
-    known = stream.validation[task]
-    if abs(score - known) > CLOSE:
-        what = f"{task!r} validates at {score:.3f} now, and did at {known:.3f} when it was learned"
-        raise InputError(what, where=stream.label, hint="Is the backbone still the one that the stream was learned on?")
+    learned = stream.validation[task]
+    if abs(score - learned) > CLOSE:
+        message = f"{task!r} validates at {score:.3f} now, and did at {learned:.3f} when it was learned"
+        hint = "Is the backbone still the one that the stream was learned on?"
+        raise InputError(message, where=stream.label, hint=hint)

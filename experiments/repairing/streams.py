@@ -74,18 +74,20 @@ def learned_streams(workspace: Workspace, record: Record, labels: Sequence[str] 
         UnknownNameError: no entry has such a label.
         InputError: an entry that is named, or every one, has no shared weights that may forget.
     """
-    known = {one.label: one for one in record.contenders}
+    by_label = {contender.label: contender for contender in record.contenders}
     for label in labels:
-        if label not in known:
-            raise UnknownNameError("strategy", label, known, "--strategy")
-    shared = [one for one in record.contenders if shared_weights(one)]
-    if alone := [known[label] for label in labels if known[label] not in shared]:
-        what, hint = _nothing_shared(alone[0]), f"These have: {', '.join(one.label for one in shared)}."
-        raise InputError(what, where="--strategy", hint=hint)
+        if label not in by_label:
+            raise UnknownNameError("strategy", label, by_label, "--strategy")
+    shared = [contender for contender in record.contenders if shared_weights(contender)]
+    if alone := [by_label[label] for label in labels if by_label[label] not in shared]:
+        message, hint = _nothing_shared(alone[0]), f"These have: {', '.join(contender.label for contender in shared)}."
+        raise InputError(message, where="--strategy", hint=hint)
     if not shared:
         raise InputError("no entry has shared weights that a later task changes", where=record.experiment)
-    wanted = [one for one in shared if one.label in labels or (not labels and one.frontier is None)]
-    return [stream for one in wanted for stream in _of(one, record, workspace)]
+    wanted = [
+        contender for contender in shared if contender.label in labels or (not labels and contender.frontier is None)
+    ]
+    return [stream for contender in wanted for stream in _of(contender, record, workspace)]
 
 
 def shared_weights(contender: Contender) -> Strategy | None:
@@ -119,9 +121,15 @@ def _of(contender: Contender, record: Record, workspace: Workspace) -> Iterator[
         if place["label"] == contender.label:
             steps.setdefault((place["seed"], place["order"]), {})[place["stage"]] = step
     for (seed, order), keys in steps.items():
-        mine = [one for one in record.outcomes if (one.strategy, one.seed, one.order) == (contender.label, seed, order)]
-        outcomes = sorted(mine, key=lambda one: one.stage)
-        learned = {one.task: cell.score for one in outcomes for cell in one.cells if cell.task == one.task}
+        mine = [
+            outcome
+            for outcome in record.outcomes
+            if (outcome.strategy, outcome.seed, outcome.order) == (contender.label, seed, order)
+        ]
+        outcomes = sorted(mine, key=lambda outcome: outcome.stage)
+        learned = {
+            outcome.task: cell.score for outcome in outcomes for cell in outcome.cells if cell.task == outcome.task
+        }
         kept = {cell.task: cell.score for cell in outcomes[-1].cells}
-        validation = {one.task: one.validation for one in outcomes}
+        validation = {outcome.task: outcome.validation for outcome in outcomes}
         yield LearnedStream(contender, seed, order, keys, learned, kept, validation)

@@ -92,7 +92,7 @@ class EndOfStream:
 
     def at(self, stage: int) -> EndOfStream:
         """Return the same stream as if it had ended after an earlier stage."""
-        states = {one: state for one, state in self.states.items() if one <= stage}
+        states = {earlier: state for earlier, state in self.states.items() if earlier <= stage}
         return EndOfStream(self.strategy, replace(self.context, tasks=self.context.tasks[:stage]), states)
 
     def standing(self) -> Shared | Stored:
@@ -101,8 +101,8 @@ class EndOfStream:
 
     def stored(self, groups: Groups) -> Stored:
         """Return adapters of the last state, each for the tasks that share it in ``groups``."""
-        place = self.last.existing / ADAPTERS
-        return Stored({task: place / group.folder for group in groups.groups for task in group.tasks})
+        folder = self.last.existing / ADAPTERS
+        return Stored({task: folder / group.folder for group in groups.groups for task in group.tasks})
 
     def open(self) -> Shared:
         """Return the one body after the last stage, opened anew: whoever asks may change it."""

@@ -66,7 +66,7 @@ def between(stream: EndOfStream, before: EndOfStream | None, share: float) -> Sh
         _move(now.body, earlier, share)
         body = now.body
     else:
-        updates: list[Update] = [lora.read(one.last.existing / "body") for one in (stream, before) if one]
+        updates: list[Update] = [lora.read(end.last.existing / "body") for end in (stream, before) if end]
         update = {name: stack(pairs, [1 - share, share][: len(pairs)]) for name, pairs in aligned(updates)}
         body, _ = lora.attach(stream.context.adaptation.backbone, update)
     if before:

@@ -46,8 +46,8 @@ class Rewind:
     def attempts(self, stream: EndOfStream, settings: RewindSettings) -> Iterator[Attempt]:
         """Yield one for each earlier state and α, the latest state first."""
         earlier = sorted(stream.states)[:-1]
-        places = np.linspace(0, len(earlier) - 1, min(settings.states, len(earlier))).round().astype(int)
-        for stage in (earlier[place] for place in reversed(places)):
+        indices = np.linspace(0, len(earlier) - 1, min(settings.states, len(earlier))).round().astype(int)
+        for stage in (earlier[index] for index in reversed(indices)):
             for share in settings.shares:
                 yield Attempt({"stage": stage, "share": share}, between(stream, stream.at(stage), share))
 

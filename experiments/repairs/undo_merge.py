@@ -44,14 +44,14 @@ class UndoMerge:
         Raises:
             InputError: no merge of that stage was kept.
         """
-        known = {merge.stage: merge for merge in stream.groups.merges}
-        if settings.stage is not None and settings.stage not in known:
-            kept = ", ".join(map(str, known))
-            what = f"no merge of stage {settings.stage} was kept in {stream.context.label}"
-            raise InputError(what, where="undo-merge.stage", hint=f"Those of these stages were: {kept}.")
+        by_stage = {merge.stage: merge for merge in stream.groups.merges}
+        if settings.stage is not None and settings.stage not in by_stage:
+            kept = ", ".join(map(str, by_stage))
+            message = f"no merge of stage {settings.stage} was kept in {stream.context.label}"
+            raise InputError(message, where="undo-merge.stage", hint=f"Those of these stages were: {kept}.")
         before = stream.stored(stream.groups)
-        for stage in [*reversed(known)] if settings.stage is None else [settings.stage]:
-            groups = stream.groups.without(known[stage])
+        for stage in [*reversed(by_stage)] if settings.stage is None else [settings.stage]:
+            groups = stream.groups.without(by_stage[stage])
             stored = stream.stored(groups)
             moved = {task for task, folder in stored.folders.items() if folder != before.folders[task]}
             yield Attempt({"stage": stage, "loras": len(groups.groups)}, stored, moved)

@@ -109,14 +109,14 @@ def entry(stored: StoredAdapter, test: Mapping[str, float] | None = None) -> Ent
 def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
     """Return a version's description in Markdown: what it is, its scores, and how to ask it."""
     task = manifest.task
-    said = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, seed {manifest.seed}."
+    summary = f"{manifest.id}: {manifest.method} for {task.name} on {manifest.backbone.name}, seed {manifest.seed}."
     scores = [(name.replace("_", " "), value) for name, value in manifest.metrics.items()]
     scores += [(f"test {name.replace('_', ' ')}", value) for name, value in test.items()]
     texts = '[{"text": "A text.", "text_pair": "Another."}]' if task.pair else '["A text."]'
     asked = f'{{"adapter": "{manifest.id}", "texts": {texts}}}'
     return "\n".join(
         [
-            escape(said),
+            escape(summary),
             "",
             *(f"- {escape(name)}: {value:.4f}" for name, value in scores),
             "",
@@ -128,6 +128,6 @@ def _description(manifest: Manifest, test: Mapping[str, float]) -> str:
 
 
 def _epochs(stored: StoredAdapter) -> Iterator[Point]:
-    for each in stored.manifest.fit.epochs:
-        yield "train_loss", each.train_loss, each.epoch
-        yield "validation", each.validation, each.epoch
+    for epoch in stored.manifest.fit.epochs:
+        yield "train_loss", epoch.train_loss, epoch.epoch
+        yield "validation", epoch.validation, epoch.epoch

@@ -42,8 +42,8 @@ def plain(value: Interval | None) -> Cell:
     """Return a mean and its interval in a unit of its own; a dash where nothing was measured."""
     if value is None or value.mean is None:
         return UNKNOWN
-    known = value.low is not None and value.high is not None
-    limits = f"[{value.low:.3f}, {value.high:.3f}]" if known else ""
+    bounded = value.low is not None and value.high is not None
+    limits = f"[{value.low:.3f}, {value.high:.3f}]" if bounded else ""
     return Cell(f"{value.mean:.3f}", value.mean, value, limits, _filled(limits))
 
 

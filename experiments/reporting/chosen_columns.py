@@ -37,10 +37,10 @@ def with_columns(presentation: Presentation, names: Sequence[str]) -> Presentati
         if not any(_slug(name) in _names(column) for column in columns):
             raise UnknownNameError("column", name, heads, OPTION)
     wanted = [*map(_slug, names)]
-    chosen = [found for table in tables if (found := _chosen(table, wanted))]
+    chosen = [kept for table in tables if (kept := _chosen(table, wanted))]
     if not chosen:
-        what = f"this is the first column, which every table keeps: {', '.join(names)}"
-        raise InputError(what, where=OPTION, hint=f"Name another one too: {', '.join(heads)}")
+        message = f"this is the first column, which every table keeps: {', '.join(names)}"
+        raise InputError(message, where=OPTION, hint=f"Name another one too: {', '.join(heads)}")
     return replace(presentation, blocks=chosen)
 
 
@@ -55,14 +55,14 @@ def _tables(presentation: Presentation) -> Iterator[Table]:
 
 def _chosen(table: Table, wanted: Sequence[str]) -> Table | None:
     """Return a table with its first column and the wanted ones; None where it has none of them."""
-    places = [
-        place for name in wanted for place, column in enumerate(table.columns) if place and name in _names(column)
+    indices = [
+        index for name in wanted for index, column in enumerate(table.columns) if index and name in _names(column)
     ]
-    if not places:
+    if not indices:
         return None
-    found = table.only([0, *dict.fromkeys(places)])
-    columns = [replace(column, short="", media=Medium.ANY) for column in found.columns]
-    return replace(found, columns=columns, media=Medium.ANY, folded=False)
+    kept = table.only([0, *dict.fromkeys(indices)])
+    columns = [replace(column, short="", media=Medium.ANY) for column in kept.columns]
+    return replace(kept, columns=columns, media=Medium.ANY, folded=False)
 
 
 def _names(column: Column) -> set[str]:

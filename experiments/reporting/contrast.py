@@ -69,7 +69,7 @@ def contrast(first: MetricScores, second: MetricScores) -> Contrast:
     left_out = dict(_left_out(first, second))
     shared = [name for name in first.problems if name in second.problems and name not in left_out]
     ours, theirs = _complete(first, shared or [*first.problems]), _complete(second, shared or [*second.problems])
-    common = [one for one in ours if one in theirs] if shared else []
+    common = [replication for replication in ours if replication in theirs] if shared else []
     difference = _difference(first, second, shared, common) if common else None
     return Contrast(
         better=first.better,
@@ -87,16 +87,20 @@ def as_families(contrasts: Mapping[str, Mapping[str, Contrast]]) -> dict[str, di
     """Return contrasts, by label and metric, with each metric as one family: p adjusted after Holm."""
     families = {
         metric: in_family(
-            {label: gap for label, one in contrasts.items() if metric in one and (gap := one[metric].difference)}
+            {
+                label: gap
+                for label, metrics in contrasts.items()
+                if metric in metrics and (gap := metrics[metric].difference)
+            }
         )
-        for metric in dict.fromkeys(metric for one in contrasts.values() for metric in one)
+        for metric in dict.fromkeys(metric for metrics in contrasts.values() for metric in metrics)
     }
     return {
         label: {
-            metric: replace(each, difference=families[metric].get(label, each.difference))
-            for metric, each in one.items()
+            metric: replace(compared, difference=families[metric].get(label, compared.difference))
+            for metric, compared in metrics.items()
         }
-        for label, one in contrasts.items()
+        for label, metrics in contrasts.items()
     }
 
 
@@ -104,8 +108,8 @@ def _left_out(first: MetricScores, second: MetricScores) -> Iterator[tuple[str, 
     for name in dict.fromkeys([*first.problems, *second.problems]):
         if name not in first.problems or name not in second.problems:
             yield name, NOT_YET
-        elif told := _unequal(first.problems[name].tests, second.problems[name].tests):
-            yield name, told
+        elif reason := _unequal(first.problems[name].tests, second.problems[name].tests):
+            yield name, reason
 
 
 def _unequal(first: Mapping[str, str], second: Mapping[str, str]) -> str:
@@ -121,7 +125,11 @@ def _complete(scores: MetricScores, problems: Sequence[str]) -> dict[Replication
     if not problems:
         return {}
     parts = [scores.problems[name].values for name in problems]
-    return {one: [part[one] for part in parts] for one in parts[0] if all(one in part for part in parts)}
+    return {
+        replication: [part[replication] for part in parts]
+        for replication in parts[0]
+        if all(replication in part for part in parts)
+    }
 
 
 def _mean(values: Mapping[Replication, Sequence[float]]) -> Interval:
@@ -131,11 +139,13 @@ def _mean(values: Mapping[Replication, Sequence[float]]) -> Interval:
 def _difference(
     first: MetricScores, second: MetricScores, problems: Sequence[str], common: Sequence[Replication]
 ) -> Difference:
-    both = [(first.problems[name], second.problems[name]) for name in problems]
-    gaps = tuple(fmean(ours.values[one] - theirs.values[one] for ours, theirs in both) for one in common)
+    pairs = [(first.problems[name], second.problems[name]) for name in problems]
+    gaps = tuple(
+        fmean(ours.values[replication] - theirs.values[replication] for ours, theirs in pairs) for replication in common
+    )
     seeds = [seed for seed, _ in common]
-    tasks = dict.fromkeys(task for ours, _ in both for task in ours.tests)
-    examples = over_examples([*_pairs(both, task, common)] for task in tasks)
+    tasks = dict.fromkeys(task for ours, _ in pairs for task in ours.tests)
+    examples = over_examples([*_pairs(pairs, task, common)] for task in tasks)
     return Difference(over_replications(gaps, seeds), examples, paired_t_test(independent(gaps, seeds)))
 
 
@@ -145,7 +155,9 @@ def _pairs(
     """Yield the example scores of both on one task: the same examples may be of several problems."""
     for ours, theirs in problems:
         if task in ours.tests:
-            yield from ((ours.examples(one, task), theirs.examples(one, task)) for one in common)
+            yield from (
+                (ours.examples(replication, task), theirs.examples(replication, task)) for replication in common
+            )
 
 
 def _why(
@@ -159,7 +171,7 @@ def _why(
         return "; ".join(dict.fromkeys(left_out.values())) or NOT_YET
     if not ours or not theirs:
         return NOT_YET
-    seeds = [", ".join(str(seed) for seed in dict.fromkeys(seed for seed, _ in one)) for one in (ours, theirs)]
+    seeds = [", ".join(str(seed) for seed in dict.fromkeys(seed for seed, _ in side)) for side in (ours, theirs)]
     if {seed for seed, _ in ours} & {seed for seed, _ in theirs}:
         return "no order of the tasks in common"
     return f"no seed in common: {seeds[0]} here, {seeds[1]} there"

@@ -24,7 +24,7 @@ def csv_tables(presentation: Presentation) -> dict[str, bytes]:
 
 def _content(table: Table) -> str:
     lines = io.StringIO()
-    parts = [[*_parts(column, [row[place] for row in table.rows])] for place, column in enumerate(table.columns)]
+    parts = [[*_parts(column, [row[index] for row in table.rows])] for index, column in enumerate(table.columns)]
     csv.writer(lines, lineterminator="\n").writerows(zip(*(part for column in parts for part in column), strict=True))
     return lines.getvalue()
 

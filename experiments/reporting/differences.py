@@ -59,8 +59,8 @@ class Difference:
     @property
     def by_test(self) -> dict[str, str]:
         """What the test over ``seeds`` and that over ``examples`` say by themselves, of those that could be made."""
-        both = {"seeds": self._over_seeds(), "examples": self._over_examples()}
-        return {test: word for test, word in both.items() if word}
+        readings = {"seeds": self._over_seeds(), "examples": self._over_examples()}
+        return {test: word for test, word in readings.items() if word}
 
     def as_json(self) -> dict[str, Any]:
         """Return ``{mean, low, high, values, reading, p, p_holm}`` and ``bootstrap``, the interval over examples."""
@@ -86,16 +86,16 @@ def in_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
 
     A family is declared before there is a result: every row against the reference of a recipe, in one metric.
     """
-    chances = [one.p for one in differences.values()]
+    chances = [difference.p for difference in differences.values()]
     size = sum(chance is not None for chance in chances)
     return {
-        label: replace(one, adjusted=chance, family=max(size, 1))
-        for (label, one), chance in zip(differences.items(), holm(chances), strict=True)
+        label: replace(difference, adjusted=chance, family=max(size, 1))
+        for (label, difference), chance in zip(differences.items(), holm(chances), strict=True)
     }
 
 
 def gap_in_words(difference: Difference, below: str, above: str, compared: str) -> str:
-    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``, and first where it cannot be told from none.
+    """Return ``2.3 points less, 95 % interval [1.8, 2.8], p = 0.004``, with ``not distinguishable`` first if it is.
 
     Args:
         difference: measured.
@@ -121,17 +121,17 @@ def side(difference: Interval) -> str:
 
 def basis(differences: Iterable[Difference | None]) -> str:
     """Return by what the readings of differences of one family go, in words."""
-    known = [one for one in differences if one]
+    measured = [difference for difference in differences if difference]
     tests = []
-    if any(one.p is not None for one in known):
-        tests.append(f"p of the paired t-test over seeds{_adjusted(known)} is below 0.05")
-    if any(one.examples for one in known):
+    if any(difference.p is not None for difference in measured):
+        tests.append(f"p of the paired t-test over seeds{_adjusted(measured)} is below 0.05")
+    if any(difference.examples for difference in measured):
         tests.append("the 95 % interval over test examples excludes 0")
     return " and ".join(tests) or "a test says so, for which there are too few seeds"
 
 
-def _adjusted(known: Sequence[Difference]) -> str:
-    family = max(one.family for one in known)
+def _adjusted(measured: Sequence[Difference]) -> str:
+    family = max(difference.family for difference in measured)
     return f", adjusted after Holm for {family} differences," if family > 1 else ""
 
 

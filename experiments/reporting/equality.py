@@ -41,9 +41,9 @@ def inequalities(circumstances: Mapping[str, Mapping[str, Any]], reference: str)
             epochs where nothing is trained), which is no inequality.
         reference: a label; where it has no value itself, the first that has one stands for it.
     """
-    found = []
-    for what in dict.fromkeys(name for own in circumstances.values() for name in own):
-        values = {label: own[what] for label, own in circumstances.items() if own.get(what) is not None}
+    unequal = []
+    for circumstance in dict.fromkeys(name for own in circumstances.values() for name in own):
+        values = {label: own[circumstance] for label, own in circumstances.items() if own.get(circumstance) is not None}
         if not values:
             continue
         expected = values.get(reference, next(iter(values.values())))
@@ -52,8 +52,9 @@ def inequalities(circumstances: Mapping[str, Mapping[str, Any]], reference: str)
             if value != expected:
                 others.setdefault(value, []).append(label)
         if others:
-            found.append(Inequality(what, expected, tuple((value, tuple(who)) for value, who in others.items())))
-    return tuple(found)
+            differing = tuple((value, tuple(who)) for value, who in others.items())
+            unequal.append(Inequality(circumstance, expected, differing))
+    return tuple(unequal)
 
 
 def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragraph:
@@ -68,9 +69,9 @@ def not_equal(found: tuple[Inequality, ...], reference: str) -> Table | Paragrap
         "What was not equal",
         (Column("what"), Column(reference, left=True), Column("others", left=True), Column("who", left=True)),
         [
-            (words(one.what), words(one.reference), words(value), words(some(who, MOST_NAMED)))
-            for one in found
-            for value, who in one.others
+            (words(inequality.what), words(inequality.reference), words(value), words(some(who, MOST_NAMED)))
+            for inequality in found
+            for value, who in inequality.others
         ],
         note=f"Found by comparing the settings of all with those of {reference}. A difference between two that are "
         "unequal here may come from that, and not from what they are named after.",

@@ -22,8 +22,8 @@ def scores_by_example(path: Path | None, score: float | None) -> pd.Series | Non
     """Return each example's score by its id; None where the file is missing, or where their mean is not ``score``."""
     if path is None or not path.exists():
         return None
-    found = example_scores(path)
-    return found if score is not None and np.isclose(found.mean(), score, rtol=0, atol=1e-6) else None
+    scores = example_scores(path)
+    return scores if score is not None and np.isclose(scores.mean(), score, rtol=0, atol=1e-6) else None
 
 
 def over_examples(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series | None]]]) -> Interval | None:
@@ -36,10 +36,10 @@ def over_examples(problems: Iterable[Sequence[tuple[pd.Series | None, pd.Series 
         None where a problem has no pair, or one that :func:`over_replications` cannot take.
     """
     means = [over_replications(pairs) if pairs else None for pairs in problems]
-    known = [pair for pair in means if pair is not None]
-    if len(known) < len(means):
+    complete = [pair for pair in means if pair is not None]
+    if len(complete) < len(means):
         return None
-    return paired_bootstrap([ours for ours, _ in known], [theirs for _, theirs in known])
+    return paired_bootstrap([ours for ours, _ in complete], [theirs for _, theirs in complete])
 
 
 def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]) -> tuple[Array, Array] | None:
@@ -50,11 +50,11 @@ def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]
     import pandas as pd
 
     ours, theirs = [], []
-    for one, other in pairs:
-        if one is None or other is None or not one.index.equals(other.index):
+    for our_scores, their_scores in pairs:
+        if our_scores is None or their_scores is None or not our_scores.index.equals(their_scores.index):
             return None
-        ours.append(one)
-        theirs.append(other)
+        ours.append(our_scores)
+        theirs.append(their_scores)
     columns = pd.DataFrame({"ours": pd.concat(ours), "theirs": pd.concat(theirs)})
     means = columns.groupby(level=0).mean()
     return means["ours"].to_numpy(dtype=float), means["theirs"].to_numpy(dtype=float)

@@ -79,8 +79,8 @@ def marks(axes: Axes, points: Sequence[tuple[int, str, tuple[float, float]]]) ->
     Markers that stand on one point are drawn around each other, the first outermost: none hides another.
     """
     scaled = [(math.log10(x) if axes.get_xscale() == "log" else x, y) for _, _, (x, y) in points]
-    for (place, label, at), around in zip(points, _around(scaled), strict=True):
-        colour, marker = look(place)
+    for (index, label, at), around in zip(points, _around(scaled), strict=True):
+        colour, marker = look(index)
         style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none"}
         axes.plot([], [], label=short(label), markersize=7, **style)
         face: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.4} if around else {}
@@ -91,10 +91,10 @@ def _around(points: Sequence[tuple[float, float]]) -> list[int]:
     """Return for each point how many later ones stand where it does, as far as an eye can tell."""
     spans = [max(values) - min(values) or 1.0 for values in zip(*points, strict=True)]
 
-    def near(one: tuple[float, float], other: tuple[float, float]) -> bool:
-        return all(abs(x - y) <= NEAR * span for x, y, span in zip(one, other, spans, strict=True))
+    def near(first: tuple[float, float], second: tuple[float, float]) -> bool:
+        return all(abs(x - y) <= NEAR * span for x, y, span in zip(first, second, spans, strict=True))
 
-    return [sum(near(point, later) for later in points[place + 1 :]) for place, point in enumerate(points)]
+    return [sum(near(point, later) for later in points[index + 1 :]) for index, point in enumerate(points)]
 
 
 def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, rows: int) -> Colorbar:

@@ -58,9 +58,9 @@ def _widths(
     sizes = [[cell.__rich_measure__(console, console.options) for cell in column] for column in lines]
     longest = [max(size.maximum for size in column) for column in sizes]
     least = [max(size.minimum for size in column) for column in sizes]
-    for place, (head, *cells) in enumerate(sizes):
-        if not left[place]:
-            least[place] = max([head.minimum, *(size.maximum for size in cells)])
+    for index, (head, *cells) in enumerate(sizes):
+        if not left[index]:
+            least[index] = max([head.minimum, *(size.maximum for size in cells)])
     if longest[0] <= console.width // 2:
         least[0] = longest[0]
     wished = [most - low for most, low in zip(longest, least, strict=True)]

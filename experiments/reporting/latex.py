@@ -73,8 +73,8 @@ def _float(table: Table, experiment: str) -> Iterator[str]:
 
 
 def _sides(table: Table) -> Iterator[str]:
-    for place, column in enumerate(table.columns):
-        yield "l" if place == 0 or column.left else "r"
+    for index, column in enumerate(table.columns):
+        yield "l" if index == 0 or column.left else "r"
 
 
 def _row(cells: Iterator[str]) -> str:

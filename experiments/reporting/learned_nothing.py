@@ -116,7 +116,7 @@ def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:
     if "label" not in outcomes or outcomes["label"].dtype.kind not in "iu":
         return None
     labels = outcomes["label"].to_numpy()
-    found: NDArray[np.float64] = outcomes["correct"].to_numpy().astype(np.float64) - (
+    gain: NDArray[np.float64] = outcomes["correct"].to_numpy().astype(np.float64) - (
         labels == np.bincount(labels).argmax()
     )
-    return found
+    return gain

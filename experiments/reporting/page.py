@@ -56,7 +56,7 @@ def page(presentation: Presentation, images: Mapping[str, bytes]) -> str:
 
 def _parts(table: Table) -> Iterator[Table]:
     """Yield a table in as many parts as a page needs for it; each has the first column, the first one the title."""
-    first, *widths = (_width(table, place) for place in range(len(table.columns)))
+    first, *widths = (_width(table, index) for index in range(len(table.columns)))
     parts = math.ceil(sum(widths) / max(WIDEST - first, WIDEST // 2))
     size = max(math.ceil(len(widths) / max(parts, 1)), 1)
     for start in range(1, max(len(table.columns), 2), size):
@@ -64,11 +64,11 @@ def _parts(table: Table) -> Iterator[Table]:
         yield part if start == 1 else replace(part, title="", note="")
 
 
-def _width(table: Table, place: int) -> int:
+def _width(table: Table, index: int) -> int:
     """Return how many characters wide a column is, of which only the words of the head go on the next line."""
-    column = table.columns[place]
+    column = table.columns[index]
     lines = [*column.head.split(), column.note]
-    lines += [] if column.left else [line for row in table.rows for line in (row[place].text, *row[place].notes)]
+    lines += [] if column.left else [line for row in table.rows for line in (row[index].text, *row[index].notes)]
     return 2 + max(map(len, lines))
 
 

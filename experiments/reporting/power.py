@@ -1,4 +1,4 @@
-"""How many seeds would tell a difference apart: said beside what the seeds that were run could not tell."""
+"""How many seeds a difference would need, beside differences that the seeds so far could not distinguish."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ def power(differences: Mapping[str, Difference], what: str, points: float = POIN
         what: the metric, in words.
         points: the difference to find, as a share.
     """
-    needed = {label: seeds_needed(one, points) for label, one in differences.items() if one.p is not None}
-    known = {label: seeds for label, seeds in needed.items() if seeds}
-    if not known:
+    needed = {
+        label: seeds_needed(difference, points) for label, difference in differences.items() if difference.p is not None
+    }
+    enough = {label: seeds for label, seeds in needed.items() if seeds}
+    if not enough:
         return ""
-    first, last = min(known, key=lambda label: known[label]), max(known, key=lambda label: known[label])
-    span = f"{known[first]} ({first})"
-    if known[last] > known[first]:
-        span += f" to {known[last]} ({last})"
-    more = len(needed) - len(known)
+    first, last = min(enough, key=lambda label: enough[label]), max(enough, key=lambda label: enough[label])
+    span = f"{enough[first]} ({first})"
+    if enough[last] > enough[first]:
+        span += f" to {enough[last]} ({last})"
+    more = len(needed) - len(enough)
     many = f"; {more} of them need more than 1,000" if more else ""
     return (
         f"To find a difference of {number(points)} points in {what} with a power of 0.8, {span} seeds are "
@@ -54,16 +56,17 @@ def enough_seeds(seeds: Sequence[int], differences: Mapping[str, Difference], po
         InputError: there is no spread to go by, or more than :data:`MOST` seeds are needed.
     """
     where = "--seeds-for"
-    tested = [(label, one) for label, one in differences.items() if one.p is not None]
+    tested = [(label, difference) for label, difference in differences.items() if difference.p is not None]
     if not tested:
-        what = "how many seeds are needed cannot be told: no difference was measured with two seeds or more"
-        raise InputError(what, where=where, hint="Run the recipe with two or three seeds first.")
+        message = "how many seeds are needed cannot be told: no difference was measured with two seeds or more"
+        raise InputError(message, where=where, hint="Run the recipe with two or three seeds first.")
     label, difference = tested[0]
     needed = seeds_needed(difference, points)
     if needed is None or needed > MOST:
         many = "more than 1,000" if needed is None else f"{needed}"
-        what = f"{number(points)} points between {label} and the reference need {many} seeds, and {MOST} are the most"
-        raise InputError(what, where=where, hint="Ask for a larger difference.")
+        gap = f"{number(points)} points between {label} and the reference"
+        message = f"{gap} need {many} seeds, and {MOST} are the most"
+        raise InputError(message, where=where, hint="Ask for a larger difference.")
     following = max(seeds) + 1
     return (*seeds, *range(following, following + needed - len(seeds)))
 

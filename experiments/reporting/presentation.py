@@ -89,12 +89,12 @@ class Table:
 
     def shown(self, medium: Medium) -> Table:
         """Return the table with the columns of one medium."""
-        return self.only([place for place, column in enumerate(self.columns) if medium in column.media])
+        return self.only([index for index, column in enumerate(self.columns) if medium in column.media])
 
     def only(self, places: Sequence[int]) -> Table:
         """Return the table with the columns at ``places``."""
-        rows = [[row[place] for place in places] for row in self.rows]
-        return replace(self, columns=[self.columns[place] for place in places], rows=rows)
+        rows = [[row[index] for index in places] for row in self.rows]
+        return replace(self, columns=[self.columns[index] for index in places], rows=rows)
 
 
 @dataclass(frozen=True)

@@ -35,5 +35,5 @@ def independent(values: Values, seeds: Sequence[int]) -> Values:
     for value, seed in zip(values, seeds, strict=True):
         if value is not None and math.isfinite(value):
             by_seed.setdefault(seed, []).append(value)
-    repeated = all(max(found) - min(found) <= 1e-12 for found in by_seed.values())
-    return tuple(found[0] for found in by_seed.values()) if repeated else values
+    repeated = all(max(own) - min(own) <= 1e-12 for own in by_seed.values())
+    return tuple(own[0] for own in by_seed.values()) if repeated else values

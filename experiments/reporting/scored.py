@@ -24,7 +24,7 @@ class ProblemScores:
 
     Attributes:
         values: replication → score, a share; what is not there yet, or not defined, is left out.
-        tests: task → what tells its test examples from others; where it is equal, they are the same.
+        tests: task → what identifies its test examples; where it is equal, they are the same.
         examples: returns each test example's score by its id, of a replication and a task; None where their mean is
             not the task's score.
     """
@@ -51,7 +51,7 @@ Scores: TypeAlias = Mapping[str, Mapping[str, MetricScores]]  # label → metric
 
 
 def split_key(fingerprint: str | None, examples: int) -> str:
-    """Return what tells a test split from others: of equal data, as many examples are the same ones.
+    """Return what identifies a test split: with equal data and equally many examples, the examples are the same.
 
     The seed plays no part in which test examples are drawn (:func:`workbench.sampling.draw`).
     """

@@ -54,7 +54,7 @@ def _drawn(blocks: Iterable[Block], console: Console) -> Iterable[RenderableType
 def _table(table: Table, console: Console) -> RenderableType:
     heads = [column.short or column.head for column in table.columns]
     rows = [[one_line(cell) for cell in row] for row in table.rows]
-    left = [place == 0 or column.left for place, column in enumerate(table.columns)]
+    left = [index == 0 or column.left for index, column in enumerate(table.columns)]
     return grid(heads, rows, left, console, head_style="dim")
 
 
@@ -77,5 +77,5 @@ def _heat_map(table: Table) -> Text:
 def _heat(share: float | None) -> str:
     if share is None:
         return "dim"
-    place = min(int(share * len(RAMP)), len(RAMP) - 1)
-    return f"{'#ffffff' if place < DARK else '#000000'} on {RAMP[place]}"
+    index = min(int(share * len(RAMP)), len(RAMP) - 1)
+    return f"{'#ffffff' if index < DARK else '#000000'} on {RAMP[index]}"

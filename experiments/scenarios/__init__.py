@@ -16,9 +16,9 @@ class Scenario(Protocol):
     """How the tasks of a stream are posed.
 
     Attributes:
-        knows_task: whether a model is told which task a text belongs to.
+        knows_task: whether the task of a text is known when it is answered.
         shares_head: whether one head answers for all tasks; else each has its own.
-        announces_tasks: whether what learns may go by where a task begins and ends.
+        announces_tasks: whether a strategy may use where a task begins and ends.
         overlap: share of each task's training examples that other stages bring, where the recipe does not say; None
             where each stage brings its own task alone.
     """

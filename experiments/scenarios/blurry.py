@@ -2,7 +2,7 @@
 
 Every stage has a share of the other tasks' training examples among its own (``overlap`` of the recipe), earlier and
 later ones alike, after the blurred boundaries of Aljundi et al. 2019 (arXiv:1812.03596) and Bang et al. 2021
-(arXiv:2103.17230, whose minor classes are such a share). What is learned may not go by where a task begins or ends:
+(arXiv:2103.17230, whose minor classes are such a share). Training may not use where a task begins or ends:
 strategies that keep or do something for each task are refused. The budget's epochs are passes over one stage, and the
 epoch that is kept is picked on the validation split of the stage's own task, so that stages are not hidden altogether.
 """

@@ -53,5 +53,7 @@ class Branches(SharedWeights):
 
 def summed(body: nn.Module) -> Mapping[str, LowRank]:
     """Return the sum of the frozen LoRA and the trained one, the factors side by side."""
-    both = {name: [lora.pair_in(layer, each) for each in (PAST, NOW)] for name, layer in lora.layers(body).items()}
-    return {name: stack(pairs, [1.0, 1.0]) for name, pairs in both.items()}
+    pairs = {
+        name: [lora.pair_in(layer, adapter) for adapter in (PAST, NOW)] for name, layer in lora.layers(body).items()
+    }
+    return {name: stack(branches, [1.0, 1.0]) for name, branches in pairs.items()}

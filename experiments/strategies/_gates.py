@@ -44,8 +44,8 @@ class Gate(nn.Module):
     def attention(self) -> Tensor:
         """Return σ(s e) (units,)."""
         of: Any = _Attention.apply
-        found: Tensor = of(self.e, self.slope)
-        return found
+        attention: Tensor = of(self.e, self.slope)
+        return attention
 
     def mask(self) -> Tensor:
         """Return which units answer (units,)."""
@@ -96,7 +96,7 @@ class Layer:
 
 def layers(body: nn.Module) -> dict[str, Layer]:
     """Return the layers of a LoRA, or of bottleneck adapters, by name and always in the same order."""
-    found: dict[str, Layer] = {}
+    by_name: dict[str, Layer] = {}
     for name, module in body.named_modules():
         adapted: Any = module
         if hasattr(module, "lora_B"):
@@ -107,9 +107,9 @@ def layers(body: nn.Module) -> dict[str, Layer]:
             linear = down[0]
         else:
             continue
-        found[f"{name}.down"] = Layer(linear, down, None)
-        found[f"{name}.up"] = Layer(up, up, f"{name}.down")
-    return found
+        by_name[f"{name}.down"] = Layer(linear, down, None)
+        by_name[f"{name}.up"] = Layer(up, up, f"{name}.down")
+    return by_name
 
 
 def gate(found: Mapping[str, Layer], e: Tensor, claimed: Tensor, slope: float) -> list[Gate]:
@@ -152,8 +152,8 @@ def split(found: Mapping[str, Layer], of_all: Tensor) -> dict[str, Tensor]:
 
 def used(gates: Sequence[Gate]) -> Tensor:
     """Return R = Σ m (1 − claimed) ÷ Σ (1 − claimed) over the units of all gates, m = σ(s e); 0 where none is free."""
-    attention = torch.cat([each.attention() for each in gates])
-    free = torch.cat([~each.claimed for each in gates])
+    attention = torch.cat([layer_gate.attention() for layer_gate in gates])
+    free = torch.cat([~layer_gate.claimed for layer_gate in gates])
     return (attention * free).sum() / free.sum().clamp(min=1)
 
 
@@ -188,11 +188,11 @@ def _hold(layer: Layer, own: Tensor, before: Tensor | None) -> None:
 
 def _joined(weight: Tensor, own: Tensor, before: Tensor | None) -> Tensor:
     """Return which weights (units, inputs) lead to units in ``own``, from units in ``before`` where these are known."""
-    both = own.unsqueeze(1) if before is None else own.unsqueeze(1) & before
-    return both.expand_as(weight).to(weight.device)
+    joined = own.unsqueeze(1) if before is None else own.unsqueeze(1) & before
+    return joined.expand_as(weight).to(weight.device)
 
 
-def _attended(gate: Gate, gated: nn.Module, given: Any, found: Tensor) -> Tensor:
+def _attended(gate: Gate, gated: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     if gated.training:
-        return found * gate.attention().to(found.dtype)
-    return found.masked_fill(~gate.mask(), 0)
+        return output * gate.attention().to(output.dtype)
+    return output.masked_fill(~gate.mask(), 0)

@@ -37,7 +37,7 @@ class Merge:
     """Adapters that became one, and are kept so that the merge can be undone.
 
     Attributes:
-        stage: after whose lesson they became one.
+        stage: the stage whose task was learned just before they became one.
         sources: the adapters as they were, the older first, under the names that their folders have now.
     """
 
@@ -63,12 +63,14 @@ class Groups:
     merges: tuple[Merge, ...] = ()
 
     def without(self, merge: Merge) -> Groups:
-        """Return what is there once a merge is undone, and before it every later one that took what it had made."""
+        """Return the adapters after ``merge`` is undone; later merges that took its result are undone first."""
         if all(group.tasks != merge.tasks for group in self.groups):
-            later = next(one for one in self.merges if any(source.tasks == merge.tasks for source in one.sources))
+            later = next(other for other in self.merges if any(source.tasks == merge.tasks for source in other.sources))
             return self.without(later).without(merge)
-        groups = [one for group in self.groups for one in (merge.sources if group.tasks == merge.tasks else (group,))]
-        return Groups(tuple(groups), tuple(one for one in self.merges if one != merge))
+        groups: list[Group] = []
+        for group in self.groups:
+            groups += merge.sources if group.tasks == merge.tasks else (group,)
+        return Groups(tuple(groups), tuple(other for other in self.merges if other != merge))
 
 
 GROUPS_FILE = "groups.json"  # in a state whose tasks share adapters
@@ -76,7 +78,7 @@ GROUPS = TypeAdapter(Groups)
 
 
 def groups_in(folder: Path) -> Groups:
-    """Return which tasks share which adapter in a state's folder; no group where that is not told.
+    """Return which tasks share which adapter in a state's folder; no group where it has no list.
 
     Raises:
         IntegrityError: the list is damaged.
@@ -94,14 +96,14 @@ def set_aside(
         merges: that could be undone before, the oldest first.
         sources: what is merged now.
         stage: of the merge.
-        undo: of how many merges the adapters are kept.
+        undo: how many merges, the last ones, can be undone; their adapters are kept.
     """
     moved = tuple(replace(source, folder=f"{stage:03d}-{source.folder}") for source in sources)
     for source, aside in zip(sources, moved, strict=True):
         (adapters / source.folder).rename(adapters / aside.folder)
-    found = (*merges, Merge(stage, moved))
-    dropped = max(len(found) - undo, 0)
-    for merge in found[:dropped]:
+    all_merges = (*merges, Merge(stage, moved))
+    dropped = max(len(all_merges) - undo, 0)
+    for merge in all_merges[:dropped]:
         for source in merge.sources:
             shutil.rmtree(adapters / source.folder)
-    return found[dropped:]
+    return all_merges[dropped:]

@@ -63,7 +63,7 @@ def save_heads(heads: Mapping[str, nn.Module], folder: Path) -> None:
 
 
 def answering(context: Context, head: Path, *own: Any) -> str:
-    """Return the key of what determines answers: the adapted backbone, a stored head, what else is the task's own."""
+    """Return the key of what determines answers: the adapted backbone, a stored head, and ``own`` of the task."""
     adaptation = context.adaptation
     read = [adaptation.backbone.fingerprint, adaptation.settings.model_dump(mode="json"), adaptation.precision]
     return key([adaptation.method, *own, *read, digest(head) if head.is_file() else None])

@@ -46,10 +46,10 @@ class Space:
         The share is that of the squared singular values of ``moments``, of which the space has a part already (DualGPM:
         Liang & Li 2023, after Saha et al. 2021, arXiv:2103.09762, eq. 9).
         """
-        left, values, _ = torch.linalg.svd(self.without(moments))
+        vectors, values, _ = torch.linalg.svd(self.without(moments))
         energy = values.square()
-        after = energy.sum() - torch.cat([energy.new_zeros(1), energy.cumsum(0)])  # what is left without the first r
-        more = left[:, : int((after > (1 - threshold) * moments.square().sum()).sum())]  # (in, r)
+        after = energy.sum() - torch.cat([energy.new_zeros(1), energy.cumsum(0)])  # the energy without the first r
+        more = vectors[:, : int((after > (1 - threshold) * moments.square().sum()).sum())]  # (in, r)
         if not self.free:
             return _smaller(torch.cat([self.basis, more], dim=1))
         rest, _, _ = torch.linalg.svd(self.basis - more @ (more.T @ self.basis), full_matrices=False)
@@ -60,8 +60,8 @@ def _smaller(used: Tensor) -> Space:
     size, count = used.shape
     if count <= size / 2:
         return Space(used, free=False)
-    left, _, _ = torch.linalg.svd(used)
-    return Space(left[:, count:], free=True)
+    vectors, _, _ = torch.linalg.svd(used)
+    return Space(vectors[:, count:], free=True)
 
 
 Spaces = Mapping[str, Space]  # name of a module in the backbone → what earlier tasks use of its inputs
@@ -69,21 +69,21 @@ Spaces = Mapping[str, Space]  # name of a module in the backbone → what earlie
 
 def nothing_used(moments: Mapping[str, Tensor]) -> dict[str, Space]:
     """Return spaces without a direction, for modules with such second moments."""
-    return {name: Space(each.new_zeros(len(each), 0), free=False) for name, each in moments.items()}
+    return {name: Space(matrix.new_zeros(len(matrix), 0), free=False) for name, matrix in moments.items()}
 
 
 def load(folder: Path) -> dict[str, Space]:
     """Return the spaces in a state's folder, in float64."""
-    found = {}
+    spaces = {}
     for name, basis in load_file(folder / FILE).items():
         kind, _, module = name.partition(":")
-        found[module] = Space(basis.double(), free=kind == "free")
-    return found
+        spaces[module] = Space(basis.double(), free=kind == "free")
+    return spaces
 
 
 def save(spaces: Spaces, folder: Path) -> None:
     """Write the spaces into a state's folder, in float32."""
-    named = {f"{'free' if each.free else 'used'}:{name}": each.basis for name, each in spaces.items()}
+    named = {f"{'free' if space.free else 'used'}:{name}": space.basis for name, space in spaces.items()}
     save_file({name: basis.float().contiguous() for name, basis in named.items()}, folder / FILE)
 
 
@@ -114,7 +114,7 @@ def second_moments(stage: Stage, modules: Mapping[str, nn.Module]) -> dict[str, 
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: each.cpu().double() / counts[name] for name, each in sums.items()}
+    return {name: total.cpu().double() / counts[name] for name, total in sums.items()}
 
 
 def _of_one_shape(encoded: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

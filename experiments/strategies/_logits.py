@@ -42,8 +42,8 @@ def places(stage: Stage, task: int) -> slice:
     """Return where the logits of an earlier task's head stand; of a shared head, all labels known before this stage."""
     context = stage.context
     if context.scenario.shares_head:
-        known = context.scenario.posed(context.tasks[:-1])[-1]
-        return slice(0, len(known.labels))
+        previous = context.scenario.posed(context.tasks[:-1])[-1]
+        return slice(0, len(previous.labels))
     start = starts(context.posed)[task]
     return slice(start, start + len(context.posed[task].labels))
 
@@ -53,8 +53,8 @@ def answers(stage: Stage, rows: Dataset, heads: Sequence[nn.Module]) -> list[NDA
     import torch
 
     context = stage.context
-    found = torch.from_numpy(
+    head_inputs = torch.from_numpy(
         features(stage.model, rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
     )
     with torch.inference_mode():
-        return [head(found.to(next(head.parameters()).device)).cpu().numpy() for head in heads]
+        return [head(head_inputs.to(next(head.parameters()).device)).cpu().numpy() for head in heads]

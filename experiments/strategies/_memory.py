@@ -69,24 +69,24 @@ def remember(
 
 def _reservoir(old: int, new: int, size: int, before: int, generator: np.random.Generator) -> NDArray[np.int64]:
     slots = list(range(old))
-    for place in range(new):
-        seen = before + place
+    for position in range(new):
+        seen = before + position
         if len(slots) < size:
-            slots.append(old + place)
+            slots.append(old + position)
         elif (slot := int(generator.integers(seen + 1))) < size:
-            slots[slot] = old + place
+            slots[slot] = old + position
     return np.array(slots, dtype=np.int64)
 
 
 def _balanced(labels: Sequence[tuple[str, int]], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return places of ``size`` rows: one from each class in turn, classes with the fewest rows running out first.
+    """Return positions of ``size`` rows: one from each class in turn; the classes with the fewest rows run out first.
 
     The classes take their turns in a drawn order, so that what is left over is not always the earliest tasks'.
     """
     classes = list(dict.fromkeys(labels))
-    places: Mapping[tuple[str, int], list[int]] = {classes[turn]: [] for turn in generator.permutation(len(classes))}
-    for place in generator.permutation(len(labels)):
-        places[labels[place]].append(int(place))
-    depth = max((len(each) for each in places.values()), default=0)
-    in_turn = [each[round_] for round_ in range(depth) for each in places.values() if round_ < len(each)]
+    positions: Mapping[tuple[str, int], list[int]] = {classes[turn]: [] for turn in generator.permutation(len(classes))}
+    for position in generator.permutation(len(labels)):
+        positions[labels[position]].append(int(position))
+    depth = max((len(members) for members in positions.values()), default=0)
+    in_turn = [members[round_] for round_ in range(depth) for members in positions.values() if round_ < len(members)]
     return np.sort(np.array(in_turn[:size], dtype=np.int64))

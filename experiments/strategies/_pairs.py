@@ -23,7 +23,7 @@ LOW = {"sign-conflict": "sign_conflict", "interference": "interference"}
 
 
 def ranked(rule: Pair, groups: Sequence[Group], updates: Sequence[Update]) -> list[tuple[int, int]]:
-    """Return the places of the pairs that ``rule`` allows, the best first; of equal ones, the oldest first.
+    """Return the pairs that ``rule`` allows as indices of groups, the best first; of equal ones, the oldest first.
 
     Args:
         rule: its name; ``trial`` goes through the pairs in the order of ``cosine``.
@@ -34,7 +34,7 @@ def ranked(rule: Pair, groups: Sequence[Group], updates: Sequence[Update]) -> li
     if rule == "oldest":
         return pairs
     if rule == "fewest":
-        return sorted(pairs, key=lambda pair: sum(len(groups[place].tasks) for place in pair))
+        return sorted(pairs, key=lambda pair: sum(len(groups[index].tasks) for index in pair))
     if rule == "newest":  # the newest stands last
         pairs = [pair for pair in pairs if pair[1] == len(groups) - 1]
     statistic = {"newest": "cosine", TRIAL: "cosine"}.get(rule, rule)

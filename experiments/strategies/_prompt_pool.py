@@ -83,7 +83,7 @@ def pool_of(model: TaskModel) -> Pool:
 def _choose(model: TaskModel, pool: Pool, body: Any, given: Any, named: dict[str, Any]) -> None:
     """Choose by what the frozen backbone says of the text alone, pooled as it pools its last layer."""
     plain = body.get_base_model()
-    texts = {name: each for name, each in named.items() if name != "output_hidden_states"}
+    texts = {name: value for name, value in named.items() if name != "output_hidden_states"}
     with torch.no_grad(), _at_rest(plain):
         states = plain(**texts).last_hidden_state.float()
     pool.choose(model.pool(states, named["attention_mask"]))

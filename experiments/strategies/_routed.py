@@ -38,8 +38,8 @@ def routing_objection(router: str | None, method: str, kinds: Sequence[str]) -> 
     """Return why adapters of ``method`` cannot be found by ``router``, or None."""
     usable = [name for name in ROUTERS.names() if name != EVALUATION_ONLY]
     if router not in usable:
-        given = f"there is no router {router!r}" if router else "nobody names the task in this scenario"
-        return f"{given}: set 'router' to one of {', '.join(usable)}"
+        reason = f"there is no router {router!r}" if router else "nobody names the task in this scenario"
+        return f"{reason}: set 'router' to one of {', '.join(usable)}"
     library = METHODS.get(method).library
     if library not in ROUTERS.get(router).libraries:
         return f"router {router} does not know adapters of {library} ({method})"
@@ -63,7 +63,7 @@ def routed_test(context: Context, adapters: Sequence[StoredAdapter], task: Task)
 
 
 def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[Path]:
-    """Return where it is kept what the router knows of the adapters."""
+    """Return the folders that hold what the router knows of the adapters."""
     router, reader = context.settings.router, reader_for(adapters, context.adaptation.backbone)
     settings = ROUTERS.get(router).settings()
     folders = [context.workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
@@ -73,9 +73,9 @@ def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[P
 def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
     """Return the router that knows ``adapters``; the other tests of the stage get the same one."""
     router, backbone = context.settings.router, context.adaptation.backbone
-    asked = (router, *(adapter.id for adapter in adapters))
-    if asked in context.routing:
-        return context.routing[asked]
+    routing_key = (router, *(adapter.id for adapter in adapters))
+    if routing_key in context.routing:
+        return context.routing[routing_key]
     require_routable(router, adapters, backbone)
     by_name = {task.name: task for task in context.tasks}
 
@@ -84,7 +84,7 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
 
     settings, folder = ROUTERS.get(router).settings(), context.workspace.router
     state = known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
-    context.routing[asked] = state
+    context.routing[routing_key] = state
     return state
 
 
@@ -92,11 +92,11 @@ def _logits(state: RoutingState, rows: Dataset, context: Context, labels: int) -
     """Return logits over all labels known by now (rows, labels); −∞ where the chosen adapter has none."""
     chosen, backbone = choose(state, rows).adapters, state.reader.backbone
     together = labels == len(context.tasks[0].labels)  # all tasks have the same labels; else they stand side by side
-    found = np.full((len(rows), labels), -np.inf, dtype=np.float32)
+    logits = np.full((len(rows), labels), -np.inf, dtype=np.float32)
     for column in np.unique(chosen):
-        places = np.flatnonzero(chosen == column)
+        positions = np.flatnonzero(chosen == column)
         model = open_adapter(state.adapters[column], backbone)
-        said = predict(model, rows.select(places), backbone.tokenizer, context.budget.max_length)
+        own_logits = predict(model, rows.select(positions), backbone.tokenizer, context.budget.max_length)
         start = 0 if together else starts(context.tasks)[column]
-        found[places, start : start + said.shape[1]] = said
-    return found
+        logits[positions, start : start + own_logits.shape[1]] = own_logits
+    return logits

@@ -65,7 +65,7 @@ class SharedWeights:
         method: the only fine-tuning method that it works with; None for any.
         mixes: kinds of tasks that it mixes in a batch, all tasks of one of them; empty where it mixes none.
         rehearses: whether the heads of earlier tasks are trained along.
-        task_free: whether nothing that it keeps or does goes by where a task begins or ends.
+        task_free: whether nothing that it keeps or does depends on where a task begins or ends.
     """
 
     settings: type[Settings] = Settings
@@ -78,15 +78,15 @@ class SharedWeights:
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """Any method and any tasks will do, but for what the remedy says."""
-        found = sorted(set(kinds))
+        distinct_kinds = sorted(set(kinds))
         if not (scenario.announces_tasks or self.task_free):
             return "needs to know where a task ends, which this scenario does not tell"
         if self.method and method != self.method:
             return f"needs method {self.method}, not {method}"
-        if self.mixes and len(found) > 1:
-            return f"needs tasks of one kind, not {' and '.join(found)}"
-        if self.mixes and not set(found) <= set(self.mixes):
-            return f"needs tasks of kind {' or '.join(self.mixes)}, not {found[0]}"
+        if self.mixes and len(distinct_kinds) > 1:
+            return f"needs tasks of one kind, not {' and '.join(distinct_kinds)}"
+        if self.mixes and not set(distinct_kinds) <= set(self.mixes):
+            return f"needs tasks of kind {' or '.join(self.mixes)}, not {distinct_kinds[0]}"
         return None
 
     def fits(self, settings: Any, examples: Sequence[int]) -> list[int]:
@@ -107,12 +107,12 @@ class SharedWeights:
         strengths = self.strengths(context.settings, len(context.tasks))
         beside, seconds, best = Stopwatch(), 0.0, -math.inf
         for strength in strengths:
-            other, told = self._tried(state, context, strength, beside)
-            seconds += told.seconds
+            candidate, trial_record = self._tried(state, context, strength, beside)
+            seconds += trial_record.seconds
             with beside:
-                standing = self._standing(other) if len(strengths) > 1 else 0.0
-            if standing > best:
-                stage, record, best = other, told, standing
+                score = self._standing(candidate) if len(strengths) > 1 else 0.0
+            if score > best:
+                stage, record, best = candidate, trial_record, score
         (folder / "body").mkdir()
         self.save(stage, folder / "body")
         (folder / _heads.FOLDER).mkdir()
@@ -202,8 +202,8 @@ class SharedWeights:
         scratch = context.scratch
         if scratch and strength is not None:
             scratch = scratch / f"strength-{strength!r}"
-        heard = context.listener, context.label, scratch
-        record = fit(model, lesson, context.adaptation, context.budget, context.seed, *heard)
+        reporting = context.listener, context.label, scratch
+        record = fit(model, lesson, context.adaptation, context.budget, context.seed, *reporting)
         model.penalty = model.correction = None
         return stage, replace(record, chosen={} if strength is None else {"strength": strength})
 
@@ -221,6 +221,6 @@ class SharedWeights:
         for task in context.drawn:
             head, kind = stage.heads.get(head_name(context, task)), KINDS.get(task.kind)
             head = head or head_for(context, stage.state, task)
-            asked = TaskModel(self.body_for(stage, task), head, kind, model.pooling, model.precision)
-            scores.append(validation_score(asked, task, context.adaptation.backbone, context.budget))
+            task_model = TaskModel(self.body_for(stage, task), head, kind, model.pooling, model.precision)
+            scores.append(validation_score(task_model, task, context.adaptation.backbone, context.budget))
         return sum(scores) / len(scores)

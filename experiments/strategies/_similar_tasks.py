@@ -22,7 +22,7 @@ class Half:
     """A child of the tree's root.
 
     Attributes:
-        tasks: their places.
+        tasks: their indices.
         factor: what their scores are multiplied by where the bandit looks into this half.
     """
 
@@ -42,7 +42,7 @@ def halves(earlier: Sequence[Tensor]) -> list[Half]:
     tasks = list(range(len(earlier[0])))
     if len(tasks) < 2:
         return []
-    root, *below = [torch.cat([each[:1], each.diff(dim=0)]) for each in earlier[:2]]
+    root, *below = [torch.cat([versions[:1], versions.diff(dim=0)]) for versions in earlier[:2]]
     _, near, far = _cut(root, tasks)
     return [Half(side, min(_cut(below[0], side)[0], CEILING) if below and side[1:] else 1.0) for side in (near, far)]
 
@@ -52,7 +52,7 @@ def _cut(changes: Tensor, tasks: list[int]) -> tuple[float, list[int], list[int]
     rows = changes[tasks]  # (tasks, numbers)
     similar = rows @ rows.mean(dim=0)
     median = float(similar.median())
-    far = [task for task, each in zip(tasks, similar.tolist(), strict=True) if each < median]
+    far = [task for task, similarity in zip(tasks, similar.tolist(), strict=True) if similarity < median]
     if not far:
         return median, tasks[: len(tasks) // 2], tasks[len(tasks) // 2 :]
     return median, [task for task in tasks if task not in far], far
@@ -72,14 +72,14 @@ def scores(distances: Tensor, counts: Tensor, done: int, rounds: int) -> Tensor:
 
 
 class Bandit:
-    """Chooses an earlier task for each matrix, batch after batch; what it has learned of them it forgets in each epoch.
+    """Chooses an earlier task for each matrix, batch after batch; it forgets its distances when an epoch begins.
 
     Attributes:
         earlier: of each matrix the tasks' versions of it (tasks, numbers).
         rounds: how many batches an epoch has.
-        done: how many of them there were.
+        done: how many batches of this epoch are over.
         counts: how often each task was chosen in this epoch (tasks, matrices).
-        distances: how far it was when it was, added up (tasks, matrices).
+        distances: the sum of its distances in the rounds in which it was chosen (tasks, matrices).
         sums: of each matrix, over the batches of this epoch (numbers,).
     """
 
@@ -99,27 +99,27 @@ class Bandit:
         """
         if self.done == self.rounds:
             self._begin()
-        self.earlier = [each.to(one.device) for each, one in zip(self.earlier, now, strict=True)]
-        self.sums = [total + one for total, one in zip(self.sums, now, strict=True)]
+        self.earlier = [versions.to(matrix.device) for versions, matrix in zip(self.earlier, now, strict=True)]
+        self.sums = [total + matrix for total, matrix in zip(self.sums, now, strict=True)]
         chosen = self._drawn()
-        found = [each[task] for each, task in zip(self.earlier, chosen.tolist(), strict=True)]
+        chosen_versions = [versions[task] for versions, task in zip(self.earlier, chosen.tolist(), strict=True)]
         means = [total / (self.done + 1) for total in self.sums]
-        far = torch.stack([(mean - each).abs().sum() for mean, each in zip(means, found, strict=True)])
-        places = chosen, torch.arange(len(chosen))
-        self.counts[places] += 1
-        self.distances[places] += far.cpu()
+        gaps = torch.stack([(mean - version).abs().sum() for mean, version in zip(means, chosen_versions, strict=True)])
+        cells = chosen, torch.arange(len(chosen))
+        self.counts[cells] += 1
+        self.distances[cells] += gaps.cpu()
         self.done += 1
-        return found
+        return chosen_versions
 
     def _drawn(self) -> Tensor:
-        """Return the place of a task for each matrix (matrices,)."""
-        found = scores(self.distances, self.counts, self.done, self.rounds)  # (tasks, matrices)
-        found -= found.min()
-        first = int(torch.multinomial(found.sum(dim=1).softmax(dim=0), 1, generator=self.draws))
+        """Return the index of a task for each matrix (matrices,)."""
+        bounds = scores(self.distances, self.counts, self.done, self.rounds)  # (tasks, matrices)
+        bounds -= bounds.min()
+        first = int(torch.multinomial(bounds.sum(dim=1).softmax(dim=0), 1, generator=self.draws))
         for half in self.halves:
             if first in half.tasks:
-                found[half.tasks] *= half.factor
-        shares = (found / (found.max() - found.min() + TINY)).softmax(dim=0)
+                bounds[half.tasks] *= half.factor
+        shares = (bounds / (bounds.max() - bounds.min() + TINY)).softmax(dim=0)
         return torch.multinomial(shares.T, 1, generator=self.draws).squeeze(1)
 
     def _begin(self) -> None:

@@ -65,11 +65,11 @@ class Stage:
             train: rows to learn from by task name.
             validation: rows to pick the epoch on, by task name.
         """
-        given = {"train": train, "validation": validation}
+        by_split = {"train": train, "validation": validation}
         parts = [
             replace(
                 task,
-                splits={name: rows.get(task.name, task.splits[name].select([])) for name, rows in given.items()},
+                splits={name: rows.get(task.name, task.splits[name].select([])) for name, rows in by_split.items()},
             )
             for task in self.context.drawn
         ]

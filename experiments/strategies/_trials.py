@@ -30,7 +30,7 @@ class Trial:
     """A merge of two LoRAs that was tried.
 
     Attributes:
-        pair: places of the two.
+        pair: indices of the two groups.
         lost: task → its validation score before the merge − the score after it.
     """
 
@@ -44,7 +44,7 @@ class Trial:
 
     @property
     def most(self) -> float:
-        """What the task loses that loses most."""
+        """What is lost by the task that loses most."""
         return max(self.lost.values())
 
 
@@ -73,21 +73,21 @@ def least_costly(
         context: of the stage.
         folder: of its state, with the LoRAs of ``groups`` and the heads of all tasks.
         groups: the oldest first.
-        pairs: places of those that are tried.
+        pairs: those that are tried, as indices of ``groups``.
         merged: a pair → the backbone with the LoRA that the two would share.
         most: see :func:`cheapest`.
     """
 
     @cache
-    def before(place: int) -> dict[str, float]:
-        return _validated(context, folder, folder / ADAPTERS / groups[place].folder, groups[place].tasks)
+    def before(index: int) -> dict[str, float]:
+        return _validated(context, folder, folder / ADAPTERS / groups[index].folder, groups[index].tasks)
 
     def trial(pair: tuple[int, int]) -> Trial:
-        known = {task: score for place in pair for task, score in before(place).items()}
-        with TemporaryDirectory(dir=folder) as place:
-            context.adaptation.library.save(merged(pair), Path(place))
-            after = _validated(context, folder, Path(place), known.keys())
-        return Trial(pair, {task: score - after[task] for task, score in known.items()})
+        scores_before = {task: score for index in pair for task, score in before(index).items()}
+        with TemporaryDirectory(dir=folder) as scratch:
+            context.adaptation.library.save(merged(pair), Path(scratch))
+            after = _validated(context, folder, Path(scratch), scores_before.keys())
+        return Trial(pair, {task: score - after[task] for task, score in scores_before.items()})
 
     best = cheapest([trial(pair) for pair in pairs], most)
     cost = f"{100 * best.mean:.1f} points a task, {100 * best.most:.1f} at most"
@@ -97,8 +97,8 @@ def least_costly(
 
 def _validated(context: Context, folder: Path, adapter: Path, names: Collection[str]) -> dict[str, float]:
     """Return the validation scores of tasks under one LoRA, by name."""
-    asked = [draw(task, context.budget, context.seed) for task in context.posed if task.name in names]
-    return {task.name: _score(context, folder / FOLDER / f"{task.name}.safetensors", adapter, task) for task in asked}
+    tasks = [draw(task, context.budget, context.seed) for task in context.posed if task.name in names]
+    return {task.name: _score(context, folder / FOLDER / f"{task.name}.safetensors", adapter, task) for task in tasks}
 
 
 def _score(context: Context, head: Path, adapter: Path, task: Task) -> float:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def body_weights(body: nn.Module) -> dict[str, Tensor]:
     """Return a copy of what a fit changes of ``body``, by parameter name."""
-    return {name: each.detach().clone() for name, each in body.named_parameters() if each.requires_grad}
+    return {name: parameter.detach().clone() for name, parameter in body.named_parameters() if parameter.requires_grad}
 
 
 def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Tensor] | None = None) -> Tensor:
@@ -22,10 +22,10 @@ def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Te
     """
     square: Any = _WeightedSquare.apply
     parts = []
-    for name, each in body.named_parameters():
-        if each.requires_grad:
-            weights = None if importance is None else _beside(each, importance, name)
-            parts.append(square(each, _beside(each, start, name), weights))
+    for name, parameter in body.named_parameters():
+        if parameter.requires_grad:
+            weights = None if importance is None else _beside(parameter, importance, name)
+            parts.append(square(parameter, _beside(parameter, start, name), weights))
     return torch.stack(parts).sum()
 
 

@@ -69,7 +69,7 @@ def drawn(encoded: list[dict[str, Any]], stage: Stage, step: int) -> list[dict[s
     context, budget = stage.context, stage.context.budget
     generator = np.random.default_rng([context.seed, step, processes.rank()])
     size = min(budget.batch_size * budget.gradient_accumulation, len(encoded))
-    return [encoded[place] for place in generator.choice(len(encoded), size, replace=False)]
+    return [encoded[index] for index in generator.choice(len(encoded), size, replace=False)]
 
 
 def reference(stage: Stage, rows: list[dict[str, Any]]) -> Pairs:
@@ -88,29 +88,29 @@ def reference(stage: Stage, rows: list[dict[str, Any]]) -> Pairs:
             sums = [_sum(old, new) for old, new in zip(sums, gradients, strict=True)]
     finally:
         model.penalty = penalty
-    pairs = [(weight, each) for weight, each in zip(weights, sums, strict=True) if each is not None]
-    processes.average([each for _, each in pairs])
+    pairs = [(weight, gradient) for weight, gradient in zip(weights, sums, strict=True) if gradient is not None]
+    processes.average([gradient for _, gradient in pairs])
     return pairs
 
 
 @torch.no_grad()
 def project(pairs: Pairs) -> None:
     """Replace g by g − (gᵀr ÷ rᵀr) r where gᵀr < 0; a weight without a gradient counts as one with the gradient 0."""
-    along = _inner((weight.grad, each) for weight, each in pairs if weight.grad is not None)
+    along = _inner((weight.grad, part) for weight, part in pairs if weight.grad is not None)
     if not along < 0:
         return
-    factor = along / _inner((each, each) for _, each in pairs)
-    for weight, each in pairs:
+    factor = along / _inner((part, part) for _, part in pairs)
+    for weight, part in pairs:
         if weight.grad is None:
             weight.grad = torch.zeros_like(weight)
-        weight.grad.sub_(each, alpha=factor)
+        weight.grad.sub_(part, alpha=factor)
 
 
-def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+def _sum(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     """Return the sum of two gradients, None for one that is 0 because the loss does not depend on the weight."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
 
 
 def _inner(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:

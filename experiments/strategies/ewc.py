@@ -61,11 +61,11 @@ class Ewc(SharedWeights):
 
     def remember(self, stage: Stage, folder: Path) -> None:
         """Add the Fisher information of the task that was just learned."""
-        found, settings = fisher(stage, stage.context.settings.examples), stage.context.settings
+        information, settings = fisher(stage, stage.context.settings.examples), stage.context.settings
         if stage.state.folder:
             earlier = load_file(stage.state.folder / FILE)
-            found = {name: settings.decay * earlier[name] + each for name, each in found.items()}
-        save_file(found, folder / FILE)
+            information = {name: settings.decay * earlier[name] + tensor for name, tensor in information.items()}
+        save_file(information, folder / FILE)
 
 
 @freed_for_reuse()
@@ -76,17 +76,17 @@ def fisher(stage: Stage, examples: int) -> dict[str, Tensor]:
     rows = stage.task.splits["train"]
     chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(context.seed))[:examples]
     encoded = kind.encode(rows.select(sorted(chosen.tolist())), tokenizer, context.budget.max_length)
-    weights = {name: each for name, each in model.body.named_parameters() if each.requires_grad}
-    sums = {name: torch.zeros_like(each) for name, each in weights.items()}
+    weights = {name: parameter for name, parameter in model.body.named_parameters() if parameter.requires_grad}
+    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     collate = kind.collate(tokenizer)
     model.eval()
     for row in encoded:
-        for each in _directions(stage, beside(model, collate([row]))):
-            gradients = torch.autograd.grad(each, list(weights.values()), retain_graph=True, allow_unused=True)
+        for direction in _directions(stage, beside(model, collate([row]))):
+            gradients = torch.autograd.grad(direction, list(weights.values()), retain_graph=True, allow_unused=True)
             for name, gradient in zip(weights, gradients, strict=True):
                 if gradient is not None:
                     sums[name].addcmul_(gradient, gradient)
-    return {name: (each / len(encoded)).cpu() for name, each in sums.items()}
+    return {name: (total / len(encoded)).cpu() for name, total in sums.items()}
 
 
 def _directions(stage: Stage, batch: dict[str, Tensor]) -> Iterator[Tensor]:

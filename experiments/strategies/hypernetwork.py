@@ -77,12 +77,12 @@ class Hypernetwork(SharedWeights):
         """Return λ/(t−1) Σ ‖h(eᵢ) − h*(eᵢ)‖²."""
         embeddings, generator = _embeddings(stage.state), generator_of(stage.model.body)
         with torch.no_grad():
-            held = [(each, _flat(generator(each))) for each in embeddings.values()]
+            held = [(embedding, _flat(generator(embedding))) for embedding in embeddings.values()]
 
         def of(batch: Batch) -> Tensor:
             network = generator_of(batch.model.body)
-            moved = [_flat(network(each)) - made.to(network.task.device) for each, made in held]
-            return strength * torch.stack([each.square().sum() for each in moved]).mean()
+            moved = [_flat(network(embedding)) - made.to(network.task.device) for embedding, made in held]
+            return strength * torch.stack([change.square().sum() for change in moved]).mean()
 
         return of
 
@@ -94,10 +94,10 @@ class Hypernetwork(SharedWeights):
     def save(self, stage: Stage, folder: Path) -> None:
         """Write the network, which all LoRAs can be made from."""
         state = generator_of(stage.model.body).state_dict()
-        save_file({name: each for name, each in state.items() if name != OWN}, folder / NETWORK)
+        save_file({name: tensor for name, tensor in state.items() if name != OWN}, folder / NETWORK)
 
     def remember(self, stage: Stage, folder: Path) -> None:
-        """Add the embedding that was just learned; beside it stays what network it was learned for."""
+        """Add the embedding that was just learned, with the digest of the network that it was learned for."""
         learned = generator_of(stage.model.body).task.detach().clone()
         metadata = {NETWORK: digest(folder / "body" / NETWORK)}
         save_file({**_embeddings(stage.state), stage.task.name: learned}, folder / EMBEDDINGS, metadata)
@@ -135,7 +135,7 @@ def _embeddings(state: State) -> dict[str, Tensor]:
 
 
 def _flat(matrices: Sequence[Tensor]) -> Tensor:
-    return torch.cat([each.flatten() for each in matrices])
+    return torch.cat([matrix.flatten() for matrix in matrices])
 
 
 STRATEGY = Hypernetwork()

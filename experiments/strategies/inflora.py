@@ -74,7 +74,7 @@ class InfLora(Branches):
         """Add the directions that the task uses, as the trained model reads it."""
         moments = _input_space.second_moments(stage, lora.layers(stage.model.body))
         spaces, threshold = _spaces(stage, moments), stage.context.settings.threshold
-        _input_space.save({name: each.grown(moments[name], threshold) for name, each in spaces.items()}, folder)
+        _input_space.save({name: space.grown(moments[name], threshold) for name, space in spaces.items()}, folder)
 
 
 def _spaces(stage: Stage, moments: dict[str, Tensor]) -> dict[str, Space]:
@@ -86,9 +86,9 @@ def _spaces(stage: Stage, moments: dict[str, Tensor]) -> dict[str, Space]:
 def fill(layer: Any, space: Space, moments: Tensor) -> None:
     """Write the rows of A into a LoRA layer; where fewer directions are free than A has rows, the others are zero."""
     weight = layer.lora_A[NOW].weight  # (rank, in)
-    left, _, _ = torch.linalg.svd(space.without(moments))
+    vectors, _, _ = torch.linalg.svd(space.without(moments))
     # a vector of singular value 0 may lie anywhere: only its free part counts
-    rows = space.without(left[:, : len(weight)]).T / math.sqrt(3)
+    rows = space.without(vectors[:, : len(weight)]).T / math.sqrt(3)
     weight.zero_()
     weight[: len(rows)] = rows.to(weight)
 

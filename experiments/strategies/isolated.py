@@ -111,12 +111,13 @@ class Isolated:
         own = self._stored(state, task, context).identity
         if not context.settings.router:
             return own
-        return key([own, context.settings.router, [each.identity for each in self._all(state, context)]])
+        return key([own, context.settings.router, [adapter.identity for adapter in self._all(state, context)]])
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The adapters' folders, and what the router knows of them."""
         stored = self._all(state, context)
-        return [each.folder for each in stored] + (known_folders(context, stored) if context.settings.router else [])
+        folders = [adapter.folder for adapter in stored]
+        return folders + (known_folders(context, stored) if context.settings.router else [])
 
     def _all(self, state: State, context: Context) -> list[StoredAdapter]:
         """Return the adapters of all tasks learned so far, in their order."""
@@ -162,7 +163,7 @@ def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task)
         earlier[::-1], target, context.adaptation.backbone, context.adaptation.precision, context.budget.max_length
     )
     best = best_first(RANKINGS.get(RANKING).rank(asked))[0]
-    return tuple(each for each in earlier if each.id == best)
+    return tuple(adapter for adapter in earlier if adapter.id == best)
 
 
 def _adapters(state: State) -> dict[str, str]:

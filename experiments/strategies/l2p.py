@@ -105,7 +105,8 @@ class L2P(SharedWeights):
     def save(self, stage: Stage, folder: Path) -> None:
         """Write prompts and keys."""
         pool = pool_of(stage.model)
-        save_file({name: each.detach().cpu().contiguous() for name, each in pool.named_parameters()}, folder / POOL)
+        tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in pool.named_parameters()}
+        save_file(tensors, folder / POOL)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the backbone behind the pool as it is now."""

@@ -40,8 +40,8 @@ class Lwf(SharedWeights):
         logits = _logits.nothing(len(rows), stage)
         groups, posed = _groups(stage), stage.context.posed
         heads = [head_for(stage.context, stage.state, task) for task in posed[: len(groups)]]
-        for where, said in zip(groups, _logits.answers(stage, rows, heads), strict=True):
-            logits[:, where] = said[:, : where.stop - where.start]
+        for columns, head_logits in zip(groups, _logits.answers(stage, rows, heads), strict=True):
+            logits[:, columns] = head_logits[:, : columns.stop - columns.start]
         return _logits.with_logits(rows, logits)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
@@ -59,13 +59,13 @@ class Lwf(SharedWeights):
 def _groups(stage: Stage) -> list[slice]:
     """Return where each earlier head's logits stand; of a shared head, one group."""
     heads = 1 if stage.context.scenario.shares_head else len(stage.earlier)
-    return [_logits.places(stage, place) for place in range(heads)]
+    return [_logits.places(stage, index) for index in range(heads)]
 
 
 def distilled(logits: Tensor, teacher: Tensor) -> Tensor:
     """Return the cross-entropy of softened answers, mean over rows: both (rows, labels)."""
-    wanted, said = (teacher / TEMPERATURE).softmax(dim=-1), (logits / TEMPERATURE).log_softmax(dim=-1)
-    return -(wanted * said).sum(dim=-1).mean()
+    wanted, predicted = (teacher / TEMPERATURE).softmax(dim=-1), (logits / TEMPERATURE).log_softmax(dim=-1)
+    return -(wanted * predicted).sum(dim=-1).mean()
 
 
 STRATEGY = Lwf()

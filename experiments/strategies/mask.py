@@ -103,11 +103,11 @@ class Mask(SharedWeights):
     def begin(self, context: Context, state: State, head: nn.Module) -> TaskModel:
         """Return the weights as they were left, those of claimed units held, under gates that begin anew."""
         model = super().begin(context, state, head)
-        found, settings = _gates.layers(model.body), context.settings
-        units = sum(layer.linear.out_features for layer in found.values())
+        layers, settings = _gates.layers(model.body), context.settings
+        units = sum(layer.linear.out_features for layer in layers.values())
         masks = [torch.zeros(units, dtype=torch.bool), *_masks(state).values()]
         drawn = torch.randn(units, generator=torch.Generator().manual_seed(context.stage_seed))
-        gates = _gates.gate(found, drawn, torch.stack(masks).any(dim=0), 1 / settings.hardness)
+        gates = _gates.gate(layers, drawn, torch.stack(masks).any(dim=0), 1 / settings.hardness)
         model.add_module(GATES, nn.ModuleList(gates).to(next(model.body.parameters()).device))
         return model
 
@@ -122,18 +122,18 @@ class Mask(SharedWeights):
         steps = budget.updates(len(stage.task.splits["train"])) // budget.epochs
 
         def correct(step: int) -> None:
-            for each in gates:
-                each.move(settings.rate * settings.hardness)
-                each.slope = _gates.annealed(step + 1, steps, settings.hardness)
+            for gate in gates:
+                gate.move(settings.rate * settings.hardness)
+                gate.slope = _gates.annealed(step + 1, steps, settings.hardness)
 
         return correct
 
     def body_for(self, stage: Stage, task: Task) -> nn.Module:
         """Return the body, answering with the units of ``task``."""
-        found, stored = _gates.layers(stage.model.body), _masks(stage.state).get(task.name)
-        asked = dict.fromkeys(found) if stored is None else _gates.split(found, stored)
-        for each, mask in zip(_gates_of(stage), asked.values(), strict=True):
-            each.asked = mask
+        layers, stored = _gates.layers(stage.model.body), _masks(stage.state).get(task.name)
+        asked = dict.fromkeys(layers) if stored is None else _gates.split(layers, stored)
+        for gate, mask in zip(_gates_of(stage), asked.values(), strict=True):
+            gate.asked = mask
         return stage.model.body
 
     def save(self, stage: Stage, folder: Path) -> None:
@@ -146,7 +146,7 @@ class Mask(SharedWeights):
         """Add which units the task answers with, on which body it learned to, and how many are claimed by now."""
         self.body_for(stage, stage.task)
         before, name = stage.state.folder, stage.task.name
-        masks = {**_masks(stage.state), name: torch.cat([each.mask() for each in _gates_of(stage)]).cpu()}
+        masks = {**_masks(stage.state), name: torch.cat([gate.mask() for gate in _gates_of(stage)]).cpu()}
         claims = sealed.require(CLAIMS, before / CLAIMS_FILE) if before else {}
         used = float(torch.stack([*masks.values()]).any(dim=0).float().mean())
         save_file(masks, folder / MASKS)

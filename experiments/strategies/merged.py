@@ -85,8 +85,8 @@ class MergedAdapters:
             return f"needs method lora, not {method}"
         if not scenario.knows_task:
             return "needs a scenario in which the task is named"
-        if settings.merge not in (fit := _merges()):
-            return f"merge: {settings.merge!r} is none of {', '.join(fit)}"
+        if settings.merge not in (usable := _merges()):
+            return f"merge: {settings.merge!r} is none of {', '.join(usable)}"
         if settings.most is not None and settings.pair != TRIAL:
             return f"most: {settings.most:g} needs pair: {TRIAL}, not {settings.pair}"
         return None
@@ -142,32 +142,32 @@ class MergedAdapters:
                 shutil.copytree(state.folder / name, folder / name, dirs_exist_ok=True)
         return _groups(state) if state.folder else Groups()
 
-    def _reduced(self, found: Groups, context: Context, folder: Path) -> Groups:
+    def _reduced(self, before: Groups, context: Context, folder: Path) -> Groups:
         """Make two of the groups one if there are more than are kept."""
         settings: MergedSettings = context.settings
-        groups = found.groups
+        groups = before.groups
         if len(groups) <= settings.keep:
-            return found
+            return before
         updates = [lora.read(folder / ADAPTERS / group.folder) for group in groups]
         pairs = ranked(settings.pair, groups, updates)
 
         def merged(pair: tuple[int, int]) -> nn.Module:
-            return _merged(context, [groups[place] for place in pair], [updates[place] for place in pair])
+            return _merged(context, [groups[index] for index in pair], [updates[index] for index in pair])
 
         pair = pairs[0]
         if settings.pair == TRIAL:
             pair = least_costly(context, folder, groups, pairs[: settings.tries], merged, settings.most)
         first, second = pair
-        both, body = (groups[first], groups[second]), merged(pair)
-        merges = set_aside(folder / ADAPTERS, found.merges, both, len(context.tasks), settings.undo)
-        place = folder / ADAPTERS / both[0].folder
-        place.mkdir()
-        context.adaptation.library.save(body, place)
-        counts = " and ".join(str(len(group.tasks)) for group in both)
+        sources, body = (groups[first], groups[second]), merged(pair)
+        merges = set_aside(folder / ADAPTERS, before.merges, sources, len(context.tasks), settings.undo)
+        merged_folder = folder / ADAPTERS / sources[0].folder
+        merged_folder.mkdir()
+        context.adaptation.library.save(body, merged_folder)
+        counts = " and ".join(str(len(group.tasks)) for group in sources)
         context.listener.say(f"{context.label}: the LoRAs of {counts} tasks become one")
-        one = _named(folder, Group((*both[0].tasks, *both[1].tasks), both[0].folder))
-        left = [one if place == first else group for place, group in enumerate(groups) if place != second]
-        return Groups(tuple(left), merges)
+        joined = _named(folder, Group((*sources[0].tasks, *sources[1].tasks), sources[0].folder))
+        remaining = [joined if index == first else group for index, group in enumerate(groups) if index != second]
+        return Groups(tuple(remaining), merges)
 
 
 def _groups(state: State) -> Groups:

@@ -36,7 +36,7 @@ def overlap(batch: Batch) -> Tensor:
     """Return Σ ‖A_past A_nowᵀ‖²_F over the adapted modules; a scalar."""
     adapted = lora.layers(batch.model.body).values()
     products = [layer.lora_A[PAST].weight @ layer.lora_A[NOW].weight.T for layer in adapted]
-    return torch.stack([each.square().sum() for each in products]).sum()
+    return torch.stack([product.square().sum() for product in products]).sum()
 
 
 STRATEGY = OLora()

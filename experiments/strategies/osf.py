@@ -120,8 +120,10 @@ class Preserving(nn.Module):
 def matrices(body: nn.Module, context: Context) -> list[Any]:
     """Return the layers whose ``weight`` is a matrix that multiplies their input, and that the states depend on."""
     reached = set(architecture.parameters(context.adaptation.backbone.config))
-    layers = [each for name, each in body.named_modules() if f"{name}.weight" in reached]
-    return [each for each in layers if each.get_parameter("weight").ndim == 2 and not isinstance(each, nn.Embedding)]
+    layers = [module for name, module in body.named_modules() if f"{name}.weight" in reached]
+    return [
+        layer for layer in layers if layer.get_parameter("weight").ndim == 2 and not isinstance(layer, nn.Embedding)
+    ]
 
 
 def _own(part: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def _prompted(context: Context, task: Task, head: nn.Module, prompts: int, seed:
 
 
 def _place(task: Task, context: Context) -> int:
-    return 1 + [each.name for each in context.tasks].index(task.name)
+    return 1 + [learned.name for learned in context.tasks].index(task.name)
 
 
 def _own(state: State, task: Task, context: Context) -> Tensor:

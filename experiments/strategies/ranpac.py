@@ -108,7 +108,7 @@ class Ranpac(SharedWeights):
     def remember(self, stage: Stage, folder: Path) -> None:
         """Write the sums, for later tasks, and the solution, for answers."""
         head: Any = stage.model.head
-        save_file({name: each.contiguous() for name, each in head.sums.items()}, folder / SUMS)
+        save_file({name: tensor.contiguous() for name, tensor in head.sums.items()}, folder / SUMS)
         save_file({"weights": head.weights.cpu().contiguous()}, folder / SOLUTION)
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
@@ -124,9 +124,9 @@ def _solved(stage: Stage) -> RidgeHead:
 
     context, rows, own = stage.context, stage.task.splits["train"], _columns(stage.context, stage.task)
     tokenizer, length = context.adaptation.backbone.tokenizer, context.budget.max_length
-    found = features(stage.model.under(nn.Identity()), rows, tokenizer, length)
+    text_features = features(stage.model.under(nn.Identity()), rows, tokenizer, length)
     targets = np.eye(own.stop)[own.start + np.asarray(rows["label"][:])]
-    sums = ranpac.summed(found, targets, _ridge(context), context.seed)
+    sums = ranpac.summed(text_features, targets, _ridge(context), context.seed)
     if stage.state.folder:
         sums = ranpac.added(load_file(stage.state.folder / SUMS), sums)
     weights = torch.from_numpy(ranpac.prepare([sums], _ridge(context)).weights)
@@ -135,9 +135,9 @@ def _solved(stage: Stage) -> RidgeHead:
 
 def _columns(context: Context, task: Task) -> slice:
     """Return the places of a task's labels among all so far: all of them where tasks share a head."""
-    place = [each.name for each in context.posed].index(task.name)
-    start = 0 if context.scenario.shares_head else starts(context.posed)[place]
-    return slice(start, start + len(context.posed[place].labels))
+    index = [posed.name for posed in context.posed].index(task.name)
+    start = 0 if context.scenario.shares_head else starts(context.posed)[index]
+    return slice(start, start + len(context.posed[index].labels))
 
 
 def _drawn(context: Context) -> Tensor:

@@ -59,7 +59,7 @@ class Replay(SharedWeights):
         return _memory.by_task(_memory.recall(stage.state.folder))
 
     def remember(self, stage: Stage, folder: Path) -> None:
-        """Let the task's training examples go by the memory."""
+        """Put the task's training examples into the memory, as far as its policy keeps them."""
         context, settings, rows = stage.context, stage.context.settings, self.worth_keeping(stage)
         before = sum(len(task.splits["train"]) for task in stage.earlier)
         memory, name = _memory.recall(stage.state.folder), stage.task.name

@@ -68,15 +68,15 @@ class TreeLora(SharedWeights):
         """Add the A of the task that was just learned."""
         before = stage.state.folder
         kept: dict[str, Any] = load_file(before / FILE) if before else {}
-        own = {name: each.detach().cpu().unsqueeze(0) for name, each in _rows(stage.model.body).items()}
+        own = {name: row.detach().cpu().unsqueeze(0) for name, row in _rows(stage.model.body).items()}
         save_file({name: torch.cat([kept[name], row]) if before else row for name, row in own.items()}, folder / FILE)
 
 
 def pull(batch: Batch, bandit: Bandit) -> Tensor:
     """Return −(n ÷ N) L c ÷ c', c = Σ_d ⟨A_d, A_{k,d}⟩ and c' the same number without a gradient; a scalar."""
     share, now = bandit.done % bandit.rounds / bandit.rounds, [*_rows(batch.model.body).values()]
-    chosen = bandit.choose([each.detach() for each in now])
-    along = torch.stack([(one * each).sum() for one, each in zip(now, chosen, strict=True)]).sum()
+    chosen = bandit.choose([row.detach() for row in now])
+    along = torch.stack([(row * earlier).sum() for row, earlier in zip(now, chosen, strict=True)]).sum()
     fixed = along.detach()
     return batch.loss * along / (fixed + torch.copysign(torch.full_like(fixed, TINY), fixed)) * -share
 

@@ -28,7 +28,7 @@ def study_of(record: RecordDocument, where: str) -> Study:
 
 
 def study_for(document: Document) -> Study:
-    """Return the study that a recipe asks for by the key that only its recipes have; a stream where none is there."""
+    """Return the study whose key stands in a recipe; the stream study where none does."""
     studies = [STUDIES.get(name) for name in STUDIES.names()]
     return next((study for study in studies if study.key in document.data), STUDIES.get("stream"))
 

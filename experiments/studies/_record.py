@@ -56,11 +56,11 @@ class Record(ABC):
     @property
     @abstractmethod
     def done(self) -> int:
-        """How many of them are there."""
+        """How many of the planned results are there."""
 
     @property
     def complete(self) -> bool:
-        """Whether all of them are."""
+        """Whether all planned results are there."""
         return self.done == self.planned
 
     @classmethod
@@ -79,8 +79,8 @@ class Record(ABC):
             blank: Self = form_of(cls).validate_python(document.content(experiment))
             return replace(blank, **cls.found(document, workspace))
         except (KeyError, TypeError, ValidationError) as error:
-            what = f"damaged: this is no record of {cls.kind} ({error})"
-            raise IntegrityError(what, where=str(workspace.experiment(experiment))) from None
+            message = f"damaged: this is no record of {cls.kind} ({error})"
+            raise IntegrityError(message, where=str(workspace.experiment(experiment))) from None
 
     def about(self) -> dict[str, Any]:
         """Return what is the same for all pieces, as JSON has it."""

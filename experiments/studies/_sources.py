@@ -38,8 +38,8 @@ def data_table(sources: Mapping[str, DataSource]) -> Iterable[Table]:
     if sources:
         columns = [Column(head, left=True) for head in ("task", "data", "licence", "homepage")]
         rows = [
-            [words(task), words(one.origin), words(one.license or DASH), words(one.homepage or DASH)]
-            for task, one in sources.items()
+            [words(task), words(source.origin), words(source.license or DASH), words(source.homepage or DASH)]
+            for task, source in sources.items()
         ]
         note = "A dash: the task's file does not tell."
         yield Table("data", "Data and licences", columns, rows, note, media=Medium.PAGE)

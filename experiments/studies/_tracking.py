@@ -32,7 +32,7 @@ def parent(
     children: Iterable[RunRecord],
     view: View | None = None,
 ) -> RunRecord:
-    """Return the run of an experiment; ``tags`` are those that others have not."""
+    """Return the run of an experiment; ``tags`` are added to those that all studies have."""
     record, below = report.record, tuple(children)
     return RunRecord(
         key=record.identity,
@@ -95,15 +95,15 @@ def began(provenance: Mapping[str, str]) -> float | None:
 
 def together(runs: Iterable[RunRecord]) -> float | None:
     """Return what the training of all ``runs`` took, in seconds; None where none of them tells."""
-    known = [run.seconds for run in runs if run.seconds is not None]
-    return sum(known) if known else None
+    durations = [run.seconds for run in runs if run.seconds is not None]
+    return sum(durations) if durations else None
 
 
 def _note(record: Record, label: str, own: Mapping[str, str], points: Sequence[Point]) -> str:
     """Return the description of a child: what it is, and its numbers at the last step."""
     about = ", ".join(f"{name} {value}" for name, value in own.items())
-    known = {name: value for name, value, _ in points if value is not None and not name.startswith("cost/")}
-    rows = [(words(name), words(f"{value:.4g}")) for name, value in known.items()]
+    numbers = {name: value for name, value, _ in points if value is not None and not name.startswith("cost/")}
+    rows = [(words(name), words(f"{value:.4g}")) for name, value in numbers.items()]
     lines = [escape(f"{label} ({about}), one of the runs that {record.experiment} compares."), ""]
     if rows:
         table = Table("numbers", "", (Column("metric"), Column("value")), rows[:MOST_SHOWN])

@@ -58,12 +58,12 @@ def tuning_seed(compared: Iterable[int]) -> int:
 
 
 def learning_rates(own: float, trials: int) -> tuple[float, ...]:
-    """Return ``trials`` learning rates: ``own``, then those of the sequence; fewer are the beginning of more."""
-    from scipy.stats import qmc  # takes a while, which whoever tunes nothing need not wait
+    """Return ``trials`` learning rates: ``own``, then the sequence's; a larger ``trials`` begins with the same ones."""
+    from scipy.stats import qmc  # slow to import; only tuning needs it
 
     low, high = math.log(own / SPREAD), math.log(own * SPREAD)
-    places = qmc.Halton(d=1, scramble=True, seed=0).random(max(trials - 1, 0))[:, 0]  # (trials − 1,) in [0, 1)
-    return (own, *(math.exp(low + float(place) * (high - low)) for place in places))[:trials]
+    points = qmc.Halton(d=1, scramble=True, seed=0).random(max(trials - 1, 0))[:, 0]  # (trials − 1,) in [0, 1)
+    return (own, *(math.exp(low + float(point) * (high - low)) for point in points))[:trials]
 
 
 def choose(tried: Sequence[Attempt]) -> float:
@@ -72,29 +72,29 @@ def choose(tried: Sequence[Attempt]) -> float:
     Raises:
         TrainingError: every one of them failed.
     """
-    finished = [one for one in tried if one.validation is not None]
+    finished = [trial for trial in tried if trial.validation is not None]
     if not finished:
-        rates = ", ".join(f"{one.learning_rate:.2g}" for one in tried)
+        rates = ", ".join(f"{trial.learning_rate:.2g}" for trial in tried)
         raise TrainingError(
             f"no learning rate worked; tried {rates}", hint="Set a smaller one, or leave the method out."
         )
-    return max(finished, key=lambda one: (one.validation, one.log_likelihood)).learning_rate
+    return max(finished, key=lambda trial: (trial.validation, trial.log_likelihood)).learning_rate
 
 
 def first_rate(settings: Mapping[str, Any], default: float | None) -> str | None:
-    """Return whose a learning rate is, or the first that is tried: the method's default, or the recipe's; or None."""
+    """Return who set the learning rate, or the first that is tried; None where the method has no default."""
     if default is None:
         return None
     return "the default" if settings["learning_rate"] == default else "the recipe's"
 
 
 def over_tasks(attempts: Sequence[Attempt]) -> Attempt:
-    """Return one learning rate's attempts on several tasks as one: means; failed where one of them failed."""
-    shared, seconds = attempts[0].learning_rate, sum(one.seconds for one in attempts)
-    scores = [one.validation for one in attempts if one.validation is not None]
+    """Return the mean of one learning rate's attempts on several tasks; it failed where any of them failed."""
+    shared, seconds = attempts[0].learning_rate, sum(trial.seconds for trial in attempts)
+    scores = [trial.validation for trial in attempts if trial.validation is not None]
     if len(scores) < len(attempts):
         return Attempt(shared, None, None, seconds)
-    likelihoods = [one.log_likelihood for one in attempts if one.log_likelihood is not None]
+    likelihoods = [trial.log_likelihood for trial in attempts if trial.log_likelihood is not None]
     return Attempt(shared, fmean(scores), fmean(likelihoods) if likelihoods else None, seconds)
 
 
@@ -129,10 +129,10 @@ def _tried(lesson: Lesson, identity: str, label: str, site: Site) -> Attempt:
         _, fit = teach(lesson, site.listener, label, scratch)
     except TrainingError as error:
         site.listener.say(f"{label}: {error.what}")
-        found = Attempt(rate(lesson), None, None, time.perf_counter() - began)
+        trial = Attempt(rate(lesson), None, None, time.perf_counter() - began)
     else:
         best = [epoch for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
         likelihood = best[0].validation_log_likelihood if best else None
-        found = Attempt(rate(lesson), fit.validation, likelihood, fit.seconds)
+        trial = Attempt(rate(lesson), fit.validation, likelihood, fit.seconds)
     shutil.rmtree(scratch, ignore_errors=True)
-    return found
+    return trial

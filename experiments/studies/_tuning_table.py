@@ -29,7 +29,7 @@ def tuning_table(
         "Learning rates that were tried",
         (Column(heads[0]), *(Column(head, left=True) for head in (*heads[1:], "chosen", "tried"))),
         [
-            (*map(words, whose), Cell(f"{chosen:.2g}", chosen), words(", ".join(map(_told, attempts))))
+            (*map(words, whose), Cell(f"{chosen:.2g}", chosen), words(", ".join(map(_in_words, attempts))))
             for whose, chosen, attempts in rows
         ],
         note=note,
@@ -37,5 +37,5 @@ def tuning_table(
     )
 
 
-def _told(attempt: Attempt) -> str:
+def _in_words(attempt: Attempt) -> str:
     return f"{attempt.learning_rate:.2g}: {'failed' if attempt.validation is None else number(attempt.validation)}"

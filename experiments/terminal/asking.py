@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from experiments.terminal.output import stderr
 from experiments.terminal.progress import counting
 from tasks import delimited, formats, row_files
+from tasks.column_traits import is_blank
 from tasks.dialect import DialectSettings, described, unusual
+from tasks.label_sets import is_list
 from tasks.raw_values import raw
 from tasks.row_files import FileRows, ListedRows, Row, Rows
-from tasks.several import is_list
 from tasks.sniffing import encoding_of, sniffed
 from tasks.text_files import Lines, opened_bytes, opened_text, suffix_of
-from tasks.traits import is_blank
 from workbench.atomic import file_written_whole, require_folder_of
 from workbench.errors import DataError, InputError
 
@@ -63,8 +63,8 @@ def _text(row: Row, columns: Sequence[str]) -> Any:
     values: list[Any] = [row.get(name) for name in columns]
     if any(is_blank(value) for value in values):
         return None
-    told = [" ".join(map(raw, value)) if is_list(value) else raw(value) for value in values]
-    return tuple(told) if len(told) > 1 else told[0]
+    texts = [" ".join(map(raw, value)) if is_list(value) else raw(value) for value in values]
+    return tuple(texts) if len(texts) > 1 else texts[0]
 
 
 def _is_table(path: Path, column: str) -> bool:
@@ -146,10 +146,10 @@ class AnswerFile:
         ):
             for batch in self.rows.batches(BATCH):
                 texts = [text_of(row) for row in batch]
-                found = answered(batch, texts, ask, self.told)
+                answered_rows = answered(batch, texts, ask, self.told)
                 if tags:  # in one field they stand as words do, and as `tasks new` reads them
-                    found = [{**row, tags: row[tags] and " ".join(row[tags])} for row in found]
-                write(found)
+                    answered_rows = [{**row, tags: row[tags] and " ".join(row[tags])} for row in answered_rows]
+                write(answered_rows)
                 empty += texts.count(None)
                 advance(len(batch))
         return empty

@@ -58,7 +58,7 @@ def _named(ctx: typer.Context) -> Iterable[str]:
     from workbench.choosing import readable
 
     store = find_workspace(ctx.params.get("workspace")).adapters
-    return [*sorted({each.task.name for each in readable(store)}), *store.ids()]
+    return [*sorted({manifest.task.name for manifest in readable(store)}), *store.ids()]
 
 
 def _registered(ctx: typer.Context) -> Iterable[str]:
@@ -66,7 +66,7 @@ def _registered(ctx: typer.Context) -> Iterable[str]:
     from workbench.choosing import readable, registered_name
 
     manifests = readable(find_workspace(ctx.params.get("workspace")).adapters)
-    return sorted({name for each in manifests for name in (each.task.name, registered_name(each))})
+    return sorted({name for manifest in manifests for name in (manifest.task.name, registered_name(manifest))})
 
 
 def _experiments(ctx: typer.Context) -> Iterable[str]:

@@ -19,7 +19,7 @@ class Course:
     """How far a whole run has come, and how long the rest will take at the speed measured since it began.
 
     Attributes:
-        fits: how many lie ahead when it begins; None where that cannot be told. One that tries several settings has
+        fits: how many lie ahead when it begins; None where that is not known. A fit that tries several settings has
             one label for all of them, and counts once.
         updates: the same in optimiser steps, which all count.
         labels: of the fits so far.
@@ -34,7 +34,7 @@ class Course:
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
-        """Count a fit, and the steps that it says it has come to; one that ends early has no more ahead of it."""
+        """Count a fit and its steps so far; a fit that ends early has no more steps ahead of it."""
         self.labels.add(label)
         reached = 0
 
@@ -53,7 +53,7 @@ class Course:
 
     @property
     def left(self) -> str:
-        """The time left in words, tests and probes included; nothing at the end, or where nothing tells it yet."""
+        """The time left in words, tests and probes included; nothing at the end, or before a speed was measured."""
         if not self.updates or not self.done or self.done >= self.updates:
             return ""
         elapsed, ahead = time.monotonic() - self.began, max(self.updates - self.done, 0)
@@ -63,5 +63,5 @@ class Course:
 def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:
     """Return how many optimiser steps and fits these pieces take; None for both where nobody knows before."""
     updates = [piece.effort.updates for piece in pieces]
-    known = [steps for steps in updates if steps is not None]
-    return (sum(known), sum(steps > 0 for steps in known)) if len(known) == len(updates) else (None, None)
+    counts = [steps for steps in updates if steps is not None]
+    return (sum(counts), sum(steps > 0 for steps in counts)) if len(counts) == len(updates) else (None, None)

@@ -33,10 +33,10 @@ class CrewAhead:
 
     def span(self, pending: Sequence[Piece], seconds: Mapping[str, float | None]) -> float | None:
         """Return how long all of them take for pieces whose seconds stand under their keys; None where one's do not."""
-        known = {key: value for key, value in seconds.items() if value is not None}
-        if len(known) < len(pending):
+        by_key = {key: value for key, value in seconds.items() if value is not None}
+        if len(by_key) < len(pending):
             return None
-        return round(span(pending, self.processes, lambda piece: known[piece.key]), 1)
+        return round(span(pending, self.processes, lambda piece: by_key[piece.key]), 1)
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the entry ``machines`` of ``--dry-run --json``."""

@@ -12,9 +12,9 @@ from rich.prompt import Confirm, Prompt
 from rich.text import Text
 
 from experiments.terminal.output import shortened, stdout, table
+from tasks.column_traits import traits_of
 from tasks.guess import Doubt, Given, consider
 from tasks.odd_texts import FAR_LONGER
-from tasks.traits import traits_of
 from workbench.printable import printable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def converse(name: str, data: RawData) -> tuple[Given, str]:
     stdout.print(f"{printable(data.origin)}: {sizes(data)}")
     show_dialect(data)
     described = traits_of(data.sample).values()
-    table(["column", "distinct", "for example"], [[one.name, one.distinct, one.shown] for one in described])
+    table(["column", "distinct", "for example"], [[column.name, column.distinct, column.shown] for column in described])
     stdout.print("\nThree rows:")
     examples(data.frame.head(3).to_dict("records"), [str(column) for column in data.frame.columns])
     stdout.print()
@@ -57,7 +57,7 @@ def settled(sample: pd.DataFrame, where: str) -> Given:
     asked: set[str] = set()
     while True:
         guess = consider(sample, where, given)
-        doubt = next((one for one in guess.doubts if one.part not in asked), None)
+        doubt = next((doubt for doubt in guess.doubts if doubt.part not in asked), None)
         if doubt is None:
             return given
         asked.add(doubt.part)
@@ -90,18 +90,18 @@ def confirmed(made: Draft, data: RawData) -> bool:
 
 def show_findings(made: Draft, data: RawData) -> None:
     """Print what the draft's columns hold."""
-    found = made.findings
-    notes = [(found.empty, "without a text are left out"), (found.duplicates, "repeat the text of another")]
-    told = "".join(f"; {count} {what}" for count, what in notes if count)
+    findings = made.findings
+    notes = [(findings.empty, "without a text are left out"), (findings.duplicates, "repeat the text of another")]
+    remarks = "".join(f"; {count} {note}" for count, note in notes if count)
     show_dialect(data)
-    stdout.print(f"{sizes(data)}{told}")
-    for warning in doubtful(found, data):
+    stdout.print(f"{sizes(data)}{remarks}")
+    for warning in doubtful(findings, data):
         stdout.print(warning)
     examples(made.examples, made.columns.used)
-    if found.counts:
-        what = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
-        shown = [*found.counts.items()][:MOST_SHOWN]
-        table([what, "count"], shown, title=f"\n{len(found.counts)} distinct {what}s")
+    if findings.counts:
+        noun = {"token-classification": "tag"}.get(made.columns.kind, "answer" if made.columns.answer else "label")
+        shown = [*findings.counts.items()][:MOST_SHOWN]
+        table([noun, "count"], shown, title=f"\n{len(findings.counts)} distinct {noun}s")
 
 
 def show_dialect(data: RawData) -> None:
@@ -112,22 +112,22 @@ def show_dialect(data: RawData) -> None:
 
 def doubtful(found: Findings, data: RawData) -> list[str]:
     """Return what looks as if rows were lost: lines and rows that differ in number, line breaks, very long texts."""
-    told, hint = [], "   (--no-quotes, if quotes are part of the texts)" if "quotes" in data.read_as else ""
+    warnings, hint = [], "   (--no-quotes, if quotes are part of the texts)" if "quotes" in data.read_as else ""
     if found.lines is not None and found.lines != found.rows:
-        told.append(f"Look at this: the file has {found.lines:,} lines and {found.rows:,} rows{hint}")
+        warnings.append(f"Look at this: the file has {found.lines:,} lines and {found.rows:,} rows{hint}")
     if found.odd.broken:
-        told.append(
+        warnings.append(
             f"Look at this: {len(found.odd.broken):,} texts have a line break in them: {_rows(found.odd.broken)}"
         )
     if found.odd.long:
         times = f"{FAR_LONGER} times as long as most ({found.odd.median} characters) or longer"
-        told.append(f"Look at this: {len(found.odd.long):,} texts are {times}: {_rows(found.odd.long)}")
-    return told
+        warnings.append(f"Look at this: {len(found.odd.long):,} texts are {times}: {_rows(found.odd.long)}")
+    return warnings
 
 
-def _rows(places: Sequence[int]) -> str:
-    shown = ", ".join(f"{place + 1:,}" for place in places[:5])
-    return f"rows {shown}{', …' if len(places) > 5 else ''}"
+def _rows(indices: Sequence[int]) -> str:
+    shown = ", ".join(f"{index + 1:,}" for index in indices[:5])
+    return f"rows {shown}{', …' if len(indices) > 5 else ''}"
 
 
 def examples(rows: Sequence[Mapping[Any, Any]], columns: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ def options(
     workspace: Path | None = None, tasks: Sequence[Path] | None = None, assignments: Sequence[str] | None = None
 ) -> str:
     """Return ``--workspace``, ``--tasks`` and ``--set`` as they were given, with a space before each."""
-    given: list[tuple[str, object]] = [("--set", one) for one in assignments or ()]
+    given: list[tuple[str, object]] = [("--set", assignment) for assignment in assignments or ()]
     given += [("--workspace", workspace), *(("--tasks", folder) for folder in tasks or ())]
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given if value is not None)
 
@@ -65,19 +65,20 @@ def towards_fusion(
     newest = trained.manifest
     if newest.task.kind != COMPOSED or not _is_lora(trained):
         return None
-    alike = {one.task.name: one for one in _alike(store, newest)}
+    alike = {manifest.task.name: manifest for manifest in _alike(store, newest)}
     if len(alike) < SOURCES:
         name = next((name for name in COMPANIONS if name not in alike), None)
         backbone = "" if newest.backbone.name == "minilm" else f" --backbone {shlex.quote(newest.backbone.name)}"
-        told = options(workspace, tasks, assignments)
-        return name and f"workbench train {name} --method {newest.method}{backbone}{told}"
+        option_text = options(workspace, tasks, assignments)
+        return name and f"workbench train {name} --method {newest.method}{backbone}{option_text}"
     from tasks import registry
 
     own = [name for name in alike if name not in registry.names()]
     target = own[-1] if own else newest.task.name
     chosen = [target, *[name for name in alike if name != target][-(SOURCES - 1) :]]
     ids = ",".join(alike[name].id for name in chosen)
-    budget = [one for one in assignments or () if one.startswith("budget")]  # the method's settings are its own
+    # the method's settings are its own
+    budget = [assignment for assignment in assignments or () if assignment.startswith("budget")]
     return f"workbench fuse {target} --from {ids} --method {FUSION}{options(workspace, tasks, budget)}"
 
 
@@ -93,11 +94,11 @@ def _is_lora(adapter: StoredAdapter) -> bool:
 
 def _alike(store: AdapterStore, newest: Manifest) -> Iterator[Manifest]:
     """Yield the adapters that go with ``newest``, the oldest first."""
-    for one in sorted(readable(store), key=lambda each: (each.created, each.id)):
-        same = (one.task.kind, one.method, one.backbone.fingerprint) == (
+    for manifest in sorted(readable(store), key=lambda manifest: (manifest.created, manifest.id)):
+        same = (manifest.task.kind, manifest.method, manifest.backbone.fingerprint) == (
             newest.task.kind,
             newest.method,
             newest.backbone.fingerprint,
         )
-        if same and one.composition is None:
-            yield one
+        if same and manifest.composition is None:
+            yield manifest

@@ -51,8 +51,8 @@ def emit(document: Any) -> None:
     sys.stdout.write(re.sub(r"[^\n -~]", _escaped, text) + "\n")
 
 
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
     return character if printable(character, None) == character else json.dumps(character)[1:-1]
 
 
@@ -64,11 +64,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
     rows = [list(row) for row in rows]
     cells = [["–" if cell is None else str(cell) for cell in row] for row in rows]
     numeric = [
-        bool(rows) and all(isinstance(row[place], int | float | None) for row in rows) for place in range(len(columns))
+        bool(rows) and all(isinstance(row[index], int | float | None) for row in rows) for index in range(len(columns))
     ]
     if title:
         stdout.print(title, style="bold")
-    stdout.print(grid(columns, cells, [not one for one in numeric], stdout))
+    stdout.print(grid(columns, cells, [not is_number for is_number in numeric], stdout))
 
 
 def listing(entries: Sequence[dict[str, Any]], as_json: bool) -> None:

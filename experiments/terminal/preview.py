@@ -67,18 +67,18 @@ def preview(
     for piece in pieces:
         done = piece.key not in waiting
         ahead.append(Ahead(piece, done, expectations.of(piece, done)))
-    todo = [one for one in ahead if not one.done]
-    expected = crew.span(pending, {one.piece.key: one.seconds for one in todo})
+    todo = [entry for entry in ahead if not entry.done]
+    expected = crew.span(pending, {entry.piece.key: entry.seconds for entry in todo})
     if as_json:
         about = {"recipe": plan.name, "study": plan.study, "backbone": plan.backbone.name}
         machines = {"machines": crew.as_json()} if crew.machines else {}
-        emit({**about, **machines, "expected_seconds": expected, "pieces": [one.as_json() for one in ahead]})
+        emit({**about, **machines, "expected_seconds": expected, "pieces": [entry.as_json() for entry in ahead]})
         return
     _table(ahead)
-    steps = _total([one.piece.effort.updates for one in todo])
-    known = "" if steps is None else f", {int(steps):,} optimiser steps"
-    distinct = len({one.piece.key for one in ahead})
-    stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{known}. Nothing was trained.")
+    steps = _total([entry.piece.effort.updates for entry in todo])
+    steps_in_words = "" if steps is None else f", {int(steps):,} optimiser steps"
+    distinct = len({entry.piece.key for entry in ahead})
+    stdout.print(f"\n{len(waiting)} of {distinct} pieces to do{steps_in_words}. Nothing was trained.")
     stdout.print(MEMORY)
     crew.show()
     _say_time(expected, todo, crew.processes)
@@ -88,16 +88,17 @@ def _table(ahead: Sequence[Ahead]) -> None:
     """Print a line for each piece, or, where there are many, for all pieces that differ in seed and stage alone."""
     grouped: dict[tuple[Any, ...], list[Ahead]] = {}
     several = ("seed", "stage", "task", "order", "target", "shots") if len(ahead) > SINGLE else ()
-    for one in ahead:
-        shown = {name: value for name, value in _shown(one.piece.place).items() if name not in several}
-        grouped.setdefault(tuple(shown.items()), []).append(one)
+    for entry in ahead:
+        shown = {name: value for name, value in _shown(entry.piece.place).items() if name not in several}
+        grouped.setdefault(tuple(shown.items()), []).append(entry)
     names = list(dict.fromkeys(name for group in grouped for name, _ in group))
     alike = all(len(group) == len(names) for group in grouped)  # else most of a row would be empty
     heads = [*(names if alike else ["part"]), *(["pieces"] if several else []), "done", *HEADS]
     rows = []
     for group, members in grouped.items():
-        values, todo = [_text(value) for _, value in group], [one for one in members if not one.done]
-        expected, steps = _total([one.seconds for one in todo]), _total([one.piece.effort.updates for one in members])
+        values, todo = [_text(value) for _, value in group], [entry for entry in members if not entry.done]
+        expected = _total([entry.seconds for entry in todo])
+        steps = _total([entry.piece.effort.updates for entry in members])
         memory, trained = (max(values, default=0) for values in zip(*map(_forecast, members), strict=True))
         done = f"{len(members) - len(todo)}" if several else ("no" if todo else "yes")
         rows.append(
@@ -114,9 +115,9 @@ def _table(ahead: Sequence[Ahead]) -> None:
     table(heads, rows)
 
 
-def _forecast(one: Ahead) -> tuple[float, int]:
+def _forecast(entry: Ahead) -> tuple[float, int]:
     """Return memory and trained parameters, 0 where they are not known."""
-    forecast = one.piece.effort.forecast()
+    forecast = entry.piece.effort.forecast()
     return forecast.memory_mb or 0, forecast.trainable_parameters or 0
 
 
@@ -132,17 +133,17 @@ def _text(value: Any) -> str:
 
 def _total(values: Sequence[float | None]) -> float | None:
     """Return the sum; None where a part is not known."""
-    known = [value for value in values if value is not None]
-    return math.fsum(known) if len(known) == len(values) else None
+    known_values = [value for value in values if value is not None]
+    return math.fsum(known_values) if len(known_values) == len(values) else None
 
 
 def _say_time(seconds: float | None, todo: Sequence[Ahead], processes: int) -> None:
-    unknown = [one.piece.label for one in todo if one.seconds is None]
+    unknown = [entry.piece.label for entry in todo if entry.seconds is None]
     several = f" with {processes} processes" if processes > 1 else ""
     if seconds is None:
         names = ", ".join(dict.fromkeys(unknown[:3])) + (f", and {len(unknown) - 3} more" if len(unknown) > 3 else "")
         stdout.print(f"Time: not known until similar work was done in this workspace: {names}.", markup=False)
-    elif any(one.expected.measured for one in todo):
+    elif any(entry.expected.measured for entry in todo):
         stdout.print(f"Time: {in_words(seconds)}{several} for the optimiser steps that were timed; tests come on top.")
     else:
         stdout.print(f"Time: {in_words(seconds)}{several}, at the speed of earlier work in this workspace.")

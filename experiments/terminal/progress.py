@@ -86,13 +86,13 @@ class LiveProgress(Messages):
         """Show how many pieces are done, and how many processes of each machine are busy."""
         note, several = f"{standing.running:,} running", standing.pieces > 1
         self.bars.update(self._pieces, total=standing.pieces, completed=standing.done, note=note, visible=several)
-        staff = {each.address: each for each in named(standing.staff)}
+        staff = {machine.address: machine for machine in named(standing.staff)}
         for gone in self._staff.keys() - staff.keys():
             self.bars.remove_task(self._staff.pop(gone))
-        for address, each in staff.items():
+        for address, machine in staff.items():
             if address not in self._staff:
                 self._staff[address] = self.bars.add_task(address, note="busy")
-            self.bars.update(self._staff[address], total=each.processes, completed=each.busy)
+            self.bars.update(self._staff[address], total=machine.processes, completed=machine.busy)
 
 
 class PlainProgress(Messages):
@@ -109,27 +109,30 @@ class PlainProgress(Messages):
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Say how the fit began, how it goes on where it takes long, and how it ended."""
-        last, said = 0.0, time.monotonic()
+        last, said_at = 0.0, time.monotonic()
         with self.course.fit(label, steps) as reach:
 
             def advance(step: int, epoch: float, loss: float) -> None:
-                nonlocal last, said
+                nonlocal last, said_at
                 reach(step)
                 last = loss
-                if time.monotonic() >= said + PAUSE:
-                    said = time.monotonic()
-                    self.say(f"{place}{label}: step {step} of {steps}, epoch {epoch:.1f}, loss {loss:.3f}{self._left}")
+                if time.monotonic() >= said_at + PAUSE:
+                    said_at = time.monotonic()
+                    self.say(f"{prefix}{label}: step {step} of {steps}, epoch {epoch:.1f}, loss {loss:.3f}{self._left}")
 
-            place = f"{self.course.place} " if self.course.place else ""
-            self.say(f"{place}{label}: {steps} steps")
+            prefix = f"{self.course.place} " if self.course.place else ""
+            self.say(f"{prefix}{label}: {steps} steps")
             yield advance
-        self.say(f"{place}{label}: done, last loss {last:.3f}{self._left}")
+        self.say(f"{prefix}{label}: done, last loss {last:.3f}{self._left}")
 
     def stand(self, standing: Standing) -> None:
         """Say once a minute how many pieces are done, and how many processes of each machine are busy."""
         if time.monotonic() >= self._said + PAUSE:
             self._said = time.monotonic()
-            busy = [f"{each.address}: {each.busy:,} of {each.processes:,} busy" for each in named(standing.staff)]
+            busy = [
+                f"{machine.address}: {machine.busy:,} of {machine.processes:,} busy"
+                for machine in named(standing.staff)
+            ]
             pieces = f"{standing.done:,} of {standing.pieces:,} pieces done, {standing.running:,} running"
             self.say("; ".join([f"{pieces}{self._left}", *busy]))
 
@@ -142,7 +145,7 @@ def named(staff: Sequence[Staff]) -> Sequence[Staff]:
     """Return what is told of machines: each by its address, and as one where that would be too many lines."""
     if len(staff) <= MACHINES:
         return staff
-    busy, processes = sum(each.busy for each in staff), sum(each.processes for each in staff)
+    busy, processes = sum(machine.busy for machine in staff), sum(machine.processes for machine in staff)
     return [Staff(f"{len(staff):,} machines", busy, processes)]
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def registry(module: str, name: str) -> Modules[object] | Documents:
     """Return the registry that is called ``name`` in ``module``."""
-    found: Modules[object] | Documents = getattr(import_module(module), name)
-    return found
+    registered: Modules[object] | Documents = getattr(import_module(module), name)
+    return registered
 
 
 def list_command(module: str, name: str, about: str, entries: str, below: str = "") -> typer.Typer:
@@ -39,8 +39,8 @@ def list_command(module: str, name: str, about: str, entries: str, below: str = 
 
     @app.command("list", help=entries)
     def list_(as_json: Json = False) -> None:
-        known = registry(module, name)
-        listing([{"name": entry, "description": known.describe(entry)} for entry in known.names()], as_json)
+        registered = registry(module, name)
+        listing([{"name": entry, "description": registered.describe(entry)} for entry in registered.names()], as_json)
         if below and not as_json:
             stdout.print(f"\n{below}")
 

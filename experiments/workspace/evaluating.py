@@ -42,8 +42,8 @@ def test(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Ev
 
 def validation_score(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> float:
     """Return the main score of ``model`` on the validation split of ``task``, which is drawn already: all of it."""
-    found = evaluate(model, task.splits["validation"], len(task.labels), backbone.tokenizer, budget.max_length)
-    return found.scores[KINDS.get(task.kind).metric]
+    evaluation = evaluate(model, task.splits["validation"], len(task.labels), backbone.tokenizer, budget.max_length)
+    return evaluation.scores[KINDS.get(task.kind).metric]
 
 
 def tested(
@@ -51,8 +51,8 @@ def tested(
 ) -> StoredEvaluation:
     """Return how a stored adapter does on the test split of ``task``; what the workspace knows is not run again."""
     where = evaluation_key(adapter.identity, task, budget)
-    known = workspace.evaluations.get(where)
-    return known or workspace.evaluations.save(where, test(open_adapter(adapter, backbone), task, backbone, budget))
+    stored = workspace.evaluations.get(where)
+    return stored or workspace.evaluations.save(where, test(open_adapter(adapter, backbone), task, backbone, budget))
 
 
 def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str) -> FittedAdapter:

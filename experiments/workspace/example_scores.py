@@ -28,7 +28,7 @@ def require_readable(folder: Path) -> None:
 
 
 def example_scores(path: Path) -> pd.Series:
-    """Return the score of each test example by example id, sorted: whether it was answered right where that is all.
+    """Return the score of each test example by example id, sorted; without scores, whether its answer was right.
 
     Raises:
         IntegrityError: the file cannot be read.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class FittedAdapter:
     """One adapter, and how it does.
 
-    What has a default is not in every document: an experiment says the place, and earlier versions wrote less.
+    A field with a default is not in every document: the experiment says the place, and earlier versions wrote less.
 
     Attributes:
         adapter: its id in the store.
@@ -57,7 +57,7 @@ def fitted_adapters(record: RecordDocument, workspace: Workspace, part: str) -> 
         IntegrityError: a document or the answers to a test split are damaged or missing.
     """
     adapters = []
-    for place, left in FITTED.of(record, workspace, part):
-        workspace.evaluations.known_outcomes(left.evaluation)
-        adapters.append(replace(left, label=place.get("label", ""), task=place["task"], seed=place["seed"]))
+    for place, fitted in FITTED.of(record, workspace, part):
+        workspace.evaluations.known_outcomes(fitted.evaluation)
+        adapters.append(replace(fitted, label=place.get("label", ""), task=place["task"], seed=place["seed"]))
     return tuple(adapters)

@@ -6,7 +6,7 @@
     steps/KEY/                      what one step of a stream left: state/, fit.json; outcome.json once it was evaluated
     fits/KEY/                       checkpoints of a fit that is going on
     attempts/KEY.json               one learning rate that was tried, by validation
-    pieces/KEY.json                 what a piece of a comparison came to, by the pieces' own keys
+    pieces/KEY.json                 the result of a piece of a comparison, by the piece's own key
     system/NAME.jsonl               the machine's load while an experiment ran or an adapter was trained
     costs/KEY.json                  what a training step and the answers of one method take
     trials/KEY/                     one contestant of a comparison of compositions: outcomes.parquet, result.json
@@ -15,7 +15,7 @@
     probes/KEY/                     what probes found in one model, or its hidden states when its task was learned
     routers/KEY/                    what a router knows of one adapter
     damaged/ID-xxxxxxxx/            an adapter that was found damaged, and trained again
-    claims/KEY                      an empty file that whoever does a piece of work holds meanwhile
+    claims/KEY                      an empty file that is locked while its piece of work is done
     pace.jsonl                      how long work took here before
     experiments/NAME/record.json    which pieces make up the experiment, and all that is the same for them
     mlflow.db, mlartifacts/         MLflow, unless $MLFLOW_TRACKING_URI says otherwise

@@ -1,6 +1,6 @@
 """What becomes of damaged things in a workspace, and of what lies elsewhere.
 
-Whoever reads what is damaged meets an error; a run makes it again. On a machine that does not see the workspace of a
+Reading something damaged raises an error; a run makes it again. On a machine that does not see the workspace of a
 run, what is about to be read is brought there first.
 """
 
@@ -64,7 +64,7 @@ class Mending:
 
 @contextmanager
 def needed_by(experiment: str, command: str) -> Iterator[None]:
-    """Add to damage that is met inside the block which experiment needs the file, and what makes it again."""
+    """Add to an IntegrityError of the block which experiment needs the file, and what makes it again."""
     try:
         yield
     except IntegrityError as error:
@@ -84,7 +84,7 @@ def is_sound(store: AdapterStore, name: str) -> bool:
 
 
 def clear_the_way(store: AdapterStore, name: str, listener: Listener) -> None:
-    """Move an adapter aside if it is there and damaged: it can be trained again, what else is in its folder cannot."""
+    """Move an adapter aside if it is there and damaged: it can be trained again, other files in its folder cannot."""
     folder = store.folder(name)
     if not folder.exists() or is_sound(store, name):
         return

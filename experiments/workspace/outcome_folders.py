@@ -1,4 +1,4 @@
-"""What a model answered to each example of a test split, beside what that came to: a folder for each model and test."""
+"""A model's answers to each example of a test split, beside its scores: a folder for each model and test."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Pace:
         self.file = file
 
     def note(self, pace: str, updates: int | None, seconds: float) -> None:
-        """Add what a piece of work took; a file that cannot be written says nothing of the next piece's time."""
+        """Add how long a piece of work took; nothing is added where the file cannot be written."""
         line = json.dumps({"pace": pace, "updates": updates or 0, "seconds": round(seconds, 3)})
         self.add(f"{line}\n")
 
@@ -40,7 +40,7 @@ class Pace:
         return lines
 
     def expected(self) -> Callable[[str, int | None], float | None]:
-        """Return what tells the seconds of a piece by its pace and its optimiser steps; None where nothing is known."""
+        """Return a function: pace and optimiser steps of a piece → its seconds; None where nothing is known."""
         work: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines() if self.file.is_file() else ():
             try:

@@ -1,4 +1,4 @@
-"""The record of an experiment: which pieces it consists of. What they came to stands with the pieces."""
+"""The record of an experiment: which pieces it consists of. Their results stand with the pieces."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class RecordDocument:
 
     def as_finished(self, machines: Sequence[str] = ()) -> RecordDocument:
         """Return the record of a run that has come to the end; the ``machines`` of a cluster are added to its own."""
-        known = [each for each in self.provenance.get(MACHINES, "").split("; ") if each]
-        all_of_them = {MACHINES: "; ".join(dict.fromkeys([*known, *machines]))} if known or machines else {}
+        earlier = [machine for machine in self.provenance.get(MACHINES, "").split("; ") if machine]
+        all_of_them = {MACHINES: "; ".join(dict.fromkeys([*earlier, *machines]))} if earlier or machines else {}
         return replace(self, provenance={**self.provenance, **all_of_them}, finished=True)
 
     @property
@@ -102,14 +102,14 @@ class Records:
 
         A run that a changed recipe replaced was set aside; one whose recipe asked for more is the same run.
         """
-        kept = [found for each in self.names() if (found := ASIDE.fullmatch(each)) and found["name"] == name]
-        by_age = sorted(kept, key=lambda found: (found["when"], int(found["number"] or 1)))
-        return [*(found[0] for found in by_age), name]
+        kept = [match for other in self.names() if (match := ASIDE.fullmatch(other)) and match["name"] == name]
+        by_age = sorted(kept, key=lambda match: (match["when"], int(match["number"] or 1)))
+        return [*(match[0] for match in by_age), name]
 
     def experiment_of(self, name: str) -> str:
         """Return the experiment of which ``name`` is a run that was set aside; ``name`` itself where it is none."""
-        found = ASIDE.fullmatch(name)
-        return found["name"] if found and (self.root / found["name"] / FILE).is_file() else name
+        match = ASIDE.fullmatch(name)
+        return match["name"] if match and (self.root / match["name"] / FILE).is_file() else name
 
     def get(self, name: str) -> RecordDocument | None:
         """Return a record, or None.
@@ -132,8 +132,8 @@ class Records:
             IntegrityError: its record is damaged or gone.
         """
         with needed_by(name, ""):
-            if found := self.get(name):
-                return found
+            if record := self.get(name):
+                return record
             if (self.root / name / "report.json").is_file():
                 raise IntegrityError("missing: the record of this experiment", where=str(self.root / name))
         raise UnknownNameError("experiment", name, self.names(), str(self.root.parent))
@@ -152,15 +152,15 @@ class Records:
         Raises:
             InputError: the name belongs to another kind of experiment.
         """
-        known = None if self._earlier(name) else self.get(name)
-        if known and known.study != record.study:
-            what = f"{name!r} is the name of another kind of experiment in this workspace already"
-            raise InputError(what, where="name", hint="Give the recipe another name, or use another --workspace.")
-        if known and known.keys <= record.keys:
-            finished = known.finished and known.keys == record.keys
-            record = replace(record, provenance=known.provenance, finished=finished)
-        elif known or self._earlier(name):
-            why = f"The recipe of {name!r} has changed." if known else f"An earlier version ran {name!r}."
+        existing = None if self._earlier(name) else self.get(name)
+        if existing and existing.study != record.study:
+            message = f"{name!r} is the name of another kind of experiment in this workspace already"
+            raise InputError(message, where="name", hint="Give the recipe another name, or use another --workspace.")
+        if existing and existing.keys <= record.keys:
+            finished = existing.finished and existing.keys == record.keys
+            record = replace(record, provenance=existing.provenance, finished=finished)
+        elif existing or self._earlier(name):
+            why = f"The recipe of {name!r} has changed." if existing else f"An earlier version ran {name!r}."
             say(f"{why} What was there before is kept as {self._set_aside(name)!r}.")
         self.save(name, record)
         return record

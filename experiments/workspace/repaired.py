@@ -1,4 +1,4 @@
-"""What a repair of one stream's shared weights came to."""
+"""The result of repairing the shared weights of one stream."""
 
 from __future__ import annotations
 

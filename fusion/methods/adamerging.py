@@ -66,11 +66,11 @@ def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, 
     generator = torch.Generator().manual_seed(request.seed)
     optimiser = torch.optim.Adam([weights], lr=settings.learning_rate)
 
-    def entropy(places: list[int]) -> Tensor:
-        batch = beside(model, collate([encoded[place] for place in places]))
+    def entropy(indices: list[int]) -> Tensor:
+        batch = beside(model, collate([encoded[index] for index in indices]))
         logs = model(**batch)["logits"].log_softmax(dim=-1)  # (batch, labels)
-        found: Tensor = -(logs.exp() * logs).sum(dim=-1).mean()
-        return found
+        mean: Tensor = -(logs.exp() * logs).sum(dim=-1).mean()
+        return mean
 
     def whole() -> float:
         starts = range(0, len(encoded), budget.batch_size)
@@ -81,8 +81,8 @@ def minimise_entropy(model: TaskModel, weights: nn.Parameter, request: Request, 
     model.eval()
     before = whole()
     for _ in range(settings.steps):
-        places = torch.randperm(len(encoded), generator=generator)[: budget.batch_size].tolist()
-        (weights.grad,) = torch.autograd.grad(entropy(places), [weights])
+        indices = torch.randperm(len(encoded), generator=generator)[: budget.batch_size].tolist()
+        (weights.grad,) = torch.autograd.grad(entropy(indices), [weights])
         optimiser.step()
     return [before, whole()]
 

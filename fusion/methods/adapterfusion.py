@@ -50,7 +50,8 @@ def compose(request: Request, settings: Settings) -> Composed:
         hint = "AdapterFusion puts one attention where all its adapters sit: give adapters of one method."
         raise InputError(f"the sources are of different methods: {', '.join(methods)}", hint=hint)
     own = LayerSettings.model_validate(settings.model_dump())
-    config = replace(configure(own, request.backbone.config), sources=tuple(each.folder for each in request.sources))
+    folders = tuple(source.folder for source in request.sources)
+    config = replace(configure(own, request.backbone.config), sources=folders)
     torch.manual_seed(request.seed)
     body = LIBRARY.attach(request.backbone.load(), config)
     begun = begin(body, request)
@@ -82,12 +83,12 @@ def attention_weights(model: TaskModel, request: Request) -> dict[str, tuple[flo
     for start in range(0, len(encoded), BATCH_SIZE):
         batch = beside(model, collate(encoded[start : start + BATCH_SIZE]))
         batch.pop("labels", None)
-        found = model.body(**batch, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"][FUSION]
+        attentions = model.body(**batch, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"][FUSION]
         mask = batch["attention_mask"].cpu().numpy()[:, :, None]  # (batch, tokens, 1)
         tokens += float(mask.sum())
-        for layer, places in found.items():
-            for place, weights in places.items():  # (batch, tokens, sources)
-                name = f"layer {layer}" if len(places) == 1 else f"layer {layer} {place}"
+        for layer, sublayers in attentions.items():
+            for sublayer, weights in sublayers.items():  # (batch, tokens, sources)
+                name = f"layer {layer}" if len(sublayers) == 1 else f"layer {layer} {sublayer}"
                 sums[name] = sums.get(name, 0.0) + (weights.astype(np.float64) * mask).sum(axis=(0, 1))
     return {name: tuple((total / tokens).tolist()) for name, total in sums.items()}
 

@@ -41,14 +41,14 @@ def compose(request: Request, settings: Settings) -> Composed:
     folders = [source.folder for source in request.sources]
     answering = len(folders) - settings.general
     if answering < 2:
-        left = max(0, answering)
-        what = f"{len(folders)} sources, of which {settings.general} are general, leave {left} to choose from"
-        raise InputError(what, where="general", hint="Two LoRAs at least have to answer.")
+        remaining = max(0, answering)
+        message = f"{len(folders)} sources, of which {settings.general} are general, leave {remaining} to choose from"
+        raise InputError(message, where="general", hint="Two LoRAs at least have to answer.")
     first, *others = [{module: pair.rank for module, pair in update.items()} for update in request.updates]
     for source, ranks in zip(request.sources[1:], others, strict=True):
         if ranks != first:
-            what = f"{source.id} has other modules or ranks than {request.sources[0].id}"
-            raise InputError(what, hint="peft routes between LoRAs of one shape: train them with the same settings.")
+            message = f"{source.id} has other modules or ranks than {request.sources[0].id}"
+            raise InputError(message, hint="peft routes between LoRAs of one shape: train them with the same settings.")
     own = RoutingSettings(top_k=settings.top_k, temperature=settings.temperature)
     routing = replace(
         configure(own, request.backbone.config), sources=tuple(folders[:answering]), general=tuple(folders[answering:])

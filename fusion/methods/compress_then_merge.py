@@ -49,7 +49,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     generator = torch.Generator().manual_seed(seed)
     rank = settings.rank or largest_rank(updates)
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         factors = scaled([pair.to(torch.float64) for pair in pairs], weights)
         left = basis(torch.cat([pair.b for pair in factors], dim=1))  # (out, k)
         right = basis(torch.cat([pair.a.T for pair in factors], dim=1))  # (in, k′)
@@ -58,12 +58,12 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
             return spectrum(stack(pairs, weights)).truncated()
         u, v = _shared(_balanced(cores, settings.beta), rank)
         coordinates = u.T @ cores @ v  # (n, r, r)
-        energy, kept = (float(found.square().sum()) for found in (cores, coordinates))
+        energy, kept = (float(entries.square().sum()) for entries in (cores, coordinates))
         merged = settings.scale * _merged(coordinates, settings, generator)
         back = LowRank(left @ (u @ merged), (right @ v).T)
         return Truncated(spectrum(back.to(pairs[0].b.dtype)).pair(), kept, max(energy - kept, 0.0))
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _balanced(cores: Tensor, beta: float) -> Tensor:
@@ -91,19 +91,19 @@ def _shared(cores: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 
 def _leading(slices: Tensor, rank: int) -> Tensor:
     """Return the ``rank`` leading left singular vectors of the ``slices`` (n, k, m) side by side: (k, ≤ r)."""
-    found: Tensor = torch.linalg.svd(torch.cat(list(slices), dim=1), full_matrices=False)[0][:, :rank]
-    return found
+    vectors: Tensor = torch.linalg.svd(torch.cat(list(slices), dim=1), full_matrices=False)[0][:, :rank]
+    return vectors
 
 
 def _merged(coordinates: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
     """Return M (r, r) of the ``coordinates`` (n, r, r)."""
     kept = coordinates.clone()
     if settings.drop:
-        for each in kept:
-            drop_(each, settings.drop, generator)
+        for matrix in kept:
+            drop_(matrix, settings.drop, generator)
     if settings.inner == "sum":
         return kept.sum(dim=0)
-    parts = [whole(each) for each in kept]
+    parts = [whole(matrix) for matrix in kept]
     return elected(parts, [1.0] * len(parts), [floor(part, settings.density) for part in parts])
 
 

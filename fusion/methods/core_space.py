@@ -45,7 +45,7 @@ class Settings(MergeSettings):
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return λ U M Vᵀ, where M merges the cores wᵢ Uᵀ bᵢ aᵢ V, each (k, k′). Cut only if ``rank`` is given."""
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         factors = [
             (spectrum(pair).pair() if settings.split == "balanced" else pair).to(torch.float64) for pair in pairs
         ]
@@ -55,7 +55,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
         back = LowRank(settings.scale * u @ core.b, core.a @ v.T)
         return spectrum(back.to(pairs[0].b.dtype), settings.rank).truncated()
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _merged(cores: Sequence[LowRank], weights: Sequence[float], settings: Settings) -> LowRank:
@@ -66,8 +66,8 @@ def _merged(cores: Sequence[LowRank], weights: Sequence[float], settings: Settin
         core = whole(_entries(cores, weights, settings))
     if not settings.iso:
         return core
-    found = spectrum(core)
-    return flattened(found, 1.0) if len(found.values) else core
+    decomposition = spectrum(core)
+    return flattened(decomposition, 1.0) if len(decomposition.values) else core
 
 
 def _entries(cores: Sequence[LowRank], weights: Sequence[float], settings: Settings) -> Tensor:
@@ -84,8 +84,8 @@ def whole(matrix: Tensor) -> LowRank:
 def basis(columns: Tensor) -> Tensor:
     """Return the left singular vectors of ``columns`` (n, k) that have a singular value: (n, ≤ k)."""
     u, values, _ = torch.linalg.svd(columns, full_matrices=False)
-    found: Tensor = u[:, values > 1e-6 * values[0]] if values[0] else u[:, :1]
-    return found
+    vectors: Tensor = u[:, values > 1e-6 * values[0]] if values[0] else u[:, :1]
+    return vectors
 
 
 COMPOSITION = Composition(

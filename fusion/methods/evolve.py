@@ -55,8 +55,8 @@ def compose(request: Request, settings: Settings) -> Composed:
     model = model_on(request, mixed.body)
 
     def weights(point: Vector) -> Tensor:
-        found = torch.tensor(point, dtype=torch.float32).reshape(-1, mixed.sources)  # (groups, sources)
-        return found if settings.negative else found.abs()
+        matrix = torch.tensor(point, dtype=torch.float32).reshape(-1, mixed.sources)  # (groups, sources)
+        return matrix if settings.negative else matrix.abs()
 
     def cost(point: Vector) -> float:
         mixed.weigh(weights(point))
@@ -64,7 +64,7 @@ def compose(request: Request, settings: Settings) -> Composed:
 
     average = np.full(len(mixed.groups) * mixed.sources, 1 / mixed.sources)
     tried = minimise(cost, average, SPREAD, settings.evaluations, request.seed)
-    best, lowest = min(tried, key=lambda one: one[1])
+    best, lowest = min(tried, key=lambda trial: trial[1])
     facts = {"evaluations": float(len(tried)), "cost": lowest, "cost_of_average": tried[0][1]}
     return mixed.composed(request.backbone, weights(best), settings.rank, facts)
 

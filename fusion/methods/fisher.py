@@ -77,11 +77,11 @@ def fisher_mean(mixed: Mixture, fishers: Iterable[Mapping[str, Tensor]]) -> dict
     """
     above: dict[str, Tensor] = {}
     below: dict[str, Tensor] = {}
-    for source, each in enumerate(fishers):
+    for source, information in enumerate(fishers):
         alone = mixed.weighted(mixed.one(source))
-        whole = math.sqrt(sum(float(found.square().sum()) for found in each.values())) or 1.0
-        for name, found in each.items():
-            weight = (found + FLOOR * found.mean()) / whole + torch.finfo(found.dtype).tiny
+        whole = math.sqrt(sum(float(diagonal.square().sum()) for diagonal in information.values())) or 1.0
+        for name, diagonal in information.items():
+            weight = (diagonal + FLOOR * diagonal.mean()) / whole + torch.finfo(diagonal.dtype).tiny
             delta = alone[name].b @ alone[name].a  # (out, in)
             above[name] = above[name] + weight * delta if source else weight * delta
             below[name] = below[name] + weight if source else weight

@@ -32,11 +32,11 @@ class Settings(MergeSettings):
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return α s̄ U Vᵀ, where Σ wᵢ ΔWᵢ = U S Vᵀ and s̄ is the mean of S, or of the ``rank`` largest."""
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         whole = spectrum(stack(pairs, weights), settings.rank)
         return whole.reshaped(lambda whole: flattened(whole, settings.scale))
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def flattened(whole: Spectrum, scale: float) -> LowRank:

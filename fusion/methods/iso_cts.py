@@ -39,11 +39,11 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     s̄ is the mean of their singular values. A source without an update of a module has no directions there.
     """
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         present = [pair for pair in scaled(pairs, weights) if norm(pair)]
         return spectrum(stack(pairs, weights), settings.rank).reshaped(lambda whole: _even(whole, present, settings))
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _even(whole: Spectrum, sources: Sequence[LowRank], settings: Settings) -> LowRank:

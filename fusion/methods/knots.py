@@ -59,12 +59,12 @@ def scaled(left: Tensor, parts: Sequence[LowRank]) -> tuple[Tensor, list[LowRank
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return λ U M, module by module, of rank Σ rᵢ at most, where M merges the wᵢ S Vᵢ; ``rank`` cuts it."""
     pairs = dict(aligned(updates))
-    spaces = {name: align(each) for name, each in pairs.items()}
+    spaces = {name: align(module_pairs) for name, module_pairs in pairs.items()}
     if settings.rule == "knots":
         spaces = {name: scaled(*space) for name, space in spaces.items()}
     floors = _floors([parts for _, parts in spaces.values()], settings)
 
-    def one(name: str, least: Sequence[float]) -> Truncated:
+    def merged_module(name: str, least: Sequence[float]) -> Truncated:
         (left, parts), dtype = spaces[name], pairs[name][0].b.dtype
         if settings.inner == "mean":
             merged = total(parts, [weight / len(parts) for weight in weights])
@@ -72,7 +72,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
             merged = elected(parts, weights, least)
         return spectrum(LowRank(settings.scale * left, merged).to(dtype), settings.rank).truncated()
 
-    return collect((name, one(name, least)) for name, least in zip(pairs, floors, strict=True))
+    return collect((name, merged_module(name, least)) for name, least in zip(pairs, floors, strict=True))
 
 
 def _floors(modules: Sequence[Sequence[LowRank]], settings: Settings) -> list[list[float]]:

@@ -55,7 +55,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         return target_loss(model, request) + settings.regularization * float(np.abs(weights).mean())
 
     tried = search(cost, len(updates), settings, request.seed)
-    best, lowest = min(tried, key=lambda one: one[1])
+    best, lowest = min(tried, key=lambda trial: trial[1])
     merged = summed_factors(updates, best)
     lora.fill(body, merged)
     facts = collect((name, Truncated(pair, norm(pair) ** 2, 0.0)) for name, pair in merged.items()).facts
@@ -69,8 +69,8 @@ def require_alike(updates: Sequence[Update], names: Sequence[str]) -> None:
     shapes = [{name: (pair.shape, pair.rank) for name, pair in update.items()} for update in updates]
     for other, name in zip(shapes[1:], names[1:], strict=True):
         if odd := sorted(shapes[0].keys() ^ other.keys()):
-            what = f"only one of {names[0]} and {name} adapts {', '.join(odd[:4])}"
-            raise InputError(f"lorahub adds factors, module by module, but {what}", hint=hint)
+            difference = f"only one of {names[0]} and {name} adapts {', '.join(odd[:4])}"
+            raise InputError(f"lorahub adds factors, module by module, but {difference}", hint=hint)
         for module in sorted(other):
             if other[module] != shapes[0][module]:
                 ranks = f"rank {shapes[0][module][1]} in {names[0]} and {other[module][1]} in {name}"

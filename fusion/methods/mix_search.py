@@ -49,7 +49,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         return target_loss(model, request) + settings.regularization * float(np.abs(weights).sum())
 
     tried = search(cost, mixed.sources, settings, request.seed)
-    best, lowest = min(tried, key=lambda one: one[1])
+    best, lowest = min(tried, key=lambda trial: trial[1])
     merged = mixed.merged(torch.tensor(best, dtype=torch.float32).unsqueeze(0), settings.rank)
     body, own = lora.attach(request.backbone, merged.update)
     facts = {**merged.facts, "evaluations": float(len(tried)), "cost": lowest, "cost_of_zero": tried[0][1]}

@@ -26,19 +26,19 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
     if len(updates) < 2:
         raise InputError("model-stock takes two sources or more: one alone has no angle")
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         share = _share(pairs)
         return spectrum(stack(pairs, [share * weight for weight in weights]), settings.rank).truncated()
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _share(pairs: Sequence[LowRank]) -> float:
     """Return t of one module; an update of norm 0 is orthogonal to all others."""
     cosines = []
-    for left, right in combinations(pairs, 2):
-        size = norm(left) * norm(right)
-        cosines.append(inner(left, right) / size if size else 0.0)
+    for first, second in combinations(pairs, 2):
+        size = norm(first) * norm(second)
+        cosines.append(inner(first, second) / size if size else 0.0)
     cosine = max(sum(cosines) / len(cosines), 0.0)
     return len(pairs) * cosine / (1 + (len(pairs) - 1) * cosine)
 

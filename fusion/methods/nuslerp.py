@@ -45,31 +45,31 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
         raise InputError(f"nuslerp takes two sources, got {len(updates)}", hint="Use `average` for more.")
     t = weights[1] / sum(weights) if abs(sum(weights)) >= 1e-6 else 0.5
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         if settings.along == "inputs":
             turned = _turned([_transposed(pair) for pair in pairs], t, whole=False)
             return spectrum(_transposed(turned), settings.rank).truncated()
         return spectrum(_turned(pairs, t, whole=settings.along == "whole"), settings.rank).truncated()
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _turned(pairs: Sequence[LowRank], t: float, whole: bool) -> LowRank:
     """Return diag(f₁) ΔW₁ + diag(f₂) ΔW₂, f the factors of each row's arc, or of the one arc of all rows together."""
-    one, other = pairs
-    products = torch.stack([_products(one, one), _products(other, other), _products(one, other)])  # (3, out)
+    first, second = pairs
+    products = torch.stack([_products(first, first), _products(second, second), _products(first, second)])  # (3, out)
     if whole:
         products = products.sum(dim=1, keepdim=True)  # (3, 1)
-    factors = [factor[:, None].to(one.b.dtype) for factor in _arcs(products, t)]
+    factors = [factor[:, None].to(first.b.dtype) for factor in _arcs(products, t)]
     b = torch.cat([factor * pair.b for factor, pair in zip(factors, pairs, strict=True)], dim=1)
     return LowRank(b, torch.cat([pair.a for pair in pairs]))
 
 
 def _arcs(products: Tensor, t: float) -> tuple[Tensor, Tensor]:
     """Return the factors of v₁ and v₂, (n,) each, from ⟨v₁, v₁⟩, ⟨v₂, v₂⟩ and ⟨v₁, v₂⟩, (3, n)."""
-    first, second, both = products
+    first, second, cross = products
     sizes = (first * second).clamp(min=0).sqrt()
-    cosines = torch.where(sizes > 0, both / sizes, 0.0)
+    cosines = torch.where(sizes > 0, cross / sizes, 0.0)
     straight = cosines.abs() > 1 - 1e-6
     angles = torch.where(straight, 1.0, cosines.clamp(-1, 1).acos())
     return (
@@ -78,10 +78,10 @@ def _arcs(products: Tensor, t: float) -> tuple[Tensor, Tensor]:
     )
 
 
-def _products(one: LowRank, other: LowRank) -> Tensor:
+def _products(first: LowRank, second: LowRank) -> Tensor:
     """Return the inner product of each row of ΔW₁ with the same row of ΔW₂, (out,), in float64."""
-    core = one.a.double() @ other.a.double().T  # (r1, r2)
-    return ((one.b.double() @ core) * other.b.double()).sum(dim=1)
+    core = first.a.double() @ second.a.double().T  # (r1, r2)
+    return ((first.b.double() @ core) * second.b.double()).sum(dim=1)
 
 
 def _transposed(pair: LowRank) -> LowRank:

@@ -50,10 +50,10 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
 
 def _added(merged: LowRank, new: LowRank, factor: float, alpha: float) -> LowRank:
     """Return λₜ₋₁ M + ΔW − U Q Vᵀ = U (λₜ₋₁ S − Q) Vᵀ + ΔW, of rank at most that of both."""
-    known = spectrum(merged)
-    u, vt = known.u, known.vt  # (out, p), (p, in)
+    before = spectrum(merged)
+    u, vt = before.u, before.vt  # (out, p), (p, in)
     entries = (u.T @ new.b.double()) @ (new.a.double() @ vt.T)  # P, (p, p)
-    core = torch.diag(factor * known.values) - torch.where(_taken(known.values, alpha), entries, 0.0)
+    core = torch.diag(factor * before.values) - torch.where(_taken(before.values, alpha), entries, 0.0)
     return LowRank(torch.cat([u @ core, new.b.double()], dim=1), torch.cat([vt, new.a.double()]))
 
 

@@ -66,8 +66,8 @@ def regression_mean(mixed: Mixture, grams: Any) -> dict[str, LowRank]:
     """
     totals: dict[str, Tensor] = {}
     right = {name: torch.zeros_like(pair.a, dtype=torch.float64) for name, pair in mixed.update.items()}
-    for source, each in enumerate(grams):
-        for name, gram in each.items():
+    for source, own_grams in enumerate(grams):
+        for name, gram in own_grams.items():
             mine = mixed.owners[name] == source
             right[name][mine] = mixed.update[name].a[mine].double() @ gram  # (rᵢ, in)
             totals[name] = totals[name] + gram if name in totals else gram

@@ -20,7 +20,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
 
     A linear combination, hence low-rank exactly, at the rank of both together unless ``rank`` is given. Where the two
     are parallel, opposite, or one is zero, there is no arc, and the combination is (1 − t) ΔW₁ + t ΔW₂. More than two
-    sources are refused, since the result of repeated arcs hangs on their order.
+    sources are refused, since the result of repeated arcs depends on their order.
 
     Raises:
         InputError: not two sources, or weights that give no t in [0, 1].
@@ -32,15 +32,15 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: MergeSe
         raise InputError(f"slerp needs weights ≥ 0 that are not all zero, got {list(weights)}", where="weights")
     t = weights[1] / sum(weights)
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         return spectrum(stack(pairs, _arc(pairs[0], pairs[1], t)), settings.rank).truncated()
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
-def _arc(one: LowRank, other: LowRank, t: float) -> tuple[float, float]:
-    size = norm(one) * norm(other)
-    cosine = inner(one, other) / size if size else 1.0
+def _arc(first: LowRank, second: LowRank, t: float) -> tuple[float, float]:
+    size = norm(first) * norm(second)
+    cosine = inner(first, second) / size if size else 1.0
     if abs(cosine) > 1 - 1e-6:
         return 1 - t, t
     angle = math.acos(cosine)

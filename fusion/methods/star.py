@@ -29,11 +29,11 @@ class Settings(MergeSettings):
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return Σ wᵢ Tᵢ with wᵢ = 1 / n by default, Tᵢ the truncated and rescaled ΔWᵢ."""
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         parts = [_rescaled(pair, settings.eta) for pair in pairs]
         return spectrum(stack(parts, weights), settings.rank).truncated()
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _rescaled(pair: LowRank, eta: float) -> LowRank:

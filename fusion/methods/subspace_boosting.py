@@ -35,10 +35,10 @@ class Settings(MergeSettings):
 def merge(updates: Sequence[Update], weights: Sequence[float], settings: Settings, seed: int) -> Merged:
     """Return α U max(S, Sⱼ) Vᵀ, where Σ wᵢ ΔWᵢ = U S Vᵀ."""
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         return spectrum(stack(pairs, weights), settings.rank).reshaped(lambda whole: _boosted(whole, settings))
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def _boosted(whole: Spectrum, settings: Settings) -> LowRank:

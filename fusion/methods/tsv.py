@@ -42,7 +42,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
     if share == 0:
         raise InputError(f"rank {settings.rank} leaves no direction for each of {len(updates)} sources", where="rank")
 
-    def one(pairs: tuple[LowRank, ...]) -> Truncated:
+    def merged_module(pairs: tuple[LowRank, ...]) -> Truncated:
         parts = [spectrum(pair, share) for pair in pairs]
         merged = orthogonal_sum(parts, [settings.scale * weight for weight in weights])
         done = spectrum(merged.to(pairs[0].b.dtype)).truncated()
@@ -50,7 +50,7 @@ def merge(updates: Sequence[Update], weights: Sequence[float], settings: Setting
             done.pair, sum(float(part.values.square().sum()) for part in parts), sum(p.lost for p in parts)
         )
 
-    return by_module(updates, one)
+    return by_module(updates, merged_module)
 
 
 def orthogonal_sum(parts: Sequence[Spectrum], weights: Sequence[float]) -> LowRank:

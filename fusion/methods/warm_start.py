@@ -64,9 +64,9 @@ def compose(request: Request, settings: Settings) -> Composed:
     required(request)
     epochs = max(1, math.floor(settings.part * request.budget.epochs))
     request = replace(request, budget=request.budget.model_copy(update={"epochs": epochs}))
-    starts = [one for name in settings.start for one in _starts(name, request, settings.rank)]
-    begun, own, merged, weights = max(starts, key=lambda one: _quality(one[0]))
-    chosen = [one[0] for one in starts].index(begun)
+    starts = [start for name in settings.start for start in _starts(name, request, settings.rank)]
+    begun, own, merged, weights = max(starts, key=lambda start: _quality(start[0]))
+    chosen = [start[0] for start in starts].index(begun)
     own = own.model_copy(update={"learning_rate": settings.learning_rate})
     record = train(begun, request, "lora", own)
     facts = {**merged.facts, "validation_before": begun.epoch.validation, "start": float(chosen)}

@@ -52,7 +52,7 @@ def _minimum(pairs: Sequence[LowRank]) -> LowRank:
 
     With ΔWᵢ = Uᵢ Sᵢ Vᵢᵀ the loss is ‖M Z − T‖². Directions below 1e-6 of Z's largest stay as they are in S.
     """
-    parts = [found for found in map(spectrum, pairs) if len(found.values)]
+    parts = [part for part in map(spectrum, pairs) if len(part.values)]
     if not parts:
         return pairs[0]
     shares = [part.values / part.values.norm() for part in parts]

@@ -69,12 +69,12 @@ class RankingRequest:
     @cached_property
     def features(self) -> dict[str, Features]:
         """What each candidate's body makes of the target's training texts, by id: (examples, hidden_size)."""
-        found = {}
+        by_id = {}
         for source in self.candidates:
             model = open_adapter(source, self.backbone)
             model.precision = self.precision
-            found[source.id] = features(model, self.target.splits["train"], self.backbone.tokenizer, self.max_length)
-        return found
+            by_id[source.id] = features(model, self.target.splits["train"], self.backbone.tokenizer, self.max_length)
+        return by_id
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Score:
     """How well a candidate suits the target.
 
     Attributes:
-        value: higher is better, comparable within one ranking only; None where it could not be told.
-        reason: why not.
+        value: higher is better, comparable within one ranking only; None where there is none.
+        reason: why there is no value.
     """
 
     value: float | None
@@ -108,15 +108,15 @@ class Ranking:
 def score_each(request: RankingRequest, measure: Callable[[Features], float]) -> dict[str, Score]:
     """Return what ``measure`` makes of each candidate's features on the target's training texts."""
     return {
-        name: Score(measure(found)) if np.isfinite(found).all() else Score(None, NOT_FINITE)
-        for name, found in request.features.items()
+        name: Score(measure(vectors)) if np.isfinite(vectors).all() else Score(None, NOT_FINITE)
+        for name, vectors in request.features.items()
     }
 
 
 def best_first(scores: Mapping[str, Score]) -> list[str]:
     """Return the ids with a score, the highest first, then those without; equal ones in their old order."""
-    known = {name: score.value for name, score in scores.items() if score.value is not None}
-    return [*sorted(known, key=lambda name: -known[name]), *(name for name in scores if name not in known)]
+    values = {name: score.value for name, score in scores.items() if score.value is not None}
+    return [*sorted(values, key=lambda name: -values[name]), *(name for name in scores if name not in values)]
 
 
 RANKINGS: Modules[Ranking] = Modules("ranking", __name__, "RANKING")

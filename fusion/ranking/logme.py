@@ -26,7 +26,7 @@ RANGE = 1e-10, 1e10  # of α ÷ β, in units of the mean squared singular value:
 def rank(request: RankingRequest) -> dict[str, Score]:
     """Return LogME of each candidate; raises as :attr:`RankingRequest.labels`."""
     labels = request.labels
-    return score_each(request, lambda found: log_evidence(found, labels))
+    return score_each(request, lambda features: log_evidence(features, labels))
 
 
 def log_evidence(features: Features, labels: Sequence[int]) -> float:

@@ -29,7 +29,7 @@ def rank(request: RankingRequest) -> dict[str, Score]:
     answers = np.asarray(request.labels)
     folds = deal(answers, FOLDS, request.seed)
     labels = len(request.target.labels)
-    return score_each(request, lambda found: held_out(found, answers, folds, labels))
+    return score_each(request, lambda features: held_out(features, answers, folds, labels))
 
 
 def held_out(features: Features, answers: NDArray[np.int64], folds: NDArray[np.int64], labels: int) -> float:

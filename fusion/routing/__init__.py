@@ -60,7 +60,7 @@ class Query:
     Attributes:
         rows: their columns ``id``, ``text``, ``text_pair`` (pairs only); a column ``label`` is not read.
         reader: the frozen backbone.
-        truth: for each text the place of the right adapter (texts,); None outside an evaluation.
+        truth: for each text the index of the right adapter (texts,); None outside an evaluation.
     """
 
     rows: Dataset
@@ -77,7 +77,7 @@ def unchanged(parts: Sequence[Part], settings: RouterSettings) -> Sequence[Part]
 class Router:
     """A router: a card that names its paper and settings, and how it learns of adapters and scores them.
 
-    What it knows of one adapter hangs on that adapter, its task and the backbone alone: an adapter that comes later
+    What it knows of one adapter depends on that adapter, its task and the backbone alone: an adapter that comes later
     changes nothing about those that are there.
 
     Attributes:

@@ -35,8 +35,8 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Rou
 
 def direction(update: LowRank) -> Tensor:
     """Return the v (in,) of length 1 for which ‖ΔW v‖ is largest, up to its sign; 0 where ΔW is 0."""
-    found = spectrum(update, rank=1).vt  # (1, in), or (0, in)
-    return found.sum(dim=0).float()
+    vectors = spectrum(update, rank=1).vt  # (1, in), or (0, in)
+    return vectors.sum(dim=0).float()
 
 
 def score(parts: Sequence[Part], query: Query, settings: RouterSettings) -> NDArray[np.floating[Any]]:

@@ -109,14 +109,14 @@ def score(parts: Sequence[Part], query: Query, settings: Settings) -> NDArray[np
 
 def correlation(states: Tensor, vectors: Tensor) -> Tensor:
     """Return the cosine of states (…, in) and vectors (adapters, in), both less their mean: (…, adapters)."""
-    found: Tensor = _standard(states) @ _standard(vectors).T
-    return found
+    cosine: Tensor = _standard(states) @ _standard(vectors).T
+    return cosine
 
 
 def _standard(vectors: Tensor) -> Tensor:
     centred = vectors - vectors.mean(dim=-1, keepdim=True)
-    found: Tensor = centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-    return found
+    standard: Tensor = centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return standard
 
 
 ROUTER = Router(

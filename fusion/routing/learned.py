@@ -77,18 +77,18 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     """
     if task is None:
         raise InputError(f"{adapter.id} can be learned only with the examples that it was trained on")
-    known: dict[str, torch.Tensor] = {}
+    part: dict[str, torch.Tensor] = {}
     if settings.tempered:
         divisor = fitted_temperature(adapter, task.splits["validation"], reader.backbone)
-        known["temperature"] = torch.tensor([divisor], dtype=torch.float64)
+        part["temperature"] = torch.tensor([divisor], dtype=torch.float64)
     rows = task.splits["train"]
-    found, labels = reader.features(rows), np.asarray(rows["label"][:])
+    vectors, labels = reader.features(rows), np.asarray(rows["label"][:])
     counts = torch.from_numpy(np.unique(labels, return_counts=True)[1].clip(max=settings.rows))
     if settings.trained_on == "moments":
-        return {**known, **moments(found, labels), "counts": counts}
+        return {**part, **moments(vectors, labels), "counts": counts}
     order = np.random.default_rng(adapter.manifest.seed).permutation(len(rows))
     kept = [order[labels[order] == label][: settings.rows] for label in np.unique(labels)]
-    return {**known, "features": torch.from_numpy(found[np.concatenate(kept)]), "counts": counts}
+    return {**part, "features": torch.from_numpy(vectors[np.concatenate(kept)]), "counts": counts}
 
 
 def prepare(parts: Sequence[Part], settings: Settings) -> Classifier:
@@ -128,11 +128,11 @@ def _regression(
     scaler = StandardScaler()
     model = LogisticRegression(C=1 / penalty, max_iter=STEPS)
     model.fit(scaler.fit_transform(features), labels, sample_weight=weights)
-    found, bias = model.coef_.T.astype(np.float64), model.intercept_.astype(np.float64)
-    if found.shape[1] == 1:  # of two labels scikit-learn gives the difference
-        found, bias = np.hstack([0 * found, found]), np.array([0.0, bias[0]])
-    found = found / scaler.scale_[:, None]
-    return found, bias - scaler.mean_ @ found
+    coefficients, bias = model.coef_.T.astype(np.float64), model.intercept_.astype(np.float64)
+    if coefficients.shape[1] == 1:  # of two labels scikit-learn gives the difference
+        coefficients, bias = np.hstack([0 * coefficients, coefficients]), np.array([0.0, bias[0]])
+    coefficients = coefficients / scaler.scale_[:, None]
+    return coefficients, bias - scaler.mean_ @ coefficients
 
 
 def score(known: Classifier, query: Query, settings: Settings) -> NDArray[np.floating[Any]]:

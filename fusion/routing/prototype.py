@@ -37,9 +37,9 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     if task is None:
         raise InputError(f"a prototype of {adapter.id} needs the examples that it was trained on")
     rows = task.splits["train"]
-    found = reader.features(rows)  # (examples, h)
+    vectors = reader.features(rows)  # (examples, h)
     labels = np.asarray(rows["label"][:]) if settings.level == "class" else np.zeros(len(rows))
-    means = np.stack([found[labels == label].mean(axis=0) for label in np.unique(labels)])
+    means = np.stack([vectors[labels == label].mean(axis=0) for label in np.unique(labels)])
     return {"prototypes": torch.from_numpy(means)}
 
 
@@ -51,8 +51,8 @@ def score(parts: Sequence[Part], query: Query, settings: Settings) -> NDArray[np
 
 def unit(vectors: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Return ``vectors`` (n, h), each at length 1."""
-    found: NDArray[np.floating[Any]] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
-    return found
+    unit_vectors: NDArray[np.floating[Any]] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    return unit_vectors
 
 
 ROUTER = Router(

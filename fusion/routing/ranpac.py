@@ -90,9 +90,9 @@ def fit(adapter: StoredAdapter, task: Task | None, reader: Reader, settings: Set
     if task is None:
         raise InputError(f"the sums of {adapter.id} need the examples that it was trained on")
     rows = task.splits["train"]
-    found, given = reader.features(rows), np.asarray(rows["label"][:])
-    labels = np.unique(given, return_inverse=True)[1] if settings.level == "class" else np.zeros(len(rows), int)
-    return summed(found, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed)
+    vectors, row_labels = reader.features(rows), np.asarray(rows["label"][:])
+    labels = np.unique(row_labels, return_inverse=True)[1] if settings.level == "class" else np.zeros(len(rows), int)
+    return summed(vectors, np.eye(labels.max() + 1)[labels], settings, adapter.manifest.seed)
 
 
 def summed(features: NDArray[np.float32], targets: NDArray[np.float64], settings: Settings, seed: int) -> Part:
@@ -100,8 +100,8 @@ def summed(features: NDArray[np.float32], targets: NDArray[np.float64], settings
     order = np.random.default_rng(seed).permutation(len(features))
     held = np.arange(len(features)) % FOLD == FOLD - 1
     part = {"held_examples": torch.tensor([held.sum()])}
-    for name, places in (("own", order[~held]), ("held", order[held])):
-        factor, total = _summed(features[places], targets[places], settings)
+    for name, indices in (("own", order[~held]), ("held", order[held])):
+        factor, total = _summed(features[indices], targets[indices], settings)
         part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": torch.from_numpy(total)}
     return part
 
@@ -110,8 +110,8 @@ def added(one: Part, other: Part) -> Part:
     """Return the sums over the examples of both; labels that ``other`` alone has come last there, and last here."""
     part = {"held_examples": one["held_examples"] + other["held_examples"]}
     for name in ("own", "held"):
-        both = [each[f"{name}_factor"].double().numpy() for each in (one, other)]
-        factor = qr(np.vstack(both), mode="r")[0][: both[0].shape[1]]
+        factors = [operand[f"{name}_factor"].double().numpy() for operand in (one, other)]
+        factor = qr(np.vstack(factors), mode="r")[0][: factors[0].shape[1]]
         total = other[f"{name}_targets"].clone()
         total[:, : one[f"{name}_targets"].shape[1]] += one[f"{name}_targets"]
         part |= {f"{name}_factor": torch.from_numpy(factor).float(), f"{name}_targets": total}
@@ -183,8 +183,8 @@ def squared_error(weights: NDArray[np.float64], known: Sums, examples: int) -> f
 
 def score(known: Solution, query: Query, settings: Settings) -> NDArray[np.floating[Any]]:
     """Return the largest entry of Wᵀh(x) among the labels of each adapter: (texts, adapters)."""
-    found = query.reader.features(query.rows)  # (texts, hidden)
-    scores = np.vstack([block @ known.weights for block in projected(found, settings)])  # (texts, labels)
+    vectors = query.reader.features(query.rows)  # (texts, hidden)
+    scores = np.vstack([block @ known.weights for block in projected(vectors, settings)])  # (texts, labels)
     starts = np.cumsum([0, *known.labels[:-1]])
     return np.maximum.reduceat(scores, starts, axis=1)
 

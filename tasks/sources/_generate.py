@@ -26,21 +26,21 @@ def main() -> None:
         sys.exit(UNKNOWN)
     try:
         problems = create(root, dataset, modules[dataset], request["config"])
-        told = [[problem["question"], str(problem["answer"])] for problem in problems]
+        pairs = [[problem["question"], str(problem["answer"])] for problem in problems]
     except (ImportError, AssertionError, TypeError, ValueError) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}")
         sys.exit(REFUSED)
-    json.dump(told, sys.stdout)
+    json.dump(pairs, sys.stdout)
 
 
 def generators(root: Path) -> dict[str, str]:
     """Return the name and the module of every generator below ``root``, by what its source says."""
-    found = {}
+    modules = {}
     for path in sorted((root / "reasoning_gym").glob("*/**/*.py")):
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.startswith("DATASET_NAME = "):
-                found[line.split('"')[1]] = ".".join(path.relative_to(root).with_suffix("").parts)
-    return found
+                modules[line.split('"')[1]] = ".".join(path.relative_to(root).with_suffix("").parts)
+    return modules
 
 
 def create(root: Path, dataset: str, module: str, config: dict[str, Any]) -> Any:

@@ -11,8 +11,8 @@ SPLITS = ("data", "train", "validation", "test")
 
 def given(settings: Any) -> dict[str, Any]:
     """Return the files of a source's settings that were given, by split; all rows are under ``data``."""
-    found = {split: getattr(settings, split) for split in SPLITS}
-    return {split: file for split, file in found.items() if file is not None}
+    files = {split: getattr(settings, split) for split in SPLITS}
+    return {split: file for split, file in files.items() if file is not None}
 
 
 def require_data_or_train(settings: Any, files: str = "files") -> None:

@@ -88,10 +88,10 @@ def fetched(settings: GithubSettings, file: RepositoryFile) -> Path:
         content = _download(settings, file)
         with writing_cache():
             write_whole(target, content)
-    if (found := digest(target)) != file.sha256:
+    if (actual := digest(target)) != file.sha256:
         target.unlink()
         raise AssetError(
-            f"{file.path} of {origin(settings)} has SHA-256 {found}, expected {file.sha256}",
+            f"{file.path} of {origin(settings)} has SHA-256 {actual}, expected {file.sha256}",
             hint="The copy was discarded. Run again; if it happens again, the repository does not hold that file.",
         )
     return target

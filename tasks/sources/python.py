@@ -83,14 +83,14 @@ def _function(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def _entry_point(name: str) -> Callable[..., Any]:
-    known = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in known:
-        hint = f"Name a function of a module beside the task file (module:function). {suggest(name, known)}"
+    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in entries:
+        hint = f"Name a function of a module beside the task file (module:function). {suggest(name, entries)}"
         raise InputError(f"no installed package offers {name!r} in the group {GROUP}", hint=hint)
     try:
-        return known[name].load()  # type: ignore[no-any-return]
+        return entries[name].load()  # type: ignore[no-any-return]
     except Exception as error:
-        raise InputError(f"{known[name].value} cannot be imported: {reason(error)}", where=name) from error
+        raise InputError(f"{entries[name].value} cannot be imported: {reason(error)}", where=name) from error
 
 
 def _module(name: str, folder: Path) -> ModuleType:

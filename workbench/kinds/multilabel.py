@@ -52,8 +52,8 @@ class MultiLabel(ReadsTexts):
 
         def batch(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
             sets = [torch.tensor(row["labels"], dtype=torch.long) for row in rows if "labels" in row]
-            found = dict(pad([{name: row[name] for name in row if name != "labels"} for row in rows]))
-            return {**found, "labels": pad_sequence(sets, True, NO_LABEL)} if sets else found
+            inputs = dict(pad([{name: row[name] for name in row if name != "labels"} for row in rows]))
+            return {**inputs, "labels": pad_sequence(sets, True, NO_LABEL)} if sets else inputs
 
         return batch
 
@@ -70,7 +70,7 @@ class MultiLabel(ReadsTexts):
     def outcomes(self, rows: Dataset, answers: NDArray[np.float32]) -> pd.DataFrame:
         """Return one row per example; answers are logits (examples, labels).
 
-        Columns: id, label and prediction (places of the labels, with spaces), ``correct`` (exactly the right set),
+        Columns: id, label and prediction (label indices, with spaces), ``correct`` (exactly the right set),
         ``confidence`` (probability of the set given, labels being independent), ``log_likelihood`` (of the right set),
         and ``probability-k`` and ``wanted-k`` of each label k.
         """
@@ -80,8 +80,8 @@ class MultiLabel(ReadsTexts):
         probabilities, given = _sigmoid(answers), answers > 0
         sure = np.where(given, probabilities, 1 - probabilities)
         likely = -np.logaddexp(0, np.where(wanted, -answers, answers).astype(np.float64))  # ln σ(±z)
-        every = {f"probability-{k}": column for k, column in enumerate(probabilities.T)}
-        every |= {f"wanted-{k}": column for k, column in enumerate(wanted.T)}
+        by_label = {f"probability-{k}": column for k, column in enumerate(probabilities.T)}
+        by_label |= {f"wanted-{k}": column for k, column in enumerate(wanted.T)}
         return pd.DataFrame(
             {
                 "id": rows["id"][:],
@@ -90,7 +90,7 @@ class MultiLabel(ReadsTexts):
                 "correct": (wanted == given).all(axis=1),
                 "confidence": sure.prod(axis=1),
                 "log_likelihood": likely.sum(axis=1),
-                **every,
+                **by_label,
             }
         )
 
@@ -118,29 +118,29 @@ class MultiLabel(ReadsTexts):
         probabilities, given = _sigmoid(answers), answers > 0
         sure = np.where(given, probabilities, 1 - probabilities).prod(axis=1)
         sets = self.values(answers, labels)
-        return [(", ".join(each), float(one)) for each, one in zip(sets, sure, strict=True)]
+        return [(", ".join(names), float(probability)) for names, probability in zip(sets, sure, strict=True)]
 
     def values(self, answers: NDArray[np.float32], labels: Sequence[str]) -> list[list[str]]:
         """Return each text's labels, in the order of the task's."""
-        return [[label for label, one in zip(labels, row, strict=True) if one] for row in answers > 0]
+        return [[label for label, is_given in zip(labels, row, strict=True) if is_given] for row in answers > 0]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test micro F1 of always giving the training split's most frequent label (the first of equals).
 
         The most frequent set may be the empty one, which scores 0 whatever the task is.
         """
-        answer = Counter(label for each in train["labels"][:] for label in each).most_common(1)
+        answer = Counter(label for label_set in train["labels"][:] for label in label_set).most_common(1)
         sets = test["labels"][:]
-        hits = sum(answer[0][0] in each for each in sets) if answer else 0
+        hits = sum(answer[0][0] in label_set for label_set in sets) if answer else 0
         return 2 * hits / (len(sets) + sum(map(len, sets)))  # F1 = 2 hits ÷ (given + wanted)
 
 
 def _indicators(sets: Sequence[Sequence[int]], labels: int) -> NDArray[np.bool_]:
     """Return whether each example has each label (examples, labels)."""
-    found = np.zeros((len(sets), labels), dtype=bool)
-    for row, each in zip(found, sets, strict=True):
-        row[list(each)] = True
-    return found
+    indicators = np.zeros((len(sets), labels), dtype=bool)
+    for row, label_set in zip(indicators, sets, strict=True):
+        row[list(label_set)] = True
+    return indicators
 
 
 def _places(indicators: NDArray[np.bool_]) -> list[str]:
@@ -148,8 +148,8 @@ def _places(indicators: NDArray[np.bool_]) -> list[str]:
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
-    return found
+    probabilities: NDArray[np.float64] = np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
+    return probabilities
 
 
 KIND = MultiLabel()

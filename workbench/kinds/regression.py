@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 class Regression(ReadsTexts):
     """A linear layer with one output, trained with the squared error, scored by explained variance.
 
-    What the layer tells is the value less the training values' mean, in units of their standard deviation; each row
-    brings both along (``centre``, ``spread``), so that a learning rate means the same whatever the unit is.
+    The layer predicts the value less the training values' mean, in units of their standard deviation; each row
+    has both (``centre``, ``spread``), so that a learning rate means the same whatever the unit is.
 
     The main score is R² = 1 − Σ(y − ŷ)² ÷ Σ(y − ȳ)². It is the mean over examples of 1 − (y − ŷ)² ÷ var(y), so that two
     models can be compared by a paired bootstrap over examples, which a correlation, no mean of anything, does not
-    allow; always telling the mean scores about 0, as a majority baseline should; and where another task shifts or
+    allow; always answering the mean scores about 0, as a majority baseline should; and where another task shifts or
     scales all answers it falls, while a correlation stays. It may be negative, however far. GLUE reports STS-B by
     Pearson and Spearman correlation: both are there, and their mean (``pearson_spearman``).
     """
@@ -114,7 +114,7 @@ class Regression(ReadsTexts):
         }
 
     def say(self, answers: NDArray[np.float64], labels: Sequence[str]) -> list[tuple[str, float | None]]:
-        """Return each value with four significant digits; how sure it is the model does not tell."""
+        """Return each value with four significant digits; the model has no confidence in it."""
         return [(f"{value:.4g}", None) for value in answers]
 
     def values(self, answers: NDArray[np.float64], labels: Sequence[str]) -> list[float]:
@@ -122,13 +122,13 @@ class Regression(ReadsTexts):
         return [float(value) for value in answers]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
-        """Return the test R² of always telling the training values' mean, which no constant beats there."""
+        """Return the test R² of always answering the training values' mean, which no constant beats there."""
         values = np.asarray(test["value"][:], dtype=np.float64)
         return float(_explained(np.mean(train["value"][:]) - values, values).mean())
 
 
 def _scale(rows: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and the standard deviation that each row's value is told by, (examples,) each."""
+    """Return the mean and the standard deviation by which each row's value is standardised, (examples,) each."""
     centre, spread = (np.asarray(rows[name][:], dtype=np.float64) for name in ("centre", "spread"))
     return centre, spread
 
@@ -136,8 +136,8 @@ def _scale(rows: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _explained(error: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 − error² ÷ var(values) (examples,); where values do not vary, 1 for no error and 0 for any."""
     variance = values.var()
-    found: NDArray[np.float64] = 1 - error**2 / variance if variance else (error == 0).astype(np.float64)
-    return found
+    explained: NDArray[np.float64] = 1 - error**2 / variance if variance else (error == 0).astype(np.float64)
+    return explained
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -146,10 +146,10 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(pd.Series(values).rank(), dtype=np.float64)
 
 
-def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    if not np.ptp(one) or not np.ptp(other):
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if not np.ptp(first) or not np.ptp(second):
         return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 KIND = Regression()

@@ -47,7 +47,7 @@ class Seq2Seq(AnswersInWords):
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return the texts, cut at the end."""
         ids = tokenizer(rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
-        return [{"input_ids": each, "attention_mask": [1] * len(each)} for each in ids]
+        return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text and of each answer, special tokens included."""
@@ -76,19 +76,22 @@ class Seq2Seq(AnswersInWords):
     def answers(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> list[Answer]:
-        """Generate an answer to each row and, where ``rows`` have answers, tell how likely those are."""
-        asked, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
+        """Generate an answer to each row and, where ``rows`` have answers, return how likely those are."""
+        questions, most, end = self.questions(rows, tokenizer, max_length), limits(rows), end_token(tokenizer)
 
-        def ask(places: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
-            limit = max(most[place] for place in places)
-            said = decode(model, batch["input_ids"], batch["attention_mask"], limit, end, tokenizer.pad_token_id)
-            tokens, likelihoods = (each.cpu().numpy() for each in said)
-            lengths = [answer_length(row, most[place], end) for row, place in zip(tokens.tolist(), places, strict=True)]
-            return [(row[:n], each[:n]) for row, each, n in zip(tokens, likelihoods, lengths, strict=True)]
+        def ask(indices: list[int], batch: dict[str, Tensor]) -> list[tuple[Any, Any]]:
+            limit = max(most[index] for index in indices)
+            decoded = decode(model, batch["input_ids"], batch["attention_mask"], limit, end, tokenizer.pad_token_id)
+            tokens, likelihoods = (tensor.cpu().numpy() for tensor in decoded)
+            lengths = [
+                answer_length(row, most[index], end) for row, index in zip(tokens.tolist(), indices, strict=True)
+            ]
+            generated = zip(tokens, likelihoods, lengths, strict=True)
+            return [(row[:length], probabilities[:length]) for row, probabilities, length in generated]
 
-        given = in_batches(ask, model, asked, self.collate(tokenizer))
-        known = "answer" in rows.column_names
-        return finished(given, self._wanted(model, rows, tokenizer, max_length) if known else None, tokenizer)
+        given = in_batches(ask, model, questions, self.collate(tokenizer))
+        has_answers = "answer" in rows.column_names
+        return finished(given, self._wanted(model, rows, tokenizer, max_length) if has_answers else None, tokenizer)
 
     def _wanted(
         self, model: Network, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
@@ -103,18 +106,18 @@ class Seq2Seq(AnswersInWords):
 
 
 def _answering(model: Network, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
-    """Return the decoder's states as it says ``labels``: that at t, which has read those before t, tells token t."""
+    """Return the decoder's states over ``labels``: the state at t has read the labels before t and predicts label t."""
     config: Any = model.body.config
     start = torch.full_like(labels[:, :1], config.decoder_start_token_id)
-    said = torch.cat([start, labels[:, :-1]], dim=1)
+    shifted = torch.cat([start, labels[:, :-1]], dim=1)
     filler = config.pad_token_id if config.pad_token_id is not None else config.decoder_start_token_id
-    return model.states(**inputs, decoder_input_ids=said.masked_fill(said == IGNORED, filler))
+    return model.states(**inputs, decoder_input_ids=shifted.masked_fill(shifted == IGNORED, filler))
 
 
 def _targets(answers: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     end = end_token(tokenizer)
-    found = tokenizer(text_target=answers, verbose=False)["input_ids"]
-    return [ids if ids[-1:] == [end] else [*ids, end] for ids in found]
+    targets = tokenizer(text_target=answers, verbose=False)["input_ids"]
+    return [ids if ids[-1:] == [end] else [*ids, end] for ids in targets]
 
 
 KIND = Seq2Seq()

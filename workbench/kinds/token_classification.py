@@ -64,22 +64,22 @@ class TokenClassification:
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Tokenise, cutting what is longer than ``max_length`` tokens."""
         ids = tokenizer(rows["text"][:], truncation=True, max_length=max_length)["input_ids"]
-        return [{"input_ids": each, "attention_mask": [1] * len(each)} for each in ids]
+        return [{"input_ids": tokens, "attention_mask": [1] * len(tokens)} for tokens in ids]
 
     def lengths(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
         """Count the tokens of each text, special tokens included."""
         ids = tokenizer(rows["text"][:], verbose=False)["input_ids"]
-        return [len(each) for each in ids], [0] * len(ids)
+        return [len(tokens) for tokens in ids], [0] * len(ids)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return the questions, each with a label for each token: a tag, or −100."""
-        questions, found = self.questions(rows, tokenizer, max_length), []
+        questions, encoded = self.questions(rows, tokenizer, max_length), []
         for row, tags, first in zip(questions, rows["tags"][:], _firsts(rows, tokenizer, max_length), strict=True):
             labels = [IGNORED] * len(row["input_ids"])
-            for word, place in first.items():
-                labels[place] = tags[word]
-            found.append({**row, "labels": labels})
-        return found
+            for word, position in first.items():
+                labels[position] = tags[word]
+            encoded.append({**row, "labels": labels})
+        return encoded
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad on the right to the longest row of the batch."""
@@ -103,23 +103,23 @@ class TokenClassification:
         """Return the logits of each word of each text."""
         words, firsts = [tuple(text.split()) for text in rows["text"][:]], _firsts(rows, tokenizer, max_length)
 
-        def tag(places: list[int], batch: dict[str, Tensor]) -> list[Tagged]:
-            logits, found = model(**batch)["logits"].float().cpu().numpy(), []
-            for place, row in zip(places, logits, strict=True):
-                seen, tokens = list(firsts[place]), list(firsts[place].values())
-                each = np.full((len(words[place]), row.shape[-1]), np.nan, dtype=np.float32)
-                each[seen] = row[tokens]
-                found.append(Tagged(words[place], each))
-            return found
+        def tag(indices: list[int], batch: dict[str, Tensor]) -> list[Tagged]:
+            logits, tagged = model(**batch)["logits"].float().cpu().numpy(), []
+            for index, row in zip(indices, logits, strict=True):
+                seen, tokens = list(firsts[index]), list(firsts[index].values())
+                word_logits = np.full((len(words[index]), row.shape[-1]), np.nan, dtype=np.float32)
+                word_logits[seen] = row[tokens]
+                tagged.append(Tagged(words[index], word_logits))
+            return tagged
 
         return in_batches(tag, model, self.questions(rows, tokenizer, max_length), self.collate(tokenizer))
 
     def digest(self, answers: Sequence[Tagged]) -> str:
         """Return the SHA-256 of all logits' bytes, and of how many words each text has."""
-        told = hashlib.sha256()
-        for each in answers:
-            told.update(f"{len(each.words)} ".encode() + each.logits.tobytes())
-        return told.hexdigest()
+        checksum = hashlib.sha256()
+        for answer in answers:
+            checksum.update(f"{len(answer.words)} ".encode() + answer.logits.tobytes())
+        return checksum.hexdigest()
 
     def outcomes(self, rows: Dataset, answers: Sequence[Tagged]) -> pd.DataFrame:
         """Return one row per text.
@@ -131,24 +131,24 @@ class TokenClassification:
         import pandas as pd
 
         names: list[str] = rows.features["tags"].feature.names
-        every = []
-        for tags, each in zip(rows["tags"][:], answers, strict=True):
-            right, given = [names[tag] for tag in tags], _tags(each, names)
-            likely = _log_softmax(each.logits)[np.arange(len(tags)), tags]
+        records = []
+        for tags, answer in zip(rows["tags"][:], answers, strict=True):
+            right, given = [names[tag] for tag in tags], _tags(answer, names)
+            likely = _log_softmax(answer.logits)[np.arange(len(tags)), tags]
             seen = np.isfinite(likely)
-            every.append(
+            records.append(
                 {
                     "label": " ".join(right),
                     "prediction": " ".join(given),
                     "correct": right == given,
-                    "confidence": _confidence(each),
+                    "confidence": _confidence(answer),
                     "log_likelihood": likely[seen].mean() if seen.any() else np.nan,
                     "words": len(tags),
                     "right": int((np.array(right) == given)[seen].sum()),
                     **(_entity_counts(right, given) if is_bio(names) else {}),
                 }
             )
-        return pd.DataFrame({"id": rows["id"][:], **pd.DataFrame(every)})
+        return pd.DataFrame({"id": rows["id"][:], **pd.DataFrame(records)})
 
     def scores(self, outcomes: pd.DataFrame, task_labels: int) -> dict[str, float]:
         """Return accuracy over all words and, with BIO tags, precision, recall and F1 of entities; ``score`` is one."""
@@ -162,20 +162,20 @@ class TokenClassification:
 
     def say(self, answers: Sequence[Tagged], labels: Sequence[str]) -> list[tuple[str, float | None]]:
         """Return the entities, ``PER: Ada Lovelace; LOC: London``, or with other tags each word's, ``cats/NOUN``."""
-        found: list[tuple[str, float | None]] = []
-        for each in answers:
-            tags = _tags(each, labels)
+        pairs: list[tuple[str, float | None]] = []
+        for answer in answers:
+            tags = _tags(answer, labels)
             if is_bio(labels):
-                spans = [f"{kind}: {' '.join(each.words[start : end + 1])}" for kind, start, end in _entities(tags)]
+                spans = [f"{kind}: {' '.join(answer.words[start : end + 1])}" for kind, start, end in _entities(tags)]
                 text = "; ".join(spans)
             else:
-                text = " ".join(f"{word}/{tag}" for word, tag in zip(each.words, tags, strict=True))
-            found.append((text, _confidence(each)))
-        return found
+                text = " ".join(f"{word}/{tag}" for word, tag in zip(answer.words, tags, strict=True))
+            pairs.append((text, _confidence(answer)))
+        return pairs
 
     def values(self, answers: Sequence[Tagged], labels: Sequence[str]) -> list[list[str]]:
         """Return a tag for each word of each text; ``O``, or nothing, for words that were cut off."""
-        return [_tags(each, labels) for each in answers]
+        return [_tags(answer, labels) for answer in answers]
 
     def majority(self, train: Dataset, test: Dataset) -> float:
         """Return the test score of giving every word the training split's most frequent tag."""
@@ -191,31 +191,33 @@ def is_bio(names: Sequence[str]) -> bool:
 
 
 def _firsts(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[int, int]]:
-    """Return for each text: place of a word → place of its first token, for the words that are not cut off.
+    """Return for each text: index of a word → index of its first token, for the words that are not cut off.
 
     A token belongs to the word in which its last character stands, since some tokenizers count the space before a word
     to it and some do not.
     """
     texts = rows["text"][:]
     offsets = tokenizer(texts, truncation=True, max_length=max_length, return_offsets_mapping=True)["offset_mapping"]
-    found = []
+    firsts = []
     for text, spans in zip(texts, offsets, strict=True):
-        word_at = np.cumsum([at == 0 or (text[at - 1].isspace() and not one.isspace()) for at, one in enumerate(text)])
+        word_at = np.cumsum(
+            [at == 0 or (text[at - 1].isspace() and not character.isspace()) for at, character in enumerate(text)]
+        )
         first: dict[int, int] = {}
-        for place, (start, end) in enumerate(spans):
+        for position, (start, end) in enumerate(spans):
             if end > start and not text[end - 1].isspace():
-                first.setdefault(int(word_at[end - 1]) - 1, place)
-        found.append(first)
-    return found
+                first.setdefault(int(word_at[end - 1]) - 1, position)
+        firsts.append(first)
+    return firsts
 
 
-def _tags(each: Tagged, names: Sequence[str]) -> list[str]:
+def _tags(answer: Tagged, names: Sequence[str]) -> list[str]:
     missing = OUTSIDE if OUTSIDE in names else ""
-    return [missing if np.isnan(row).any() else names[row.argmax()] for row in each.logits]
+    return [missing if np.isnan(row).any() else names[row.argmax()] for row in answer.logits]
 
 
-def _confidence(each: Tagged) -> float:
-    seen = each.logits[np.isfinite(each.logits).all(axis=1)]
+def _confidence(answer: Tagged) -> float:
+    seen = answer.logits[np.isfinite(answer.logits).all(axis=1)]
     return float(np.exp(_log_softmax(seen).max(axis=1).sum())) if len(seen) else np.nan
 
 
@@ -223,8 +225,8 @@ def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
     """Return the entities of a text: type, first and last word."""
     from seqeval.metrics.sequence_labeling import get_entities
 
-    found: list[tuple[str, int, int]] = get_entities(list(tags))
-    return found
+    entities: list[tuple[str, int, int]] = get_entities(list(tags))
+    return entities
 
 
 def _entity_counts(right: Sequence[str], given: Sequence[str]) -> dict[str, int]:
@@ -238,8 +240,8 @@ def _ratio(part: float, whole: float) -> float:
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+    log_probabilities: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_probabilities
 
 
 KIND = TokenClassification()

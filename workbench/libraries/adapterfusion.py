@@ -37,9 +37,9 @@ class FusionConfig:
 class AdapterFusion:
     """The sources lie in folders ``source-000``, ``source-001``, … and the fusion layer in ``fusion``.
 
-    Names are numbers, never the sources' ids: the package cannot have a dot in one, and takes part of a name for the
-    whole. It reads a dropout of 0.0 as "not given" and takes the model's own, so that is set by hand; and what it hands
-    its layer lies in memory in an order that makes torch's bf16 product a hundred times slower, so that is put right.
+    Names are numbers, never the sources' ids: the package allows no dot in a name, and takes part of a name for the
+    whole name. It reads a dropout of 0.0 as "not given" and takes the model's own, so the dropout is set by hand. It
+    gives its layer tensors whose order in memory makes torch's bf16 product a hundred times slower, so they are copied.
     """
 
     def attach(self, body: Any, config: FusionConfig) -> nn.Module:
@@ -110,8 +110,8 @@ def _trainable(body: Any, config: FusionConfig) -> nn.Module:
 
 def _contiguous(layer: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     query, key, _, residual = given  # (batch, tokens, h), (batch, tokens, sources, h), the same, (batch, tokens, h)
-    said = key.contiguous()
-    return query, said, said, residual
+    ordered = key.contiguous()
+    return query, ordered, ordered, residual
 
 
 LIBRARY = AdapterFusion()

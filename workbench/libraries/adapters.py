@@ -36,7 +36,7 @@ class Adapters:
 
         Where weights are shared between layers it cannot: a prefix stands in its model once for each layer, which
         safetensors refuses; and of a body without a head it forgets ``shared_parameters``, since it looks for a dot
-        before that name. So each tensor is written once, and those under the name they have in a model with a head.
+        before that name. So each tensor is written once, shared ones under the name they have in a model with a head.
         What is written is a copy in the order of rows: the package's own ``pre_save_adapters`` changes the order that
         LoReFT's rotations have in memory, and on some processors with it the last bit of every answer.
         """
@@ -46,12 +46,14 @@ class Adapters:
         folder.mkdir(exist_ok=True)
         names, config = loader.save_to_state_dict(NAME)
         shared = f"shared_parameters.{NAME}."
-        once = dict(chain(body.named_parameters(), body.named_buffers()))
+        tensors = dict(chain(body.named_parameters(), body.named_buffers()))
         kept = {
-            name: each.detach().contiguous() for name, each in once.items() if name in names or name.startswith(shared)
+            name: tensor.detach().contiguous()
+            for name, tensor in tensors.items()
+            if name in names or name.startswith(shared)
         }
         if any(name.startswith(shared) for name in kept):
-            kept = {f"{body.base_model_prefix}.{name}": each for name, each in kept.items()}
+            kept = {f"{body.base_model_prefix}.{name}": tensor for name, tensor in kept.items()}
         loader.weights_helper.save_weights_config(str(folder), config)
         save_file(kept, folder / ADAPTERS_WEIGHTS)
 
@@ -102,9 +104,9 @@ def load_whole(body: Any, folder: Path, name: str) -> None:
     Raises:
         ValueError: some of its weights are missing; the package would draw them anew.
     """
-    told: dict[str, list[str]] = {}
-    body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True, loading_info=told)
-    require_loaded(body, told["missing_keys"])
+    report: dict[str, list[str]] = {}
+    body.load_adapter(str(folder), load_as=name, with_head=False, use_safetensors=True, loading_info=report)
+    require_loaded(body, report["missing_keys"])
 
 
 def require_loaded(body: Any, missing: Sequence[str]) -> None:
@@ -119,10 +121,10 @@ def require_loaded(body: Any, missing: Sequence[str]) -> None:
 def prepare(body: Any) -> None:
     """Make ``body`` ready for adapters, once, and put two things right that the package does wrong when it generates.
 
-    Its layers for llama and its kin know the cache of keys and values under the name it had before transformers 4.56.
-    What they are given under the new name they ignore, so that a token would be told from nothing but the one before
-    it: the name is changed at their doors. And an intervention at the first places of a text (LoReFT) would come again
-    at every token that is generated after it.
+    Its layers for llama and its kin know the cache of keys and values under the name it had before transformers 4.56
+    and ignore it under the new name: a token would be predicted from the one before it alone. So a hook renames the
+    argument. And an intervention at the first tokens of a text (LoReFT) would be repeated at every generated token. It
+    is kept to the text.
     """
     import adapters
     from adapters.methods.reft import ReftLayer
@@ -147,7 +149,7 @@ def _trainable(body: Any) -> nn.Module:
 def _with_room_for_prefixes(body: Any) -> nn.Module:
     """Return the body with an attention that is right also where a prefix stands before the text.
 
-    Before a causal model with a prefix, "causal" is not enough said: torch counts places from the first key, which is
+    Under a prefix, to call attention "causal" is not enough: torch counts positions from the first key, which is
     the prefix's, so that a token would not even see itself. The eager attention always has its mask written out.
     """
     if any(".prefix_tunings." in name for name, _ in body.named_parameters()):
@@ -170,8 +172,8 @@ def _edited(layer: Any, forward: Callable[[Tensor], Tensor], states: Tensor) -> 
     if int((context.offsets + context.seqlens).max()) > tokens:  # the mask counts those in the cache too
         return states
     if int(context.offsets.max()) and not hasattr(context, "pref_idx"):  # padded on the left: some may be too short
-        places = torch.arange(min(next(iter(layer.refts.values())).prefix_positions, tokens), device=states.device)
-        first = (context.offsets.unsqueeze(1) + places).clamp(max=tokens - 1)  # (batch, places)
+        positions = torch.arange(min(next(iter(layer.refts.values())).prefix_positions, tokens), device=states.device)
+        first = (context.offsets.unsqueeze(1) + positions).clamp(max=tokens - 1)  # (batch, positions)
         context.pref_idx = first.unsqueeze(2).expand(-1, -1, states.shape[2])
     return forward(states)
 

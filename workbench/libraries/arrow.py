@@ -45,7 +45,7 @@ class Arrow:
     def attach(self, body: nn.Module, config: ArrowSettings) -> nn.Module:
         """Return the body with the sources of ``config`` on it, without what the general ones have in common."""
         model = _hosting(body, config.sources, config.general)
-        taken_off(model, [f"{GENERAL}{place}" for place in range(len(config.general))])
+        taken_off(model, [f"{GENERAL}{index}" for index in range(len(config.general))])
         return _routed(model, config)
 
     def save(self, body: Any, folder: Path) -> None:
@@ -59,8 +59,8 @@ class Arrow:
 
     def load(self, body: nn.Module, folder: Path, config: ArrowSettings) -> nn.Module:
         """Return the body with the stored LoRAs."""
-        found = {int(place.parent.name.removeprefix(EXPERT)): place.parent for place in folder.glob(f"*/{CONFIG}")}
-        return _routed(_hosting(body, [found[place] for place in sorted(found)]), config)
+        folders = {int(path.parent.name.removeprefix(EXPERT)): path.parent for path in folder.glob(f"*/{CONFIG}")}
+        return _routed(_hosting(body, [folders[index] for index in sorted(folders)]), config)
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body."""
@@ -75,7 +75,7 @@ def experts(body: Any) -> list[str]:
 
 @torch.no_grad()
 def taken_off(body: Any, general: Sequence[str]) -> None:
-    """Take the mean of A and that of B of the ``general`` LoRAs off those of all others, and the general ones away."""
+    """Subtract the mean A and the mean B of the ``general`` LoRAs from those of all others; remove the general ones."""
     from peft.tuners.lora import LoraLayer
 
     if not general:
@@ -83,7 +83,7 @@ def taken_off(body: Any, general: Sequence[str]) -> None:
     for layer in (module for module in body.modules() if isinstance(module, LoraLayer)):
         for factors in (layer.lora_A, layer.lora_B):
             mean = torch.stack([factors[name].weight for name in general]).mean(dim=0)
-            for name in [each for each in factors if each not in general]:
+            for name in [other for other in factors if other not in general]:
                 factors[name].weight.sub_(mean)
     for name in general:
         body.delete_adapter(name)
@@ -93,8 +93,8 @@ def _hosting(body: nn.Module, sources: Sequence[Path], general: Sequence[Path] =
     from peft import PeftModel
 
     first, *others = [
-        *((f"{EXPERT}{place}", folder) for place, folder in enumerate(sources)),
-        *((f"{GENERAL}{place}", folder) for place, folder in enumerate(general)),
+        *((f"{EXPERT}{index}", folder) for index, folder in enumerate(sources)),
+        *((f"{GENERAL}{index}", folder) for index, folder in enumerate(general)),
     ]
     with whole(), asking_for_packed(body):
         model: Any = PeftModel.from_pretrained(body, first[1], first[0])

@@ -40,24 +40,24 @@ class Differing(nn.Module):
     def forward(self, *given: Any, **named: Any) -> Any:
         """Return what the transformer says with W + ΔW for W."""
         added = list(self.diff) if self.gates is None else self.gates(self.diff)
-        sums = {name: self.base.get_parameter(name) + each for name, each in zip(self.names, added, strict=True)}
-        weights = {place: sums[name] for place, name in self._places.items()}
+        sums = {name: self.base.get_parameter(name) + change for name, change in zip(self.names, added, strict=True)}
+        weights = {full_name: sums[name] for full_name, name in self._places.items()}
         return functional_call(self.base, weights, given, named, tie_weights=False)
 
 
 def _places(base: nn.Module, names: Sequence[str]) -> dict[str, str]:
-    """Return every place where one of ``names`` stands, with that name: tied weights stand in several modules.
+    """Return full name → name in ``names``, for every full name of these parameters: tied weights have several.
 
     A module that is itself reached by several paths is named once; torch would not give it its own weight back.
     """
-    known, seen, found = {id(base.get_parameter(name)): name for name in names}, set(), {}
-    for place, each in base.named_parameters(remove_duplicate=False):
-        path, _, own = place.rpartition(".")
+    name_of, seen, places = {id(base.get_parameter(name)): name for name in names}, set(), {}
+    for full_name, parameter in base.named_parameters(remove_duplicate=False):
+        path, _, own = full_name.rpartition(".")
         owner = (id(base.get_submodule(path)), own)
-        if id(each) in known and owner not in seen:
+        if id(parameter) in name_of and owner not in seen:
             seen.add(owner)
-            found[place] = known[id(each)]
-    return found
+            places[full_name] = name_of[id(parameter)]
+    return places
 
 
 class Diff:
@@ -70,8 +70,8 @@ class Diff:
     def save(self, body: Any, folder: Path) -> None:
         """Write what is not zero: for each parameter its places in row-major order (int64), and the values there."""
         parts: dict[str, Tensor] = {}
-        for name, each in zip(body.names, body.diff, strict=True):
-            flat = each.detach().flatten()
+        for name, change in zip(body.names, body.diff, strict=True):
+            flat = change.detach().flatten()
             places = flat.nonzero().squeeze(1)
             if len(places):
                 parts |= {f"{name}.places": places, f"{name}.values": flat[places]}
@@ -79,12 +79,12 @@ class Diff:
 
     def load(self, body: nn.Module, folder: Path, config: Sequence[str]) -> nn.Module:
         """Return the body with the stored difference."""
-        found, parts = Differing(body, config), load_file(folder / FILE)
+        differing, parts = Differing(body, config), load_file(folder / FILE)
         with torch.no_grad():
-            for name, each in zip(found.names, found.diff, strict=True):
+            for name, change in zip(differing.names, differing.diff, strict=True):
                 if f"{name}.values" in parts:
-                    each.view(-1)[parts[f"{name}.places"]] = parts[f"{name}.values"]
-        return found
+                    change.view(-1)[parts[f"{name}.places"]] = parts[f"{name}.values"]
+        return differing
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without its difference."""
@@ -94,8 +94,8 @@ class Diff:
     @torch.no_grad()
     def merge(self, body: Any) -> nn.Module:
         """Return the bare body with W + ΔW for each W that has a difference."""
-        for name, each in zip(body.names, body.diff, strict=True):
-            body.base.get_parameter(name).add_(each)
+        for name, change in zip(body.names, body.diff, strict=True):
+            body.base.get_parameter(name).add_(change)
         return self.detach(body)
 
 

@@ -61,9 +61,9 @@ class Generator(nn.Module):
             self.outputs[_layer(kind, (rows, columns))] = output
 
     def forward(self, task: Tensor | None = None) -> list[Tensor]:
-        """Return the matrices made from ``task``, an embedding, or else from that of the task at work.
+        """Return the matrices made from ``task``, an embedding, or else from that of the current task.
 
-        They come in the order of their shapes, in float32 whatever is around.
+        They come in the order of their shapes, in float32 also under autocast.
         """
         if task is None:
             task = self.task if self.asked is None else self.asked
@@ -89,7 +89,7 @@ class Hypernetwork:
         """Write the LoRA as peft does, and the network beside it."""
         with torch.no_grad():
             made = dict(zip((f"{name}.weight" for name, _ in _places(body)), body.generator(), strict=True))
-        body.save_pretrained(folder, state_dict={name: each.contiguous() for name, each in made.items()})
+        body.save_pretrained(folder, state_dict={name: matrix.contiguous() for name, matrix in made.items()})
         (folder / "README.md").unlink(missing_ok=True)
         save_file(body.generator.state_dict(), folder / FILE)
 

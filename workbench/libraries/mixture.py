@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from workbench.library import Library
 
-# Each names its weights as if it were alone: plain needs the backbone as it came, adapters exchanges its layers in
-# place, and peft wraps whatever it finds.
+# Each package names its weights as if it were alone: plain needs the backbone as it came, adapters exchanges its layers
+# in place, and peft wraps whatever it finds.
 ORDER = ("plain", "adapters", "peft")
 
 
@@ -31,25 +31,25 @@ class MixtureConfig:
 
 
 class Mixture:
-    """Puts one package's weights on after the other; ``owned`` on the body says which of them are whose."""
+    """Puts one package's weights on after the other; ``owned`` on the body lists the weights of each package."""
 
     def attach(self, body: nn.Module, config: MixtureConfig) -> nn.Module:
         """Return the body with the fresh weights of every package, all trainable."""
-        return _joined(body, config, lambda name, library, each: library.attach(each, config.parts[name]))
+        return _joined(body, config, lambda name, library, base: library.attach(base, config.parts[name]))
 
     def save(self, body: Any, folder: Path) -> None:
         """Write each package's weights into the folder of its name, as the package itself writes them."""
         for name in body.owned:
-            place = folder / name
-            place.mkdir()
+            own_folder = folder / name
+            own_folder.mkdir()
             with _only(body, name):
-                LIBRARIES.get(name).save(body if name == "peft" else _unwrapped(body), place)
+                LIBRARIES.get(name).save(body if name == "peft" else _unwrapped(body), own_folder)
         if (stored := folder / "plain" / FILE).is_file():  # a wrapped layer's own weights have another name
-            save_file({name.replace(".base_layer.", "."): each for name, each in load_file(stored).items()}, stored)
+            save_file({name.replace(".base_layer.", "."): tensor for name, tensor in load_file(stored).items()}, stored)
 
     def load(self, body: nn.Module, folder: Path, config: MixtureConfig) -> nn.Module:
         """Return the body with the stored weights of every package, all trainable."""
-        return _joined(body, config, lambda name, library, each: library.load(each, folder / name, config.parts[name]))
+        return _joined(body, config, lambda name, library, base: library.load(base, folder / name, config.parts[name]))
 
     def detach(self, body: Any) -> nn.Module:
         """Return the body without them, taken off in the order opposite to that in which they were put on."""
@@ -61,10 +61,10 @@ class Mixture:
 
 def _joined(body: Any, config: MixtureConfig, put: Callable[[str, Library, nn.Module], nn.Module]) -> nn.Module:
     owned = {}
-    for name in [each for each in ORDER if each in config.parts]:
+    for name in [part for part in ORDER if part in config.parts]:
         body = put(name, LIBRARIES.get(name), body)
         owned[name] = [parameter for parameter in body.parameters() if parameter.requires_grad]
-    for parameter in (each for parameters in owned.values() for each in parameters):
+    for parameter in (weight for weights in owned.values() for weight in weights):
         parameter.requires_grad = True  # each package freezes what was there before it
     body.owned = owned
     model: nn.Module = body
@@ -73,8 +73,8 @@ def _joined(body: Any, config: MixtureConfig, put: Callable[[str, Library, nn.Mo
 
 @contextmanager
 def _only(body: Any, name: str) -> Iterator[None]:
-    """Let nothing but one package's weights be trainable for a while: by this plain knows what to save."""
-    others = [each for other, parameters in body.owned.items() if other != name for each in parameters]
+    """Let one package's weights alone be trainable while the block runs: plain saves what is trainable."""
+    others = [weight for other, weights in body.owned.items() if other != name for weight in weights]
     for parameter in others:
         parameter.requires_grad = False
     yield

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 QUESTIONS = ("is_bnb_available", "is_bnb_4bit_available")  # peft's, of each matrix
-_ASKING = RLock()  # a packed body that another thread opens is asked as always
+_ASKING = RLock()  # another thread that opens a body waits until peft's questions are its own again
 
 # peft 0.21 asks the models of transformers 5 by a name that they are about to give up
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
@@ -55,8 +55,8 @@ def matrices(wanted: Any, config: PretrainedConfig) -> list[tuple[int, int]]:
     from torch import nn
 
     if wanted.target_modules is None:
-        known = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
-        wanted.target_modules = known.get(config.model_type)
+        usual = getattr(PEFT_TYPE_TO_TUNER_MAPPING[wanted.peft_type], "target_module_mapping", {})
+        wanted.target_modules = usual.get(config.model_type)
     if wanted.target_modules is None:
         return []
     return [
@@ -78,10 +78,10 @@ def needs_targets(
     """
 
     def objection(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
-        found = matrices(configure(settings, config), config)
-        if not found:
+        shapes = matrices(configure(settings, config), config)
+        if not shapes:
             return "no matrix there has a name that peft would adapt (name some: `targets`)"
-        return next((why for rows, columns in found if (why := unfit(settings, rows, columns))), None)
+        return next((why for rows, columns in shapes if (why := unfit(settings, rows, columns))), None)
 
     return objection
 
@@ -96,10 +96,10 @@ def whole() -> Iterator[None]:
 
 @contextmanager
 def asking_for_packed(body: Any) -> Iterator[None]:
-    """Let peft not look for layers in 4 or 8 bits in a ``body`` without any while the block runs.
+    """Keep peft, while the block runs, from looking for layers in 4 or 8 bits in a ``body`` that has none.
 
     For each matrix it asks whether bitsandbytes is there, and imports it, which takes longer than all the rest. Only
-    what a tuner calls is replaced; where peft comes to call it otherwise, it imports bitsandbytes as it would.
+    what a tuner calls is replaced; should a later peft call it otherwise, it imports bitsandbytes as before.
     """
     from peft import import_utils
 

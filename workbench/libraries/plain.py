@@ -24,7 +24,7 @@ class Plain:
         for name, parameter in body.named_parameters():
             parameter.requires_grad = config(name)
         if not _is_whole(body):
-            body.pretrained = {name: each.detach().clone() for name, each in _trained(body).items()}
+            body.pretrained = {name: parameter.detach().clone() for name, parameter in _trained(body).items()}
         model: nn.Module = body
         return model
 
@@ -33,7 +33,7 @@ class Plain:
         if _is_whole(body):
             body.save_pretrained(folder)
         elif trained := _trained(body):
-            save_file({name: each.detach().contiguous() for name, each in trained.items()}, folder / FILE)
+            save_file({name: parameter.detach().contiguous() for name, parameter in trained.items()}, folder / FILE)
 
     def load(self, body: nn.Module, folder: Path, config: Callable[[str], bool]) -> nn.Module:
         """Copy the stored parameters over ``body``'s own; raises ValueError where a trained one is missing."""
@@ -54,11 +54,11 @@ class Plain:
 
 
 def _trained(body: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: each for name, each in body.named_parameters() if each.requires_grad}
+    return {name: parameter for name, parameter in body.named_parameters() if parameter.requires_grad}
 
 
 def _is_whole(body: nn.Module) -> bool:
-    return all(each.requires_grad for each in body.parameters())
+    return all(parameter.requires_grad for parameter in body.parameters())
 
 
 LIBRARY = Plain()

@@ -91,16 +91,16 @@ def _forward(model: Any, forward: Callable[..., Any], *given: Any, **named: Any)
 
 def _without_types(model: Any, given: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Leave token types out: peft has none for virtual tokens, and would say so at every call."""
-    return given, {name: each for name, each in named.items() if name != "token_type_ids"}
+    return given, {name: value for name, value in named.items() if name != "token_type_ids"}
 
 
-def _trimmed(model: Any, given: Any, named: dict[str, Any], found: Any) -> Any:
+def _trimmed(model: Any, given: Any, named: dict[str, Any], output: Any) -> Any:
     """Keep the states of the text: (batch, virtual + tokens, h) → (batch, tokens, h)."""
     tokens = named["decoder_input_ids" if "decoder_input_ids" in named else "input_ids"].shape[1]
-    found.last_hidden_state = found.last_hidden_state[:, -tokens:]
-    if found.get("hidden_states") is not None:
-        found.hidden_states = tuple(states[:, -tokens:] for states in found.hidden_states)
-    return found
+    output.last_hidden_state = output.last_hidden_state[:, -tokens:]
+    if output.get("hidden_states") is not None:
+        output.hidden_states = tuple(states[:, -tokens:] for states in output.hidden_states)
+    return output
 
 
 LIBRARY = Prompts()

@@ -69,12 +69,12 @@ def require_possible(
     """
     if bits and METHODS.get(name).trains_backbone:
         hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
-        what = f"{name} trains the backbone's own weights, which {bits} keeps packed"
-        raise InputError(what, where=where, hint=hint)
+        message = f"{name} trains the backbone's own weights, which {bits} keeps packed"
+        raise InputError(message, where=where, hint=hint)
     if objection := METHODS.get(name).objection(settings, config, kind):
         possible = possible_methods(config, kind)
-        what = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"
-        raise InputError(what, where=where, hint=f"These can: {', '.join(possible)}.")
+        message = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"
+        raise InputError(message, where=where, hint=f"These can: {', '.join(possible)}.")
 
 
 def possible_methods(config: PretrainedConfig, kind: str) -> list[str]:

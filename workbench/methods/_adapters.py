@@ -51,5 +51,5 @@ def lacks_architecture(settings: Any, config: PretrainedConfig, kind: str) -> st
     from transformers import MODEL_MAPPING
 
     model = MODEL_MAPPING.get(type(config), None)
-    known = model is not None and model.__name__ in MODEL_MIXIN_MAPPING
-    return None if known else f"the package adapters does not know the architecture {config.model_type}"
+    is_known = model is not None and model.__name__ in MODEL_MIXIN_MAPPING
+    return None if is_known else f"the package adapters does not know the architecture {config.model_type}"

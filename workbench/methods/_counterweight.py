@@ -51,10 +51,10 @@ def begin_at(body: Any, starts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
     """Let LoRAs begin at B₀ (out, rank) and A₀ (rank, in), which ``starts`` has by the name of the layer."""
     with shown_in_float32(body):
         body.add_adapter(START, deepcopy(body.peft_config[OWN]))
-    found = lora_layers(body)
+    layers = lora_layers(body)
     for name, (left, right) in starts.items():
-        _put(found[name], OWN, left, right)
-        _put(found[name], START, -left, right)
+        _put(layers[name], OWN, left, right)
+        _put(layers[name], START, -left, right)
     body.base_model.set_adapter([OWN, START])
     body.set_requires_grad(START, False)
 

@@ -70,7 +70,7 @@ def gradients(model: TaskModel, batches: list[dict[str, Tensor]]) -> dict[str, T
 
     It is Σ δ xᵀ over tokens, of what a layer reads and the gradient δ of what it gives: the matrix itself stays frozen.
     """
-    found: dict[str, Tensor] = {}
+    by_layer: dict[str, Tensor] = {}
 
     def hook(name: str) -> Hook:
         def watch(layer: Any, given: tuple[Tensor, ...], output: Any) -> None:
@@ -78,7 +78,7 @@ def gradients(model: TaskModel, batches: list[dict[str, Tensor]]) -> dict[str, T
 
             def add(gradient: Tensor) -> None:
                 moved = _vectors(gradient).T @ read / len(batches)  # (out, in)
-                found[name] = found[name] + moved if name in found else moved
+                by_layer[name] = by_layer[name] + moved if name in by_layer else moved
 
             output.register_hook(add)
 
@@ -88,7 +88,7 @@ def gradients(model: TaskModel, batches: list[dict[str, Tensor]]) -> dict[str, T
         for batch in batches:
             model(**batch)["loss"].backward()
             model.zero_grad(set_to_none=True)
-    return found
+    return by_layer
 
 
 @contextmanager

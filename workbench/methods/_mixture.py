@@ -56,15 +56,15 @@ def _settings(parts: Sequence[Part]) -> type[MethodSettings]:
 def _own(name: str, card: Method) -> type[Settings]:
     """Return the settings that are a method's alone, without what every method takes."""
     fields: dict[str, Any] = {
-        each: (info.annotation, info)
-        for each, info in card.settings.model_fields.items()
-        if each not in MethodSettings.model_fields
+        field: (info.annotation, info)
+        for field, info in card.settings.model_fields.items()
+        if field not in MethodSettings.model_fields
     }
     return create_model(f"{name} in a mixture", __base__=Settings, **fields)
 
 
 def _whole(name: str, card: Method, settings: MethodSettings) -> MethodSettings:
-    shared = {each: getattr(settings, each) for each in MethodSettings.model_fields}
+    shared = {field: getattr(settings, field) for field in MethodSettings.model_fields}
     return card.settings.model_validate({**getattr(settings, _field(name)).model_dump(), **shared})
 
 
@@ -74,15 +74,15 @@ def _field(name: str) -> str:
 
 def _configurations(parts: Sequence[Part], settings: MethodSettings, config: PretrainedConfig) -> dict[str, list[Any]]:
     """Return the configurations of each package that takes part."""
-    found: dict[str, list[Any]] = {}
+    configurations: dict[str, list[Any]] = {}
     for name, card in parts:
-        found.setdefault(card.library, []).append(card.configure(_whole(name, card, settings), config))
-    return found
+        configurations.setdefault(card.library, []).append(card.configure(_whole(name, card, settings), config))
+    return configurations
 
 
 def _configure(parts: Sequence[Part], settings: MethodSettings, config: PretrainedConfig) -> Any:
-    found = _configurations(parts, settings, config)
-    joined = {library: _as_one(library, configurations) for library, configurations in found.items()}
+    by_library = _configurations(parts, settings, config)
+    joined = {library: _as_one(library, configurations) for library, configurations in by_library.items()}
     return MixtureConfig(joined) if len(joined) > 1 else joined.popitem()[1]
 
 
@@ -110,19 +110,19 @@ def _objection(parts: Sequence[Part], settings: MethodSettings, config: Pretrain
     return _clash(_configurations(parts, settings, config))
 
 
-def _clash(found: dict[str, list[Any]]) -> str | None:
+def _clash(by_library: dict[str, list[Any]]) -> str | None:
     """Return why configurations of the same package, or of two, cannot live together."""
-    if len(found.get("peft", [])) > 1:
+    if len(by_library.get("peft", [])) > 1:
         return "peft puts one of its methods on a backbone at a time"
-    own = found.get("adapters", [])
+    own = by_library.get("adapters", [])
     if not own:
         return None
     from adapters import ConfigUnion, LoRAConfig
 
-    flat = [each for one in own for each in (one.configs if isinstance(one, ConfigUnion) else [one])]
+    flat = [part for config in own for part in (config.configs if isinstance(config, ConfigUnion) else [config])]
     if len(own) > 1 and len(flat) > len(own):
         return "one of its parts is a mixture itself"
-    if "peft" in found and any(isinstance(each, LoRAConfig) for each in flat):
+    if "peft" in by_library and any(isinstance(part, LoRAConfig) for part in flat):
         return "both would change the same matrices"
     try:
         ConfigUnion.validate(flat)

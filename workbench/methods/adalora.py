@@ -61,9 +61,9 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
 
     def penalty() -> Tensor:
         """Sum up ‖PᵀP − I‖ + ‖QQᵀ − I‖, averaged over the factors (eq. 4)."""
-        factors = [each for name, each in body.named_parameters() if "lora_A" in name or "lora_B" in name]
-        squares = [each @ each.T if each.shape[0] < each.shape[1] else each.T @ each for each in factors]
-        norms = [torch.linalg.norm(each - torch.eye(len(each), device=each.device)) for each in squares]
+        factors = [parameter for name, parameter in body.named_parameters() if "lora_A" in name or "lora_B" in name]
+        squares = [factor @ factor.T if factor.shape[0] < factor.shape[1] else factor.T @ factor for factor in factors]
+        norms = [torch.linalg.norm(square - torch.eye(len(square), device=square.device)) for square in squares]
         return settings.orthogonality * torch.stack(norms).mean()
 
     return Course(

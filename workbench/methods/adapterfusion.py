@@ -38,12 +38,12 @@ def configure(settings: Settings, config: PretrainedConfig) -> FusionConfig:
 
 
 def penalty(settings: Settings, body: nn.Module) -> Callable[[Any], Tensor]:
-    """Return what tells λ Σ ‖I − V‖² of ``body`` as it is when it is called, summed over all fusion layers."""
+    """Return a function that gives λ Σ ‖I − V‖² over all fusion layers of ``body``, as they are when it is called."""
 
     def of(_: Any) -> Tensor:
         matrices = list(value_matrices(body))
         identity = torch.eye(len(matrices[0]), device=matrices[0].device)  # (h, h)
-        return settings.regularization * torch.stack([(identity - each).pow(2).sum() for each in matrices]).sum()
+        return settings.regularization * torch.stack([(identity - matrix).pow(2).sum() for matrix in matrices]).sum()
 
     return of
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from workbench.model import TaskModel
 
-DAMPING = 0.01  # of the mean of C's diagonal, is added to it
+DAMPING = 0.01  # this share of the mean of C's diagonal is added to the diagonal
 
 
 class Settings(lora.Settings):

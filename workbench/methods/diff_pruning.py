@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LOW, HIGH = -1.5, 1.5  # what the concrete distribution is stretched to before it is clamped to [0, 1]
 OPEN = 5.0  # α at the beginning
-SPEED = 500.0  # an optimiser moves every number alike: gates are kept at this scale, so that α moves faster than w
+SPEED = 500.0  # what is stored is α ÷ SPEED: an optimiser moves every number alike, and α has to move faster than w
 
 
 class Settings(MethodSettings):
@@ -46,11 +46,11 @@ class Gates(nn.Module):
     def __init__(self, differences: Sequence[Tensor]) -> None:
         """Make open gates in the shapes of ``differences``."""
         super().__init__()
-        self.each = nn.ParameterList([torch.full_like(one, OPEN / SPEED) for one in differences])
+        self.each = nn.ParameterList([torch.full_like(difference, OPEN / SPEED) for difference in differences])
 
     def forward(self, differences: Sequence[Tensor]) -> list[Tensor]:
         """Return z ⊙ w: z is drawn while training, and else what it is without noise."""
-        return [self._open(gate) * each for gate, each in zip(self.each, differences, strict=True)]
+        return [self._open(gate) * difference for gate, difference in zip(self.each, differences, strict=True)]
 
     def expected(self) -> Tensor:
         """Return the expected number of gates that are not shut, Σ σ(α − log(−LOW / HIGH)) with LOW = −HIGH."""
@@ -76,10 +76,10 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
             values = gates.eval()(body.diff)
             body.gates = None
             kept.extend(largest(values, settings.density))
-            for each, value in zip(body.diff, values, strict=True):
-                each.copy_(value)
-        for each, mask in zip(body.diff, kept):  # noqa: B905  # none before the cut
-            each.mul_(mask)
+            for difference, value in zip(body.diff, values, strict=True):
+                difference.copy_(value)
+        for difference, mask in zip(body.diff, kept):  # noqa: B905  # none before the cut
+            difference.mul_(mask)
 
     def penalty() -> Tensor:
         return settings.penalty * gates.expected() if body.gates is not None else torch.zeros(())
@@ -89,12 +89,12 @@ def course(settings: Settings, body: Any, steps: Steps) -> Course:
 
 def largest(values: Sequence[Tensor], density: float) -> list[Tensor]:
     """Return for each tensor where the ``density`` · n largest of all n magnitudes are, at least one."""
-    sizes = torch.cat([each.abs().flatten() for each in values])
-    places = sizes.topk(max(1, int(density * len(sizes)))).indices
+    sizes = torch.cat([value.abs().flatten() for value in values])
+    positions = sizes.topk(max(1, int(density * len(sizes)))).indices
     mask = torch.zeros_like(sizes, dtype=torch.bool)
-    mask[places] = True
-    parts = torch.split(mask, [one.numel() for one in values])
-    return [part.view_as(each) for part, each in zip(parts, values, strict=True)]
+    mask[positions] = True
+    parts = torch.split(mask, [value.numel() for value in values])
+    return [part.view_as(value) for part, value in zip(parts, values, strict=True)]
 
 
 def configure(settings: Settings, config: PretrainedConfig) -> list[str]:

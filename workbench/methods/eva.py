@@ -45,10 +45,10 @@ class Settings(lora.Settings):
 
 def begin(settings: Settings, model: TaskModel, batches: list[dict[str, Tensor]]) -> None:
     """Put directions and ranks into a fresh LoRA."""
-    found: dict[str, Scatter] = {}
-    read_inputs(model, batches, lambda name, read: found.setdefault(name, Scatter()).add(read))
+    scatters: dict[str, Scatter] = {}
+    read_inputs(model, batches, lambda name, read: scatters.setdefault(name, Scatter()).add(read))
     most = round(settings.rho * settings.rank)
-    components = {name: found.pop(name).components(most) for name in list(found)}
+    components = {name: scatters.pop(name).components(most) for name in list(scatters)}
     explained = {name: shares for name, (_, shares) in components.items()}
     chosen = ranks(explained, settings.rank)
     _put(model.body, {name: components[name][0][:rank] for name, rank in chosen.items()})
@@ -89,7 +89,7 @@ def ranks(explained: Mapping[str, Tensor], rank: int) -> dict[str, int]:
         explained: name → the shares of the variance that a matrix's directions explain, falling.
         rank: on average. Each gets its first direction; the others are given out by their shares.
     """
-    shares = [(share, name) for name, each in explained.items() for share in each[1:].tolist()]
+    shares = [(share, name) for name, matrix_shares in explained.items() for share in matrix_shares[1:].tolist()]
     shares.sort(key=lambda pair: -pair[0])  # of equal ones, those of the matrix that comes first
     given = Counter(name for _, name in shares[: (rank - 1) * len(explained)])
     return {name: 1 + given[name] for name in explained}

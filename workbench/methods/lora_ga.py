@@ -38,8 +38,9 @@ class Settings(lora.Settings):
 
 def begin(settings: Settings, model: TaskModel, batches: list[dict[str, Tensor]]) -> None:
     """Let a fresh LoRA begin along the gradient."""
-    found = gradients(model, batches)
-    begin_at(model.body, {name: along(each, settings.rank, settings.stable_gamma) for name, each in found.items()})
+    by_layer = gradients(model, batches)
+    starts = {name: along(gradient, settings.rank, settings.stable_gamma) for name, gradient in by_layer.items()}
+    begin_at(model.body, starts)
 
 
 def along(gradient: Tensor, rank: int, gamma: float) -> tuple[Tensor, Tensor]:

@@ -30,16 +30,16 @@ class Settings(lora.Settings):
 
 def course(settings: Settings, body: Any, steps: Steps) -> Course:
     """Move B on after each step."""
-    factors = [each for name, each in body.named_parameters() if ".lora_B." in name]
+    factors = [parameter for name, parameter in body.named_parameters() if ".lora_B." in name]
     before: list[Tensor] = []
 
     def remember(done: int) -> None:
-        before[:] = [each.detach().clone() for each in factors]
+        before[:] = [factor.detach().clone() for factor in factors]
 
     @torch.no_grad()
     def move_on(done: int) -> None:
-        for each, was in zip(factors, before, strict=True):
-            each.add_(each - was, alpha=settings.loraplus_lr_ratio - 1)
+        for factor, was in zip(factors, before, strict=True):
+            factor.add_(factor - was, alpha=settings.loraplus_lr_ratio - 1)
 
     return Course(before_step=remember, after_step=move_on)
 

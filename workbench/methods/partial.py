@@ -75,19 +75,19 @@ def course(settings: Settings, body: nn.Module, steps: Steps) -> Course:
     """
     if settings.unfreeze == "at-once":
         return Course()
-    trained = [(name, each) for name, each in body.named_parameters() if each.requires_grad]
+    trained = [(name, parameter) for name, parameter in body.named_parameters() if parameter.requires_grad]
     blocks = [
         block for block in architecture.blocks(body.config) if any(name.startswith(f"{block}.") for name, _ in trained)
     ]
 
     def freeze(done: int) -> None:
         waiting = tuple(f"{block}." for block in blocks[: -(1 + done // steps.epoch)])
-        for name, each in trained:
-            each.requires_grad = not name.startswith(waiting)
+        for name, parameter in trained:
+            parameter.requires_grad = not name.startswith(waiting)
 
     def thaw(done: int) -> None:
-        for _, each in trained:
-            each.requires_grad = True
+        for _, parameter in trained:
+            parameter.requires_grad = True
 
     return Course(before_step=freeze, after_step=thaw)
 

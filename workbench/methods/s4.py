@@ -60,8 +60,8 @@ def configure(settings: Settings, config: PretrainedConfig) -> MixtureConfig:
 
 def layer_of(name: str) -> int | None:
     """Return the number of the layer that a parameter belongs to; None outside of all layers."""
-    found = re.search(r"\.(\d+)\.", f".{name}")
-    return int(found.group(1)) if found else None
+    match = re.search(r"\.(\d+)\.", f".{name}")
+    return int(match.group(1)) if match else None
 
 
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:

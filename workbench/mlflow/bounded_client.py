@@ -55,7 +55,7 @@ class BoundedClient:
         if seconds <= 0:
             raise TimeoutError("it is too slow: not everything was there in the time allowed")
         if self._uri.startswith(LOCAL):
-            return _told(ask)
+            return _asked(ask)
         if not self._pending.done():
             raise TimeoutError("it is too slow: it has not answered the last request yet")
         answer = self._pending = Future()
@@ -67,13 +67,13 @@ class BoundedClient:
 
 def _answer(answer: Future[Any], ask: Callable[[], Any]) -> None:
     try:
-        answer.set_result(_told(ask))
+        answer.set_result(_asked(ask))
     except BaseException as error:
         answer.set_exception(error)
 
 
-def _told(ask: Callable[[], Any]) -> Any:
-    """Return what is answered; what no store of MLflow's would raise is told as a fault of the server's."""
+def _asked(ask: Callable[[], Any]) -> Any:
+    """Return the answer; an error that no store of MLflow's would raise becomes a TrackingError."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -38,14 +38,14 @@ def log_data(client: BoundedClient, run: str, data: Sequence[TrackedData]) -> No
     inputs = [
         DatasetInput(
             Dataset(
-                name=f"{each.name}/{split}",
-                digest=each.fingerprint[:DIGEST],
+                name=f"{task.name}/{split}",
+                digest=task.fingerprint[:DIGEST],
                 source_type="workbench",
-                source=json.dumps({"task": each.name, "fingerprint": each.fingerprint, **each.about}),
+                source=json.dumps({"task": task.name, "fingerprint": task.fingerprint, **task.about}),
             ),
             [InputTag(MLFLOW_DATASET_CONTEXT, split)],
         )
-        for each in data
+        for task in data
         for split in SPLITS
     ]
     if inputs:

@@ -42,9 +42,9 @@ class AdapterModel:
 
         columns = [model_input[name].tolist() for name in _columns(self._asked.adapter.manifest)]
         texts = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        said = [(answer.words, answer.confidence) for answer in self._asked.answers(texts)]
-        found = pd.DataFrame(said, columns=["label", "confidence"])
-        return found.astype({"confidence": "float64"})
+        rows = [(answer.words, answer.confidence) for answer in self._asked.answers(texts)]
+        frame = pd.DataFrame(rows, columns=["label", "confidence"])
+        return frame.astype({"confidence": "float64"})
 
 
 def save(stored: StoredAdapter, folder: Path, about: Model) -> None:
@@ -100,9 +100,9 @@ def _signature(manifest: Manifest) -> ModelSignature:
     from mlflow.models.signature import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    asked = [ColSpec(DataType.string, name) for name in _columns(manifest)]
-    said = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence", required=False)]
-    return ModelSignature(inputs=Schema(asked), outputs=Schema(said))
+    inputs = [ColSpec(DataType.string, name) for name in _columns(manifest)]
+    outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "confidence", required=False)]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
 def _columns(manifest: Manifest) -> tuple[str, ...]:
@@ -113,5 +113,5 @@ def _reference(backbone: str) -> str:
     """Return a backbone's name so that it means the same wherever it is opened from on this machine."""
     bits = bits_of(backbone)
     plain = backbone.removesuffix(f":{bits}")
-    found = str(Path(plain).resolve()) if Path(plain).is_dir() else plain
-    return f"{found}:{bits}" if bits else found
+    name = str(Path(plain).resolve()) if Path(plain).is_dir() else plain
+    return f"{name}:{bits}" if bits else name

@@ -21,7 +21,7 @@ class TrackedModel:
     """A model that MLflow should hold.
 
     Attributes:
-        key: finds it again; equal keys, equal files.
+        key: finds the model again; equal keys, equal files.
         name: shown by the UI; what MLflow allows in none is replaced.
         save: writes it into a new folder, in MLflow's format; is handed MLflow's description to complete.
         params: by name.
@@ -47,19 +47,19 @@ def log_models(client: BoundedClient, experiment: str, run: str, models: Sequenc
     if not models:
         return
     outputs = client.get_run(run).outputs
-    linked = {each.model_id for each in outputs.model_outputs} if outputs else set()
-    for each in models:
-        found = find_model(client, experiment, each.key)
-        if found is None or not _is_whole(client, found):
-            found = _logged(client, experiment, run, each, found)
-        if found.model_id not in linked:
-            client.log_outputs(run, [LoggedModelOutput(found.model_id, step=0)])
+    linked = {output.model_id for output in outputs.model_outputs} if outputs else set()
+    for model in models:
+        entity = find_model(client, experiment, model.key)
+        if entity is None or not _is_whole(client, entity):
+            entity = _logged(client, experiment, run, model, entity)
+        if entity.model_id not in linked:
+            client.log_outputs(run, [LoggedModelOutput(entity.model_id, step=0)])
 
 
 def models_are_whole(client: BoundedClient, experiment: str, models: Sequence[TrackedModel]) -> bool:
     """Return whether all files of ``models`` are there; a model that a person deleted is not missed."""
-    known = [find_model(client, experiment, each.key) for each in models]
-    return all(_is_whole(client, found) for found in known if found is not None)
+    entities = [find_model(client, experiment, model.key) for model in models]
+    return all(_is_whole(client, entity) for entity in entities if entity is not None)
 
 
 def _is_whole(client: BoundedClient, model: Any) -> bool:
@@ -76,7 +76,7 @@ def _logged(client: BoundedClient, experiment: str, run: str, model: TrackedMode
     from mlflow.entities import Metric
     from mlflow.models import Model
 
-    found = begun or client.create_logged_model(
+    entity = begun or client.create_logged_model(
         experiment,
         name=re.sub(r"[/:.%\"']", "-", model.name),
         source_run_id=run,
@@ -84,13 +84,17 @@ def _logged(client: BoundedClient, experiment: str, run: str, model: TrackedMode
         params=dict(model.params),
         model_type="adapter",
     )
-    about = Model(artifact_path=found.artifact_location, run_id=run, model_uuid=found.model_id, model_id=found.model_id)
+    about = Model(
+        artifact_path=entity.artifact_location, run_id=run, model_uuid=entity.model_id, model_id=entity.model_id
+    )
     with tempfile.TemporaryDirectory() as scratch:
         model.save(Path(scratch, "model"), about)
-        client.log_model_artifacts(found.model_id, str(Path(scratch, "model")))
+        client.log_model_artifacts(entity.model_id, str(Path(scratch, "model")))
     now = int(time.time() * 1000)
-    new = str(found.status) != "READY"  # else its files alone were lost
-    points = [Metric(name, value, now, 0, model_id=found.model_id, run_id=run) for name, value in model.metrics.items()]
+    new = str(entity.status) != "READY"  # else its files alone were lost
+    points = [
+        Metric(name, value, now, 0, model_id=entity.model_id, run_id=run) for name, value in model.metrics.items()
+    ]
     if points and new:
         client.log_batch(run, points)
-    return client.finalize_logged_model(found.model_id, "READY")
+    return client.finalize_logged_model(entity.model_id, "READY")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from workbench.deferred import uncollected
 from workbench.quiet import quiet
 
-# MLflow would try for minutes, and tell its makers about it; what a person has set themselves stays as it is.
+# MLflow would retry for minutes, and send usage data to its makers; what a person has set themselves stays as it is.
 QUICK = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",

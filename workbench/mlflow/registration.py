@@ -92,8 +92,8 @@ class Version:
         """Return what MLflow's entity of a version tells."""
         tags = found.tags
         validation = float(tags[VALIDATION]) if VALIDATION in tags else None
-        told = (tags.get(ADAPTER), tags.get(MEASURE), validation, tags.get(BEFORE))
-        return cls(str(found.version), *told, ROLLED_BACK in tags)
+        fields = (tags.get(ADAPTER), tags.get(MEASURE), validation, tags.get(BEFORE))
+        return cls(str(found.version), *fields, ROLLED_BACK in tags)
 
     def __str__(self) -> str:
         """Return the number, the adapter and the score."""
@@ -137,16 +137,16 @@ def enter(client: BoundedClient, entry: Entry, model: Any) -> Registered:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    known = client.search_model_versions(f"name = '{entry.name}'")
-    found = next((each for each in known if each.tags.get(ADAPTER) == entry.adapter), None)
-    if found is None:
-        told = {ADAPTER: entry.adapter, MEASURE: entry.measure, VALIDATION: repr(entry.validation)}
-        place = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
-        own = {"description": entry.description or None, "model_id": model.model_id}
-        found = client.create_model_version(entry.name, place, model.source_run_id, told, **own)
-    elif entry.description and not found.description:  # of an earlier version of the workbench
-        client.update_model_version(entry.name, found.version, entry.description)
-    version, champion = Version.read(found), champion_of(client, entry.name)
+    entities = client.search_model_versions(f"name = '{entry.name}'")
+    entity = next((entity for entity in entities if entity.tags.get(ADAPTER) == entry.adapter), None)
+    if entity is None:
+        tags = {ADAPTER: entry.adapter, MEASURE: entry.measure, VALIDATION: repr(entry.validation)}
+        location = model.artifact_location  # of "models:/ID" MLflow would ask the server that is set globally
+        options = {"description": entry.description or None, "model_id": model.model_id}
+        entity = client.create_model_version(entry.name, location, model.source_run_id, tags, **options)
+    elif entry.description and not entity.description:  # of an earlier version of the workbench
+        client.update_model_version(entry.name, entity.version, entry.description)
+    version, champion = Version.read(entity), champion_of(client, entry.name)
     wins, decision = _decided(entry, version, champion)
     if wins and champion != version:
         crown(client, entry.name, version, champion)

@@ -54,21 +54,21 @@ def relocate(database: Path, artifacts: Path | None = None) -> str | None:
         TrackingError: they moved, and the database cannot be written.
     """
     here = artifacts or artifact_folder(database)
-    left = [location for location in _locations(database) if _moved(location, here, database.name)]
-    if not left:
+    moved = [location for location in _locations(database) if _moved(location, here, database.name)]
+    if not moved:
         return None
     try:
         with closing(sqlite3.connect(database, timeout=BUSY)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            for location in left:
+            for location in moved:
                 _rewrite(connection, location, here)
     except sqlite3.Error as error:
         raise TrackingError(
-            f"MLflow's database was written for {_folder(left[0]).parent}, and cannot be changed to this one: {error}",
+            f"MLflow's database was written for {_folder(moved[0]).parent}, and cannot be changed to this one: {error}",
             where=str(database),
             hint="Copy the whole workspace to a folder of your own (cp -r) and name that with --workspace.",
         ) from None
-    return f"MLflow's database was written for {_folder(left[0]).parent}: its artifacts are now looked for in {here}."
+    return f"MLflow's database was written for {_folder(moved[0]).parent}: its artifacts are now looked for in {here}."
 
 
 def is_writable(database: Path) -> bool:

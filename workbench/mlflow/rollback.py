@@ -47,7 +47,7 @@ def roll_back(client: BoundedClient, name: str, to: str | None) -> RolledBack:
         InputError: the task has several; or no such version; or ``to`` is None and no earlier champion is recorded.
     """
     name = _registered(client, name)
-    versions = [Version.read(each) for each in client.search_model_versions(f"name = '{name}'")]
+    versions = [Version.read(entity) for entity in client.search_model_versions(f"name = '{name}'")]
     was = champion_of(client, name)
     now = _earlier(name, versions, was) if to is None else _named(name, versions, was, to)
     if was is not None:
@@ -60,15 +60,15 @@ def roll_back(client: BoundedClient, name: str, to: str | None) -> RolledBack:
 
 def _registered(client: BoundedClient, name: str) -> str:
     """Return the registered name that a person means: the name itself, or the only ``TASK.METHOD`` of a task."""
-    known = _names(client)
-    if name in known:
+    names = _names(client)
+    if name in names:
         return name
-    of_task = [each for each in known if each.rpartition(".")[0] == name]
+    of_task = [registered for registered in names if registered.rpartition(".")[0] == name]
     if len(of_task) > 1:
-        what = f"{name!r} has {len(of_task)} registered models: {', '.join(of_task[:MOST_NAMED])}"
-        raise InputError(what, hint="Name one of them.")
+        message = f"{name!r} has {len(of_task)} registered models: {', '.join(of_task[:MOST_NAMED])}"
+        raise InputError(message, hint="Name one of them.")
     if not of_task:
-        raise UnknownNameError("registered model", name, known)
+        raise UnknownNameError("registered model", name, names)
     return of_task[0]
 
 
@@ -76,7 +76,7 @@ def _names(client: BoundedClient) -> list[str]:
     names: list[str] = []
     page: Any = client.search_registered_models()
     while True:
-        names += [each.name for each in page]
+        names += [model.name for model in page]
         if not page.token:
             return sorted(names)
         page = client.search_registered_models(page_token=page.token)
@@ -84,30 +84,30 @@ def _names(client: BoundedClient) -> list[str]:
 
 def _earlier(name: str, versions: Sequence[Version], was: Version | None) -> Version:
     number = was.before if was else None
-    found = next((each for each in versions if each.number == number), None)
-    if found:
-        return found
+    earlier = next((version for version in versions if version.number == number), None)
+    if earlier:
+        return earlier
     if was is None:
-        what = "it has no champion"
+        message = "it has no champion"
     elif number is None:
-        what = f"no champion before version {was.number} is recorded"
+        message = f"no champion before version {was.number} is recorded"
     else:
-        what = f"version {number}, the champion before version {was.number}, was deleted"
-    raise InputError(what, where=name, hint=_choices(versions, was))
+        message = f"version {number}, the champion before version {was.number}, was deleted"
+    raise InputError(message, where=name, hint=_choices(versions, was))
 
 
 def _named(name: str, versions: Sequence[Version], was: Version | None, to: str) -> Version:
-    found = next((each for each in versions if each.number == to), None)
-    if found is None:
+    named = next((version for version in versions if version.number == to), None)
+    if named is None:
         raise InputError(f"there is no version {to}", where=name, hint=_choices(versions, was))
-    if was is not None and found.number == was.number:
+    if was is not None and named.number == was.number:
         raise InputError(f"version {to} is the champion already", where=name, hint=_choices(versions, was))
-    return found
+    return named
 
 
 def _choices(versions: Sequence[Version], was: Version | None) -> str:
     """Return which versions ``--to`` may name, the newest first."""
-    others = sorted((each for each in versions if was is None or each.number != was.number), key=_age)
+    others = sorted((version for version in versions if was is None or version.number != was.number), key=_age)
     if not others:
         return "There is no other version. Register one: workbench adapters register ID"
     more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""

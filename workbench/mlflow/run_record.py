@@ -66,7 +66,7 @@ def content_digest(record: RunRecord) -> str:
     """Return the SHA-256 of everything that belongs to the run itself, its children left out."""
     artifacts = {name: hashlib.sha256(content).hexdigest() for name, content in record.artifacts.items()}
     parts = [dict(record.tags), dict(record.params), record.metrics, artifacts, record.finished]
-    beside = [[each.name, each.fingerprint] for each in record.data], [each.key for each in record.models]
-    parts += [each for each in beside if each]
+    beside = [[task.name, task.fingerprint] for task in record.data], [model.key for model in record.models]
+    parts += [listed for listed in beside if listed]
     parts += [] if record.seconds is None else [{"seconds": record.seconds}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

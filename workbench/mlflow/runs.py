@@ -70,8 +70,8 @@ def identity(given: Any) -> str:
 def _is_whole(client: BoundedClient, experiment: str, run_id: str, record: RunRecord) -> bool:
     """Return whether the files that a run's tag vouches for are there; somebody may have deleted them."""
     folders = {str(PurePosixPath(name).parent) for name in record.artifacts}
-    listed = [each for folder in sorted(folders) for each in client.list_artifacts(run_id, folder)]
-    sizes = {each.path: each.file_size for each in listed}
+    files = [file for folder in sorted(folders) for file in client.list_artifacts(run_id, folder)]
+    sizes = {file.path: file.file_size for file in files}
     if any(sizes.get(name) != len(content) for name, content in record.artifacts.items()):
         return False
     return models_are_whole(client, experiment, record.models)

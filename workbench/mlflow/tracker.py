@@ -85,7 +85,7 @@ class Tracker:
             TrackingError: the server does not answer, or answers too late.
         """
         with self._answering():
-            names = {one.experiment_id: one.name for one in self._client.search_experiments()}
+            names = {experiment.experiment_id: experiment.name for experiment in self._client.search_experiments()}
             newest: dict[str, str] = {}
             for run in self._client.search_runs([*names], order_by=["attributes.start_time DESC"]):
                 if run.data.tags.get(ROOT_TAG) and "mlflow.parentRunId" not in run.data.tags:
@@ -93,11 +93,11 @@ class Tracker:
             folder = str(PurePosixPath(artifact).parent)
             return [
                 (
-                    names[place],
-                    f"experiments/{place}/runs/{run}",
-                    any(each.path == artifact for each in self._client.list_artifacts(run, folder)),
+                    names[experiment_id],
+                    f"experiments/{experiment_id}/runs/{run}",
+                    any(file.path == artifact for file in self._client.list_artifacts(run, folder)),
                 )
-                for place, run in newest.items()
+                for experiment_id, run in newest.items()
             ]
 
     def register(self, experiment: str, record: RunRecord, entry: Entry) -> Registered:
@@ -159,9 +159,9 @@ class Tracker:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise self._failed(first[:300]) from error
 
-    def _failed(self, what: str) -> TrackingError:
+    def _failed(self, message: str) -> TrackingError:
         return TrackingError(
-            f"MLflow does not answer as it should: {shown(what)}",
+            f"MLflow does not answer as it should: {shown(message)}",
             where=shown(self.uri),
             hint="The workspace holds everything; `workbench report --log` writes it to MLflow later.",
         )
@@ -182,33 +182,34 @@ class Tracker:
         return database_of(self.uri)
 
     def _sync(self, experiment: str, record: RunRecord, about: str = "") -> str:
-        place, root = self._experiment(experiment, about, record.view), hashlib.sha256(record.key.encode()).hexdigest()
-        known = {run.data.tags.get(KEY_TAG): run for run in runs_below(self._client, place, root)}
-        parent = write_run(self._client, place, record, known.get(record.key), {ROOT_TAG: root})
+        experiment_id = self._experiment(experiment, about, record.view)
+        root = hashlib.sha256(record.key.encode()).hexdigest()
+        runs = {run.data.tags.get(KEY_TAG): run for run in runs_below(self._client, experiment_id, root)}
+        parent = write_run(self._client, experiment_id, record, runs.get(record.key), {ROOT_TAG: root})
         for child in record.children:
             tags = {ROOT_TAG: root, "mlflow.parentRunId": parent}
-            write_run(self._client, place, child, known.get(child.key), tags)
+            write_run(self._client, experiment_id, child, runs.get(child.key), tags)
         return parent
 
     def _experiment(self, name: str, about: str = "", view: View | None = None) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
             folder = artifact_folder(self.database).as_uri() if self.database else None
             tags = TRAINING | ({NOTE_TAG: about} if about else {}) | (view.experiment_tags() if view else {})
             return identity(self._client.create_experiment(name, artifact_location=folder, tags=tags))
-        place = identity(found.experiment_id)
-        if found.lifecycle_stage != "active":
+        experiment_id = identity(experiment.experiment_id)
+        if experiment.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted",
                 where=shown(self.uri),
-                hint=f"Restore it (`mlflow experiments restore -x {place}`) or rename the recipe.",
+                hint=f"Restore it (`mlflow experiments restore -x {experiment_id}`) or rename the recipe.",
             )
-        if about and not found.tags.get(NOTE_TAG):
-            self._client.set_experiment_tag(place, NOTE_TAG, about)
+        if about and not experiment.tags.get(NOTE_TAG):
+            self._client.set_experiment_tag(experiment_id, NOTE_TAG, about)
         for tag, content in view.experiment_tags().items() if view else ():
-            if found.tags.get(tag) != content:
-                self._client.set_experiment_tag(place, tag, content)
-        return place
+            if experiment.tags.get(tag) != content:
+                self._client.set_experiment_tag(experiment_id, tag, content)
+        return experiment_id
 
 
 def _forget_folders() -> None:

@@ -36,8 +36,8 @@ class View:
         shown: dict[str, object] = {"selectedColumns": columns, "columnOrder": []}
         if LABEL in self.tags:
             shown["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": LABEL}]}
-        found = {TABLE: shown} | ({CURVES: {**shown, **_charts(self.curves)}} if self.curves else {})
-        return {f"{SHARED}{name}": json.dumps(view) for name, view in found.items()}
+        views = {TABLE: shown} | ({CURVES: {**shown, **_charts(self.curves)}} if self.curves else {})
+        return {f"{SHARED}{name}": json.dumps(view) for name, view in views.items()}
 
     def links(self) -> str:
         """Return Markdown that leads from a description to both."""

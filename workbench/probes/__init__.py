@@ -78,7 +78,7 @@ class Probe(Protocol):
         """Return why this cannot be measured on a backbone for a kind of task, or None."""
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
-        """Return finite numbers by quantity; what cannot be told is left out, never 0.
+        """Return finite numbers by quantity; what cannot be measured is left out, never 0.
 
         A quantity of a layer is called ``layer-0`` (the embeddings) … ``layer-L`` (the last).
         """
@@ -99,10 +99,10 @@ class Asked:
 
 @runtime_checkable
 class Adjustable(Protocol):
-    """What a probe has beside the rest where a recipe tells it what to measure.
+    """What a probe has in addition where a recipe can say what it measures.
 
     Attributes:
-        settings: the model of what stands under ``probe_settings`` by the probe's name.
+        settings: the pydantic model of the entry in ``probe_settings`` that has the probe's name.
     """
 
     settings: type[Settings]

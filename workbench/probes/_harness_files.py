@@ -21,7 +21,7 @@ OWN = (".yaml", ".yml")  # how the name of a task file ends
 FROM_THE_HUB = "hf_evaluate"  # of a metric: it is a program that is fetched
 
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
-Each = tuple[dict[str, Any], ...]
+Entries = tuple[dict[str, Any], ...]
 
 
 class DataFiles(Settings):
@@ -49,14 +49,14 @@ class TaskFile(Settings):
     fewshot_delimiter: str = "\n\n"
     gen_prefix: str | None = None
     num_fewshot: int | None = Field(None, ge=0, le=1000)
-    metric_list: Each = Field(min_length=1, max_length=20)
+    metric_list: Entries = Field(min_length=1, max_length=20)
     generation_kwargs: dict[str, Any] | None = None
-    filter_list: Each | None = None
+    filter_list: Entries | None = None
     metadata: dict[str, Any] | None = None
 
     @field_validator("metric_list")
     @classmethod
-    def _of_the_harness(cls, metrics: Each) -> Each:
+    def _of_the_harness(cls, metrics: Entries) -> Entries:
         for metric in metrics:
             if not isinstance(metric.get("metric"), str):
                 raise ValueError("each metric has the key 'metric', with its name")
@@ -73,12 +73,12 @@ def own_task(path: Path) -> dict[str, Any]:
         SettingsError: keys that are not read here, or values that do not fit.
     """
     document = read(path)
-    found = document.parse(TaskFile).model_dump(mode="json", exclude_none=True)
-    for split, name in found["dataset_kwargs"]["data_files"].items():
-        where, place = document.where("dataset_kwargs", "data_files", split), path.parent / name
+    config = document.parse(TaskFile).model_dump(mode="json", exclude_none=True)
+    for split, name in config["dataset_kwargs"]["data_files"].items():
+        where, file = document.where("dataset_kwargs", "data_files", split), path.parent / name
         with opening("the rows", where):
-            if "://" in name or not place.is_file():
+            if "://" in name or not file.is_file():
                 hint = "Rows are read from files on this machine; a path is from the folder of the task file."
                 raise InputError(f"there is no file {name!r}", where=where, hint=hint)
-            found["dataset_kwargs"]["data_files"][split] = str(place.resolve())
-    return found
+            config["dataset_kwargs"]["data_files"][split] = str(file.resolve())
+    return config

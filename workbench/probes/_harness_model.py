@@ -1,4 +1,4 @@
-"""An adapted body as EleutherAI's harness asks a language model: how likely texts are, and what it goes on with."""
+"""An adapted body as a language model of EleutherAI's harness: how likely texts are, and how it continues them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Row = tuple[Any, list[int], list[int]]  # as the harness calls it; tokens of a c
 
 @dataclass(frozen=True)
 class Question:
-    """A text that the model goes on with.
+    """A text that the model continues.
 
     Attributes:
         ids: its tokens, as many as leave room for the answer.
@@ -75,7 +75,7 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
     @property
     def prefix_token_id(self) -> int:
-        """What stands before a text that nothing else stands before."""
+        """The token before a text that has no context."""
         first = self.tokenizer.bos_token_id
         return self.eot_token_id if first is None else int(first)
 
@@ -88,39 +88,39 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """Return for each pair of context and what follows it the latter's log-likelihood, and whether it is greedy."""
-        found: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
-        return found
+        likelihoods: list[tuple[float, bool]] = super().loglikelihood(requests, disable_tqdm=True)
+        return likelihoods
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
-        """Return the log-likelihood of each text, whose tokens are told window by window."""
-        windows = [[*self._windows(*request.args)] for request in requests]
-        told = iter(self._loglikelihood_tokens([window for each in windows for window in each]))
-        return [sum(next(told)[0] for _ in each) for each in windows]
+        """Return the log-likelihood of each text, whose tokens are predicted window by window."""
+        texts = [[*self._windows(*request.args)] for request in requests]
+        likelihoods = iter(self._loglikelihood_tokens([window for windows in texts for window in windows]))
+        return [sum(next(likelihoods)[0] for _ in windows) for windows in texts]
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
-        """Return what the model goes on with.
+        """Return how the model continues each text.
 
         Raises:
             InputError: an answer may take more tokens than the model reads.
         """
-        asked = [self._question(*request.args) for request in requests]
+        questions = [self._question(*request.args) for request in requests]
         lm, pad = language_model(self.model), self.tokenizer.pad_token_id
 
-        def ask(places: list[int], batch: dict[str, Tensor]) -> list[str]:
+        def ask(indices: list[int], batch: dict[str, Tensor]) -> list[str]:
             ids, mask = batch["input_ids"], batch["attention_mask"]
-            own = [asked[place] for place in places]
+            own = [questions[index] for index in indices]
 
             def ended(new: Tensor) -> Tensor:
-                ends = [each.ends(text) for each, text in zip(own, self._texts(new), strict=True)]
+                ends = [question.ends(text) for question, text in zip(own, self._texts(new), strict=True)]
                 return torch.tensor(ends, device=new.device)
 
             with self.model.autocast(ids.device.type):
-                limit = max(each.limit for each in own)
+                limit = max(question.limit for question in own)
                 new, _ = generate(lm, ids, mask, limit, self.eot_token_id, pad, self.virtual, ended)
-            rows = [row[: each.limit] for each, row in zip(own, new, strict=True)]
-            return [each.answer(text) for each, text in zip(own, self._texts(rows), strict=True)]
+            rows = [row[: question.limit] for question, row in zip(own, new, strict=True)]
+            return [question.answer(text) for question, text in zip(own, self._texts(rows), strict=True)]
 
-        rows = [{"input_ids": each.ids, "attention_mask": [1] * len(each.ids)} for each in asked]
+        rows = [{"input_ids": question.ids, "attention_mask": [1] * len(question.ids)} for question in questions]
         return in_batches(ask, self.model, rows, lambda batch: padded(batch, pad, "left"), self.batch_size)
 
     def _texts(self, rows: Sequence[Tensor] | Tensor) -> list[str]:
@@ -131,39 +131,40 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
         pairs = get_rolling_token_windows(ids, self.prefix_token_id, self.max_length, 1)
         return [(None, *make_disjoint_window(pair)) for pair in pairs]
 
-    def _question(self, context: str, said: dict[str, Any]) -> Question:
-        kwargs = normalize_gen_kwargs(said)
+    def _question(self, context: str, options: dict[str, Any]) -> Question:
+        kwargs = normalize_gen_kwargs(options)
         limit = int(kwargs["max_gen_toks"])
         if limit >= self.max_length:
-            what = f"answers of up to {limit} tokens leave none of {self.max_length} for a question"
-            raise InputError(what, hint="The task says how long answers may be: max_gen_toks in its generation_kwargs.")
+            message = f"answers of up to {limit} tokens leave none of {self.max_length} for a question"
+            hint = "The task says how long answers may be: max_gen_toks in its generation_kwargs."
+            raise InputError(message, hint=hint)
         stops = handle_stop_sequences(kwargs["until"], eos=None)
         ids = self.tok_encode(context)[limit - self.max_length :] or [self.prefix_token_id]
         return Question(ids, limit, tuple(filter(None, stops)))
 
     def _loglikelihood_tokens(self, requests: Sequence[Row], **_: Any) -> list[tuple[float, bool]]:
         rows, pad = [self._row(*tokens) for _, *tokens in requests], self.tokenizer.pad_token_id
-        return in_batches(self._told, self.model, rows, lambda batch: padded(batch, pad, "right"), self.batch_size)
+        return in_batches(self._score, self.model, rows, lambda batch: padded(batch, pad, "right"), self.batch_size)
 
     def _row(self, context: list[int], following: list[int]) -> dict[str, Any]:
         ids = [*context, *following][-(self.max_length + 1) :]
-        told = min(len(following), len(ids) - 1)  # nothing tells the first
-        labels = [IGNORED] * (len(ids) - 1 - told) + ids[len(ids) - told :]
+        count = min(len(following), len(ids) - 1)  # no state predicts the first token
+        labels = [IGNORED] * (len(ids) - 1 - count) + ids[len(ids) - count :]
         return {"input_ids": ids[:-1], "attention_mask": [1] * (len(ids) - 1), "labels": labels}
 
-    def _told(self, _: list[int], batch: dict[str, Tensor]) -> list[tuple[float, bool]]:
-        wanted, found = batch.pop("labels"), []
+    def _score(self, _: list[int], batch: dict[str, Tensor]) -> list[tuple[float, bool]]:
+        wanted, likelihoods = batch.pop("labels"), []
         for states, labels in zip(self.model.states(**batch), wanted, strict=True):  # one at a time: vocabularies
-            told = labels != IGNORED
-            likely = self.model.head(states[told]).float().log_softmax(dim=-1)  # (told, vocabulary)
-            own = likely.gather(1, labels[told].unsqueeze(1))  # (told, 1)
-            found.append((float(own.sum()), bool((likely.argmax(dim=-1) == labels[told]).all())))
-        return found
+            predicted = labels != IGNORED
+            likely = self.model.head(states[predicted]).float().log_softmax(dim=-1)  # (predicted, vocabulary)
+            own = likely.gather(1, labels[predicted].unsqueeze(1))  # (predicted, 1)
+            likelihoods.append((float(own.sum()), bool((likely.argmax(dim=-1) == labels[predicted]).all())))
+        return likelihoods
 
 
 def _before(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the tokens that the tokenizer puts before a text."""
     bare, whole = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
-    starts = (place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+    starts = (start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
     ids: list[int] = whole[: next(starts, 0)]
     return ids

@@ -50,9 +50,9 @@ def loaded(names: Sequence[str], num_fewshot: int | None) -> dict[str, Any]:
     Raises:
         InputError: there is no such task, its rows cannot be had, or it is one that is not put to a model here.
     """
-    given = [own_task(Path(name)) if name.endswith(OWN) else name for name in names]
-    files = [place for one in given if isinstance(one, dict) for place in _rows(one).values()]
-    return _loaded(json.dumps(given), num_fewshot, tuple(digest(Path(place)) for place in files))
+    specs = [own_task(Path(name)) if name.endswith(OWN) else name for name in names]
+    files = [file for spec in specs if isinstance(spec, dict) for file in _rows(spec).values()]
+    return _loaded(json.dumps(specs), num_fewshot, tuple(digest(Path(file)) for file in files))
 
 
 def identity(tasks: dict[str, Any], limit: int | None) -> list[str]:
@@ -73,8 +73,8 @@ def scores(lm: LM, tasks: dict[str, Any], limit: int | None, seed: int) -> dict[
     with _data_alone():
         for task in tasks["tasks"].values():
             task.set_fewshot_seed(seed=seed)
-        found = evaluate(lm=lm, task_dict=tasks, limit=limit, bootstrap_iters=0, log_samples=False)
-    return {name: dict(_numbers(values)) for name, values in found["results"].items()}
+        evaluation = evaluate(lm=lm, task_dict=tasks, limit=limit, bootstrap_iters=0, log_samples=False)
+    return {name: dict(_numbers(values)) for name, values in evaluation["results"].items()}
 
 
 def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
@@ -88,22 +88,22 @@ def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
 def _loaded(given: str, num_fewshot: int | None, _: tuple[str, ...]) -> dict[str, Any]:
     """Load tasks once in a process, for as long as the rows of one's own files stay as they are."""
     specs: list[str | dict[str, Any]] = json.loads(given)
-    known = _index() if any(isinstance(one, str) for one in specs) else TaskManager(include_defaults=False)
-    for one in specs:
-        if isinstance(one, str):
-            _require_known(one, known.all_tasks)
-        elif foreign := _foreign_metric(one["metric_list"]):
-            raise InputError(f"task {one['task']}: lm-eval has no metric {foreign!r}")
-    said = ", ".join(one if isinstance(one, str) else str(one["task"]) for one in specs)
-    with opening("the task of lm-eval", said), _data_alone():
-        found: dict[str, Any] = known.load(specs)
-    for name, task in found["tasks"].items():
+    manager = _index() if any(isinstance(spec, str) for spec in specs) else TaskManager(include_defaults=False)
+    for spec in specs:
+        if isinstance(spec, str):
+            _require_known(spec, manager.all_tasks)
+        elif foreign := _foreign_metric(spec["metric_list"]):
+            raise InputError(f"task {spec['task']}: lm-eval has no metric {foreign!r}")
+    names = ", ".join(spec if isinstance(spec, str) else str(spec["task"]) for spec in specs)
+    with opening("the task of lm-eval", names), _data_alone():
+        tasks: dict[str, Any] = manager.load(specs)
+    for name, task in tasks["tasks"].items():
         if objection := _objection(task):
             raise InputError(f"lm-eval's task {name} is not run here: {objection}")
         own = task.get_config("num_fewshot")
         if own is None or (own and num_fewshot is not None):
             task.set_config(key="num_fewshot", value=num_fewshot or 0)
-    return found
+    return tasks
 
 
 @cache
@@ -115,7 +115,7 @@ def _index() -> Any:
 
 def _require_known(name: str, known: Sequence[str]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or [one for one in known if one[:3] == name[:3]][:NEAR]
+        near = difflib.get_close_matches(name, known, n=3) or [task for task in known if task[:3] == name[:3]][:NEAR]
         raise UnknownNameError("task of lm-eval", name, near, also="A path of a task file ends in .yaml.")
 
 
@@ -126,8 +126,8 @@ def _objection(task: Any) -> str | None:
         return "it runs programs that the model writes"
     if getattr(task, "MULTIMODAL", False):
         return "it shows more than text"
-    said = config.generation_kwargs or {}
-    if said.get("do_sample", bool(said.get("temperature"))):
+    options = config.generation_kwargs or {}
+    if options.get("do_sample", bool(options.get("temperature"))):
         return "its answers are drawn, and here a model gives its most likely one"
     foreign = None if config.process_results else _foreign_metric(config.metric_list or [])
     return f"its metric {foreign!r} is a program that would be fetched" if foreign else None
@@ -135,13 +135,16 @@ def _objection(task: Any) -> str | None:
 
 def _foreign_metric(metrics: Sequence[dict[str, Any]]) -> str | None:
     """Return the first metric that is not the harness's own, or None; functions are the task's."""
-    named = (one for one in metrics if isinstance(one["metric"], str))
-    return next((one["metric"] for one in named if one.get(FROM_THE_HUB) or one["metric"] not in metric_registry), None)
+    named = (metric for metric in metrics if isinstance(metric["metric"], str))
+    return next(
+        (metric["metric"] for metric in named if metric.get(FROM_THE_HUB) or metric["metric"] not in metric_registry),
+        None,
+    )
 
 
 def _identity(name: str, task: Any, limit: int | None) -> str:
     shown = [*(task.fewshot_docs() or [])] if task.get_config("num_fewshot") else []
-    own = {each: value for each, value in task.dump_config().items() if each not in ELSEWHERE}
+    own = {option: value for option, value in task.dump_config().items() if option not in ELSEWHERE}
     config = json.dumps(own, sort_keys=True, default=lambda value: getattr(value, "__qualname__", type(value).__name__))
     return key([name, str(task.VERSION), config, [*islice(task.eval_docs, limit)], shown])
 
@@ -161,7 +164,7 @@ def _data_alone() -> Iterator[None]:
         (programs, "load", _refuse),
         (harness_task, "tqdm", lambda rows, **_: rows),
     ]
-    known = [getattr(module, name) for module, name, _ in inside]
+    originals = [getattr(module, name) for module, name, _ in inside]
     shown = not are_progress_bars_disabled()
     disable_progress_bars()
     for module, name, value in inside:
@@ -170,7 +173,7 @@ def _data_alone() -> Iterator[None]:
         with quiet("lm_eval", "datasets", "huggingface_hub", "evaluate"):
             yield
     finally:
-        for (module, name, _), value in zip(inside, known, strict=True):
+        for (module, name, _), value in zip(inside, originals, strict=True):
             setattr(module, name, value)
         if shown:
             enable_progress_bars()

@@ -36,7 +36,7 @@ def language_head(backbone: Backbone) -> nn.Module:
 
 @lru_cache(maxsize=8)
 def no_language_head(backbone: Backbone) -> str | None:
-    """Return why a backbone cannot tell tokens, or None."""
+    """Return why a backbone cannot predict tokens, or None."""
     try:
         language_head(backbone)
     except InputError as error:
@@ -45,19 +45,23 @@ def no_language_head(backbone: Backbone) -> str | None:
 
 
 def head_beside(model: TaskModel, backbone: Backbone) -> nn.Module:
-    """Return the language head where the model is; its own where it answers with that; raises as the former."""
+    """Return the language head on the model's device: the model's own head where that is an output layer.
+
+    Raises:
+        InputError: as :func:`language_head` does.
+    """
     own = isinstance(model.head, OutputLayer)
     return model.head if own else language_head(backbone).to(next(model.parameters()).device)
 
 
 def bare_model(backbone: Backbone, precision: Precision) -> TaskModel:
-    """Return the backbone without any method's weights, under its language head; raises as the former."""
+    """Return the backbone without any method's weights, under its language head; raises as :func:`language_head`."""
     head = language_head(backbone)
     return TaskModel(backbone.load(precision=precision), head, KINDS.get(KIND), backbone.pooling, precision).eval()
 
 
 class MaskedHead(nn.Module):
-    """A masked language model whose transformer hands on the states that it is given, so that its head is left."""
+    """A masked language model whose transformer is replaced by one that returns its input: only the head is left."""
 
     def __init__(self, lm: Any) -> None:
         """Take over ``lm``; its transformer is dropped."""
@@ -96,9 +100,9 @@ def _masked_head(backbone: Backbone) -> MaskedHead:
 
     if backbone.config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or backbone.tokenizer.mask_token_id is None:
         raise InputError(f"{backbone.name!r} is neither a causal nor a masked language model")
-    with torch.random.fork_rng(devices=[]), _silence():  # what is missing is drawn, with advice to train it
-        lm, told = backbone.pretrained(AutoModelForMaskedLM)
-    own = sorted(name for name in told["missing_keys"] if not name.startswith(f"{lm.base_model_prefix}."))
+    with torch.random.fork_rng(devices=[]), _silence():  # missing weights are drawn, with advice to train them
+        lm, report = backbone.pretrained(AutoModelForMaskedLM)
+    own = sorted(name for name in report["missing_keys"] if not name.startswith(f"{lm.base_model_prefix}."))
     if own:
         raise InputError(
             f"the weights of {backbone.name!r} lack the output layer of its pretraining ({own[0]}, …)",

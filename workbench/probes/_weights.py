@@ -60,7 +60,9 @@ class Change:
         values down to 1e-8 of the largest, less than what float32 weights hold.
         """
         if self.dense is None and self.factors is not None:
-            left, right = (torch.linalg.qr(each.double(), mode="r").R for each in (self.factors[0], self.factors[1].T))
+            left, right = (
+                torch.linalg.qr(factor.double(), mode="r").R for factor in (self.factors[0], self.factors[1].T)
+            )
             values: Tensor = torch.linalg.svdvals(left @ right.T)
         else:
             values = torch.linalg.eigvalsh(smaller_gram(self.delta)).flip(0).clamp(min=0).sqrt()
@@ -76,21 +78,21 @@ def smaller_gram(matrix: Tensor) -> Tensor:
 def layer_of(name: str, encoder_blocks: int = 0) -> int | None:
     """Return the layer that a backbone's parameter belongs to, as :attr:`Change.layer` counts them.
 
-    Blocks are told by ``layer.3.``, ``layers.3.``, ``h.3.`` or ``blocks.3.`` in the name, as transformers calls them.
+    Blocks are recognised by ``layer.3.``, ``layers.3.``, ``h.3.`` or ``blocks.3.`` in the name, as in transformers.
     Those of an encoder-decoder's decoder are counted after the ``encoder_blocks`` of its encoder.
     """
-    if found := BLOCK.search(name):
-        return int(found[1]) + 1 + (encoder_blocks if name.startswith("decoder.") else 0)
+    if block := BLOCK.search(name):
+        return int(block[1]) + 1 + (encoder_blocks if name.startswith("decoder.") else 0)
     return 0 if EMBEDDING.search(name) else None
 
 
 def layers(changes: Iterable[Change]) -> dict[int, list[Change]]:
     """Return the changes of each layer that has any, in the layers' order; what has no layer is left out."""
-    found: defaultdict[int, list[Change]] = defaultdict(list)
+    by_layer: defaultdict[int, list[Change]] = defaultdict(list)
     for change in changes:
         if change.layer is not None:
-            found[change.layer].append(change)
-    return dict(sorted(found.items()))
+            by_layer[change.layer].append(change)
+    return dict(sorted(by_layer.items()))
 
 
 @torch.no_grad()
@@ -111,7 +113,7 @@ def changes(body: nn.Module, backbone: Backbone) -> Iterator[Change]:
         current, factors = now[name], None
         if hasattr(current, "get_base_layer"):  # a layer of peft's
             current, factors = _unwrapped(current)
-        before, after = (_matrix(each, isinstance(module, Conv1D)) for each in (module, current))
+        before, after = (_matrix(layer, isinstance(module, Conv1D)) for layer in (module, current))
         change = Change(
             name=f"{name}.weight",
             layer=layer_of(f"{name}.weight", encoder_blocks),

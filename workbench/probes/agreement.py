@@ -33,20 +33,20 @@ class Agreement:
         """Return the four shares, in [0, 1]; nothing at the stage at which the task was learned."""
         if context.outcomes_learned is None:
             return {}
-        both = context.outcomes_learned[READ].merge(
+        joined = context.outcomes_learned[READ].merge(
             context.outcomes[READ], on="id", suffixes=("_then", "_now"), validate="one_to_one"
         )
-        if both.empty:
+        if joined.empty:
             return {}
-        changed = both["prediction_then"] != both["prediction_now"]
-        was, still = both["correct_then"].astype(bool), both["correct_now"].astype(bool)
+        changed = joined["prediction_then"] != joined["prediction_now"]
+        was, still = joined["correct_then"].astype(bool), joined["correct_now"].astype(bool)
         shares = {
             "changed": changed,
             "lost": was & ~still,
             "gained": ~was & still,
             "wrong-to-wrong": changed & ~was & ~still,
         }
-        return {name: float(each.mean()) for name, each in shares.items()}
+        return {name: float(flags.mean()) for name, flags in shares.items()}
 
 
 PROBE: Probe = Agreement()

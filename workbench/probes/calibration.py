@@ -50,8 +50,8 @@ def with_confidence(outcomes: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any]]
     """Return confidence and correctness (n,) of the answers that have a confidence."""
     confidence = outcomes["confidence"].to_numpy(dtype=np.float64)
     correct = outcomes["correct"].to_numpy(dtype=np.float64)
-    told = np.isfinite(confidence)
-    return confidence[told], correct[told]
+    has_confidence = np.isfinite(confidence)
+    return confidence[has_confidence], correct[has_confidence]
 
 
 def calibration_error(confidence: NDArray[Any], correct: NDArray[Any]) -> float:

@@ -45,8 +45,8 @@ class CKA:
         if context.learned is None:
             return {}
         pairs = zip(context.learned.held, context.hidden.held, strict=True)
-        found = {f"layer-{k}": alignment(then, now) for k, (then, now) in enumerate(pairs)}
-        return {name: value for name, value in found.items() if value is not None}
+        alignments = {f"layer-{k}": alignment(then, now) for k, (then, now) in enumerate(pairs)}
+        return {name: value for name, value in alignments.items() if value is not None}
 
 
 def alignment(one: NDArray[Any], other: NDArray[Any]) -> float | None:

@@ -28,37 +28,37 @@ MASKED_SHARE = 0.15
 class GeneralLoss:
     """Mean cross-entropy per token, in nats, of the adapted body under the output layer of the backbone's pretraining.
 
-    A causal language model tells each token but the first from those before it. A masked one tells a seeded 15 % of
-    each text's tokens, all of them replaced by the mask token, from the rest (Devlin et al. 2019, arXiv:1810.04805, who
-    leave a fifth in place or replace it at random). The same tokens are told at every stage. ``increase`` is the loss
-    less that of the bare backbone on the same tokens in the same precision: above 0, general knowledge went. The task's
-    head takes no part.
+    A causal language model predicts each token but the first from those before it. A masked one predicts a seeded 15 %
+    of each text's tokens, all of them replaced by the mask token, from the rest (Devlin et al. 2019, arXiv:1810.04805,
+    who leave a fifth in place or replace it at random). The same tokens are predicted at every stage. ``increase`` is
+    the loss less that of the bare backbone on the same tokens in the same precision: above 0, general knowledge went.
+    The task's head takes no part.
     """
 
     scope: Literal["task", "model"] = "model"
     reads_hidden = False
 
     def objection(self, backbone: Backbone, kind: str) -> str | None:
-        """Return why the backbone cannot tell tokens, or None."""
+        """Return why the backbone cannot predict tokens, or None."""
         return no_language_head(backbone)
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
-        """Return ``loss`` and ``increase``; nothing where the text has no token to tell.
+        """Return ``loss`` and ``increase``; nothing where the text has no token to predict.
 
         Raises:
             InputError: the backbone has no output layer of its pretraining.
         """
         backbone = context.backbone
-        told = encoded(backbone, context.text, context.max_length, context.seed)
-        if not any(label != IGNORED for row in told for label in row["labels"]):
+        rows = encoded(backbone, context.text, context.max_length, context.seed)
+        if not any(label != IGNORED for row in rows for label in row["labels"]):
             return {}
-        loss = mean_loss(model, head_beside(model, backbone), told, backbone.tokenizer.pad_token_id)
+        loss = mean_loss(model, head_beside(model, backbone), rows, backbone.tokenizer.pad_token_id)
         bare = _bare_loss(backbone, context.text, context.max_length, context.seed, model.precision)
         return {"loss": loss, "increase": loss - bare}
 
 
 def encoded(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: int) -> list[dict[str, Any]]:
-    """Return model inputs, one a text; ``labels`` has at each place the token to be told by its state, or −100."""
+    """Return model inputs, one a text; ``labels`` has at each position the token that its state predicts, or −100."""
     if not text:
         return []
     columns = backbone.tokenizer(list(text), truncation=True, max_length=max_length, return_special_tokens_mask=True)
@@ -70,18 +70,18 @@ def encoded(backbone: Backbone, text: tuple[str, ...], max_length: int, seed: in
 
 
 def mean_loss(model: TaskModel, head: nn.Module, rows: list[dict[str, Any]], pad: int) -> float:
-    """Return the mean cross-entropy over all tokens that ``rows`` want told, in nats."""
+    """Return the mean cross-entropy over all tokens that ``rows`` want predicted, in nats."""
 
     def call(_: list[int], batch: dict[str, Tensor]) -> list[tuple[float, int]]:
-        wanted, found = batch.pop("labels"), []
+        wanted, sums = batch.pop("labels"), []
         for states, labels in zip(model.states(**batch), wanted, strict=True):  # one at a time: a vocabulary is large
-            told = labels != IGNORED
-            loss = nn.functional.cross_entropy(head(states[told]), labels[told], reduction="sum")
-            found.append((float(loss), int(told.sum())))
-        return found
+            predicted = labels != IGNORED
+            loss = nn.functional.cross_entropy(head(states[predicted]), labels[predicted], reduction="sum")
+            sums.append((float(loss), int(predicted.sum())))
+        return sums
 
-    each = in_batches(call, model, rows, lambda batch: padded(batch, pad, "right"))
-    loss, count = (sum(column) for column in zip(*each, strict=True))
+    losses = in_batches(call, model, rows, lambda batch: padded(batch, pad, "right"))
+    loss, count = (sum(column) for column in zip(*losses, strict=True))
     return float(loss / count)
 
 
@@ -99,11 +99,11 @@ def _bare_loss(
 
 
 def _masked(ids: list[int], special: list[int], mask: int, generator: torch.Generator) -> dict[str, Any]:
-    places = [place for place, is_special in enumerate(special) if not is_special]
-    count = min(len(places), max(1, round(MASKED_SHARE * len(places))))
-    hidden = {places[index] for index in torch.randperm(len(places), generator=generator)[:count].tolist()}
-    shown = [mask if place in hidden else token for place, token in enumerate(ids)]
-    return _row(shown, [token if place in hidden else IGNORED for place, token in enumerate(ids)])
+    positions = [position for position, is_special in enumerate(special) if not is_special]
+    count = min(len(positions), max(1, round(MASKED_SHARE * len(positions))))
+    hidden = {positions[index] for index in torch.randperm(len(positions), generator=generator)[:count].tolist()}
+    shown = [mask if position in hidden else token for position, token in enumerate(ids)]
+    return _row(shown, [token if position in hidden else IGNORED for position, token in enumerate(ids)])
 
 
 def _row(ids: list[int], labels: list[int]) -> dict[str, Any]:

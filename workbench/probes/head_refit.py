@@ -50,8 +50,8 @@ def _answers(model: TaskModel, features: NDArray[np.float32]) -> NDArray[np.int6
     device, training = next(model.parameters()).device, model.head.training
     logits = model.head.eval()(torch.from_numpy(features).to(device))
     model.head.train(training)
-    found: NDArray[np.int64] = logits.argmax(dim=-1).cpu().numpy()
-    return found
+    labels: NDArray[np.int64] = logits.argmax(dim=-1).cpu().numpy()
+    return labels
 
 
 PROBE: Probe = HeadRefit()

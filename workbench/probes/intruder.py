@@ -42,14 +42,15 @@ class Intruder:
 
     def measure(self, model: TaskModel, context: ProbeContext) -> Mapping[str, float]:
         """Return the mean count per matrix, of ``layer-k`` that changed and in ``total``; nothing where none did."""
-        known = _pretrained_vectors(context.backbone.fingerprint)
-        blocks = {layer: its for layer, its in layers(changes(model.body, context.backbone)).items() if layer > 0}
-        counts = {layer: [_count(change, known) for change in its] for layer, its in blocks.items()}
-        every = [count for its in counts.values() for count in its]
+        vectors = _pretrained_vectors(context.backbone.fingerprint)
+        by_layer = layers(changes(model.body, context.backbone))
+        blocks = {layer: matrices for layer, matrices in by_layer.items() if layer > 0}
+        counts = {layer: [_count(change, vectors) for change in matrices] for layer, matrices in blocks.items()}
+        every = [count for layer_counts in counts.values() for count in layer_counts]
         if not every:
             return {}
         return {
-            **{f"layer-{layer}": sum(its) / len(its) for layer, its in counts.items()},
+            **{f"layer-{layer}": sum(layer_counts) / len(layer_counts) for layer, layer_counts in counts.items()},
             "total": sum(every) / len(every),
         }
 
@@ -71,15 +72,15 @@ def left_vectors(matrix: Tensor, most: int | None = None) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _pretrained_vectors(fingerprint: str) -> dict[str, Tensor]:
-    """Return where the vectors of one backbone's matrices are kept, by name."""
+    """Return the dictionary that keeps the vectors of one backbone's matrices, by name."""
     return {}
 
 
-def _count(change: Change, known: dict[str, Tensor]) -> int:
-    if change.name not in known:
-        known[change.name] = left_vectors(change.weight).float()
+def _count(change: Change, vectors: dict[str, Tensor]) -> int:
+    if change.name not in vectors:
+        vectors[change.name] = left_vectors(change.weight).float()
     strongest = left_vectors(change.weight + change.delta, STRONGEST)  # (out, ≤ 10)
-    nearest = (strongest.T.float() @ known[change.name]).abs().amax(dim=1)
+    nearest = (strongest.T.float() @ vectors[change.name]).abs().amax(dim=1)
     return int((nearest < THRESHOLD).sum())
 
 

@@ -40,12 +40,12 @@ class KNN:
 
         labels, truth = labels_of(context.task, "train"), labels_of(context.task, "validation")
         train, held = (states[-1].astype(np.float64) for states in (context.hidden.train, context.hidden.held))
-        known = np.unique(labels)
-        means = np.stack([train[labels == label].mean(axis=0) for label in known])  # (labels, h)
+        classes = np.unique(labels)
+        means = np.stack([train[labels == label].mean(axis=0) for label in classes])  # (labels, h)
         nearest = np.linalg.norm(held[:, None] - means[None], axis=-1).argmin(axis=1)  # (held,)
         neighbours = KNeighborsClassifier(min(NEIGHBOURS, len(train)), metric="cosine").fit(train, labels)
         return {
-            "prototype": float(np.mean(known[nearest] == truth)),
+            "prototype": float(np.mean(classes[nearest] == truth)),
             "knn": float(np.mean(neighbours.predict(held) == truth)),
         }
 

@@ -94,8 +94,8 @@ class Harness:
             own = _scores(under, context.backbone, settings, context.batch_size, context.seed)
         finally:
             model.train(was_training)
-        told = settings.model_dump_json()
-        bare = _bare_scores(context.backbone, told, context.batch_size, context.seed, model.precision)
+        settings_json = settings.model_dump_json()
+        bare = _bare_scores(context.backbone, settings_json, context.batch_size, context.seed, model.precision)
         return {**own, **{f"{name}-change": value - bare[name] for name, value in own.items() if name in bare}}
 
 
@@ -106,10 +106,10 @@ def _scores(
     from workbench.probes._harness_tasks import loaded, scores
 
     tasks = loaded(settings.tasks, settings.num_fewshot)
-    found = scores(AdaptedLM(model, backbone.tokenizer, batch_size), tasks, settings.limit, seed)
+    results = scores(AdaptedLM(model, backbone.tokenizer, batch_size), tasks, settings.limit, seed)
     return {
         f"{_plain(task)}/{_plain(metric)}": value
-        for task, values in found.items()
+        for task, values in results.items()
         for metric, value in values.items()
         if math.isfinite(value)
     }

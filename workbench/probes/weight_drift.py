@@ -26,7 +26,7 @@ class WeightDrift:
     Matrices count together as one long vector: √Σ‖ΔW‖² ÷ √Σ‖W‖². The effective rank (Roy and Vetterli 2007, EUSIPCO) is
     exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ ÷ Σσ: between 1 and the rank, and k where k singular values are equal; a layer has the
     mean of its matrices. ΔW is what is trained in place or what peft would merge; bottleneck adapters stand beside the
-    backbone and are none. Where nothing differs there is nothing to tell. Wholly fine-tuned MiniLM takes about 1 s on
+    backbone and are none. Where nothing differs, nothing is returned. Wholly fine-tuned MiniLM takes about 1 s on
     one core, a LoRA a fraction of it.
     """
 
@@ -42,12 +42,12 @@ class WeightDrift:
         every = list(changes(model.body, context.backbone))
         if not every:
             return {}
-        found = {"relative-norm": _relative_norm(every)}
-        for layer, its in layers(every).items():
-            ranks = [effective_rank(change.singular_values) for change in its]
-            found[f"layer-{layer}/relative-norm"] = _relative_norm(its)
-            found[f"layer-{layer}/effective-rank"] = sum(ranks) / len(ranks)
-        return found
+        drift = {"relative-norm": _relative_norm(every)}
+        for layer, matrices in layers(every).items():
+            ranks = [effective_rank(change.singular_values) for change in matrices]
+            drift[f"layer-{layer}/relative-norm"] = _relative_norm(matrices)
+            drift[f"layer-{layer}/effective-rank"] = sum(ranks) / len(ranks)
+        return drift
 
 
 def effective_rank(singular_values: Tensor) -> float:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 CHECKPOINT_SECONDS = 60.0  # a fit that is shorter than this is not worth a checkpoint
-FAR, IN_A_ROW, FIRST_STEPS = 10, 3, 100  # so many times the first loss (or 1), so often, in so many steps: diverged
+FAR, IN_A_ROW, FIRST_STEPS = 10, 3, 100  # diverged: FAR × the first loss (or 1), IN_A_ROW steps, within FIRST_STEPS
 KEPT = "best_epoch.json"  # written last: a checkpoint without it is not complete
 WEIGHTS = "best_epoch.safetensors"
 
@@ -75,7 +75,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         self.settles = settles
         self.losses: list[float] = []
         self.norms: list[float] = []  # of all gradients together, at each step of the epoch
-        self.first: tuple[int, float] | None = None  # step and loss, of this process: one that goes on may begin later
+        self.first: tuple[int, float] | None = None  # first step and loss of this process; later in a resumed fit
         self.above = 0  # steps in a row whose loss is far above the first
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
@@ -95,15 +95,15 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Score the validation split and keep the weights if they are the best so far.
 
-        A gradient that is not finite is clipped to nothing: where there was no other, nothing was learned.
+        Gradients that are not finite are clipped to zero. Where no step had finite ones, nothing was learned.
         """
         if self.norms and not any(map(math.isfinite, self.norms)):
             self._require_finite("the norm of the gradients", self.norms[-1], state.global_step)
         backbone, rows = self.adaptation.backbone, self.task.splits["validation"]
-        found = evaluate(self.model, rows, len(self.task.labels), backbone.tokenizer, self.budget.max_length)
-        likelihood = float(found.outcomes["log_likelihood"].mean())
+        evaluation = evaluate(self.model, rows, len(self.task.labels), backbone.tokenizer, self.budget.max_length)
+        likelihood = float(evaluation.outcomes["log_likelihood"].mean())
         self._require_finite("the validation likelihood", likelihood, state.global_step)
-        score = found.scores[self.model.kind.metric]
+        score = evaluation.scores[self.model.kind.metric]
         epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)
         self.losses, self.norms = [], []
         self.epochs.append(epoch)
@@ -113,7 +113,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             self.best.validation_log_likelihood,
         ):
             self.best = epoch
-            self.weights = {name: each.detach().clone() for name, each in self.model.trainable().items()}
+            self.weights = {name: parameter.detach().clone() for name, parameter in self.model.trainable().items()}
         if settled and self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
             control.should_training_stop = True
         if self.keep and agreed(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS):
@@ -122,8 +122,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint that Trainer has just written with what this callback knows."""
         folder = checkpoint(Path(args.output_dir), state.global_step)
-        weights = {name: whole(each) for name, each in self.weights.items()}
-        wait_for_all()  # each writes a part of the checkpoint
+        weights = {name: whole(tensor) for name, tensor in self.weights.items()}
+        wait_for_all()  # every process writes a part of the checkpoint
         with first_ahead():
             if (folder / KEPT).exists():
                 return
@@ -152,7 +152,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
     def _require_near(self, loss: float, step: int) -> None:
         """End a fit whose loss stays far above the first one while it has hardly begun.
 
-        A penalty is part of the loss, and is nothing before the first step: with one, no rise says anything.
+        A penalty is part of the loss and is 0 before the first step. Under one, a rise does not mean divergence.
         """
         if self.model.penalty is not None:
             return
@@ -161,24 +161,24 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         if self.above >= IN_A_ROW and step - begun <= FIRST_STEPS:
             raise self._diverged("the loss", loss, step)
 
-    def _require_finite(self, what: str, value: float, step: int) -> None:
+    def _require_finite(self, quantity: str, value: float, step: int) -> None:
         if not math.isfinite(value):
-            raise self._diverged(what, value, step)
+            raise self._diverged(quantity, value, step)
 
-    def _diverged(self, what: str, value: float, step: int) -> TrainingError:
-        told = f"{what} is {value:.3g} after step {step} of {self.task.name!r}"
+    def _diverged(self, quantity: str, value: float, step: int) -> TrainingError:
+        message = f"{quantity} is {value:.3g} after step {step} of {self.task.name!r}"
         begun, first = self.first or (0, math.nan)
         if not math.isfinite(first):
-            return TrainingError(told, hint=BROKEN_WEIGHTS)
+            return TrainingError(message, hint=BROKEN_WEIGHTS)
         rate, method = self.adaptation.settings.learning_rate, self.adaptation.method
         usual = default_rate(method, self.adaptation.backbone.config)
         lower = min(rate / 10, usual or rate)
         in_fp32 = ", or train in fp32 (--set budget.precision=fp32)" if self.adaptation.precision == "bf16" else ""
         hint = f"The learning rate is {rate:g}. Lower it: try --set learning_rate={lower:.2g}{in_fp32}."
-        if what == "the loss":
+        if quantity == "the loss":
             rose = f"the loss rose from {first:.3g} to {value:.3g} in {step - begun} steps of {self.task.name!r}"
             return TrainingError(rose, hint=hint)
-        return TrainingError(f"{told}; the first loss was {first:.3g}", hint=hint)
+        return TrainingError(f"{message}; the first loss was {first:.3g}", hint=hint)
 
     @torch.no_grad()
     def restore(self) -> None:

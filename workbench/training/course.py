@@ -44,10 +44,10 @@ def penalised(model: TaskModel, course: Course) -> Iterator[None]:
     own, outer = course.penalty, model.penalty
     if own is not None:
 
-        def both(batch: Batch) -> Tensor:
+        def penalty(batch: Batch) -> Tensor:
             return own() if outer is None else own() + outer(batch)
 
-        model.penalty = both
+        model.penalty = penalty
     try:
         yield
     finally:

@@ -45,7 +45,7 @@ def fit(
         TrainingError: the loss or a validation score is not a finite number.
     """
     with uncollected():
-        from transformers import set_seed  # these take seconds, which whoever trains nothing need not wait
+        from transformers import set_seed  # these imports take seconds, and only a fit needs them
 
         from workbench.gradient_checkpointing import checkpointed, is_checkpointed
         from workbench.memory import PeakMemory, freed_for_reuse
@@ -70,7 +70,7 @@ def fit(
     course = adaptation.card.course(adaptation.settings, model.body, Steps(steps, steps // budget.epochs))
     scratch = scratch if course.resumable else None
     trained = sum(parameter.numel() for parameter in model.trainable().values())
-    again = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
+    recomputes = is_checkpointed(adaptation, budget, task.max_new_tokens or 0, model.body)
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as elsewhere,
@@ -78,7 +78,7 @@ def fit(
         freed_for_reuse(),
         apart_for_training(model) as learner,
         penalised(learner, course),
-        checkpointed(learner.body, again),
+        checkpointed(learner.body, recomputes),
         listener.fit(label, steps) as advance,
     ):
         keeper = BestEpoch(learner, task, adaptation, budget, advance, keep=scratch is not None, settles=course.settles)
@@ -96,7 +96,7 @@ def fit(
         seconds=time.perf_counter() - began + keeper.seconds_before + preparing.seconds,
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=trained,
-        checkpointed=again,
+        checkpointed=recomputes,
         validation_examples=len(task.splits["validation"]),
     )
 
@@ -112,8 +112,8 @@ def require_optimizer(optimizer: Optimizer, where: str | None = None) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        what = f"{optimizer} moves its states between a GPU's memory and the processor's, and there is no GPU here"
-        raise InputError(what, where=where, hint="Take adamw-8bit: its states are as small, and it works here.")
+        message = f"{optimizer} moves its states between a GPU's memory and the processor's, and there is no GPU here"
+        raise InputError(message, where=where, hint="Take adamw-8bit: its states are as small, and it works here.")
 
 
 def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> None:
@@ -150,6 +150,6 @@ def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budg
 
     with PeakMemory() as memory:
         tokenizer, rows = adaptation.backbone.tokenizer, task.splits["validation"]
-        found = evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
-    score = found.scores[model.kind.metric]
-    return FitRecord((), 0, score, 0, found.seconds, memory.peak_mb, 0, validation_examples=len(rows))
+        evaluation = evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
+    score = evaluation.scores[model.kind.metric]
+    return FitRecord((), 0, score, 0, evaluation.seconds, memory.peak_mb, 0, validation_examples=len(rows))

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def in_parts() -> bool:
-    """Return whether checkpoints are written so."""
+    """Return whether checkpoints are written in parts."""
     return processes.count() > 1 or processes.shards()
 
 
 def store_part(trainer: Trainer, folder: Path) -> None:
     """Write what this process holds of the trained weights and of the optimiser, and where the schedule is."""
     part = {
-        "weights": {name: each.detach() for name, each in trainer.model.trainable().items()},
+        "weights": {name: parameter.detach() for name, parameter in trainer.model.trainable().items()},
         "optimizer": trainer.optimizer.state_dict(),
         "scheduler": trainer.lr_scheduler.state_dict(),
     }
@@ -44,7 +44,7 @@ def take_up_part(trainer: Trainer, folder: Path) -> None:
         _local(parameter).copy_(part["weights"][name])
     trainer.optimizer.load_state_dict(part["optimizer"])
     for parameter, state in trainer.optimizer.state.items():
-        state.update({name: _like(parameter, each) for name, each in state.items()})
+        state.update({name: _like(parameter, value) for name, value in state.items()})
     trainer.lr_scheduler.load_state_dict(part["scheduler"])
 
 
@@ -57,7 +57,7 @@ def _local(value: Any) -> Any:
 
 
 def _like(parameter: Tensor, value: Any) -> Any:
-    """Return a number for each of ``parameter``'s dealt out as it is; what is one number is left alone."""
+    """Return an optimiser state dealt out as ``parameter`` is; a state that is a single number is returned as it is."""
     if not isinstance(parameter, DTensor) or not isinstance(value, torch.Tensor) or value.dim() == 0:
         return value
     shape, stride = parameter.shape, parameter.stride()

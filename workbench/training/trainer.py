@@ -1,4 +1,4 @@
-"""transformers' Trainer as a fit needs it: what of the budget and the method it is told, and what it does otherwise."""
+"""transformers' Trainer as a fit needs it: its arguments from budget and settings, and where it behaves differently."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no type
     def create_optimizer(self) -> Any:
         """Return the optimiser; of 8-bit ones, embeddings keep their moments in 32.
 
-        bitsandbytes remembers which parameters do so for the whole process: their modules, and their places in the
-        optimiser, which it would take for those of the next one. So it is made to forget.
+        bitsandbytes remembers those parameters for the whole process, by module and by position in the optimiser.
+        At the same positions the next optimiser has other parameters, so this memory is emptied.
         """
         if self.args.optim == OPTIMIZERS["adamw"] or self.optimizer is not None:
             return super().create_optimizer()
@@ -101,7 +101,7 @@ class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no type
     def _save(self, output_dir: str, state_dict: Any = None) -> None:
         if in_parts():  # with the optimiser's states
             return
-        weights = {name: each.detach().contiguous() for name, each in self.model.trainable().items()}
+        weights = {name: parameter.detach().contiguous() for name, parameter in self.model.trainable().items()}
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         save_file(weights, Path(output_dir) / WEIGHTS_FILE)
 

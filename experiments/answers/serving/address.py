@@ -35,10 +35,10 @@ def bind(host: str, port: int) -> socket.socket:
         bound.close()
         if error.errno == errno.EADDRNOTAVAIL:
             raise InputError(f"{host} is no address of this machine", where="--host") from None
-        what = (
+        message = (
             f"port {port} of {host} is taken" if error.errno == errno.EADDRINUSE else f"port {port}: {error.strerror}"
         )
-        raise InputError(what, where="--port", hint="Give another one; --port 0 takes a free one.") from None
+        raise InputError(message, where="--port", hint="Give another one; --port 0 takes a free one.") from None
     return bound
 
 
@@ -72,6 +72,6 @@ def read_key(file: Path) -> bytes:
     except OSError as error:
         raise InputError(f"the key cannot be read: {error.strerror}", where=str(file)) from None
     if len(key) < SHORTEST_KEY or not all(33 <= byte <= 126 for byte in key):
-        what = f"a key is one word of at least {SHORTEST_KEY} letters, digits and signs"
-        raise InputError(what, where=str(file), hint="Make one: openssl rand -hex 32 > FILE")
+        message = f"a key is one word of at least {SHORTEST_KEY} letters, digits and signs"
+        raise InputError(message, where=str(file), hint="Make one: openssl rand -hex 32 > FILE")
     return key

@@ -67,7 +67,7 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
     _add_state(app, service)
 
     @app.exception_handler(WorkbenchError)
-    async def told(_: Request, error: WorkbenchError) -> Response:
+    async def known_error(_: Request, error: WorkbenchError) -> Response:
         code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
         names = f". {error.hint}" if isinstance(error, UnknownNameError) else ""  # other hints are about commands
         refusal = refused(code, f"{error.what}{names}")
@@ -147,9 +147,9 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
 def _require_within(limits: Limits, question: Question) -> None:
     if len(question.texts) > limits.texts:
-        what = f"{len(question.texts)} texts are more than one request may have: {limits.texts}"
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
-    longest = max(len(each) if isinstance(each, str) else sum(map(len, each)) for each in question.asked)
+        message = f"{len(question.texts)} texts are more than one request may have: {limits.texts}"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+    longest = max(len(text) if isinstance(text, str) else sum(map(len, text)) for text in question.asked)
     if longest > limits.characters:
-        what = f"a text of {longest:,} characters is longer than one may be: {limits.characters:,}"
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)
+        message = f"a text of {longest:,} characters is longer than one may be: {limits.characters:,}"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)

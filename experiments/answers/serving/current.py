@@ -60,19 +60,19 @@ class Routing:
         def task_of(adapter: StoredAdapter) -> Task:
             return training_task(adapter, self.task_folders)
 
-        found, libraries = {}, ROUTERS.get(self.name).libraries
+        states, libraries = {}, ROUTERS.get(self.name).libraries
         for pair in (False, True):
-            fit = [each for each in adapters if suits(each.manifest, pair, libraries)]
+            fit = [adapter for adapter in adapters if suits(adapter.manifest, pair, libraries)]
             if not fit:
                 continue
             require_routable(self.name, fit, opened.backbone)
             place_of = self.workspace.router
             state = known_state(self.name, self.settings, fit, opened.backbone, place_of, task_of, self.listener)
-            found[pair] = replace(state, reader=state.reader.kept())
-            choose(found[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # one that cannot choose says so now
-        if not found:
+            states[pair] = replace(state, reader=state.reader.kept())
+            choose(states[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # a router that cannot choose fails now
+        if not states:
             require_routable(self.name, adapters, opened.backbone)
-        return found
+        return states
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Current:
                 first = next(iter(group.adapters.values()))
                 text = (PROBE, PROBE) if first.manifest.task.pair else PROBE
                 group.answers(rows_of([text], first.manifest.task), [first.id])
-        standing = [each for each in selection.adapters if each.id in selection.by_task.values()]
+        standing = [adapter for adapter in selection.adapters if adapter.id in selection.by_task.values()]
         return cls(opened, selection.by_task, routing.states(standing, opened) if routing else {})
 
     def asked(self, texts: Sequence[Any], task: str | None, adapter: str | None) -> Asked:
@@ -161,24 +161,24 @@ class Current:
 
 def replies(jobs: Sequence[Asked]) -> list[Reply]:
     """Return the answers to each job: texts for the same adapters together, but what is heard is said by itself."""
-    quiet = [place for place, each in enumerate(jobs) if each.hear is None]
-    found = dict(zip(quiet, _together([jobs[place] for place in quiet]), strict=True))
-    for place, each in enumerate(jobs):
-        if each.hear:
-            with heard_by(each.hear):
-                found[place] = _together([each])[0]
-    return [found[place] for place in range(len(jobs))]
+    quiet = [index for index, job in enumerate(jobs) if job.hear is None]
+    reply_of = dict(zip(quiet, _together([jobs[index] for index in quiet]), strict=True))
+    for index, job in enumerate(jobs):
+        if job.hear:
+            with heard_by(job.hear):
+                reply_of[index] = _together([job])[0]
+    return [reply_of[index] for index in range(len(jobs))]
 
 
 def _together(jobs: Sequence[Asked]) -> list[Reply]:
-    chosen = [_owners(each) for each in jobs]
-    found: list[Reply] = [Reply([], owners, scores) for owners, scores in chosen]
-    for current in {id(each.current): each.current for each in jobs}.values():
-        places = [place for place, each in enumerate(jobs) if each.current is current]
-        questions = [Question(jobs[place].rows, found[place].adapters) for place in places]
-        for place, answers in zip(places, current.opened.answers(questions), strict=True):
-            found[place] = replace(found[place], answers=answers)
-    return found
+    chosen = [_owners(job) for job in jobs]
+    results: list[Reply] = [Reply([], owners, scores) for owners, scores in chosen]
+    for current in {id(job.current): job.current for job in jobs}.values():
+        indices = [index for index, job in enumerate(jobs) if job.current is current]
+        questions = [Question(jobs[index].rows, results[index].adapters) for index in indices]
+        for index, answers in zip(indices, current.opened.answers(questions), strict=True):
+            results[index] = replace(results[index], answers=answers)
+    return results
 
 
 def _owners(job: Asked) -> tuple[list[str], list[float] | None]:
@@ -187,4 +187,4 @@ def _owners(job: Asked) -> tuple[list[str], list[float] | None]:
         return [job.adapter] * len(job), None
     state = job.current.routers["text_pair" in job.rows.column_names]
     choice = choose(state, job.rows)
-    return [state.adapters[place].id for place in choice.adapters], choice.scores.tolist()
+    return [state.adapters[index].id for index in choice.adapters], choice.scores.tolist()

@@ -48,7 +48,7 @@ class Guard:
             code = code or HTTPStatus.INTERNAL_SERVER_ERROR
             raise
         finally:
-            if code:  # else whoever asked has gone before the whole request was there
+            if code:  # else the client has gone before its whole request was there
                 self._metrics.request(path if path in self._paths else "other", int(code), perf_counter() - began)
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +65,8 @@ class Guard:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._most_bytes:
-                what = f"the request has more than {self._most_bytes:,} bytes"
-                await refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what)(scope, receive, send)
+                reason = f"the request has more than {self._most_bytes:,} bytes"
+                await refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)(scope, receive, send)
                 return
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -83,5 +83,5 @@ def refused(code: int, what: str) -> JSONResponse:
 
 def _has(scope: Scope, key: bytes) -> bool:
     given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    scheme, _, said = given.partition(b" ")
-    return hmac.compare_digest(said.strip(), key) and scheme.lower() == b"bearer"
+    scheme, _, credentials = given.partition(b" ")
+    return hmac.compare_digest(credentials.strip(), key) and scheme.lower() == b"bearer"

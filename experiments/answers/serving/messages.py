@@ -57,7 +57,7 @@ class Question(BaseModel):
     @property
     def asked(self) -> list[str | tuple[str, str]]:
         """The texts and pairs as everything else here takes them."""
-        return [each if isinstance(each, str) else _plain(each) for each in self.texts]
+        return [text if isinstance(text, str) else _plain(text) for text in self.texts]
 
 
 class Answer(BaseModel):
@@ -114,18 +114,18 @@ class State(BaseModel):
 
 def answers_of(reply: Reply, current: Current) -> Answers:
     """Return a reply as it is sent."""
-    manifests = {name: each.manifest for name, each in current.opened.adapters.items()}
+    manifests = {name: stored.manifest for name, stored in current.opened.adapters.items()}
     given = []
-    for place, (said, adapter) in enumerate(zip(reply.answers, reply.adapters, strict=True)):
-        told = {"label": said.words, "confidence": said.confidence, "value": said.value}
-        routed = {"routing_score": reply.routing_scores[place]} if reply.routing_scores else {}
-        given.append(Answer(**told, adapter=adapter, task=manifests[adapter].task.name, **routed))
+    for index, (answer, adapter) in enumerate(zip(reply.answers, reply.adapters, strict=True)):
+        fields = {"label": answer.words, "confidence": answer.confidence, "value": answer.value}
+        routed = {"routing_score": reply.routing_scores[index]} if reply.routing_scores else {}
+        given.append(Answer(**fields, adapter=adapter, task=manifests[adapter].task.name, **routed))
     return Answers(adapter=None if reply.routing_scores else reply.adapters[0], answers=given)
 
 
 def adapters_of(current: Current, router: str | None) -> Adapters:
     """Return what is served as it is sent."""
-    served = [_served(each.manifest, current) for each in current.opened.adapters.values()]
+    served = [_served(adapter.manifest, current) for adapter in current.opened.adapters.values()]
     return Adapters(backbone=current.opened.backbone.name, router=router, adapters=served)
 
 

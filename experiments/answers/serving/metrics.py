@@ -46,7 +46,7 @@ class Metrics:
 
     def batch(self, found: Sequence[Reply], seconds: float) -> None:
         """Count what was answered together."""
-        tally = Tally(adapter for each in found for adapter in each.adapters)
+        tally = Tally(adapter for reply in found for adapter in reply.adapters)
         for adapter, texts in tally.items():
             self._texts.labels(adapter).inc(texts)
         self._batch_texts.observe(tally.total())

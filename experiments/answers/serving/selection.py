@@ -68,12 +68,12 @@ def select(
     def fits(manifest: Manifest) -> bool:
         return own in ([], [manifest.backbone.fingerprint])
 
-    found: dict[str, StoredAdapter] = {}
+    by_id: dict[str, StoredAdapter] = {}
     for name in names or _tasks(workspace, fits, backbone):
         stored = workspace.adapters.verify(adapter_id(workspace, name, listener, task_folders, suits=fits))
-        found[stored.id] = stored
+        by_id[stored.id] = stored
         own = own or [stored.manifest.backbone.fingerprint]
-    adapters = tuple(found.values())
+    adapters = tuple(by_id.values())
     _require_one_backbone(adapters, given)
     return Selection(
         adapters, given or open_backbone(adapters[0].manifest.backbone.name), _by_task(workspace, adapters)
@@ -82,33 +82,33 @@ def select(
 
 def _tasks(workspace: Workspace, fits: Callable[[Manifest], bool], backbone: str | None) -> list[str]:
     """Return the tasks that have adapters on the backbone, sorted."""
-    manifests = [each for each in readable(workspace.adapters) if fits(each)]
+    manifests = [manifest for manifest in readable(workspace.adapters) if fits(manifest)]
     if not manifests:
         raise InputError(f"no adapter here is on {backbone!r}", where=str(workspace.root), hint=LIST)
-    if len({each.backbone.fingerprint for each in manifests}) > 1:
+    if len({manifest.backbone.fingerprint for manifest in manifests}) > 1:
         _refuse(manifests, "Choose one: --backbone NAME. Or name the adapters.")
-    return sorted({each.task.name for each in manifests})
+    return sorted({manifest.task.name for manifest in manifests})
 
 
 def _require_one_backbone(adapters: Sequence[StoredAdapter], given: Backbone | None) -> None:
-    manifests = [each.manifest for each in adapters]
-    prints = {each.backbone.fingerprint for each in manifests} | ({given.fingerprint} if given else set())
+    manifests = [adapter.manifest for adapter in adapters]
+    prints = {manifest.backbone.fingerprint for manifest in manifests} | ({given.fingerprint} if given else set())
     if len(prints) > 1:
         _refuse(manifests, f"Serve those of one backbone. {LIST}")
 
 
 def _refuse(manifests: Sequence[Manifest], hint: str) -> NoReturn:
     by_backbone: dict[str, list[str]] = {}
-    for each in manifests:
-        by_backbone.setdefault(each.backbone.name, []).append(each.id)
-    told = "; ".join(f"{name} ({ids[0]}{', …' if len(ids) > 1 else ''})" for name, ids in sorted(by_backbone.items()))
-    raise InputError(f"one backbone is served, and these adapters are on others or several: {told}", hint=hint)
+    for manifest in manifests:
+        by_backbone.setdefault(manifest.backbone.name, []).append(manifest.id)
+    listed = "; ".join(f"{name} ({ids[0]}{', …' if len(ids) > 1 else ''})" for name, ids in sorted(by_backbone.items()))
+    raise InputError(f"one backbone is served, and these adapters are on others or several: {listed}", hint=hint)
 
 
 def _by_task(workspace: Workspace, adapters: Sequence[StoredAdapter]) -> dict[str, str]:
     """Return which adapter answers for each task: of several, the one that the task's name means everywhere."""
     crowned = champions(tracking_uri(workspace.root))
     by_task: dict[str, list[Manifest]] = {}
-    for each in adapters:
-        by_task.setdefault(each.manifest.task.name, []).append(each.manifest)
+    for adapter in adapters:
+        by_task.setdefault(adapter.manifest.task.name, []).append(adapter.manifest)
     return {task: choose(task, manifests, crowned).id for task, manifests in sorted(by_task.items())}

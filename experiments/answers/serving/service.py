@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a reload came to: ids of adapters, and the task → adapter that answers for it now."""
+    """What a reload changed: ids of adapters, and the task → adapter that answers for it now."""
 
     added: list[str]
     removed: list[str]
@@ -99,6 +99,6 @@ class Service:
 
     def _answer(self, jobs: Sequence[Asked]) -> list[Reply]:
         began = perf_counter()
-        found = replies(jobs)
-        self.metrics.batch(found, perf_counter() - began)
-        return found
+        batch = replies(jobs)
+        self.metrics.batch(batch, perf_counter() - began)
+        return batch

@@ -37,17 +37,17 @@ def streamed(service: Service, asked: Asked, limits: Limits) -> AsyncIterator[st
     future.add_done_callback(lambda _: put(None))
     until = loop.time() + limits.seconds
 
-    async def told() -> str | None:
+    async def next_part() -> str | None:
         return await asyncio.wait_for(parts.get(), until - loop.time())
 
-    return _events(future, told, asked, limits)
+    return _events(future, next_part, asked, limits)
 
 
 async def _events(
-    future: Future[Reply], told: Callable[[], Awaitable[str | None]], asked: Asked, limits: Limits
+    future: Future[Reply], next_part: Callable[[], Awaitable[str | None]], asked: Asked, limits: Limits
 ) -> AsyncIterator[str]:
     try:
-        while (part := await told()) is not None:
+        while (part := await next_part()) is not None:
             yield _event(TEXT, {"text": part})
         answers = answers_of(future.result(), asked.current)
         yield _event(ANSWERS, answers.model_dump(exclude_unset=True))
@@ -59,7 +59,7 @@ async def _events(
         logging.getLogger("uvicorn.error").exception("a streamed answer failed")
         yield _event(ERROR, {"detail": FAULT})
     finally:
-        future.cancel()  # what nobody has begun, when whoever asked has gone
+        future.cancel()  # if the client has gone, work that has not begun is dropped
 
 
 def _event(name: str, data: object) -> str:

@@ -55,7 +55,7 @@ def _connected(address: str) -> Iterator[None]:
         raise InputError("this process uses Ray already", where=OPTION, hint="Call ray.shutdown() before.")
     _require_answer(address)
     with tempfile.TemporaryDirectory(prefix="workbench-") as empty, handlers_kept(), chdir(empty):
-        try:  # in a folder in which nothing is: Ray puts it first on the path of its processes
+        try:  # in an empty folder: Ray puts it first on the path of its processes
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # Ray raises plain ones
             raise InputError(f"no cluster can be joined: {reason(error)}", where=OPTION, hint=BEGIN) from error
@@ -120,7 +120,7 @@ def _looked_at(slots: Sequence[Slot], root: Path) -> list[Slot]:
     atomic.write_whole(marker, token)
     try:
         here = {"scheduling_strategy": _on(ray.get_runtime_context().get_node_id())}
-        there = [{**each, "num_cpus": 0, "num_gpus": 0} for each in (here, *(slot.options for slot in slots))]
+        there = [{**options, "num_cpus": 0, "num_gpus": 0} for options in (here, *(slot.options for slot in slots))]
         asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
         own, *seen = ray.get(asked)  # no core has to be free for it
     except ray.exceptions.RayError as error:

@@ -27,7 +27,7 @@ MOST_DEATHS = 3  # of processes that did the same piece
 
 @dataclass
 class Worker:
-    """A process and what it is at.
+    """A process, and the piece that it does.
 
     Attributes:
         slot: where it runs.
@@ -106,7 +106,7 @@ class Crew:
             tell(self._listener, self._standing())
 
     def _standing(self) -> Standing:
-        """Return where the pieces stand, and who is at them."""
+        """Return how many pieces are done, being done and waiting, and how busy each machine is."""
         processes = Counter(worker.slot.address for worker in self._workers if worker.slot.machine)
         busy = Counter(worker.slot.address for worker in self._workers if worker.piece)
         staff = [Staff(address, busy[address], count) for address, count in processes.items()]
@@ -157,12 +157,12 @@ class Crew:
         self._workers.remove(worker)
         if not self._workers:
             raise failure.of_piece(piece.label)
-        what = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
-        self._listener.say(f"{what}. It is done again.")
+        message = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
+        self._listener.say(f"{message}. It is done again.")
         self._schedule.returned(piece)
 
     def _died(self, worker: Worker, error: RayError) -> None:
-        """Let another process do what one was at that has died."""
+        """Let another process do the piece of a worker that has died."""
         piece = worker.piece
         assert piece is not None
         worker.fits.end()
@@ -172,20 +172,20 @@ class Crew:
         if self._lately > MOST_DEATHS * len(self._workers):
             raise WorkError(f"every process that is started dies: {reason(error)}", where=piece.label)
         worker.piece, worker.last = None, ""
-        what = f"{piece.label}: the process that did it died"
+        message = f"{piece.label}: the process that did it died"
         if self._is_there(worker.slot):
             worker.hand = self._hire(worker.slot)
         else:
-            what = f"{piece.label}: the machine {worker.slot.address} that did it has gone"
+            message = f"{piece.label}: the machine {worker.slot.address} that did it has gone"
             self._workers.remove(worker)
         if not self._workers:
-            raise WorkError(what, hint="No machine is left. What was finished is kept; the same command goes on.")
+            raise WorkError(message, hint="No machine is left. What was finished is kept; the same command goes on.")
         if self._deaths[piece.key] < MOST_DEATHS:
-            self._listener.say(f"{what}. It is done again.")
+            self._listener.say(f"{message}. It is done again.")
             self._schedule.returned(piece)
             return
-        what = f"{MOST_DEATHS} processes that did it died, the last of them so: {reason(error)}"
-        self._failed(piece, WorkError(f"{piece.label}: {what}"))
+        message = f"{MOST_DEATHS} processes that did it died, the last of them so: {reason(error)}"
+        self._failed(piece, WorkError(f"{piece.label}: {message}"))
 
     def _is_there(self, slot: Slot) -> bool:
         return not slot.machine or any(node["Alive"] and node["NodeID"] == slot.machine for node in ray.nodes())

@@ -14,7 +14,7 @@ class Failure:
     """Why a piece failed.
 
     Attributes:
-        error: the exception, if a pickle of it comes back as what it was; else one of ours that says the same.
+        error: the exception, if it can be pickled and read back unchanged; else one of ours that says the same.
         trace: where it came from, for who looks for a fault of the program.
         full: whether the disk of the machine was full.
     """
@@ -25,7 +25,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return the failure that an exception is; some of ours are told by more than a pickle keeps."""
+        """Return an exception as a failure; a pickle would lose a part of some of our own exceptions."""
         return cls(_portable(error), "".join(traceback.format_exception(error)), says_full(error))
 
     def of_piece(self, label: str) -> Exception:

@@ -54,7 +54,7 @@ class Hand:
         self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
 
     def work(self, key: str) -> Iterator[Heard]:
-        """Do the piece with this key; yield what its listener hears, with the end of it what became of the piece."""
+        """Do the piece with this key; yield what its listener hears, and in the last parcel why the piece failed."""
         working = self._thread.submit(self._work, self._pieces[key])
         for messages in self._relay.taken():
             yield Heard(messages, working.result() if messages[-1] == OVER else None)

@@ -11,7 +11,7 @@ from experiments.engine.workers.relay import OVER, Message
 
 @dataclass(frozen=True)
 class Heard:
-    """One parcel; the last of a piece brings what became of it, so that the next piece need not wait for another one.
+    """One parcel; the last parcel of a piece says whether it failed, so that the next piece can begin at once.
 
     Attributes:
         messages: as a :class:`~experiments.engine.workers.relay.Relay` keeps them.

@@ -35,8 +35,8 @@ class Inline:
             require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
-            for place, piece in enumerate(to_do):
-                tell(listener, Standing(place, 1, len(to_do) - place - 1))
+            for index, piece in enumerate(to_do):
+                tell(listener, Standing(index, 1, len(to_do) - index - 1))
                 if not piece.is_done(workspace):
                     work(piece, site)
                     done(piece)

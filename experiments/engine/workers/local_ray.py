@@ -68,9 +68,9 @@ def local_ray(jobs: int) -> Iterator[Sequence[Slot]]:
 def _folder() -> Iterator[Path]:
     """Yield a folder for sockets and logs, which is deleted after the block; a killed run leaves it to the next one."""
     system = Path(tempfile.gettempdir())
-    place = system if len(str(system)) < LONGEST - 22 else Path("/tmp")
-    sweep(place, PREFIX)
-    with own_folder(place, PREFIX) as folder:
+    parent = system if len(str(system)) < LONGEST - 22 else Path("/tmp")
+    sweep(parent, PREFIX)
+    with own_folder(parent, PREFIX) as folder:
         yield folder
 
 
@@ -78,7 +78,7 @@ def _start(folder: Path, jobs: int, devices: int) -> None:
     import ray
 
     # processes import what this one would, wherever that lies; Ray puts the current folder first on their path, so
-    # that it has to be one in which nothing is
+    # that it has to be an empty one
     surroundings = {**SURROUNDINGS, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     options: dict[str, Any] = {
         "_temp_dir": str(folder),

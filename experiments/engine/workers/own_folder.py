@@ -38,10 +38,10 @@ def sweep(place: Path, prefix: str, new: float = NEW) -> int:
         prefix: which their names begin with.
         new: seconds for which a folder is let alone.
     """
-    for left in place.glob(f"{prefix}*"):
+    for folder in place.glob(f"{prefix}*"):
         with suppress(OSError, UnwritableError):
-            if time.time() - left.stat().st_mtime > new:
-                with held(left / LOCK, wait=False) as mine:
+            if time.time() - folder.stat().st_mtime > new:
+                with held(folder / LOCK, wait=False) as mine:
                     if mine:
-                        shutil.rmtree(left, ignore_errors=True)
+                        shutil.rmtree(folder, ignore_errors=True)
     return len(list(place.glob(f"{prefix}*")))

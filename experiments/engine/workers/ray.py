@@ -52,7 +52,7 @@ class RayWorkers:
     ) -> None:
         """Do the pieces as :meth:`experiments.engine.workers.Workers.do`, the longest chain of them first.
 
-        One that fails is told at once. Those that do not need it go on to their end, and then the run ends with it.
+        A failure is reported at once. Pieces that do not need the failed one are done; then the run raises it.
         """
         to_do = [piece for piece in pieces if not piece.is_done(workspace)]
         if not to_do:
@@ -86,7 +86,7 @@ class RayWorkers:
                     crew.leave()
                     away.leave()
         finally:
-            workspace.sweep()  # what those have left half-written that were ended
+            workspace.sweep()  # what killed processes have left half-written
 
 
 def dashboard() -> str:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Message: TypeAlias = tuple[Any, ...]
 OVER: Message = ("over",)
-PAUSE = 0.1  # seconds that what is heard is gathered for: small models make hundreds of steps in one
-AT_ONCE = 50  # processes from which on it is longer, so that the run hears no more parcels a second
+PAUSE = 0.1  # seconds for which messages are gathered: small models make hundreds of steps in one second
+AT_ONCE = 50  # processes; with more of them the pause is longer, so that the run gets no more parcels a second
 
 
 def pause_of(processes: int) -> float:
@@ -29,7 +29,7 @@ class Relay:
     """The listener of a piece: keeps what it hears until it is taken.
 
     Attributes:
-        pause: seconds that what is heard is gathered for; the end of a piece is told at once.
+        pause: seconds for which messages are gathered; the end of a piece is sent at once.
     """
 
     pause: float = PAUSE
@@ -79,17 +79,17 @@ class Fits:
 
     def tell(self, messages: Sequence[Message]) -> None:
         """Pass on what a :class:`Relay` has heard."""
-        for what, *rest in messages:
-            if what == "say":
+        for kind, *rest in messages:
+            if kind == "say":
                 self._listener.say(*rest)
-            elif what == "begin":
+            elif kind == "begin":
                 fit = self._listener.fit(*rest)
                 self._going.append((fit, fit.__enter__()))
-            elif what == "step":
+            elif kind == "step":
                 self._going[-1][1](*rest)
-            elif what == "end":
+            elif kind == "end":
                 self._going.pop()[0].__exit__(None, None, None)
-            elif what == "break":
+            elif kind == "break":
                 self._break()
 
     def end(self) -> None:

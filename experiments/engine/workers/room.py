@@ -23,8 +23,8 @@ def memory_of(piece: Piece) -> float:
 
 def memory_here() -> float:
     """Return what this machine has for it, in MB; infinite where nobody knows."""
-    found = installed()
-    return math.inf if found is None else found / MB
+    memory = installed()
+    return math.inf if memory is None else memory / MB
 
 
 def room_left(machine: float, taken: Collection[float], largest: float) -> float:
@@ -57,6 +57,6 @@ def require_room(pieces: Iterable[Piece], machines: Collection[float]) -> None:
         return
     named = [f"{label} takes {memory:,.0f} MB" for label, memory in [*large.items()][:NAMED]]
     further = [f"and {len(large) - NAMED} more"] if len(large) > NAMED else []
-    what = f"no machine has memory enough: {', '.join([*named, *further])}; the largest has {largest:,.0f} MB"
+    message = f"no machine has memory enough: {', '.join([*named, *further])}; the largest has {largest:,.0f} MB"
     hint = "Lower budget.batch_size or budget.max_length, or set budget.checkpointing=on; --dry-run lists the memory."
-    raise InputError(what, hint=hint)
+    raise InputError(message, hint=hint)

@@ -1,6 +1,6 @@
 """Which piece comes next: what goes on from a worker's last piece, else the piece that most work waits for.
 
-One that needs more memory than there is room for waits, and one that needs less comes first.
+A piece that needs more memory than there is room for waits, and a piece that needs less comes first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Schedule:
-    """The pieces that nobody is at, with those first that the longest chain of other pieces needs.
+    """The pieces that nobody does yet; those come first that the longest chain of other pieces needs.
 
     Attributes:
         dropped: pieces that cannot be done, since one that they need has failed.
@@ -39,7 +39,7 @@ class Schedule:
             for need in needs:
                 self._waiting[need].append(key)
         self._chain = self._chains()
-        self._order = {key: place for place, key in enumerate(self._pieces)}
+        self._order = {key: index for index, key in enumerate(self._pieces)}
         self._memory = {key: memory(piece) for key, piece in self._pieces.items()}
         self._ready: set[str] = set()
         self._heaps: dict[float, list[tuple[int, int, str]]] = defaultdict(list)  # by memory: few pieces differ in it

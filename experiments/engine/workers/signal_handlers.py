@@ -16,7 +16,7 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Keep what SIGTERM does: Ray takes it for itself when it is begun, and leaves with the number as its code."""
+    """Keep what SIGTERM does: when Ray begins it sets a handler of its own, which exits with the signal's number."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -29,7 +29,7 @@ def handlers_kept() -> Iterator[None]:
 
 @contextmanager
 def exits_kept() -> Iterator[None]:
-    """Let SystemExit leave the block as a signal's handler raised it: where Ray waits, it makes one with code 1 of it.
+    """Let SystemExit leave the block as a signal's handler raised it: where Ray waits, it raises one with code 1.
 
     See :func:`workbench.processes.stoppable`.
     """

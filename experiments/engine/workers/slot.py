@@ -32,8 +32,8 @@ class Slot:
 
 def taking_part(slots: Iterable[Slot]) -> tuple[str, ...]:
     """Return for people which machines the slots are on, each with its number of processes; empty without a cluster."""
-    found = Counter((slot.address, "" if slot.sees else ", own disk") for slot in slots if slot.machine)
-    return tuple(f"{address} ({count} process{'es' * (count > 1)}{disk})" for (address, disk), count in found.items())
+    counts = Counter((slot.address, "" if slot.sees else ", own disk") for slot in slots if slot.machine)
+    return tuple(f"{address} ({count} process{'es' * (count > 1)}{disk})" for (address, disk), count in counts.items())
 
 
 def share(devices: int, processes: int) -> float:

@@ -15,8 +15,8 @@ def circumstances(record: FusionRecord, tried: Mapping[str, int]) -> dict[str, d
 
     ``tried``: label of each row → how many models it was picked among in each place.
     """
-    settings = {one.label: one.settings for one in record.contenders}
-    heads = {one.label: one.head for one in record.contenders}
+    settings = {contender.label: contender.settings for contender in record.contenders}
+    heads = {contender.label: contender.head for contender in record.contenders}
     return {
         label: {
             "head at first": heads.get(label),

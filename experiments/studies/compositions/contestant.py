@@ -116,17 +116,20 @@ def alone_label(task: str, family: str) -> str:
 
 def reserved(families: Sequence[str], tasks: Sequence[str]) -> list[str]:
     """Return the labels of what compositions are held against, which no composition may have."""
-    own = [[fresh_label(each), average_label(each), *(alone_label(task, each) for task in tasks)] for each in families]
+    own = [
+        [fresh_label(family), average_label(family), *(alone_label(task, family) for task in tasks)]
+        for family in families
+    ]
     return [FROZEN, FULL, *(label for labels in own for label in labels)]
 
 
 def common(full: dict[str, Any] | None) -> list[Contestant]:
     """Return the alternatives that need no source: a head on frozen features, and full fine-tuning with settings."""
-    found = [Contestant(FROZEN, "frozen", "", "head")]
+    contestants = [Contestant(FROZEN, "frozen", "", "head")]
     if full is not None:
         settings = METHODS.get("full").settings.model_validate(full)
-        found.append(Contestant(FULL, "full", "", "full", settings))
-    return found
+        contestants.append(Contestant(FULL, "full", "", "full", settings))
+    return contestants
 
 
 def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Contestant]:

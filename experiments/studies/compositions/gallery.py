@@ -33,8 +33,8 @@ def figures(report: FusionReport) -> Iterator[Figure]:
     yield _figure("gains", "", "Gains", report)
     if len(report.record.shots) > 1:
         yield _figure("scores-by-shots", "", "Scores by number of examples", report)
-    for place, document in list(report.record.diagnostics.items())[:1]:
-        yield _figure("diagnostics", "-".join(map(plain, place.split("/"))), "Before composing", document)
+    for seed_and_family, document in list(report.record.diagnostics.items())[:1]:
+        yield _figure("diagnostics", "-".join(map(plain, seed_and_family.split("/"))), "Before composing", document)
     for row in report.rows:
         if row.role == "composition":
             yield from _learned(report, row)

@@ -92,7 +92,7 @@ def pieces(plan: FusionPlan) -> Iterator[Piece]:
 
 
 def _sources(plan: FusionPlan, seed: int, sources: tuple[Source, ...], trained: tuple[str, ...]) -> DocumentPiece:
-    """Return what is known of the sources of one seed and family, ``trained`` before, before they are composed."""
+    """Return the piece that describes the sources of one seed and family; ``trained`` are the keys of their pieces."""
     family = sources[0].method
     return DocumentPiece(
         key=key(["sources", [source.identity for source in sources], seed]),
@@ -131,7 +131,7 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
 
 
 def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
-    """Return one contestant on one problem."""
+    """Return the piece that tries one contestant on one problem."""
     role, method, retains = contestant.role, contestant.method, plan.retains(contestant, problem)
     place = {"part": "trial", "label": contestant.label, "target": problem.target.name}
     shape = f"{len(contestant.sources)} K={problem.shots} {step_shape(problem.budget)}"
@@ -149,8 +149,8 @@ def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, need
 def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task] | None) -> str:
     """Return the key of a trial; ``retained``: the tasks on which to test what the model retains, None for no test."""
     role, settings = contestant.role, contestant.settings.model_dump(mode="json")
-    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # when there was no choice
-    role = "composition" if role == "control" else role  # which one it is called makes no other result
+    was_so_before = contestant.head == "fitted" and role not in ("fresh", "full")  # earlier keys name no head
+    role = "composition" if role == "control" else role  # both roles give the same result
     return key(
         {
             "contestant": [role, contestant.method, settings, *([] if was_so_before else [contestant.head])],

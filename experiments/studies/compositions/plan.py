@@ -98,7 +98,7 @@ class FusionPlan:
     def contestants(self, seed: int) -> Iterator[Contestant]:
         """Yield who takes part with one seed, alternatives first; labels and roles are the same with every seed.
 
-        Who is trained takes part once with each of the recipe's heads.
+        A contestant that is trained takes part once with each of the recipe's heads.
         """
         for contestant in self._contestants(seed):
             yield from contestant.under(self.heads)
@@ -120,7 +120,9 @@ class FusionPlan:
 
     def own_trial(self) -> Trial:
         """Return the trial of the fusion itself, in the plan of a single one."""
-        contestant = next(one for one in self.contestants(self.seeds[0]) if one.label == self.reference)
+        contestant = next(
+            candidate for candidate in self.contestants(self.seeds[0]) if candidate.label == self.reference
+        )
         return Trial(contestant, next(self.problems(self.seeds[0])), self.stored)
 
     def retains(self, contestant: Contestant, problem: FewShot) -> bool:
@@ -152,8 +154,8 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         with collected(problems):
             require_fusible(spec.name, spec.file.kind, document.where("targets"))
         if spec.name in {source.name for source in sources}:
-            what = f"target {spec.name!r} is a source too: nothing would be new about it"
-            problems.append(Problem(what, document.where("targets")))
+            message = f"target {spec.name!r} is a source too: nothing would be new about it"
+            problems.append(Problem(message, document.where("targets")))
     if problems:
         raise SettingsError(problems)
     contenders = 2 + len(methods) * (2 + len(sources)) + len(entries)
@@ -165,7 +167,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
     backbone = opened(document, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
-    from workbench.adaptation import Adaptation  # torch comes with it, and mistakes are told without
+    from workbench.adaptation import Adaptation  # imports torch, so that mistakes are reported before
 
     precision = resolve_precision(recipe.sources.budget.precision)
     adaptations = {name: Adaptation(backbone, *entry, precision) for name, entry in methods.items()}
@@ -176,9 +178,9 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         for name, adaptation in adaptations.items()
     }
     if "full" in fresh and backbone.quantization:
-        what = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
+        message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
         hint = "Leave these settings out, or the quantisation."
-        raise InputError(what, where=document.where("fresh", "full"), hint=hint)
+        raise InputError(message, where=document.where("fresh", "full"), hint=hint)
     return FusionPlan(
         name=recipe.name,
         description=recipe.description,
@@ -198,7 +200,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
 def few_shot_budgets(budget: Budget, shots: Sequence[int]) -> dict[int, Budget]:
     """Return the budget for each K; what ``budget`` states itself stays."""
     stated = budget.model_dump(include=budget.model_fields_set)
-    return {each: Budget.model_validate(few_shot_budget(stated, each)) for each in shots}
+    return {examples: Budget.model_validate(few_shot_budget(stated, examples)) for examples in shots}
 
 
 def family_of(method: str, families: Mapping[str, str], where: str | None = None) -> str:
@@ -221,8 +223,8 @@ def family_of(method: str, families: Mapping[str, str], where: str | None = None
 def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:
     """Raise SettingsError where adapters of a method cannot be composed, before any is trained."""
     problems = [
-        Problem(f"adapters of {method} cannot be composed: each is {why}", document.where(*place))
-        for method, settings, place in wanted
+        Problem(f"adapters of {method} cannot be composed: each is {why}", document.where(*path))
+        for method, settings, path in wanted
         if (why := unfit(method, settings, backbone.config))
     ]
     if problems:
@@ -230,20 +232,20 @@ def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted
 
 
 def _fresh(document: Document, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
-    known = [*document.labels("sources", "methods"), "full"]
+    methods = [*document.labels("sources", "methods"), "full"]
     for name, settings in document.entries("fresh").items():
-        place = ("fresh", name)
+        path = ("fresh", name)
         with collected(problems):
-            if name not in known:
-                raise UnknownNameError("method in 'fresh'", name, known, document.where(*place))
-            parsed = document.parse_part(place, settings, METHODS.get(name, document.where(*place)).settings)
+            if name not in methods:
+                raise UnknownNameError("method in 'fresh'", name, methods, document.where(*path))
+            parsed = document.parse_part(path, settings, METHODS.get(name, document.where(*path)).settings)
             yield name, parsed.model_dump(mode="json", include=set(settings))
 
 
 def _entries(document: Document, problems: list[Problem]) -> Iterator[Contestant]:
     libraries = {}
     for name in document.labels("sources", "methods"):
-        with suppress(InputError):  # told of the sources already
+        with suppress(InputError):  # reported with the sources already
             libraries[name] = METHODS.get(name).library
     entries = named_entries(document, ("compositions",), "method", COMPOSITIONS.get, problems)
     for label, (method, settings) in entries.items():
@@ -274,14 +276,14 @@ def about(plan: FusionPlan) -> dict[str, Any]:
         majority={target.name: majority(target, any_budget) for target in plan.targets},
         contenders=tuple(
             Contender(
-                one.label,
-                one.role,
-                one.family,
-                one.method,
-                one.settings.model_dump(mode="json"),
-                one.head if one.trains else None,
+                contestant.label,
+                contestant.role,
+                contestant.family,
+                contestant.method,
+                contestant.settings.model_dump(mode="json"),
+                contestant.head if contestant.trains else None,
             )
-            for one in plan.contestants(plan.seeds[0])
+            for contestant in plan.contestants(plan.seeds[0])
         ),
         data={target.name: target.fingerprint for target in plan.targets},
         data_sources=data_sources(plan.targets),

@@ -108,19 +108,23 @@ class FusionRecord(Record):
     @property
     def single(self) -> bool:
         """Whether this is about one fusion, which everything else is compared with."""
-        return any(one.label == self.reference and one.role == "composition" for one in self.contenders)
+        return any(
+            contender.label == self.reference and contender.role == "composition" for contender in self.contenders
+        )
 
     @classmethod
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return what is known of the sources, and where the results are."""
         described = [*SOURCES.of(document, workspace, "sources")]
         return {
-            "sources": tuple(source for _, left in described for source in left.sources),
+            "sources": tuple(source for _, group in described for source in group.sources),
             "diagnostics": {
-                f"{place['seed']}/{place['family']}": left.diagnostics for place, left in described if left.diagnostics
+                f"{place['seed']}/{place['family']}": group.diagnostics
+                for place, group in described
+                if group.diagnostics
             },
             "cells": tuple(
-                Cell(place["label"], place["target"], place["shots"], place["seed"], left.trial)
-                for place, left in TRIALS.of(document, workspace, "trial")
+                Cell(place["label"], place["target"], place["shots"], place["seed"], outcome.trial)
+                for place, outcome in TRIALS.of(document, workspace, "trial")
             ),
         }

@@ -112,7 +112,7 @@ class FusionReport(StudyReport):
     def declared(self) -> dict[str, Difference]:
         """Each row's gain over the reference, over all K."""
         standings = {row.label: row.standings[self.overall] for row in self.rows if row.label != self.record.reference}
-        return {label: one.gain for label, one in standings.items() if one.gain}
+        return {label: standing.gain for label, standing in standings.items() if standing.gain}
 
     def row(self, label: str) -> Row | None:
         """Return the row with this label, or None."""
@@ -124,22 +124,23 @@ class FusionReport(StudyReport):
             **self.head("targets", "shots", "majority", "budgets"),
             "verdict": self.verdict,
             "best_composition_minus_best_control": self.contest.as_json() if self.contest else None,
-            "not_equal": [one.as_json() for one in self.unequal],
+            "not_equal": [inequality.as_json() for inequality in self.unequal],
             "contestants": {
                 row.label: {
                     "role": row.role,
                     "family": row.family,
                     "method": row.method,
-                    "standings": {shots: one.as_json() for shots, one in row.standings.items()},
+                    "standings": {shots: standing.as_json() for shots, standing in row.standings.items()},
                     **({"chosen": dict(row.chosen)} if row.chosen else {}),
                 }
                 for row in self.rows
             },
-            "retention": [asdict(one) for one in self.retained],
+            "retention": [asdict(kept) for kept in self.retained],
             "speed": {
-                one.label: {"within_a_third": one.within_a_third, "shares": list(one.shares)} for one in self.speeds
+                speed.label: {"within_a_third": speed.within_a_third, "shares": list(speed.shares)}
+                for speed in self.speeds
             },
-            "details": {label: each for label, each in self.details.items() if each},
+            "details": {label: means for label, means in self.details.items() if means},
             "sources": list(self.record.sources),
             "diagnostics": dict(self.record.diagnostics),
         }

@@ -22,7 +22,9 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
     """Return the test score of each contestant; each target with each number of examples is a problem."""
     record = FusionRecord.read(experiment, document, workspace)
     results = results_in(workspace)
-    keys: dict[str, dict[tuple[str, int], dict[Replication, str]]] = {one.label: {} for one in record.contenders}
+    keys: dict[str, dict[tuple[str, int], dict[Replication, str]]] = {
+        contender.label: {} for contender in record.contenders
+    }
     for cell in record.cells:
         keys[cell.label].setdefault((cell.target, cell.shots), {})[cell.seed, ()] = cell.key
     return {
@@ -42,11 +44,11 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
 def _problem(
     target: str, fingerprint: str | None, keys: dict[Replication, str], results: OutcomeFolders[Result]
 ) -> ProblemScores:
-    found = {place: results.require(key) for place, key in keys.items()}
+    by_replication = {replication: results.require(key) for replication, key in keys.items()}
 
-    def examples(place: Replication, _: str) -> pd.Series | None:
-        return scores_by_example(results.outcomes(keys[place]), found[place].score)
+    def examples(replication: Replication, _: str) -> pd.Series | None:
+        return scores_by_example(results.outcomes(keys[replication]), by_replication[replication].score)
 
-    size = next(iter(found.values())).examples
-    values = {place: result.score for place, result in found.items()}
+    size = next(iter(by_replication.values())).examples
+    values = {replication: result.score for replication, result in by_replication.items()}
     return ProblemScores(values, {target: split_key(fingerprint, size)}, examples)

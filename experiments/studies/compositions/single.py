@@ -75,7 +75,7 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     problems: list[Problem] = []
     with collected(problems):
         COMPOSITIONS.require(wanted.method, "--method")
-        if document.data:  # a composition brings torch with it, which a misspelt name need not wait for
+        if document.data:  # imports torch; without settings, a misspelt name is reported before that
             _parsed(document, wanted)
     with collected(problems):
         RANKINGS.require(wanted.ranking, "--ranking")
@@ -90,8 +90,8 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     sources = () if automatic else _named(wanted, workspace, folders, listener)
     settings, budget = _parsed(document, wanted)
     target = registry.load(spec)
-    known = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
-    backbone = open_backbone(wanted.backbone or known)
+    backbone_name = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
+    backbone = open_backbone(wanted.backbone or backbone_name)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
     if automatic:
@@ -126,8 +126,8 @@ def _parsed(document: Document, wanted: Wanted) -> tuple[Settings, Budget]:
 
 def _texts(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Dataset]:
     """Return the training rows of the sources whose tasks are at hand, by adapter id."""
-    tasks = {each.id: own_tasks([each], folders) for each in sources}
-    return {name: task.splits["train"] for name, found in tasks.items() for task in found.values()}
+    by_source = {source.id: own_tasks([source], folders) for source in sources}
+    return {name: task.splits["train"] for name, tasks in by_source.items() for task in tasks.values()}
 
 
 def _plan(

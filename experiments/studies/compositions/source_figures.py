@@ -110,9 +110,9 @@ def _frame(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
 
 def _spread(values: Sequence[float | None]) -> Normalize:
     """Return a scale from 0 (or less) to the largest value, at least ``SPAN`` wide: small differences stay small."""
-    known = [value for value in values if value is not None] or [0.0]
-    low = min(0.0, *known)
-    return Normalize(low, max(low + SPAN, *known))
+    numbers = [value for value in values if value is not None] or [0.0]
+    low = min(0.0, *numbers)
+    return Normalize(low, max(low + SPAN, *numbers))
 
 
 def weight_bars(weights: Mapping[str, float]) -> Figure:

@@ -34,13 +34,13 @@ def named(store: AdapterStore, ids: Sequence[str], given: str) -> tuple[StoredAd
         UnknownNameError: no such adapter.
         IntegrityError: its files have changed.
     """
-    found = tuple(map(store.verify, ids))
-    if not found:
+    adapters = tuple(map(store.verify, ids))
+    if not adapters:
         raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
-    if twice := [name for name, times in Counter(each.id for each in found).items() if times > 1]:
+    if twice := [name for name, times in Counter(adapter.id for adapter in adapters).items() if times > 1]:
         hint = "To give it more weight, set the method's `weights` (see `workbench compositions list`)."
         raise InputError(f"named more than once: {', '.join(twice)}", where="--from", hint=hint)
-    return found
+    return adapters
 
 
 def ranked(
@@ -54,18 +54,19 @@ def ranked(
     number = given.removeprefix(AUTO)
     if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:
         raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
-    found = candidates(store, method, few_shot)
-    if len(found) < int(number):
-        what = f"there are {len(found)} adapters that {method} could compose for {few_shot.target.name!r}"
-        raise InputError(f"{what}, not {number}", where="--from", hint="Train some: workbench train TASK --method lora")
+    adapters = candidates(store, method, few_shot)
+    if len(adapters) < int(number):
+        message = f"there are {len(adapters)} adapters that {method} could compose for {few_shot.target.name!r}"
+        hint = "Train some: workbench train TASK --method lora"
+        raise InputError(f"{message}, not {number}", where="--from", hint=hint)
     request = RankingRequest(
-        candidates=found,
+        candidates=adapters,
         target=few_shot.drawn,
         backbone=few_shot.backbone,
         precision=few_shot.precision,
         max_length=few_shot.budget.max_length,
         seed=few_shot.seed,
-        texts={each.id: texts[each.id] for each in found if each.id in texts},
+        texts={adapter.id: texts[adapter.id] for adapter in adapters if adapter.id in texts},
     )
     scores = RANKINGS.get(ranking).rank(request)
     best = best_first(scores)[: int(number)]
@@ -78,29 +79,29 @@ def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[Sto
     Only adapters of a library that the method composes count, LoRAs or bottlenecks of the target's kind.
     """
     libraries = COMPOSITIONS.get(method).libraries
-    found = [store.get(name) for name in store.ids()]
+    adapters = [store.get(name) for name in store.ids()]
     fitting = [
-        each
-        for each in sorted(found, key=lambda one: (one.manifest.created, one.id))
-        if each.manifest.library in libraries
-        and each.manifest.composition is None
-        and each.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
-        and each.manifest.task.kind == few_shot.target.kind
-        and each.manifest.task.name != few_shot.target.name
-        and not unfit_source(each, few_shot.backbone)
+        adapter
+        for adapter in sorted(adapters, key=lambda adapter: (adapter.manifest.created, adapter.id))
+        if adapter.manifest.library in libraries
+        and adapter.manifest.composition is None
+        and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
+        and adapter.manifest.task.kind == few_shot.target.kind
+        and adapter.manifest.task.name != few_shot.target.name
+        and not unfit_source(adapter, few_shot.backbone)
     ]
-    return tuple({each.manifest.task.name: each for each in fitting}.values())
+    return tuple({adapter.manifest.task.name: adapter for adapter in fitting}.values())
 
 
 def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Task]:
     """Return the tasks that ``sources`` were trained on, by name, as far as they are at hand with the same data."""
-    found = {}
+    tasks = {}
     for source in sources:
-        told = source.manifest.task
+        recorded = source.manifest.task
         try:
-            task = registry.load(registry.find(told.name, folders))
+            task = registry.load(registry.find(recorded.name, folders))
         except InputError:
             continue
-        if task.fingerprint == told.fingerprint:
-            found[task.name] = task
-    return found
+        if task.fingerprint == recorded.fingerprint:
+            tasks[task.name] = task
+    return tasks

@@ -53,9 +53,15 @@ class _Summary:
 
     def report(self) -> FusionReport:
         rows = [
-            Row(one.label, one.role, one.family, one.method, self._standings(self.taken[one.label]))
-            for one in self.record.contenders
-            if one.label in self.taken
+            Row(
+                contender.label,
+                contender.role,
+                contender.family,
+                contender.method,
+                self._standings(self.taken[contender.label]),
+            )
+            for contender in self.record.contenders
+            if contender.label in self.taken
         ]
         picks = {} if self.record.single else {label: self._picked(roles) for label, roles in PICKS.items()}
         for label, (picked, chosen) in picks.items():
@@ -82,17 +88,17 @@ class _Summary:
         }
         for row in rows:
             gains = {
-                shots: replace(one, gain=families[shots].get(row.label, one.gain))
-                for shots, one in row.standings.items()
+                shots: replace(standing, gain=families[shots].get(row.label, standing.gain))
+                for shots, standing in row.standings.items()
             }
             yield replace(row, standings=gains)
 
     @cached_property
     def taken(self) -> dict[str, Taken]:
-        found: dict[str, dict[Place, str]] = {}
+        by_label: dict[str, dict[Place, str]] = {}
         for cell in self.record.cells:
-            found.setdefault(cell.label, {})[cell.target, cell.shots, cell.seed] = cell.key
-        return found  # type: ignore[return-value]
+            by_label.setdefault(cell.label, {})[cell.target, cell.shots, cell.seed] = cell.key
+        return by_label  # type: ignore[return-value]
 
     @cached_property
     def known(self) -> dict[str, Result]:
@@ -110,20 +116,20 @@ class _Summary:
 
     def _standing(self, taken: Taken, shots: Iterable[int]) -> Standing:
         places = [place for place in taken if place[1] in set(shots)]
-        found = [self.known[taken[place]] for place in places]
+        results = [self.known[taken[place]] for place in places]
         targets = {
             name: mean_of_known(self.known[taken[place]].score for place in places if place[0] == name)
             for name in self.record.targets
         }
         return Standing(
-            score=mean_of_known(one.score for one in found),
+            score=mean_of_known(result.score for result in results),
             targets=targets,
-            validation=mean_of_known(one.fit.validation for one in found),
+            validation=mean_of_known(result.fit.validation for result in results),
             gain=self._difference(taken, self.taken.get(self.record.reference, {}), places),
-            seconds=mean_of_known(one.fit.seconds for one in found),
-            peak_memory_mb=mean_of_known(one.fit.peak_memory_mb for one in found),
-            trainable_parameters=mean_of_known(float(one.fit.trainable_parameters) for one in found),
-            steps=mean_of_known(float(one.fit.steps) for one in found),
+            seconds=mean_of_known(result.fit.seconds for result in results),
+            peak_memory_mb=mean_of_known(result.fit.peak_memory_mb for result in results),
+            trainable_parameters=mean_of_known(float(result.fit.trainable_parameters) for result in results),
+            steps=mean_of_known(float(result.fit.steps) for result in results),
         )
 
     def _difference(self, taken: Taken, reference: Taken, places: Iterable[Place]) -> Difference | None:
@@ -148,14 +154,18 @@ class _Summary:
 
         Nothing where there is no choice.
         """
-        labels = [one.label for one in self.record.contenders if one.role in roles and one.label in self.taken]
+        labels = [
+            contender.label
+            for contender in self.record.contenders
+            if contender.role in roles and contender.label in self.taken
+        ]
         if len(labels) < 2:
             return {}, {}
         places = sorted({place for label in labels for place in self.taken[label]})
         chosen = {
             place: max(
                 (label for label in labels if place in self.taken[label]),
-                key=lambda label: self._validation(self.taken[label][place]),  # max asks at once
+                key=lambda label: self._validation(self.taken[label][place]),  # max calls it at once
             )
             for place in places
         }
@@ -170,10 +180,11 @@ class _Summary:
 
     def _retained(self) -> Iterable[Kept]:
         for label, taken in self.taken.items():
-            found = [one for key in taken.values() for one in self.known[key].retained]
-            for task in dict.fromkeys(one.task for one in found):
-                here = [one for one in found if one.task == task]
-                yield Kept(label, task, fmean(one.alone for one in here), fmean(one.fused for one in here), len(here))
+            retained = [entry for key in taken.values() for entry in self.known[key].retained]
+            for task in dict.fromkeys(entry.task for entry in retained):
+                of_task = [entry for entry in retained if entry.task == task]
+                alone, fused = fmean(entry.alone for entry in of_task), fmean(entry.fused for entry in of_task)
+                yield Kept(label, task, alone, fused, len(of_task))
 
     def _speeds(self) -> Iterable[Speed]:
         """Yield for each contestant that trains how soon it is as good on validation as the reference ends."""
@@ -192,11 +203,11 @@ class _Summary:
 
     def _details(self, taken: Taken) -> dict[str, tuple[float, ...]]:
         """Return the mean over places of what needs a picture: the weights, and details by layer."""
-        found = [self.known[key] for key in taken.values()]
-        weights = [{"weights": one.weights} if one.weights else {} for one in found]
-        every = [{**own, **one.details} for own, one in zip(weights, found, strict=True)]
-        names = dict.fromkeys(name for one in every for name in one)
-        return {name: _columns([one[name] for one in every if name in one]) for name in names}
+        results = [self.known[key] for key in taken.values()]
+        weights = [{"weights": result.weights} if result.weights else {} for result in results]
+        details = [{**own, **result.details} for own, result in zip(weights, results, strict=True)]
+        names = dict.fromkeys(name for detail in details for name in detail)
+        return {name: _columns([detail[name] for detail in details if name in detail]) for name in names}
 
 
 def _share(ours: Result, reference: Result) -> float | None:

@@ -47,7 +47,7 @@ class Trial:
 
     @property
     def body_key(self) -> str | None:
-        """Equal keys, equal bodies; None where nothing else can have this one."""
+        """Models with equal keys have equal bodies; None where no other model can have this one."""
         contestant = self.contestant
         if contestant.role in ("fresh", "full", "frozen"):
             return None
@@ -60,8 +60,8 @@ class Trial:
             return from_nothing(request, contestant.method, contestant.settings)
         if contestant.role == "frozen":
             began, bare = time.perf_counter(), METHODS.get("head").settings.model_validate({})
-            found = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
-            return replace(found, record=replace(found.record, seconds=time.perf_counter() - began))
+            fused = with_head(Composed(self.problem.backbone.load(), "head", bare), request)
+            return replace(fused, record=replace(fused.record, seconds=time.perf_counter() - began))
         return fuse(contestant.method, request, contestant.settings, before)
 
     def request(self, listener: Listener, scratch: Path | None = None) -> Request:
@@ -90,6 +90,6 @@ class Trial:
             lesson = Lesson(problem.target, adaptation, problem.budget, problem.seed)
             return key(["from nothing", lesson.key, contestant.head])
         if contestant.role == "frozen":
-            place = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
-            return key(["frozen features", *place, problem.budget.model_dump(mode="json"), problem.seed, versions()])
+            features = [problem.backbone.fingerprint, problem.backbone.pooling, problem.precision]
+            return key(["frozen features", *features, problem.budget.model_dump(mode="json"), problem.seed, versions()])
         return fuse_key(contestant.method, self.request(Silent()), contestant.settings)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
-BODY = "composed body"  # what the next trial may go on from
+BODY = "composed body"  # which the next trial may reuse
 
 
 def tried(trial: Trial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
@@ -32,9 +32,9 @@ def tried(trial: Trial, site: Site, source_tasks: Mapping[str, Task]) -> Result:
 
     ``source_tasks`` are those on which to test what the model retains, by name.
     """
-    known = results_in(site.workspace).get(trial.key)
-    if known and (known.retained or not source_tasks):
-        return known
+    result = results_in(site.workspace).get(trial.key)
+    if result and (result.retained or not source_tasks):
+        return result
     return _measured(trial, _model(trial, site), site, source_tasks)
 
 
@@ -64,7 +64,7 @@ def _model(trial: Trial, site: Site) -> Fused:
     same = before[1] if before and shared and before[0] == shared else None
     site.kept.clear()
     before = None
-    gc.collect()  # a body holds itself; left to its own pace, Python keeps dozens of backbones
+    gc.collect()  # a body is in a reference cycle; without this, Python keeps dozens of backbones
     scratch = site.workspace.scratch(trial.key)
     site.listener.say(trial.label)
     fused = trial.fused(site.listener, scratch, same)

@@ -17,7 +17,7 @@ PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
 
 
 def verdict(report: FusionReport) -> str:
-    """Return the sentences that open a report: a fusion that does not beat the plain alternatives is called that."""
+    """Return the sentences that open a report; they say so where a fusion does not beat the plain alternatives."""
     if not report.complete:
         done, planned = len(report.record.cells), report.record.planned
         return f"Not finished: {done} of {planned or 'the planned'} results are there."
@@ -29,7 +29,7 @@ def _single(report: FusionReport) -> list[str]:
     record = report.record
     own = report.row(record.reference)
     plain = (_fresh(report), _best_control(report), _best_source(report), _average(report))
-    rivals = [row for place, row in enumerate(plain) if row and row is not own and row not in plain[:place]]
+    rivals = [row for index, row in enumerate(plain) if row and row is not own and row not in plain[:index]]
     if own is None:
         return []
     score = number(own.standings[report.overall].score)

@@ -36,8 +36,8 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
         axes = figure.subplots()
         axes.set_xscale("log")
         most = max((_memory(row) for row in rows), default=0.0)
-        for place, row in enumerate(rows):
-            _mark(axes, row, place, most)
+        for index, row in enumerate(rows):
+            _mark(axes, row, index, most)
         axes.margins(x=0.14, y=0.16)
         mean = " (mean over tasks)" if len(report.record.tasks) > 1 else ""
         scale = unit(report.record.kinds).axis
@@ -60,8 +60,8 @@ def score_by_parameters(report: ComparisonReport, rows: Sequence[Row]) -> Figure
     return figure
 
 
-def _mark(axes: Axes, row: Row, place: int, most: float) -> None:
-    colour, marker = look(place)
+def _mark(axes: Axes, row: Row, index: int, most: float) -> None:
+    colour, marker = look(index)
     at = (row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))
     axes.errorbar(*at, yerr=half_width(row.score), color=colour, capsize=3, linewidth=1.1, alpha=0.8, fmt="none")
     size = _size(_memory(row), most)
@@ -70,13 +70,13 @@ def _mark(axes: Axes, row: Row, place: int, most: float) -> None:
 
 def _names(axes: Axes, rows: Sequence[Row], most: float) -> None:
     """Write each name beside its mark, where it covers neither a mark nor another name, as far as there is room."""
-    places = [axes.transData.transform((row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))) for row in rows]
+    points = [axes.transData.transform((row.trainable_parameters or 1, 100 * (row.score.mean or 0.0))) for row in rows]
     scale = axes.figure.dpi / 72  # pixels a point
     radii = [scale * (_size(_memory(row), most) / math.pi) ** 0.5 for row in rows]
     taken: list[Box] = [
-        (x - radius, y - radius, x + radius, y + radius) for (x, y), radius in zip(places, radii, strict=True)
+        (x - radius, y - radius, x + radius, y + radius) for (x, y), radius in zip(points, radii, strict=True)
     ]
-    for index, (row, (x, y), radius) in enumerate(zip(rows, places, radii, strict=True)):
+    for index, (row, (x, y), radius) in enumerate(zip(rows, points, radii, strict=True)):
         name = short(row.label, 24)
         width, height = scale * 5.2 * len(name), scale * 9
         boxes = [
@@ -103,9 +103,9 @@ def _box(x: float, y: float, distance: float, angle: float, width: float, height
     return (centre[0] - width / 2, centre[1] - height / 2, centre[0] + width / 2, centre[1] + height / 2)
 
 
-def _overlap(one: Box, other: Box) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+def _overlap(first: Box, second: Box) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
     return max(width, 0.0) * max(height, 0.0)
 
 

@@ -36,7 +36,7 @@ def pieces(plan: ComparisonPlan) -> Iterator[Piece]:
                 attempt(label, plan.lesson(label, task, plan.tuning_seed, rate))
                 for rate in learning_rates(adaptation.settings.learning_rate, plan.trials(label))
             ]
-            tried = tuple(one.key for one in attempts)
+            tried = tuple(piece.key for piece in attempts)
             fits = [_fit(plan, label, task, seed, tried) for seed in plan.recipe.seeds]
             yield from attempts
             yield from fits
@@ -64,7 +64,7 @@ def _fitted_at_best_rate(
 ) -> FittedAdapter:
     if attempts:
         tried = ATTEMPTS.documents(site.workspace)
-        chosen = choose([tried.require(one) for one in attempts])
+        chosen = choose([tried.require(identity) for identity in attempts])
         lesson = plan.lesson(name, lesson.task, lesson.seed, chosen)
     return fitted(site.workspace, lesson, site.listener, label)
 

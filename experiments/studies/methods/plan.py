@@ -99,7 +99,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> ComparisonPla
     wanted = [(*entry, (*ENTRIES, label)) for label, entry in methods.items()]
     kinds = [spec.file.kind for spec in specs]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
-    from workbench.adaptation import Adaptation  # torch comes with them, and mistakes are told without
+    from workbench.adaptation import Adaptation  # imports torch, so that mistakes are reported before
     from workbench.default_rates import at_default_rate
 
     precision = resolve_precision(recipe.budget.precision)

@@ -76,8 +76,8 @@ def _failures(report: ComparisonReport) -> Iterator[str]:
     """Yield which methods seem to have learned nothing, and with what."""
     for row in report.scored:
         for task, seed, why in row.learned_nothing[:1]:
-            what, others = f"{row.label} learned nothing that the test of {task} shows", len(row.learned_nothing) - 1
-            yield failure(what, seed, why, others, f"its {len(row.cells)}")
+            message, others = f"{row.label} learned nothing that the test of {task} shows", len(row.learned_nothing) - 1
+            yield failure(message, seed, why, others, f"its {len(row.cells)}")
 
 
 def _draw(report: ComparisonReport) -> Drawing | None:

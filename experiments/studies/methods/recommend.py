@@ -67,16 +67,16 @@ def _smallest(reference: Row, tested: Sequence[Compared]) -> tuple[Row, str]:
         return chosen, f"{_fewest(chosen, reference, which)}: {_gap(difference)}."
     smaller = [pair for pair in tested if _size(pair)[0] < (reference.trainable_parameters or 0)]
     unharmed = [pair for pair in smaller if "lower" not in pair[1].by_test.values()]
-    made = [name for test, name in TESTS.items() if any(test in difference.by_test for _, difference in tested)]
+    tests = [name for test, name in TESTS.items() if any(test in difference.by_test for _, difference in tested)]
     if unharmed:
         chosen, difference = min(unharmed, key=_size)
-        puts = f"neither {made[0]} nor {made[1]} puts" if made[1:] else f"{made[0]} does not put"
+        puts = f"neither {tests[0]} nor {tests[1]} puts" if tests[1:] else f"{tests[0]} does not put"
         why = f"Against {reference.label} it is {_gap(difference)}, which does not mean equal."
         return chosen, f"{_fewest(chosen, reference, f'{puts} below {reference.label}')}. {why}"
     if smaller:
         return reference, (
             f"{reference.label}: no method is higher, and each that trains fewer parameters is put below it by "
-            f"{' or by '.join(made)}."
+            f"{' or by '.join(tests)}."
         )
     size = f"{count(reference.trainable_parameters)} parameters"
     return reference, f"{reference.label}: no method is higher, and none trains fewer parameters ({size})."

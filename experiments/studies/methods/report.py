@@ -56,8 +56,8 @@ class Row:
     @property
     def slowdown(self) -> float | None:
         """How much longer an answer takes than the bare backbone's, as a share of that; negative if it is faster."""
-        one = self.measured
-        return one.inference_ms / one.bare_inference_ms - 1 if one and one.bare_inference_ms else None
+        cost = self.measured
+        return cost.inference_ms / cost.bare_inference_ms - 1 if cost and cost.bare_inference_ms else None
 
     def as_json(self, full: bool) -> dict[str, Any]:
         """Return the entry of ``methods`` in ``report --json``; ``full`` adds every adapter."""
@@ -125,10 +125,10 @@ class ComparisonReport(StudyReport):
     @property
     def verdict(self) -> str:
         """The recommendation, and how much of the comparison is there if it is not the whole."""
-        said = self.recommendation.sentence if self.recommendation else "Nothing can be recommended yet."
+        sentence = self.recommendation.sentence if self.recommendation else "Nothing can be recommended yet."
         if self.complete:
-            return said
-        return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {said}"
+            return sentence
+        return f"Not finished: {len(self.record.cells)} of {self.record.planned} adapters are there. {sentence}"
 
     def as_json(self, full: bool = False) -> dict[str, Any]:
         """Return the document of ``report --json``; ``full`` adds each adapter's own numbers."""

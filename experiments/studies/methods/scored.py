@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
     """Return the test score of each method; each task is a problem."""
     record = ComparisonRecord.read(experiment, document, workspace)
-    cells: dict[str, dict[str, dict[Replication, FittedAdapter]]] = {one.label: {} for one in record.contenders}
+    cells: dict[str, dict[str, dict[Replication, FittedAdapter]]] = {
+        contender.label: {} for contender in record.contenders
+    }
     for cell in record.cells:
         cells[cell.label].setdefault(cell.task, {})[cell.seed, ()] = cell
     return {
@@ -37,9 +39,9 @@ def _problem(
 ) -> ProblemScores:
     tested = workspace.evaluations.require(next(iter(cells.values())).evaluation)
 
-    def examples(place: Replication, _: str) -> pd.Series | None:
-        cell = cells[place]
+    def examples(replication: Replication, _: str) -> pd.Series | None:
+        cell = cells[replication]
         return scores_by_example(workspace.evaluations.known_outcomes(cell.evaluation), cell.score)
 
-    values = {place: cell.score for place, cell in cells.items()}
+    values = {replication: cell.score for replication, cell in cells.items()}
     return ProblemScores(values, {task: split_key(record.data.get(task), tested.examples)}, examples)

@@ -61,10 +61,10 @@ class _Summary:
 
     @cached_property
     def cells(self) -> dict[str, dict[Place, FittedAdapter]]:
-        found: dict[str, dict[Place, FittedAdapter]] = {contender.label: {} for contender in self.record.contenders}
+        by_label: dict[str, dict[Place, FittedAdapter]] = {contender.label: {} for contender in self.record.contenders}
         for cell in self.record.cells:
-            found[cell.label][cell.task, cell.seed] = cell
-        return found
+            by_label[cell.label][cell.task, cell.seed] = cell
+        return by_label
 
     @cached_property
     def correct(self) -> dict[str, pd.Series | None]:
@@ -75,19 +75,19 @@ class _Summary:
 
     def _row(self, contender: Contender) -> Row:
         label, record = contender.label, self.record
-        places = self.cells[label]
-        cells = tuple(places.values())
+        fits = self.cells[label]
+        cells = tuple(fits.values())
         return Row(
             label=label,
             method=contender.method,
             settings=contender.settings,
-            score=interval(self._by_seed({place: cell.score for place, cell in places.items()})),
+            score=interval(self._by_seed({place: cell.score for place, cell in fits.items()})),
             tasks={
-                task: interval(places[task, seed].score if (task, seed) in places else None for seed in record.seeds)
+                task: interval(fits[task, seed].score if (task, seed) in fits else None for seed in record.seeds)
                 for task in record.tasks
             },
             validation=mean_of_known(cell.validation for cell in cells),
-            difference=self._difference(places),
+            difference=self._difference(fits),
             seconds=mean_of_known(cell.seconds for cell in cells),
             peak_memory_mb=mean_of_known(cell.peak_memory_mb for cell in cells),
             trainable_parameters=mean_of_known(cell.trainable_parameters for cell in cells),

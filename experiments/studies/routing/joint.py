@@ -53,5 +53,5 @@ def joint_outcome(
         np.searchsorted(first_labels, answers[name].to_numpy(), side="right") - 1 for name in ("prediction", "label")
     )
     correct = answers["correct"].to_numpy()
-    own = [true == place for place in range(len(tasks))]
+    own = [true == index for index in range(len(tasks))]
     return outcome([predicted[rows] for rows in own], [correct[rows] for rows in own])

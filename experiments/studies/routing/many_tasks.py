@@ -47,8 +47,8 @@ def _worst(row: Row) -> Iterator[tuple[int, int, float]]:
     """Yield task, the other that it was taken for, and how often: the most frequent first, none that never happened."""
     shares = np.array(row.confusion)  # (T, T)
     np.fill_diagonal(shares, 0)
-    for place in np.argsort(-shares, axis=None, kind="stable")[:WORST].tolist():
-        true, taken = divmod(place, len(shares))
+    for position in np.argsort(-shares, axis=None, kind="stable")[:WORST].tolist():
+        true, taken = divmod(position, len(shares))
         if shares[true, taken] > 0:
             yield true, taken, float(shares[true, taken])
 

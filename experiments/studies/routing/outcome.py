@@ -1,7 +1,7 @@
 """Class-incremental evaluation: texts of several tasks, and nobody names the task (van de Ven & Tolias, 1904.07734).
 
 An answer is right where the task is right *and* the label is. Labels of different tasks count as different, so a text
-that goes to another task's adapter is wrong whatever that one says.
+that goes to another task's adapter is wrong whatever label that adapter gives.
 """
 
 from __future__ import annotations
@@ -68,5 +68,5 @@ def outcome(chosen: Sequence[NDArray[np.int64]], correct: Sequence[NDArray[np.bo
         correct: for each task (n_j,), whether task and label are right.
     """
     tasks = len(chosen)
-    counts = tuple(tuple(np.bincount(places, minlength=tasks).tolist()) for places in chosen)
+    counts = tuple(tuple(np.bincount(taken, minlength=tasks).tolist()) for taken in chosen)
     return RoutingOutcome(counts, tuple("".join("01"[int(right)] for right in answers) for answers in correct))

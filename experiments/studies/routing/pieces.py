@@ -82,7 +82,7 @@ def _joint(name: str, lesson: Lesson, tasks: tuple[Task, ...]) -> DocumentPiece:
 
 
 def _joint_result(lesson: Lesson, tasks: tuple[Task, ...], identity: str, label: str, site: Site) -> ContenderLeft:
-    """Train a joint model, and return what it says to the test splits: among stored ones a router would find it."""
+    """Train a joint model, and return its outcome on the test splits; it is not stored, so that no router finds it."""
     scratch = site.workspace.scratch(identity)
     model, fit = teach(lesson, site.listener, label, scratch)
     outcome = joint_outcome(model, lesson.task, tasks, lesson.adaptation.backbone, lesson.budget)
@@ -111,9 +111,9 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     workspace = site.workspace
     router, settings = plan.routers[name]
     documents = FITTED.documents(workspace)
-    left = [documents.require(need) for need in needs]
-    adapters = [workspace.adapters.get(each.adapter) for each in left]
-    own = [_right_answers(workspace, each) for each in left]
+    fits = [documents.require(need) for need in needs]
+    adapters = [workspace.adapters.get(fit.adapter) for fit in fits]
+    own = [_right_answers(workspace, fit) for fit in fits]
     by_adapter = {adapter.id: task for adapter, task in zip(adapters, plan.tasks, strict=True)}
 
     def task_of(adapter: StoredAdapter) -> Task:
@@ -121,7 +121,7 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
 
     reader = reader_for(adapters, plan.backbone)
     folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
-    known = any(folder.is_dir() for folder in folders)
+    partly_known = any(folder.is_dir() for folder in folders)
     began = time.perf_counter()
     state = known_state(router, settings, adapters, plan.backbone, workspace.router, task_of, site.listener)
     _ = state.prepared  # computed once, and a part of learning: no text waits for it
@@ -129,11 +129,11 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     outcome = routed(state, plan.tasks, own, plan.recipe.budget)
     texts = sum(map(len, outcome.correct))
     milliseconds = (time.perf_counter() - learned) / texts * 1000
-    return ContenderLeft(outcome, None if known else learned - began, milliseconds)
+    return ContenderLeft(outcome, None if partly_known else learned - began, milliseconds)
 
 
-def _right_answers(workspace: Workspace, left: FittedAdapter) -> NDArray[Any]:
+def _right_answers(workspace: Workspace, fit: FittedAdapter) -> NDArray[Any]:
     """Return for each test text of an adapter's task whether it answers rightly (n,), in the split's order."""
-    answers = pd.read_parquet(workspace.evaluations.known_outcomes(left.evaluation), columns=["correct"])
+    answers = pd.read_parquet(workspace.evaluations.known_outcomes(fit.evaluation), columns=["correct"])
     right: NDArray[Any] = answers["correct"].to_numpy(dtype=bool)
     return right

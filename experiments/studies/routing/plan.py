@@ -141,8 +141,8 @@ def _sources(document: Document, problems: list[Problem]) -> tuple[str, MethodSe
 def _wrong_kinds(document: Document, specs: Sequence[TaskSpec]) -> Iterator[Problem]:
     for spec in specs:
         if spec.file.kind != KIND:
-            what = f"routers choose among adapters for {KIND}; task {spec.name!r} is {spec.file.kind}"
-            yield Problem(what, document.where("tasks"))
+            message = f"routers choose among adapters for {KIND}; task {spec.name!r} is {spec.file.kind}"
+            yield Problem(message, document.where("tasks"))
 
 
 def _wrong_libraries(
@@ -152,8 +152,9 @@ def _wrong_libraries(
     for label, (router, _) in routers.items():
         libraries = ROUTERS.get(router).libraries
         if library not in libraries:
-            what = f"router {router} chooses among adapters of {' or '.join(libraries)}; {method} is one of {library}"
-            yield Problem(what, document.where("routers", label), "Name another method under sources, such as lora.")
+            named = " or ".join(libraries)
+            message = f"router {router} chooses among adapters of {named}; {method} is one of {library}"
+            yield Problem(message, document.where("routers", label), "Name another method under sources, such as lora.")
 
 
 def _require_readable(
@@ -166,17 +167,17 @@ def _require_readable(
     why = unfit(*own, backbone.config)
     reading = [label for label, (router, _) in routers.items() if ROUTERS.get(router).libraries == LORA_ONLY]
     if why and reading:
-        what = f"the adapters' updates cannot be read: each is {why}"
-        raise SettingsError([Problem(f"{label}: {what}", document.where("routers", label)) for label in reading])
+        message = f"the adapters' updates cannot be read: each is {why}"
+        raise SettingsError([Problem(f"{label}: {message}", document.where("routers", label)) for label in reading])
 
 
 def _require_alike(document: Document, tasks: Sequence[Task]) -> None:
     """Raise InputError where some tasks have pairs of texts and others have not."""
     pairs = [task.name for task in tasks if task.pair]
     if pairs and len(pairs) < len(tasks):
-        what = f"only {', '.join(pairs)} {'answers' if len(pairs) == 1 else 'answer'} for pairs of texts"
+        message = f"only {', '.join(pairs)} {'answers' if len(pairs) == 1 else 'answer'} for pairs of texts"
         hint = "A router chooses among tasks whose texts are alike: single texts, or pairs."
-        raise InputError(what, where=document.where("tasks"), hint=hint)
+        raise InputError(message, where=document.where("tasks"), hint=hint)
 
 
 def _known_settings(document: Document) -> Iterator[Place]:

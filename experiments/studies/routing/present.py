@@ -91,8 +91,8 @@ def _failures(report: RoutingReport) -> Iterator[str]:
     """Yield which tasks' own adapters seem to have learned nothing: no router can make up for that."""
     for row in report.adapters:
         for seed, why in row.learned_nothing[:1]:
-            what = f"The adapter of {row.task} learned nothing that its test shows"
-            yield failure(what, seed, why, len(row.learned_nothing) - 1, "this task")
+            message = f"The adapter of {row.task} learned nothing that its test shows"
+            yield failure(message, seed, why, len(row.learned_nothing) - 1, "this task")
 
 
 def _draw(report: RoutingReport) -> Drawing | None:

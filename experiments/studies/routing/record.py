@@ -88,8 +88,8 @@ class RoutingRecord(Record):
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return the adapters, and what every router and joint model came to."""
         cells = (
-            replace(left, label=place["label"], seed=place["seed"])
+            replace(cell, label=place["label"], seed=place["seed"])
             for role in (ROUTER, JOINT)
-            for place, left in LEFT.of(document, workspace, role)
+            for place, cell in LEFT.of(document, workspace, role)
         )
         return {"adapters": fitted_adapters(document, workspace, "adapter"), "cells": tuple(cells)}

@@ -38,5 +38,5 @@ def routed(
     truth = np.repeat(np.arange(len(tasks)), sizes)
     choice = choose(state, concatenate_datasets(texts), truth)
     chosen = np.split(choice.adapters, np.cumsum(sizes)[:-1])
-    correct = [(places == place) & right for place, (places, right) in enumerate(zip(chosen, own, strict=True))]
+    correct = [(taken == index) & right for index, (taken, right) in enumerate(zip(chosen, own, strict=True))]
     return outcome(chosen, correct)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> Scores:
     """Return the accuracy of each contender: it is of all tasks together, since each text may go to any of them."""
     record = RoutingRecord.read(experiment, document, workspace)
-    outcomes: dict[str, dict[Replication, RoutingOutcome]] = {one.label: {} for one in record.contenders}
+    outcomes: dict[str, dict[Replication, RoutingOutcome]] = {contender.label: {} for contender in record.contenders}
     for cell in record.cells:
         outcomes[cell.label][cell.seed, ()] = cell.outcome
     return {
@@ -30,10 +30,10 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
 def _problem(record: RoutingRecord, outcomes: dict[Replication, RoutingOutcome]) -> ProblemScores:
     sizes = map(len, next(iter(outcomes.values())).correct)
 
-    def examples(place: Replication, task: str) -> pd.Series | None:
+    def examples(replication: Replication, task: str) -> pd.Series | None:
         import pandas as pd
 
-        return pd.Series(outcomes[place].scores[record.tasks.index(task)])
+        return pd.Series(outcomes[replication].scores[record.tasks.index(task)])
 
     tests = {task: split_key(record.data.get(task), size) for task, size in zip(record.tasks, sizes, strict=True)}
-    return ProblemScores({place: outcome.accuracy for place, outcome in outcomes.items()}, tests, examples)
+    return ProblemScores({replication: outcome.accuracy for replication, outcome in outcomes.items()}, tests, examples)

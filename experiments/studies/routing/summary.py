@@ -74,8 +74,8 @@ class _Summary:
             settings=contender.settings,
             accuracy=interval(outcome.accuracy if outcome else None for outcome in outcomes),
             tasks={
-                task: interval(scores[place] if scores else None for scores in accuracies)
-                for place, task in enumerate(self.record.tasks)
+                task: interval(scores[index] if scores else None for scores in accuracies)
+                for index, task in enumerate(self.record.tasks)
             },
             routing_accuracy=interval(outcome.routing_accuracy if outcome else None for outcome in outcomes),
             confusion=tuple(map(tuple, mean)),
@@ -87,16 +87,16 @@ class _Summary:
 
     def adapter(self, task: str) -> AdapterRow:
         """Return what the adapters of one task came to."""
-        adapters = {left.seed: left for left in self.record.adapters if left.task == task}
+        adapters = {fit.seed: fit for fit in self.record.adapters if fit.task == task}
         failures = (
-            (left.seed, learned_nothing_in(self.outcomes(left.evaluation), left.score)) for left in adapters.values()
+            (fit.seed, learned_nothing_in(self.outcomes(fit.evaluation), fit.score)) for fit in adapters.values()
         )
         return AdapterRow(
             task=task,
             score=interval(adapters[seed].score if seed in adapters else None for seed in self.record.seeds),
-            validation=mean_of_known(left.validation for left in adapters.values()),
-            seconds=mean_of_known(left.seconds for left in adapters.values()),
-            trainable_parameters=mean_of_known(left.trainable_parameters for left in adapters.values()),
+            validation=mean_of_known(fit.validation for fit in adapters.values()),
+            seconds=mean_of_known(fit.seconds for fit in adapters.values()),
+            trainable_parameters=mean_of_known(fit.trainable_parameters for fit in adapters.values()),
             learned_nothing=tuple((seed, why) for seed, why in failures if why is not None),
         )
 

@@ -52,8 +52,8 @@ def scores(report: RoutingReport) -> Table:
 
 
 def _name(row: Row) -> Cell:
-    what = f"joint training, {row.name}" if row.role == JOINT else row.name
-    return words(row.label, *(() if what == row.label else (what,)))
+    description = f"joint training, {row.name}" if row.role == JOINT else row.name
+    return words(row.label, *(() if description == row.label else (description,)))
 
 
 def by_task(report: RoutingReport) -> Table:
@@ -71,16 +71,16 @@ def by_task(report: RoutingReport) -> Table:
 def confusions(report: RoutingReport) -> Grid:
     """Return whose texts were taken for whose, of every contender that may confuse tasks; tasks have numbers."""
     tasks = report.record.tasks
-    names = [f"{place} {task}" for place, task in enumerate(tasks, start=1)]
-    columns = (Column("task"), *(Column(task, short=str(place)) for place, task in enumerate(tasks, start=1)))
+    names = [f"{position} {task}" for position, task in enumerate(tasks, start=1)]
+    columns = (Column("task"), *(Column(task, short=str(position)) for position, task in enumerate(tasks, start=1)))
     tables = [
         Table(
             f"confusion-{row.label}",
             f"Confusion of {row.label}",
             columns,
             [
-                (words(place), *(Cell(number(share), share, heat=share) for share in shares))
-                for place, shares in enumerate(row.confusion, start=1)
+                (words(position), *(Cell(number(share), share, heat=share) for share in shares))
+                for position, shares in enumerate(row.confusion, start=1)
             ],
             CONFUSION,
             row.label,

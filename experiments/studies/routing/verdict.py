@@ -34,9 +34,9 @@ def _sentences(report: RoutingReport) -> Iterator[str]:
     )
     if best.difference:
         yield _against(best, record.reference)
-    known = next((row for row in scored if row.name == ORACLE and row.label != record.reference), None)
-    if known:
-        yield f"Where the task is known, it is {number(known.accuracy.mean)} %."
+    oracle = next((row for row in scored if row.name == ORACLE and row.label != record.reference), None)
+    if oracle:
+        yield f"Where the task is known, it is {number(oracle.accuracy.mean)} %."
 
 
 def _ranking(scored: list[Row]) -> str:

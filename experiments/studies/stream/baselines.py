@@ -10,21 +10,23 @@ if TYPE_CHECKING:
 
 def single_task_baseline(record: Record, contender: Contender) -> str | None:
     """Return the label of an isolated contender with the same method; the one whose settings differ least."""
-    candidates = [one for one in _entries(record) if one.strategy == "isolated" and one.method == contender.method]
-    return min(candidates, key=lambda one: _differences(one, contender)).label if candidates else None
+    candidates = [
+        entry for entry in _entries(record) if entry.strategy == "isolated" and entry.method == contender.method
+    ]
+    return min(candidates, key=lambda entry: _differences(entry, contender)).label if candidates else None
 
 
 def joint_baseline(record: Record, contender: Contender) -> str | None:
     """Return the label of a joint contender: with the same method where there is one, its settings differing least."""
-    candidates = [one for one in _entries(record) if one.strategy == "joint"]
+    candidates = [entry for entry in _entries(record) if entry.strategy == "joint"]
     if not candidates:
         return None
-    return min(candidates, key=lambda one: (one.method != contender.method, _differences(one, contender))).label
+    return min(candidates, key=lambda entry: (entry.method != contender.method, _differences(entry, contender))).label
 
 
 def _entries(record: Record) -> list[Contender]:
     """Return the recipe's own entries: another learning rate of one is a point of the frontier, no baseline."""
-    return [one for one in record.contenders if one.frontier is None]
+    return [entry for entry in record.contenders if entry.frontier is None]
 
 
 def _differences(baseline: Contender, contender: Contender) -> int:

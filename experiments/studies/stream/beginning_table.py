@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def beginning_table(report: Report) -> Table | None:
     """Return how the fits of each strategy went; None where that is not known, or there is one strategy."""
-    found = report.beginnings
-    if len(found) < 2:
+    beginnings = report.beginnings
+    if len(beginnings) < 2:
         return None
     columns = (
         Column("strategy"),
@@ -27,12 +27,12 @@ def beginning_table(report: Report) -> Table | None:
     rows = [
         (
             words(label),
-            score(one.first),
-            score(one.area),
-            score(one.gained) if one.gained else UNKNOWN,
-            plain(one.epochs),
+            score(beginning.first),
+            score(beginning.area),
+            score(beginning.gained) if beginning.gained else UNKNOWN,
+            plain(beginning.epochs),
         )
-        for label, one in found.items()
+        for label, beginning in beginnings.items()
     ]
     note = (
         f"Scores on validation while a task is learned, {unit(report.record.kinds).words}: mean over the tasks from "

@@ -1,4 +1,4 @@
-"""How fast new tasks are learned: whether what came before helps a fit on its way, wherever it ends.
+"""How fast new tasks are learned: whether earlier tasks speed up a fit, whatever score it ends with.
 
 Of the fit on task j, V[j, e] is the validation score after epoch e, whichever epoch is kept. All numbers are means over
 the tasks from the second on, since the first has nothing before it.
@@ -41,7 +41,7 @@ class Beginning:
     epochs: Interval
 
     def as_json(self) -> dict[str, Any]:
-        """Return each with its mean, interval and values; null where there is nothing to compare."""
+        """Return each number with its mean, interval and values; null where there is nothing to compare."""
         return {
             "first_epoch": self.first.as_json(),
             "area": self.area.as_json(),
@@ -52,17 +52,19 @@ class Beginning:
 
 def beginnings(strategies: Sequence[StrategyReport], reference: str) -> dict[str, Beginning]:
     """Return how the fits of each strategy went, by label; only where all of them and the reference's are known."""
-    known = {one.label: [*map(_curves, one.replications)] for one in strategies}
-    other = known.get(reference, [])
+    curves = {strategy.label: [*map(_curves, strategy.replications)] for strategy in strategies}
+    other = curves.get(reference, [])
     if not other or not all(other):
         return {}
     return {
-        one.label: _beginning(one, known[one.label], other, reference) for one in strategies if all(known[one.label])
+        strategy.label: _beginning(strategy, curves[strategy.label], other, reference)
+        for strategy in strategies
+        if all(curves[strategy.label])
     }
 
 
 def _beginning(strategy: StrategyReport, own: Sequence[Curves], other: Sequence[Curves], reference: str) -> Beginning:
-    seeds = [one.seed for one in strategy.replications]
+    seeds = [replication.seed for replication in strategy.replications]
 
     def over(read: Callable[[Curve], float], of: Sequence[Curves]) -> list[float]:
         return [fmean(map(read, curves.values())) for curves in of]
@@ -83,9 +85,9 @@ def _beginning(strategy: StrategyReport, own: Sequence[Curves], other: Sequence[
 
 def _curves(replication: ReplicationReport) -> Curves:
     """Return V of each task from the second on; nothing where a fit is missing, or had no epochs."""
-    found = {one.task: one.curve for one in replication.outcomes if one.stage > 1}
-    whole = set(found) == set(replication.tasks[1:]) and all(found.values())
-    return found if whole else {}
+    curves = {outcome.task: outcome.curve for outcome in replication.outcomes if outcome.stage > 1}
+    whole = set(curves) == set(replication.tasks[1:]) and all(curves.values())
+    return curves if whole else {}
 
 
 def _reached(curve: Curve, score: float) -> float:

@@ -92,13 +92,13 @@ class Bench:
         if stored is None:
             stored, status = evaluations.save(evaluation, answering.tested()), "measured"
         elif kept and self._is_last:
-            found = answering.tested()
+            recomputed = answering.tested()
             status = "verified"
-            if found.logits_sha256 != stored.logits_sha256:
-                changed = f"{step.label}: the kept model of {task.name!r} no longer gives the same logits"
-                self.learning.listener.say(changed)
+            if recomputed.logits_sha256 != stored.logits_sha256:
+                message = f"{step.label}: the kept model of {task.name!r} no longer gives the same logits"
+                self.learning.listener.say(message)
                 evaluation, status = key([evaluation, step.key]), "measured"
-                stored = evaluations.save(evaluation, found)
+                stored = evaluations.save(evaluation, recomputed)
         score = stored.scores[KINDS.get(task.kind).metric]
         seconds = time.perf_counter() - began
         return Cell(task.name, step.stage, score, stored.examples, status, seconds, evaluation)

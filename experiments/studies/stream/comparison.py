@@ -24,10 +24,10 @@ def compare(
     pairs = [*zip(reports[label], reports[against], strict=True)]
     seeds = [ours.seed for ours, _ in pairs]
     differences = {}
-    both = outcomes.paired(label, against, pairs)
+    scores = outcomes.paired(label, against, pairs)
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
-        examples = paired_bootstrap(*both) if both and name == "average_accuracy" else None
+        examples = paired_bootstrap(*scores) if scores and name == "average_accuracy" else None
         differences[name] = Difference(
             over_replications(gaps, seeds), examples, paired_t_test(independent(gaps, seeds))
         )

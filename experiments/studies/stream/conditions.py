@@ -70,7 +70,7 @@ def conditions(report: Report) -> Iterator[Block]:
     if len(record.orders) > 1:
         orders = enumerate(" → ".join(order) for order in record.orders)
         own = {0: ", the recipe's own"}
-        yield Definitions("", [(f"order {place}{own.get(place, '')}", tasks) for place, tasks in orders])
+        yield Definitions("", [(f"order {index}{own.get(index, '')}", tasks) for index, tasks in orders])
     yield from data_table(record.data_sources)
     yield once_more(record.provenance)
     formulas = [(metric.name.replace("_", " "), metric.formula) for metric in METRICS]
@@ -98,14 +98,14 @@ def _settings_of_each(report: Report) -> Table:
         "settings",
         "How each strategy learns",
         [
-            (Column("how it learns the stream", left=True), lambda one: words(one.contender.strategy)),
-            (Column("method", left=True), lambda one: words(one.contender.method)),
+            (Column("how it learns the stream", left=True), lambda strategy: words(strategy.contender.strategy)),
+            (Column("method", left=True), lambda strategy: words(strategy.contender.method)),
             (Column("learning rate", left=True), _rate),
-            (Column("other settings", left=True), lambda one: words(_settings(one))),
+            (Column("other settings", left=True), lambda strategy: words(_settings(strategy))),
             (Column("trainable parameters", left=True), trainable),
             (Column("kept to answer for all tasks", unit="MB", left=True), stored),
-            (Column("S[j] from", left=True), lambda one: words(one.single or DASH)),
-            (Column("J[j] from", left=True), lambda one: words(one.joint or DASH)),
+            (Column("S[j] from", left=True), lambda strategy: words(strategy.single or DASH)),
+            (Column("J[j] from", left=True), lambda strategy: words(strategy.joint or DASH)),
         ],
         media=Medium.PAGE,
     )

@@ -63,23 +63,23 @@ def at_default_rates(
 def at_other_rates(recipe: Recipe, entries: Sequence[Contender]) -> Iterator[Contender]:
     """Yield the entries of ``frontier`` again, each at each of its further learning rates.
 
-    Of an entry that tries some, none is its own yet, so that all of them are further ones.
+    An entry that tries some has no rate of its own yet, so that all that it tries are further ones.
     """
-    known = {entry.label: entry for entry in entries}
+    by_label = {entry.label: entry for entry in entries}
     if not isinstance(recipe.frontier, dict):
-        forgetful = [one.label for one in entries if one.can_forget and _trains(one, recipe.scenario)]
+        forgetful = [entry.label for entry in entries if entry.can_forget and _trains(entry, recipe.scenario)]
         for label in forgetful if recipe.frontier == TRIED else recipe.frontier:
-            entry = known[label]
+            entry = by_label[label]
             yield from (_point(entry, rate, f"{rate:.2g}") for rate in tried_rates(recipe, entry))
         return
     for label, rates in recipe.frontier.items():
-        entry = known[label]
+        entry = by_label[label]
         others = [rate for rate in dict.fromkeys(rates) if rate != entry.settings["learning_rate"]]
         yield from (_point(entry, rate, f"{rate:g}") for rate in others)
 
 
 def tried_rates(recipe: Recipe, entry: Contender) -> tuple[float, ...]:
-    """Return the learning rates that an entry tries before the stream begins, its own first; none if it trains not."""
+    """Return the learning rates that an entry tries before the stream begins, its own first; none without training."""
     if not recipe.tune or not METHODS.get(entry.method).trains:
         return ()
     return learning_rates(entry.settings["learning_rate"], recipe.tune)
@@ -91,8 +91,8 @@ def untried(document: Document, recipe: Recipe) -> Iterator[Problem]:
     of_tried = not isinstance(recipe.frontier, dict)
     if of_tried and recipe.tune < 2:
         given = TRIED if recipe.frontier == TRIED else "a list of entries"
-        what = f"'frontier: {given}' has no learning rates to show"
-        yield Problem(what, where, "Set 'tune' to 2 or more.")
+        message = f"'frontier: {given}' has no learning rates to show"
+        yield Problem(message, where, "Set 'tune' to 2 or more.")
     if recipe.frontier and not of_tried and recipe.tune:
         hint = "Write 'frontier: tried', or a list of entries, or leave 'tune' out."
         yield Problem("with 'tune', the learning rates of 'frontier' are those that were tried", where, hint)
@@ -104,24 +104,25 @@ def misnamed(document: Document) -> Iterator[Problem]:
     reference = document.text("reference")
     named: list[tuple[str, list[str | int]]]
     named = [(label, ["frontier", label]) for label in document.labels("frontier")]
-    named += [(label, ["frontier", place]) for place, label in document.names("frontier")]
+    named += [(label, ["frontier", index]) for index, label in document.names("frontier")]
     named += [(reference, ["reference"])] if reference is not None else []
-    for label, place in named:
+    for label, path in named:
         if label not in labels:
-            what = f"{place[0]!r} names no entry of {ENTRIES!r}: {label!r}"
-            yield Problem(what, document.where(*place), suggest(label, labels))
+            message = f"{path[0]!r} names no entry of {ENTRIES!r}: {label!r}"
+            yield Problem(message, document.where(*path), suggest(label, labels))
 
 
 def indistinct(document: Document, contenders: Sequence[Contender]) -> Iterator[Problem]:
     """Yield a problem for each label that another contender has, or seems to have."""
-    places = [
-        (one.label, (ENTRIES, one.label) if one.frontier is None else ("frontier", one.frontier)) for one in contenders
+    paths = [
+        (entry.label, (ENTRIES, entry.label) if entry.frontier is None else ("frontier", entry.frontier))
+        for entry in contenders
     ]
-    return collisions((label, document.where(*place)) for label, place in places)
+    return collisions((label, document.where(*path)) for label, path in paths)
 
 
-def _point(entry: Contender, rate: float, told: str) -> Contender:
-    return replace(entry.at(rate), label=f"{entry.label} @ {told}", frontier=entry.label)
+def _point(entry: Contender, rate: float, text: str) -> Contender:
+    return replace(entry.at(rate), label=f"{entry.label} @ {text}", frontier=entry.label)
 
 
 def _trains(entry: Contender, scenario: str) -> bool:
@@ -142,22 +143,22 @@ def known_settings(document: Document) -> Iterator[Place]:
 def _contender(
     document: Document, label: str, entry: dict[str, Any], kinds: Sequence[str], scenario: Scenario | None
 ) -> Contender:
-    place = (ENTRIES, label)
+    path = (ENTRIES, label)
     missing = [name for name in ("strategy", "method") if name not in entry]
     if missing:
-        raise InputError(f"{'.'.join(place)!r} needs {' and '.join(missing)}", where=document.where(*place))
+        raise InputError(f"{'.'.join(path)!r} needs {' and '.join(missing)}", where=document.where(*path))
     problems: list[Problem] = []
     with collected(problems):
-        strategy = STRATEGIES.get(entry["strategy"], document.where(*place, "strategy"))
+        strategy = STRATEGIES.get(entry["strategy"], document.where(*path, "strategy"))
     with collected(problems):
-        method = trained_method(entry["method"], document.where(*place, "method"))
+        method = trained_method(entry["method"], document.where(*path, "method"))
     if problems:
         raise SettingsError(problems)
     rest = {name: value for name, value in entry.items() if name not in {"strategy", "method"}}
     own = {name: rest.pop(name) for name in strategy.settings.model_fields if name in rest}
-    parts = document.parse_parts((place, own, strategy.settings), (place, rest, method.settings))
+    parts = document.parse_parts((path, own, strategy.settings), (path, rest, method.settings))
     objection = strategy.objection(parts[0], entry["method"], kinds, scenario) if scenario else None
     if objection:
-        raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*place))
+        raise InputError(f"{entry['strategy']}: {objection}", where=document.where(*path))
     settings = {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
     return Contender(label, entry["strategy"], entry["method"], settings, default_rate=method.default_rate)

@@ -37,8 +37,8 @@ class CostSummary:
     def total_seconds(self) -> float | None:
         """Training, testing and probes together."""
         parts = (self.train_seconds, self.evaluate_seconds, self.probe_seconds)
-        known = [part for part in parts if part is not None]
-        return sum(known) if known else None
+        measured = [part for part in parts if part is not None]
+        return sum(measured) if measured else None
 
     @property
     def measuring(self) -> float | None:
@@ -55,14 +55,14 @@ def total_cost(replications: Iterable[Sequence[StageOutcome]]) -> CostSummary:
         return interval(map(read, started)).mean
 
     def peak(outcomes: Sequence[StageOutcome]) -> float | None:
-        known = (outcome.cost.peak_memory_mb for outcome in outcomes)
-        return max((memory for memory in known if memory is not None), default=None)
+        peaks = (outcome.cost.peak_memory_mb for outcome in outcomes)
+        return max((memory for memory in peaks if memory is not None), default=None)
 
     return CostSummary(
-        train_seconds=mean(lambda outcomes: sum(one.cost.train_seconds for one in outcomes)),
-        evaluate_seconds=mean(lambda outcomes: sum(cell.seconds for one in outcomes for cell in one.cells)),
-        probe_seconds=mean(lambda outcomes: sum(one.probe_seconds for one in outcomes)),
+        train_seconds=mean(lambda outcomes: sum(outcome.cost.train_seconds for outcome in outcomes)),
+        evaluate_seconds=mean(lambda outcomes: sum(cell.seconds for outcome in outcomes for cell in outcome.cells)),
+        probe_seconds=mean(lambda outcomes: sum(outcome.probe_seconds for outcome in outcomes)),
         peak_memory_mb=mean(peak),
-        trainable_parameters=mean(lambda outcomes: max(one.cost.trainable_parameters for one in outcomes)),
+        trainable_parameters=mean(lambda outcomes: max(outcome.cost.trainable_parameters for outcome in outcomes)),
         stored_bytes=mean(lambda outcomes: outcomes[-1].cost.stored_bytes),
     )

@@ -45,30 +45,30 @@ def accuracy_matrices(report: Report) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(max(columns * width, 4.0) + 0.9, rows * height + 0.35), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, strategy in zip(axes, shown, strict=False):
-            _heat_map(place, strategy, tasks, norm, first)
+        for panel, strategy in zip(axes, shown, strict=False):
+            _heat_map(panel, strategy, tasks, norm, first)
         finish_matrices(figure, axes, report, rows)
         figure.supxlabel("✓ recomputed, all logits bit-identical    → carried over    hatched: not measured", size=8)
     return figure
 
 
 def finish_matrices(figure: Figure, axes: NDArray[Any], report: Report, rows: int) -> None:
-    """Leave places that no strategy takes empty, and put the colour scale beside all ``axes``, in so many rows."""
-    for place in axes[len(report.strategies) :]:
-        place.set_axis_off()
+    """Hide the panels that no strategy takes, and put the colour scale beside all ``axes``, which have so many rows."""
+    for panel in axes[len(report.strategies) :]:
+        panel.set_axis_off()
     bar = colour_scale(figure, axes, ScalarMappable(scale(report), "cividis"), rows)
     bar.ax.set_title(unit(report.record.kinds).sign.strip() or "× 100", size=8, loc="center")
 
 
 def scale(report: Report) -> Normalize:
     """Return one scale for all strategies, from the lowest score (rounded down to a tenth) to 1."""
-    scores = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
+    scores = [value for strategy in report.strategies for row in strategy.matrix for value in row if value is not None]
     return Normalize(min(math.floor(min(scores, default=0.0) * 10) / 10, 0.9), 1.0)
 
 
 def first_measured(report: Report) -> int:
     """Return the stage that figures begin with: 0 only where some strategy was tested before any training."""
-    return 0 if any(value is not None for one in report.strategies for value in one.matrix[0]) else 1
+    return 0 if any(value is not None for strategy in report.strategies for value in strategy.matrix[0]) else 1
 
 
 def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: Normalize, first: int) -> None:
@@ -117,9 +117,9 @@ def forgetting_curves(report: Report) -> Figure:
         for column, (axes, task) in enumerate(zip(grid.ravel(), tasks, strict=False)):
             _curve(axes, report, column)
             axes.set_title(short(task), weight="bold", size=9)
-        for place in range(len(tasks), rows * columns):
-            grid.ravel()[place].set_axis_off()
-            grid.ravel()[place - columns].tick_params(labelbottom=True)
+        for index in range(len(tasks), rows * columns):
+            grid.ravel()[index].set_axis_off()
+            grid.ravel()[index - columns].tick_params(labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel(f"score {unit(report.record.kinds).axis}")
         constant = baselines(report.record.kinds.values())
@@ -131,8 +131,8 @@ def forgetting_curves(report: Report) -> Figure:
 
 def _curve(axes: Axes, report: Report, column: int) -> None:
     stages, first = np.arange(len(report.record.tasks) + 1), first_measured(report)
-    for place, strategy in enumerate(report.strategies):
-        style = line(place)
+    for index, strategy in enumerate(report.strategies):
+        style = line(index)
         seeds = np.array([[row[column] for row in seed.matrix] for seed in strategy.own_order], dtype=float) * 100
         mean = np.array([row[column] for row in strategy.matrix], dtype=float) * 100  # (T + 1,)
         measured = np.isfinite(mean)
@@ -151,15 +151,19 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
 
 def learning_versus_forgetting(report: Report) -> Figure | None:
     """Return learning accuracy over forgetting, with 95 % intervals; None where no strategy has both."""
-    points = [(place, one, at) for place, one in enumerate(report.strategies) if (at := lost_and_learned(one.metrics))]
+    points = [
+        (index, strategy, at)
+        for index, strategy in enumerate(report.strategies)
+        if (at := lost_and_learned(strategy.metrics))
+    ]
     if not points:
         return None
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
-        for place, strategy, _ in points:
-            cross(axes, strategy.metrics, look(place)[0], width=1.3)
-        marks(axes, [(place, strategy.label, at) for place, strategy, at in points])
+        for index, strategy, _ in points:
+            cross(axes, strategy.metrics, look(index)[0], width=1.3)
+        marks(axes, [(index, strategy.label, at) for index, strategy, at in points])
         learned_over_lost(axes, [strategy.metrics for _, strategy, _ in points], unit(report.record.kinds))
         figure.legend(loc="outside upper left", ncols=3)
     return figure
@@ -177,16 +181,17 @@ def cross(axes: Axes, metrics: Mapping[str, Interval], colour: str, width: float
     style: dict[str, Any] = {"color": colour, "linewidth": width, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
     if at := lost_and_learned(metrics):
         axes.errorbar(*at, xerr=half_width(lost), yerr=half_width(learned), **style)
-    each = zip(lost.values, learned.values, strict=True)
-    dots = [(100 * x, 100 * y) for x, y in each if x is not None and y is not None]
+    pairs = zip(lost.values, learned.values, strict=True)
+    dots = [(100 * x, 100 * y) for x, y in pairs if x is not None and y is not None]
     axes.scatter([x for x, _ in dots], [y for _, y in dots], s=14, alpha=0.5, linewidths=0, color=colour)
 
 
 def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], scores: Unit = PERCENT) -> None:
     """Finish axes of learning accuracy, in ``scores``, over forgetting in points, in which ``metrics`` were drawn.
 
-    The intervals of few seeds can be many times as wide as all points together, and would press them into one: where
-    an interval is further from the nearest replication than they are from each other, it is cut, and where no score is.
+    With few seeds an interval can be many times as wide as all points together, and would squeeze them into one spot.
+    So it is clipped where it reaches further from the nearest replication than the replications are apart, and where no
+    score can be.
     """
     axes.axvline(0, color=FAINT, linewidth=0.8, zorder=1)
     axes.margins(0.15)
@@ -194,7 +199,7 @@ def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], sco
         ("forgetting", -100.0, axes.get_xlim(), axes.set_xlim),
         ("learning_accuracy", 0.0, axes.get_ylim(), axes.set_ylim),
     ):
-        values = [100 * one for each in metrics for one in each[name].values if one is not None]
+        values = [100 * value for intervals in metrics for value in intervals[name].values if value is not None]
         low, high = min(values), max(values)
         room = max(high - low, 2.0)
         crop(max(edges[0], low - room, min(least, low) - 2), min(edges[1], high + room, max(100.0, high) + 2))

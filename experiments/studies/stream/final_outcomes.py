@@ -35,14 +35,14 @@ class FinalOutcomes:
         finished = [pair for pair in pairs if all(report.metrics["average_accuracy"] is not None for report in pair)]
         first, second = [], []
         for task in self.record.tasks if finished else ():
-            found = [
+            scores = [
                 (self.of_task(label, ours, task), self.of_task(against, theirs, task)) for ours, theirs in finished
             ]
-            both = over_replications(found)
-            if both is None:
+            means = over_replications(scores)
+            if means is None:
                 return None
-            first.append(both[0])
-            second.append(both[1])
+            first.append(means[0])
+            second.append(means[1])
         return (first, second) if first else None
 
     def of_task(self, label: str, report: ReplicationReport, task: str) -> pd.Series | None:

@@ -1,8 +1,8 @@
 """The frontier of stability and plasticity: one strategy at several learning rates, and which one validation picks.
 
-Forgetting hangs on the learning rate: at a small one little is learned and little is lost. A strategy is judged fairly
-only at the rate that would have been chosen for it without a look at forgetting, which is what single-task validation
-does (Mirzadeh et al., 2020, for how far the rate alone moves forgetting).
+Forgetting depends on the learning rate: at a small one little is learned and little is lost. A strategy is judged
+fairly only at the rate that would have been chosen for it without a look at forgetting. Single-task validation chooses
+such a rate (Mirzadeh et al., 2020, for how far the rate alone moves forgetting).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Frontier:
         scored = [(point.validation, point.chosen, point) for point in self.points if point.validation is not None]
         if len(scored) < len(self.points):
             return None
-        return max(scored, key=lambda one: one[:2])[2] if scored else None
+        return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
     @property
     def chosen(self) -> Point:
@@ -90,27 +90,27 @@ class Frontier:
 def frontiers(
     strategies: Sequence[StrategyReport], others: Sequence[StrategyReport], tunings: Mapping[str, Tuning]
 ) -> dict[str, Frontier]:
-    """Return the frontier of each of ``strategies`` that ``others`` holds other learning rates of."""
-    found = {}
+    """Return the frontier of each of ``strategies`` whose other learning rates are among ``others``."""
+    by_label = {}
     for strategy in strategies:
-        rates = [one for one in others if one.contender.frontier == strategy.label]
+        rates = [other for other in others if other.contender.frontier == strategy.label]
         if rates:
-            found[strategy.label] = _frontier([strategy, *rates], tunings.get(strategy.label))
-    return found
+            by_label[strategy.label] = _frontier([strategy, *rates], tunings.get(strategy.label))
+    return by_label
 
 
 def _frontier(group: Sequence[StrategyReport], tuning: Tuning | None) -> Frontier:
     scores = _first_stages(group)
-    points = [Point(one, score) for one, score in zip(group, scores, strict=True)]
+    points = [Point(strategy, score) for strategy, score in zip(group, scores, strict=True)]
     if tuning:
         points = [replace(point, validation=tuning.validation(point.learning_rate)) for point in points]
     return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)))
 
 
 def _first_stages(group: Sequence[StrategyReport]) -> list[float | None]:
-    first = [[_single_task_validation(one) for one in strategy.replications] for strategy in group]
-    common = [place for place, scores in enumerate(zip(*first, strict=True)) if None not in scores]
-    return [interval(scores[place] for place in common).mean for scores in first]
+    first = [[_single_task_validation(replication) for replication in strategy.replications] for strategy in group]
+    common = [index for index, scores in enumerate(zip(*first, strict=True)) if None not in scores]
+    return [interval(scores[index] for index in common).mean for scores in first]
 
 
 def _single_task_validation(replication: ReplicationReport) -> float | None:

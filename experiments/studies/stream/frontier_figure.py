@@ -27,12 +27,12 @@ def frontier_figure(report: Report) -> Figure | None:
     drawn = {label: frontier for label, frontier in report.frontier.items() if _shown(frontier)}
     if not drawn:
         return None
-    places = {one.label: place for place, one in enumerate(report.strategies)}
+    indices = {strategy.label: index for index, strategy in enumerate(report.strategies)}
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.6), layout="constrained")
         axes = figure.subplots()
         for label, frontier in drawn.items():
-            _line(axes, label, frontier, places[label])
+            _line(axes, label, frontier, indices[label])
         scores = unit(report.record.kinds)
         learned_over_lost(axes, [point.metrics for frontier in drawn.values() for point, _ in _shown(frontier)], scores)
         handles, _ = axes.get_legend_handles_labels()
@@ -42,8 +42,8 @@ def frontier_figure(report: Report) -> Figure | None:
     return figure
 
 
-def _line(axes: Axes, label: str, frontier: Frontier, place: int) -> None:
-    colour, marker = look(place)
+def _line(axes: Axes, label: str, frontier: Frontier, index: int) -> None:
+    colour, marker = look(index)
     shown = _shown(frontier)
     axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
     axes.plot([], [], color=colour, marker=marker, markersize=6, label=short(label))

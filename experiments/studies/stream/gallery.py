@@ -122,7 +122,7 @@ def draw(name: str, report: Report) -> Drawing | None:
         storage_figure,
     )
 
-    if all(value is None for one in report.strategies for row in one.matrix for value in row):
+    if all(value is None for strategy in report.strategies for row in strategy.matrix for value in row):
         return None
     long = is_long(report)
     drawings = {
@@ -139,17 +139,17 @@ def draw(name: str, report: Report) -> Drawing | None:
 def caption(report: Report, name: str) -> str:
     """Return what stands under a figure."""
     exhibit, kinds, orders = _exhibit(report, name), report.record.kinds, len(report.record.orders)
-    said = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
+    text = exhibit.caption.replace("{constant}", baselines(kinds.values())).replace("{percent}", unit(kinds).words)
     if orders == 1 or not exhibit.one_order:
-        return said
-    return f"{said} Shown is the recipe's own order of the stream; the tables count all {orders} orders."
+        return text
+    return f"{text} Shown is the recipe's own order of the stream; the tables count all {orders} orders."
 
 
 def alternative(report: Report, name: str) -> str:
     """Return what a figure shows, for whoever cannot see it."""
     exhibit = _exhibit(report, name)
-    what, metric = exhibit.told
+    quantity, metric = exhibit.told
     sign = " points" if metric == "forgetting" else unit(report.record.kinds).sign
-    values = [(one.label, one.metrics[metric].mean) for one in report.strategies]
-    said = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)
-    return f"{exhibit.title}. {what}: {said or 'not measured yet'}. The tables of this page hold the numbers."
+    values = [(strategy.label, strategy.metrics[metric].mean) for strategy in report.strategies]
+    scores = ", ".join(f"{label} {number(value)}{sign}" for label, value in values if value is not None)
+    return f"{exhibit.title}. {quantity}: {scores or 'not measured yet'}. The tables of this page hold the numbers."

@@ -119,25 +119,25 @@ class Learning:
         return all((self.folder / name).exists() for name in ("fit.json", "state", *self._disposable))
 
     def _learn(self) -> None:
-        with atomic.written_whole(self.folder) as place:
-            (place / "state").mkdir()
-            fit = self.strategy.learn(self.before, self.context, place / "state")
-            save_fit(fit, place)
-            sealed.seal(place)
+        with atomic.written_whole(self.folder) as folder:
+            (folder / "state").mkdir()
+            fit = self.strategy.learn(self.before, self.context, folder / "state")
+            save_fit(fit, folder)
+            sealed.seal(folder)
             if self.folder.exists():
-                self._put_back(place)
+                self._put_back(folder)
 
-    def _put_back(self, place: Path) -> None:
-        """Let the parts of a step that are missing join those that stayed; whatever ends it, it can be begun again."""
+    def _put_back(self, folder: Path) -> None:
+        """Move the missing parts of a step to those that stayed; if this is interrupted, it can be done again."""
         whole = not (self.folder / "state").exists()
         again = ["fit.json", "state"] if whole else self._disposable
         if whole:
             atomic.remove_whole(self.folder / sealed.DIGESTS)
         for name in again:
             atomic.remove_whole(self.folder / name)  # a part that came back before the process was killed
-        sealed.reseal(self.folder, place, again)
+        sealed.reseal(self.folder, folder, again)
         for name in again:
-            (place / name).rename(self.folder / name)
+            (folder / name).rename(self.folder / name)
 
     def _is_damaged(self) -> bool:
         """Return whether something was damaged in the step's state, and was taken away."""

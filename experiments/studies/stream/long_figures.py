@@ -33,30 +33,30 @@ def matrices_as_images(report: Report) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(columns * PANEL + 0.9, rows * PANEL + 0.35), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for place, strategy in zip(axes, shown, strict=False):
+        for panel, strategy in zip(axes, shown, strict=False):
             values = _values(strategy)[1:]  # (stages, tasks)
             extent = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
-            place.imshow(values, norm=norm, cmap=colours, interpolation="nearest", extent=extent, aspect="auto")
-            place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            place.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-            place.tick_params(length=2, labelsize=7.5)
-            place.set(xlabel="task", ylabel="after stage")
-            place.set_title(short(strategy.label), weight="bold", size=9)
+            panel.imshow(values, norm=norm, cmap=colours, interpolation="nearest", extent=extent, aspect="auto")
+            panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+            panel.tick_params(length=2, labelsize=7.5)
+            panel.set(xlabel="task", ylabel="after stage")
+            panel.set_title(short(strategy.label), weight="bold", size=9)
         finish_matrices(figure, axes, report, rows)
     return figure
 
 
 def lost_through_the_stream(report: Report) -> Figure | None:
     """Return by how much earlier tasks stand above or below where they were when they were learned, stage by stage."""
-    curves = [(place, one, _since_learned(one)) for place, one in enumerate(report.strategies)]
-    drawn = [(place, one, values) for place, one, values in curves if np.isfinite(values).any()]
+    curves = [(index, strategy, _since_learned(strategy)) for index, strategy in enumerate(report.strategies)]
+    drawn = [(index, strategy, values) for index, strategy, values in curves if np.isfinite(values).any()]
     if not drawn:
         return None
     with rc_context(STYLE):
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
-        for place, strategy, values in drawn:
-            _curve(axes, place, strategy, values)
+        for index, strategy, values in drawn:
+            _curve(axes, index, strategy, values)
         axes.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
         axes.set(xlabel="stage", ylabel="points since the task was learned")
         axes.grid(visible=True, axis="y")
@@ -66,9 +66,9 @@ def lost_through_the_stream(report: Report) -> Figure | None:
     return figure
 
 
-def _curve(axes: Axes, place: int, strategy: StrategyReport, values: NDArray[np.float64]) -> None:
-    known = np.isfinite(values).any(axis=1)
-    stages, rows, style = np.flatnonzero(known) + 1, values[known], line(place)
+def _curve(axes: Axes, index: int, strategy: StrategyReport, values: NDArray[np.float64]) -> None:
+    measured = np.isfinite(values).any(axis=1)
+    stages, rows, style = np.flatnonzero(measured) + 1, values[measured], line(index)
     low, high = np.nanpercentile(rows, MIDDLE, axis=1)
     for bound in (low, high):
         axes.plot(stages, bound, color=style["color"], linewidth=0.6, alpha=0.7)

@@ -49,20 +49,20 @@ def is_long(report: Report) -> bool:
 def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
     """Yield what was lost of each task that was learned before the last stage, as far as both were measured."""
     *before, last = strategy.matrix
-    for place, task in enumerate(tasks[:-1]):
-        earlier = [row[place] for row in before if row[place] is not None]
-        end = last[place]
+    for column, task in enumerate(tasks[:-1]):
+        earlier = [row[column] for row in before if row[column] is not None]
+        end = last[column]
         if earlier and end is not None:
-            yield Loss(task, place + 1, max(score for score in earlier if score is not None), end)
+            yield Loss(task, column + 1, max(score for score in earlier if score is not None), end)
 
 
 def lost_most(report: Report) -> Table | None:
     """Return the tasks that each strategy lost most of; None where none lost anything, or nothing is known yet."""
     rows = [
-        [words(strategy.label), words(one.task), words(one.stage), *map(quantity, (one.best, one.end, one.lost))]
+        [words(strategy.label), words(loss.task), words(loss.stage), *map(quantity, (loss.best, loss.end, loss.lost))]
         for strategy in report.strategies
-        for one in sorted(losses(strategy, report.record.tasks), key=lambda one: -one.lost)[:WORST]
-        if one.lost > 0
+        for loss in sorted(losses(strategy, report.record.tasks), key=lambda loss: -loss.lost)[:WORST]
+        if loss.lost > 0
     ]
     if not rows:
         return None
@@ -88,14 +88,14 @@ def lost_most(report: Report) -> Table | None:
 def by_task(report: Report) -> Table:
     """Return every task's score after the last stage, and what was lost of it, by strategy."""
     tasks, shown = report.record.tasks, report.strategies
-    lost = {one.label: {each.task: each.lost for each in losses(one, tasks)} for one in shown}
+    lost = {strategy.label: {loss.task: loss.lost for loss in losses(strategy, tasks)} for strategy in shown}
 
-    def cell(strategy: StrategyReport, place: int) -> Cell:
-        end, drop = strategy.matrix[-1][place], lost[strategy.label].get(tasks[place])
+    def cell(strategy: StrategyReport, column: int) -> Cell:
+        end, drop = strategy.matrix[-1][column], lost[strategy.label].get(tasks[column])
         return Cell(number(end), end, notes=() if drop is None else (f"lost {number(drop)}",))
 
     heads = [Column(strategy.label, "at the end") for strategy in shown]
-    rows = [[words(task), *(cell(strategy, place) for strategy in shown)] for place, task in enumerate(tasks)]
+    rows = [[words(task), *(cell(strategy, column) for strategy in shown)] for column, task in enumerate(tasks)]
     note = f"{_scale(report).capitalize()}. Whole matrices are in the JSON document and in the CSV tables."
     return Table("by-task", "Every task", [Column("task"), *heads], rows, note, media=Medium.PAGE, folded=True)
 

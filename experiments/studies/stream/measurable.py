@@ -25,7 +25,7 @@ DRAW = 0  # the examples of probes are the same for every seed
 
 def named_probes(document: Document, problems: list[Problem]) -> dict[str, Settings]:
     """Return the settings of each probe that has some, by its name; what is wrong with probes goes to ``problems``."""
-    found: dict[str, Settings] = {}
+    settings: dict[str, Settings] = {}
     entries = document.entries(SETTINGS)
     for index, name in document.names("probes"):
         where = document.where("probes", index)
@@ -34,7 +34,7 @@ def named_probes(document: Document, problems: list[Problem]) -> dict[str, Setti
             if name in NEEDS:
                 require_installed(NEEDS[name], f"the probe {name}")
             if isinstance(card, Adjustable):
-                found[name] = document.parse_part((SETTINGS, name), entries.get(name, {}), card.settings)
+                settings[name] = document.parse_part((SETTINGS, name), entries.get(name, {}), card.settings)
     probes = [name for _, name in document.names("probes")]
     for name in document.labels(SETTINGS):
         if name not in probes:
@@ -42,21 +42,21 @@ def named_probes(document: Document, problems: list[Problem]) -> dict[str, Setti
             problems.append(Problem(f"no probe of this recipe reads {name!r}", document.where(SETTINGS, name), hint))
         elif name in PROBES.names() and not isinstance(PROBES.get(name), Adjustable):
             problems.append(Problem(f"the probe {name} has no settings", document.where(SETTINGS, name)))
-    return found
+    return settings
 
 
 def asked_of_probes(document: Document, settings: Mapping[str, Settings]) -> dict[str, Asked]:
     """Return what is asked of probes with ``settings``, by their names; raises SettingsError where that cannot be."""
     problems: list[Problem] = []
-    found: dict[str, Asked] = {}
-    for name, each in settings.items():
+    asked: dict[str, Asked] = {}
+    for name, probe_settings in settings.items():
         card = PROBES.get(name)
         with collected(problems, document.where(SETTINGS, name)):
             assert isinstance(card, Adjustable)
-            found[name] = card.ask(each)
+            asked[name] = card.ask(probe_settings)
     if problems:
         raise SettingsError(problems)
-    return found
+    return asked
 
 
 def require_measurable(document: Document, recipe: Recipe, backbone: Backbone, kinds: Sequence[str]) -> None:

@@ -22,12 +22,12 @@ def merge_table(report: Report) -> Table | None:
     """Return what each merge cost; None where there was none."""
     rows = [
         [
-            *(words(each) for each in (one.label, merge.seed, merge.stage, _told(merge.parts))),
+            *(words(value) for value in (strategy.label, merge.seed, merge.stage, _task_groups(merge.parts))),
             quantity(merge.mean),
             words(_worst(merge)),
         ]
-        for one in report.strategies
-        for merge in report.merges(one)
+        for strategy in report.strategies
+        for merge in report.merges(strategy)
     ]
     if not rows:
         return None
@@ -50,27 +50,27 @@ def merge_table(report: Report) -> Table | None:
 def merge_sentences(report: Report) -> list[str]:
     """Return what the merges of each strategy cost in the mean, and which cost most."""
     sentences = []
-    for one in report.strategies:
-        merges = report.merges(one)
-        found = [(mean, merge) for merge in merges if (mean := merge.mean) is not None]
-        if found:
-            most, costly = max(found, key=lambda each: each[0])
-            were = "was" if len(found) == 1 else "were"
-            measured = "" if len(found) == len(merges) else f", of which {len(found):,} {were} measured"
-            mean_of_all = number(fmean(mean for mean, _ in found))
-            where = f"stage {costly.stage} of seed {costly.seed} ({_told(costly.parts)})"
+    for strategy in report.strategies:
+        merges = report.merges(strategy)
+        costs = [(mean, merge) for merge in merges if (mean := merge.mean) is not None]
+        if costs:
+            most, costly = max(costs, key=lambda cost: cost[0])
+            were = "was" if len(costs) == 1 else "were"
+            measured = "" if len(costs) == len(merges) else f", of which {len(costs):,} {were} measured"
+            mean_of_all = number(fmean(mean for mean, _ in costs))
+            where = f"stage {costly.stage} of seed {costly.seed} ({_task_groups(costly.parts)})"
             sentences.append(
-                f"{one.label}: {plural(len(merges), 'merge')}{measured}, at {mean_of_all} points a task in the mean; "
-                f"the one at {where} cost most: {number(most)}."
+                f"{strategy.label}: {plural(len(merges), 'merge')}{measured}, at {mean_of_all} points a task in the "
+                f"mean; the one at {where} cost most: {number(most)}."
             )
     return sentences
 
 
-def _told(parts: Sequence[Sequence[str]]) -> str:
+def _task_groups(parts: Sequence[Sequence[str]]) -> str:
     return " | ".join(some(part, NAMED) for part in parts)
 
 
 def _worst(merge: Merge) -> str:
-    known = {task: lost for task, lost in merge.lost.items() if lost is not None}
-    task = max(known, key=lambda name: known[name], default=None)
-    return "" if task is None else f"{task} {number(known[task])}"
+    losses = {task: lost for task, lost in merge.lost.items() if lost is not None}
+    task = max(losses, key=lambda name: losses[name], default=None)
+    return "" if task is None else f"{task} {number(losses[task])}"

@@ -37,7 +37,7 @@ class Merge:
     @property
     def mean(self) -> float | None:
         """What its tasks lost in the mean, as far as it is known."""
-        return interval([each for each in self.lost.values() if each is not None]).mean
+        return interval([lost for lost in self.lost.values() if lost is not None]).mean
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it, and the mean."""
@@ -46,40 +46,46 @@ class Merge:
 
 def merges(record: Record, strategies: Sequence[StrategyReport], own: StrategyReport) -> tuple[Merge, ...]:
     """Return every merge of one of a report's strategies; none where its tasks do not share adapters."""
-    alone = {(one.seed, one.order): one for one in _isolated(strategies, own)}
+    alone = {(replication.seed, replication.order): replication for replication in _isolated(strategies, own)}
     return tuple(
-        merge for one in own.replications for merge in _merges(record, own.label, one, alone.get((one.seed, one.order)))
+        merge
+        for replication in own.replications
+        for merge in _merges(record, own.label, replication, alone.get((replication.seed, replication.order)))
     )
 
 
-def _merges(record: Record, label: str, one: ReplicationReport, alone: ReplicationReport | None) -> Iterator[Merge]:
+def _merges(
+    record: Record, label: str, replication: ReplicationReport, alone: ReplicationReport | None
+) -> Iterator[Merge]:
     before: tuple[tuple[str, ...], ...] = ()
-    for stage, task in enumerate(one.tasks, start=1):
-        now = record.groups.get((label, one.seed, one.order, stage), ())
-        had = (*before, (task,))
-        for group in now:
-            parts = tuple(part for part in had if set(part) < set(group))
+    for stage, task in enumerate(replication.tasks, start=1):
+        groups = record.groups.get((label, replication.seed, replication.order, stage), ())
+        candidates = (*before, (task,))
+        for group in groups:
+            parts = tuple(part for part in candidates if set(part) < set(group))
             if parts:
-                lost = {each: _lost(one, alone, stage, each, new=each == task) for each in group}
-                yield Merge(one.seed, one.order, stage, parts, lost)
-        before = now
+                lost = {name: _lost(replication, alone, stage, name, new=name == task) for name in group}
+                yield Merge(replication.seed, replication.order, stage, parts, lost)
+        before = groups
 
 
-def _lost(one: ReplicationReport, alone: ReplicationReport | None, stage: int, task: str, new: bool) -> float | None:
+def _lost(
+    replication: ReplicationReport, alone: ReplicationReport | None, stage: int, task: str, new: bool
+) -> float | None:
     """Return R[stage − 1, task] − R[stage, task]; for a new task, its isolated adapter's score in the first's place."""
-    place = one.tasks.index(task)
-    source = alone.matrix[stage] if new and alone else one.matrix[stage - 1]
-    before, after = source[place], one.matrix[stage][place]
+    column = replication.tasks.index(task)
+    source = alone.matrix[stage] if new and alone else replication.matrix[stage - 1]
+    before, after = source[column], replication.matrix[stage][column]
     return None if before is None or after is None or (new and not alone) else before - after
 
 
 def _isolated(strategies: Sequence[StrategyReport], own: StrategyReport) -> Sequence[ReplicationReport]:
     """Return the replications of the entry that learned the same adapters and merged none."""
     method, settings = own.contender.method, own.contender.settings
-    for one in strategies:
-        other = one.contender
+    for strategy in strategies:
+        other = strategy.contender
         shared = settings.keys() & other.settings.keys()
         same = other.method == method and all(settings[name] == other.settings[name] for name in shared)
         if other.strategy == "isolated" and other.settings.get("init", "fresh") == "fresh" and same:
-            return one.replications
+            return strategy.replications
     return ()

@@ -34,8 +34,8 @@ def all_pairs(
     outcomes: FinalOutcomes, labels: Sequence[str], reports: Mapping[str, Sequence[ReplicationReport]]
 ) -> tuple[Pair, ...]:
     """Return every two of ``labels``, in their order, as one family for each metric."""
-    both = [*combinations(labels, 2)]
-    compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in both}
+    pairs = [*combinations(labels, 2)]
+    compared = {f"{first} − {second}": compare(outcomes, first, second, reports) for first, second in pairs}
     return tuple(
-        Pair(*labels, differences) for labels, differences in zip(both, adjusted(compared).values(), strict=True)
+        Pair(*labels, differences) for labels, differences in zip(pairs, adjusted(compared).values(), strict=True)
     )

@@ -33,8 +33,8 @@ class StepPiece:
 
     Attributes:
         contender: whose step it is.
-        steps: the same step at each learning rate that the contender tries, of which one is taken when it works; one
-            step where it tries none.
+        steps: the same step at each learning rate that the contender tries, of which :meth:`work` takes one;
+            one step where it tries none.
         needs: the piece of the step before, and whatever chooses the learning rate.
     """
 
@@ -49,7 +49,8 @@ class StepPiece:
         """The step's key, and what is measured after it; where learning rates are tried, the keys of all of this."""
         if not self.contender.tried:
             return key([self.step.key, self._outcome])
-        return key([[step.key for step in self.steps], [one.attempts for one in self.contender.tried], self._outcome])
+        attempts = [tried.attempts for tried in self.contender.tried]
+        return key([[step.key for step in self.steps], attempts, self._outcome])
 
     @property
     def step(self) -> Step:
@@ -60,7 +61,7 @@ class StepPiece:
     def place(self) -> Mapping[str, Any]:
         """Which step of which contender and replication it is, and where its outcome stands."""
         step = self.step
-        tried = {"steps": [one.key for one in self.steps]} if self.contender.tried else {"step": step.key}
+        tried = {"steps": [variant.key for variant in self.steps]} if self.contender.tried else {"step": step.key}
         return {
             "label": step.contender.label,
             "seed": step.seed,
@@ -111,7 +112,7 @@ def pieces(plan: Plan) -> Iterator[Piece]:
     replication one contender follows the other, each with all of its stages.
     """
     yield from _attempts(plan)
-    contenders = {one.label: one for one in plan.contenders}
+    contenders = {contender.label: contender for contender in plan.contenders}
     stages: dict[tuple[str, int, int, int], list[Step]] = {}
     for step in plan.steps:
         stages.setdefault((step.contender.label, step.seed, step.order, step.stage), []).append(step)
@@ -125,8 +126,13 @@ def pieces(plan: Plan) -> Iterator[Piece]:
 
 
 def _attempts(plan: Plan) -> Iterator[Piece]:
-    """Yield what is tried, once for all contenders that would try the same; those which try more than one are named."""
-    tried = {lesson.key: (one, lesson) for one in plan.contenders for _, own in plan.attempts(one) for lesson in own}
+    """Yield each attempt once for all contenders that share it; a contender names it where its method is not enough."""
+    tried = {
+        lesson.key: (contender, lesson)
+        for contender in plan.contenders
+        for _, lessons in plan.attempts(contender)
+        for lesson in lessons
+    }
     alike = Counter((lesson.adaptation.method, lesson.task.name, rate(lesson)) for _, lesson in tried.values())
     for contender, lesson in tried.values():
         method = lesson.adaptation.method
@@ -134,6 +140,6 @@ def _attempts(plan: Plan) -> Iterator[Piece]:
 
 
 def _choice(contenders: Mapping[str, Contender], contender: Contender) -> Iterator[str]:
-    """Yield the keys of what chooses a learning rate: before that, nobody knows which point of a frontier is new."""
-    for one in contenders[contender.frontier or contender.label].tried:
-        yield from one.attempts
+    """Yield the keys of what chooses a learning rate: only then it is known which points of a frontier are new."""
+    for tried in contenders[contender.frontier or contender.label].tried:
+        yield from tried.attempts

@@ -95,11 +95,11 @@ class Plan:
 
     def previous(self, step: Step) -> Step:
         """Return the step that ``step`` starts from."""
-        return next(one for one in self._streams[stream_of(step)] if one.key == step.before)
+        return next(candidate for candidate in self._streams[stream_of(step)] if candidate.key == step.before)
 
     def learned(self, step: Step, task: Task) -> Step:
         """Return the step of the same stream after which ``task`` could first be answered."""
-        return next(one for one in self._streams[stream_of(step)] if task in one.tasks)
+        return next(candidate for candidate in self._streams[stream_of(step)] if task in candidate.tasks)
 
     def forecast(self, step: Step) -> Forecast:
         """Return what a plain training step takes.
@@ -131,11 +131,11 @@ class Plan:
 
     @cached_property
     def _streams(self) -> dict[Stream, list[Step]]:
-        """The steps of each stream; whoever asks for every cell of a matrix cannot look through all steps."""
-        found: dict[Stream, list[Step]] = {}
+        """The steps of each stream, so that a question about one cell of a matrix does not search all steps."""
+        streams: dict[Stream, list[Step]] = {}
         for step in self.steps:
-            found.setdefault(stream_of(step), []).append(step)
-        return found
+            streams.setdefault(stream_of(step), []).append(step)
+        return streams
 
 
 def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
@@ -166,7 +166,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
-    wanted = [(one.method, _method_settings(one), ("strategies", one.label, "method")) for one in entries]
+    wanted = [(entry.method, _method_settings(entry), ("strategies", entry.label, "method")) for entry in entries]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     entries = at_default_rates(document, backbone.config, entries)
     contenders = (*entries, *at_other_rates(recipe, entries))
@@ -192,15 +192,15 @@ def _overlap(document: Document, recipe: Recipe) -> float | None:
     if recipe.overlap is None or usual is not None:
         return usual if recipe.overlap is None else recipe.overlap
     blurs = " or ".join(name for name in SCENARIOS.names() if SCENARIOS.get(name).overlap is not None)
-    what = f"tasks do not overlap in the scenario {recipe.scenario}"
-    raise InputError(what, where=document.where("overlap"), hint=f"Leave 'overlap' out, or take scenario: {blurs}.")
+    message = f"tasks do not overlap in the scenario {recipe.scenario}"
+    raise InputError(message, where=document.where("overlap"), hint=f"Leave 'overlap' out, or take scenario: {blurs}.")
 
 
 def _tuned(plan: Plan) -> Iterator[Contender]:
     """Yield the contenders with the keys of what each of them tries."""
-    for one in plan.contenders:
-        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(one))
-        yield replace(one, tried=tuple(tried))
+    for contender in plan.contenders:
+        tried = (Tried(rate, tuple(map(attempt_key, lessons))) for rate, lessons in plan.attempts(contender))
+        yield replace(contender, tried=tuple(tried))
 
 
 def strategy_settings(contender: Contender) -> Settings:
@@ -213,7 +213,8 @@ def _method_settings(contender: Contender) -> MethodSettings:
 
 
 def _read_as(model: type[SettingsT], contender: Contender) -> SettingsT:
-    return model.model_validate({name: each for name, each in contender.settings.items() if name in model.model_fields})
+    settings = {name: value for name, value in contender.settings.items() if name in model.model_fields}
+    return model.model_validate(settings)
 
 
 def _text(

@@ -74,7 +74,7 @@ def all_steps(
     """
     for seed in seeds:
         for order, tasks in enumerate(orders):
-            for contender in (each for one in contenders for each in _at_each_rate(one)):
+            for contender in (variant for entry in contenders for variant in _at_each_rate(entry)):
                 before, start = start_key(contender, seed), True
                 for stage, task in enumerate(tasks, start=1):
                     after = key([before, task.name, task.fingerprint])
@@ -85,4 +85,4 @@ def all_steps(
 
 
 def _at_each_rate(contender: Contender) -> tuple[Contender, ...]:
-    return tuple(contender.at(one.learning_rate) for one in contender.tried) or (contender,)
+    return tuple(contender.at(tried.learning_rate) for tried in contender.tried) or (contender,)

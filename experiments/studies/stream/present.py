@@ -87,8 +87,8 @@ def _task_by_task(report: Report) -> Iterator[Block]:
 
 def _learning(report: Report) -> Iterator[Block]:
     """Yield what merges cost, and how fast new tasks are learned."""
-    if told := merge_table.merge_table(report):
+    if table := merge_table.merge_table(report):
         yield Sentences(merge_table.merge_sentences(report), Medium.ANY)
-        yield told
+        yield table
     if began := beginning_table(report):
         yield began

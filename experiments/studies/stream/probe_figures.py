@@ -29,14 +29,14 @@ def probes_by_layer(report: Report) -> Figure | None:
         return None
     columns = min(len(measured), 2)
     rows = math.ceil(len(measured) / columns)
-    places = {one.label: place for place, one in enumerate(report.strategies)}
-    legend = 0.22 * math.ceil(len(places) / 3)
+    indices = {strategy.label: index for index, strategy in enumerate(report.strategies)}
+    legend = 0.22 * math.ceil(len(indices) / 3)
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2 * columns + 0.4, 2.5 * rows + 0.5 + legend), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (panel, lines) in zip(grid, measured, strict=False):
             for label, profile in lines.items():
-                _profile(axes, profile, places[label])
+                _profile(axes, profile, indices[label])
             if axes.get_ylim()[0] <= 0:
                 axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
             axes.set_title(panel.title, weight="bold", size=9)
@@ -48,17 +48,17 @@ def probes_by_layer(report: Report) -> Figure | None:
         figure.supxlabel("layer (0: the embeddings)", size=8.5)
         drawn = {label for _, lines in measured for label in lines}
         handles = [
-            Line2D([], [], label=short(label), **line(place)) for label, place in places.items() if label in drawn
+            Line2D([], [], label=short(label), **line(index)) for label, index in indices.items() if label in drawn
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=3)
     return figure
 
 
-def _profile(axes: Axes, profile: Mapping[int, Interval], place: int) -> None:
-    style = line(place)
-    known = {at: [value for value in one.values if value is not None] for at, one in profile.items()}
-    bounds = {at: (min(values), max(values)) for at, values in known.items() if len(values) > 1}
+def _profile(axes: Axes, profile: Mapping[int, Interval], index: int) -> None:
+    style = line(index)
+    measured = {layer: [value for value in interval.values if value is not None] for layer, interval in profile.items()}
+    bounds = {layer: (min(values), max(values)) for layer, values in measured.items() if len(values) > 1}
     if bounds:
         low, high = zip(*bounds.values(), strict=True)
         axes.fill_between([*bounds], low, high, color=style["color"], alpha=0.15, linewidth=0)
-    axes.plot([*profile], [one.mean for one in profile.values() if one.mean is not None], **style)
+    axes.plot([*profile], [interval.mean for interval in profile.values() if interval.mean is not None], **style)

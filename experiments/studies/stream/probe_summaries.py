@@ -51,8 +51,8 @@ def _drop(replication: ReplicationReport, probe: str, quantity: str) -> float | 
     """Return mean over j < T of what a task's quantity fell from stage j to stage T."""
     last, drops = len(replication.tasks), []
     for stage, task in enumerate(replication.tasks[:-1], start=1):
-        learned, left = (replication.probed(probe, f"{task}/{quantity}", at) for at in (stage, last))
-        drops.append(None if learned is None or left is None else learned - left)
+        learned, final = (replication.probed(probe, f"{task}/{quantity}", at) for at in (stage, last))
+        drops.append(None if learned is None or final is None else learned - final)
     return mean(drops)
 
 
@@ -101,7 +101,7 @@ PANELS = (
 
 def profiles(report: Report, panel: Panel) -> dict[str, dict[int, Interval]]:
     """Return label → layer → interval over replications, for whatever of a panel was measured."""
-    found = {}
+    by_label = {}
     for strategy in report.strategies:
         layers = sorted(
             {
@@ -111,25 +111,25 @@ def profiles(report: Report, panel: Panel) -> dict[str, dict[int, Interval]]:
             }
         )
         line = {layer: strategy.over(partial(panel.read, layer)) for layer in layers}
-        known = {layer: value for layer, value in line.items() if value.mean is not None}
-        if known:
-            found[strategy.label] = known
-    return found
+        measured = {layer: value for layer, value in line.items() if value.mean is not None}
+        if measured:
+            by_label[strategy.label] = measured
+    return by_label
 
 
 def summaries(strategy: StrategyReport, tasks: Sequence[str]) -> dict[tuple[str, str], Interval]:
     """Return (probe, quantity) → interval over replications, for quantities of no layer, after the last stage.
 
-    A task's quantity is the mean over tasks; all that were learned before the last must have it, the last may (a
-    change since a task was learned, for one, is nothing that it can have).
+    A task's quantity is the mean over tasks. All tasks before the last must have it; the last may lack it, as it lacks
+    a change since it was learned.
     """
     quantities = {(probe, _without_task(name, tasks)) for probe, names in strategy.probes.items() for name in names}
-    found = {
+    intervals = {
         (probe, quantity): strategy.over(partial(_summary, probe, quantity))
         for probe, quantity in sorted(quantities)
         if not LAYER.match(quantity)
     }
-    return {name: value for name, value in found.items() if value.mean is not None}
+    return {name: value for name, value in intervals.items() if value.mean is not None}
 
 
 def spurious(strategy: StrategyReport) -> tuple[float, float] | None:
@@ -139,9 +139,12 @@ def spurious(strategy: StrategyReport) -> tuple[float, float] | None:
     them. A head fitted anew at both times loses what the features lost; the rest of what the own one lost is spurious.
     None where that was not measured, or the own heads lost nothing.
     """
-    pairs = [[_drop(one, "head-refit", name) for name in ("head", "refitted")] for one in strategy.replications]
-    known = [pair for pair in pairs if None not in pair]
-    own, anew = (mean([pair[side] for pair in known]) for side in (0, 1))
+    pairs = [
+        [_drop(replication, "head-refit", name) for name in ("head", "refitted")]
+        for replication in strategy.replications
+    ]
+    measured = [pair for pair in pairs if None not in pair]
+    own, anew = (mean([pair[side] for pair in measured]) for side in (0, 1))
     return (own, anew) if own is not None and anew is not None and own > 0 else None
 
 

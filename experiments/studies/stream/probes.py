@@ -60,7 +60,8 @@ class Probing:
         with self.clock:
             for name, values in self._of(answering, evaluation, newest).items():
                 whole = PROBES.get(name).scope == "model"
-                own = values if whole else {f"{answering.task.name}/{each}": value for each, value in values.items()}
+                task = answering.task.name
+                own = values if whole else {f"{task}/{quantity}": value for quantity, value in values.items()}
                 if own:
                     self.found.setdefault(name, {}).update(own)
 
@@ -71,15 +72,15 @@ class Probing:
     def _of(self, answering: Answering, evaluation: str, newest: bool) -> dict[str, Mapping[str, float]]:
         names = [name for name in self.recipe.probes if newest or PROBES.get(name).scope == "task"]
         files = {name: self.workspace.probe(self._key(answering, name)) / "values.json" for name in names}
-        known = {name: self._measured(path) for name, path in files.items()}
-        missing = [name for name, values in known.items() if values is None]
+        stored = {name: self._measured(path) for name, path in files.items()}
+        missing = [name for name, values in stored.items() if values is None]
         context = self._context(answering, evaluation) if missing else None
         for name in missing:
             assert context is not None
-            found = dict(PROBES.get(name).measure(context.model, context))
-            sealed.write(sealed.CONTENT, found, files[name])
-            known[name] = found
-        return {name: values for name, values in known.items() if values is not None}
+            measured = dict(PROBES.get(name).measure(context.model, context))
+            sealed.write(sealed.CONTENT, measured, files[name])
+            stored[name] = measured
+        return {name: values for name, values in stored.items() if values is not None}
 
     def _measured(self, path: Path) -> dict[str, float] | None:
         return self.workspace.mending.known(path, lambda: sealed.read(sealed.CONTENT, path))
@@ -99,7 +100,7 @@ class Probing:
             text=self.text,
             seed=DRAW,
             batch_size=self.recipe.budget.batch_size,
-            settings={name: each.settings for name, each in self.asked.items()},
+            settings={name: asked.settings for name, asked in self.asked.items()},
         )
         if unchanged and self._reads_hidden and self._kept(answering) is None:
             with atomic.written_whole(self._hidden(answering)) as folder:

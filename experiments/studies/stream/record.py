@@ -110,20 +110,22 @@ class Record(_record.Record):
     @classmethod
     def found(cls, document: RecordDocument, workspace: Workspace) -> dict[str, Any]:
         """Return outcomes, those of single examples, adapters, and contenders at the learning rates chosen for them."""
-        planned = [form_of(Contender).validate_python(one) for one in document.about["contenders"]]
+        planned = [form_of(Contender).validate_python(entry) for entry in document.about["contenders"]]
         if document.finished and not workspace.mending.listener:
-            require_attempts((tried for one in planned for tried in one.tried), workspace)
-        tunings = {one.label: tuning_so_far(one.tried, workspace) for one in planned if one.tried}
-        known = {label: found for label, found in tunings.items() if found}
-        steps = chosen_steps(document, {label: found.rung for label, found in known.items()})
+            require_attempts((tried for contender in planned for tried in contender.tried), workspace)
+        so_far = {
+            contender.label: tuning_so_far(contender.tried, workspace) for contender in planned if contender.tried
+        }
+        tunings = {label: tuning for label, tuning in so_far.items() if tuning}
+        steps = chosen_steps(document, {label: tuning.rung for label, tuning in tunings.items()})
         outcomes, last = outcomes_of(steps, document, workspace), len(document.about["tasks"])
         return {
             "outcomes": tuple(outcomes),
             "examples": {
-                (one.strategy, one.seed, one.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
-                for one in outcomes
-                if one.stage == last
-                for cell in one.cells
+                (stage.strategy, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)
+                for stage in outcomes
+                if stage.stage == last
+                for cell in stage.cells
             },
             "adapters": {
                 (place["label"], place["seed"], place["order"]): own_adapters(step, workspace)
@@ -135,16 +137,16 @@ class Record(_record.Record):
                 for place, step in steps
                 if (shared := shared_adapters(step, workspace))
             },
-            "contenders": tuple(_as_chosen(planned, known)),
-            "tunings": known,
+            "contenders": tuple(_as_chosen(planned, tunings)),
+            "tunings": tunings,
         }
 
 
 def _as_chosen(planned: Sequence[Contender], tunings: Mapping[str, Tuning]) -> Iterator[Contender]:
-    """Yield the contenders at their chosen rates; what is the same as a chosen one is not another one."""
-    for one in planned:
-        tuning = tunings.get(one.frontier or one.label)
-        if tuning is None or (one.settings["learning_rate"] != tuning.chosen and one.frontier):
-            yield one
-        elif one.frontier is None:
-            yield replace(one.at(tuning.chosen), tried=one.tried)
+    """Yield the contenders at their chosen rates; a point of the frontier at a chosen rate is left out."""
+    for contender in planned:
+        tuning = tunings.get(contender.frontier or contender.label)
+        if tuning is None or (contender.settings["learning_rate"] != tuning.chosen and contender.frontier):
+            yield contender
+        elif contender.frontier is None:
+            yield replace(contender.at(tuning.chosen), tried=contender.tried)

@@ -42,8 +42,8 @@ class ReplicationReport:
     @property
     def statuses(self) -> Statuses:
         """How each cell of R came about, rows stage 0..T, None where it was not measured."""
-        known = {(cell.stage, cell.task): cell.status for outcome in self.outcomes for cell in outcome.cells}
-        return tuple(tuple(known.get((stage, task)) for task in self.tasks) for stage in range(len(self.tasks) + 1))
+        by_cell = {(cell.stage, cell.task): cell.status for outcome in self.outcomes for cell in outcome.cells}
+        return tuple(tuple(by_cell.get((stage, task)) for task in self.tasks) for stage in range(len(self.tasks) + 1))
 
     @property
     def finished(self) -> int:

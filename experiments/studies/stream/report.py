@@ -48,7 +48,11 @@ class Report(StudyReport):
     @property
     def declared(self) -> dict[str, Difference]:
         """Each strategy's difference from the reference in average accuracy."""
-        return {one.label: one.differences["average_accuracy"] for one in self.strategies if one.differences}
+        return {
+            strategy.label: strategy.differences["average_accuracy"]
+            for strategy in self.strategies
+            if strategy.differences
+        }
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
@@ -88,11 +92,11 @@ class Report(StudyReport):
             "reference": record.reference,
             "budget": dict(record.budget),
             "precision": record.precision or None,
-            "data_sources": {task: one.as_json() for task, one in record.data_sources.items()},
+            "data_sources": {task: source.as_json() for task, source in record.data_sources.items()},
             "complete": self.complete,
             "verdict": self.verdict,
             "not_equal": [inequality.as_json() for inequality in self.unequal],
-            "strategies": {one.label: self._entry(one, full) for one in self.strategies},
+            "strategies": {strategy.label: self._entry(strategy, full) for strategy in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},
@@ -105,5 +109,5 @@ class Report(StudyReport):
             **strategy.as_json(self.record.reference, full),
             **({"tuning": tuning.as_json()} if tuning else {}),
             **({"learning_curve": began.as_json()} if (began := self.beginnings.get(strategy.label)) else {}),
-            **({"merges": [merge.as_json() for merge in found]} if (found := self.merges(strategy)) else {}),
+            **({"merges": [merge.as_json() for merge in merged]} if (merged := self.merges(strategy)) else {}),
         }

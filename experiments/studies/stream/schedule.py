@@ -44,5 +44,5 @@ def _fit(budget: Budget, task: Task) -> float:
     return budget.epochs * (STEP * budget.drawn(len(task.splits["train"])) + validation)
 
 
-def _few(there: int, wanted: int | None) -> int:
-    return min(there, wanted or there)
+def _few(available: int, wanted: int | None) -> int:
+    return min(available, wanted or available)

@@ -30,16 +30,20 @@ def scored(experiment: str, document: RecordDocument, workspace: Workspace) -> S
 def scores_in(found: Report) -> Scores:
     """Return the same of a report."""
     outcomes = FinalOutcomes(found.record)
-    return {one.label: {name: _metric(name, one, outcomes) for name in COMPARED} for one in found.strategies}
+    return {
+        strategy.label: {name: _metric(name, strategy, outcomes) for name in COMPARED} for strategy in found.strategies
+    }
 
 
 def _metric(name: str, strategy: StrategyReport, outcomes: FinalOutcomes) -> MetricScores:
     """Return one metric: it is of all tasks together, in the order in which they were learned."""
-    replications = {(one.seed, one.tasks): one for one in strategy.replications}
-    values = {place: value for place, one in replications.items() if (value := one.metrics[name]) is not None}
+    replications = {(replication.seed, replication.tasks): replication for replication in strategy.replications}
+    values = {
+        key: value for key, replication in replications.items() if (value := replication.metrics[name]) is not None
+    }
 
-    def examples(place: Replication, task: str) -> pd.Series | None:
-        return outcomes.of_task(strategy.label, replications[place], task)
+    def examples(key: Replication, task: str) -> pd.Series | None:
+        return outcomes.of_task(strategy.label, replications[key], task)
 
     read = examples if name == OVER_EXAMPLES else of_no_examples
     problems = {"": ProblemScores(values, _tests(outcomes.record), read)} if values else {}

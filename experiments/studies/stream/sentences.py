@@ -20,14 +20,16 @@ def frontier_sentences(report: Report) -> list[str]:
     sign = unit(report.record.kinds).sign
     sentences = [f"{label}: {_picked(frontier, sign)}" for label, frontier in report.frontier.items()]
     alone = {
-        one.label: one.contender.settings["learning_rate"]
-        for one in report.strategies
-        if one.label not in report.frontier and one.contender.can_forget and "learning_rate" in one.contender.settings
+        strategy.label: strategy.contender.settings["learning_rate"]
+        for strategy in report.strategies
+        if strategy.label not in report.frontier
+        and strategy.contender.can_forget
+        and "learning_rate" in strategy.contender.settings
     }
     if alone:
-        told = ", ".join(f"{label} ({rate:.3g})" for label, rate in alone.items())
+        rates = ", ".join(f"{label} ({rate:.3g})" for label, rate in alone.items())
         sentences.append(
-            f"Run at one learning rate only: {told}. The learning rate changes how much is forgotten; "
+            f"Run at one learning rate only: {rates}. The learning rate changes how much is forgotten; "
             "the key 'frontier' in a recipe adds other rates."
         )
     return sentences
@@ -37,11 +39,11 @@ def _picked(frontier: Frontier, sign: str) -> str:
     picked, own = frontier.picked, frontier.chosen
     if picked is None:
         return "single-task validation cannot pick a learning rate yet, as not every rate has learned a first task."
-    said = f"single-task validation picks learning rate {picked.learning_rate:.3g} ({number(picked.validation)}{sign})"
+    text = f"single-task validation picks learning rate {picked.learning_rate:.3g} ({number(picked.validation)}{sign})"
     if picked is own:
-        return f"{said}, which is the rate that all tables and the verdict are drawn from."
+        return f"{text}, which is the rate that all tables and the verdict are drawn from."
     return (
-        f"{said}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:.3g} "
+        f"{text}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:.3g} "
         f"({number(own.validation)}{sign})."
     )
 
@@ -52,13 +54,13 @@ def spurious_sentences(report: Report) -> list[str]:
     Spurious forgetting (Zheng et al., 2025): the features still tell the classes apart, the head no longer does.
     """
     sentences = []
-    for one in report.strategies:
-        found = spurious(one)
-        if found is not None and found[1] <= found[0] / 2:
-            own, anew = found
+    for strategy in report.strategies:
+        losses = spurious(strategy)
+        if losses is not None and losses[1] <= losses[0] / 2:
+            own, anew = losses
             sentences.append(
-                f"{one.label}: by the end its heads had lost {number(own)} points on earlier tasks; heads fitted anew "
-                f"on the features of then and now lost {number(anew)}. At least half of its forgetting is spurious: "
-                "the features still tell the classes apart, and the head no longer fits them."
+                f"{strategy.label}: by the end its heads had lost {number(own)} points on earlier tasks; heads fitted "
+                f"anew on the features of then and now lost {number(anew)}. At least half of its forgetting is "
+                "spurious: the features still tell the classes apart, and the head no longer fits them."
             )
     return sentences

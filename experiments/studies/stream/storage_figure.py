@@ -21,9 +21,9 @@ DECADE = 10  # from which ratio of sizes on the axis is logarithmic
 def accuracy_over_storage(report: Report) -> Figure | None:
     """Return average accuracy over stored bytes; None where those of fewer than two strategies are known."""
     points = [
-        (place, one, one.cost.stored_bytes / 1e6, one.metrics["average_accuracy"])
-        for place, one in enumerate(report.strategies)
-        if one.cost.stored_bytes and one.metrics["average_accuracy"].mean is not None
+        (index, strategy, strategy.cost.stored_bytes / 1e6, strategy.metrics["average_accuracy"])
+        for index, strategy in enumerate(report.strategies)
+        if strategy.cost.stored_bytes and strategy.metrics["average_accuracy"].mean is not None
     ]
     if len(points) < 2:
         return None
@@ -31,11 +31,11 @@ def accuracy_over_storage(report: Report) -> Figure | None:
         figure = Figure(figsize=(6.8, 4.2), layout="constrained")
         axes = figure.subplots()
         placed: list[tuple[int, str, tuple[float, float]]] = []
-        for place, strategy, stored, accuracy in points:
+        for index, strategy, stored, accuracy in points:
             at = stored, 100 * float(accuracy.mean or 0)
             bar: dict[str, Any] = {"linewidth": 1.3, "capsize": 2.5, "alpha": 0.6, "fmt": "none"}
-            axes.errorbar(*at, yerr=half_width(accuracy), color=look(place)[0], **bar)
-            placed.append((place, strategy.label, at))
+            axes.errorbar(*at, yerr=half_width(accuracy), color=look(index)[0], **bar)
+            placed.append((index, strategy.label, at))
         sizes = [stored for _, _, stored, _ in points]
         if max(sizes) > DECADE * min(sizes):
             axes.set_xscale("log")

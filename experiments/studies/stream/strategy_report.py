@@ -68,17 +68,17 @@ class StrategyReport:
     @cached_property
     def matrix(self) -> Grid:
         """R (T + 1, T) in the recipe's own order, mean over seeds; None where not measured."""
-        return mean_grid([one.matrix for one in self.own_order])
+        return mean_grid([replication.matrix for replication in self.own_order])
 
     @property
     def statuses(self) -> Statuses:
         """How each of those cells came about, the weakest over seeds."""
-        return shared_statuses([one.statuses for one in self.own_order])
+        return shared_statuses([replication.statuses for replication in self.own_order])
 
     @property
     def cells(self) -> dict[str, int]:
         """How many cells of all replications were measured, verified and carried."""
-        counts = Counter(status for one in self.replications for row in one.statuses for status in row)
+        counts = Counter(status for replication in self.replications for row in replication.statuses for status in row)
         return {status: counts[status] for status in STATUSES}
 
     @cached_property
@@ -89,7 +89,7 @@ class StrategyReport:
     @cached_property
     def cost(self) -> CostSummary:
         """Mean over replications."""
-        return total_cost([one.outcomes for one in self.replications])
+        return total_cost([replication.outcomes for replication in self.replications])
 
     @cached_property
     def probes(self) -> dict[str, dict[str, ProbeSeries]]:
@@ -111,34 +111,37 @@ class StrategyReport:
         """What was chosen on validation at each stage of the first replication, by hyper-parameter, in words."""
         outcomes = self.replications[0].outcomes
         names = dict.fromkeys(name for outcome in outcomes if outcome.trials > 1 for name in outcome.chosen)
-        return {name: ", ".join(f"{one.chosen[name]:g}" for one in outcomes if name in one.chosen) for name in names}
+        return {
+            name: ", ".join(f"{outcome.chosen[name]:g}" for outcome in outcomes if name in outcome.chosen)
+            for name in names
+        }
 
     @property
     def own_order(self) -> tuple[ReplicationReport, ...]:
         """The replications in the recipe's own order, one a seed."""
-        return tuple(one for one in self.replications if one.order == 0)
+        return tuple(replication for replication in self.replications if replication.order == 0)
 
     @property
     def finished(self) -> int:
         """Finished stages, all replications together."""
-        return sum(one.finished for one in self.replications)
+        return sum(replication.finished for replication in self.replications)
 
     @property
     def planned(self) -> int:
         """Stages of the recipe, all replications together."""
-        return sum(one.planned for one in self.replications)
+        return sum(replication.planned for replication in self.replications)
 
     def over(self, read: Callable[[ReplicationReport], float | None]) -> Interval:
         """Return mean and 95 % interval of what ``read`` gives of each replication."""
-        return over_replications(map(read, self.replications), [one.seed for one in self.replications])
+        return over_replications(map(read, self.replications), [replication.seed for replication in self.replications])
 
     def after(self, stage: int) -> dict[str, Interval]:
         """Return the metrics as if the stream had ended after ``stage``."""
 
         def metric(name: str) -> Interval:
-            return self.over(lambda one: one.course[stage - 1][name])
+            return self.over(lambda replication: replication.course[stage - 1][name])
 
-        return {each.name: metric(each.name) for each in METRICS}
+        return {entry.name: metric(entry.name) for entry in METRICS}
 
     def as_json(self, reference: str, full: bool) -> dict[str, Any]:
         """Return the entry of ``strategies`` in ``report --json``."""
@@ -160,12 +163,13 @@ class StrategyReport:
             "comparison": {"against": reference, **gaps} if gaps else None,
         }
         if full:
-            document["seeds"] = [one.as_json() for one in self.replications]
+            document["seeds"] = [replication.as_json() for replication in self.replications]
         return document
 
     def _series(self, probe: str, quantity: str) -> ProbeSeries:
         last = len(self.replications[0].tasks)
         means = tuple(
-            interval(one.probed(probe, quantity, stage) for one in self.own_order).mean for stage in range(last + 1)
+            interval(replication.probed(probe, quantity, stage) for replication in self.own_order).mean
+            for stage in range(last + 1)
         )
-        return ProbeSeries(self.over(lambda one: one.probed(probe, quantity, last)), means)
+        return ProbeSeries(self.over(lambda replication: replication.probed(probe, quantity, last)), means)

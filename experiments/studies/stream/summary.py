@@ -43,7 +43,10 @@ def summarise(record: Record, brief: bool = False) -> Report:
     ``brief``: without what compares two strategies.
     """
     learned = _outcomes(record)
-    matrices = {place: accuracy_matrix(record.orders[place[2]], outcomes) for place, outcomes in learned.items()}
+    matrices = {
+        (label, seed, order): accuracy_matrix(record.orders[order], outcomes)
+        for (label, seed, order), outcomes in learned.items()
+    }
     reports = {
         contender.label: tuple(
             ReplicationReport(
@@ -63,11 +66,11 @@ def summarise(record: Record, brief: bool = False) -> Report:
     declared = _compared(record) if record.reference in reports and not brief else []
     family = adjusted({label: compare(finals, label, record.reference, reports) for label in declared})
     everything = [
-        StrategyReport(one, reports[one.label], *_baselines(record, one), family.get(one.label, {}))
-        for one in record.contenders
+        StrategyReport(entry, reports[entry.label], *_baselines(record, entry), family.get(entry.label, {}))
+        for entry in record.contenders
     ]
-    strategies = tuple(one for one in everything if one.contender.frontier is None)
-    others = tuple(one for one in everything if one.contender.frontier is not None)
+    strategies = tuple(strategy for strategy in everything if strategy.contender.frontier is None)
+    others = tuple(strategy for strategy in everything if strategy.contender.frontier is not None)
     pairs = () if brief else all_pairs(finals, _compared(record), reports)
     drawn = frontiers(strategies, others, record.tunings)
     return Report(record, strategies, others, pairs, drawn, verdict(record, strategies))
@@ -75,17 +78,17 @@ def summarise(record: Record, brief: bool = False) -> Report:
 
 def _compared(record: Record) -> list[str]:
     """Return the labels that a recipe compares with its reference: its own entries, not those at further rates."""
-    return [one.label for one in record.contenders if one.frontier is None and one.label != record.reference]
+    return [entry.label for entry in record.contenders if entry.frontier is None and entry.label != record.reference]
 
 
 def _outcomes(record: Record) -> Outcomes:
     """Return what was recorded, by label, seed and order, in the order of the stages."""
-    found: dict[tuple[str, int, int], list[StageOutcome]] = {
+    by_replication: dict[tuple[str, int, int], list[StageOutcome]] = {
         (contender.label, seed, order): [] for contender in record.contenders for seed, order in replications(record)
     }
     for outcome in sorted(record.outcomes, key=lambda outcome: outcome.stage):
-        found.get((outcome.strategy, outcome.seed, outcome.order), []).append(outcome)
-    return found
+        by_replication.get((outcome.strategy, outcome.seed, outcome.order), []).append(outcome)
+    return by_replication
 
 
 def _course(

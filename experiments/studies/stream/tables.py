@@ -74,7 +74,7 @@ def by_strategy(
     short: str = "",
     media: Medium = Medium.ANY,
 ) -> Table:
-    """Return a table with a row for each strategy; beside each column's head stands what it shows of one."""
+    """Return a table with a row for each strategy; ``columns``: each head with what gives a strategy's cell."""
     heads, shown = zip(*columns, strict=True)
     rows = [(words(strategy.label), *(show(strategy) for show in shown)) for strategy in report.strategies]
     return Table(name, title, (STRATEGY, *heads), rows, note, short, media)
@@ -110,8 +110,8 @@ def matrices(report: Report) -> Grid:
     record = report.record
     rows_of_all = (row for strategy in report.strategies for row in strategy.matrix)
     lowest = min((value for row in rows_of_all for value in row if value is not None), default=0.0)
-    names = [f"{place} {task}" for place, task in enumerate(record.tasks, start=1)]
-    columns = (Column("stage"), *(Column(task, short=str(place)) for place, task in enumerate(record.tasks, start=1)))
+    names = [f"{index} {task}" for index, task in enumerate(record.tasks, start=1)]
+    columns = (Column("stage"), *(Column(task, short=str(index)) for index, task in enumerate(record.tasks, start=1)))
 
     def cell(value: float | None) -> Cell:
         heat = None if value is None else (value - lowest) / (1 - lowest) if lowest < 1 else 1.0
@@ -173,13 +173,16 @@ def cost(report: Report) -> Table:
         "cost",
         "What it took",
         [
-            (Column("training", unit="s"), lambda one: quantity(one.cost.train_seconds, seconds)),
-            (Column("testing", unit="s", media=PAGE), lambda one: quantity(one.cost.evaluate_seconds, seconds)),
-            (Column("probes", unit="s", media=PAGE), lambda one: quantity(one.cost.probe_seconds, seconds)),
-            (Column("measuring"), lambda one: quantity(one.cost.measuring, share)),
+            (Column("training", unit="s"), lambda strategy: quantity(strategy.cost.train_seconds, seconds)),
+            (
+                Column("testing", unit="s", media=PAGE),
+                lambda strategy: quantity(strategy.cost.evaluate_seconds, seconds),
+            ),
+            (Column("probes", unit="s", media=PAGE), lambda strategy: quantity(strategy.cost.probe_seconds, seconds)),
+            (Column("measuring"), lambda strategy: quantity(strategy.cost.measuring, share)),
             (
                 Column("peak memory", unit="MB", short="memory"),
-                lambda one: quantity(one.cost.peak_memory_mb, megabytes),
+                lambda strategy: quantity(strategy.cost.peak_memory_mb, megabytes),
             ),
             (Column("trainable", media=Medium.TERMINAL), trainable),
             (Column("stored", unit="MB", media=Medium.TERMINAL), stored),

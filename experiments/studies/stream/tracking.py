@@ -114,7 +114,7 @@ def _note(report: Report, strategy: StrategyReport, replication: ReplicationRepo
     """Return the description of a child: what it is, and how each task stood when it was learned and stands now."""
     contender, tasks = strategy.contender, replication.tasks
     stage = max(outcome.stage for outcome in replication.outcomes)
-    said = f"{contender.label}: {contender.strategy} with {contender.method}, seed {replication.seed}"
+    title = f"{contender.label}: {contender.strategy} with {contender.method}, seed {replication.seed}"
     matrix = replication.matrix
     columns = (Column("task"), Column("when it was learned"), Column(f"after stage {stage} of {len(tasks)}"))
     rows = [
@@ -122,7 +122,7 @@ def _note(report: Report, strategy: StrategyReport, replication: ReplicationRepo
         for column, task in enumerate(tasks)
     ]
     scale = f"{unit(report.record.kinds).title}. {FRACTIONS}"
-    lines = (escape(said), "", *markdown(Table("stages", "", columns, rows)), "", escape(scale))
+    lines = (escape(title), "", *markdown(Table("stages", "", columns, rows)), "", escape(scale))
     return "\n".join(lines)
 
 
@@ -155,10 +155,10 @@ def _stages(replication: ReplicationReport) -> Iterator[Point]:
 
 def _summary(report: Report) -> Iterator[Point]:
     """Yield mean, low and high of every metric after each stage, once all replications are there."""
-    for one in report.strategies:
+    for strategy in report.strategies:
         for stage in range(1, len(report.record.tasks) + 1):
-            for name, value in one.after(stage).items():
+            for name, value in strategy.after(stage).items():
                 if report.complete or None not in value.values:
-                    yield metric_name(one.label, name), value.mean, stage
-                    yield metric_name(one.label, f"{name}_low"), value.low, stage
-                    yield metric_name(one.label, f"{name}_high"), value.high, stage
+                    yield metric_name(strategy.label, name), value.mean, stage
+                    yield metric_name(strategy.label, f"{name}_low"), value.low, stage
+                    yield metric_name(strategy.label, f"{name}_high"), value.high, stage

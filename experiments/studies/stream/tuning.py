@@ -63,13 +63,13 @@ def tuning(tried: Sequence[Tried], workspace: Workspace) -> Tuning | None:
     """
     if not tried:
         return None
-    known = ATTEMPTS.documents(workspace)
+    documents = ATTEMPTS.documents(workspace)
     attempts = []
-    for one in tried:
-        found = [attempt for attempt in map(known.get, one.attempts) if attempt is not None]
-        if len(found) < len(one.attempts):
+    for candidate in tried:
+        finished = [attempt for attempt in map(documents.get, candidate.attempts) if attempt is not None]
+        if len(finished) < len(candidate.attempts):
             return None
-        attempts.append(over_tasks(found))
+        attempts.append(over_tasks(finished))
     return Tuning(tuple(attempts), choose(attempts))
 
 
@@ -87,6 +87,6 @@ def require_attempts(tried: Iterable[Tried], workspace: Workspace) -> None:
     Raises:
         IntegrityError: one is damaged or missing.
     """
-    known = ATTEMPTS.documents(workspace)
-    for attempt in dict.fromkeys(key for one in tried for key in one.attempts):
-        known.require(attempt)
+    documents = ATTEMPTS.documents(workspace)
+    for attempt in dict.fromkeys(key for candidate in tried for key in candidate.attempts):
+        documents.require(attempt)

@@ -21,8 +21,8 @@ def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
 
     The order of the recipe decides, which was there before any result, not which strategy came out best.
     """
-    others = [one for one in strategies if one.differences]
-    streams = [one for one in others if one.contender.strategy != "joint"]
+    others = [strategy for strategy in strategies if strategy.differences]
+    streams = [strategy for strategy in others if strategy.contender.strategy != "joint"]
     return next(iter([*streams, *others]), None)
 
 
@@ -37,12 +37,12 @@ def verdict(record: Record, strategies: Sequence[StrategyReport]) -> str:
 def other_verdicts(record: Record, strategies: Sequence[StrategyReport]) -> list[str]:
     """Return the sentences on every strategy but the reference and the one that the verdict is about."""
     first, reference = headline(strategies), _reference(record, strategies)
-    rest = [one for one in strategies if one.differences and one is not first]
-    return [_versus(record, one, reference) for one in rest] if reference else []
+    rest = [strategy for strategy in strategies if strategy.differences and strategy is not first]
+    return [_versus(record, strategy, reference) for strategy in rest] if reference else []
 
 
 def _reference(record: Record, strategies: Sequence[StrategyReport]) -> StrategyReport | None:
-    return next((one for one in strategies if one.label == record.reference), None)
+    return next((strategy for strategy in strategies if strategy.label == record.reference), None)
 
 
 def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> str:
@@ -64,8 +64,8 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
         missing = ours.label if mine is None else reference.label
         return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
     amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
-    said = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
-    return f"{said}{gap_in_words(difference, 'less', 'more', COMPARED)}."
+    text = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
+    return f"{text}{gap_in_words(difference, 'less', 'more', COMPARED)}."
 
 
 def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
@@ -96,5 +96,5 @@ def _replications(record: Record, paired: int) -> str:
 
 def _unfinished(ours: StrategyReport, reference: StrategyReport) -> str:
     progress = f"{ours.label} has finished {ours.finished} of {ours.planned} stages, {reference.label} "
-    told = "Forgetting is told only once both have learned the whole stream with a seed."
-    return f"No verdict yet: {progress}{reference.finished}. {told}"
+    reason = "Forgetting is told only once both have learned the whole stream with a seed."
+    return f"No verdict yet: {progress}{reference.finished}. {reason}"

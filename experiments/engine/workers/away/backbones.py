@@ -50,9 +50,9 @@ def model_files(backbone: Backbone) -> ModelFiles:
     """Return the files that a backbone is opened from; the hub's cache has them as links."""
     files = [path for path in sorted(backbone.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     paths = {path.name: path for path in files if any(fnmatch(path.name, pattern) for pattern in MODEL_FILES)}
-    weights = {path.name for path in weight_files(backbone.folder)}  # the fingerprint tells them
-    told = [[name, path.stat().st_size, name in weights or digest(path)] for name, path in paths.items()]
-    return ModelFiles(key([backbone.fingerprint, told]), paths)
+    weights = {path.name for path in weight_files(backbone.folder)}  # the fingerprint covers them
+    described = [[name, path.stat().st_size, name in weights or digest(path)] for name, path in paths.items()]
+    return ModelFiles(key([backbone.fingerprint, described]), paths)
 
 
 def brought(backbone: Backbone, number: int, source: Source) -> Backbone:
@@ -63,12 +63,12 @@ def brought(backbone: Backbone, number: int, source: Source) -> Backbone:
         IntegrityError: they do not come as they were sent.
     """
     files = source.model_files(number)
-    place = cache_folder() / FOLDER / files.key
-    with writing_cache(), held(place.with_name(f"{place.name}.lock"), wait=True):
-        if not place.is_dir():
-            with atomic.written_whole(place) as folder:
+    cached_folder = cache_folder() / FOLDER / files.key
+    with writing_cache(), held(cached_folder.with_name(f"{cached_folder.name}.lock"), wait=True):
+        if not cached_folder.is_dir():
+            with atomic.written_whole(cached_folder) as folder:
                 arrival = Arrival(folder)
-                for some in source.model_parts(number):
-                    arrival.take(some)
+                for parts in source.model_parts(number):
+                    arrival.take(parts)
                 arrival.require(files.paths)
-    return backbone.elsewhere(place)
+    return backbone.elsewhere(cached_folder)

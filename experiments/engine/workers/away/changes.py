@@ -84,5 +84,5 @@ class Shared:
 
 def _pieces_own(root: Path) -> list[str]:
     """Return the files of a workspace that pieces leave: those in folders of the first level, but for a few."""
-    found = [name for name in names(root) if "/" in name.removesuffix("/")]
-    return [name for name in found if name.partition("/")[0] not in OWN]
+    in_folders = [name for name in names(root) if "/" in name.removesuffix("/")]
+    return [name for name in in_folders if name.partition("/")[0] not in OWN]

@@ -54,7 +54,7 @@ class Away:
         return hand
 
     def forget(self, hand: Any) -> None:
-        """Let go of what a process of these, which has ended, was at: else whoever does it next would wait for it."""
+        """Release the piece of a process that has ended; else the next process that does the piece would wait."""
         RemoteDesk(self._desk).forget(self._names[hand])
 
     def leave(self) -> None:
@@ -62,7 +62,7 @@ class Away:
         there = [{**slot.options, "num_cpus": 0, "num_gpus": 0} for slot in self._slots.values()]
         prefix = f"{PREFIX}{self._run}-"
         with suppress(RayError, GetTimeoutError):
-            ray.get([ray.remote(_cleared).options(**each).remote(prefix) for each in there], timeout=PATIENCE)
+            ray.get([ray.remote(_cleared).options(**options).remote(prefix) for options in there], timeout=PATIENCE)
 
     @cached_property
     def _packed(self) -> Any:

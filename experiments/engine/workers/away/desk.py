@@ -28,7 +28,7 @@ class Desk:
 
     def __init__(self, root: Path, packed: PackedPieces) -> None:
         """Answer for the workspace in ``root``, and hand out the backbones of the pieces, by their numbers."""
-        self._root, self._models = root, [model_files(each) for each in packed.backbones]
+        self._root, self._models = root, [model_files(backbone) for backbone in packed.backbones]
         self._pace = Workspace(root).pace
         self._arrivals: dict[str, tuple[ExitStack, Arrival]] = {}
         self._claims: dict[str, tuple[str, ExitStack]] = {}
@@ -90,7 +90,7 @@ class Desk:
             self._arrivals.pop(transfer)[0].close()
 
     def claim(self, key: str, worker: str) -> bool:
-        """Return whether a piece is claimed now for a worker; what one asks for that has gone is not."""
+        """Return whether a piece is claimed now for a worker; nothing is claimed for a worker that has gone."""
         with self._claiming:
             if worker in self._gone:
                 return False

@@ -44,13 +44,13 @@ class AwayHand:
             ready: is called before the first piece.
             pause: seconds between two parcels of what is said.
         """
-        place = Path(tempfile.gettempdir())
-        sweep(place, PREFIX)
-        self._living = ExitStack()  # a process that is killed leaves its folder to who sweeps
-        root = self._living.enter_context(own_folder(place, f"{PREFIX}{name}-")) / "workspace"
+        temporary = Path(tempfile.gettempdir())
+        sweep(temporary, PREFIX)
+        self._living = ExitStack()  # the folder of a killed process is deleted by the next sweep
+        root = self._living.enter_context(own_folder(temporary, f"{PREFIX}{name}-")) / "workspace"
         self._name, self._desk = name, RemoteDesk(desk)
         self._courier = Courier(self._desk, root)
-        backbones = [brought(each, number, self._desk) for number, each in enumerate(packed.backbones)]
+        backbones = [brought(backbone, number, self._desk) for number, backbone in enumerate(packed.backbones)]
         workspace = Workspace(root, Mending(bring=self._courier.bring))
         self._hand = Hand(packed.unpacked(backbones), workspace, folder, ready, pause)
 

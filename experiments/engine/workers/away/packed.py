@@ -40,7 +40,8 @@ class PackedPieces:
         packer = _Packer(stream, protocol=5, buffer_callback=buffers.append)
         packer.dump(list(pieces))
         whole = tuple(np.frombuffer(buffer.raw(), dtype=np.uint8) for buffer in buffers)
-        return cls(stream.getvalue(), whole, tuple(each.elsewhere(each.folder) for each in packer.backbones))
+        backbones = tuple(backbone.elsewhere(backbone.folder) for backbone in packer.backbones)
+        return cls(stream.getvalue(), whole, backbones)
 
     def unpacked(self, backbones: Sequence[Backbone]) -> list[Piece]:
         """Return the pieces, which speak of ``backbones`` in the place of :attr:`backbones`."""

@@ -27,8 +27,8 @@ class RemoteDesk:
 
     def names(self, below: str) -> list[str]:
         """Return the names of all files at or below one."""
-        found: list[str] = self._ask(self._actor.names, below)
-        return found
+        names: list[str] = self._ask(self._actor.names, below)
+        return names
 
     def parts(self, wanted: Sequence[str]) -> Iterator[list[Part]]:
         """Yield files."""
@@ -69,10 +69,10 @@ class RemoteDesk:
 
     def _stream(self, method: Any, given: Any) -> Iterator[list[Part]]:
         options = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
-        for some in method.options(**options).remote(given):
+        for reference in method.options(**options).remote(given):
             with _as_raised():
-                heard: list[Part] = ray.get(some)
-            yield heard
+                parts: list[Part] = ray.get(reference)
+            yield parts
 
 
 @contextmanager

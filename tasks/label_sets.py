@@ -30,7 +30,7 @@ def raw_sets(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
 
     def read(value: Any) -> list[str]:
         if is_list(value):
-            return list(dict.fromkeys(raw(one) for one in value))
+            return list(dict.fromkeys(raw(entry) for entry in value))
         parts = () if value is None or value != value else raw(value).split(separator)
         return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
@@ -54,7 +54,7 @@ def columns_set(spec: TaskSpec, split: str, frame: pd.DataFrame) -> pd.Series[An
                 where=spec.document.where("columns", "label"),
                 hint="Several label columns each say whether one label is given; of one column, name it alone.",
             )
-    sets = [[name for name, one in zip(names, row, strict=True) if one in TRUE] for row in given.to_numpy()]
+    sets = [[name for name, value in zip(names, row, strict=True) if value in TRUE] for row in given.to_numpy()]
     return pd.Series(sets, index=frame.index, dtype=object)
 
 
@@ -64,7 +64,7 @@ def raw_tags(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
     Raises:
         DataError: a text has not as many words as tags.
     """
-    tags = rows["target"].map(lambda value: [raw(one) for one in value] if is_list(value) else raw(value).split())
+    tags = rows["target"].map(lambda value: [raw(tag) for tag in value] if is_list(value) else raw(value).split())
     counts = rows["text"].map(lambda text: len(text.split()))
     wrong = tags.map(len) != counts
     if wrong.any():
@@ -102,4 +102,6 @@ def decode(
     if column == "tags":
         kept = frame[~odd]
         return kept.assign(tags=kept["tags"].map(lambda tags: [index[tag] for tag in tags])).reset_index(drop=True)
-    return frame.assign(labels=frame["labels"].map(lambda given: sorted({index[one] for one in given if one in index})))
+    return frame.assign(
+        labels=frame["labels"].map(lambda values: sorted({index[value] for value in values if value in index}))
+    )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tasks.label_sets import is_list
 from tasks.raw_values import raw
-from tasks.several import is_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def _traits(name: str, column: pd.Series[Any]) -> Traits:
     numeric = bool(numbers) and all(map(math.isfinite, numbers))
     whole = numeric and all(number.is_integer() for number in numbers)
     separator = _separator(strings, distinct) if strings and len(strings) == len(filled) and not numeric else None
-    entries = (raw(one) for value in filled for one in value) if lists else _parts(distinct, separator)
+    entries = (raw(entry) for value in filled for entry in value) if lists else _parts(distinct, separator)
     return Traits(
         name=name,
         rows=len(column),
