@@ -79,8 +79,8 @@ def compare(
     runs: dict[str, Any] = program.known(out, "runs", empty={})
     ways: dict[str, tuple[str, tuple[int | None, ...]]] = {
         "alone": ("inline", CORES[:1]),
-        "beside": ("inline", CORES),
         "cluster": ("cluster", (None,)),
+        "beside": ("inline", CORES),
     }
     for name, (way, cores) in ways.items():
         if name not in runs:
