@@ -195,14 +195,14 @@ BODY: dict[str, Callable[[Shape], int]] = {
         shape.attentions * (factors(shape.hidden, shape.hidden) + factors(shape.key_value, shape.hidden))
     ),
     "pfeiffer": lambda shape: shape.blocks * bottleneck(shape),
-    "rslora": lambda shape: sum(factors(*each) for each in projections(shape)),
-    "pissa": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "rslora": lambda shape: sum(factors(*size) for size in projections(shape)),
+    "pissa": lambda shape: sum(factors(*size) for size in projections(shape)),
     # a length for each row beside the factors
-    "dora": lambda shape: sum(factors(*each) + each[0] for each in projections(shape)),
+    "dora": lambda shape: sum(factors(*size) + size[0] for size in projections(shape)),
     # singular values beside the factors, of rank 12 at first
-    "adalora": lambda shape: sum(factors(*each, rank=12) + 12 for each in adapted(shape)),
-    "loha": lambda shape: sum(2 * factors(*each) for each in projections(shape)),
-    "lokr": lambda shape: sum(kronecker(*each) for each in projections(shape)),
+    "adalora": lambda shape: sum(factors(*size, rank=12) + 12 for size in adapted(shape)),
+    "loha": lambda shape: sum(2 * factors(*size) for size in projections(shape)),
+    "lokr": lambda shape: sum(kronecker(*size) for size in projections(shape)),
     # a number for each row and for each of 256 directions
     "vera": lambda shape: sum(rows + 256 for rows, _ in projections(shape)),
     # a skew-symmetric block of 32 × 32
@@ -218,7 +218,7 @@ BODY: dict[str, Callable[[Shape], int]] = {
     # what a run of 16 columns shares
     "miss": lambda shape: sum(16 * rows for rows, _ in projections(shape)),
     # one product of rank 32 for each 32 of the smaller side: a number for each of its ranks and of that side
-    "randlora": lambda shape: sum(-(-min(each) // 32) * (32 + min(each)) for each in projections(shape)),
+    "randlora": lambda shape: sum(-(-min(size) // 32) * (32 + min(size)) for size in projections(shape)),
     # an angle and a length for each two outputs
     "road": lambda shape: sum(rows for rows, _ in projections(shape)),
     # a row of each block of 16 × 16
@@ -226,18 +226,18 @@ BODY: dict[str, Callable[[Shape], int]] = {
     "fourierft": lambda shape: 200 * len(projections(shape)),
     "wave-ft": lambda shape: 200 * len(projections(shape)),
     # a length beside the factors
-    "delora": lambda shape: sum(factors(*each) + 1 for each in projections(shape)),
-    "gralora": lambda shape: sum(factors(*each, rank=32) for each in projections(shape)),
+    "delora": lambda shape: sum(factors(*size) + 1 for size in projections(shape)),
+    "gralora": lambda shape: sum(factors(*size, rank=32) for size in projections(shape)),
     "hra": lambda shape: sum(8 * columns for _, columns in projections(shape)),
     # 256 vectors of 16, and a logit for each at each piece of both factors of rank 4
     "vblora": lambda shape: 256 * 16 + sum(256 * 4 * (rows + columns) // 16 for rows, columns in projections(shape)),
-    "lora-plus": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "lora-plus": lambda shape: sum(factors(*size) for size in projections(shape)),
     "lora-fa": lambda shape: sum(RANK * rows for rows, _ in projections(shape)),  # B alone
     # ranks are given to others, but of matrices of one shape, or of queries and values that read the same, as many
-    "eva": lambda shape: sum(factors(*each) for each in projections(shape)),
-    "corda": lambda shape: sum(factors(*each) for each in projections(shape)),
-    "lora-ga": lambda shape: sum(factors(*each) for each in projections(shape)),
-    "shira": lambda shape: sum(factors(*each) for each in projections(shape)),
+    "eva": lambda shape: sum(factors(*size) for size in projections(shape)),
+    "corda": lambda shape: sum(factors(*size) for size in projections(shape)),
+    "lora-ga": lambda shape: sum(factors(*size) for size in projections(shape)),
+    "shira": lambda shape: sum(factors(*size) for size in projections(shape)),
     "prompt": lambda shape: 20 * shape.hidden,
     # the tokens and three layers, h → 128 → 128 → h
     "p-tuning": lambda shape: (

@@ -65,7 +65,7 @@ def in_recipe(path: Path) -> Iterator[str]:
     """Yield the commands in a recipe's header."""
     header = re.match(r"(?:#.*\n)*", path.read_text(encoding="utf-8"))[0]
     text = re.sub(r"\n#\s+(?=--)", " ", header)
-    yield from (found[0].strip() for found in re.finditer(r"workbench run .*", text))
+    yield from (match[0].strip() for match in re.finditer(r"workbench run .*", text))
 
 
 def check(command: str, own_tasks: frozenset[str] = frozenset()) -> None:
@@ -99,18 +99,18 @@ def parsed(command: Any, name: str, arguments: list[str]) -> tuple[str, Mapping[
 
 
 def _benchmark(module: str) -> Any:
-    found = importlib.import_module(module)
-    if hasattr(found, "app"):
-        return get_command(found.app)
+    benchmark = importlib.import_module(module)
+    if hasattr(benchmark, "app"):
+        return get_command(benchmark.app)
     app = typer.Typer()
-    app.command()(found.main)
+    app.command()(benchmark.main)
     return get_command(app)
 
 
 def _require_names(command: str, given: Mapping[str, Any], own_tasks: frozenset[str]) -> None:
     registries: dict[str, Modules[Any]] = {"fuse": COMPOSITIONS, "repair": REPAIRS}
     methods = registries.get(command, METHODS).names()
-    known = {
+    names = {
         "task": [*registry.names(), *own_tasks],
         "target": [*registry.names(), *own_tasks],
         "method": methods,
@@ -121,15 +121,15 @@ def _require_names(command: str, given: Mapping[str, Any], own_tasks: frozenset[
         "router": ROUTERS.names(),
     }
     if command.startswith("tasks ") and command != "tasks new":
-        known["name"] = known["task"]
+        names["name"] = names["task"]
     if str(given.get("adapter", "")).startswith("router:"):
         given = {**given, "router": given["adapter"].removeprefix("router:")}
-    for noun in known.keys() & given.keys():
+    for noun in names.keys() & given.keys():
         for name in str(given[noun] or "…").split(","):
             if not PLACEHOLDER.search(name) and not name.endswith(".yaml") and "/" not in name:
                 for part in name.split("+") if noun.startswith("method") else [name]:
-                    if part not in known[noun]:
-                        raise UnknownNameError(noun, part, known[noun])
+                    if part not in names[noun]:
+                        raise UnknownNameError(noun, part, names[noun])
 
 
 def _recipe(given: Mapping[str, Any]) -> None:
@@ -139,12 +139,12 @@ def _recipe(given: Mapping[str, Any]) -> None:
     document.parse(study_for(document).recipe)
 
 
-def _settings(found: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:
+def _settings(find: Callable[[str], Any]) -> Callable[[Mapping[str, Any]], None]:
     def settings(given: Mapping[str, Any]) -> None:
         document = Document({}, "command line").set(given["assignments"])
         own = {name: value for name, value in document.data.items() if name != "budget"}
         document.parse_parts(
-            ((), own, found(given["method"]).settings), (("budget",), document.data.get("budget", {}), Budget)
+            ((), own, find(given["method"]).settings), (("budget",), document.data.get("budget", {}), Budget)
         )
 
     return settings

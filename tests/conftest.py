@@ -58,9 +58,9 @@ LONGEST = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: a process that took one of them last would work on alone."""
-    place = {name: index for index, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    """Put the files that take longest first: a process that began one of them last would end long after the others."""
+    position = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: position.get(item.path.name, len(position)))
 
 
 frozen = {"modules": 0}
@@ -284,12 +284,12 @@ def toy(kind: str, train: int = 48) -> Task:
 
     def rows(split: str, count: int) -> Dataset:
         nouns = [[SUBJECTS, FRUITS, [*FILLERS]][index % 3] for index in range(count)]
-        picked = [generator.choice(each) for each in nouns]
+        picked = [generator.choice(choices) for choices in nouns]
         texts = [f"{generator.choice(FILLERS)} {noun} {generator.choice(FILLERS)}" for noun in picked]
         columns = {"id": [f"{split}-{i}" for i in range(count)], "text": texts}
         kinds = [(noun in SUBJECTS, noun in FRUITS) for noun in picked]
         if kind == "multilabel":
-            columns["labels"] = [[place for place, given in enumerate(each) if given] for each in kinds]
+            columns["labels"] = [[label for label, given in enumerate(flags) if given] for flags in kinds]
         elif kind == "regression":
             columns["value"] = [3.0 + animal - fruit for animal, fruit in kinds]
             columns |= {"centre": [0.0] * count, "spread": [1.0] * count}
@@ -298,10 +298,10 @@ def toy(kind: str, train: int = 48) -> Task:
         else:
             columns["answer"] = ["cat" if animal else "apple" for animal, _ in kinds]
             columns |= {"metric": ["exact-match"] * count, "max_new_tokens": [3] * count}
-        found = Dataset.from_dict(columns)
+        dataset = Dataset.from_dict(columns)
         if kind == "token-classification":
-            return found.cast(Features({**found.features, "tags": List(ClassLabel(names=list(tags)))}))
-        return found
+            return dataset.cast(Features({**dataset.features, "tags": List(ClassLabel(names=list(tags)))}))
+        return dataset
 
     named = {"multilabel": ("animal", "fruit"), "token-classification": tags}.get(kind, ())
     splits = {"train": rows("train", train), "validation": rows("validation", 12), "test": rows("test", 12)}

@@ -17,11 +17,11 @@ def truncate(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    """Turn one digit of a JSON document into another, so that it stays one; else one bit in the middle."""
+    """Change one digit of a JSON document, so that it stays JSON; in any other file, flip one bit in the middle."""
     content = bytearray(path.read_bytes())
     digit = re.search(rb": -?\d", content)
-    place = digit.end() - 1 if digit and path.suffix == ".json" else len(content) // 2
-    content[place] ^= 1
+    position = digit.end() - 1 if digit and path.suffix == ".json" else len(content) // 2
+    content[position] ^= 1
     path.write_bytes(content)
 
 
@@ -46,9 +46,9 @@ WAYS: dict[str, Callable[[Path], None]] = {
 
 def kinds(root: Path) -> Iterator[str]:
     """Yield the path below ``root`` of one file of each kind."""
-    found: dict[str, str] = {}
+    by_kind: dict[str, str] = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         name = path.relative_to(root).as_posix()
         if not VIEWS.fullmatch(path.name) and name.partition("/")[0] not in MLFLOW:
-            found.setdefault(HEXADECIMAL.sub("*", name), name)
-    yield from found.values()
+            by_kind.setdefault(HEXADECIMAL.sub("*", name), name)
+    yield from by_kind.values()

@@ -10,7 +10,7 @@ from workbench.listener import Silent
 
 
 class Ear(Silent):
-    """Keeps what was said, where pieces stood, and of fits which began and how those ended that did not fail."""
+    """Keeps messages, standings, the fits that began, and those that ended or broke off (not those that failed)."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

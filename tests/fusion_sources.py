@@ -55,8 +55,8 @@ def logits(model: TaskModel) -> torch.Tensor:
     """Return the logits (4, labels) of a fixed batch, on the processor."""
     model.eval()
     with torch.no_grad():
-        found: torch.Tensor = model(**beside(model, fixed_batch()))["logits"]
-    return found.cpu()
+        output: torch.Tensor = model(**beside(model, fixed_batch()))["logits"]
+    return output.cpu()
 
 
 def fixed_batch() -> dict[str, torch.Tensor]:

@@ -81,12 +81,12 @@ def command(*arguments: str) -> Outcome:
 
 def content(folder: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of every file and folder below ``folder``, but for caches of Python's."""
-    found = {}
+    entries = {}
     for path in folder.rglob("*"):
-        told = path.lstat()
+        status = path.lstat()
         if "__pycache__" not in path.parts and ".lock" not in path.name and "claims" not in path.parts:
-            found[str(path)] = (told.st_size if path.is_file() else 0, told.st_mtime_ns if path.is_file() else 0)
-    return found
+            entries[str(path)] = (status.st_size if path.is_file() else 0, status.st_mtime_ns if path.is_file() else 0)
+    return entries
 
 
 def require_promises(folder: Path, *arguments: str) -> Outcome:
@@ -96,19 +96,19 @@ def require_promises(folder: Path, *arguments: str) -> Outcome:
     screen, no foreign code run, and nothing changed where the input was wrong.
     """
     before = content(folder)
-    found = command(*arguments)
-    shown = f"{arguments!r} → {found.code}\n{found.err[-2000:]}"
-    assert found.code in CODES, shown
-    assert "Traceback" not in found.err, shown
+    outcome = command(*arguments)
+    shown = f"{arguments!r} → {outcome.code}\n{outcome.err[-2000:]}"
+    assert outcome.code in CODES, shown
+    assert "Traceback" not in outcome.err, shown
     assert not (folder / CANARY).exists(), f"foreign code was run: {shown}"
-    if found.code:
-        assert found.err.strip(), f"nothing was said: {shown}"
-        assert len(found.err.strip().splitlines()) <= MOST_LINES, shown
-        assert max(map(len, found.err.splitlines())) < 5000, shown
-    assert "\x1b" not in found.err, shown
-    if found.code == 2:
+    if outcome.code:
+        assert outcome.err.strip(), f"nothing was said: {shown}"
+        assert len(outcome.err.strip().splitlines()) <= MOST_LINES, shown
+        assert max(map(len, outcome.err.splitlines())) < 5000, shown
+    assert "\x1b" not in outcome.err, shown
+    if outcome.code == 2:
         assert content(folder) == before, f"something was changed: {shown}"
-    return found
+    return outcome
 
 
 def write_canaries(folder: Path) -> None:
@@ -134,12 +134,12 @@ def importable(folder: Path) -> Iterator[None]:
 def places(document: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every entry of nested mappings and lists."""
     entries = document.items() if isinstance(document, dict) else enumerate(document)
-    found = []
+    paths = []
     for key, value in entries:
-        found.append((*above, key))
+        paths.append((*above, key))
         if isinstance(value, dict | list):
-            found += places(value, (*above, key))
-    return found
+            paths += places(value, (*above, key))
+    return paths
 
 
 def text(random: Random) -> str:
@@ -162,10 +162,10 @@ def changed(random: Random, document: Any) -> Any:
     """Return a copy of a document with one or two entries replaced, removed, or added."""
     result = copy.deepcopy(document)
     for _ in range(random.choice([1, 1, 2])):
-        known = places(result)
-        if not known:
+        paths = places(result)
+        if not paths:
             break
-        path = random.choice(known)
+        path = random.choice(paths)
         holder = result
         for key in path[:-1]:
             holder = holder[key]
@@ -181,10 +181,10 @@ def changed(random: Random, document: Any) -> Any:
 
 def damaged(random: Random, whole: bytes) -> bytes:
     """Return bytes that are cut short, have one changed, hold others, or are others."""
-    act, place = random.randrange(4), random.randrange(len(whole) + 1)
+    act, position = random.randrange(4), random.randrange(len(whole) + 1)
     if act == 0:
-        return whole[:place]
+        return whole[:position]
     if act == 1:
-        return whole[:place] + bytes(255 ^ byte for byte in whole[place : place + 1]) + whole[place + 1 :]
+        return whole[:position] + bytes(255 ^ byte for byte in whole[position : position + 1]) + whole[position + 1 :]
     more = random.randbytes(random.randrange(12))
-    return whole[:place] + more + whole[place:] if act == 2 else more
+    return whole[:position] + more + whole[position:] if act == 2 else more

@@ -99,12 +99,12 @@ def write(cards: dict[tuple[str, str | None], Card], folder: Path) -> None:
     """Write a folder for each data set, whose README says which files are which split of which configuration."""
     configs: dict[str, list[dict[str, Any]]] = {}
     for (identity, config), card in cards.items():
-        place, name = folder / identity, config or "default"
-        (place / name).mkdir(parents=True)
-        files = [{"split": split, "path": _write_split(card, place, name, split)} for split in card.splits]
+        own_folder, name = folder / identity, config or "default"
+        (own_folder / name).mkdir(parents=True)
+        files = [{"split": split, "path": _write_split(card, own_folder, name, split)} for split in card.splits]
         configs.setdefault(identity, []).append({"config_name": name, "data_files": files})
-    for identity, told in configs.items():
-        text = f"---\n{yaml.safe_dump({'configs': told})}---\n"
+    for identity, entries in configs.items():
+        text = f"---\n{yaml.safe_dump({'configs': entries})}---\n"
         (folder / identity / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -119,7 +119,7 @@ def loader(folder: Path, asked: list[tuple[str, str | None, str | None]]) -> Cal
     return load
 
 
-def _write_split(card: Card, place: Path, config: str, split: str) -> str:
+def _write_split(card: Card, folder: Path, config: str, split: str) -> str:
     """Write one split, and return its path in the repository."""
     hidden = card.splits[split] == HIDDEN
     size = OPEN if hidden else card.splits[split]
@@ -134,7 +134,7 @@ def _write_split(card: Card, place: Path, config: str, split: str) -> str:
         features = Features({**dict.fromkeys(columns, Value("string")), card.label: kind})
         shown = [float(card.classes[label]) for label in labels] if numbers else labels
         rows = {**columns, card.label: [HIDDEN] * size if hidden else shown}
-        Dataset.from_dict(rows, features=features).to_parquet(place / path)
+        Dataset.from_dict(rows, features=features).to_parquet(folder / path)
         return path
     names = [card.classes[label] for label in labels]
     records = [
@@ -142,9 +142,9 @@ def _write_split(card: Card, place: Path, config: str, split: str) -> str:
     ]
     if card.form == "jsonl":
         lines = [json.dumps(record) for record in records]
-        (place / path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / path).write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
-    with (place / path).open("w", encoding="utf-8", newline="") as stream:
+    with (folder / path).open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, [*columns, card.label])
         writer.writeheader()
         writer.writerows(records)

@@ -45,9 +45,9 @@ class Server:
             return
         stores = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         stores += ["--artifacts-destination", str(self.folder / "artifacts")]
-        place = ["--host", HOST, "--port", str(self.port), "--workers", "1"]
+        address = ["--host", HOST, "--port", str(self.port), "--workers", "1"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *stores, *place],
+            [sys.executable, "-m", "mlflow", "server", *stores, *address],
             env={**os.environ, **QUIET},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -104,17 +104,17 @@ def stored(uri: str, experiment: str) -> dict[str, Any]:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)
-    found = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([found.experiment_id])
+    entity = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([entity.experiment_id])
     keys = {run.info.run_id: run.data.tags["workbench.key"] for run in runs}
 
     def files(run: str, folder: str | None = None) -> list[tuple[str, int | None]]:
         listed = list_artifacts(run_id=run, artifact_path=folder, tracking_uri=uri)
-        deeper = [each for one in listed if one.is_dir for each in files(run, one.path)]
-        return [(one.path, one.file_size) for one in listed if not one.is_dir] + deeper
+        deeper = [file for entry in listed if entry.is_dir for file in files(run, entry.path)]
+        return [(entry.path, entry.file_size) for entry in listed if not entry.is_dir] + deeper
 
     def described(run: Any) -> dict[str, Any]:
-        names = {run.info.run_id: "RUN", found.experiment_id: "EXPERIMENT"}
+        names = {run.info.run_id: "RUN", entity.experiment_id: "EXPERIMENT"}
         tags = {name: value for name, value in run.data.tags.items() if name != "mlflow.parentRunId"}
         note = tags.get("mlflow.note.content", "")
         for own, name in names.items():
@@ -127,11 +127,11 @@ def stored(uri: str, experiment: str) -> dict[str, Any]:
             "params": run.data.params,
             "latest": run.data.metrics,
             "metrics": {
-                name: [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)]
+                name: [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name)]
                 for name in run.data.metrics
             },
             "artifacts": sorted(files(run.info.run_id)),
         }
 
     assert len(set(keys.values())) == len(runs), "a run is there twice"
-    return {keys[run.info.run_id]: described(run) for run in runs} | {"about": found.tags.get("mlflow.note.content")}
+    return {keys[run.info.run_id]: described(run) for run in runs} | {"about": entity.tags.get("mlflow.note.content")}

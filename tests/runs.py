@@ -61,7 +61,7 @@ def pending(plan: Any, workspace: Workspace) -> list[Piece]:
 
 
 def assert_as_declared(report: Any, workspace: Workspace) -> None:
-    """Make sure that what two experiments are held against each other by says of one what its own report says."""
+    """Make sure that comparing experiments gives for this one the differences that its own report gives."""
     name, record = report.record.experiment, report.record
     document = workspace.records.require(name)
     scores = STUDIES.get(report.study).scored(name, document, workspace)
@@ -69,11 +69,11 @@ def assert_as_declared(report: Any, workspace: Workspace) -> None:
     labels = [label for label in report.declared if label in scores]
     assert labels
     for label in labels:
-        declared, found = report.declared[label], contrast(scores[label][metric], reference).difference
-        assert found is not None
-        assert found.seeds.mean == pytest.approx(declared.seeds.mean, abs=1e-12)
-        assert (found.seeds.low is None) == (declared.seeds.low is None)
-        assert found.p == pytest.approx(declared.p)
-        assert found.examples is not None
+        declared, compared = report.declared[label], contrast(scores[label][metric], reference).difference
+        assert compared is not None
+        assert compared.seeds.mean == pytest.approx(declared.seeds.mean, abs=1e-12)
+        assert (compared.seeds.low is None) == (declared.seeds.low is None)
+        assert compared.p == pytest.approx(declared.p)
+        assert compared.examples is not None
         assert declared.examples is not None
-        assert found.examples.as_json() == pytest.approx(declared.examples.as_json(), abs=1e-12)
+        assert compared.examples.as_json() == pytest.approx(declared.examples.as_json(), abs=1e-12)

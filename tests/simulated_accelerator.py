@@ -73,22 +73,25 @@ class Simulated(Tensor):
 
 def computed(operation: Any, *args: Any, **kwargs: Any) -> Any:
     """Do one operation with the processor's kernel; refuse what lies on both devices."""
-    tensors = [each for each in tree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
-    here = [each for each in tensors if isinstance(each, Simulated)]
-    elsewhere = [each for each in tensors if not isinstance(each, Simulated) and each.dim()]
+    tensors = [leaf for leaf in tree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    here = [tensor for tensor in tensors if isinstance(tensor, Simulated)]
+    elsewhere = [tensor for tensor in tensors if not isinstance(tensor, Simulated) and tensor.dim()]
     if here and elsewhere and operation not in MOVES | INDEXING:
         raise RuntimeError(f"Expected all tensors to be on the same device, but {operation} got {NAME} and cpu")
     done[str(operation)] += 1
     target = torch.device(kwargs["device"]) if kwargs.get("device") is not None else None
     moved = {"device": torch.device("cpu")} if target else {}
-    own_args, own_kwargs = tree.tree_map_only(Simulated, lambda each: each.own, (args, {**kwargs, **moved}))
-    found = operation(*own_args, **own_kwargs)
+    own_args, own_kwargs = tree.tree_map_only(Simulated, lambda tensor: tensor.own, (args, {**kwargs, **moved}))
+    result = operation(*own_args, **own_kwargs)
     if operation in MOVES - {aten._to_copy.default}:  # (to, from, …), and for _copy_from (from, to, …)
         return args[operation is aten._copy_from.default]
     if target and target.type != NAME:
-        return found
-    known = {id(each.own): each for each in here}  # what was changed in place is what it was
-    return tree.tree_map_only(Tensor, lambda each: known[id(each)] if id(each) in known else Simulated(each), found)
+        return result
+    # a tensor that was changed in place comes back as the same object
+    simulated_of = {id(tensor.own): tensor for tensor in here}
+    return tree.tree_map_only(
+        Tensor, lambda tensor: simulated_of[id(tensor)] if id(tensor) in simulated_of else Simulated(tensor), result
+    )
 
 
 class Backend(backend_registration._DummyBackendModule):
@@ -108,8 +111,8 @@ def then_moved(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Let ``make`` work on the processor, and move what it made; torch's own ways fill or resize tensors in place."""
 
     def made(*args: Any, device: Any = None, **kwargs: Any) -> Tensor:
-        found = make(*args, **kwargs)
-        return found if device is None or torch.device(device).type != NAME else found.to(device)
+        tensor = make(*args, **kwargs)
+        return tensor if device is None or torch.device(device).type != NAME else tensor.to(device)
 
     return made
 

@@ -51,11 +51,11 @@ def walk(strategy: Strategy, context: Context, folder: Path) -> list[State]:
     """Learn the context's tasks one after the other, and return the state after each (of ``last``: the one state)."""
     states, count = [START], len(context.tasks)
     for stage in range(1, count + 1) if strategy.stages == "each" else [count]:
-        place = folder / str(stage)
-        place.mkdir(parents=True)
+        stage_folder = folder / str(stage)
+        stage_folder.mkdir(parents=True)
         now = at(context, stage)
-        strategy.learn(states[-1], now, place)
-        states.append(State(place, f"state {stage}"))
+        strategy.learn(states[-1], now, stage_folder)
+        states.append(State(stage_folder, f"state {stage}"))
     return states[1:]
 
 

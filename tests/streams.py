@@ -33,11 +33,11 @@ def task_files() -> dict[str, str]:
 
 def write_tasks(folder: Path) -> Path:
     """Write three tasks, and return their folder."""
-    place = folder / "tasks"
-    place.mkdir(exist_ok=True)
+    tasks = folder / "tasks"
+    tasks.mkdir(exist_ok=True)
     for name, text in task_files().items():
-        (place / name).write_text(text, encoding="utf-8")
-    return place
+        (tasks / name).write_text(text, encoding="utf-8")
+    return tasks
 
 
 def write_recipe(folder: Path, backbone: Path) -> Path:

@@ -1,6 +1,6 @@
 """On an accelerator everything comes to what it comes to on a processor: tests of both hold on a simulated one.
 
-They run in a process of their own, since an accelerator is there for the whole of one.
+They run in a process of their own, since an accelerator, once it is there, stays for the whole process.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ TESTS = {
 }
 
 
-@pytest.mark.parametrize("what", TESTS)
-def test_what_holds_on_a_processor_holds_there(what: str) -> None:
+@pytest.mark.parametrize("group", TESTS)
+def test_what_holds_on_a_processor_holds_there(group: str) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "tests.simulated_accelerator", "-p", "no:cacheprovider"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
-        [*command, *TESTS[what]], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, *TESTS[group]], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
     operations = re.search(r"(\d+) operations on the simulated accelerator", done.stdout)

@@ -150,8 +150,8 @@ def test_method_learns_and_comes_back_bit_for_bit(
     head = adaptation.stored_head(tmp_path / HEAD_FILE, kind, labels)
     again, fresh = adaptation.load(tmp_path, head, kind), adaptation.fresh(kind, labels, seed=0)
     first, second, untrained = (
-        evaluate(one, task.splits["test"], labels, any_backbone.tokenizer, budget.max_length).logits_sha256
-        for one in (model, again, fresh)
+        evaluate(candidate, task.splits["test"], labels, any_backbone.tokenizer, budget.max_length).logits_sha256
+        for candidate in (model, again, fresh)
     )
     assert first == second
     assert first != untrained
@@ -192,9 +192,9 @@ def _gradients(adaptation: Adaptation, checkpointing: bool) -> dict[str, torch.T
     with checkpointed(model.body, checkpointing):
         loss = model(labels=torch.tensor([0, 1, 1, 0]), input_ids=ids, attention_mask=torch.ones_like(ids))["loss"]
         loss.backward()
-    found = {name: each.grad for name, each in model.trainable().items() if each.grad is not None}
-    assert len(found) > 1
-    return found
+    gradients = {name: parameter.grad for name, parameter in model.trainable().items() if parameter.grad is not None}
+    assert len(gradients) > 1
+    return gradients
 
 
 @pytest.mark.parametrize("method", METHODS.names())
@@ -226,7 +226,7 @@ def values(rows: Dataset, right: bool) -> Any:
 
 def tags(rows: Dataset, right: bool) -> Any:
     sign = 9 if right else -9
-    return [Tagged(("one", "two"), np.eye(2, dtype=np.float32)[each] * sign) for each in rows["tags"][:]]
+    return [Tagged(("one", "two"), np.eye(2, dtype=np.float32)[tag_ids] * sign) for tag_ids in rows["tags"][:]]
 
 
 def texts(rows: Dataset, right: bool) -> Any:
@@ -234,30 +234,30 @@ def texts(rows: Dataset, right: bool) -> Any:
     return [Answer(answer if right else "nothing", tokens, likelihoods, likelihoods) for answer in rows["answer"][:]]
 
 
-def told(right: list[int], **columns: list[Any]) -> Dataset:
+def rows_with(right: list[int], **columns: list[Any]) -> Dataset:
     return Dataset.from_dict({"id": [str(i) for i in range(len(right))], **columns})
 
 
 def scaled(right: list[int]) -> Dataset:
     count = len(right)
-    return told(right, value=[float(one) for one in right], centre=[0.0] * count, spread=[1.0] * count)
+    return rows_with(right, value=[float(number) for number in right], centre=[0.0] * count, spread=[1.0] * count)
 
 
 def tagged(right: list[int]) -> Dataset:
     features = Features({"id": Value("string"), "tags": List(ClassLabel(names=["DET", "NOUN"]))})
-    return told(right, tags=[[0, one] for one in right]).cast(features)
+    return rows_with(right, tags=[[0, tag] for tag in right]).cast(features)
 
 
 def words(right: list[int]) -> Dataset:
-    return told(right, answer=[f"{one} words" for one in right])
+    return rows_with(right, answer=[f"{number} words" for number in right])
 
 
 # kind: rows by their right answers, what a model answers to rows, the labels, and what the most frequent answer of
 # 1, 1, 0 scores on 1, 0, 0, 0
 JUDGED: dict[str, tuple[Callable[[list[int]], Dataset], Callable[[Dataset, bool], Any], tuple[str, ...], float]] = {
-    "classification": (lambda right: told(right, label=right), logits, ("a", "b"), 1 / 4),
+    "classification": (lambda right: rows_with(right, label=right), logits, ("a", "b"), 1 / 4),
     "multilabel": (
-        lambda right: told(right, labels=[[one] for one in right]),
+        lambda right: rows_with(right, labels=[[label] for label in right]),
         decisions,
         ("a", "b"),
         2 * 1 / (4 + 4),  # one hit; four given, four wanted
@@ -284,8 +284,8 @@ def test_kind_scores_a_perfect_and_a_useless_model(kind: str) -> None:
             assert outcomes["score"].mean() == score, "what a bootstrap over examples compares"
     assert entry.digest(answers(rows, True)) == entry.digest(answers(rows, True))
     assert entry.digest(answers(rows, True)) != entry.digest(answers(rows_of([0, 1]), True))
-    said = entry.say(answers(rows, True), labels)
-    assert all(isinstance(answer, str) and (sure is None or 0 <= sure <= 1) for answer, sure in said)
+    spoken = entry.say(answers(rows, True), labels)
+    assert all(isinstance(answer, str) and (sure is None or 0 <= sure <= 1) for answer, sure in spoken)
     values = entry.values(answers(rows, True), labels)
     assert json.loads(json.dumps(values)) == values, "plain values, as a person's own data have them"
     assert len(values) == 4
@@ -325,20 +325,20 @@ def test_strategy_learns_a_stream_and_answers_for_every_task(
     context = context_for(adaptation, budget, (task, other_task), tmp_path, entry.settings(**mild))
     *_, state = walk(entry, context, tmp_path)
     scores = []
-    for each in (task, other_task):
-        model = entry.model_for(state, each, context)
-        found = evaluate(model, each.splits["test"], 2, backbone.tokenizer, budget.max_length)
+    for own_task in (task, other_task):
+        model = entry.model_for(state, own_task, context)
+        evaluation = evaluate(model, own_task.splits["test"], 2, backbone.tokenizer, budget.max_length)
         again = evaluate(
-            entry.model_for(state, each, context), each.splits["test"], 2, backbone.tokenizer, budget.max_length
+            entry.model_for(state, own_task, context), own_task.splits["test"], 2, backbone.tokenizer, budget.max_length
         )
-        assert found.logits_sha256 == again.logits_sha256
-        scores.append(found.scores["accuracy"])
+        assert evaluation.logits_sha256 == again.logits_sha256
+        scores.append(evaluation.scores["accuracy"])
     assert all(path.exists() for path in entry.kept(state, context))
-    known = [entry.identity(state, each, context) for each in (task, other_task)]
+    identities = [entry.identity(state, own_task, context) for own_task in (task, other_task)]
     for name in entry.disposable:
         atomic.remove_whole(state.existing / name)
-    after = [entry.identity(state, each, context) for each in (task, other_task)]
-    assert after == known, "which answers are known is told without what may be dropped"
+    after = [entry.identity(state, own_task, context) for own_task in (task, other_task)]
+    assert after == identities, "which answers are known is told without what may be dropped"
     frozen = strategy in ("ranpac", "seq-star")  # after the first task, and so tiny a body tells little of the other
     slow = strategy in ("l2p", "progressive-prompts")  # on so tiny a body: test_strategies.py gives them a higher rate
     if not slow:

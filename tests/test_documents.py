@@ -33,21 +33,21 @@ def results_page() -> str:
 
 
 def every_command() -> list[tuple[str, str]]:
-    found = [(page.name, command) for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
-    found += [(page.name, command) for page in PAGES for command in in_workflows(page.read_text(encoding="utf-8"))]
-    found += [(path.name, command) for path in NOTEBOOKS for command in in_notebook(path)]
-    found += [(name, command) for name in RECIPES.names() for command in in_recipe(RECIPES.path(name))]
-    return found + [("results.md", command) for command in commands(results_page())]
+    pairs = [(page.name, command) for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
+    pairs += [(page.name, command) for page in PAGES for command in in_workflows(page.read_text(encoding="utf-8"))]
+    pairs += [(path.name, command) for path in NOTEBOOKS for command in in_notebook(path)]
+    pairs += [(name, command) for name in RECIPES.names() for command in in_recipe(RECIPES.path(name))]
+    return pairs + [("results.md", command) for command in commands(results_page())]
 
 
 def test_every_command_would_be_taken() -> None:
-    found = every_command()
+    pairs = every_command()
     assert {page.name for page in PAGES if "$ workbench" in page.read_text(encoding="utf-8")} <= {
-        name for name, _ in found
+        name for name, _ in pairs
     }
-    assert {path.name for path in NOTEBOOKS} <= {name for name, _ in found}
+    assert {path.name for path in NOTEBOOKS} <= {name for name, _ in pairs}
     refused = []
-    for document, command in found:
+    for document, command in pairs:
         try:
             check(command, OWN_TASKS)
         except Exception as error:
@@ -82,9 +82,9 @@ def test_a_command_that_would_fail_is_found(block: str, complaint: str) -> None:
 
 
 def test_the_commands_of_a_workflow_are_found() -> None:
-    found = [*in_workflows((ROOT / "docs" / "serving-adapters.md").read_text(encoding="utf-8"))]
-    assert "workbench tasks check tickets" in found
-    assert [command.split()[1] for command in found] == ["tasks", "run", "gate", "train", "adapters"]
+    workflow_commands = [*in_workflows((ROOT / "docs" / "serving-adapters.md").read_text(encoding="utf-8"))]
+    assert "workbench tasks check tickets" in workflow_commands
+    assert [command.split()[1] for command in workflow_commands] == ["tasks", "run", "gate", "train", "adapters"]
     wrong = "```yaml\njobs:\n  one:\n    steps:\n      - run: |\n          workbench gate x --max-forgeting 1\n```"
     (command,) = in_workflows(wrong)
     with pytest.raises(Exception, match="No such option: --max-forgeting"):

@@ -129,8 +129,8 @@ def test_backbones(place: Path, bert: Path, random: Random) -> None:
 
 @cases(0.15)
 def test_adapters(place: Path, bert: Path, stored: Path, random: Random) -> None:
-    for left in (place / "sent", place / ".workbench" / "adapters"):
-        shutil.rmtree(left, ignore_errors=True)
+    for folder in (place / "sent", place / ".workbench" / "adapters"):
+        shutil.rmtree(folder, ignore_errors=True)
     sent = shutil.copytree(stored, place / "sent")
     file = sent / random.choice([MANIFEST, MANIFEST, "adapter_config.json", "adapter_model.safetensors"])
     whole = file.read_bytes()
@@ -140,8 +140,8 @@ def test_adapters(place: Path, bert: Path, stored: Path, random: Random) -> None
         file.write_bytes(damaged(random, whole))
     if random.random() < 0.7:
         seal(sent)
-    found = require_promises(place, "adapters", "import", "sent", "--backbone", str(bert))
-    if found.code == 0:
+    outcome = require_promises(place, "adapters", "import", "sent", "--backbone", str(bert))
+    if outcome.code == 0:
         require_promises(place, "adapters", "list")
         require_promises(place, "predict", "sent-lora", "the cat this")
 
@@ -149,14 +149,14 @@ def test_adapters(place: Path, bert: Path, stored: Path, random: Random) -> None
 def seal(folder: Path) -> None:
     """Make the digests right again, where the manifest is still one: a sender who changes files does so."""
     try:
-        told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except ValueError:
         return
-    if isinstance(told, dict):
+    if isinstance(manifest, dict):
         names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        told["files"] = {name: digest(folder / name) for name in names if name != MANIFEST}
-        told["sha256"] = key({name: each for name, each in told.items() if name != "sha256"})
-        (folder / MANIFEST).write_text(json.dumps(told), encoding="utf-8")
+        manifest["files"] = {name: digest(folder / name) for name in names if name != MANIFEST}
+        manifest["sha256"] = key({name: entry for name, entry in manifest.items() if name != "sha256"})
+        (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 COMMANDS = [

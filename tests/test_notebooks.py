@@ -45,8 +45,8 @@ def shapes(cell: nbformat.NotebookNode) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_nothing_of_a_machine_is_committed(path: Path) -> None:
-    found = MACHINE.search(path.read_text(encoding="utf-8"))
-    assert not found, f"{path.name} shows a path: {found}"
+    match = MACHINE.search(path.read_text(encoding="utf-8"))
+    assert not match, f"{path.name} shows a path: {match}"
     for cell in nbformat.read(path, as_version=4).cells:
         assert not cell.metadata
         assert cell.cell_type != "code" or cell.execution_count, "committed with its outputs"

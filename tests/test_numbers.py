@@ -54,8 +54,8 @@ def test_a_page_says_what_its_files_say(hook: ModuleType, name: str) -> None:
 )
 def test_what_a_file_does_not_say_is_found(hook: ModuleType, text: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text(CLAIMS, encoding="utf-8")
-    found = hook.problems(text, "page", tmp_path)
-    assert complaint in found[0] if complaint else not found
+    problems = hook.problems(text, "page", tmp_path)
+    assert complaint in problems[0] if complaint else not problems
 
 
 def test_every_source_has_a_page() -> None:

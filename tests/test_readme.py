@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_three_commands_from_a_csv_file_to_a_prediction(folder: Path) -> None:
-    (block,) = (one for one in blocks("bash") if "tasks new" in one)
+    (block,) = (block for block in blocks("bash") if "tasks new" in block)
     commands = [line for line in block.splitlines() if line.startswith("workbench")]
     assert len(commands) == 3
     printed = []

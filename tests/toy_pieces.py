@@ -62,28 +62,28 @@ class ToyPiece(Toy):
         return self.file(workspace).is_file()
 
     def work(self, site: Site) -> None:
-        what, root = self.label.split()[0], site.workspace.root
+        action, root = self.label.split()[0], site.workspace.root
         with (root / "log").open("a") as log:
             log.write(f"{self.label}\n")
         with site.listener.fit(self.label, self.updates) as advance:
             advance(1, 1.0, 0.5)
-            if what == "fail":
+            if action == "fail":
                 raise TrainingError("the loss is not a number", where="step 7", hint="Take a lower rate.")
             dead = root / "died"  # of the piece that dies once: whichever of both comes first, it has to
-            if what == "always-die" or (what == "die" and not dead.exists()):
-                if what == "die":
+            if action == "always-die" or (action == "die" and not dead.exists()):
+                if action == "die":
                     dead.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            if what == "leave":  # as does the machine, unless it is the first
+            if action == "leave":  # as does the machine, unless it is the first
                 time.sleep(3)  # else one machine takes both
                 if os.getppid() != int((root / "head").read_text()):
                     os.kill(os.getppid(), signal.SIGKILL)
                     time.sleep(60)
-            if what == "fill":
+            if action == "fill":
                 time.sleep(3)  # else one machine takes all
                 (root / "filling").write_bytes(bytes(FILLING))
                 (root / "filling").unlink()
-            if what == "stay":
+            if action == "stay":
                 with atomic.written_whole(root / "steps" / "key") as folder:
                     (folder / "half").write_text("half")
                     site.listener.say(f"here {os.getpid()} {Path.cwd()}")
@@ -117,8 +117,8 @@ class Link(Toy):
         atomic.write_whole(pieces / self.key, hashlib.sha256(f"{self.label} {before}".encode()).hexdigest())
         self._note(site.workspace, "finished")
 
-    def _note(self, workspace: Workspace, what: str) -> None:
-        with (workspace.root / what).open("a") as file:
+    def _note(self, workspace: Workspace, name: str) -> None:
+        with (workspace.root / name).open("a") as file:
             file.write(f"{self.label} {os.getpid()}\n")
 
 
@@ -126,6 +126,6 @@ def chains(number: int, length: int, seconds: float) -> list[Link]:
     """Return so many chains of links, each of which takes so many seconds."""
     links: list[Link] = []
     for chain in range(number):
-        for place in range(length):
-            links.append(Link(f"{chain}-{place}", (links[-1].key,) if place else (), seconds=seconds))
+        for position in range(length):
+            links.append(Link(f"{chain}-{position}", (links[-1].key,) if position else (), seconds=seconds))
     return links

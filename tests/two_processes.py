@@ -71,19 +71,19 @@ def learned(folder: Path, into: Path, method: str, kind: str, precision: Precisi
     backbone, task = wanted.adaptation.backbone, wanted.task
 
     def seen(model: Any, *rest: Any) -> Any:
-        dealt.append(all(type(each).__name__ == "DTensor" for each in model.parameters()))
+        dealt.append(all(type(parameter).__name__ == "DTensor" for parameter in model.parameters()))
         return evaluate(model, *rest)
 
     with patch.object(best_epoch, "evaluate", seen), patch.object(store, "write_manifest", counted := Counted()):
         stored = learn(wanted, AdapterStore(into), Silent(), "test")
     model = open_adapter(stored, backbone)
-    found = evaluate(model, task.splits["test"], len(task.labels), backbone.tokenizer, 16)
+    evaluation = evaluate(model, task.splits["test"], len(task.labels), backbone.tokenizer, 16)
     return {
         "folder": str(stored.folder),
         "steps": stored.manifest.fit.steps,
         "losses": [epoch.train_loss for epoch in stored.manifest.fit.epochs],
-        "likelihood": float(found.outcomes["log_likelihood"].mean()),
-        "answers": found.logits_sha256,
+        "likelihood": float(evaluation.outcomes["log_likelihood"].mean()),
+        "answers": evaluation.logits_sha256,
         "dealt": dealt,
         "written": counted.calls,
     }
@@ -118,8 +118,8 @@ def resumed(folder: Path, into: Path) -> bool:
 if __name__ == "__main__":
     folders = dict(zip(("bert", "llama"), map(Path, sys.argv[1:3]), strict=True))
     root = Path(sys.argv[3])
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         name: learned(folders[folder], root / name, method, kind, precision)
         for name, (folder, method, kind, precision) in CASES.items()
     }
-    sys.stdout.write(json.dumps(told | {"resumed": resumed(folders["bert"], root / "resumed")}))
+    sys.stdout.write(json.dumps(report | {"resumed": resumed(folders["bert"], root / "resumed")}))

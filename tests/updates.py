@@ -41,15 +41,15 @@ class Lora:
 
     def dense(self) -> Dense:
         """alpha ÷ r (or ÷ √r) times B A, module by module, by the definition (arXiv:2106.09685; rsLoRA: 2312.03732)."""
-        found = {}
+        deltas = {}
         for module in SHAPES:
             names = [f"base_model.model.{module}.lora_{factor}.weight" for factor in "BA"]
             if names[0] in self.tensors:
                 b, a = (self.tensors[name].double() for name in names)
                 alpha = self.config["alpha_pattern"].get(module.split(".", 2)[2], self.config["lora_alpha"])
                 rank = b.shape[1]
-                found[module] = alpha / (math.sqrt(rank) if self.config["use_rslora"] else rank) * b @ a
-        return found
+                deltas[module] = alpha / (math.sqrt(rank) if self.config["use_rslora"] else rank) * b @ a
+        return deltas
 
 
 @st.composite

@@ -147,9 +147,14 @@ def told_type(info: FieldInfo) -> str:
     """Return a field's type as Python writes it, with its bounds."""
     notes = [*info.metadata]
     plain = without_notes(info.annotation, notes)
-    told = [(sign, getattr(one, key)) for one in notes for key, sign in SIGNS.items() if hasattr(one, key)]
+    limits = [
+        (sign, getattr(constraint, key))
+        for constraint in notes
+        for key, sign in SIGNS.items()
+        if hasattr(constraint, key)
+    ]
     bounds = [
-        f"{sign} {bound:,}" if isinstance(bound, int) else f"{sign} {bound:g}" for sign, bound in dict.fromkeys(told)
+        f"{sign} {bound:,}" if isinstance(bound, int) else f"{sign} {bound:g}" for sign, bound in dict.fromkeys(limits)
     ]
     written = re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", inspect.formatannotation(plain))
     return f"{written}, {' '.join(bounds)}" if bounds else written
@@ -159,7 +164,7 @@ def without_notes(annotation: Any, notes: list[Any]) -> Any:
     """Return a type without what is annotated to it or to its parts, which is added to ``notes``."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        notes += [one for note in parts[1:] for one in getattr(note, "metadata", ())]
+        notes += [constraint for note in parts[1:] for constraint in getattr(note, "metadata", ())]
         return without_notes(parts[0], notes)
     if origin in (None, Literal):
         return annotation

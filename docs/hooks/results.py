@@ -28,9 +28,9 @@ def page(documents: Path) -> str:
 
 
 def section(path: Path) -> str:
-    """Return what there is to say about one file; what its record says of a second command stands after the first.
+    """Return the section on one file. If its record names a second command, that one stands after the first.
 
-    Where the program that made it is gone, its record names the command that computes the same ``today``.
+    If the program that made the file is gone, the record's ``today`` is the command that computes the same now.
     """
     made = json.loads(path.read_text(encoding="utf-8"))["provenance"]
     command, _, further = made["command"].partition("; ")
@@ -42,7 +42,8 @@ def section(path: Path) -> str:
     if command.startswith("python -m") and "--out" not in command:
         command += f" --out {path.name}"
     name, pages = f"results/{path.name}", sorted(path.parents[1].glob("*.md"))
-    spoken = ", ".join(f"[{one.name}]({one.name})" for one in pages if name in one.read_text(encoding="utf-8"))
+    citing = [markdown.name for markdown in pages if name in markdown.read_text(encoding="utf-8")]
+    spoken = ", ".join(f"[{page_name}]({page_name})" for page_name in citing)
     machine = f"commit {made['git']}, {made['machine']}, Python {made['python']}; {made['versions']}"
     return (
         f"## {path.stem}\n\n[{path.name}]({name}){', cited in ' if spoken else ''}{spoken}\n\n"

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 
 
 def executed(path: Path) -> NotebookNode:
-    """Return the notebook in ``path`` with fresh outputs, less what differs from run to run for no reason.
+    """Return the notebook in ``path`` with fresh outputs, without what differs from run to run for no reason.
 
     Raises:
         CellExecutionError: a cell failed.
@@ -32,7 +32,7 @@ def executed(path: Path) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata = NotebookNode()
         if cell.cell_type == "code":  # on stderr are progress bars
-            cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr"]
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for output in cell.outputs:
                 if output.output_type == "stream":
                     output.text = strip_ansi(output.text)

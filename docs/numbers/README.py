@@ -83,8 +83,8 @@ def console(document: dict[str, Any]) -> Iterator[str]:
     family = {metric: declared(document, metric) for metric in COMPARED}
     for label in family["forgetting"]:
         shown = (
-            f"{number(one.seeds.mean, signed=True)} {margin(one.seeds)} {MARKS[one.reading]}"
-            for one in (family[metric][label] for metric in COMPARED)
+            f"{number(difference.seeds.mean, signed=True)} {margin(difference.seeds)} {MARKS[difference.reading]}"
+            for difference in (family[metric][label] for metric in COMPARED)
         )
         yield f"{label} {' '.join(shown)}"
     yield power(family["average_accuracy"], "average accuracy")
@@ -117,7 +117,8 @@ def newsgroups(document: dict[str, Any]) -> Iterator[str]:
     """Yield the sentence on ten tasks."""
     averages = {name: strategy["metrics"]["average_accuracy"] for name, strategy in document["strategies"].items()}
     points = read("20news-10-tuned")["frontier"]["sequential-lora"]
-    slow, own = min(points, key=lambda one: one["learning_rate"]), next(one for one in points if one["chosen"])
+    slow = min(points, key=lambda point: point["learning_rate"])
+    own = next(point for point in points if point["chosen"])
     require(round(own["learning_rate"] / slow["learning_rate"]) == 6, "a sixth of it")
     require(own["average_accuracy"] == averages["sequential-lora"], "the rate that single tasks pick is the table's")
     slow = slow["average_accuracy"]

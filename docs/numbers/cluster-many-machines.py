@@ -16,20 +16,20 @@ STATED = [
 
 def pieces() -> Iterator[str]:
     """Yield what handing out took, and what it comes to for each piece."""
-    found = read("handing-out")
-    starts = found["ray_start_seconds"]
+    document = read("handing-out")
+    starts = document["ray_start_seconds"]
     yield row(
         "pieces", "seconds, both runs", "seconds to half", "Ray's starts, apart", "processor seconds", "peak memory"
     )
     yield row(
-        f"{found['pieces']:,}",
-        f"{found['seconds']}",
-        f"{found['seconds_to_half']}",
+        f"{document['pieces']:,}",
+        f"{document['seconds']}",
+        f"{document['seconds_to_half']}",
         " + ".join(f"{start}" for start in starts),
-        f"{found['cpu_seconds']}",
-        f"{found['peak_mb']} MB",
+        f"{document['cpu_seconds']}",
+        f"{document['peak_mb']} MB",
     )
-    each = 1000 * found["cpu_seconds"] / found["pieces"]
-    yield f"It takes {each:.1f} ms of a processor for each piece, imports included"
-    require(found["seconds"] < 60 and found["peak_mb"] < 1000, "under a minute and a gigabyte")
-    yield f"{found['pieces'] / found['seconds']:.0f} pieces a second"
+    milliseconds = 1000 * document["cpu_seconds"] / document["pieces"]
+    yield f"It takes {milliseconds:.1f} ms of a processor for each piece, imports included"
+    require(document["seconds"] < 60 and document["peak_mb"] < 1000, "under a minute and a gigabyte")
+    yield f"{document['pieces'] / document['seconds']:.0f} pieces a second"

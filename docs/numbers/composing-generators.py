@@ -23,11 +23,11 @@ OF_ALL = ("lorahub", "warm-start-average", "ties", "average, lora", "sum")
 def pieces() -> Iterator[str]:
     """Yield the table, and the sentences of what is compared."""
     document = read("fuse-reasoning")
-    contestants = {name: one["standings"][K] for name, one in document["contestants"].items()}
-    results = [name for name, one in document["contestants"].items() if one["role"] != "pick"]
+    contestants = {name: contestant["standings"][K] for name, contestant in document["contestants"].items()}
+    results = [name for name, contestant in document["contestants"].items() if contestant["role"] != "pick"]
     yield f"all {len(results) * len(document['seeds'])} results."
-    for name, one in contestants.items():
-        yield contestant_row(name, one)
+    for name, contestant in contestants.items():
+        yield contestant_row(name, contestant)
     yield from related(contestants)
     yield from started(document, contestants)
     yield from composed(document, contestants)
@@ -62,7 +62,7 @@ def started(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[s
     require(warm["gain"]["reading"] == "not distinguishable", "Three seeds do not tell this apart")
     require(picked["reading"] == "higher", "What validation picks is")
     require(contestants["best composition"]["score"] == warm["score"], "it is warm-start that validation picks")
-    tests = sum(one["gain"]["p_holm"] is not None for one in contestants.values())
+    tests = sum(contestant["gain"]["p_holm"] is not None for contestant in contestants.values())
     yield f"answers {number(warm['score'])} %**, {gap(warm['gain']['bootstrap'])} beside the fresh LoRA."
     yield f"a correction for {tests} differences do not tell this apart ({probability(warm['gain']['p_holm'])})."
     yield f"answers {gap(picked['bootstrap'])} beside the model without sources that it picks, {limits(picked)} over"
@@ -79,10 +79,14 @@ def composed(document: dict[str, Any], contestants: dict[str, Any]) -> Iterator[
         all(contestants[name]["score"] <= source for name in OF_ALL),
         "no composition of all four is above that one source",
     )
-    found = document["details"]["lorahub"]["weights"]
-    told = ", ".join(f"{decimals(weight, 2)} {name}" for name, weight in zip(SOURCES, found, strict=True))
-    yield f"finds {told} in the mean over seeds;"
-    unrelated = [one["score"] for name, one in contestants.items() if name.endswith("alone, lora") and name != RELATED]
+    weights = document["details"]["lorahub"]["weights"]
+    text = ", ".join(f"{decimals(weight, 2)} {name}" for name, weight in zip(SOURCES, weights, strict=True))
+    yield f"finds {text} in the mean over seeds;"
+    unrelated = [
+        contestant["score"]
+        for name, contestant in contestants.items()
+        if name.endswith("alone, lora") and name != RELATED
+    ]
     yield f"Unrelated sources answer at most {number(max(unrelated))} %."
 
 
@@ -98,4 +102,4 @@ def rates(contestants: dict[str, Any]) -> str:
 def beside(contestants: dict[str, Any], first: str, second: str) -> Interval:
     """Return ``first`` − ``second``, with its interval over seeds."""
     values = zip(contestants[first]["gain"]["values"], contestants[second]["gain"]["values"], strict=True)
-    return over_seeds([one - other for one, other in values])
+    return over_seeds([value - other for value, other in values])

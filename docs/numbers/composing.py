@@ -88,7 +88,7 @@ def apart(contestants: dict[str, Any], label: str, shots: str = "all") -> bool:
 def beside(contestants: dict[str, Any], first: str, second: str) -> Interval:
     """Return ``first`` − ``second``, with its interval over seeds."""
     values = zip(gain(contestants, first)["values"], gain(contestants, second)["values"], strict=True)
-    return over_seeds([one - other for one, other in values])
+    return over_seeds([value - other for value, other in values])
 
 
 def with_sources(document: dict[str, Any]) -> Iterator[str]:

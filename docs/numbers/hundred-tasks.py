@@ -59,8 +59,8 @@ def pieces() -> Iterator[str]:
     yield from reached(read("hundred-tasks"))
     yield from routed(read("hundred-tasks-routed"))
     yield from begun(read("beginnings"))
-    found = read("growth")
-    yield from grown(found["streams"], found["per_task"])
+    growth = read("growth")
+    yield from grown(growth["streams"], growth["per_task"])
 
 
 def reached(document: dict[str, Any]) -> Iterator[str]:
@@ -83,17 +83,17 @@ def reached(document: dict[str, Any]) -> Iterator[str]:
     require(alone["values"] == [0, 0] and cells["verified"] == 2 * 99, "nothing is forgotten, and all was run again")
     yield f"forgot exactly {mean(alone)} points"
     merged = [below[f"merged-{kept}"] for kept in (20, 10, 5)]
-    yield f"answers {joined(gap(negated(one)).removeprefix('+') for one in merged)} points less"
+    yield f"answers {joined(gap(negated(interval)).removeprefix('+') for interval in merged)} points less"
     heads = below["isolated-head"]
-    require(all(one["high"] < heads["low"] for one in merged), "no merged LoRAs reach heads alone")
+    require(all(interval["high"] < heads["low"] for interval in merged), "no merged LoRAs reach heads alone")
     yield f"lose {gap(negated(heads)).removeprefix('+')} points"
     full, kept = lost["sequential-full"], lost["replay"]
     yield f"has lost {number(-full['mean'])} points by the end, {number(-kept['mean'])} with 200 kept examples"
-    largest = [one[0] for kept in (20, 10, 5) for one in strategies[f"merged-{kept}"]["tasks_of_each_lora"]]
+    largest = [counts[0] for kept in (20, 10, 5) for counts in strategies[f"merged-{kept}"]["tasks_of_each_lora"]]
     yield f"one LoRA answered for {min(largest)} to {max(largest)} of the hundred tasks"
     costs = [strategies[label]["cost"] for label in CONTENDERS]
-    fits = sum(one["train_seconds"] for label, one in zip(CONTENDERS, costs, strict=True) if "merged" not in label)
-    yield f"took {seconds(fits + sum(one['evaluate_seconds'] for one in costs))} of each of two processes"
+    fits = sum(cost["train_seconds"] for label, cost in zip(CONTENDERS, costs, strict=True) if "merged" not in label)
+    yield f"took {seconds(fits + sum(cost['evaluate_seconds'] for cost in costs))} of each of two processes"
     require(not apart(declared(document)), "two seeds tell nothing apart")
 
 
@@ -102,12 +102,12 @@ def routed(document: dict[str, Any]) -> Iterator[str]:
     contenders = document["contenders"]
     require(set(contenders) == set(ROUTED) and document["complete"], "all contenders, to the end")
     for label, called in ROUTED.items():
-        found = contenders[label]
+        contender = contenders[label]
         yield row(
             called,
-            ", ".join(map(number, found["accuracy"]["values"])),
-            gap(found["difference"]["bootstrap"]) if found["difference"] else DASH,
-            ", ".join(map(number, found["routing_accuracy"]["values"])),
+            ", ".join(map(number, contender["accuracy"]["values"])),
+            gap(contender["difference"]["bootstrap"]) if contender["difference"] else DASH,
+            ", ".join(map(number, contender["routing_accuracy"]["values"])),
         )
     readings = {label: contenders[label]["difference"]["reading"] for label in ROUTED if label != "joint-full"}
     routers = [*ROUTED][2:]
@@ -136,11 +136,18 @@ def begun(document: dict[str, Any]) -> Iterator[str]:
         )
     strategies = document["strategies"]
     require(
-        all(one.reading == "not distinguishable" for one in declared(document, "learning_accuracy").values()), "test"
+        all(
+            difference.reading == "not distinguishable"
+            for difference in declared(document, "learning_accuracy").values()
+        ),
+        "test",
     )
-    gained = [one["learning_curve"]["area_gained"] for one in strategies.values()]
-    require(all(one["low"] < 0 < one["high"] for one in gained if one), "no area is told apart from the control's")
-    first = {label: one["learning_curve"]["first_epoch"]["mean"] for label, one in strategies.items()}
+    gained = [strategy["learning_curve"]["area_gained"] for strategy in strategies.values()]
+    require(
+        all(interval["low"] < 0 < interval["high"] for interval in gained if interval),
+        "no area is told apart from the control's",
+    )
+    first = {label: strategy["learning_curve"]["first_epoch"]["mean"] for label, strategy in strategies.items()}
     require(min(first[label] for label in ("nearest", "fused", "meta")) > first["fresh"], "above fresh after one epoch")
 
 
@@ -162,5 +169,6 @@ def grown(streams: dict[str, dict[str, Any]], per_task: dict[str, float]) -> Ite
     yield f"{100 * (last['run_peak_mb'] / first['run_peak_mb'] - 1):.0f} % more memory"
     least, most = min(per_task.values()), max(per_task.values())
     yield f"between {least:.2f} and {most:.2f} seconds"
-    require(all(one["page_bytes"] <= 2e6 and one["terminal_lines"] <= 100 for one in streams.values()), "legible")
+    legible = (stream["page_bytes"] <= 2e6 and stream["terminal_lines"] <= 100 for stream in streams.values())
+    require(all(legible), "legible")
     require([*streams] == sorted(streams, key=int) and len([*pairwise(streams)]) == len(per_task), "in order")

@@ -18,8 +18,8 @@ def pieces() -> Iterator[str]:
     for method in ORDER:
         means = mean_validation(fit for fit in rates["scores"] if fit["method"] == method)
         yield rates_row(method, means, rates["chosen"][method])
-    both, without_amx = read("precision"), read("precision-without-amx")
-    difference, seconds = both["difference"], durations(both)
+    with_amx, without_amx = read("precision"), read("precision-without-amx")
+    difference, seconds = with_amx["difference"], durations(with_amx)
     require(
         len(difference["values"]) == 12 and difference["values"].count(0.0) == 10, "twelve pairs, ten of them equal"
     )

@@ -105,7 +105,11 @@ def explored(document: Mapping[str, Any], metric: str = "average_accuracy") -> d
     asked = document["reference"]
     pairs = {(entry["first"], entry["second"]): entry[metric] for entry in document["pairs"]}
     return in_family(
-        {f"{one} − {other}": difference(entry) for (one, other), entry in pairs.items() if asked not in (one, other)}
+        {
+            f"{first} − {second}": difference(entry)
+            for (first, second), entry in pairs.items()
+            if asked not in (first, second)
+        }
     )
 
 

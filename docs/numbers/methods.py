@@ -88,12 +88,12 @@ def recommendation(
     recommended: dict[str, Any], methods: dict[str, Any], declared: dict[str, Difference]
 ) -> Iterator[str]:
     """Yield what is said of the declared test, and of the method that it recommends."""
-    require({one.reading for one in declared.values()} == {SAME}, "none of the ten is distinguishable")
+    require({comparison.reading for comparison in declared.values()} == {SAME}, "none of the ten is distinguishable")
     yield (
         f"**After Holm for ten methods none is distinguishable from full fine-tuning**, not even `head`, "
         f"{number(-methods['head']['difference']['mean'])} points below ({p(declared['head'])})"
     )
-    unharmed = [name for name, one in declared.items() if "lower" not in one.by_test.values()]
+    unharmed = [name for name, comparison in declared.items() if "lower" not in comparison.by_test.values()]
     require(len(declared) - len(unharmed) == 6, "six whose interval over test examples excludes 0")
     smallest = min(unharmed, key=lambda name: methods[name]["cost"]["trainable_parameters"])
     require(recommended["method"] == smallest, "the recommended method is the smallest of those")

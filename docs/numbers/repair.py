@@ -24,8 +24,8 @@ def pieces() -> Iterator[str]:
         require(repair["gain"]["reading"] == "higher", "all four are higher")
     best = repairs[entry["best"]]
     before, after = (mean(metrics["average_accuracy"]) for metrics in (nothing, best["metrics"]))
-    lost, left = (whole(metrics["retention"]["mean"]) for metrics in (nothing, best["metrics"]))
-    yield f"`{entry['best']}` validates best: {before} → {after}, and {left} instead of {lost} % of what was learned"
+    lost, kept = (whole(metrics["retention"]["mean"]) for metrics in (nothing, best["metrics"]))
+    yield f"`{entry['best']}` validates best: {before} → {after}, and {kept} instead of {lost} % of what was learned"
     refit = repairs["refit-head"]["metrics"]["average_accuracy"]["mean"]
     require(best["metrics"]["average_accuracy"]["mean"] > refit, "more than new heads find")
     tuned = read("20news-10-tuned")["strategies"]

@@ -27,8 +27,8 @@ STATED = [
 def pieces() -> Iterator[str]:
     """Yield the rows of both tables."""
     newsgroups = read("20news-10")
-    for statement, (first, second, one, other) in NEWSGROUPS.items():
-        yield compared(statement, one - other, pair(newsgroups, first, second))
+    for statement, (first, second, first_score, second_score) in NEWSGROUPS.items():
+        yield compared(statement, first_score - second_score, pair(newsgroups, first, second))
     methods = read("compare-methods")["methods"]
     yield compared("Houlsby's adapters − full fine-tuning", HOULSBY, methods["houlsby"]["difference"])
     fusion = read("fuse-new-task")["contestants"]["adapterfusion"]["standings"]["all"]["gain"]

@@ -19,13 +19,14 @@ def pieces() -> Iterator[str]:
     """Yield the table of the load test, and what is said of it."""
     load = read("served-adapters")["load"]
     for name, called in CALLED.items():
-        one = load[name]
-        require(set(one["codes"]) == {"200"}, "no request was lost or refused")
-        numbers = (f"{one[part]:.0f}" for part in ("texts_per_second", "median_ms", "p95_ms", "p99_ms"))
-        yield row(called, str(one["requests"]), *numbers)
-    require(all(each["new"] for each in load["replaced"]["replacements"]), "each task got another adapter")
-    require(len(load["replaced"]["replacements"]) == 3, "three adapters are replaced")
+        figures = load[name]
+        require(set(figures["codes"]) == {"200"}, "no request was lost or refused")
+        numbers = (f"{figures[part]:.0f}" for part in ("texts_per_second", "median_ms", "p95_ms", "p99_ms"))
+        yield row(called, str(figures["requests"]), *numbers)
+    replacements = load["replaced"]["replacements"]
+    require(all(replacement["new"] for replacement in replacements), "each task got another adapter")
+    require(len(replacements) == 3, "three adapters are replaced")
     yield f"Twenty adapters have {load['mixed_by_one']:.2f} of the throughput of one"
     yield f"and {load['mixed_by_mlflow']:.2f} of that of MLflow's server of one"
-    reloads = [each["reload_s"] for each in load["replaced"]["replacements"]]
+    reloads = [replacement["reload_s"] for replacement in replacements]
     yield f"A reload took {min(reloads)} to {max(reloads)} seconds"

@@ -134,9 +134,9 @@ def declared_tests(document: dict[str, Any]) -> Iterator[str]:
         f"more ({p(forgot['sequential-lora'])})."
     )
     other = explored(document)
-    told = apart(other)
+    distinct = apart(other)
     require(
-        set(told)
+        set(distinct)
         == {
             "isolated-lora − ewc",
             "isolated-pfeiffer − ewc",
@@ -150,7 +150,7 @@ def declared_tests(document: dict[str, Any]) -> Iterator[str]:
     require(not apart(explored(document, "forgetting")), "none in forgetting")
     yield (
         f"**Among the other {len(other)} pairs**, which no recipe asks for and which are adjusted by themselves, "
-        f"average accuracy tells {WORDS[len(told)]} apart: `ewc` is below `isolated-lora`, `isolated-pfeiffer`, "
+        f"average accuracy tells {WORDS[len(distinct)]} apart: `ewc` is below `isolated-lora`, `isolated-pfeiffer`, "
         "`individual-full` and `sequential-head`; `o-lora` and `sequential-head` are below `individual-full`. "
         "Forgetting tells none apart."
     )
@@ -246,7 +246,7 @@ def tuned_table(document: dict[str, Any]) -> Iterator[str]:
     """Yield a row for each entry at each of its learning rates, those of the frontier included."""
     for name, strategy in document["strategies"].items():
         points = {point["learning_rate"]: point for point in document["frontier"].get(name, [])}
-        for tried in sorted(strategy["tuning"]["tried"], key=lambda one: one["learning_rate"]):
+        for tried in sorted(strategy["tuning"]["tried"], key=lambda point: point["learning_rate"]):
             own = tried["learning_rate"] == strategy["tuning"]["chosen"]
             figures = strategy["metrics"] if own else points.get(tried["learning_rate"])
             if figures is None:
@@ -265,11 +265,11 @@ def tuned_table(document: dict[str, Any]) -> Iterator[str]:
 def tuned_sentences(document: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
     """Yield what validation picks, and what a frontier shows beside it."""
     for name in ("isolated-lora", "sequential-full", "sequential-lora"):
-        same = [one["strategies"][name]["metrics"]["average_accuracy"]["values"] for one in (document, before)]
+        same = [record["strategies"][name]["metrics"]["average_accuracy"]["values"] for record in (document, before)]
         require(same[0] == same[1], "these rows are those of the table above")
         chosen = document["strategies"][name]["tuning"]["chosen"]
         require(chosen == before["strategies"][name]["settings"]["learning_rate"], "validation picks their own rates")
-    heads = [one["strategies"]["sequential-head"]["settings"]["learning_rate"] for one in (document, before)]
+    heads = [record["strategies"]["sequential-head"]["settings"]["learning_rate"] for record in (document, before)]
     yield f"For heads on frozen features it picks {heads[0]:.2g} instead of {heads[1]:.2g}."
     isolated = document["strategies"]["isolated-lora"]["metrics"]["average_accuracy"]["values"]
     for name, words in (("sequential-lora", "the shared LoRA"), ("sequential-full", "full fine-tuning")):

@@ -68,8 +68,8 @@ def test_leaking_data_are_refused_before_anything_is_trained(bench: Workbench, b
     code, out, err = call("add", "leaky", "--backbone", str(bert), *SETTINGS, "--json")
     document = json.loads(out)
     assert (code, document["adapter"], document["registered"]) == (3, None, None), err
-    found = {check["what"]: check["found"] for check in document["gate"]["bounds"]}
-    assert found["rows of validation that stand in train"] == 50.0
+    measured = {check["what"]: check["found"] for check in document["gate"]["bounds"]}
+    assert measured["rows of validation that stand in train"] == 50.0
     assert bench.workspace.adapters.ids() == []
 
 

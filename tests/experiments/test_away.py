@@ -1,4 +1,4 @@
-"""What pieces read and leave travels between workspaces: all of it or nothing, once, and never out of them."""
+"""Files that pieces read and write travel between workspaces: all or none, once, and never to a path outside."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_no_path_leads_out_of_the_workspace(name: str, two: Two, tmp_path: Path)
         with pytest.raises(WorkError, match="another machine"):
             attempt()
     assert contents(tmp_path) == before
-    assert not [found for found in names(two.there) if found.startswith("link")], "links are not sent either"
+    assert not [path for path in names(two.there) if path.startswith("link")], "links are not sent either"
 
 
 def test_what_a_piece_left_arrives_and_nothing_is_sent_twice(two: Two) -> None:
@@ -125,9 +125,9 @@ def test_what_somebody_else_completed_meanwhile_stays(two: Two) -> None:
     two.write(two.here, adapters__a__weights="mine", adapters__a__manifest="mine", steps__a__outcome2="mine")
     two.write(two.there, adapters__a__weights="theirs", adapters__a__manifest="theirs", steps__a__outcome1="theirs")
     two.courier.send()
-    found = contents(two.there)
-    assert found["adapters/a/weights"] == found["adapters/a/manifest"] == b"theirs"
-    assert (found["steps/a/outcome1"], found["steps/a/outcome2"]) == (b"theirs", b"mine")
+    files = contents(two.there)
+    assert files["adapters/a/weights"] == files["adapters/a/manifest"] == b"theirs"
+    assert (files["steps/a/outcome1"], files["steps/a/outcome2"]) == (b"theirs", b"mine")
 
 
 def test_a_line_that_breaks_leaves_nothing_and_the_next_time_all(two: Two) -> None:
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_what_was_sent_is_refused(wrong: dict[str, Any], two:
 def test_whoever_is_killed_in_the_middle_has_left_what_was_written_first(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As any process that is killed: a document that says that something is done comes after that."""
+    """A document that says that something is done arrives after the files of what was done."""
     two.write(two.here, trials__z__outcomes="1", trials__z__result="2")
     two.write(two.here, pieces__a="done")
     placed = []
@@ -192,7 +192,7 @@ def test_a_piece_is_claimed_where_the_run_is(two: Two) -> None:
 
 
 def test_what_a_worker_was_at_is_free_once_it_has_gone(two: Two) -> None:
-    """Whoever does it next, here or elsewhere; what it asked for last may arrive later."""
+    """Any process may do the piece next; a late request of the worker that has gone changes nothing."""
     assert two.line.claim("key", "one")
     two.line.forget("one")
     assert is_free(Workspace(two.there))
@@ -204,7 +204,7 @@ def test_what_a_worker_was_at_is_free_once_it_has_gone(two: Two) -> None:
 def test_a_piece_is_free_once_its_end_is_told(
     label: str, two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is told may end the process at once, and have another one do the piece."""
+    """The run may end the process as soon as it is told, and have another process do the piece."""
     monkeypatch.setattr(hand, "RemoteDesk", lambda desk: desk)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -126,8 +126,8 @@ class TwoMachines:
 
     def _machine(self, name: str, packed: PackedPieces, desk: Desk) -> tuple[Courier, Site, list[Piece]]:
         courier = Courier(desk, self._folder / name)
-        backbones = [brought(each, number, desk) for number, each in enumerate(packed.backbones)]
-        assert all(each.folder.is_relative_to(self._folder / "cache") for each in backbones)
+        backbones = [brought(backbone, number, desk) for number, backbone in enumerate(packed.backbones)]
+        assert all(backbone.folder.is_relative_to(self._folder / "cache") for backbone in backbones)
         workspace = Workspace(self._folder / name, Mending(bring=courier.bring)).mended_by(self._ear)
         return courier, Site(workspace, self._ear), packed.unpacked(backbones)
 
@@ -154,22 +154,22 @@ def _compare(recipe: str, bert: Path, folder: Path, monkeypatch: pytest.MonkeyPa
     expected = study.report(plan.name, run(study, plan, alone, ears[0]), alone, brief=True).as_json()
     monkeypatch.setenv("WORKBENCH_CACHE", str(folder / "cache"))
     record = run(study, plan, together, ears[1], workers=TwoMachines(folder, ears[1]))
-    found = study.report(plan.name, record, together, brief=True).as_json()
-    assert _lasting(found) == _lasting(expected)
+    report = study.report(plan.name, record, together, brief=True).as_json()
+    assert _lasting(report) == _lasting(expected)
     assert ears[1].fits == ears[0].fits, "nothing is learned twice"
-    assert _places(together.root) == _places(alone.root), "what is deleted on the way is deleted for all"
+    assert _file_counts(together.root) == _file_counts(alone.root), "what is deleted on the way is deleted for all"
 
 
-def _lasting(report: Any, place: str = "") -> dict[str, Any]:
-    """Return the leaves of a report by their places, but for what changes from run to run."""
+def _lasting(report: Any, path: str = "") -> dict[str, Any]:
+    """Return the leaves of a report by their paths, but for what changes from run to run."""
     if not isinstance(report, dict | list | tuple) or not report:
-        return {} if place.endswith(MEASURED) else {place: report}
+        return {} if path.endswith(MEASURED) else {path: report}
     entries = report.items() if isinstance(report, dict) else enumerate(report)
-    parts = [_lasting(each, f"{place}/{name}") for name, each in entries if name not in CHANGES]
-    return {name: each for part in parts for name, each in part.items()}
+    parts = [_lasting(value, f"{path}/{name}") for name, value in entries if name not in CHANGES]
+    return {name: value for part in parts for name, value in part.items()}
 
 
-def _places(root: Path) -> Counter[tuple[str, ...]]:
-    """Count files by where they are; some of the keys between come from digests of files that tell seconds."""
-    found = [path.relative_to(root).parts for path in root.rglob("*") if path.is_file()]
-    return Counter((parts[0], *parts[2:]) for parts in found if len(parts) > 1 and parts[0] not in ("claims", "pieces"))
+def _file_counts(root: Path) -> Counter[tuple[str, ...]]:
+    """Count files by their paths without the key in them: some keys are digests of files that hold seconds."""
+    paths = [path.relative_to(root).parts for path in root.rglob("*") if path.is_file()]
+    return Counter((parts[0], *parts[2:]) for parts in paths if len(parts) > 1 and parts[0] not in ("claims", "pieces"))

@@ -18,8 +18,8 @@ from tests.conftest import Call
 from tests.hub_folders import loader, natural_instructions, prompts_and_answers, with_intents, write
 from workbench.settings import read
 
-CLINC = [f"clinc150-{place}" for place in range(1, 16)]
-BANKING = [f"banking77-{place}" for place in range(1, 8)]
+CLINC = [f"clinc150-{number}" for number in range(1, 16)]
+BANKING = [f"banking77-{number}" for number in range(1, 8)]
 LONG = """yelp-full amazon-full glue-mnli superglue-cb superglue-copa glue-qqp glue-rte imdb glue-sst2 dbpedia ag-news
 yahoo-answers superglue-multirc superglue-boolq superglue-wic""".split()
 SUPERNI = """samsum sst2 xsum outcome-extraction quoref evalution multi-woz personachat commonsenseqa diplomacy glucose
@@ -89,7 +89,9 @@ def test_a_benchmark_is_planned_from_folders_in_hub_layout(
 
 def test_a_dry_run_of_the_first_order_says_how_much_there_is_to_do(asked: Asked, t5: Path, call: Call) -> None:
     small = [f"backbone={t5}", "orders=1", *(f"budget.{setting}" for setting in SMALL)]
-    code, out, _ = call("run", "standard-4", "--dry-run", "--json", *(word for one in small for word in ("--set", one)))
+    code, out, _ = call(
+        "run", "standard-4", "--dry-run", "--json", *(word for setting in small for word in ("--set", setting))
+    )
     assert code == 0
     pieces = [piece for piece in json.loads(out)["pieces"] if piece["label"].startswith("seq-lora")]
     assert len(pieces) == 4
@@ -110,7 +112,7 @@ def test_what_is_answered_in_words_is_learned_in_every_way(
 ) -> None:
     settings = [f"backbone={request.getfixturevalue(BENCHMARKS[name][1])}", f"tasks=[{tasks}]", "orders=1", "tune=0"]
     settings += [f"budget.{setting}" for setting in [*SMALL[:-1], "max_length=48", "epochs=1"]]
-    code, _, err = call("run", name, *(word for one in settings for word in ("--set", one)))
+    code, _, err = call("run", name, *(word for setting in settings for word in ("--set", setting)))
     assert code == 0, err
     code, out, _ = call("report", name, "--json")
     assert code == 0
@@ -190,7 +192,7 @@ def test_a_benchmark_says_whose_it_is_and_what_differs(name: str) -> None:
 
 
 def test_class_incremental_streams_have_every_intent_once() -> None:
-    for names, each, all_ in ((CLINC, 10, 150), (BANKING, 11, 77)):
-        assert {len(registry.find(name).file.labels or ()) for name in names} == {each}
-        assert len(set(labels(names))) == all_
+    for names, per_task, total in ((CLINC, 10, 150), (BANKING, 11, 77)):
+        assert {len(registry.find(name).file.labels or ()) for name in names} == {per_task}
+        assert len(set(labels(names))) == total
         assert registry.families()[names[0].rpartition("-")[0]] == tuple(names), "a family is a stream in its order"

@@ -12,11 +12,11 @@ from fusion.ranking import Score
 from tasks import registry
 from workbench.errors import InputError
 
-PLACES = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+TASK_SEEDS = [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
 
 
 def grid(**rows: list[float]) -> dict[float, dict[tuple[str, int], float]]:
-    return {float(rate[1:]): dict(zip(PLACES, scores, strict=True)) for rate, scores in rows.items()}
+    return {float(rate[1:]): dict(zip(TASK_SEEDS, scores, strict=True)) for rate, scores in rows.items()}
 
 
 def test_the_best_is_taken_where_it_is_clearly_best() -> None:
@@ -64,9 +64,9 @@ def test_few_shot_rates_are_chosen_for_each_contestant_by_the_rule_of_the_defaul
     alike = [
         point("warm-start", rate, seed, 0.8 + rate * (-1) ** seed) for rate in (0.001, 0.005) for seed in (0, 1, 2)
     ]
-    found = few_shot_rates.summarise([*clear, *worse, *alike])
-    assert found["chosen"] == {"mix": 0.01, "warm-start": 0.001}, "of rates that teach alike, the smallest"
-    assert found["means"]["mix"] == {"0.01": 0.91, "0.002": 0.71}
+    summary = few_shot_rates.summarise([*clear, *worse, *alike])
+    assert summary["chosen"] == {"mix": 0.01, "warm-start": 0.001}, "of rates that teach alike, the smallest"
+    assert summary["means"]["mix"] == {"0.01": 0.91, "0.002": 0.71}
 
 
 def test_few_shot_rates_give_everybody_as_many_tries() -> None:

@@ -123,8 +123,8 @@ def test_both_machines_leave_what_they_did_where_the_run_is(tmp_path: Path, hidd
 def test_what_finds_no_room_on_one_machine_is_done_on_another(tmp_path: Path, hidden: str) -> None:
     done = on_two_nodes(BLIND + LISTEN + FULL, tmp_path, hidden)
     assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if "is full; one process less works there" in line]
-    assert len(told) == 1
+    messages = [line for line in done.stdout.splitlines() if "is full; one process less works there" in line]
+    assert len(messages) == 1
     assert {path.name for path in (tmp_path / "ws" / "toys").iterdir()} == {f"fill {number}" for number in range(3)}
 
 
@@ -150,8 +150,8 @@ def test_a_machine_that_sees_nothing_gives_the_report_of_one_that_does(
 
 
 def _without_circumstances(report: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(report)
-    del found["provenance"]
-    for strategy in found["strategies"].values():
+    document: dict[str, Any] = json.loads(report)
+    del document["provenance"]
+    for strategy in document["strategies"].values():
         del strategy["cost"]
-    return found
+    return document

@@ -153,19 +153,19 @@ def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_p
 
     name = document["adapter"]
     code, out, err = call("predict", name, "the cat often", "a plum very", "--json")
-    assert [one["label"] for one in json.loads(out)] == ["first", "second"]
+    assert [prediction["label"] for prediction in json.loads(out)] == ["first", "second"]
     code, _, err = call("predict", name, "the cat often", "--pair", "a plum very")
     assert (code, "answers for single texts" in err) == (2, True)
     (tmp_path / "texts.csv").write_text("text,n\nthe dog this,1\na fig some,2\n")
     code, out, err = call("predict", "animals", "--file", "texts.csv", "--json")
-    assert [one["label"] for one in json.loads(out)] == ["first", "second"]
+    assert [prediction["label"] for prediction in json.loads(out)] == ["first", "second"]
 
     assert call("adapters", "verify")[0] == 0
     assert name.rpartition("-")[2] in call("adapters", "list")[1]
     assert json.loads(call("adapters", "show", name, "--json")[1])["method"] == "lora"
     assert call("adapters", "export", name, "out")[0] == 0
     results = ModelCard.load(tmp_path / "out" / "README.md").data.eval_results
-    measured = {(one.dataset_split, one.metric_type): one.metric_value for one in results}
+    measured = {(result.dataset_split, result.metric_type): result.metric_value for result in results}
     assert measured["test", "accuracy"] == document["metrics"]["test_accuracy"]
     assert measured["validation", "accuracy"] == document["metrics"]["validation_accuracy"]
     code, out, err = call("adapters", "export", name, "whole", "--merge")
@@ -312,13 +312,13 @@ def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.Mon
 
 def test_doctor_finds_what_is_needed(call: Call) -> None:
     code, out, _ = call("doctor", "--json")
-    findings = {one["name"]: one for one in json.loads(out)}
+    findings = {finding["name"]: finding for finding in json.loads(out)}
     assert code == 0
     assert findings["torch"]["works"]
     assert findings["tracking"]["works"]
-    assert all(one["works"] or one["remedy"] for one in findings.values()), "nobody is left alone"
+    assert all(finding["works"] or finding["remedy"] for finding in findings.values()), "nobody is left alone"
     assert "HF_HUB_OFFLINE" in findings["hub"]["detail"]
-    assert "hub" not in {one["name"] for one in json.loads(call("doctor", "--json", "--offline")[1])}
+    assert "hub" not in {finding["name"] for finding in json.loads(call("doctor", "--json", "--offline")[1])}
 
 
 def test_doctor_does_not_wait_for_a_hub_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,10 +328,10 @@ def test_doctor_does_not_wait_for_a_hub_that_is_silent(monkeypatch: pytest.Monke
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(diagnosis, "PATIENCE", 0.2)
-        found = diagnosis._hub()
-        assert found.detail == f"http://127.0.0.1:{silent.getsockname()[1]} does not answer (ReadTimeout)"
-    assert (found.works, found.needed) == (False, False)
-    assert "need no hub" in found.remedy
+        finding = diagnosis._hub()
+        assert finding.detail == f"http://127.0.0.1:{silent.getsockname()[1]} does not answer (ReadTimeout)"
+    assert (finding.works, finding.needed) == (False, False)
+    assert "need no hub" in finding.remedy
 
 
 def test_doctor_knows_whether_something_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,8 +364,8 @@ HELP = {
 def test_help_keeps_what_stands_in_brackets(command: str, call: Call) -> None:
     code, out, _ = call(*command.split(), "--help")
     assert code == 0
-    for told in HELP[command]:
-        assert told in " ".join(out.split())
+    for phrase in HELP[command]:
+        assert phrase in " ".join(out.split())
 
 
 @pytest.mark.parametrize("command", [[], ["adapters"], ["tasks"]])

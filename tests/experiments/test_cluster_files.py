@@ -30,14 +30,14 @@ TOOLS = {
 
 def commands(text: str) -> Iterator[str]:
     """Yield the workbench commands in a text."""
-    yield from (found.rstrip() for found in re.findall(r"workbench run [\w-]+(?: --?[\w-]+ [\w/.-]+)*", text))
+    yield from (command.rstrip() for command in re.findall(r"workbench run [\w-]+(?: --?[\w-]+ [\w/.-]+)*", text))
 
 
 @pytest.mark.parametrize("path", sorted(path for path in FILES.iterdir() if path.suffix in (".yaml", ".md")))
 def test_the_commands_are_ones_that_the_program_takes(path: Path) -> None:
-    found = [*commands(path.read_text(encoding="utf-8"))]
-    assert found
-    for command in found:
+    examples = [*commands(path.read_text(encoding="utf-8"))]
+    assert examples
+    for command in examples:
         check(command)
 
 
@@ -91,9 +91,9 @@ def test_the_batch_file_runs_a_recipe(call: Call, recipe: Path, tmp_path: Path) 
     slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_NODELIST": "here", "SLURM_CPUS_PER_TASK": "1"}
     done = alone(["bash", str(SLURM), *options], tmp_path, APART, SHARED=str(tmp_path), **slurm)
     assert done.returncode == 0, done.stdout + done.stderr
-    found, known = json.loads(done.stdout[done.stdout.index("\n{") : done.stdout.rindex("}") + 1]), json.loads(expected)
-    for each in (found, known):
-        del each["provenance"]
-        for strategy in each["strategies"].values():
+    batch, plain = json.loads(done.stdout[done.stdout.index("\n{") : done.stdout.rindex("}") + 1]), json.loads(expected)
+    for report in (batch, plain):
+        del report["provenance"]
+        for strategy in report["strategies"].values():
             del strategy["cost"]
-    assert found == known
+    assert batch == plain

@@ -63,9 +63,9 @@ class TestRun:
         cell = report.record.cells[-1]
         adapter = bench.workspace.adapters.verify(cell.adapter)
         fit = adapter.manifest.fit
-        told = (cell.validation, cell.seconds, cell.trainable_parameters, cell.stored_bytes, cell.learning_rate)
+        recorded = (cell.validation, cell.seconds, cell.trainable_parameters, cell.stored_bytes, cell.learning_rate)
         rate = adapter.manifest.settings["learning_rate"]
-        assert told == (fit.validation, fit.seconds, fit.trainable_parameters, adapter.bytes, rate)
+        assert recorded == (fit.validation, fit.seconds, fit.trainable_parameters, adapter.bytes, rate)
         assert adapter.manifest.settings["rank"] == 2
 
     def test_scores_are_means_over_tasks_with_a_t_interval_over_seeds(self, report) -> None:
@@ -128,13 +128,13 @@ class TestTuning:
         assert {len(search.attempts) for search in searches} == {2}
         cells = {(cell.label, cell.task): cell.learning_rate for cell in report.record.cells}
         for search in searches:
-            best = max(one.validation for one in search.attempts)
-            chosen = next(one for one in search.attempts if one.learning_rate == search.chosen)
+            best = max(attempt.validation for attempt in search.attempts)
+            chosen = next(attempt for attempt in search.attempts if attempt.learning_rate == search.chosen)
             assert chosen.validation == best
             assert cells[search.label, search.task] == search.chosen
 
     def test_what_is_chosen_does_not_hang_on_the_test_split(self, report, bench: Workbench, plan) -> None:
-        (first, _), (known, *_) = plan.tasks, report.record.searches
+        (first, _), (original, *_) = plan.tasks, report.record.searches
         turned = first.splits["test"].map(lambda example: {"label": 1 - example["label"]})
         other = replace(first, splits={**first.splits, "test": turned}, fingerprint="turned around")
         changed = replace(
@@ -144,9 +144,11 @@ class TestTuning:
             adaptations={"full": plan.adaptations["full"]},
         )
         (search,) = bench.run(changed).record.searches
-        tried = [(one.learning_rate, one.validation, one.log_likelihood) for one in known.attempts]
-        assert [(one.learning_rate, one.validation, one.log_likelihood) for one in search.attempts] == tried
-        assert search.chosen == known.chosen
+        tried = [(attempt.learning_rate, attempt.validation, attempt.log_likelihood) for attempt in original.attempts]
+        assert [
+            (attempt.learning_rate, attempt.validation, attempt.log_likelihood) for attempt in search.attempts
+        ] == tried
+        assert search.chosen == original.chosen
 
     def test_it_uses_a_seed_that_is_not_compared_and_counts_failures(
         self, bench: Workbench, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,8 +214,8 @@ class TestViews:
     def test_json_page_and_files_tell_the_same(self, report, bench: Workbench) -> None:
         folder = bench.workspace.experiment("tiny-methods")
         document = json.loads((folder / "report.json").read_text())
-        told = json.loads(json.dumps(bench.report("tiny-methods").as_json(full=True), allow_nan=False))
-        assert document == told
+        expected = json.loads(json.dumps(bench.report("tiny-methods").as_json(full=True), allow_nan=False))
+        assert document == expected
         assert document["verdict"] == report.verdict
         assert document["recommendation"]["method"] in document["methods"]
         assert document["not_equal"] == []
@@ -223,7 +225,7 @@ class TestViews:
         assert "<script" not in html
         assert "What was not equal: nothing that the settings tell." in html
         assert unescape(report._repr_html_()).count(html) == 1, "a notebook shows the same page"
-        assert all(one.label in html for one in report.rows)
+        assert all(method.label in html for method in report.rows)
         assert report.verdict.replace(" %", "\u00a0%").replace("'", "&#39;") in html
         assert (folder / "score-by-parameters.png").read_bytes().startswith(b"\x89PNG")
 
@@ -255,8 +257,10 @@ class TestViews:
         plan = bench.plan(str(place / "tiny.yaml"), [f"methods={methods}"])
         document = blank(STUDIES.get("methods"), plan, pieces(plan), "test")
         own = circumstances(ComparisonRecord.read("tiny", document, Workspace(tmp_path)))
-        told = [(one.what, one.reference, one.others) for one in inequalities(own, "full")]
-        assert told == ([("learning rate, or the first that is tried", "the default", others)] if others else [])
+        unequal = [
+            (inequality.what, inequality.reference, inequality.others) for inequality in inequalities(own, "full")
+        ]
+        assert unequal == ([("learning rate, or the first that is tried", "the default", others)] if others else [])
 
     def test_mlflow_has_a_child_for_each_method_and_seed(self, report) -> None:
         record = run_record(present(report))
@@ -264,30 +268,30 @@ class TestViews:
         assert len(record.children) == 6
         assert record.tags["recommended"] == report.recommendation.label
         assert ("lora/score", report.rows[1].score.mean, 2) in record.metrics
-        cell = next(one for one in report.record.cells if (one.label, one.seed) == ("lora", 1))
-        child = next(one for one in record.children if one.name == "lora seed 1")
+        cell = next(cell for cell in report.record.cells if (cell.label, cell.seed) == ("lora", 1))
+        child = next(child for child in record.children if child.name == "lora seed 1")
         assert (f"score/{cell.task}", cell.score, 0) in child.metrics
 
     def test_a_part_of_it_is_called_that(self, report) -> None:
         from experiments.studies.methods.summary import summarise
 
         part = replace(report.record, cells=report.record.cells[:1], costs={})
-        found = summarise(part, lambda key: Path(key))
-        assert found.verdict.startswith("Not finished: 1 of 12 adapters are there.")
-        assert "Not finished" in drawn_page(present(found), {})
-        assert not run_record(present(found)).finished
+        unfinished = summarise(part, lambda key: Path(key))
+        assert unfinished.verdict.startswith("Not finished: 1 of 12 adapters are there.")
+        assert "Not finished" in drawn_page(present(unfinished), {})
+        assert not run_record(present(unfinished)).finished
 
     def test_names_in_the_picture_do_not_cover_each_other(self, report) -> None:
-        crowd = [row(f"method-{place}", [0.9, 0.9 + place / 1000], 70_000 + 9_000 * place) for place in range(10)]
+        crowd = [row(f"method-{index}", [0.9, 0.9 + index / 1000], 70_000 + 9_000 * index) for index in range(10)]
         figure = score_by_parameters(report, crowd)
         figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in figure.axes[0].texts]
         assert len(boxes) == 10
-        assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+        assert not any(box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[:index])
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("methods={loraa: {}}", "Did you mean lora"),
         ("methods.lora.rnk=4", "unknown key 'methods.lora.rnk'"),
@@ -298,11 +302,11 @@ class TestViews:
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_trained(
-    bench: Workbench, place: Path, change: str, said: str
+    bench: Workbench, place: Path, change: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         bench.plan(str(place / "tiny.yaml"), [change])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.fixture(scope="module")
@@ -324,10 +328,10 @@ def test_a_method_that_trains_nothing_is_not_tuned(bench: Workbench, echo: str, 
     report = bench.run(plan)
     assert report.complete
     assert [(search.label, len(search.attempts)) for search in report.record.searches] == [("lora", 2)]
-    told = tuned(report)
-    assert told.startswith("Each at the best of 2 learning rates")
-    assert told.endswith("; in-context trains nothing and has none.")
-    assert told in drawn_page(present(report), {})
+    sentence = tuned(report)
+    assert sentence.startswith("Each at the best of 2 learning rates")
+    assert sentence.endswith("; in-context trains nothing and has none.")
+    assert sentence in drawn_page(present(report), {})
     assert ahead(bench.pending(plan)) == (0, 0)
     nothing = bench.comparison_plan(echo, ["in-context"], [*small, fewer[0]], backbone=str(llama), tune=2)
     assert tuned(bench.run(nothing)) == "Nothing is trained, so that there is no learning rate to choose."
@@ -351,9 +355,9 @@ class TestCommand:
 
         def call(*given: str) -> tuple[int, str, str]:
             monkeypatch.setattr(sys, "argv", ["workbench", "compare", *given, *self.arguments, *where])
-            with pytest.raises(SystemExit) as left:
+            with pytest.raises(SystemExit) as leaving:
                 main()
-            return int(left.value.code or 0), *capsys.readouterr()
+            return int(leaving.value.code or 0), *capsys.readouterr()
 
         return call
 

@@ -22,8 +22,8 @@ def complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     for name in ("WORKBENCH_HOME", "WORKBENCH_TASKS"):
         monkeypatch.delenv(name, raising=False)
     write_tasks(tmp_path)
-    for place in (".workbench", "other"):
-        folder = tmp_path / place / "adapters" / f"animals-lora-{place.strip('.')}"
+    for workspace in (".workbench", "other"):
+        folder = tmp_path / workspace / "adapters" / f"animals-lora-{workspace.strip('.')}"
         folder.mkdir(parents=True)
         document = manifest(folder.name).model_dump_json().replace('"name":"news"', '"name":"animals"')
         (folder / "manifest.json").write_text(document)

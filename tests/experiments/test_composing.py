@@ -92,8 +92,10 @@ def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
 def test_a_start_without_sources_is_a_control_and_no_composition(bench: Workbench, place: Path) -> None:
     started = "compositions={none: {method: warm-start, start: fresh}, one: {method: warm-start, start: [fresh, sum]}}"
     plan = bench.plan(str(place / "tiny.yaml"), [started])
-    none, one = (next(each for each in plan.contestants(0) if each.label == label) for label in ("none", "one"))
-    assert (none.role, one.role) == ("control", "composition")
+    none, with_source = (
+        next(contestant for contestant in plan.contestants(0) if contestant.label == label) for label in ("none", "one")
+    )
+    assert (none.role, with_source.role) == ("control", "composition")
     assert (none.role in PICKS["best control"], none.role in PICKS["best composition"]) == (True, False)
     problem = next(plan.problems(0))
     as_before = replace(none, role="composition")
@@ -108,18 +110,19 @@ def test_what_was_not_equal_is_found(report, bench: Workbench, place: Path) -> N
     assert {label for _, who in picked.others for label in who} <= {"best composition", "best control", "best source"}
     cell = {"head": "random", "label": "fresh lora"}
     contenders = [
-        replace(one, head=cell["head"]) if one.label == cell["label"] else one for one in report.record.contenders
+        replace(contender, head=cell["head"]) if contender.label == cell["label"] else contender
+        for contender in report.record.contenders
     ]
     changed = summarise(replace(report.record, contenders=tuple(contenders)), results_of(bench.workspace))
-    assert {one.what for one in changed.unequal} == {"head at first", "models tried in each place"}
+    assert {inequality.what for inequality in changed.unequal} == {"head at first", "models tried in each place"}
     assert "What was not equal" in drawn_page(present(changed), {})
-    (head,) = (one for one in changed.unequal if one.what == "head at first")
+    (head,) = (inequality for inequality in changed.unequal if inequality.what == "head at first")
     assert head.reference == "random"
     assert head.others == (("fitted", ("full fine-tuning", "fresh pfeiffer", "mixed")),)
 
 
 def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
-    kept = {(one.label, one.task): one for one in report.retained}
+    kept = {(retained.label, retained.task): retained for retained in report.retained}
     assert {task for _, task in kept} == {"animals", "halves"}
     assert kept["sum", "animals"].alone > 0.6, "the source knows its own task"
     assert kept["mixed", "halves"].measurements == 1
@@ -140,8 +143,8 @@ def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -
     lost = report.record.cells[-1].key
     shutil.rmtree(results_of(bench.workspace).root / lost)
     again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
-    for label, one in report.as_json()["contestants"].items():
-        for shots, standing in one["standings"].items():
+    for label, contestant in report.as_json()["contestants"].items():
+        for shots, standing in contestant["standings"].items():
             assert again.as_json()["contestants"][label]["standings"][shots]["score"] == standing["score"], label
 
 
@@ -151,30 +154,33 @@ def test_other_versions_are_another_trial_of_every_contestant(
     plan = bench.plan(str(place / "tiny.yaml"))
 
     trials = [(contestant, problem) for contestant in plan.contestants(0) for problem in plan.problems(0)]
-    adapters = {one.label: tuple(each.stored_in(bench.workspace) for each in one.sources) for one, _ in trials}
+    adapters = {
+        contestant.label: tuple(source.stored_in(bench.workspace) for source in contestant.sources)
+        for contestant, _ in trials
+    }
 
     def keys() -> dict[str, set[str]]:
         return {
-            f"{one.label} {problem.shots}": {
-                trial_piece(plan, one, problem, ()).key,
-                Trial(one, problem, adapters[one.label]).key,
+            f"{contestant.label} {problem.shots}": {
+                trial_piece(plan, contestant, problem, ()).key,
+                Trial(contestant, problem, adapters[contestant.label]).key,
             }
-            for one, problem in trials
+            for contestant, problem in trials
         }
 
-    known = keys()
-    assert {cell.key for cell in report.record.cells} <= set().union(*known.values())
+    before = keys()
+    assert {cell.key for cell in report.record.cells} <= set().union(*before.values())
     monkeypatch.setattr(package_versions, "PACKAGES", ("torch",))
     other = keys()
-    assert not [label for label in other if other[label] & known[label]]
+    assert not [label for label in other if other[label] & before[label]]
 
 
 def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     folder = bench.workspace.experiment("tiny-fusion")
     document = json.loads((folder / "report.json").read_text())
-    told = json.loads(json.dumps(bench.report("tiny-fusion").as_json()))
-    assert document["contestants"].keys() == told["contestants"].keys()
-    assert document == told
+    expected = json.loads(json.dumps(bench.report("tiny-fusion").as_json()))
+    assert document["contestants"].keys() == expected["contestants"].keys()
+    assert document == expected
     assert document["verdict"] == report.verdict == verdict(report)
     html = drawn_page(present(report), {})
     assert "fusion report" in html
@@ -194,7 +200,7 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("compositions.sum.method=summ", "Did you mean sum"),
         ("compositions.ties.densty=1", "unknown key 'compositions.ties.densty'"),
@@ -207,11 +213,11 @@ def test_an_unfinished_comparison_is_called_that(report) -> None:
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said_before_anything_is_trained(
-    bench: Workbench, place: Path, change: str, said: str
+    bench: Workbench, place: Path, change: str, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         bench.plan(str(place / "tiny.yaml"), [change])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_all_problems_of_a_recipe_come_at_once(bench: Workbench, place: Path) -> None:
@@ -241,16 +247,18 @@ def test_bits_that_are_set_are_named_where_the_backbone_says_others(bench: Workb
 
 def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: Path) -> None:
     path = str(place / "tiny.yaml")
-    plain, both = bench.plan(path), bench.plan(path, ["heads=[fitted, random]"])
+    plain, both_heads = bench.plan(path), bench.plan(path, ["heads=[fitted, random]"])
     trained = {"fresh lora", "fresh pfeiffer", "full fine-tuning", "mixed"}
-    labels = {one.label for one in plain.contestants(0)}
-    assert {one.label for one in both.contestants(0)} == labels | {f"{label}, random head" for label in trained}
-    assert {one.label for one in both.contestants(0) if one.head == "random"} == {
+    labels = {contestant.label for contestant in plain.contestants(0)}
+    assert {contestant.label for contestant in both_heads.contestants(0)} == labels | {
         f"{label}, random head" for label in trained
     }
-    assert {piece.key for piece in pieces(plain)} < {piece.key for piece in pieces(both)}
+    assert {contestant.label for contestant in both_heads.contestants(0) if contestant.head == "random"} == {
+        f"{label}, random head" for label in trained
+    }
+    assert {piece.key for piece in pieces(plain)} < {piece.key for piece in pieces(both_heads)}
     random = bench.plan(path, ["heads=[random]"])
-    assert {one.label for one in random.contestants(0)} == labels
+    assert {contestant.label for contestant in random.contestants(0)} == labels
     with pytest.raises(SettingsError, match="mixed, random head"):
         clash = "compositions={mixed: {method: adapterfusion}, 'mixed, random head': {method: sum}}"
         bench.plan(path, ["heads=[fitted, random]", clash])
@@ -258,7 +266,7 @@ def test_who_is_trained_takes_part_once_with_each_head(bench: Workbench, place: 
 
 def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench: Workbench, place: Path) -> None:
     plan = bench.plan(str(place / "tiny.yaml"), ["sources.budget.quantization=int8"])
-    labels = {one.label for one in replace(plan, entries=()).contestants({})}
+    labels = {contestant.label for contestant in replace(plan, entries=()).contestants({})}
     assert labels == {"frozen features"}, "its own weights are what it would train"
     with pytest.raises(InputError, match="full fine-tuning takes no part on a backbone that int8 keeps packed"):
         changes = ["sources.budget.quantization=int8", "fresh={full: {learning_rate: 0.001}}"]
@@ -267,7 +275,7 @@ def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench:
 
 @pytest.fixture(scope="module")
 def sources(report, bench: Workbench) -> str:
-    return ",".join(one["adapter"] for one in report.record.sources if one["method"] == "lora")
+    return ",".join(source["adapter"] for source in report.record.sources if source["method"] == "lora")
 
 
 @pytest.fixture(scope="module")
@@ -302,11 +310,11 @@ class TestOneFuse:
         assert again.scores["accuracy"] == pytest.approx(own)
 
     def test_the_verdict_names_the_alternatives(self, fused) -> None:
-        said = verdict(fused.report)
-        assert "a fresh adapter" in said
-        assert "the source that validation picks" in said
-        assert "the uniform average" in said
-        beaten = "does not beat" not in said
+        sentences = verdict(fused.report)
+        assert "a fresh adapter" in sentences
+        assert "the source that validation picks" in sentences
+        assert "the uniform average" in sentences
+        beaten = "does not beat" not in sentences
         fresh, own = (fused.report.row(label).standings["8"].score for label in ("fresh lora", "ties"))
         assert not beaten or own > fresh
 
@@ -317,7 +325,7 @@ class TestOneFuse:
         assert plan.stored[0].manifest.task.name in ("animals", "halves")
 
     @pytest.mark.parametrize(
-        ("given", "method", "said"),
+        ("given", "method", "message"),
         [
             ("nothing", "ties", "there is no adapter called 'nothing'"),
             ("auto:9", "ties", "there are 2 adapters that ties could compose"),
@@ -329,7 +337,7 @@ class TestOneFuse:
         ],
     )
     def test_mistakes_are_named(
-        self, bench: Workbench, report, sources: str, given: str, method: str, said: str
+        self, bench: Workbench, report, sources: str, given: str, method: str, message: str
     ) -> None:
         few = ["budget.max_length=16", "budget.precision=fp32"]
         with pytest.raises(InputError) as caught:
@@ -337,18 +345,18 @@ class TestOneFuse:
                 "fruits", given.format(sources=sources), method, 8, backbone=report.record.backbone, assignments=few
             )
             bench.fuse(plan)
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
     def test_from_the_command_line(self, sources: str, bench: Workbench, place: Path, call: Call) -> None:
         arguments = ["fuse", "fruits", "--from", sources, "--method", "average", "--shots", "8", "--no-full", "--json"]
         settings = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
-        flags = [part for one in settings for part in ("--set", one)]
+        flags = [part for setting in settings for part in ("--set", setting)]
         where = ["--workspace", str(bench.workspace.root), "--tasks", str(place / "tasks")]
         code, out, err = call(*arguments, *flags, *where)
         assert code == 0, err
-        found = json.loads(out)
-        assert found["adapter"].startswith("fruits-average-")
-        assert "full fine-tuning" not in found["evidence"]["contestants"]
+        document = json.loads(out)
+        assert document["adapter"].startswith("fruits-average-")
+        assert "full fine-tuning" not in document["evidence"]["contestants"]
 
 
 def test_few_examples_are_seen_more_often() -> None:

@@ -81,11 +81,11 @@ def finished(tasks: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) 
         name: partial(done, plan, command=f"workbench run {name}.yaml")
         for name, plan in {"stream": stream, "methods": methods, "fusion": fusion}.items()
     }
-    found = {}
+    by_name = {}
     for name, do in every.items():
-        found[name] = Finished(name, tmp_path_factory.mktemp(name), do)
-        do(Workspace(found[name].root), Ear())
-    return found
+        by_name[name] = Finished(name, tmp_path_factory.mktemp(name), do)
+        do(Workspace(by_name[name].root), Ear())
+    return by_name
 
 
 def document(root: Path, name: str) -> Any:
@@ -98,8 +98,8 @@ TIMES = ("seconds", "provenance", "memory", "cost", "created", "speed", "bytes",
 def numbers(value: Any) -> Any:
     """Leave out what differs from one run to the next: times, and when it was."""
     if isinstance(value, dict):
-        return {key: numbers(each) for key, each in value.items() if not any(one in key for one in TIMES)}
-    return [numbers(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: numbers(item) for key, item in value.items() if not any(word in key for word in TIMES)}
+    return [numbers(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @pytest.mark.parametrize("name", ["stream", "methods", "fusion"])
@@ -114,9 +114,9 @@ def test_a_report_gives_the_same_numbers_or_names_the_file(
             try:
                 assert document(root, name) == sound, f"{way} {file}"
             except WorkbenchError as error:
-                place = Path(file)
-                assert any(one in str(error) for one in (place.name, place.parent.name)), f"{way} {file}: {error}"
-                assert isinstance(error, IntegrityError) or place.parent.name == name, f"{way} {file}: {error!r}"
+                path = Path(file)
+                assert any(part in str(error) for part in (path.name, path.parent.name)), f"{way} {file}: {error}"
+                assert isinstance(error, IntegrityError) or path.parent.name == name, f"{way} {file}: {error!r}"
             (root / file).write_bytes(content)
 
 
@@ -194,7 +194,7 @@ def test_a_damaged_state_is_not_trained_on(
 
     def scores(root: Path, ear: Ear) -> list[Any]:
         record = stream_run(branch, root, ear)
-        return [[(cell.task, cell.score, cell.evaluation) for cell in one.cells] for one in record.outcomes]
+        return [[(cell.task, cell.score, cell.evaluation) for cell in outcome.cells] for outcome in record.outcomes]
 
     undisturbed = scores(finished["stream"].copy(tmp_path / "undisturbed"), Ear())
     for way in ("flip", "empty", "remove"):
@@ -217,7 +217,7 @@ def test_probes_compare_with_what_was_kept_or_take_it_again(tasks: Path, bert: P
     plan = make_plan(read(write_recipe(tasks.parent, bert)).set([*STREAM[:-2], *only]), [tasks])
 
     def probes(ear: Ear) -> list[Any]:
-        return [one.probes for one in stream_run(plan, tmp_path, ear).outcomes]
+        return [outcome.probes for outcome in stream_run(plan, tmp_path, ear).outcomes]
 
     sound, ear = probes(Ear()), Ear()
     assert sound[1]["cka"], "the second stage compares with the first"
@@ -263,7 +263,7 @@ def test_a_router_learns_again_what_was_damaged(finished: dict[str, Finished], c
             assert (code, out) == (0, sound), f"{way} {path}: {err}"
             assert (path.parent.name in err) == ((way, path.name) != ("remove", DIGESTS))
             if not path.exists():
-                path.write_bytes(content)  # as in a workspace of before there were digests, nobody misses them
+                path.write_bytes(content)  # a removed file of digests is not made again: earlier versions had none
             assert call(*command)[2] == "", "it is whole again"
 
 
@@ -302,9 +302,9 @@ def test_what_a_killed_run_left_is_swept_by_the_next_one(finished: dict[str, Fin
     root = finished["stream"].copy(tmp_path)
     assert not list(_swept(Workspace(root)))
     step = next((root / "steps").iterdir())
-    left = [step.with_name(f".{step.name}.0123456789ab"), step / "state" / ".body.0123456789ab"]
-    left += [root / "adapters" / ".animals-lora.0123456789ab", root / "trials" / ".key.0123456789ab"]
-    for path in left:
+    leftovers = [step.with_name(f".{step.name}.0123456789ab"), step / "state" / ".body.0123456789ab"]
+    leftovers += [root / "adapters" / ".animals-lora.0123456789ab", root / "trials" / ".key.0123456789ab"]
+    for path in leftovers:
         path.mkdir(parents=True)
         (path / "model.safetensors").write_bytes(b"x" * 100_000)
         path.with_name(f"{path.name}.lock").touch()

@@ -28,7 +28,7 @@ def store(call: Call, tmp_path: Path) -> AdapterStore:
 
 def test_a_list_has_the_others_and_names_the_damaged(store: AdapterStore, call: Call) -> None:
     code, out, err = call("adapters", "list", "--json")
-    assert (code, [one["id"] for one in json.loads(out)]) == (0, ["news-lora-1", "news-lora-4"])
+    assert (code, [adapter["id"] for adapter in json.loads(out)]) == (0, ["news-lora-1", "news-lora-4"])
     assert err == "Not readable: news-lora-2, news-lora-3; `workbench adapters verify` says what is wrong.\n"
     code, out, _ = call("adapters", "list")
     assert (code, "lora" in out) == (0, True)
@@ -44,15 +44,15 @@ def test_a_shell_completes_all_of_them(store: AdapterStore) -> None:
 def test_verify_names_every_damaged_one(store: AdapterStore, call: Call) -> None:
     code, out, err = call("adapters", "verify")
     assert (code, out) == (1, "")
-    *each, total, hint = err.splitlines()
-    assert [name for name in ("lora-1", "lora-2", "lora-3", "lora-4") if any(name in line for line in each)] == [
+    *lines, total, hint = err.splitlines()
+    assert [name for name in ("lora-1", "lora-2", "lora-3", "lora-4") if any(name in line for line in lines)] == [
         "lora-2", "lora-3", "lora-4",
     ]  # fmt: skip
-    assert len(each) == 3
+    assert len(lines) == 3
     assert total == "Error: 3 of 4 adapters are damaged."
     assert "train it again" in hint
     code, out, _ = call("adapters", "verify", "--json")
-    assert (code, [one["sound"] for one in json.loads(out)]) == (1, [True, False, False, False])
+    assert (code, [adapter["sound"] for adapter in json.loads(out)]) == (1, [True, False, False, False])
     assert call("adapters", "verify", "news-lora-1")[0] == 0
     code, out, err = call("adapters", "verify", "news-lora-2")
     assert (code, out, err.count("\n")) == (1, "", 2)
@@ -61,5 +61,5 @@ def test_verify_names_every_damaged_one(store: AdapterStore, call: Call) -> None
 
 def test_what_comes_after_training_looks_past_them(store: AdapterStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.terminal.next_steps._is_lora", lambda adapter: True)
-    told = towards_fusion(store, store.get("news-lora-1"), None, None, None)
-    assert told == "workbench train bbc-news --method lora --backbone tiny"
+    command = towards_fusion(store, store.get("news-lora-1"), None, None, None)
+    assert command == "workbench train bbc-news --method lora --backbone tiny"

@@ -1,4 +1,4 @@
-"""What is added after a piece is all that is computed and logged then; the whole is compared once, at the end."""
+"""After each piece only what it adds is computed and logged; the whole is compared once, at the end."""
 
 from __future__ import annotations
 

@@ -74,9 +74,9 @@ WAYS: dict[str, Callable[[Workbench], object]] = {
 def test_a_method_that_cannot_work_is_refused_by_the_config_alone(way: str, bench: Workbench) -> None:
     with pytest.raises(
         InputError, match=r"(?s)bitfit cannot adapt a llama for classification.*These can: .*lora"
-    ) as said:
+    ) as refused:
         WAYS[way](bench)
-    assert "full" in str(said.value)
+    assert "full" in str(refused.value)
 
 
 LONG = {"budget": {"max_length": 60, "epochs": 1}}  # the tiny models have 64 positions

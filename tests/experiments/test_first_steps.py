@@ -42,23 +42,23 @@ def next_commands(printed: str) -> list[str]:
     return [line.strip().partition("   (")[0] for line in tail.splitlines() if line.strip()]
 
 
-def the_one(commands: list[str], beginning: str) -> str:
-    (found,) = (command for command in commands if command.startswith(beginning))
-    return found
+def command_with(commands: list[str], beginning: str) -> str:
+    (command,) = (command for command in commands if command.startswith(beginning))
+    return command
 
 
 def test_every_command_prints_the_next_one(run: Run, bert: Path, tmp_path: Path) -> None:
     printed = run("workbench tasks new tickets --from tickets.csv")
-    first = the_one(next_commands(printed), "workbench train tickets --method lora")
+    first = command_with(next_commands(printed), "workbench train tickets --method lora")
     ways = [f"{first} --backbone {bert} --set {shlex.quote(BUDGET)}"]
     for beginning in (
         "workbench train bbc-news",
         "workbench train 20news-8",
         "workbench fuse tickets --from tickets-lora-",
     ):
-        ways.append(the_one(next_commands(run(ways[-1])), beginning))
+        ways.append(command_with(next_commands(run(ways[-1])), beginning))
     printed = run(ways[-1])
-    assert the_one(next_commands(printed), "workbench ui") == "workbench ui"
+    assert command_with(next_commands(printed), "workbench ui") == "workbench ui"
     assert "Traceback" not in printed
     assert len(ways) + 2 <= MOST_COMMANDS
 
@@ -66,8 +66,8 @@ def test_every_command_prints_the_next_one(run: Run, bert: Path, tmp_path: Path)
 
     (name,) = re.findall(r"experiment '([^']+)'", printed)
     client = MlflowClient(f"sqlite:///{tmp_path}/.workbench/mlflow.db")
-    found = client.search_runs([client.get_experiment_by_name(name).experiment_id])
-    reports = [file.path for one in found for file in client.list_artifacts(one.info.run_id, "report")]
+    runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+    reports = [file.path for logged_run in runs for file in client.list_artifacts(logged_run.info.run_id, "report")]
     assert "report/report.html" in reports
     asked = run(next_commands(printed)[-1].replace("some text", "the cat"))
     assert "the cat" in asked
@@ -76,7 +76,7 @@ def test_every_command_prints_the_next_one(run: Run, bert: Path, tmp_path: Path)
 
 def test_options_that_were_given_are_repeated(run: Run, bert: Path) -> None:
     run("workbench tasks new tickets --from tickets.csv --tasks 'my tasks'")
-    told = f"--backbone {bert} --set {shlex.quote(BUDGET)} --workspace 'my work' --tasks 'my tasks'"
-    asking, training = next_commands(run(f"workbench train tickets --method lora {told}"))
+    options = f"--backbone {bert} --set {shlex.quote(BUDGET)} --workspace 'my work' --tasks 'my tasks'"
+    asking, training = next_commands(run(f"workbench train tickets --method lora {options}"))
     assert asking.endswith("--workspace 'my work'")
-    assert set(shlex.split(training)) >= {*shlex.split(told)}
+    assert set(shlex.split(training)) >= {*shlex.split(options)}

@@ -85,11 +85,11 @@ def test_the_champion_is_a_bound(made: Bench, call: Call) -> None:
     assert code == 3, err
     assert "≥75.00" in out
     assert "NO: 25.00 too low (version 1 of animals.lora)" in err
-    code, told = note(made.ids[0], "--margin", "25")
-    assert (code, "25 below it allowed" in told) == (0, True)
+    code, remark = note(made.ids[0], "--margin", "25")
+    assert (code, "25 below it allowed" in remark) == (0, True)
     assert call("gate", made.ids[2], "--not-below-champion")[0] == 0
-    code, told = note(made.ids[1])
-    assert (code, "it is the champion of animals.lora" in told) == (0, True)
+    code, remark = note(made.ids[1])
+    assert (code, "it is the champion of animals.lora" in remark) == (0, True)
 
     version = made.tracker._client.get_registered_model("animals.lora").aliases["champion"]
     made.tracker._client.set_model_version_tag("animals.lora", version, "workbench.measure", "other examples")
@@ -102,8 +102,8 @@ def test_answers_are_compared_on_validation(made: Bench, call: Call) -> None:
     """Expected: shares counted here, over what `predict` answers to the texts of the validation file."""
     rows = list(csv.DictReader((made.bench.task_folders[0] / "animals-validation.csv").open(encoding="utf-8")))
     texts = [row["text"] for row in rows]
-    one, other = (list(made.bench.predict(made.ids[seed], texts)) for seed in (0, 1))
-    same = 100 * sum(mine.label == theirs.label for mine, theirs in zip(one, other, strict=True)) / len(rows)
+    first, second = (list(made.bench.predict(made.ids[seed], texts)) for seed in (0, 1))
+    same = 100 * sum(mine.label == theirs.label for mine, theirs in zip(first, second, strict=True)) / len(rows)
     options = ["--against", made.ids[1], "--json"]
     assert 1 < same < 100, "the two differ, so that the test can fail"
     code, out, err = call("gate", made.ids[0], "--min-agreement", f"{same:.4f}", *options)
@@ -112,8 +112,8 @@ def test_answers_are_compared_on_validation(made: Bench, call: Call) -> None:
     assert (bound["found"], bound["note"]) == (pytest.approx(same), f"as {made.ids[1]}")
     assert call("gate", made.ids[0], "--min-agreement", f"{same + 0.1:.4f}", *options)[0] == 3
 
-    right = [mine.label == row["label"] for mine, row in zip(one, rows, strict=True)]
-    ece = 100 * calibration_error(np.array([mine.confidence for mine in one]), np.array(right, dtype=float))
+    right = [mine.label == row["label"] for mine, row in zip(first, rows, strict=True)]
+    ece = 100 * calibration_error(np.array([mine.confidence for mine in first]), np.array(right, dtype=float))
     code, out, err = call("gate", made.ids[0], "--max-ece", f"{ece + 0.01:.4f}", "--json")
     assert (code, json.loads(out)["bounds"][0]["found"]) == (0, pytest.approx(ece, abs=1e-4)), err
     assert call("gate", made.ids[0], "--max-ece", f"{ece - 0.01:.4f}")[0] == 3
@@ -213,7 +213,7 @@ def test_bounds_on_a_stream_hold_or_are_broken(bert: Path, tmp_path: Path, call:
     bench: Any = Workbench(tmp_path / ".workbench", [tmp_path / "tasks"])
     settings = ["seeds=[0]", "tasks=[animals, halves]", "budget.epochs=1", "keep_states=last"]
     report = bench.run(bench.plan(str(recipe), settings))
-    forgot = {one.label: 100 * one.metrics["forgetting"].mean for one in report.strategies}
+    forgot = {strategy.label: 100 * strategy.metrics["forgetting"].mean for strategy in report.strategies}
     bound = f"{forgot['sequential']:.6f}"
     code, out, err = call("gate", "stream", "--max-forgetting", bound, "--strategy", "sequential")
     assert (code, "forgetting of sequential" in out) == (0, True), err

@@ -47,11 +47,11 @@ def test_train_and_predict(bench: Workbench, llama: Path, monkeypatch: pytest.Mo
     trained = bench.train(bench.lesson("animals", "lora", str(llama), learning_rate=0.03, budget=BUDGET))
     assert trained.test.scores["score"] == trained.test.scores["exact_match"] > 1.5 * trained.majority
     texts = [f"the {word} often" for word in SUBJECTS]
-    found = bench.predict(trained.adapter.id, texts)
-    assert [one.text for one in found] == texts
-    right = sum(one.label == word for one, word in zip(found, SUBJECTS, strict=True))
+    predictions = bench.predict(trained.adapter.id, texts)
+    assert [prediction.text for prediction in predictions] == texts
+    right = sum(prediction.label == word for prediction, word in zip(predictions, SUBJECTS, strict=True))
     assert right > 1, "a constant answer is right once"
-    assert all(0 < one.confidence <= 1 for one in found)
+    assert all(0 < prediction.confidence <= 1 for prediction in predictions)
 
     from experiments.cli import main
 
@@ -60,8 +60,8 @@ def test_train_and_predict(bench: Workbench, llama: Path, monkeypatch: pytest.Mo
     with pytest.raises(SystemExit) as leaving:
         main()
     assert leaving.value.code == 0
-    (told,) = json.loads(capsys.readouterr().out)
-    assert told["label"] == found[0].label
+    (printed,) = json.loads(capsys.readouterr().out)
+    assert printed["label"] == predictions[0].label
 
 
 def test_a_stream_is_learned_and_verified_bit_for_bit(bench: Workbench, llama: Path, tmp_path: Path) -> None:

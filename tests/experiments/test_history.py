@@ -1,4 +1,4 @@
-"""Earlier runs of an experiment are listed, read and held against later ones; wrong requests are told."""
+"""Earlier runs of an experiment are listed, read and held against later ones; wrong requests get a message."""
 
 from __future__ import annotations
 
@@ -75,22 +75,22 @@ def test_runs_are_listed_with_what_they_had_otherwise(bench: Workbench, report: 
 
 def test_a_run_is_read_by_its_number(bench: Workbench, report: Call) -> None:
     code, out, _ = report("stream", "--run", "1", "--json")
-    told = json.loads(out)
-    assert (code, told["strategies"]["isolated"]["settings"]["learning_rate"]) == (0, 0.02)
-    assert told["experiment"] == runs_of(bench.workspace, "stream")[0].name
+    document = json.loads(out)
+    assert (code, document["strategies"]["isolated"]["settings"]["learning_rate"]) == (0, 0.02)
+    assert document["experiment"] == runs_of(bench.workspace, "stream")[0].name
     assert report("stream", "--run", "3", "--json")[1] == report("stream", "--json")[1]
 
 
 def test_two_runs_differ_in_their_settings_and_in_what_both_have(bench: Workbench, report: Call) -> None:
     code, out, _ = report("stream", "--run", "2", "--against", "1", "--json")
-    told = json.loads(out)
+    document = json.loads(out)
     assert code == 0
-    assert told["settings"] == [{"setting": "isolated.learning_rate", "first": 0.01, "second": 0.02}]
-    assert told["made_differently"] == []
-    assert [*told["differences"]] == ["isolated", "sequential"]
-    same = told["differences"]["sequential"]["average_accuracy"]
+    assert document["settings"] == [{"setting": "isolated.learning_rate", "first": 0.01, "second": 0.02}]
+    assert document["made_differently"] == []
+    assert [*document["differences"]] == ["isolated", "sequential"]
+    same = document["differences"]["sequential"]["average_accuracy"]
     assert (same["difference"]["values"], same["replications"]) == ([0.0, 0.0], 2)
-    changed = told["differences"]["isolated"]["average_accuracy"]
+    changed = document["differences"]["isolated"]["average_accuracy"]
     gaps = [ours - theirs for ours, theirs in zip(changed["first"]["values"], changed["second"]["values"], strict=True)]
     assert changed["difference"]["values"] == pytest.approx(gaps)
     code, out, _ = report("stream", "--run", "2", "--against", "1")
@@ -110,8 +110,8 @@ def test_a_difference_has_tables_and_a_page(bench: Workbench, report: Call, tmp_
     exports = ["--html", "page.html", "--latex", "tables.tex", "--csv", "tables"]
     code, _, err = report("stream", "--run", "2", "--against", "1", *exports)
     assert (code, err) == (0, "")
-    found = {path.name for path in (tmp_path / "tables").iterdir()}
-    assert {"settings.csv", "difference-average-accuracy.csv", "difference-forgetting.csv"} <= found
+    files = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert {"settings.csv", "difference-average-accuracy.csv", "difference-forgetting.csv"} <= files
     assert r"\label{tab:" in (tmp_path / "tables.tex").read_text(encoding="utf-8")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     first, second = (run.name for run in reversed(runs_of(bench.workspace, "stream")[:2]))
@@ -192,17 +192,17 @@ def test_settings_are_those_of_the_recipe_and_not_what_follows_from_them() -> No
         "data": {"a": "0" * 64},
         "contenders": [entry],
     }
-    found = settings_of(record(about))
-    assert found.shared == {"seeds": [0, 1], "budget.epochs": 3, "orders": 2, "data.a": "0" * 64}
-    assert found.entries == {"lora": {"method": "lora", "rank": 8, "tried": [0.001, 0.01]}}
+    settings = settings_of(record(about))
+    assert settings.shared == {"seeds": [0, 1], "budget.epochs": 3, "orders": 2, "data.a": "0" * 64}
+    assert settings.entries == {"lora": {"method": "lora", "rank": 8, "tried": [0.001, 0.01]}}
     changed = {**about, "budget": {"epochs": 4}, "contenders": [{**entry, "settings": {"rank": 4, "alpha": 16}}]}
-    told = [(one.setting, one.first, one.second) for one in differing(record(about), record(changed))]
-    assert told == [("budget.epochs", 3, 4), ("lora.rank", 8, 4), ("lora.alpha", None, 16)]
+    changes = [(change.setting, change.first, change.second) for change in differing(record(about), record(changed))]
+    assert changes == [("budget.epochs", 3, 4), ("lora.rank", 8, 4), ("lora.alpha", None, 16)]
 
 
 def test_other_packages_are_told_by_name() -> None:
-    (one,) = made_differently(record({}), record({}, "torch 2.14.0, peft 0.21.2"))
-    assert one.as_json() == {"setting": "torch", "first": "2.13.0", "second": "2.14.0"}
+    (change,) = made_differently(record({}), record({}, "torch 2.14.0, peft 0.21.2"))
+    assert change.as_json() == {"setting": "torch", "first": "2.13.0", "second": "2.14.0"}
 
 
 def test_an_experiment_is_not_held_against_itself(bench: Workbench) -> None:

@@ -40,7 +40,7 @@ def test_nothing_of_a_task_is_obeyed(call: Call, bert: Path, tmp_path: Path) -> 
         assert not [character for character in OBEYED if character in out + err], command
         printed[" ".join(command[:2])] = out
     for command in ("tasks check", "tasks show", "adapters show"):
-        assert all(told in printed[command] for told in ("[bold]", "[/]", "\\x1b[31mred", "\\u202eback")), command
+        assert all(text in printed[command] for text in ("[bold]", "[/]", "\\x1b[31mred", "\\u202eback")), command
     assert "[bold]a" in printed["report hostile"]
     code, out, err = call("predict", "odd", "the \x1b[31mcat", "--json")
     assert json.loads(out)[0]["text"] == "the \x1b[31mcat", "a document holds what was given"

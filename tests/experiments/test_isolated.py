@@ -60,7 +60,7 @@ def test_a_task_can_begin_as_its_nearest_or_afresh_under_the_same_head(
 
     def last(init: str, *earlier: Task) -> Manifest:
         context = context_for(adaptation, budget, (*earlier, again), tmp_path, strategy.settings(init=init))
-        state = walk(strategy, context, tmp_path / "-".join([init, *(each.name for each in earlier)]))[-1]
+        state = walk(strategy, context, tmp_path / "-".join([init, *(old.name for old in earlier)]))[-1]
         return stored(adapter_ids(state.existing)[again.name]).manifest
 
     for earlier in ((task, other_task), (other_task, task)):
@@ -119,6 +119,6 @@ def test_the_tests_of_a_stage_prepare_the_router_once(
     context = context_for(adapted("lora", backbone), budget, tasks, tmp_path, own, "class-incremental")
     states = walk(strategy, context, tmp_path)
     for stage, state in enumerate(states, start=1):
-        for each in tasks[:stage]:
-            strategy.tested(state, each, at(context, stage), lambda: pytest.fail("a router chooses"))
+        for learned in tasks[:stage]:
+            strategy.tested(state, learned, at(context, stage), lambda: pytest.fail("a router chooses"))
     assert prepared == [[task.name], [task.name, other_task.name]]

@@ -46,10 +46,10 @@ def walked(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_the_loras_of_merges_are_kept_bit_for_bit(walked: Any) -> None:
     given, (first, second, third) = walked(2)
-    found = groups_in(third.existing)
-    told = [(merge.stage, [source.tasks for source in merge.sources]) for merge in found.merges]
-    assert told == [(2, [("animals",), ("halves",)]), (3, [("animals", "halves"), ("fruits",)])]
-    early, late = found.merges
+    groups = groups_in(third.existing)
+    merges = [(merge.stage, [source.tasks for source in merge.sources]) for merge in groups.merges]
+    assert merges == [(2, [("animals",), ("halves",)]), (3, [("animals", "halves"), ("fruits",)])]
+    early, late = groups.merges
     adapters, was = third.existing / ADAPTERS, "001"
     assert digest(adapters / early.sources[0].folder) == digest(first.existing / ADAPTERS / was)
     assert digest(adapters / late.sources[0].folder) == digest(second.existing / ADAPTERS / was)
@@ -83,34 +83,34 @@ def test_what_is_kept_changes_no_answer(walked: Any) -> None:
     given, plain = walked(0)
     for undo in (1, 2):
         _, states = walked(undo)
-        for one, other in zip(states, plain, strict=True):
-            assert groups_in(one.existing).groups == groups_in(other.existing).groups
+        for state, other in zip(states, plain, strict=True):
+            assert groups_in(state.existing).groups == groups_in(other.existing).groups
         for task in given.tasks:
             assert STRATEGY.identity(states[-1], task, given) == STRATEGY.identity(plain[-1], task, given)
 
 
 def test_a_merge_is_undone_after_those_that_took_what_it_made(walked: Any) -> None:
     _, (*_, state) = walked(2)
-    found = groups_in(state.existing)
-    early, late = found.merges
-    assert found.without(late) == Groups(late.sources, (early,))
-    assert found.without(early) == Groups((*early.sources, late.sources[1]), ())
+    groups = groups_in(state.existing)
+    early, late = groups.merges
+    assert groups.without(late) == Groups(late.sources, (early,))
+    assert groups.without(early) == Groups((*early.sources, late.sources[1]), ())
 
 
 def test_a_merge_is_undone_without_those_that_have_nothing_to_do_with_it() -> None:
     ab, cd = (Merge(stage, tuple(Group((name,), name) for name in names)) for stage, names in [(4, "ab"), (5, "cd")])
-    found = Groups((Group(("a", "b"), "1"), Group(("c", "d"), "3"), Group(("e",), "5")), (ab, cd))
-    left = found.without(ab)
-    assert [group.folder for group in left.groups] == ["a", "b", "3", "5"]
-    assert left.merges == (cd,)
-    assert [group.folder for group in left.without(cd).groups] == ["a", "b", "c", "d", "5"]
+    groups = Groups((Group(("a", "b"), "1"), Group(("c", "d"), "3"), Group(("e",), "5")), (ab, cd))
+    rest = groups.without(ab)
+    assert [group.folder for group in rest.groups] == ["a", "b", "3", "5"]
+    assert rest.merges == (cd,)
+    assert [group.folder for group in rest.without(cd).groups] == ["a", "b", "c", "d", "5"]
 
 
 def test_states_that_keep_no_merge_have_the_keys_that_they_had() -> None:
-    known = {"keep": 5, "pair": "cosine", "merge": "svd", "scale": 1.0}
-    assert MergedSettings().model_dump(mode="json") == MergedSettings(undo=0).model_dump(mode="json") == known
+    settings = {"keep": 5, "pair": "cosine", "merge": "svd", "scale": 1.0}
+    assert MergedSettings().model_dump(mode="json") == MergedSettings(undo=0).model_dump(mode="json") == settings
     kept = MergedSettings(undo=2)
-    assert kept.model_dump(mode="json") == {**known, "undo": 2}
+    assert kept.model_dump(mode="json") == {**settings, "undo": 2}
     assert MergedSettings.model_validate(kept.model_dump(mode="json")) == kept
 
 
@@ -141,12 +141,12 @@ def test_stopped_in_every_fit_it_ends_with_the_same_bytes(
     undisturbed, stopper, lives = states(tmp_path / "undisturbed", Silent()), Stopper(), 0
     while True:
         try:
-            found = states(tmp_path / "stopped", stopper)
+            resumed = states(tmp_path / "stopped", stopper)
             break
         except Stop:
             lives += 1
             assert lives < 10
     assert lives == len(plan.steps) == 3
-    assert found == undisturbed
+    assert resumed == undisturbed
     last = tmp_path / "stopped" / "steps" / plan.steps[-1].key / "state"
     assert [merge.stage for merge in groups_in(last).merges] == [2, 3]

@@ -20,9 +20,9 @@ from workbench.settings import Budget
 
 def answers(labels: list[int], predictions: list[int]) -> tuple[pd.DataFrame, float]:
     """Return outcomes of a classification, and their accuracy."""
-    found = pd.DataFrame({"label": labels, "prediction": predictions})
-    found["correct"] = found["label"] == found["prediction"]
-    return found, float(found["correct"].mean())
+    outcomes = pd.DataFrame({"label": labels, "prediction": predictions})
+    outcomes["correct"] = outcomes["label"] == outcomes["prediction"]
+    return outcomes, float(outcomes["correct"].mean())
 
 
 TWO_IN_THREE = [0, 0, 1] * 100
@@ -36,8 +36,8 @@ def test_one_answer_to_everything_is_nothing_learned() -> None:
 def test_a_handful_of_other_answers_is_no_more() -> None:
     outcomes, accuracy = answers(TWO_IN_THREE, [1, 0, 1, *[0] * 297])  # one right, one wrong in place of the majority
     assert accuracy == pytest.approx(200 / 300)
-    told = learned_nothing(outcomes, accuracy)
-    assert told == (
+    reason = learned_nothing(outcomes, accuracy)
+    assert reason == (
         "its score on 300 test examples (66.7 %) is not above that of always giving the most frequent answer (66.7 %)"
     )
 
@@ -45,7 +45,7 @@ def test_a_handful_of_other_answers_is_no_more() -> None:
 def test_the_difference_has_to_be_more_than_chance() -> None:
     # k more right answers of 300: mean gain k/300, standard error √k/300 nearly; k > 1.96 √k from k = 4 on
     for right, learned in ((3, False), (5, True)):
-        predictions = [1 if place < 3 * right and place % 3 == 2 else 0 for place in range(300)]
+        predictions = [1 if index < 3 * right and index % 3 == 2 else 0 for index in range(300)]
         assert (learned_nothing(*answers(TWO_IN_THREE, predictions)) is None) == learned
 
 
@@ -61,9 +61,9 @@ def test_numbers_are_held_against_the_mean(noise: float, learned: bool) -> None:
     predictions = values + noise * generator.normal(size=200)
     outcomes = pd.DataFrame({"value": values, "prediction": predictions, "error": predictions - values})
     r2 = 1 - float((outcomes["error"] ** 2).mean() / values.var())
-    told = learned_nothing(outcomes, r2)
-    assert (told is None) == learned
-    assert learned or ("always giving the mean (0.000)" in str(told) and "%" not in str(told))
+    reason = learned_nothing(outcomes, r2)
+    assert (reason is None) == learned
+    assert learned or ("always giving the mean (0.000)" in str(reason) and "%" not in str(reason))
     constant = outcomes.assign(prediction=0.5 + values * 1e-4, error=0.5 - values)
     assert learned_nothing(constant, -0.25) == "it gives nearly the same number to all 200 test examples"
 
@@ -84,9 +84,9 @@ def test_what_is_not_there_is_not_judged(tmp_path: Path) -> None:
 
 def test_advice_fits_the_adapter() -> None:
     plain = manifest().model_copy(update={"settings": {"learning_rate": 0.0003}, "budget": Budget(epochs=3)})
-    told = advice(plain, "so")
+    text = advice(plain, "so")
     for option in ("budget.epochs=6", "learning_rate=0.0009", "learning_rate=0.0001", "budget.balanced=true", "more"):
-        assert option in told
+        assert option in text
     few = plain.model_copy(update={"budget": Budget(train_examples=50, balanced=True)})
     assert "budget.train_examples=100" in advice(few, "so")
     assert "balanced" not in advice(few, "so")

@@ -46,51 +46,51 @@ def trained(bench: Workbench, bert: Path, seed: int = 0, **settings: Any) -> Any
 
 def runs_of(bench: Workbench, experiment: str) -> tuple[list[Any], list[Any]]:
     client = Tracker(tracking_uri(bench.workspace.root))._client
-    place = client.get_experiment_by_name(experiment).experiment_id
-    return list(client.search_runs([place])), list(client.search_logged_models([place]))
+    experiment_id = client.get_experiment_by_name(experiment).experiment_id
+    return list(client.search_runs([experiment_id])), list(client.search_logged_models([experiment_id]))
 
 
 def test_train_logs_a_run_with_data_model_and_load_and_registers_it(bench: Workbench, bert: Path) -> None:
-    one = trained(bench, bert)
+    result = trained(bench, bert)
     (run,), (model,) = runs_of(bench, EXPERIMENT)
-    fingerprint = one.adapter.manifest.task.fingerprint
-    inputs = {each.dataset.name: each for each in run.inputs.dataset_inputs}
+    fingerprint = result.adapter.manifest.task.fingerprint
+    inputs = {dataset_input.dataset.name: dataset_input for dataset_input in run.inputs.dataset_inputs}
     assert set(inputs) == {"animals/train", "animals/validation", "animals/test"}
-    assert {each.dataset.digest for each in inputs.values()} == {fingerprint[:36]}
+    assert {dataset_input.dataset.digest for dataset_input in inputs.values()} == {fingerprint[:36]}
     assert json.loads(inputs["animals/train"].dataset.source)["fingerprint"] == fingerprint
-    assert run.data.metrics["test_accuracy"] == one.test.scores["accuracy"]
-    assert run.data.metrics["validation_accuracy"] == one.adapter.manifest.fit.validation
+    assert run.data.metrics["test_accuracy"] == result.test.scores["accuracy"]
+    assert run.data.metrics["validation_accuracy"] == result.adapter.manifest.fit.validation
     assert run.data.params["budget/epochs"] == "1"
     assert "system/cpu_utilization_percentage" in run.data.metrics
     assert "system/system_memory_usage_megabytes" in run.data.metrics
-    assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
 
     again = trained(bench, bert)
-    assert again.adapter == one.adapter
-    first, second = bench.release.register(one.adapter.id), bench.release.register(one.adapter.id)
+    assert again.adapter == result.adapter
+    first, second = bench.release.register(result.adapter.id), bench.release.register(result.adapter.id)
     assert (first.name, first.version, first.champion) == ("animals.lora", "1", True)
     assert (second.version, second.champion) == ("1", True)
-    assert run.info.end_time - run.info.start_time == round(1000 * one.adapter.manifest.fit.seconds)
+    assert run.info.end_time - run.info.start_time == round(1000 * result.adapter.manifest.fit.seconds)
     client = Tracker(tracking_uri(bench.workspace.root))._client
-    told = client.get_model_version(first.name, first.version).description
-    assert f"test accuracy: {one.test.scores['accuracy']:.4f}" in told
-    asked = json.loads(told.rpartition("-d '")[2].rstrip("'"))
-    assert asked["adapter"] == one.adapter.id
-    assert [len(each) for each in runs_of(bench, EXPERIMENT)] == [1, 1], "nothing is logged twice"
+    description = client.get_model_version(first.name, first.version).description
+    assert f"test accuracy: {result.test.scores['accuracy']:.4f}" in description
+    asked = json.loads(description.rpartition("-d '")[2].rstrip("'"))
+    assert asked["adapter"] == result.adapter.id
+    assert [len(logged) for logged in runs_of(bench, EXPERIMENT)] == [1, 1], "nothing is logged twice"
 
 
 def test_a_dead_server_does_not_stop_train(bench: Workbench, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+    messages: list[str] = []
 
     class Listening(type(bench.listener)):  # type: ignore[misc]
         def say(self, message: str) -> None:
-            said.append(message)
+            messages.append(message)
 
     bench.listener = Listening()
     with monkeypatch.context() as patched:
         patched.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         adapter = trained(bench, bert).adapter
-    (message,) = [each for each in said if "Tracking:" in each]
+    (message,) = [message for message in messages if "Tracking:" in message]
     assert f"workbench adapters register {adapter.id}" in message
     assert bench.release.register(adapter.id).version == "1"
 
@@ -109,9 +109,9 @@ def test_a_run_logs_the_data_of_all_children_and_the_adapters_of_isolated_ones(
     assert not children["sequential"].outputs.model_outputs
     (parent,) = [run for run in runs if "label" not in run.data.tags]
     assert "system/cpu_utilization_percentage" in parent.data.metrics
-    assert {each.tags["adapter"] for each in models} == set(bench.workspace.adapters.ids())
+    assert {model.tags["adapter"] for model in models} == set(bench.workspace.adapters.ids())
     bench.run(plan)
-    assert [len(each) for each in runs_of(bench, "stream")] == [3, 2]
+    assert [len(logged) for logged in runs_of(bench, "stream")] == [3, 2]
 
 
 def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +119,10 @@ def test_samples_stay_in_the_workspace_and_can_be_switched_off(tmp_path: Path, m
     file = tmp_path / "system" / "x.jsonl"
     with sampled(file):
         time.sleep(0.3)
-    found = points(file)
-    assert {name for name, _, _ in found} >= {"system/cpu_utilization_percentage"}
+    samples = points(file)
+    assert {name for name, _, _ in samples} >= {"system/cpu_utilization_percentage"}
     file.write_text(file.read_text() + '{"cpu', encoding="utf-8")
-    assert points(file) == found, "a line that was cut off is left out"
+    assert points(file) == samples, "a line that was cut off is left out"
     monkeypatch.setenv(INTERVAL, "0")
     with pytest.raises(InputError, match="no number of seconds"), sampled(file):
         pass
@@ -158,8 +158,8 @@ def served(uri: str, model: str) -> Iterator[str]:
             os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=30)
         _, alive = psutil.wait_procs(started, timeout=10)
-        for each in alive:
-            each.kill()
+        for process in alive:
+            process.kill()
     assert not alive
 
 
@@ -186,5 +186,5 @@ def test_a_champion_is_served_and_answers_as_predict_does(bench: Workbench, bert
         with urllib.request.urlopen(request, timeout=60) as answer:
             rows = json.load(answer)["predictions"]
     wanted = bench.predict(adapter.id, TEXTS)
-    assert [row["label"] for row in rows] == [one.label for one in wanted]
-    assert [row["confidence"] for row in rows] == pytest.approx([one.confidence for one in wanted])
+    assert [row["label"] for row in rows] == [prediction.label for prediction in wanted]
+    assert [row["confidence"] for row in rows] == pytest.approx([prediction.confidence for prediction in wanted])

@@ -40,14 +40,14 @@ def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
     return task, other_task, third
 
 
-def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, place: Path, **settings: Any) -> Context:
-    return context_for(adapted("lora", backbone), budget, tasks, place, MergedSettings(**settings))
+def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, folder: Path, **settings: Any) -> Context:
+    return context_for(adapted("lora", backbone), budget, tasks, folder, MergedSettings(**settings))
 
 
 def validation(state: State, context: Context, names: tuple[str, ...]) -> list[float]:
     """Return what the models that a state answers with score on validation examples."""
     scores = []
-    for task in (each for each in context.drawn if each.name in names):
+    for task in (task for task in context.drawn if task.name in names):
         model, tokenizer = STRATEGY.model_for(state, task, context), context.adaptation.backbone.tokenizer
         rows, labels = task.splits["validation"], len(task.labels)
         scores.append(evaluate(model, rows, labels, tokenizer, context.budget.max_length).scores["accuracy"])
@@ -57,12 +57,12 @@ def validation(state: State, context: Context, names: tuple[str, ...]) -> list[f
 def made(context: Context, monkeypatch: pytest.MonkeyPatch, pair: tuple[int, int], folder: Path) -> float:
     """Return what the tasks of a pair lose in the mean where that pair is merged, measured on the states themselves."""
     kept = replace(context, settings=MergedSettings(keep=3))
-    names = tuple(context.tasks[place].name for place in pair)
+    names = tuple(context.tasks[index].name for index in pair)
     before = validation(walk(STRATEGY, kept, folder / "kept")[-1], kept, names)
     with monkeypatch.context() as patched:
         patched.setattr(strategy_file, "ranked", lambda *_: [pair])
-        one = replace(context, settings=MergedSettings(keep=2, pair="oldest"))
-        after = validation(walk(STRATEGY, one, folder / "made")[-1], one, names)
+        merging = replace(context, settings=MergedSettings(keep=2, pair="oldest"))
+        after = validation(walk(STRATEGY, merging, folder / "made")[-1], merging, names)
     return sum(a - b for a, b in zip(before, after, strict=True)) / 2
 
 
@@ -80,16 +80,16 @@ def test_the_merge_that_costs_least_on_validation_is_made(
     names = [task.name for task in tasks]
     first, second = (names.index(name) for name in merged.tasks)
     assert costs[first, second] == min(costs.values())
-    left = {path.name for path in state.existing.iterdir()}
-    assert left == {"adapters", "heads", "groups.json"}, "nothing stays of what was only tried"
+    entries = {path.name for path in state.existing.iterdir()}
+    assert entries == {"adapters", "heads", "groups.json"}, "nothing stays of what was only tried"
 
 
 def test_one_try_is_the_most_alike_pair_and_reads_no_test_example(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
 ) -> None:
     untested = tuple(
-        replace(each, splits={**each.splits, "test": each.splits["test"].select([])}, fingerprint=f"{each.name} alone")
-        for each in tasks
+        replace(task, splits={**task.splits, "test": task.splits["test"].select([])}, fingerprint=f"{task.name} alone")
+        for task in tasks
     )
     given = context(backbone, untested, budget, tmp_path, keep=2, pair="trial", tries=1)
     *_, state = walk(STRATEGY, given, tmp_path)

@@ -1,4 +1,4 @@
-"""Commands in a workspace that was moved or copied: reports, models and champions are there, and the original rests."""
+"""Commands in a workspace that was moved or copied find reports, models and champions; the original stays as it was."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def require_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = client.search_runs(
         [client.get_experiment_by_name("stream").experiment_id], "tags.recipe = 'stream' and params.tasks != ''",
     )  # fmt: skip
-    assert {each.path for each in client.list_artifacts(run.info.run_id, "report")} > {"report/report.html"}
+    assert {artifact.path for artifact in client.list_artifacts(run.info.run_id, "report")} > {"report/report.html"}
     assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(root)
     with monkeypatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking_uri(root))

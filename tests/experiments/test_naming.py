@@ -1,4 +1,4 @@
-"""Commands with the name of a task where several adapters know it: which one is taken, and that it is said."""
+"""Commands given the name of a task that several adapters know: which adapter they take, and that they say so."""
 
 from __future__ import annotations
 
@@ -80,11 +80,15 @@ def test_sources_of_a_fusion_go_together(trained: Workbench) -> None:
     assert ids[1].startswith("animals-lora"), "of the library of the first"
 
 
-@pytest.mark.parametrize(("name", "told"), [("fruits", "workbench train fruits"), ("anymals", "Did you mean animals")])
-def test_a_task_without_an_adapter_is_told_how_to_get_one(trained: Workbench, call: Call, name: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"), [("fruits", "workbench train fruits"), ("anymals", "Did you mean animals")]
+)
+def test_a_task_without_an_adapter_is_told_how_to_get_one(
+    trained: Workbench, call: Call, name: str, message: str
+) -> None:
     options = ["--workspace", str(trained.workspace.root), "--tasks", str(trained.task_folders[0])]
     code, _, err = call("fuse", "animals", "--from", f"halves,{name}", *options)
-    assert (code, told in err) == (2, True), err
+    assert (code, message in err) == (2, True), err
 
 
 def test_an_empty_workspace_is_named(call: Call, tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ def test_what_a_killed_process_left_is_swept_and_what_lives_stays(tmp_path: Path
         [sys.executable, "-c", KILLED, str(tmp_path)], env={**os.environ, "PYTHONPATH": root}, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
+    (folder,) = tmp_path.iterdir()
     with own_folder(tmp_path, "own-") as mine:
         assert sweep(tmp_path, "own-") == 2, "it may have been made this second, and be locked in the next"
         assert sweep(tmp_path, "own-", new=-1.0) == 1
         assert mine.is_dir()
-        assert not left.exists()
+        assert not folder.exists()
     assert not [*tmp_path.iterdir()]

@@ -29,7 +29,7 @@ def test_the_command_takes_its_own_packages(tmp_path: Path) -> None:
         (tmp_path / name).write_text("raise SystemExit('the file of a person was run')\n")
     done = python(tmp_path, COMMAND, "compositions", "list", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "ties" in {each["name"] for each in json.loads(done.stdout)}
+    assert "ties" in {entry["name"] for entry in json.loads(done.stdout)}
     done = python(tmp_path, COMMAND, "tasks", "list", "--json")
     assert (done.returncode, "bbc-news" in done.stdout) == (0, True), done.stderr
 

@@ -33,15 +33,15 @@ def test_the_longest_chain_comes_first_and_then_what_goes_on_from_it() -> None:
 
 
 def test_a_piece_that_needs_two_waits_for_both() -> None:
-    both = toy("both", SHORT, FIRST)
-    schedule = Schedule([SHORT, FIRST, both], ())
+    dependent = toy("both", SHORT, FIRST)
+    schedule = Schedule([SHORT, FIRST, dependent], ())
     schedule.longest()
     schedule.longest()
     schedule.finished(FIRST)
     assert schedule.after(FIRST.key) is None
     assert schedule.longest() is None
     schedule.finished(SHORT)
-    assert schedule.after(FIRST.key) is both
+    assert schedule.after(FIRST.key) is dependent
 
 
 def test_what_is_done_is_not_planned_and_holds_nothing_up() -> None:

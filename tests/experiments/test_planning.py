@@ -32,12 +32,12 @@ def config(tmp_path: Path) -> Path:
 def test_plan_answers_for_a_model_that_does_not_fit_here(call: Call, config: Path) -> None:
     options = ["--method", "lora", "--batch-size", "1", "--precision", "bf16", "--set", "rank=64", "--json"]
     code, out, _ = call("plan", "--model-config", str(config), "--quantization", "nf4", *options)
-    found = json.loads(out)
+    plan = json.loads(out)
     assert code == 0
-    assert found["parameters"] - found["trainable_parameters"] == pytest.approx(65e9, rel=0.01)
-    assert found["trainable_parameters"] == 80 * 2 * 64 * (8192 + 8192)
-    assert found["peak_mb"] < 48_000
-    assert found["step_mb"] + found["weights_mb"] == pytest.approx(found["peak_mb"], abs=0.2)
+    assert plan["parameters"] - plan["trainable_parameters"] == pytest.approx(65e9, rel=0.01)
+    assert plan["trainable_parameters"] == 80 * 2 * 64 * (8192 + 8192)
+    assert plan["peak_mb"] < 48_000
+    assert plan["step_mb"] + plan["weights_mb"] == pytest.approx(plan["peak_mb"], abs=0.2)
     _, table, _ = call("plan", "--model-config", str(config.parent), *options[:-1])
     assert "261,8" in table, "4 bytes for each of 65.2 billion parameters and of an output layer of 0.26 billion"
 
@@ -87,15 +87,15 @@ def test_a_dry_run_of_a_comparison_tells_what_each_method_takes(
     options = ["--methods", "lora,head,full", "--seeds", "2", "--tune", "1", "--backbone", str(bert), *budget]
     code, out, err = call("compare", "animals", *options, "--dry-run", "--json")
     assert (code, err) == (0, "")
-    found = json.loads(out)
-    trained = [piece for piece in found["pieces"] if piece["part"] != "cost"]
+    plan = json.loads(out)
+    trained = [piece for piece in plan["pieces"] if piece["part"] != "cost"]
     assert [(piece["label"], piece["part"], piece["seed"]) for piece in trained] == [
         (label, part, seed)
         for label in ("lora", "head", "full")
         for part, seed in (("attempt", 100), ("fit", 0), ("fit", 1))
     ]
     assert {piece["optimiser_steps"] for piece in trained} == {2 * 64 // 8}
-    assert not any(piece["done"] for piece in found["pieces"])
+    assert not any(piece["done"] for piece in plan["pieces"])
     rows = {piece["label"]: piece for piece in trained}
     assert rows["lora"]["trainable_parameters"] == 2 * 2 * 2 * 8 * 32, "A and B of two matrices in two layers"
     assert rows["head"]["trainable_parameters"] == 0
@@ -118,7 +118,7 @@ def test_a_recipe_that_trains_a_quantised_backbone_itself_is_refused(call: Call,
 
 def test_doctor_tells_which_bits_and_optimisers_work(call: Call) -> None:
     _, out, _ = call("doctor", "--json")
-    findings = {one["name"]: one for one in json.loads(out)}
+    findings = {finding["name"]: finding for finding in json.loads(out)}
     for name in ("nf4 backbones", "int8 backbones", "8-bit AdamW"):
         assert findings[name]["works"], findings[name]["detail"]
     assert "paged AdamW" in findings

@@ -34,8 +34,8 @@ NAMES = {"classification": "label", "multilabel": "labels", "regression": "value
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
     """A folder with a workspace in which an adapter of each kind was trained."""
-    place = tmp_path_factory.mktemp("predicting")
-    (place / "tasks").mkdir()
+    root = tmp_path_factory.mktemp("predicting")
+    (root / "tasks").mkdir()
     rows = []
     for number, filler in enumerate(FILLERS * 2):
         for noun in (SUBJECTS[number % 8], FRUITS[number % 8]):
@@ -51,13 +51,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> Path:
                 )
             )
     pd.DataFrame(rows, columns=["text", "label", "about", "weight", "tags"]).to_csv(
-        place / "tasks/rows.csv", index=False
+        root / "tasks/rows.csv", index=False
     )
-    bench = Workbench(place / "ws", [place / "tasks"])
+    bench = Workbench(root / "ws", [root / "tasks"])
     for kind, columns in KINDS.items():
-        (place / f"tasks/{kind}.yaml").write_text(f"description: made in tests\nfiles: {{data: rows.csv}}\n{columns}\n")
+        (root / f"tasks/{kind}.yaml").write_text(f"description: made in tests\nfiles: {{data: rows.csv}}\n{columns}\n")
         bench.train(bench.lesson(kind, "lora", str(bert), learning_rate=0.02, budget=BUDGET))
-    return place
+    return root
 
 
 @pytest.fixture
@@ -149,9 +149,9 @@ def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:
     assert code == 0
     assert all(word in out for word in ("label", "confidence", "adapter", "classification-lora-", "the cat [/b] often"))
     assert "Next: workbench predict classification --file" in out
-    found = json.loads(predict("multilabel", "the cat", "--json")[1])
-    assert set(found[0]) == {"text", "label", "confidence", "adapter", "value"}
-    assert found[0]["value"] == ["alive", "animal"]
+    answers = json.loads(predict("multilabel", "the cat", "--json")[1])
+    assert set(answers[0]) == {"text", "label", "confidence", "adapter", "value"}
+    assert answers[0]["value"] == ["alive", "animal"]
 
 
 def test_answers_for_a_spreadsheet_are_not_computed_there(predict: Call, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_rows_of_lines_may_differ(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n\n{"b": ["x"], "a": 2.5}\n')
     rows = FileRows(path)
     assert (rows.columns, rows.count) == (("a", "b"), 2)
-    assert {one.name: str(one.type).partition("<")[0] for one in rows.schema()} == {"a": "double", "b": "list"}
+    assert {field.name: str(field.type).partition("<")[0] for field in rows.schema()} == {"a": "double", "b": "list"}
     path.write_text('{"a": 1}\n{"a": "one"}\n')
     with pytest.raises(InputError, match="several types"):
         FileRows(path).schema()

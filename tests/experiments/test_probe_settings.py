@@ -31,14 +31,14 @@ def _plan(folder: Path, backbone: Path, *changes: str) -> Plan:
 
 @pytest.fixture
 def without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: None if name == "lm-eval" else known(name))
+    installed = extras.installed
+    monkeypatch.setattr(extras, "installed", lambda name: None if name == "lm-eval" else installed(name))
 
 
 @pytest.fixture
 def with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: "0.4.13" if name == "lm-eval" else known(name))
+    installed = extras.installed
+    monkeypatch.setattr(extras, "installed", lambda name: "0.4.13" if name == "lm-eval" else installed(name))
 
 
 @pytest.mark.usefixtures("without_the_package")
@@ -47,10 +47,10 @@ def test_without_the_package_the_probe_says_what_to_install(call: Call, recipe: 
         "run", str(recipe), "--set", "probes=[lm-eval]", "--set", "probe_settings={lm-eval: {tasks: [arc_easy]}}"
     )
     assert (code, out) == (2, "")
-    said = " ".join(err.split())
-    assert "--set probes=[lm-eval]" in said
-    assert "the package lm-eval is not installed, and the probe lm-eval needs it" in said
-    assert "pip install 'adapter-workbench[lm-eval]'" in said
+    message = " ".join(err.split())
+    assert "--set probes=[lm-eval]" in message
+    assert "the package lm-eval is not installed, and the probe lm-eval needs it" in message
+    assert "pip install 'adapter-workbench[lm-eval]'" in message
     assert "lm-eval" in call("probes", "list")[1]
 
 
@@ -97,12 +97,12 @@ def test_scores_before_and_after_stand_in_report_and_record(llama: Path, tmp_pat
     settings = "probe_settings={{lm-eval: {{tasks: [{}], limit: {}}}}}"
     plan = _plan(tmp_path, llama, "probes=[lm-eval]", settings.format(path, 12))
     record = stream_run(plan, tmp_path / "space")
-    found = [outcome.probes["lm-eval"] for outcome in record.outcomes]
-    assert len(found) == 2
-    for values in found:
+    stage_scores = [outcome.probes["lm-eval"] for outcome in record.outcomes]
+    assert len(stage_scores) == 2
+    for values in stage_scores:
         assert {*values} == {f"which-animal/{name}" for name in ("acc", "acc-norm", "acc-change", "acc-norm-change")}
         assert values["which-animal/acc"] * 12 == pytest.approx(round(values["which-animal/acc"] * 12))
-    before = {round(values["which-animal/acc"] - values["which-animal/acc-change"], 9) for values in found}
+    before = {round(values["which-animal/acc"] - values["which-animal/acc-change"], 9) for values in stage_scores}
     assert len(before) == 1, "the bare backbone is the same at every stage"
     report = summarise(record)
     assert isinstance(report, Report)
@@ -114,5 +114,5 @@ def test_scores_before_and_after_stand_in_report_and_record(llama: Path, tmp_pat
     files = {*(tmp_path / "space").glob("probes/*/values.json")}
     assert len(files) == 2
     other = _plan(tmp_path, llama, "probes=[lm-eval]", settings.format(path, 6))
-    assert stream_run(other, tmp_path / "space").outcomes[-1].probes["lm-eval"].keys() == found[-1].keys()
+    assert stream_run(other, tmp_path / "space").outcomes[-1].probes["lm-eval"].keys() == stage_scores[-1].keys()
     assert len({*(tmp_path / "space").glob("probes/*/values.json")} - files) == 2, "other questions, other values"

@@ -147,7 +147,7 @@ def test_a_dry_run_times_steps_of_what_was_never_done(call: Call, recipe: Path, 
     assert "steps that were timed; tests come on top" in call(*small, "--measure")[1]
     bench = Workbench(tmp_path / "ws", [tmp_path / "tasks"])
     steps = [piece.effort.steps for piece in bench.pieces(bench.plan(str(recipe)))]
-    assert len({each.key for each in steps if each}) < len(steps), "those of one kind are made once"
+    assert len({step.key for step in steps if step}) < len(steps), "those of one kind are made once"
     assert steps[0]
     assert 0 < (steps[0].seconds() or 0) < 5
     code, _, err = call("run", str(recipe), "--measure")

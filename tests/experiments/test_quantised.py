@@ -18,11 +18,11 @@ def test_a_way_is_measured_beside_what_is_predicted_for_the_same_batch(
 ) -> None:
     budget = {"train_examples": 8, "eval_examples": 4, "validation_examples": 4, "batch_size": 4, "max_length": 40}
     quantised.one("lora", "reasoning-gym-word-reversal", str(llama), json.dumps({**budget, "epochs": 1}), train)
-    found = json.loads(capsys.readouterr().out)
-    assert found["measured"]["texts"] == 4
-    assert 0 < found["measured"]["length"] <= 40
-    assert found["predicted"]["step_mb"] > 0
-    assert ("test" in found, "seconds" in found) == (train, train)
+    document = json.loads(capsys.readouterr().out)
+    assert document["measured"]["texts"] == 4
+    assert 0 < document["measured"]["length"] <= 40
+    assert document["predicted"]["step_mb"] > 0
+    assert ("test" in document, "seconds" in document) == (train, train)
 
 
 def test_finished_ways_are_kept_and_the_command_is_written_down(

@@ -61,8 +61,8 @@ def test_a_machine_that_goes_takes_nothing_along(tmp_path: Path) -> None:
         "done leave two",
         "done rest",
     ]
-    told = [line for line in lines if line.startswith("standing")]
-    assert (told[0], told[-1]) == ("standing 3 2/2", "standing 3 0/1"), "at one address, two and one"
+    standings = [line for line in lines if line.startswith("standing")]
+    assert (standings[0], standings[-1]) == ("standing 3 2/2", "standing 3 0/1"), "at one address, two and one"
     (gone,) = (line for line in lines if "has gone. It is done again." in line)
     assert gone.startswith("leave"), "the piece is named"
     begun = Counter(log(Workspace(tmp_path / "ws")))
@@ -78,24 +78,24 @@ def test_two_machines_give_the_report_of_one(call: Call, recipe: Path, tmp_path:
     assert code == 0
     done = on_two_nodes(COMMAND, tmp_path, "run", *options, "--workspace", str(tmp_path / "together"))
     assert done.returncode == 0, done.stderr
-    found, expected = json.loads(done.stdout), json.loads(alone)
-    for each in (found, expected):
-        del each["provenance"]
-        for strategy in each["strategies"].values():
+    report, expected = json.loads(done.stdout), json.loads(alone)
+    for document in (report, expected):
+        del document["provenance"]
+        for strategy in document["strategies"].values():
             del strategy["cost"]
-    assert found == expected
+    assert report == expected
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("127.0.0.1:1", "no cluster answers at 127.0.0.1:1"),
         ("ray://head:10001", "with `--cluster auto`"),
         ("head", "'head' is no HOST:PORT"),
     ],
 )
-def test_no_cluster_is_one_message(address: str, said: str, call: Call, recipe: Path) -> None:
+def test_no_cluster_is_one_message(address: str, message: str, call: Call, recipe: Path) -> None:
     code, out, err = call("run", str(recipe), "--cluster", address)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err

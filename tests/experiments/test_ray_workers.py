@@ -79,9 +79,9 @@ def test_whatever_can_be_done_is_done_once_and_told(done: Done) -> None:
 
 
 def test_what_goes_on_from_a_piece_is_done_by_the_process_that_has_its_model(done: Done) -> None:
-    left = [piece.file(done.workspace).read_text().split() for piece in (ONE, TWO, THREE)]
-    assert len({process for process, _ in left}) == 1
-    assert [last for _, last in left[1:]] == [ONE.key, TWO.key]
+    contents = [piece.file(done.workspace).read_text().split() for piece in (ONE, TWO, THREE)]
+    assert len({process for process, _ in contents}) == 1
+    assert [last for _, last in contents[1:]] == [ONE.key, TWO.key]
 
 
 def test_a_piece_that_fails_ends_the_run_with_its_label_after_the_rest(done: Done) -> None:
@@ -151,15 +151,17 @@ def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) 
     )
     assert run.stdout is not None
     assert run.stderr is not None
-    said = run.stdout.readline()
-    assert said.startswith("here"), run.stderr.read()
-    assert said.split(maxsplit=2)[2].strip() == str(folder), "relative paths mean the same"
+    line = run.stdout.readline()
+    assert line.startswith("here"), run.stderr.read()
+    assert line.split(maxsplit=2)[2].strip() == str(folder), "relative paths mean the same"
     workspace = Workspace(folder / "ws")
     with workspace.claimed("key-of-stay", wait=False) as mine:
         assert not mine, "whoever does a piece claims it"
     everybody = psutil.Process(run.pid).children(recursive=True)
     if number == signal.SIGKILL:  # two of Ray's own, which compute nothing, stay for a minute
-        everybody = [each for each in everybody if each.name() == "raylet" or each.pid == int(said.split()[1])]
+        everybody = [
+            process for process in everybody if process.name() == "raylet" or process.pid == int(line.split()[1])
+        ]
     assert len(everybody) > 1
     run.send_signal(number)
     began = time.monotonic()
@@ -186,18 +188,18 @@ def test_commands_take_jobs_and_give_the_same_report(call: Call, recipe: Path, t
     assert (code, "Traceback" in err) == (0, False), err
     assert "ray" not in err.lower()
     assert err.count(": done, last loss") == 4, "every fit is heard of"
-    found, expected = json.loads(together), json.loads(alone)
-    assert found.pop("provenance")["command"].endswith("--jobs 2")
+    report, expected = json.loads(together), json.loads(alone)
+    assert report.pop("provenance")["command"].endswith("--jobs 2")
     expected.pop("provenance")
-    for each in (found, expected):
-        for strategy in each["strategies"].values():
+    for document in (report, expected):
+        for strategy in document["strategies"].values():
             del strategy["cost"]
-    assert found == expected
+    assert report == expected
 
 
 def test_without_ray_jobs_say_what_to_install(call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: None if name == "ray" else known(name))
+    installed = extras.installed
+    monkeypatch.setattr(extras, "installed", lambda name: None if name == "ray" else installed(name))
     code, out, err = call("run", str(recipe), "--jobs", "2")
     assert (code, out) == (2, "")
     assert "the package ray is not installed, and --jobs needs it" in err

@@ -102,9 +102,9 @@ def test_what_writes_is_one_message(
     adapter = store.ids()[0]
     exported = tmp_path / "exported"
     shutil.copytree(store.root / adapter, exported)
-    told = json.loads((exported / "manifest.json").read_text()) | {"id": f"{adapter}-2"}
-    del told["sha256"]
-    (exported / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((exported / "manifest.json").read_text()) | {"id": f"{adapter}-2"}
+    del manifest["sha256"]
+    (exported / "manifest.json").write_text(json.dumps(manifest))
     (made / "texts.csv").write_text("text\nthe dog sleeps\n")
     words = {"ID": adapter, "EXPORTED": str(exported), "BACKBONE": str(bert)}
     before = content(finished)
@@ -132,11 +132,11 @@ def test_nothing_is_logged_to_a_store_that_can_only_be_read(command: list[str], 
     assert content(finished) == before
 
 
-@pytest.mark.parametrize("place", ["folder", "file.txt/inside.html", "/dev/full", f"{'n' * 300}.html"])
-def test_a_report_goes_nowhere_where_no_file_can_be(place: str, finished: Path, call: Call, made: Path) -> None:
+@pytest.mark.parametrize("path", ["folder", "file.txt/inside.html", "/dev/full", f"{'n' * 300}.html"])
+def test_a_report_goes_nowhere_where_no_file_can_be(path: str, finished: Path, call: Call, made: Path) -> None:
     (made / "folder").mkdir(exist_ok=True)
     (made / "file.txt").write_text("precious")
-    code, out, err = call("report", "stream", "--html", place)
+    code, out, err = call("report", "stream", "--html", path)
     assert (code, out) == (2, "")
     assert "cannot write here" in err
     assert len(err.splitlines()) <= 2

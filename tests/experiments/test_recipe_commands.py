@@ -23,8 +23,8 @@ KINDS_OF_FILES = {".py", ".yaml", ".html"}
 def test_recipes_are_listed_and_shown(call: Call) -> None:
     code, out, err = call("recipes", "list", "--json")
     assert (code, err) == (0, "")
-    assert [one["name"] for one in json.loads(out)] == RECIPES.names()
-    assert all(len(one["description"]) > 20 for one in json.loads(out))
+    assert [entry["name"] for entry in json.loads(out)] == RECIPES.names()
+    assert all(len(entry["description"]) > 20 for entry in json.loads(out))
     code, out, _ = call("recipes", "list")
     assert "quickstart" in out
     path = RECIPES.path("quickstart")
@@ -40,8 +40,8 @@ def test_nothing_that_is_installed_names_a_page_that_is_not() -> None:
     files = [path for package in PACKAGES for path in (root / package).rglob("*") if path.suffix in KINDS_OF_FILES]
     assert len(files) > 300
     named = [path for path in files if "docs/" in path.read_text(encoding="utf-8")]
-    said = [(path, text) for path in named for text in messages(path) if re.search(r"(?<!\w/)\bdocs/", text)]
-    assert not said
+    mentions = [(path, text) for path in named for text in messages(path) if re.search(r"(?<!\w/)\bdocs/", text)]
+    assert not mentions
 
 
 def messages(path: Path) -> list[str]:
@@ -71,7 +71,7 @@ def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["compare", "bbc-news", "--methods", "lora, lora"], "--methods: named more than once: lora"),
         (["compare", "bbc-news", "--methods", ","], "--methods: no method is named"),
@@ -95,12 +95,12 @@ def test_what_is_no_recipe_is_one_message(name: str, call: Call, tmp_path: Path)
     ],
 )
 def test_mistakes_are_told_before_anything_is_done(
-    arguments: list[str], told: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], message: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.loading.load", lambda spec: None)
     code, _, err = call(*arguments)
     assert code == 2
-    assert told in err.replace("\n  ", " ")
+    assert message in err.replace("\n  ", " ")
     assert len(err.splitlines()) <= 10
     assert not list(tmp_path.iterdir()), "nothing is changed"
 
@@ -112,4 +112,4 @@ def test_a_source_that_is_named_twice_is_told() -> None:
 
     with pytest.raises(InputError, match="--from: named more than once: a"):
         named(Store(), ["a", "b", "a…"], "a, b,a…")  # type: ignore[arg-type]
-    assert [one.id for one in named(Store(), ["a", "b"], " a, b,")] == ["a", "b"]  # type: ignore[arg-type]
+    assert [adapter.id for adapter in named(Store(), ["a", "b"], " a, b,")] == ["a", "b"]  # type: ignore[arg-type]

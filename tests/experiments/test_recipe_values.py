@@ -69,16 +69,16 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
 def places(data: Any, key: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of everything in a recipe, itself included."""
     inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    return [key, *(place for name, value in inside for place in places(value, (*key, name)))]
+    return [key, *(path for name, value in inside for path in places(value, (*key, name)))]
 
 
-def changed(recipe: dict[str, Any], place: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    found = copy.deepcopy(recipe)
-    holder: Any = found
-    for part in place[:-1]:
+def changed(recipe: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    result = copy.deepcopy(recipe)
+    holder: Any = result
+    for part in path[:-1]:
         holder = holder[part]
-    holder[place[-1]] = value
-    return found
+    holder[path[-1]] = value
+    return result
 
 
 @pytest.mark.parametrize("recipe", PLANNERS)
@@ -86,19 +86,19 @@ def test_a_wrong_value_anywhere_in_a_recipe_is_one_short_message(recipe: str) ->
     document = read(RECIPES.path(recipe))
     if recipe == "quickstart":
         document = Document({**document.data, **MORE}, document.origin, document.lines)
-    some = [place for place in places(document.data) if place and not (isinstance(place[-1], int) and place[-1] > 1)]
+    some = [path for path in places(document.data) if path and not (isinstance(path[-1], int) and path[-1] > 1)]
     entries = {"strategies": 2, "methods": 2, "compositions": 2, "routers": 2}  # the others are like them
     skipped = {(key, name) for key, most in entries.items() for name in [*document.data.get(key, {})][most:-1]}
-    for place in some:
-        if place[:2] in skipped:
+    for path in some:
+        if path[:2] in skipped:
             continue
-        for what, value in WRONG.items():
-            wrong = Document(changed(document.data, place, value), "recipe.yaml", document.lines)
+        for description, value in WRONG.items():
+            wrong = Document(changed(document.data, path, value), "recipe.yaml", document.lines)
             try:
                 with pytest.raises(InputError) as caught:
                     PLANNERS[recipe](wrong)
             except Exception as error:
-                raise AssertionError(f"{place}: {what} ended in {type(error).__name__}: {error}") from error
+                raise AssertionError(f"{path}: {description} ended in {type(error).__name__}: {error}") from error
             assert len(str(caught.value).splitlines()) <= 10
             assert str(caught.value).isprintable() or "\n" in str(caught.value)
 
@@ -147,8 +147,8 @@ def test_mistakes_of_all_sorts_come_in_one_message() -> None:
     )
     with pytest.raises(SettingsError) as caught:
         PLANNERS["quickstart"](document)
-    found = {problem.where: problem for problem in caught.value.problems}
-    assert set(found) == {
+    problems = {problem.where: problem for problem in caught.value.problems}
+    assert set(problems) == {
         "--set train_examples=64",
         "--set rank=4",
         "--set orders=0",
@@ -156,8 +156,8 @@ def test_mistakes_of_all_sorts_come_in_one_message() -> None:
         "--set reference=full",
         "--set probes=[nope]",
     }
-    assert found["--set train_examples=64"].hint == "Did you mean budget.train_examples?"
-    assert found["--set rank=4"].hint == "Did you mean strategies.lora-isolated.rank?"
+    assert problems["--set train_examples=64"].hint == "Did you mean budget.train_examples?"
+    assert problems["--set rank=4"].hint == "Did you mean strategies.lora-isolated.rank?"
 
 
 def test_two_hundred_thousand_unknown_keys_are_told_soon() -> None:

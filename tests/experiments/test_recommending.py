@@ -45,9 +45,9 @@ HEAD = against("head", [-0.11, -0.1, -0.09], 2_000, (-0.12, -0.08))
 
 def test_the_smallest_that_nothing_puts_below_the_reference() -> None:
     pfeiffer = against("pfeiffer", [-0.01, 0.0, 0.01], 110_000)
-    found = advice(LORA, pfeiffer, HEAD)
-    assert found.label == "lora"
-    assert found.sentence == (
+    recommendation = advice(LORA, pfeiffer, HEAD)
+    assert recommendation.label == "lora"
+    assert recommendation.sentence == (
         "lora trains the fewest parameters (75.0 k, 0.34 % of full's) of the methods that neither the test over "
         "seeds nor that over test examples puts below full. Against full it is not distinguishable (1.0 points "
         "lower, 95 % interval [−1.5, 3.5], p = 0.451 after Holm for 3 methods), which does not mean equal."
@@ -69,24 +69,24 @@ def test_what_one_part_of_the_test_puts_below_is_not_distinguishable_and_not_rec
 def test_where_some_are_higher_the_smallest_of_those() -> None:
     better = against("better", [0.09, 0.1, 0.11], 500_000, (0.08, 0.12))
     best = against("best", [0.19, 0.2, 0.21], 30_000_000, (0.18, 0.22))
-    found = advice(LORA, best, better)
-    assert found.label == "better"
-    assert found.sentence == (
+    recommendation = advice(LORA, best, better)
+    assert recommendation.label == "better"
+    assert recommendation.sentence == (
         "better trains the fewest parameters (500 k, 2.3 % of full's) of the methods that are higher than full: "
         "10.0 points higher, 95 % interval [7.5, 12.5], p = 0.007 after Holm for 3 methods."
     )
 
 
 def test_the_reference_where_it_is_the_smallest_and_nothing_is_higher() -> None:
-    found = advice(against("larger", [0.0, 0.01, 0.02], 30_000_000))
-    assert found.label == "full"
-    assert found.sentence == "full: no method is higher, and none trains fewer parameters (22.0 M parameters)."
+    recommendation = advice(against("larger", [0.0, 0.01, 0.02], 30_000_000))
+    assert recommendation.label == "full"
+    assert recommendation.sentence == "full: no method is higher, and none trains fewer parameters (22.0 M parameters)."
 
 
 def test_without_a_test_over_examples_seeds_decide() -> None:
-    found = advice(against("lora", [-0.02, -0.01, 0.0], 75_000, None))
-    assert found.label == "lora"
-    assert "that the test over seeds does not put below full." in found.sentence
+    recommendation = advice(against("lora", [-0.02, -0.01, 0.0], 75_000, None))
+    assert recommendation.label == "lora"
+    assert "that the test over seeds does not put below full." in recommendation.sentence
 
 
 def test_of_equally_many_parameters_the_higher_mean() -> None:
@@ -94,9 +94,11 @@ def test_of_equally_many_parameters_the_higher_mean() -> None:
 
 
 def test_with_one_seed_nothing_can_be_told() -> None:
-    found = advice(against("lora", [-0.01], 75_000))
-    assert found.label is None
-    assert found.sentence == "With one seed nothing can be recommended; the highest score is that of full (95.0 %)."
+    recommendation = advice(against("lora", [-0.01], 75_000))
+    assert recommendation.label is None
+    assert recommendation.sentence == (
+        "With one seed nothing can be recommended; the highest score is that of full (95.0 %)."
+    )
 
 
 def test_one_method_alone_is_not_compared() -> None:

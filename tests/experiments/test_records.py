@@ -98,19 +98,19 @@ def test_a_run_that_is_stopped_takes_nothing_from_a_finished_record(
 
 def test_changed_data_are_another_experiment_in_mlflow(bench: Workbench, recipe: str) -> None:
     plan = bench.plan(recipe, SMALL)
-    known = done(plan, bench.workspace)
+    record = done(plan, bench.workspace)
     first, *others = plan.tasks
     turned = replace(first, fingerprint="other rows")
     changed = bench.plan(recipe, SMALL)
     steps = tuple(replace(step, key=f"{step.key[:-1]}x", before=None) for step in changed.steps)
     other = replace(changed, tasks=(turned, *others), orders=((turned, *others),), steps=steps)
-    assert {piece.key for piece in pieces(other)}.isdisjoint(known.keys)
+    assert {piece.key for piece in pieces(other)}.isdisjoint(record.keys)
     from experiments.engine.run import blank
     from experiments.studies import STUDIES
 
     study = STUDIES.get("stream")
-    assert blank(study, other, pieces(other), "").identity != known.identity
-    assert blank(study, plan, pieces(plan), "another command").identity == known.identity
+    assert blank(study, other, pieces(other), "").identity != record.identity
+    assert blank(study, plan, pieces(plan), "another command").identity == record.identity
 
 
 @pytest.mark.parametrize("file", ["record.json", "comparison.json", "fusion.json"])

@@ -55,13 +55,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_scores_of_a_task_free_evaluation_by_hand() -> None:
     """Of task 0's four texts three are routed rightly and two answered rightly; of task 1's two, one and none."""
-    found = outcome(
+    result = outcome(
         (np.array([0, 0, 0, 1]), np.array([1, 0])), (np.array([True, True, False, False]), np.array([False, False]))
     )
-    assert (found.counts, found.correct) == (((3, 1), (1, 1)), ("1100", "00"))
-    assert found.accuracy == (0.5 + 0) / 2
-    assert found.routing_accuracy == (0.75 + 0.5) / 2
-    np.testing.assert_array_equal(found.confusion, [[0.75, 0.25], [0.5, 0.5]])
+    assert (result.counts, result.correct) == (((3, 1), (1, 1)), ("1100", "00"))
+    assert result.accuracy == (0.5 + 0) / 2
+    assert result.routing_accuracy == (0.75 + 0.5) / 2
+    np.testing.assert_array_equal(result.confusion, [[0.75, 0.25], [0.5, 0.5]])
 
 
 def test_an_answer_counts_where_task_and_label_are_right(backbone: Backbone, workspace: Workspace) -> None:
@@ -70,10 +70,10 @@ def test_an_answer_counts_where_task_and_label_are_right(backbone: Backbone, wor
     settings = ROUTERS.get("oracle").settings()
     state = known_state("oracle", settings, adapters, backbone, workspace.router, lambda _: TASKS[0], Silent())
 
-    told = routed(state, TASKS, own, BUDGET)
-    assert told.routing_accuracy == 1.0
-    assert told.accuracy == np.mean([each.mean() for each in own]), "the oracle is as good as the adapters are"
-    assert [*map(len, told.correct)] == [12, 12], "the budget's share of the test split"
+    result = routed(state, TASKS, own, BUDGET)
+    assert result.routing_accuracy == 1.0
+    assert result.accuracy == np.mean([right.mean() for right in own]), "the oracle is as good as the adapters are"
+    assert [*map(len, result.correct)] == [12, 12], "the budget's share of the test split"
 
 
 def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, workspace: Workspace) -> None:
@@ -89,13 +89,13 @@ def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, work
     def state() -> RoutingState:
         return known_state("mahalanobis", settings, adapters, backbone, workspace.router, task_of, Silent())
 
-    found = routed(state(), TASKS, own, BUDGET)
-    assert found.routing_accuracy > 0.7
-    for place, right in enumerate(own):
-        answered = np.array([*found.correct[place]]) == "1"
+    result = routed(state(), TASKS, own, BUDGET)
+    assert result.routing_accuracy > 0.7
+    for index, right in enumerate(own):
+        answered = np.array([*result.correct[index]]) == "1"
         assert not (answered & ~right).any(), "an answer is right only where the task's own adapter is"
-        assert answered.sum() <= found.counts[place][place]
-    assert routed(state(), TASKS, own, BUDGET) == found
+        assert answered.sum() <= result.counts[index][index]
+    assert routed(state(), TASKS, own, BUDGET) == result
     assert asked == [adapter.id for adapter in adapters], "what is known is not learned again"
 
 
@@ -105,7 +105,7 @@ def test_joint_training_gets_the_same_examples_under_labels_of_their_own() -> No
     drawn = [draw(task, BUDGET, 3) for task in TASKS]
     for split, rows in joint.splits.items():
         assert rows["text"][:] == [text for task in drawn for text in task.splits[split]["text"][:]]
-        labels = [2 * place + label for place, task in enumerate(drawn) for label in task.splits[split]["label"][:]]
+        labels = [2 * index + label for index, task in enumerate(drawn) for label in task.splits[split]["label"][:]]
         assert rows["label"][:] == labels
         assert len(set(rows["id"][:])) == len(rows)
     assert joint.fingerprint != joint_task(TASKS, BUDGET, seed=4).fingerprint
@@ -130,16 +130,16 @@ def test_tasks_without_labels_cannot_be_joined() -> None:
 def test_a_joint_model_is_taken_at_its_word(backbone: Backbone, workspace: Workspace) -> None:
     joint, budget = joint_task(TASKS, BUDGET, 0), BUDGET.model_copy(update=ALL_EXAMPLES)
     model = open_adapter(learned(joint, backbone, workspace, budget), backbone)
-    found = joint_outcome(model, joint, TASKS, backbone, budget)
+    result = joint_outcome(model, joint, TASKS, backbone, budget)
     answers = evaluating.test(model, joint, backbone, budget).outcomes
     names = np.array([label.partition(":")[0] for label in joint.labels])
-    said, true = (names[answers[column].to_numpy()] for column in ("prediction", "label"))
-    for place, task in enumerate(TASKS):
+    predicted, true = (names[answers[column].to_numpy()] for column in ("prediction", "label"))
+    for index, task in enumerate(TASKS):
         own = true == task.name
-        assert found.counts[place] == tuple(int((said[own] == other.name).sum()) for other in TASKS)
-        assert found.correct[place] == "".join(map(str, answers["correct"][own].astype(int)))
-    assert found.accuracy <= found.routing_accuracy
-    assert found.routing_accuracy > 0.5
+        assert result.counts[index] == tuple(int((predicted[own] == other.name).sum()) for other in TASKS)
+        assert result.correct[index] == "".join(map(str, answers["correct"][own].astype(int)))
+    assert result.accuracy <= result.routing_accuracy
+    assert result.routing_accuracy > 0.5
 
 
 def test_predict_asks_the_adapter_that_a_router_chooses(call: Call, bert: Path, tmp_path: Path) -> None:
@@ -158,19 +158,19 @@ def test_predict_asks_the_adapter_that_a_router_chooses(call: Call, bert: Path, 
 
     code, out, err = call("predict", "router:prototype", "the cat very", "a plum", "--json")
     assert code == 0, err
-    found = json.loads(out)
-    assert [one["text"] for one in found] == ["the cat very", "a plum"]
-    assert {one["adapter"] for one in found} <= {ids[0], ids[2]}, "the newest of each task"
-    for one in found:
-        code, out, _ = call("predict", one["adapter"], one["text"], "--json")
+    answers = json.loads(out)
+    assert [answer["text"] for answer in answers] == ["the cat very", "a plum"]
+    assert {answer["adapter"] for answer in answers} <= {ids[0], ids[2]}, "the newest of each task"
+    for answer in answers:
+        code, out, _ = call("predict", answer["adapter"], answer["text"], "--json")
         alone = json.loads(out)[0]
-        assert (alone["label"], alone["confidence"]) == (one["label"], pytest.approx(one["confidence"], abs=1e-4))
-        assert -1 <= one["routing_score"] <= 1
+        assert (alone["label"], alone["confidence"]) == (answer["label"], pytest.approx(answer["confidence"], abs=1e-4))
+        assert -1 <= answer["routing_score"] <= 1
 
     code, out, err = call("predict", "router:learned", "the cat very", "a plum", "--set", "asked=2", "--json")
     assert code == 0, err
-    assert {one["adapter"] for one in json.loads(out)} <= {ids[0], ids[2]}, "of two methods, both are asked"
-    assert all(one["routing_score"] <= 0 for one in json.loads(out)), "the logarithm of a probability"
+    assert {answer["adapter"] for answer in json.loads(out)} <= {ids[0], ids[2]}, "of two methods, both are asked"
+    assert all(answer["routing_score"] <= 0 for answer in json.loads(out)), "the logarithm of a probability"
 
     code, out, err = call("predict", "router:arrow", "the cat very", "--json")
     assert code == 0, err

@@ -42,18 +42,18 @@ def test_every_router_and_joint_model_is_measured_with_every_seed(report: Routin
     assert report.complete
     labels = ("oracle", "nearest", "arrow", "joint-lora")
     assert {(cell.label, cell.seed) for cell in report.record.cells} == {
-        (one, seed) for one in labels for seed in (0, 1)
+        (label, seed) for label in labels for seed in (0, 1)
     }
     assert report.record.reference == "joint-lora", "the first joint model, where the recipe names none"
     rows = {row.label: row for row in report.rows}
     assert rows["oracle"].routing_accuracy.values == (1.0, 1.0)
     assert rows["joint-lora"].difference is None
     assert rows["joint-lora"].milliseconds is None
-    known = np.mean([adapter.score.mean for adapter in report.adapters])
-    assert rows["oracle"].accuracy.mean == pytest.approx(known), "the oracle is as good as the adapters are"
+    accuracy = np.mean([adapter.score.mean for adapter in report.adapters])
+    assert rows["oracle"].accuracy.mean == pytest.approx(accuracy), "the oracle is as good as the adapters are"
     for row in report.rows:
         assert np.sum(row.confusion, axis=1) == pytest.approx([1, 1])
-        assert row.label == "joint-lora" or (row.accuracy.mean or 0) <= known
+        assert row.label == "joint-lora" or (row.accuracy.mean or 0) <= accuracy
 
 
 def test_a_second_run_trains_and_routes_nothing(
@@ -92,8 +92,8 @@ def test_differences_are_paired_over_the_seeds_that_both_have(report: RoutingRep
     cells = [cell("arrow", 0, "110"), cell("arrow", 1, "100"), cell("arrow", 2, "111")]
     cells += [cell("joint-lora", 0, "010"), cell("joint-lora", 1, "000")]
     record = replace(report.record, seeds=(0, 1, 2), cells=tuple(cells), adapters=())
-    found = summarise(record, Path)
-    arrow = next(row for row in found.rows if row.label == "arrow")
+    summary = summarise(record, Path)
+    arrow = next(row for row in summary.rows if row.label == "arrow")
     assert arrow.difference is not None
     assert arrow.difference.seeds.values == (pytest.approx(1 / 6), pytest.approx(1 / 6), None)
     assert arrow.difference.examples is not None
@@ -101,7 +101,7 @@ def test_differences_are_paired_over_the_seeds_that_both_have(report: RoutingRep
     assert arrow.difference.examples.low is not None
     assert arrow.difference.examples.low < 1 / 6 < (arrow.difference.examples.high or 0)
     assert arrow.fit_seconds == 3.0
-    assert found.verdict.startswith("Not finished: 5 of 18 adapters, joint models and routers are there.")
+    assert summary.verdict.startswith("Not finished: 5 of 18 adapters, joint models and routers are there.")
 
 
 def test_held_against_each_other_routers_differ_as_the_report_says(report: RoutingReport, bench: Workbench) -> None:
@@ -114,8 +114,8 @@ def test_the_verdict_is_about_the_best_router_that_has_to_find_the_task(report: 
     )
     assert report.verdict.startswith(f"{best.label} has the highest test accuracy of the routers")
     assert "joint-lora" in report.verdict
-    known = next(row.accuracy.mean for row in report.rows if row.label == "oracle")
-    assert f"Where the task is known, it is {100 * (known or 0):.1f} %." in report.verdict
+    accuracy = next(row.accuracy.mean for row in report.rows if row.label == "oracle")
+    assert f"Where the task is known, it is {100 * (accuracy or 0):.1f} %." in report.verdict
 
 
 def test_what_was_not_equal_is_found(report: RoutingReport) -> None:
@@ -124,8 +124,8 @@ def test_what_was_not_equal_is_found(report: RoutingReport) -> None:
     assert (one_model.reference, one_model.others) == (1, ((2, ("oracle", "nearest", "arrow")),))
     together = unequal.pop("tasks whose examples a fit sees")
     assert (together.reference, together.others) == (2, ((1, ("oracle", "nearest", "arrow")),))
-    told, read = unequal.pop("is told the task"), unequal.pop("examples of each task that the router reads")
-    assert told.others == (("yes", ("oracle",)),)
+    informed, read = unequal.pop("is told the task"), unequal.pop("examples of each task that the router reads")
+    assert informed.others == (("yes", ("oracle",)),)
     assert read.others == ((16, ("nearest",)),)
     assert not unequal
     assert report.as_json()["not_equal"] == [inequality.as_json() for inequality in report.unequal]
@@ -135,13 +135,15 @@ def test_what_was_not_equal_is_found(report: RoutingReport) -> None:
 def test_a_router_that_is_trained_is_told_apart_from_those_that_are_not(report: RoutingReport) -> None:
     gates = Contender("gates", "router", "gates", {"steps": 100}, reads_data=True)
     changed = replace(report, record=replace(report.record, contenders=(*report.record.contenders, gates)))
-    (steps,) = (one for one in changed.unequal if one.what == "optimiser steps of the router for each task")
+    (steps,) = (
+        inequality for inequality in changed.unequal if inequality.what == "optimiser steps of the router for each task"
+    )
     assert (steps.reference, steps.others) == (0, ((100, ("gates",)),))
 
 
 def test_equal_routers_are_called_that(report: RoutingReport) -> None:
     record, shown = report.record, [row for row in report.rows if row.label in ("nearest", "arrow")]
-    arrow = next(one for one in record.contenders if one.label == "arrow")
+    arrow = next(contender for contender in record.contenders if contender.label == "arrow")
     alike = replace(record, reference="arrow", contenders=(arrow, replace(arrow, label="again")))
     equal = replace(report, record=alike, rows=tuple(shown))
     assert not equal.unequal

@@ -52,8 +52,15 @@ def short(bert: Path, tmp_path: Path) -> Plan:
 def scores(record: Record) -> list[Any]:
     """Everything of a record that may not depend on how often it was interrupted."""
     return [
-        (one.strategy, one.seed, one.stage, one.task, one.validation, [(c.task, c.score, c.status) for c in one.cells])
-        for one in record.outcomes
+        (
+            outcome.strategy,
+            outcome.seed,
+            outcome.stage,
+            outcome.task,
+            outcome.validation,
+            [(cell.task, cell.score, cell.status) for cell in outcome.cells],
+        )
+        for outcome in record.outcomes
     ]
 
 
@@ -85,16 +92,16 @@ def record(finished: Path) -> Record:
 
 
 def test_matrix_has_the_lower_triangle_with_its_statuses(record: Record) -> None:
-    found = {
-        (one.strategy, one.stage): {cell.task: cell.status for cell in one.cells}
-        for one in record.outcomes
-        if one.seed == 0
+    statuses = {
+        (outcome.strategy, outcome.stage): {cell.task: cell.status for cell in outcome.cells}
+        for outcome in record.outcomes
+        if outcome.seed == 0
     }
     first, second, third = record.tasks
-    assert found["isolated", 1] == {first: "measured"}
-    assert found["isolated", 2] == {first: "carried", second: "measured"}
-    assert found["isolated", 3] == {first: "verified", second: "verified", third: "measured"}
-    assert set(found["sequential", 3].values()) == {"measured"}
+    assert statuses["isolated", 1] == {first: "measured"}
+    assert statuses["isolated", 2] == {first: "carried", second: "measured"}
+    assert statuses["isolated", 3] == {first: "verified", second: "verified", third: "measured"}
+    assert set(statuses["sequential", 3].values()) == {"measured"}
     for outcome in record.outcomes:
         if outcome.strategy == "isolated":
             for cell in outcome.cells:
@@ -109,7 +116,7 @@ def test_sequential_training_really_forgets_here(bert: Path, tmp_path: Path) -> 
 
     plan = planned(tmp_path, bert, ["tasks=[animals, halves]", "seeds=[0]"])
     report = summarise(do(plan, tmp_path / "ws"))
-    by_label = {one.label: one for one in report.strategies}
+    by_label = {strategy.label: strategy for strategy in report.strategies}
     assert by_label["isolated"].metrics["forgetting"].values == (0.0,)
     assert (by_label["sequential"].metrics["forgetting"].mean or 0) > 0.05
 
@@ -162,13 +169,13 @@ def test_stopped_after_every_write_it_ends_with_the_same_numbers(
     stops = 0
     while True:
         try:
-            found = do(plan, tmp_path / "ws")
+            record = do(plan, tmp_path / "ws")
             break
         except Stop:
             stops += 1
             assert stops < 200
     assert stops > 5
-    assert scores(found) == undisturbed
+    assert scores(record) == undisturbed
     assert len(fits) == len(set(fits)), "a finished fit was repeated"
 
 
@@ -181,9 +188,9 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_numbers(
     command = [sys.executable, "-m", "tests.killing", *arguments, *changes, "--kills", "20"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] == 20
-    for number in range(told["workspaces"]):
+    document = json.loads(done.stdout)
+    assert document["kills"] == 20
+    for number in range(document["workspaces"]):
         workspace = Workspace(tmp_path / "killed" / str(number))
         assert scores(stream_in(workspace)) == undisturbed
         for adapter in workspace.adapters.ids():
@@ -224,8 +231,8 @@ family:
 """
     )
     document = read(write_recipe(tmp_path, bert)).set(["tasks=[animals, pair]"])
-    found = make_plan(document, [tmp_path / "tasks"])
-    assert found.recipe.tasks == tuple(task.name for task in found.tasks) == ("animals", "pair-b", "pair-a")
+    plan = make_plan(document, [tmp_path / "tasks"])
+    assert plan.recipe.tasks == tuple(task.name for task in plan.tasks) == ("animals", "pair-b", "pair-a")
     with pytest.raises(InputError, match="'pair-a' comes more than once"):
         make_plan(document.set(["tasks=[pair-a, pair]"]), [tmp_path / "tasks"])
 
@@ -250,13 +257,13 @@ def test_kept_model_that_answers_differently_is_measured_anew(
     ear = Ear()
     save = Evaluations.save
 
-    def falsified(self: Evaluations, key: str, found: Any) -> Any:
-        return save(self, key, replace(found, logits_sha256="0" * 64))
+    def falsified(self: Evaluations, key: str, evaluation: Any) -> Any:
+        return save(self, key, replace(evaluation, logits_sha256="0" * 64))
 
     monkeypatch.setattr(Evaluations, "save", falsified)
     record = do(plan, workspace.root, ear)
-    final = [one for one in record.outcomes if one.strategy == "isolated" and one.stage == 3]
-    assert {cell.status for one in final for cell in one.cells} == {"measured"}
+    final = [outcome for outcome in record.outcomes if outcome.strategy == "isolated" and outcome.stage == 3]
+    assert {cell.status for outcome in final for cell in outcome.cells} == {"measured"}
     assert len(ear.said) == 4
     assert "no longer gives the same logits" in ear.said[0]
 

@@ -13,7 +13,7 @@ from workbench.settings import Budget
 SPLITS = {"train": range(500), "validation": range(500), "test": range(500)}
 
 
-def told(every: Any, tasks: int, test: int = 10) -> int:
+def interval(every: Any, tasks: int, test: int = 10) -> int:
     budget = Budget(train_examples=100, eval_examples=test, epochs=1)
     recipe: Any = SimpleNamespace(budget=budget, evaluate_every=every)
     given: Any = [SimpleNamespace(splits=SPLITS)] * tasks
@@ -29,12 +29,12 @@ def told(every: Any, tasks: int, test: int = 10) -> int:
     ],
 )
 def test_the_smallest_interval_that_leaves_tests_their_share(tasks: int, every: int) -> None:
-    assert told("auto", tasks) == every
+    assert interval("auto", tasks) == every
 
 
 def test_where_even_new_tasks_take_more_the_last_stage_alone_is_whole() -> None:
-    assert told("auto", 100, test=100) == 100
+    assert interval("auto", 100, test=100) == 100
 
 
 def test_a_number_stays_as_it_is() -> None:
-    assert told(3, 100) == 3
+    assert interval(3, 100) == 3

@@ -27,11 +27,11 @@ SAY = "description: Say the noun.\nkind: causal-lm\nfiles: {data: say.csv}\ncolu
 
 
 def bench(folder: Path) -> Workbench:
-    place = write_tasks(folder)
+    tasks = write_tasks(folder)
     lines = ["text,noun", *(f"the {word} {filler},{word}" for word in SUBJECTS for filler in FILLERS)]
-    (place / "say.csv").write_text("\n".join(lines), encoding="utf-8")
-    (place / "say.yaml").write_text(f"{SAY}max_new_tokens: 4\n", encoding="utf-8")
-    return Workbench(folder / "ws", [place])
+    (tasks / "say.csv").write_text("\n".join(lines), encoding="utf-8")
+    (tasks / "say.yaml").write_text(f"{SAY}max_new_tokens: 4\n", encoding="utf-8")
+    return Workbench(folder / "ws", [tasks])
 
 
 def test_plain_peft_computes_the_same_logits(tmp_path: Path, llama: Path) -> None:

@@ -21,8 +21,8 @@ def test_a_run_that_is_told_to_end_says_one_line(
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(atomic, "_fsync", end)
-    found, _, err = call("run", str(recipe))
-    assert found == code
+    exit_code, _, err = call("run", str(recipe))
+    assert exit_code == code
     assert err.splitlines()[-1] == "Stopped. What was finished is kept; the same command goes on from there."
     assert "Traceback" not in err
     assert not [path for path in tmp_path.rglob(".*.*") if path.name.count(".") > 1], "nothing is left half-written"

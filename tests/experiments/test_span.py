@@ -61,10 +61,10 @@ def test_a_dry_run_says_where_what_would_run_and_how_long(
     (tmp_path / ".workbench" / "pace.jsonl").write_text("\n".join(lines), encoding="utf-8")
     monkeypatch.setattr(Workbench, "machines", lambda bench, cluster: [Machine.of(NODE)] * 3)
     on_three = [*small, "--cluster", "auto", "--jobs", "2", "--dry-run"]
-    found = json.loads(call(*on_three, "--json")[1])
+    document = json.loads(call(*on_three, "--json")[1])
     own = {"address": "10.0.0.2", "cores": 8.0, "devices": 2, "memory_mb": 64_000.0, "processes": 2}
-    assert found["machines"] == [own] * 3
-    assert (len(pieces), found["expected_seconds"]) == (2, 16.0), "two pieces side by side"
+    assert document["machines"] == [own] * 3
+    assert (len(pieces), document["expected_seconds"]) == (2, 16.0), "two pieces side by side"
     _, out, _ = call(*on_three)
     assert "10.0.0.2" in out
     assert "with 6 processes, at the speed of earlier work" in out

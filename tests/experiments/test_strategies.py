@@ -46,8 +46,9 @@ TASK_FREE = ("sequential", "replay", "a-gem", "l2p", "joint")  # these may not e
 
 @pytest.mark.parametrize("scenario", SCENARIOS.names())
 def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: Path, tmp_path: Path) -> None:
-    told = scenario == "task-incremental"  # else the tiny tasks ask what a text alone does not tell: they share words
-    report = _report(scenario, 12 if told else 1, bert, tmp_path)
+    # without the task, the tiny tasks ask what a text alone does not tell: they share words
+    knows_task = scenario == "task-incremental"
+    report = _report(scenario, 12 if knows_task else 1, bert, tmp_path)
     assert report.complete
     assert [entry.label for entry in report.strategies] == list(possible(scenario))
     for entry in report.strategies:
@@ -55,11 +56,11 @@ def test_every_strategy_learns_a_stream_in_every_scenario(scenario: str, bert: P
         first = entry.matrix[1][0]
         if entry.label == "joint":
             assert first is None, "nothing is tested before the last stage"
-            assert not told or min(score or 0 for score in entry.matrix[-1]) > 0.8
+            assert not knows_task or min(score or 0 for score in entry.matrix[-1]) > 0.8
         else:
             assert first is not None
             slow = entry.label == "l2p"  # on so tiny a body: see test_strategies_l2p.py
-            assert not told or slow or first > 0.7, f"{entry.label} learns the first task"
+            assert not knows_task or slow or first > 0.7, f"{entry.label} learns the first task"
 
 
 @pytest.mark.parametrize(
@@ -79,15 +80,16 @@ def test_only_a_head_that_stays_over_frozen_features_is_not_measured_again(
     entry: str, scenario: str, status: str, bert: Path, tmp_path: Path
 ) -> None:
     record = _run({"only": entry}, "only", scenario, 1, bert, tmp_path)
-    assert [[cell.status for cell in one.cells] for one in record.outcomes] == [["measured"], [status, "measured"]]
+    statuses = [[cell.status for cell in outcome.cells] for outcome in record.outcomes]
+    assert statuses == [["measured"], [status, "measured"]]
 
 
 def possible(scenario: str) -> dict[str, str]:
     """Return the entries that a scenario takes: a LoRA of one task, or of some, is not found where nobody names it."""
-    told = SCENARIOS.get(scenario).knows_task
+    knows_task = SCENARIOS.get(scenario).knows_task
     if not SCENARIOS.get(scenario).announces_tasks:
         return {name: ENTRIES[name].replace("memory: 16", "memory: 16, policy: reservoir") for name in TASK_FREE}
-    return {name: entry for name, entry in ENTRIES.items() if told or name not in NAMED}
+    return {name: entry for name, entry in ENTRIES.items() if knows_task or name not in NAMED}
 
 
 def _report(scenario: str, epochs: int, bert: Path, folder: Path) -> Report:

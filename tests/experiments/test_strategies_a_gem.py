@@ -36,8 +36,8 @@ def conflict(g: NDArray[np.float64], r: NDArray[np.float64]) -> bool:
 
 def flat(tensors: list[torch.Tensor | None], weights: list[nn.Parameter]) -> NDArray[np.float64]:
     """One vector of all gradients, 0 where there is none."""
-    each = [torch.zeros_like(w) if t is None else t for t, w in zip(tensors, weights, strict=True)]
-    return np.concatenate([t.detach().double().numpy().ravel() for t in each])
+    filled = [torch.zeros_like(w) if t is None else t for t, w in zip(tensors, weights, strict=True)]
+    return np.concatenate([t.detach().double().numpy().ravel() for t in filled])
 
 
 def third_stage(
@@ -68,10 +68,10 @@ def test_a_gradient_is_projected_only_where_it_conflicts(agrees: bool) -> None:
     for weight, gradient in zip(weights[:2], gradients[:2], strict=True):
         weight.grad = torch.tensor(gradient, dtype=torch.float32)
     project([(weight, torch.tensor(r, dtype=torch.float32)) for weight, r in zip(weights, references, strict=True)])
-    g, r = (np.concatenate([each.ravel() for each in some]) for some in (gradients, references))
-    found = flat([weight.grad for weight in weights], weights)
-    np.testing.assert_allclose(found, formula(g, r), rtol=1e-5, atol=1e-6)
-    assert found @ r >= -1e-6 * np.linalg.norm(g) * np.linalg.norm(r)
+    g, r = (np.concatenate([array.ravel() for array in arrays]) for arrays in (gradients, references))
+    projected = flat([weight.grad for weight in weights], weights)
+    np.testing.assert_allclose(projected, formula(g, r), rtol=1e-5, atol=1e-6)
+    assert projected @ r >= -1e-6 * np.linalg.norm(g) * np.linalg.norm(r)
     assert conflict(g, r) is not agrees
     if agrees:
         assert weights[2].grad is None
@@ -112,10 +112,11 @@ def test_the_reference_is_the_gradient_of_the_mean_loss_on_the_memory(
     correct = strategy.correction(stage)
     assert correct
     correct(0)
-    found = flat([weight.grad for weight in weights], weights)
-    np.testing.assert_allclose(found, formula(g, r), rtol=1e-3, atol=1e-6 * float(np.abs(g).max() + np.abs(r).max()))
-    assert np.array_equal(found, g) is not turned
-    assert found @ r > -1e-5 * np.linalg.norm(g) * np.linalg.norm(r)
+    corrected = flat([weight.grad for weight in weights], weights)
+    tolerance = 1e-6 * float(np.abs(g).max() + np.abs(r).max())
+    np.testing.assert_allclose(corrected, formula(g, r), rtol=1e-3, atol=tolerance)
+    assert np.array_equal(corrected, g) is not turned
+    assert corrected @ r > -1e-5 * np.linalg.norm(g) * np.linalg.norm(r)
 
 
 def test_the_memory_gives_no_rows_and_no_penalty_reaches_the_reference(
@@ -141,12 +142,12 @@ def test_a_step_draws_the_same_rows_whenever_it_is_taken(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
 ) -> None:
     stage = third_stage(backbone, tasks, budget, tmp_path, SCENARIOS[0], "lora")
-    encoded = [{"place": place} for place in range(100)]
+    encoded = [{"place": index} for index in range(100)]
     rows = {step: [row["place"] for row in drawn(encoded, stage, step)] for step in range(50)}
     assert rows == {step: [row["place"] for row in drawn(encoded, stage, step)] for step in range(50)}
-    assert all(len(set(each)) == budget.batch_size for each in rows.values()), "no row twice"
-    assert len({tuple(each) for each in rows.values()}) == 50
-    assert len({place for each in rows.values() for place in each}) > 90, "all of the memory takes part"
+    assert all(len(set(indices)) == budget.batch_size for indices in rows.values()), "no row twice"
+    assert len({tuple(indices) for indices in rows.values()}) == 50
+    assert len({index for indices in rows.values() for index in indices}) > 90, "all of the memory takes part"
 
 
 def test_nothing_is_corrected_at_the_first_stage(

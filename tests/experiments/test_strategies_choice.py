@@ -27,7 +27,7 @@ def with_strength(context: Context, *strengths: float) -> Context:
 def poisoned(task: Task) -> Task:
     """The same task, its test split of other texts with the wrong labels."""
     rows = task.splits["test"]
-    wrong = {"id": rows["id"][:], "text": ["quite"] * len(rows), "label": [1 - each for each in rows["label"][:]]}
+    wrong = {"id": rows["id"][:], "text": ["quite"] * len(rows), "label": [1 - label for label in rows["label"][:]]}
     return replace(task, splits={**task.splits, "test": Dataset.from_dict(wrong)})
 
 
@@ -46,10 +46,10 @@ def test_chosen_strength_is_best_on_validation_over_all_tasks_so_far(
         assert (record.trials, record.chosen) == (1, {"strength": strength})
         state = replace(before, folder=folder)
         scores = [
-            evaluate(strategy.model_for(state, each, own), each.splits["validation"], 2, backbone.tokenizer, 16).scores[
-                "accuracy"
-            ]
-            for each in tasks
+            evaluate(
+                strategy.model_for(state, seen_task, own), seen_task.splits["validation"], 2, backbone.tokenizer, 16
+            ).scores["accuracy"]
+            for seen_task in tasks
         ]
         standings[strength], bodies[strength] = sum(scores) / 2, digest(folder / "body")
     assert len(set(standings.values())) > 1, "else nothing is shown"
@@ -66,20 +66,20 @@ def test_stage_to_which_the_remedy_adds_nothing_is_learned_once(
     backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
 ) -> None:
     context = context_for(adapted("full", backbone), budget, (task,), tmp_path)
-    found = {}
+    searches = {}
     for name in ("ewc", "l2-to-start"):
         (tmp_path / name).mkdir()
         strategy = STRATEGIES.get(name)
         own = replace(context, settings=strategy.settings(strength=(0.0, 0.1)))
         record = strategy.learn(START, own, tmp_path / name)
-        found[name] = record.trials, bool(record.chosen)
-    assert found == {"ewc": (1, False), "l2-to-start": (2, True)}
+        searches[name] = record.trials, bool(record.chosen)
+    assert searches == {"ewc": (1, False), "l2-to-start": (2, True)}
 
 
 @pytest.mark.parametrize("name", ["ewc", "lwf", "der-plus-plus", "o-lora", "hypernetwork"])
 def test_nothing_is_added_at_the_first_stage(name: str) -> None:
-    strategy, known = STRATEGIES.get(name), STRATEGIES.get(name).settings(strength=(1.0, 2.0))
-    assert [list(strategy.strengths(known, stage)) for stage in (1, 2)] == [[None], [1.0, 2.0]]
+    strategy, settings = STRATEGIES.get(name), STRATEGIES.get(name).settings(strength=(1.0, 2.0))
+    assert [list(strategy.strengths(settings, stage)) for stage in (1, 2)] == [[None], [1.0, 2.0]]
 
 
 def test_nothing_is_added_where_the_network_is_frozen() -> None:

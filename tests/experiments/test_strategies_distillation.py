@@ -41,7 +41,7 @@ def stream(
     return context, walk(strategy, at(context, len(tasks) - 1), folder)
 
 
-def said(name: str, state: State, task: Task, context: Context, rows: Dataset) -> NDArray[np.float32]:
+def answers_of(name: str, state: State, task: Task, context: Context, rows: Dataset) -> NDArray[np.float32]:
     """What the stored model of a state answers to ``rows`` as the model of ``task``."""
     model = STRATEGIES.get(name).model_for(state, task, context)
     return predict(model, rows, context.adaptation.backbone.tokenizer, context.budget.max_length)
@@ -66,13 +66,13 @@ def test_teacher_is_the_model_of_the_stage_before(
     assert len(rows) == len(tasks[-1].splits["train"]), "no example is kept"
     remembered, before = np.array(rows["remembered"][:]), at(context, 2)
     if scenario == "task-incremental":
-        answers = [said("lwf", state, known, before, tasks[-1].splits["train"]) for known in tasks[:2]]
+        answers = [answers_of("lwf", state, task, before, tasks[-1].splits["train"]) for task in tasks[:2]]
     else:
-        answers = [said("lwf", state, tasks[0], before, tasks[-1].splits["train"])]
-    known = np.concatenate(answers, axis=1)  # (rows, labels before this stage)
-    assert known.shape[1] == {"domain-incremental": 2}.get(scenario, 4)
-    np.testing.assert_allclose(remembered[:, : known.shape[1]], known, **CLOSE)
-    assert np.isnan(remembered[:, known.shape[1] :]).all(), "new labels have no teacher"
+        answers = [answers_of("lwf", state, tasks[0], before, tasks[-1].splits["train"])]
+    teacher = np.concatenate(answers, axis=1)  # (rows, labels before this stage)
+    assert teacher.shape[1] == {"domain-incremental": 2}.get(scenario, 4)
+    np.testing.assert_allclose(remembered[:, : teacher.shape[1]], teacher, **CLOSE)
+    assert np.isnan(remembered[:, teacher.shape[1] :]).all(), "new labels have no teacher"
     assert remembered.shape[1] == len(lesson.labels)
 
 
@@ -88,18 +88,18 @@ def test_distillation_pulls_nowhere_before_the_first_step(
     batch = batch_of(stage, rows)
     loss = penalty(batch)
     groups = [slice(0, 2), slice(2, 4)] if scenario == "task-incremental" else [slice(0, 4)]
-    softened = [(batch.remembered[:, each] / 2.0).softmax(dim=-1) for each in groups]
-    entropy = sum(-(each * each.log()).sum(dim=-1).mean() for each in softened)
+    softened = [(batch.remembered[:, columns] / 2.0).softmax(dim=-1) for columns in groups]
+    entropy = sum(-(p * p.log()).sum(dim=-1).mean() for p in softened)
     torch.testing.assert_close(loss, 2.0 * entropy, **CLOSE)
     loss.backward()
-    assert max(float(each.grad.abs().max()) for each in stage.model.parameters() if each.grad is not None) < 1e-4
+    assert max(float(weight.grad.abs().max()) for weight in stage.model.parameters() if weight.grad is not None) < 1e-4
     with torch.no_grad():
         next(iter(stage.heads.values())).get_parameter("bias")[0] += 1.0
     stage.model.zero_grad()
     moved = penalty(batch_of(stage, rows))
     moved.backward()
     assert moved > loss
-    assert max(float(each.grad.abs().max()) for each in stage.model.parameters() if each.grad is not None) > 1e-2
+    assert max(float(weight.grad.abs().max()) for weight in stage.model.parameters() if weight.grad is not None) > 1e-2
 
 
 def test_distilled_gradient_is_the_closed_form() -> None:
@@ -118,13 +118,14 @@ def test_remembered_logits_are_those_right_after_the_task(
     context, states = stream("der-plus-plus", backbone, tasks, budget, tmp_path, scenario)
     memory = recall(states[-1].folder)
     assert memory is not None
-    for place, known in enumerate(tasks[:2]):
-        own = memory.select([i for i, name in enumerate(memory[TASK][:]) if name == known.name])
+    for index, task in enumerate(tasks[:2]):
+        own = memory.select([i for i, name in enumerate(memory[TASK][:]) if name == task.name])
         assert len(own)
-        then = said("der-plus-plus", states[place], known, at(context, place + 1), own.remove_columns("remembered"))
+        own_rows = own.remove_columns("remembered")
+        then = answers_of("der-plus-plus", states[index], task, at(context, index + 1), own_rows)
         np.testing.assert_allclose(np.array(own["remembered"][:]), then, **CLOSE)
-        if place == 0:
-            now = said("der-plus-plus", states[1], known, at(context, 2), own.remove_columns("remembered"))
+        if index == 0:
+            now = answers_of("der-plus-plus", states[1], task, at(context, 2), own_rows)
             assert np.abs(now[:, :2] - then[:, :2]).max() > 1e-2, "not those of the newest model"
     lesson = strategy.lesson(opened(strategy, context, states[-1]))
     rows = lesson.splits["train"].to_pandas()
@@ -132,11 +133,11 @@ def test_remembered_logits_are_those_right_after_the_task(
     assert wanted.shape == (12 + 64, len(lesson.labels))
     new = rows["id"].str.startswith("fruits/").to_numpy()
     assert np.isnan(wanted[new]).all()
-    for place, known in enumerate(tasks[:2]):
-        held = ~np.isnan(wanted[rows["id"].str.startswith(f"{known.name}/").to_numpy()])
+    for index, task in enumerate(tasks[:2]):
+        held = ~np.isnan(wanted[rows["id"].str.startswith(f"{task.name}/").to_numpy()])
         labels = {
-            "task-incremental": range(2 * place, 2 * place + 2),
-            "class-incremental": range(2 * place + 2),
+            "task-incremental": range(2 * index, 2 * index + 2),
+            "class-incremental": range(2 * index + 2),
             "domain-incremental": range(2),
         }[scenario]
         assert (held == np.isin(np.arange(held.shape[1]), labels)).all()

@@ -43,9 +43,9 @@ def made(context: Context, state: State, task: Task) -> torch.Tensor:
     """All numbers of the LoRA that a state's network makes for a task."""
     body = STRATEGY.model_for(state, task, context).body
     matrices = [
-        each.weight for name, each in body.named_modules() if name.endswith((".lora_A.default", ".lora_B.default"))
+        module.weight for name, module in body.named_modules() if name.endswith((".lora_A.default", ".lora_B.default"))
     ]
-    return torch.cat([each.detach().flatten() for each in matrices])
+    return torch.cat([matrix.detach().flatten() for matrix in matrices])
 
 
 def moved(context: Context, states: list[State], task: Task) -> float:
@@ -55,12 +55,12 @@ def moved(context: Context, states: list[State], task: Task) -> float:
 
 
 def test_strength_holds_what_the_network_makes_for_earlier_tasks(context: Context, tmp_path: Path) -> None:
-    found = {}
+    distances = {}
     for strength in (0.0, 100.0):
         own = replace(at(context, 2), settings=STRATEGY.settings(strength=strength))
-        found[strength] = moved(own, walk(STRATEGY, own, tmp_path / str(strength)), context.tasks[0])
-    assert found[0.0] > 0.1
-    assert found[100.0] < found[0.0] / 10
+        distances[strength] = moved(own, walk(STRATEGY, own, tmp_path / str(strength)), context.tasks[0])
+    assert distances[0.0] > 0.1
+    assert distances[100.0] < distances[0.0] / 10
 
 
 def test_embeddings_alone_are_learned_and_earlier_answers_stay_to_the_last_bit(
@@ -73,10 +73,10 @@ def test_embeddings_alone_are_learned_and_earlier_answers_stay_to_the_last_bit(
         model, rows = STRATEGY.model_for(states[stage - 1], task, context), task.splits["test"]
         return evaluate(model, rows, 2, context.adaptation.backbone.tokenizer, 16).logits_sha256
 
-    said = {(stage, task.name): answers(stage, task) for stage in (1, 2, 3) for task in tasks[:stage]}
-    for place, task in enumerate(tasks, start=1):
-        own = {said[stage, task.name] for stage in range(place, 4)}
-        kept = {STRATEGY.identity(states[stage - 1], task, context) for stage in range(place, 4)}
+    digests = {(stage, task.name): answers(stage, task) for stage in (1, 2, 3) for task in tasks[:stage]}
+    for first, task in enumerate(tasks, start=1):
+        own = {digests[stage, task.name] for stage in range(first, 4)}
+        kept = {STRATEGY.identity(states[stage - 1], task, context) for stage in range(first, 4)}
         assert len(own) == len(kept) == 1
     assert len({made(context, states[-1], task).sum().item() for task in tasks}) == 3, "each has a LoRA of its own"
     model = opened(STRATEGY, at(context, 2), states[0]).model
@@ -94,7 +94,7 @@ def test_penalty_is_the_mean_squared_distance_of_what_is_made(context: Context, 
     penalty, batch = STRATEGY.penalty(stage, 3.0), Batch(stage.model, torch.zeros(1), None)
     assert penalty(batch) == 0
     network = generator_of(stage.model.body)
-    before = {name: [each.detach().clone() for each in network(e)] for name, e in earlier.items()}
+    before = {name: [factor.detach().clone() for factor in network(e)] for name, e in earlier.items()}
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
@@ -129,7 +129,8 @@ def test_what_is_stored_is_the_network_an_embedding_a_task_and_heads(context: Co
     context = replace(context, budget=context.budget.model_copy(update={"epochs": 1}))
     first, *_, last = walk(STRATEGY, context, tmp_path)
     stored = load_file(last.folder / "embeddings.safetensors")
-    assert {name: tuple(each.shape) for name, each in stored.items()} == {task.name: (16,) for task in context.tasks}
+    shapes = {name: tuple(embedding.shape) for name, embedding in stored.items()}
+    assert shapes == {task.name: (16,) for task in context.tasks}
     assert torch.equal(stored["animals"], load_file(first.folder / "embeddings.safetensors")["animals"])
     assert size(last.folder) - size(first.folder) < 2 * (16 + 2 * 32 + 2) * 4 + 500, "two embeddings, two heads"
 
@@ -158,7 +159,7 @@ def test_answers_of_a_frozen_network_are_verified_as_those_of_isolated_adapters(
     ]
     plan = make_plan(read(write_recipe(tmp_path, bert)).set(changes), [tmp_path / "tasks"])
     record = stream_run(plan, tmp_path / "space")
-    assert [[cell.status for cell in one.cells] for one in record.outcomes] == [
+    assert [[cell.status for cell in outcome.cells] for outcome in record.outcomes] == [
         ["measured"],
         ["carried", "measured"],
         ["verified", "verified", "measured"],

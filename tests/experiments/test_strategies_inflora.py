@@ -46,8 +46,8 @@ def projection(columns: Matrix) -> Matrix:
 
 def in_use(space: Space) -> Matrix:
     """M Mᵀ, whichever basis is kept."""
-    found = projection(space.basis.numpy())
-    return np.eye(SIZE) - found if space.free else found
+    inside = projection(space.basis.numpy())
+    return np.eye(SIZE) - inside if space.free else inside
 
 
 def grown(used: Matrix, given: Matrix, threshold: float) -> Matrix:
@@ -144,13 +144,13 @@ def test_second_moments_are_those_of_each_text_by_itself(
 ) -> None:
     """Texts of several lengths: a padded token would be counted."""
     strategy = STRATEGIES.get("inflora")
-    words = [text.split()[: 1 + place % 4] for place, text in enumerate(task.splits["train"]["text"][:])]
-    rows = task.splits["train"].remove_columns("text").add_column("text", [" ".join(each) for each in words])
+    words = [text.split()[: 1 + index % 4] for index, text in enumerate(task.splits["train"]["text"][:])]
+    rows = task.splits["train"].remove_columns("text").add_column("text", [" ".join(sentence) for sentence in words])
     given = replace(task, splits={**task.splits, "train": rows})
     context = context_for(adapted("lora", backbone, rank=RANK), budget, (given,), tmp_path, strategy.settings())
     stage = opened(strategy, context, START)
     chosen = layers(stage.model.body)
-    found, seen = second_moments(stage, chosen), {name: list[torch.Tensor]() for name in chosen}
+    moments, seen = second_moments(stage, chosen), {name: list[torch.Tensor]() for name in chosen}
     for name, module in chosen.items():
         module.register_forward_pre_hook(lambda _, inputs, name=name: seen[name].append(inputs[0].squeeze(0).double()))
     lengths = set()
@@ -162,7 +162,7 @@ def test_second_moments_are_those_of_each_text_by_itself(
     assert len(lengths) > 1
     for name, tokens in seen.items():
         inputs = torch.cat(tokens)
-        torch.testing.assert_close(found[name], inputs.T @ inputs / len(inputs), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(moments[name], inputs.T @ inputs / len(inputs), rtol=1e-4, atol=1e-5)
 
 
 def test_only_b_and_the_head_are_trained(backbone: Backbone, task: Task, budget: Budget, tmp_path: Path) -> None:

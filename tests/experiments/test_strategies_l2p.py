@@ -64,7 +64,7 @@ def test_prompts_are_chosen_by_cosine() -> None:
     before = pool()
     assert before.shape == (5, TOP * TOKENS, 4)
     for row, places in zip(before, expected, strict=True):
-        assert torch.equal(row, torch.cat([pool.prompts[place] for place in places]))
+        assert torch.equal(row, torch.cat([pool.prompts[index] for index in places]))
     pool.choose(queries[2:3])
     assert pool.chosen[0].tolist() == expected[2].tolist(), "whatever else is asked"
 
@@ -92,17 +92,17 @@ def test_a_text_stands_behind_the_prompts_that_its_plain_features_choose(
     context = context_of(backbone, (task, other_task), budget, tmp_path)
     state = walk(STRATEGY, context, tmp_path)[-1]
     rows = task.splits["test"].select([0, 1, 2])
-    found = predict(STRATEGY.model_for(state, task, context), rows, backbone.tokenizer, budget.max_length)
+    answers = predict(STRATEGY.model_for(state, task, context), rows, backbone.tokenizer, budget.max_length)
     pool, bare = stored(state), backbone.load().eval()
     head = stored_head(state, task, context)
-    for text, answer in zip(rows["text"], found, strict=True):
+    for text, answer in zip(rows["text"], answers, strict=True):
         ids = backbone.tokenizer(text, return_tensors="pt")["input_ids"]
         with torch.no_grad():
             query = bare(ids).last_hidden_state[0].mean(dim=0)
             places = ranked(query.double().numpy(), pool["keys"].double().numpy())
-            before = [pool["prompts"][place] for place in places]
-            both = torch.cat([*before, bare.get_input_embeddings()(ids)[0]])
-            states = bare(inputs_embeds=both[None]).last_hidden_state[0, TOP * TOKENS :]
+            before = [pool["prompts"][index] for index in places]
+            embeddings = torch.cat([*before, bare.get_input_embeddings()(ids)[0]])
+            states = bare(inputs_embeds=embeddings[None]).last_hidden_state[0, TOP * TOKENS :]
             expected = head(states.mean(dim=0)).numpy()
         np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
 
@@ -113,7 +113,7 @@ def test_only_pool_and_head_are_trained_and_the_pool_is_shared(
     context = context_of(backbone, (task, other_task), budget, tmp_path)
     fresh = opened(STRATEGY, at(context, 1), START).model
     trained = fresh.trainable()
-    assert sorted(tuple(each.shape) for each in trained.values()) == [
+    assert sorted(tuple(parameter.shape) for parameter in trained.values()) == [
         (2,),
         (2, HIDDEN),
         (SIZE, TOKENS, HIDDEN),

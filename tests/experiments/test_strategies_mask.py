@@ -50,13 +50,13 @@ def context(
 
 
 def masks(state: State) -> dict[str, NDArray[np.bool_]]:
-    return {name: each.numpy() for name, each in load_file(state.existing / "masks.safetensors").items()}
+    return {name: mask.numpy() for name, mask in load_file(state.existing / "masks.safetensors").items()}
 
 
 def parts(context: Context, state: State) -> dict[str, tuple[Tensor, Tensor | None]]:
     """Weight and bias of each layer as they are stored, those of all units: down, up, down, up, …"""
     body = SharedWeights.model_for(STRATEGY, state, context.tasks[0], context).body
-    return {name: (each.linear.weight, each.linear.bias) for name, each in _gates.layers(body).items()}
+    return {name: (layer.linear.weight, layer.linear.bias) for name, layer in _gates.layers(body).items()}
 
 
 def test_weights_between_claimed_units_and_the_answers_that_they_give_stay(context: Context, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_weights_between_claimed_units_and_the_answers_that_they_give_stay(conte
         model = STRATEGY.model_for(state, task, at(context, stage))
         answers.append(predict(model, task.splits["test"], backbone.tokenizer, context.budget.max_length))
         identities.append(STRATEGY.identity(state, task, at(context, stage)))
-    assert all(each.tobytes() == answers[0].tobytes() for each in answers)
+    assert all(answer.tobytes() == answers[0].tobytes() for answer in answers)
     assert len(set(identities)) == 1
     assert STRATEGY.identity(states[2], context.tasks[1], context) != identities[0]
 
@@ -111,13 +111,13 @@ def test_a_task_is_answered_by_its_units_alone(context: Context, tmp_path: Path)
 
 def test_what_is_claimed_is_told(context: Context, tmp_path: Path) -> None:
     for stage, state in enumerate(walk(STRATEGY, context, tmp_path), start=1):
-        found, claims = masks(state), json.loads((state.existing / "claims.json").read_text())
-        assert [*found] == sorted(task.name for task in context.tasks[:stage])
-        so_far = [[found[task.name] for task in context.tasks[:upto]] for upto in range(1, stage + 1)]
-        shares = [np.any(each, axis=0).mean() for each in so_far]
-        told = [claims[task.name]["used"] for task in context.tasks[:stage]]
-        np.testing.assert_allclose(told, shares, rtol=1e-6)
-        assert 0 < told[0] < 1
+        task_masks, claims = masks(state), json.loads((state.existing / "claims.json").read_text())
+        assert [*task_masks] == sorted(task.name for task in context.tasks[:stage])
+        so_far = [[task_masks[task.name] for task in context.tasks[:upto]] for upto in range(1, stage + 1)]
+        shares = [np.any(claimed, axis=0).mean() for claimed in so_far]
+        used = [claims[task.name]["used"] for task in context.tasks[:stage]]
+        np.testing.assert_allclose(used, shares, rtol=1e-6)
+        assert 0 < used[0] < 1
 
 
 def test_gates_head_and_adapter_are_trained_and_nothing_else(context: Context, tmp_path: Path) -> None:
@@ -126,10 +126,10 @@ def test_gates_head_and_adapter_are_trained_and_nothing_else(context: Context, t
     layers = _gates.layers(model.body)
     per_layer = 1 if context.adaptation.method == "lora" else 2  # weight, and bias
     assert len(model.trainable()) == len(layers) * (per_layer + 1) + 2
-    claimed = torch.cat([each.claimed for each in model.get_submodule(GATES)])
+    claimed = torch.cat([gate.claimed for gate in model.get_submodule(GATES)])
     np.testing.assert_array_equal(claimed.numpy(), masks(state)[context.tasks[0].name])
     drawn = [opened(STRATEGY, at(context, stage), given).model for stage, given in ((1, START), (2, state))]
-    starts = [torch.cat([each.e.detach() for each in model.get_submodule(GATES)]) for model in drawn]
+    starts = [torch.cat([gate.e.detach() for gate in model.get_submodule(GATES)]) for model in drawn]
     assert not torch.equal(*starts), "each task draws its own"
     assert starts[0].std().item() == pytest.approx(1, abs=0.2)
 
@@ -143,12 +143,12 @@ def test_earlier_tasks_are_asked_with_their_own_units(context: Context, tmp_path
     expected = predict(asked, rows, backbone.tokenizer, length)
     stage = opened(STRATEGY, at(context, 2), state)
     with torch.no_grad():
-        for each in stage.model.get_submodule(GATES):
-            each.e.neg_()
+        for gate in stage.model.get_submodule(GATES):
+            gate.e.neg_()
     others = predict(stage.model.under(asked.head), rows, backbone.tokenizer, length)
     STRATEGY.body_for(stage, task)
-    found = predict(stage.model.under(asked.head), rows, backbone.tokenizer, length)
-    np.testing.assert_array_equal(found, expected)
+    answers = predict(stage.model.under(asked.head), rows, backbone.tokenizer, length)
+    np.testing.assert_array_equal(answers, expected)
     assert not np.array_equal(others, expected)
     STRATEGY.body_for(stage, context.tasks[1])
     np.testing.assert_array_equal(predict(stage.model.under(asked.head), rows, backbone.tokenizer, length), others)
@@ -162,10 +162,10 @@ def test_with_several_strengths_one_is_chosen_at_every_stage(
     context = context_for(adapted("lora", backbone), budget, tasks[:2], tmp_path, settings)
     before = START
     for stage in (1, 2):
-        (place := tmp_path / str(stage)).mkdir()
-        record = STRATEGY.learn(before, at(context, stage), place)
+        (folder := tmp_path / str(stage)).mkdir()
+        record = STRATEGY.learn(before, at(context, stage), folder)
         assert record.trials == 2
-        before = State(place, str(stage))
+        before = State(folder, str(stage))
 
 
 def gates_of(*values: tuple[list[float], list[bool]], slope: float) -> list[Gate]:
@@ -197,9 +197,9 @@ def test_gates_harden_in_every_epoch(
     before, slopes = gate.e.detach().clone(), []
     for step in range(2 * batches):
         slopes.append(gate.slope)
-        for each in stage.model.get_submodule(GATES):
-            each.e.grad = torch.full_like(each.e, 0.01)
-            each.e.grad[0] = -1.0
+        for module in stage.model.get_submodule(GATES):
+            module.e.grad = torch.full_like(module.e, 0.01)
+            module.e.grad[0] = -1.0
         correct(step)
         if step == 0:
             torch.testing.assert_close(gate.e[1:], before[1:] - 0.05 * HARDNESS * 0.01)

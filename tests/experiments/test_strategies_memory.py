@@ -24,14 +24,14 @@ SIZES = {"two": (30, 2), "three": (31, 3), "four": (9, 4)}  # rows and labels of
 
 def gone_by(policy: Policy, size: int, seed: int = 0) -> list[Dataset]:
     """The memory after each of the tasks."""
-    memory, before, found = None, 0, []
+    memory, before, memories = None, 0, []
     for name, (rows, labels) in SIZES.items():
         ids = [f"{name}-{row}" for row in range(rows)]
         given = Dataset.from_dict({"id": ids, "label": [row % labels for row in range(rows)]})
         memory = remember(memory, given, name, size, policy, before, seed)
         before += rows
-        found.append(memory)
-    return found
+        memories.append(memory)
+    return memories
 
 
 @pytest.mark.parametrize("size", [4, 7, 18])
@@ -40,9 +40,9 @@ def test_balanced_memory_has_equally_many_of_each_label_of_each_task(size: int) 
     for memory, (_, more) in zip(gone_by("balanced", size), SIZES.values(), strict=True):
         labels += more
         counts = Counter(zip(memory[TASK][:], memory["label"][:], strict=True))
-        each = [counts[key] for key in counts] + [0] * (labels - len(counts))
+        sizes = [counts[key] for key in counts] + [0] * (labels - len(counts))
         assert len(memory) == size
-        assert max(each) - min(each) <= 1
+        assert max(sizes) - min(sizes) <= 1
         assert len(set(memory["id"][:])) == size, "no row twice"
         assert all(row["id"].startswith(row[TASK]) for row in memory)
 
@@ -56,8 +56,8 @@ def test_label_with_few_rows_leaves_its_share_to_the_others() -> None:
 
 def test_what_is_left_over_is_not_always_the_earliest_tasks() -> None:
     """With 4 places for 9 labels each label has a place in 4 of 9 memories: 40 seeds miss one with p < 1e-9."""
-    found = Counter(name for seed in range(40) for name in gone_by("balanced", 4, seed)[-1][TASK][:])
-    assert set(found) == set(SIZES)
+    counts = Counter(name for seed in range(40) for name in gone_by("balanced", 4, seed)[-1][TASK][:])
+    assert set(counts) == set(SIZES)
 
 
 @pytest.mark.parametrize(("size", "blocks"), [(12, (10, 20, 30)), (1, (1, 2))])
@@ -137,21 +137,21 @@ def test_mixed_rows_are_answered_by_their_own_heads(
     chosen = rows.select([0, 3, 8, 9, 10, 20, 21, 22])  # 2, 3 and 3 rows of the three tasks
 
     def batch_of(some: Dataset) -> dict[str, torch.Tensor]:
-        found: dict[str, torch.Tensor] = model.kind.collate(tokenizer)(model.kind.encode(some, tokenizer, 16))
-        return found
+        batch: dict[str, torch.Tensor] = model.kind.collate(tokenizer)(model.kind.encode(some, tokenizer, 16))
+        return batch
 
     expected = torch.zeros(())
     with torch.no_grad():
-        found = model(**batch_of(chosen))["loss"]
-        for place, known in enumerate(context.tasks):
-            own = chosen.select([i for i, group in enumerate(chosen["group"][:]) if group == place])
+        loss = model(**batch_of(chosen))["loss"]
+        for index, own_task in enumerate(context.tasks):
+            own = chosen.select([i for i, group in enumerate(chosen["group"][:]) if group == index])
             given = batch_of(own.remove_columns("group"))
-            head = list(stage.heads.values())[place]
-            stored = strategy.model_for(state, known, at(context, 2)).head if place < 2 else head
+            head = list(stage.heads.values())[index]
+            stored = strategy.model_for(state, own_task, at(context, 2)).head if index < 2 else head
             assert torch.equal(stored.get_parameter("weight"), head.get_parameter("weight"))
-            labels = given.pop("labels") - 2 * place  # two labels each
+            labels = given.pop("labels") - 2 * index  # two labels each
             expected += nn.functional.cross_entropy(stored(model.features(**given)), labels, reduction="sum")
-    torch.testing.assert_close(found, expected / 8)
+    torch.testing.assert_close(loss, expected / 8)
 
 
 def test_nothing_is_rehearsed_at_the_first_stage(

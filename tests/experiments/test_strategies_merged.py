@@ -29,12 +29,12 @@ STRATEGY = STRATEGIES.get("merged")
 def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
     """Four tasks, of which two and two have the same data."""
     again = (replace(task, name="animals again"), replace(other_task, name="fruits again"))
-    return (task, other_task, *(replace(each, fingerprint=f"{each.fingerprint} again") for each in again))
+    return (task, other_task, *(replace(twin, fingerprint=f"{twin.fingerprint} again") for twin in again))
 
 
-def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, place: Path, **settings: Any) -> Context:
+def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, folder: Path, **settings: Any) -> Context:
     few = budget.model_copy(update={"epochs": 2})
-    return context_for(adapted("lora", backbone), few, tasks, place, MergedSettings(**settings))
+    return context_for(adapted("lora", backbone), few, tasks, folder, MergedSettings(**settings))
 
 
 def updates_in(state: State) -> list[Any]:
@@ -49,7 +49,7 @@ def test_no_more_loras_are_kept_than_are_asked_for(
     assert [len(groups_in(state.existing).groups) for state in states] == [1, 2, 2, 2]
     for state, learned in zip(states, (1, 2, 3, 4), strict=True):
         groups = groups_in(state.existing).groups
-        assert sorted(name for group in groups for name in group.tasks) == sorted(each.name for each in tasks[:learned])
+        assert sorted(name for group in groups for name in group.tasks) == sorted(task.name for task in tasks[:learned])
         assert {path.name for path in (state.existing / ADAPTERS).iterdir()} == {group.folder for group in groups}
         assert len(list((state.existing / "heads").iterdir())) == learned, "every task keeps its head"
 
@@ -61,17 +61,17 @@ def test_only_what_is_merged_changes(
     _, second, third = walk(STRATEGY, given, tmp_path)
     shared = [group.tasks for group in groups_in(third.existing).groups]
     assert shared == [(tasks[0].name, tasks[1].name), (tasks[2].name,)]
-    for each in tasks[:2]:
-        assert STRATEGY.identity(second, each, given) != STRATEGY.identity(third, each, given)
-    one, two = updates_in(second)
+    for task in tasks[:2]:
+        assert STRATEGY.identity(second, task, given) != STRATEGY.identity(third, task, given)
+    first_lora, second_lora = updates_in(second)
     merged, _ = updates_in(third)
     for name, pair in merged.items():
-        mean = (one[name].b @ one[name].a + two[name].b @ two[name].a) / 2
-        found = pair.b @ pair.a
-        assert pair.rank <= one[name].rank
+        mean = (first_lora[name].b @ first_lora[name].a + second_lora[name].b @ second_lora[name].a) / 2
+        product = pair.b @ pair.a
+        assert pair.rank <= first_lora[name].rank
         left, values, right = torch.linalg.svd(mean)
         best = left[:, : pair.rank] * values[: pair.rank] @ right[: pair.rank]
-        torch.testing.assert_close(found, best, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(product, best, atol=1e-5, rtol=1e-4)
 
 
 def test_with_room_for_all_it_is_isolated(
@@ -82,12 +82,12 @@ def test_with_room_for_all_it_is_isolated(
     isolated = STRATEGIES.get("isolated")
     other = replace(given, settings=isolated.settings())
     *_, apart = walk(isolated, other, tmp_path / "isolated")
-    for each in tasks[:2]:
-        found = [
-            evaluate(one, each.splits["test"], 2, backbone.tokenizer, budget.max_length).logits_sha256
-            for one in (STRATEGY.model_for(state, each, given), isolated.model_for(apart, each, other))
+    for task in tasks[:2]:
+        digests = [
+            evaluate(model, task.splits["test"], 2, backbone.tokenizer, budget.max_length).logits_sha256
+            for model in (STRATEGY.model_for(state, task, given), isolated.model_for(apart, task, other))
         ]
-        assert found[0] == found[1]
+        assert digests[0] == digests[1]
 
 
 def test_a_running_average_weighs_each_task_the_same(
@@ -99,12 +99,12 @@ def test_a_running_average_weighs_each_task_the_same(
     apart = [lora.read(path) for path in sorted(given.workspace.adapters.root.iterdir()) if path.is_dir()]
     assert len(apart) == 3
     for name, pair in merged.items():
-        mean = sum(each[name].b @ each[name].a for each in apart) / 3
+        mean = sum(source[name].b @ source[name].a for source in apart) / 3
         torch.testing.assert_close(pair.b @ pair.a, mean, atol=1e-5, rtol=1e-4)
 
 
 def update(*entries: float) -> dict[str, LowRank]:
-    return {"layer": LowRank(torch.tensor([[each] for each in entries]), torch.tensor([[1.0, 2.0]]))}
+    return {"layer": LowRank(torch.tensor([[entry] for entry in entries]), torch.tensor([[1.0, 2.0]]))}
 
 
 @pytest.mark.parametrize(

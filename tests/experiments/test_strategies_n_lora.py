@@ -49,7 +49,7 @@ def test_the_penalty_is_the_sum_of_absolute_entries(
             np.testing.assert_allclose(layer.lora_B[NOW].weight.grad.numpy(), signs @ a.T, rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(layer.lora_A[NOW].weight.grad.numpy(), b.T @ signs, rtol=1e-4, atol=1e-6)
         assert strategy.strengths(strategy.settings(strength=(0.5, 2)), count) == (0.5, 2.0)
-        changed = {name for name, each in stage.model.named_parameters() if each.grad is not None}
+        changed = {name for name, parameter in stage.model.named_parameters() if parameter.grad is not None}
         assert len(changed) == 2 * len(pairs)
 
 
@@ -57,7 +57,7 @@ def test_strength_makes_updates_that_collide_less(
     backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
 ) -> None:
     """Each task's Σ |ΔW|, the first's too, and Σ |ΔW₁| |ΔW₂|, which is 0 where no weight is changed by both."""
-    strategy, found = STRATEGIES.get("n-lora"), {}
+    strategy, totals = STRATEGIES.get("n-lora"), {}
     budget = budget.model_copy(update={"epochs": 3})
     for strength in (0.0, 1e-2):
         settings, folder = strategy.settings(strength=strength), tmp_path / str(strength)
@@ -66,9 +66,9 @@ def test_strength_makes_updates_that_collide_less(
         *_, state = walk(strategy, context, folder)
         pairs = lora.read(state.existing / "body").values()
         updates = [(pair.b[:, :RANK] @ pair.a[:RANK], pair.b[:, RANK:] @ pair.a[RANK:]) for pair in pairs]
-        sums = [[float(each.abs().sum()) for each in (one, two, one * two)] for one, two in updates]
-        found[strength] = np.array(sums).sum(axis=0)
-    first, second, together = found[1e-2] / found[0.0]
+        sums = [[float(matrix.abs().sum()) for matrix in (older, newer, older * newer)] for older, newer in updates]
+        totals[strength] = np.array(sums).sum(axis=0)
+    first, second, together = totals[1e-2] / totals[0.0]
     assert first < 0.5
     assert second < 0.5
     assert together < 0.1

@@ -46,8 +46,8 @@ def dense_sum(body: Any) -> dict[str, torch.Tensor]:
     layers = {name: module for name, module in body.named_modules() if hasattr(module, "lora_B")}
     return {
         name.removeprefix(lora.PREFIX): sum(
-            layer.scaling[each] * layer.lora_B[each].weight.detach() @ layer.lora_A[each].weight.detach()
-            for each in (PAST, NOW)
+            layer.scaling[adapter] * layer.lora_B[adapter].weight.detach() @ layer.lora_A[adapter].weight.detach()
+            for adapter in (PAST, NOW)
         )
         for name, layer in layers.items()
     }
@@ -56,14 +56,14 @@ def dense_sum(body: Any) -> dict[str, torch.Tensor]:
 def test_strength_makes_the_inputs_orthogonal(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
 ) -> None:
-    strategy, found = STRATEGIES.get("o-lora"), {}
+    strategy, cosines = STRATEGIES.get("o-lora"), {}
     for strength in (0.0, 10.0):
         settings, folder = strategy.settings(strength=strength), tmp_path / str(strength)
         context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], folder, settings)
         *_, state = walk(strategy, context, folder)
         assert state.folder
-        found[strength] = cosine(lora.read(state.folder / "body"))
-    assert found[10.0] < found[0.0] / 20
+        cosines[strength] = cosine(lora.read(state.folder / "body"))
+    assert cosines[10.0] < cosines[0.0] / 20
 
 
 def test_stored_sum_is_past_plus_now_and_keeps_the_past(
@@ -115,8 +115,8 @@ def test_new_pair_alone_is_trained_and_begins_elsewhere(
         layer = next(module for module in model.body.modules() if hasattr(module, "lora_B"))
         began.append(layer.lora_A[NOW].weight.detach().clone())
         assert not layer.lora_B[NOW].weight.any(), "the sum is at first what it was"
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        assert not torch.allclose(began[one], began[other])
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.allclose(began[first], began[second])
 
 
 def test_overlap_is_the_squared_frobenius_norm(
@@ -126,10 +126,10 @@ def test_overlap_is_the_squared_frobenius_norm(
     context = context_for(adapted("lora", backbone, rank=RANK), budget, tasks[:2], tmp_path, strategy.settings())
     (state,) = walk(strategy, at(context, 1), tmp_path)
     stage = opened(strategy, context, state)
-    found = overlap(Batch(stage.model, torch.zeros(1), None)).item()
+    value = overlap(Batch(stage.model, torch.zeros(1), None)).item()
     expected = sum(
         float((pair.a[:RANK].double() @ pair.a[RANK:].double().T).square().sum())
         for pair in summed(stage.model.body).values()
     )
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert value == pytest.approx(expected, rel=1e-5)
     assert expected > 0

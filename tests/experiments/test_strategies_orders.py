@@ -27,12 +27,12 @@ def orders(plan: Plan) -> list[tuple[str, ...]]:
 
 
 def test_orders_are_seeded_permutations_and_the_first_is_the_recipes(bert: Path, tmp_path: Path) -> None:
-    found = orders(planned(bert, tmp_path, "orders=4"))
-    assert found[0] == NAMES
-    assert len(set(found)) == 4
-    assert {tuple(sorted(order)) for order in found} == {tuple(sorted(NAMES))}
-    assert found == orders(planned(bert, tmp_path, "orders=4"))
-    assert found[:2] == orders(planned(bert, tmp_path, "orders=2")), "more orders leave the first ones as they are"
+    permuted = orders(planned(bert, tmp_path, "orders=4"))
+    assert permuted[0] == NAMES
+    assert len(set(permuted)) == 4
+    assert {tuple(sorted(order)) for order in permuted} == {tuple(sorted(NAMES))}
+    assert permuted == orders(planned(bert, tmp_path, "orders=4"))
+    assert permuted[:2] == orders(planned(bert, tmp_path, "orders=2")), "more orders leave the first ones as they are"
     assert len(orders(planned(bert, tmp_path, "orders=50"))) == 6, "three tasks have no more"
 
 
@@ -45,7 +45,7 @@ def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("[[animals, halves]]", "order 1 is none of all tasks: fruits"),
         ("[[animals, halves, fruit]]", "order 1 is none of all tasks: fruit, fruits"),
@@ -57,8 +57,8 @@ def test_orders_can_be_named(bert: Path, tmp_path: Path) -> None:
         ("0", "'orders'"),
     ],
 )
-def test_orders_that_are_none_are_told(given: str, told: str, bert: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_orders_that_are_none_are_told(given: str, message: str, bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=message):
         planned(bert, tmp_path, f"orders={given}")
 
 
@@ -70,7 +70,7 @@ def test_equal_beginnings_are_learned_once(bert: Path, tmp_path: Path) -> None:
         for step in own:
             keys[tuple(task.name for task in step.tasks)].add(step.key)
         assert len(own) == 6 * 3
-        assert all(len(each) == 1 for each in keys.values()), "equal beginnings, equal keys"
+        assert all(len(own_keys) == 1 for own_keys in keys.values()), "equal beginnings, equal keys"
         assert len(set.union(*keys.values())) == len(keys) == 3 + 6 + 6
         for step in own:
             assert (step.before is None) == (step.stage == 1)
@@ -102,13 +102,14 @@ def test_last_row_alone_is_there_where_all_is_learned_at_once(bert: Path, tmp_pa
 
 def test_frontier_is_the_entry_at_other_rates(bert: Path, tmp_path: Path) -> None:
     plan = planned(bert, tmp_path, "frontier={sequential: [0.001, 0.003, 0.01]}")
-    own, *others = [one for one in plan.contenders if one.strategy == "sequential"]
+    own, *others = [entry for entry in plan.contenders if entry.strategy == "sequential"]
     assert own.frontier is None
-    assert [one.label for one in others] == ["sequential @ 0.001", "sequential @ 0.01"], "its own rate is there already"
-    for one in others:
-        assert one.frontier == "sequential"
-        assert {**one.settings, "learning_rate": own.settings["learning_rate"]} == own.settings
-    steps = {one.label: {step.key for step in plan.steps if step.contender == one} for one in (own, *others)}
+    labels = [entry.label for entry in others]
+    assert labels == ["sequential @ 0.001", "sequential @ 0.01"], "its own rate is there already"
+    for entry in others:
+        assert entry.frontier == "sequential"
+        assert {**entry.settings, "learning_rate": own.settings["learning_rate"]} == own.settings
+    steps = {entry.label: {step.key for step in plan.steps if step.contender == entry} for entry in (own, *others)}
     assert len(set.union(*steps.values())) == 9
 
 
@@ -119,7 +120,7 @@ def test_earlier_tasks_are_tested_as_often_as_the_recipe_says(
     change = "strategies={one: {strategy: sequential, method: full, learning_rate: 0.003}}"
     plan = planned(bert, tmp_path, change, "reference=one", "budget.epochs=1", f"evaluate_every={every}")
     record = stream_run(plan, tmp_path / "space")
-    cells = {one.stage: [NAMES.index(cell.task) for cell in one.cells] for one in record.outcomes}
+    cells = {outcome.stage: [NAMES.index(cell.task) for cell in outcome.cells] for outcome in record.outcomes}
     assert cells == {1: [0], 2: second, 3: [0, 1, 2]}
 
 

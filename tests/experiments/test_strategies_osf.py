@@ -38,7 +38,7 @@ def tasks(task: Task, other_task: Task) -> tuple[Task, ...]:
 
 
 def weights(body: nn.Module) -> dict[str, Matrix]:
-    return {name: each.detach().double().numpy() for name, each in body.named_parameters()}
+    return {name: weight.detach().double().numpy() for name, weight in body.named_parameters()}
 
 
 def is_split(name: str) -> bool:

@@ -68,11 +68,11 @@ def closed_form(stage: Stage) -> Tensor:
 
 
 def test_fisher_information_is_that_of_softmax_regression(softmax_regression: Stage) -> None:
-    found = fisher(softmax_regression, examples=1000)
-    assert set(found) == {"weight"}
-    torch.testing.assert_close(found["weight"], closed_form(softmax_regression))
+    information = fisher(softmax_regression, examples=1000)
+    assert set(information) == {"weight"}
+    torch.testing.assert_close(information["weight"], closed_form(softmax_regression))
     some = fisher(softmax_regression, examples=8)
-    assert not torch.allclose(some["weight"], found["weight"]), "a mean over fewer examples"
+    assert not torch.allclose(some["weight"], information["weight"]), "a mean over fewer examples"
 
 
 def test_fisher_information_is_summed_online(softmax_regression: Stage, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_l2_penalty_is_the_distance_from_before_the_first_task(
         for parameter in first.model.body.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.01)
-    count = sum(each.numel() for each in body_weights(first.model.body).values())
+    count = sum(weight.numel() for weight in body_weights(first.model.body).values())
     expected = torch.tensor(0.1 * count * 0.01**2)
     torch.testing.assert_close(penalty(batch), expected, rtol=1e-3, atol=0)
     adaptation.library.save(first.model.body, tmp_path / "state" / "body")
@@ -129,19 +129,19 @@ def test_distance_follows_the_weights_to_another_device() -> None:
     body = nn.Linear(2, 2)
     start, importance = body_weights(body), body_weights(body)
     assert distance(body.to("meta"), start, importance).device.type == "meta"
-    assert {each.device.type for each in (*start.values(), *importance.values())} == {"meta"}
+    assert {weight.device.type for weight in (*start.values(), *importance.values())} == {"meta"}
 
 
 def test_gradient_of_the_distance_is_twice_the_weighted_gap() -> None:
     body = nn.Linear(3, 2)
-    start = {name: each + torch.randn_like(each) for name, each in body_weights(body).items()}
-    importance = {name: torch.rand_like(each) for name, each in start.items()}
+    start = {name: weight + torch.randn_like(weight) for name, weight in body_weights(body).items()}
+    importance = {name: torch.rand_like(weight) for name, weight in start.items()}
     for weights in (None, importance):
         body.zero_grad()
         (3 * distance(body, start, weights)).backward()
-        for name, each in body.named_parameters():
+        for name, parameter in body.named_parameters():
             factor = 1 if weights is None else weights[name]
-            torch.testing.assert_close(each.grad, 6 * factor * (each.detach() - start[name]))
+            torch.testing.assert_close(parameter.grad, 6 * factor * (parameter.detach() - start[name]))
 
 
 @pytest.mark.parametrize(("method", "other"), [("lora", False), ("lora-fa", False), ("eva", True), ("pissa", True)])

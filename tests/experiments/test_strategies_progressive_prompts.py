@@ -49,7 +49,7 @@ def test_prompts_of_earlier_tasks_and_their_answers_stay(
         answers.append(predict(model, rows, backbone.tokenizer, budget.max_length))
         identities.append(STRATEGY.identity(state, tasks[0], now))
     assert torch.equal(prompts(states[2])[TOKENS:], prompts(states[1]))
-    assert all(np.array_equal(each, answers[0]) for each in answers)
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)
     assert len(set(identities)) == 1
     assert STRATEGY.identity(states[2], tasks[1], context) != identities[0]
 
@@ -62,7 +62,7 @@ def test_only_the_new_prompt_and_head_are_trained(
     context = context_for(adaptation, budget, tasks[:2], tmp_path, STRATEGY.settings())
     (state,) = walk(STRATEGY, at(context, 1), tmp_path)
     model = opened(STRATEGY, context, state).model
-    shapes = sorted(tuple(each.shape) for each in model.trainable().values())
+    shapes = sorted(tuple(parameter.shape) for parameter in model.trainable().values())
     assert shapes == [(2,), (2, HIDDEN), (TOKENS, HIDDEN)]
     words = backbone.load().get_input_embeddings().weight
     begun = model.body.prompt_encoder["default"].embedding.weight
@@ -79,13 +79,13 @@ def test_a_text_stands_behind_the_newest_prompt_and_those_before(
     context = context_for(adaptation, budget, tasks, tmp_path, STRATEGY.settings())
     states = walk(STRATEGY, context, tmp_path)
     rows = tasks[1].splits["test"].select([0])
-    found = predict(STRATEGY.model_for(states[2], tasks[1], context), rows, backbone.tokenizer, budget.max_length)
+    answers = predict(STRATEGY.model_for(states[2], tasks[1], context), rows, backbone.tokenizer, budget.max_length)
     bare, ids = backbone.load().eval(), backbone.tokenizer(rows["text"][0], return_tensors="pt")["input_ids"]
-    both = torch.cat([prompts(states[1]), bare.get_input_embeddings()(ids)[0]])  # stage 2: P₂ and P₁
+    embeddings = torch.cat([prompts(states[1]), bare.get_input_embeddings()(ids)[0]])  # stage 2: P₂ and P₁
     with torch.no_grad():
-        hidden = bare(inputs_embeds=both[None]).last_hidden_state[0, 2 * TOKENS :]
+        hidden = bare(inputs_embeds=embeddings[None]).last_hidden_state[0, 2 * TOKENS :]
         expected = stored_head(states[2], tasks[1], context)(hidden.mean(dim=0))
-    np.testing.assert_allclose(found[0], expected.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answers[0], expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_task_has_to_be_named() -> None:

@@ -41,9 +41,9 @@ def method(name: str, backbone: Backbone) -> Adaptation:
 def projected(context: Context, state: State, task: Task, split: str) -> Matrix:
     """Return max(f W, 0) (texts, M) of one of the tasks, by a projection drawn here."""
     body = STRATEGY.model_for(state, task, context).under(nn.Identity())
-    found = features(body, task.splits[split], context.adaptation.backbone.tokenizer, context.budget.max_length)
+    extracted = features(body, task.splits[split], context.adaptation.backbone.tokenizer, context.budget.max_length)
     drawn = np.random.RandomState(context.seed).standard_normal((HIDDEN, WIDTH))
-    return np.asarray(np.maximum(found.astype(float) @ drawn, 0))
+    return np.asarray(np.maximum(extracted.astype(float) @ drawn, 0))
 
 
 def solved(h: Matrix, y: Matrix, out: NDArray[np.bool_]) -> Matrix:
@@ -57,11 +57,11 @@ def solved(h: Matrix, y: Matrix, out: NDArray[np.bool_]) -> Matrix:
 
 def held(context: Context) -> NDArray[np.bool_]:
     """Return which training examples choose λ, task after task."""
-    each = []
+    flags = []
     for task in context.drawn:
         count = len(task.splits["train"])
-        each.append(np.isin(np.arange(count), np.random.default_rng(context.seed).permutation(count)[4::5]))
-    return np.concatenate(each)
+        flags.append(np.isin(np.arange(count), np.random.default_rng(context.seed).permutation(count)[4::5]))
+    return np.concatenate(flags)
 
 
 @pytest.mark.parametrize("scenario", ["task-incremental", "class-incremental", "domain-incremental"])
@@ -74,15 +74,15 @@ def test_a_stream_gives_the_ridge_regression_on_all_of_it(
     context = context_for(method(name, backbone), budget, tasks, tmp_path, STRATEGY.settings(width=WIDTH), scenario)
     states = walk(STRATEGY, context, tmp_path)
     h = np.concatenate([projected(context, states[-1], task, "train") for task in context.drawn])
-    places = [2 * place * (scenario != "domain-incremental") for place in range(len(tasks))]
+    offsets = [2 * index * (scenario != "domain-incremental") for index in range(len(tasks))]
     given = [
-        np.asarray(task.splits["train"]["label"][:]) for task in (draw(each, budget, context.seed) for each in tasks)
+        np.asarray(task.splits["train"]["label"][:]) for task in (draw(whole, budget, context.seed) for whole in tasks)
     ]
     y = np.eye(2 if scenario == "domain-incremental" else 6)
-    y = np.concatenate([y[place + labels] for place, labels in zip(places, given, strict=True)])
+    y = np.concatenate([y[offset + labels] for offset, labels in zip(offsets, given, strict=True)])
     expected = solved(h, y, held(context))
-    found = load_file(states[-1].existing / SOLUTION)["weights"].numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
+    weights = load_file(states[-1].existing / SOLUTION)["weights"].numpy()
+    np.testing.assert_allclose(weights, expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
     rows = tasks[1].splits["test"]
     answers = predict(STRATEGY.model_for(states[-1], tasks[1], context), rows, backbone.tokenizer, budget.max_length)
     columns = slice(2, 4) if scenario == "task-incremental" else slice(None)
@@ -98,11 +98,11 @@ def test_only_a_first_session_takes_steps(
     context = context_for(method(name, backbone), budget, tasks[:2], tmp_path, STRATEGY.settings(width=WIDTH))
     steps, before = [], START
     for stage in (1, 2):
-        (place := tmp_path / str(stage)).mkdir()
-        record = STRATEGY.learn(before, at(context, stage), place)
-        before = State(place, str(stage))
+        (folder := tmp_path / str(stage)).mkdir()
+        record = STRATEGY.learn(before, at(context, stage), folder)
+        before = State(folder, str(stage))
         steps.append(record.steps)
-        assert not [*(place / "heads").iterdir()], "the head of the first session is dropped"
+        assert not [*(folder / "heads").iterdir()], "the head of the first session is dropped"
         assert isinstance(STRATEGY.model_for(before, tasks[0], at(context, stage)).head, RidgeHead)
     assert (steps[0] > 0, steps[1]) == (name == "lora", 0)
     first, second = (tmp_path / str(stage) / "body" for stage in (1, 2))
@@ -115,11 +115,11 @@ def test_only_a_first_session_takes_steps(
 def test_the_order_of_tasks_does_not_matter_on_frozen_features(
     backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, tmp_path: Path
 ) -> None:
-    found = []
+    solutions = []
     for name, order in (("one", tasks), ("other", tasks[::-1])):
         settings = STRATEGY.settings(width=WIDTH)
         context = context_for(method("head", backbone), budget, order, tmp_path / name, settings)
         *_, last = walk(STRATEGY, context, tmp_path / name)
-        found.append(load_file(last.existing / SOLUTION)["weights"].numpy())
-    turned = np.hstack([found[1][:, 4:], found[1][:, 2:4], found[1][:, :2]])
-    np.testing.assert_allclose(turned, found[0], rtol=1e-3, atol=1e-4 * np.abs(found[0]).max())
+        solutions.append(load_file(last.existing / SOLUTION)["weights"].numpy())
+    turned = np.hstack([solutions[1][:, 4:], solutions[1][:, 2:4], solutions[1][:, :2]])
+    np.testing.assert_allclose(turned, solutions[0], rtol=1e-3, atol=1e-4 * np.abs(solutions[0]).max())

@@ -60,8 +60,13 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
     def all_there_is(root: Path, listener: Any) -> tuple[list[Any], dict[str, str]]:
         record = stream_run(plan, root, listener)
         numbers = [
-            (one.strategy, one.stage, one.validation, [(cell.task, cell.score, cell.evaluation) for cell in one.cells])
-            for one in record.outcomes
+            (
+                outcome.strategy,
+                outcome.stage,
+                outcome.validation,
+                [(cell.task, cell.score, cell.evaluation) for cell in outcome.cells],
+            )
+            for outcome in record.outcomes
         ]
         steps = [step.key for step in plan.steps]
         states = {key: digest(root / "steps" / key / "state") for key in steps}
@@ -72,24 +77,24 @@ def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
     stopper, lives = Stopper(), 0
     while True:
         try:
-            found = all_there_is(tmp_path / "stopped", stopper)
+            resumed = all_there_is(tmp_path / "stopped", stopper)
             break
         except Stop:
             lives += 1
             assert lives < 100
     assert len(plan.steps) == 2 * len(names) - ("joint" in names)
     assert lives == len(stopper.stopped) == len(plan.steps) - ("ranpac" in names), "it fits in its first session alone"
-    assert found == undisturbed
+    assert resumed == undisturbed
     assert not list((tmp_path / "stopped" / "fits").glob("*/*")), "no checkpoint is left behind"
     if keep == "last":
         dropped = {"memory.parquet", "fisher.safetensors", "body"}
-        left = {
+        remaining = {
             path.name
             for step in plan.steps
             if step.stage == 1
             for path in (tmp_path / "stopped" / "steps" / step.key / "state").iterdir()
         }
-        assert not left & dropped
+        assert not remaining & dropped
 
 
 def test_stream_with_several_dropped_parts_is_taken_up_again(bert: Path, tmp_path: Path) -> None:
@@ -109,7 +114,7 @@ def test_stream_with_several_dropped_parts_is_taken_up_again(bert: Path, tmp_pat
 
     def scores(plan: Any, root: Path) -> list[Any]:
         record = stream_run(plan, root)
-        return [[(cell.task, cell.score) for cell in one.cells] for one in record.outcomes]
+        return [[(cell.task, cell.score) for cell in outcome.cells] for outcome in record.outcomes]
 
     undisturbed = scores(branch, tmp_path / "undisturbed")
     scores(first, tmp_path / "space")
@@ -127,7 +132,7 @@ def test_parts_that_come_back_may_be_interrupted_between_two_of_them(
         "reference=ewc",
     ]
     document = read(write_recipe(tmp_path, bert)).set([*changes, "keep_states=last"])
-    one, other = (
+    first, other = (
         make_plan(document.set([f"tasks=[animals, {second}]", f"name={second}"]), [tmp_path / "tasks"])
         for second in ("halves", "fruits")
     )
@@ -135,7 +140,7 @@ def test_parts_that_come_back_may_be_interrupted_between_two_of_them(
     def go(plan: Any) -> Any:
         return stream_run(plan, tmp_path / "space")
 
-    go(one)  # drops the parts of its first stage, which the other stream shares
+    go(first)  # drops the parts of its first stage, which the other stream shares
     rename = Path.rename
 
     def stop_after_the_body(self: Path, target: Path) -> Path:

@@ -34,13 +34,13 @@ def test_class_incremental_labels_stand_side_by_side(tasks: tuple[Task, ...]) ->
     all_labels = [f"{task.name}: {label}" for task in tasks for label in task.labels]
     assert {task.labels for task in three} == {tuple(all_labels)}
     assert two[0].labels == three[0].labels[:4], "old labels keep their places"
-    for place, (task, posed) in enumerate(zip(tasks, three, strict=True)):
+    for index, (task, posed) in enumerate(zip(tasks, three, strict=True)):
         for split, rows in task.splits.items():
-            assert posed.splits[split]["label"][:] == [2 * place + label for label in rows["label"][:]]
+            assert posed.splits[split]["label"][:] == [2 * index + label for label in rows["label"][:]]
             assert posed.splits[split]["text"][:] == rows["text"][:]
-    prints = [each.fingerprint for each in (*tasks, *two, *three)]
+    prints = [version.fingerprint for version in (*tasks, *two, *three)]
     assert len(set(prints)) == len(prints), "each is another question"
-    assert [one.fingerprint for one in scenario.posed(tasks)] == [one.fingerprint for one in three]
+    assert [version.fingerprint for version in scenario.posed(tasks)] == [version.fingerprint for version in three]
 
 
 def test_other_scenarios_ask_tasks_as_they_are(tasks: tuple[Task, ...]) -> None:
@@ -149,7 +149,7 @@ def test_one_head_goes_on_where_the_labels_are_the_same(
     (state,) = walk(strategy, at(context, 1), tmp_path)
     assert state.folder
     stored, stage = load_file(state.folder / "heads" / "all.safetensors"), opened(strategy, at(context, 2), state)
-    assert all(torch.equal(stage.model.head.get_parameter(name), each) for name, each in stored.items())
+    assert all(torch.equal(stage.model.head.get_parameter(name), tensor) for name, tensor in stored.items())
     lesson = strategy.lesson(stage)
     assert lesson.labels == tasks[0].labels
     assert "group" not in lesson.splits["train"].column_names
@@ -165,9 +165,9 @@ def test_joint_learns_all_rows_of_all_tasks(
     context = context_for(adapted("full", backbone), budget, tasks, tmp_path, None, scenario)
     stage = opened(strategy, context, START)
     lesson = strategy.lesson(stage)
-    for split, each in (("train", 20), ("validation", 16)):
+    for split, count in (("train", 20), ("validation", 16)):
         names = [name.partition("/")[0] for name in lesson.splits[split]["id"][:]]
-        assert names == [task.name for task in tasks for _ in range(each)]
+        assert names == [task.name for task in tasks for _ in range(count)]
     labels = {"task-incremental": 6, "domain-incremental": 2, "class-incremental": 6}[scenario]
     assert len(lesson.labels) == labels
     assert len(stage.heads) == (3 if scenario == "task-incremental" else 1)

@@ -44,9 +44,9 @@ def test_earlier_directions_stay_and_their_magnitudes_learn(
 ) -> None:
     strategy, adaptation = STRATEGIES.get("sd-lora"), adapted("lora", backbone, rank=RANK, alpha=6)
     context = context_for(adaptation, budget, tasks, tmp_path, strategy.settings())
-    found = [lora.read(state.existing / "body") for state in walk(strategy, context, tmp_path)]
+    bodies = [lora.read(state.existing / "body") for state in walk(strategy, context, tmp_path)]
     changes = []
-    for stage, (before, after) in enumerate(pairwise(found), start=1):
+    for stage, (before, after) in enumerate(pairwise(bodies), start=1):
         for name, pair in before.items():
             for old, new in zip(updates(pair, stage), updates(after[name], stage + 1), strict=False):
                 magnitude, changed = np.linalg.norm(old), np.linalg.norm(new)
@@ -78,15 +78,15 @@ def test_the_weight_is_the_sum_of_magnitudes_times_directions(
     )
     np.testing.assert_allclose(begun, as_it_was, rtol=1e-4, atol=1e-5)
     stored, adapted_layers = lora.read(state.existing / "body"), layers(stage.model.body)
-    for place, (name, layer) in enumerate(adapted_layers.items()):
+    for index, (name, layer) in enumerate(adapted_layers.items()):
         values = layer.lora_B[PAST].parametrizations.weight[0].values
-        expected = [np.linalg.norm(each) for each in updates(stored[name], 2)]
+        expected = [np.linalg.norm(update) for update in updates(stored[name], 2)]
         np.testing.assert_allclose(values.detach().numpy(), expected, rtol=1e-5)
         with torch.no_grad():
-            values.copy_(torch.tensor([0.25 + place, -1.5]))
-    for place, (name, pair) in enumerate(summed(stage.model.body).items()):
-        one, other = (each / np.linalg.norm(each) for each in updates(stored[name], 2))
-        expected = (0.25 + place) * one - 1.5 * other
+            values.copy_(torch.tensor([0.25 + index, -1.5]))
+    for index, (name, pair) in enumerate(summed(stage.model.body).items()):
+        first, second = (update / np.linalg.norm(update) for update in updates(stored[name], 2))
+        expected = (0.25 + index) * first - 1.5 * second
         np.testing.assert_allclose(pair.b.double().numpy() @ pair.a.double().numpy(), expected, atol=1e-5)
 
 
@@ -95,8 +95,8 @@ def test_a_task_that_taught_nothing_has_no_direction() -> None:
     b, a = torch.randn(5, 2 * RANK, generator=generator), torch.randn(2 * RANK, 4, generator=generator)
     b[:, :RANK] = 0
     magnitudes = Magnitudes(LowRank(b, a), 2)
-    found = magnitudes(b)
-    torch.testing.assert_close(found, b)
-    found.square().sum().backward()
+    scaled = magnitudes(b)
+    torch.testing.assert_close(scaled, b)
+    scaled.square().sum().backward()
     assert magnitudes.values.grad is not None
     assert magnitudes.values.grad.isfinite().all()

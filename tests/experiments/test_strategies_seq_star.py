@@ -52,10 +52,10 @@ def test_own_heads_learn_on_the_body_of_the_first_task(
     first, *later = map(body, states)
     for other in later:
         assert other.keys() == first.keys()
-        assert all(torch.equal(other[name], each) for name, each in first.items())
+        assert all(torch.equal(other[name], tensor) for name, tensor in first.items())
     for before, after in pairwise(states):
         old, new = heads(before), heads(after)
-        assert all(torch.equal(new[name][part], each) for name in old for part, each in old[name].items())
+        assert all(torch.equal(new[name][part], tensor) for name in old for part, tensor in old[name].items())
     fresh = head_for(at(context, 2), states[0], tasks[1]).weight
     assert not torch.equal(heads(states[1])[tasks[1].name]["weight"], fresh), "the new head is trained"
     identities = [strategy.identity(state, tasks[0], at(context, stage)) for stage, state in enumerate(states, start=1)]
@@ -70,18 +70,18 @@ def test_rows_of_earlier_labels_stay_though_weights_decay(
     strategy, budget = STRATEGIES.get("seq-star"), budget.model_copy(update={"epochs": 1})
     adaptation = adapted("lora", backbone, weight_decay=0.5)
     context = context_for(adaptation, budget, tasks, tmp_path, strategy.settings(), "class-incremental")
-    found = []
+    records = []
     for stage in (1, 2, 3):
-        (place := tmp_path / str(stage)).mkdir()
+        (folder := tmp_path / str(stage)).mkdir()
         before = State(tmp_path / str(stage - 1), "") if stage > 1 else State(None, "")
-        record = strategy.learn(before, at(context, stage), place)
-        found.append((record.trainable_parameters, load_file(place / "heads" / "all.safetensors")))
-    assert [trained for trained, _ in found[1:]] == [LABELS * (HIDDEN + 1)] * 2
-    for stage, ((_, before), (_, after)) in enumerate(pairwise(found), start=1):
+        record = strategy.learn(before, at(context, stage), folder)
+        records.append((record.trainable_parameters, load_file(folder / "heads" / "all.safetensors")))
+    assert [trained for trained, _ in records[1:]] == [LABELS * (HIDDEN + 1)] * 2
+    for stage, ((_, before), (_, after)) in enumerate(pairwise(records), start=1):
         assert after.keys() == before.keys() == {"weight", "bias"}
         assert len(after["weight"]) == LABELS * (stage + 1)
-        for name, each in before.items():
-            assert torch.equal(after[name][: len(each)], each)
+        for name, tensor in before.items():
+            assert torch.equal(after[name][: len(tensor)], tensor)
 
 
 def test_old_rows_count_in_the_softmax_of_the_new(
@@ -99,17 +99,17 @@ def test_old_rows_count_in_the_softmax_of_the_new(
     labels = torch.tensor([2, 3, 2, 3, 3, 2, 2])
     stage.model.kind.loss(head(features), labels).backward()
     wrong = (features @ head.weight.T + head.bias).softmax(dim=1) - torch.eye(4)[labels]
-    found = head.parametrizations.weight.original.grad
-    torch.testing.assert_close(found, (wrong.T @ features / 7)[LABELS:].detach(), rtol=1e-4, atol=1e-6)
+    gradient = head.parametrizations.weight.original.grad
+    torch.testing.assert_close(gradient, (wrong.T @ features / 7)[LABELS:].detach(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("last", "added"), [(False, [0.0, 0, 1, 1, 1]), (True, [1.0, 1, 1, 0, 0])])
 def test_a_released_head_is_the_layer_that_it_was(last: bool, added: list[float]) -> None:
     head = torch.nn.Linear(3, 5)
-    before = {name: each.clone() for name, each in head.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
     hold(head, 2, last)
     held = dict(head.named_parameters())
-    assert [len(each) for each in held.values()] == [3, 3]
+    assert [len(parameter) for parameter in held.values()] == [3, 3]
     with torch.no_grad():
         held["parametrizations.bias.original"].add_(1)
     release(head)

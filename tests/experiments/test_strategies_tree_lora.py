@@ -56,23 +56,23 @@ def test_the_penalty_has_the_gradient_of_its_formula(
     context = context_for(adapted("lora", backbone, rank=2), budget, (task, other_task), tmp_path, STRATEGY.settings())
     (state,) = walk(STRATEGY, at(context, 1), tmp_path)
     stage = opened(STRATEGY, context, state)
-    factors, earlier = first_factors(stage.model.body), {name: each[0].numpy() for name, each in kept(state).items()}
+    factors, earlier = first_factors(stage.model.body), {name: rows[0].numpy() for name, rows in kept(state).items()}
     with torch.no_grad():
-        for each in factors.values():
-            each.add_(torch.randn(each.shape, generator=torch.Generator().manual_seed(1)), alpha=0.05)
-    now = {name: each.detach().flatten().numpy().copy() for name, each in factors.items()}
+        for factor in factors.values():
+            factor.add_(torch.randn(factor.shape, generator=torch.Generator().manual_seed(1)), alpha=0.05)
+    now = {name: factor.detach().flatten().numpy().copy() for name, factor in factors.items()}
     along = sum(float(now[name] @ earlier[name]) for name in now)
     penalty, batches = STRATEGY.penalty(stage, 0.5), 64 // budget.batch_size
     for step in range(2 * batches):
         stage.model.zero_grad()
-        found = penalty(Batch(stage.model, torch.zeros(1), None, torch.tensor(0.7)))
-        found.backward()
+        loss = penalty(Batch(stage.model, torch.zeros(1), None, torch.tensor(0.7)))
+        loss.backward()
         weight = 0.5 * (step % batches) / batches * 0.7
-        assert found.item() == pytest.approx(-weight, rel=1e-4)
-        for name, each in factors.items():
+        assert loss.item() == pytest.approx(-weight, rel=1e-4)
+        for name, factor in factors.items():
             expected = -weight * earlier[name] / along
-            np.testing.assert_allclose(each.grad.flatten().numpy(), expected, rtol=1e-3, atol=1e-7)
-    changed = {name for name, each in stage.model.named_parameters() if each.grad is not None}
+            np.testing.assert_allclose(factor.grad.flatten().numpy(), expected, rtol=1e-3, atol=1e-7)
+    changed = {name for name, parameter in stage.model.named_parameters() if parameter.grad is not None}
     assert len(changed) == MODULES
     assert all("lora_A" in name for name in changed)
 
@@ -84,9 +84,9 @@ def test_the_first_factor_of_every_task_is_kept(
     context = context_for(adapted("lora", backbone, rank=2), budget, tasks, tmp_path, STRATEGY.settings())
     states = walk(STRATEGY, context, tmp_path)
     for stage, state in enumerate(states, start=1):
-        own, found = first_factors(STRATEGY.model_for(state, tasks[0], at(context, stage)).body), kept(state)
-        assert len(found) == MODULES
-        for name, rows in found.items():
+        own, stored = first_factors(STRATEGY.model_for(state, tasks[0], at(context, stage)).body), kept(state)
+        assert len(stored) == MODULES
+        for name, rows in stored.items():
             assert rows.shape == (stage, 2 * 32)
             torch.testing.assert_close(rows[-1], own[name].detach().flatten())
             torch.testing.assert_close(rows[:-1], kept(states[stage - 2])[name] if stage > 1 else rows[:0])
@@ -96,25 +96,25 @@ def test_strength_draws_the_new_task_towards_the_one_before(
     backbone: Backbone, task: Task, other_task: Task, budget: Budget, tmp_path: Path
 ) -> None:
     """⟨A, A₁⟩ after the second task, over all modules."""
-    found: list[float] = []
+    products: list[float] = []
     for strength in (0.0, 100.0):
         folder, settings = tmp_path / str(strength), STRATEGY.settings(strength=strength)
         context = context_for(adapted("lora", backbone, rank=2), budget, (task, other_task), folder, settings)
         rows = kept(walk(STRATEGY, context, folder)[-1]).values()
-        found.append(sum(float(one @ other) for one, other in rows))
-    assert found[1] > 1.05 * found[0]
+        products.append(sum(float(first @ second) for first, second in rows))
+    assert products[1] > 1.05 * products[0]
 
 
 def test_a_task_counts_as_often_as_it_was_chosen() -> None:
     """√(ln(2 N (n + 1) (n + 2)) ÷ 2c) − m, entry by entry."""
     distances, counts = np.array([[6.0, 0.0], [1.5, 2.0]]), np.array([[3.0, 0.0], [1.0, 4.0]])
-    found = scores(torch.from_numpy(distances), torch.from_numpy(counts), 4, 20)
+    result = scores(torch.from_numpy(distances), torch.from_numpy(counts), 4, 20)
     expected: NDArray[np.float64] = np.empty((2, 2))
-    for place, count in np.ndenumerate(counts):
-        mean = distances[place] / count if count else 0.0
-        expected[place] = math.sqrt(math.log(2 * 20 * 5 * 6)) / math.sqrt(2 * count + 1e-5) - mean
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
-    assert found[0, 1] > 100, "what was never chosen comes first"
+    for position, count in np.ndenumerate(counts):
+        mean = distances[position] / count if count else 0.0
+        expected[position] = math.sqrt(math.log(2 * 20 * 5 * 6)) / math.sqrt(2 * count + 1e-5) - mean
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-6)
+    assert result[0, 1] > 100, "what was never chosen comes first"
 
 
 def test_the_tree_cuts_tasks_at_the_median() -> None:
@@ -142,7 +142,7 @@ def test_near_tasks_are_chosen_more_often_and_every_epoch_begins_anew() -> None:
     bandit, epochs = Bandit(earlier, rounds, seed=0), list[list[list[float]]]()
     for _ in range(2):
         chosen = [bandit.choose(now) for _ in range(rounds)]
-        epochs.append([[float(each.sum()) for each in one] for one in chosen])
+        epochs.append([[float(row.sum()) for row in rows] for rows in chosen])
         assert bandit.counts.sum(dim=0).tolist() == [rounds, rounds]
         near = bandit.counts[1, 0] / rounds, bandit.counts[0, 1] / rounds
         assert all(0.65 < share < 0.8 for share in near)

@@ -67,13 +67,13 @@ def test_a_composition_that_is_trained_further_begins_under_a_fitted_head() -> N
 
 
 def test_page_and_json_tell_who_had_which(report: Report) -> None:
-    told = {one["what"]: one for one in report.as_json()["not_equal"]}
-    assert told["models that answer"] == {
+    unequal = {inequality["what"]: inequality for inequality in report.as_json()["not_equal"]}
+    assert unequal["models that answer"] == {
         "what": "models that answer",
         "reference": 1,
         "others": [{"value": 2, "who": ["isolated", "fused"]}],
     }
-    assert told.keys() == {*EQUAL} - {"learning rates tried"}, "points of a frontier are shown, and not picked from"
+    assert unequal.keys() == {*EQUAL} - {"learning rates tried"}, "points of a frontier are shown, and not picked from"
     page = drawn_page(present(report), {})
     assert page.count("What was not equal") == 1
     assert "<h2>How each strategy learns" in page, "the table of settings stands under a name of its own"
@@ -81,24 +81,24 @@ def test_page_and_json_tell_who_had_which(report: Report) -> None:
 
 def reduced(record: Record, *contenders: Contender) -> Report:
     """What is reported where these alone were compared."""
-    kept = {one.label for one in contenders}
-    outcomes = tuple(one for one in record.outcomes if one.strategy in kept)
+    kept = {contender.label for contender in contenders}
+    outcomes = tuple(outcome for outcome in record.outcomes if outcome.strategy in kept)
     return summarise(replace(record, contenders=contenders, outcomes=outcomes))
 
 
 def test_equals_are_called_that(report: Report) -> None:
-    entries = {one.label: one for one in report.record.contenders}
-    both = reduced(
+    entries = {contender.label: contender for contender in report.record.contenders}
+    equals = reduced(
         report.record, entries["sequential"], replace(entries["replay"], settings=entries["sequential"].settings)
     )
-    assert both.as_json()["not_equal"] == []
-    assert "What was not equal: nothing that the settings tell." in drawn_page(present(both), {})
+    assert equals.as_json()["not_equal"] == []
+    assert "What was not equal: nothing that the settings tell." in drawn_page(present(equals), {})
     alone = reduced(report.record, entries["sequential"])
     assert "What was not equal" not in drawn_page(present(alone), {}), "nothing is compared"
 
 
 def test_what_is_not_known_yet_is_no_inequality(report: Report) -> None:
-    early = tuple(one for one in report.record.outcomes if one.stage == 1 and one.strategy != "replay")
+    early = tuple(outcome for outcome in report.record.outcomes if outcome.stage == 1 and outcome.strategy != "replay")
     own = circumstances(replace(report.record, outcomes=early))
     assert own["replay"]["fits of a stage, of which validation picks one"] is None
     assert own["joint"]["tasks that are learned together"] is None

@@ -31,7 +31,7 @@ def test_a_card_has_the_modules_that_the_engine_calls(name: str) -> None:
     assert study.key in study.recipe.model_fields
     assert [other for other in STUDIES.names() if study.key in STUDIES.get(other).recipe.model_fields] == [name]
     for module, functions in MODULES.items():
-        assert all(callable(getattr(import_module(f"{study.package}.{module}"), one)) for one in functions)
+        assert all(callable(getattr(import_module(f"{study.package}.{module}"), function)) for function in functions)
 
 
 @pytest.mark.parametrize("name", RECIPES.names())
@@ -48,5 +48,5 @@ def test_pieces_are_the_same_behind_a_pipe(module, bert: Path, tmp_path: Path) -
     plan = Workbench(tmp_path / "space", [tmp_path / "tasks"]).plan(str(recipe))
     here, there = pieces(plan), pickle.loads(pickle.dumps(pieces(plan)))
     for attribute in ("key", "needs", "place", "label", "alone"):
-        assert [getattr(one, attribute) for one in there] == [getattr(one, attribute) for one in here]
-    assert [one.effort.updates for one in there] == [one.effort.updates for one in here]
+        assert [getattr(piece, attribute) for piece in there] == [getattr(piece, attribute) for piece in here]
+    assert [piece.effort.updates for piece in there] == [piece.effort.updates for piece in here]

@@ -66,9 +66,9 @@ class Accidents:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("server"))
-    yield one
-    one.kill()
+    running = Server(tmp_path_factory.mktemp("server"))
+    yield running
+    running.kill()
 
 
 def test_what_a_dead_server_missed_is_logged_later_and_once(
@@ -81,7 +81,7 @@ def test_what_a_dead_server_missed_is_logged_later_and_once(
     recipe = str(write_recipe(tmp_path, bert))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     server.kill()
-    assignments = [part for one in ("name=missed", *SMALL) for part in ("--set", one)]
+    assignments = [part for assignment in ("name=missed", *SMALL) for part in ("--set", assignment)]
     code, _, err = call("run", recipe, *assignments)
     assert (code, err.count("Tracking:")) == (0, 1)
     code, _, err = call("report", "missed", "--log")

@@ -38,10 +38,10 @@ ENTRIES = ("isolated", "sequential", "joint", "features")
 
 class TestPlan:
     def test_every_entry_tries_equally_many_rates_each_on_the_first_tasks(self, plan: Any) -> None:
-        tried = {one.label: one.tried for one in plan.contenders if one.frontier is None}
+        tried = {contender.label: contender.tried for contender in plan.contenders if contender.frontier is None}
         assert tuple(tried) == ENTRIES
         assert {len(rates) for rates in tried.values()} == {3}
-        assert {len(one.attempts) for rates in tried.values() for one in rates} == {2}
+        assert {len(rate.attempts) for rates in tried.values() for rate in rates} == {2}
         assert tried["isolated"] == tried["sequential"] == tried["joint"], "one method, one search"
 
     def test_what_entries_share_is_tried_once_and_before_all_else(self, plan: Any) -> None:
@@ -51,19 +51,19 @@ class TestPlan:
         assert work[: len(attempts)] == attempts
         assert {piece.place["seed"] for piece in attempts} == {100}, "a seed that is not compared"
         assert len({piece.label for piece in work}) == len(work)
-        places = {piece.key: place for place, piece in enumerate(work)}
-        for place, piece in enumerate(work[len(attempts) :], start=len(attempts)):
-            assert all(places[need] < place for need in piece.needs)
+        positions = {piece.key: position for position, piece in enumerate(work)}
+        for position, piece in enumerate(work[len(attempts) :], start=len(attempts)):
+            assert all(positions[need] < position for need in piece.needs)
             own = {attempt.key for attempt in attempts} & {*piece.needs}
             assert len(own) == 6, "whoever is at a learning rate waits until it is known"
 
     def test_frontier_has_whoever_can_forget(self, plan: Any) -> None:
-        points = Counter(one.frontier for one in plan.contenders if one.frontier)
+        points = Counter(contender.frontier for contender in plan.contenders if contender.frontier)
         assert points == {"sequential": 3}, "no head on features that never change, nothing isolated or joint"
 
     def test_frontier_has_the_entries_that_are_listed(self, bench: Workbench, place: Path) -> None:
         plan = bench.plan(str(place / "tiny.yaml"), ["frontier=[isolated]"])
-        assert Counter(one.frontier for one in plan.contenders if one.frontier) == {"isolated": 3}
+        assert Counter(contender.frontier for contender in plan.contenders if contender.frontier) == {"isolated": 3}
 
     def test_pieces_can_be_sent_to_another_process(self, plan: Any) -> None:
         for piece in pieces(plan):
@@ -74,7 +74,7 @@ class TestPlan:
         assert [piece.place["step"] for piece in pieces(plain)] == [step.key for step in plain.steps]
 
     @pytest.mark.parametrize(
-        ("changes", "said"),
+        ("changes", "message"),
         [
             (["tune=1"], "'frontier: tried' has no learning rates to show"),
             (["frontier={sequential: [0.1]}"], "with 'tune', the learning rates of 'frontier' are those"),
@@ -85,9 +85,9 @@ class TestPlan:
         ],
     )
     def test_keys_that_do_not_go_together_are_refused(
-        self, changes: list[str], said: str, bench: Workbench, place: Path
+        self, changes: list[str], message: str, bench: Workbench, place: Path
     ) -> None:
-        with pytest.raises(SettingsError, match=said) as caught:
+        with pytest.raises(SettingsError, match=message) as caught:
             bench.plan(str(place / "tiny.yaml"), changes)
         assert "frontier" in str(caught.value)
 
@@ -95,23 +95,26 @@ class TestPlan:
 class TestRun:
     def test_best_on_validation_is_taken_for_the_whole_stream(self, report: Any, bench: Workbench, plan: Any) -> None:
         attempts = {piece.key: piece.place for piece in pieces(plan) if piece.place.get("part") == "attempt"}
-        found = {key: ATTEMPTS.documents(bench.workspace).require(key) for key in attempts}
+        documents = {key: ATTEMPTS.documents(bench.workspace).require(key) for key in attempts}
         for entry in report.strategies:
-            own = {rate: over_tasks([found[key] for key in keys]) for rate, keys in _tried(plan, entry.label).items()}
+            attempted = _tried(plan, entry.label)
+            own = {rate: over_tasks([documents[key] for key in keys]) for rate, keys in attempted.items()}
             assert entry.contender.settings["learning_rate"] == choose([*own.values()])
-            best = max(one.validation for one in own.values())
+            best = max(trial.validation for trial in own.values())
             assert own[entry.contender.settings["learning_rate"]].validation == best
-        rates = {one.label: one.contender.settings["learning_rate"] for one in report.strategies}
+        rates = {strategy.label: strategy.contender.settings["learning_rate"] for strategy in report.strategies}
         assert rates["sequential"] > 0.0001, "its own rate is too small to learn anything in two steps"
 
     def test_streams_are_those_of_the_rate_written_down(self, report: Any, bench: Workbench, place: Path) -> None:
-        (chosen,) = {one.contender.settings["learning_rate"] for one in report.strategies if one.label == "sequential"}
+        (chosen,) = {
+            entry.contender.settings["learning_rate"] for entry in report.strategies if entry.label == "sequential"
+        }
         changes = ["name=plain", "tune=0", "frontier={}", f"strategies.sequential.learning_rate={chosen!r}"]
         plain = bench.plan(str(place / "tiny.yaml"), changes)
         waiting = {piece.place["label"] for piece in bench.pending(plain)}
         assert "sequential" not in waiting, "they are done already"
-        own, same = (one for one in report.strategies if one.label == "sequential"), bench.run(plain, "test")
-        assert next(own).matrix == next(one for one in same.strategies if one.label == "sequential").matrix
+        own, same = (entry for entry in report.strategies if entry.label == "sequential"), bench.run(plain, "test")
+        assert next(own).matrix == next(entry for entry in same.strategies if entry.label == "sequential").matrix
 
     def test_frontier_is_drawn_from_what_was_tried(self, report: Any) -> None:
         assert tuple(report.frontier) == ("sequential",)
@@ -131,7 +134,7 @@ class TestRun:
         assert len(tuning["tried"]) == 3
         assert tuning["chosen"] == document["strategies"]["sequential"]["settings"]["learning_rate"]
         json.dumps(document, allow_nan=False)
-        assert "learning rates tried" not in {one["what"] for one in document["not_equal"]}, "all tried as many"
+        assert "learning rates tried" not in {entry["what"] for entry in document["not_equal"]}, "all tried as many"
         text = drawn_page(present(report), {})
         assert "Learning rates that were tried" in text
         assert "mean over animals, halves" in text
@@ -178,5 +181,5 @@ def test_a_rate_that_failed_on_one_task_has_no_mean() -> None:
 
 
 def _tried(plan: Any, label: str) -> dict[float, tuple[str, ...]]:
-    (contender,) = (one for one in plan.contenders if one.label == label)
-    return {one.learning_rate: one.attempts for one in contender.tried}
+    (contender,) = (contender for contender in plan.contenders if contender.label == label)
+    return {rate.learning_rate: rate.attempts for rate in contender.tried}

@@ -99,8 +99,8 @@ def test_twelve_kills_lose_nothing_and_change_nothing(tmp_path: Path) -> None:
     undisturbed.root.mkdir()
     links = chains(*PLAN[:2], 0.0)
     Inline().do(links, undisturbed, Silent(), lambda piece: None)
-    left = {path.name: path.read_text() for path in (tmp_path / "ws" / "pieces").iterdir()}
-    assert left == {path.name: path.read_text() for path in (undisturbed.root / "pieces").iterdir()}
+    contents = {path.name: path.read_text() for path in (tmp_path / "ws" / "pieces").iterdir()}
+    assert contents == {path.name: path.read_text() for path in (undisturbed.root / "pieces").iterdir()}
 
     begun, finished = labels(tmp_path / "ws" / "begun"), labels(tmp_path / "ws" / "finished")
     assert set(begun) == {link.label for link in links}

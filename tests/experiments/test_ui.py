@@ -97,8 +97,8 @@ def test_an_address_that_leads_nowhere_is_one_message(
     address: str, code: int, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    found, _, err = call("ui")
-    assert found == code
+    exit_code, _, err = call("ui")
+    assert exit_code == code
     assert err.startswith("Error: ")
     assert err.count("\n") == 2
 
@@ -108,7 +108,7 @@ def _experiments(address: str) -> list[str]:
     for _ in range(120):
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
-                return [one["name"] for one in json.load(answer)["experiments"]]
+                return [experiment["name"] for experiment in json.load(answer)["experiments"]]
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.5)
     raise AssertionError("the UI never answered")

@@ -51,7 +51,7 @@ def composed(request_: Request) -> Composed:
 
 @pytest.fixture
 def fresh(request_: Request, backbone: Backbone) -> torch.nn.Module:
-    return LIBRARY.attach(backbone.load(), FusionConfig(0.0, tuple(each.folder for each in request_.sources)))
+    return LIBRARY.attach(backbone.load(), FusionConfig(0.0, tuple(source.folder for source in request_.sources)))
 
 
 def test_the_value_matrix_begins_at_the_identity_and_the_penalty_at_nothing(fresh: torch.nn.Module) -> None:
@@ -69,10 +69,10 @@ def test_the_penalty_is_what_the_package_s_own_trainer_adds(fresh: torch.nn.Modu
         for matrix in value_matrices(fresh):
             matrix.add_(torch.randn_like(matrix))
     wanted = sum(0.01 * (torch.eye(32) - matrix).square().sum() for matrix in value_matrices(fresh))
-    found = penalty(Settings(regularization=0.01), fresh)(None)
-    torch.testing.assert_close(found, wanted)
-    torch.testing.assert_close(found, fresh.get_fusion_regularization_loss())
-    found.backward()
+    added = penalty(Settings(regularization=0.01), fresh)(None)
+    torch.testing.assert_close(added, wanted)
+    torch.testing.assert_close(added, fresh.get_fusion_regularization_loss())
+    added.backward()
     assert all(matrix.grad is not None for matrix in value_matrices(fresh))
 
 
@@ -83,22 +83,23 @@ def test_the_layer_is_the_paper_s_formula(fresh: torch.nn.Module, request_: Requ
         if "adapter_fusion_layer" in name:
             parameter.data.normal_(0, 0.3)
     layer, caught = fresh.get_submodule("encoder.layer.0.output.adapter_fusion_layer.fusion"), []
-    layer.register_forward_hook(lambda module, given, out: caught.append((*[each.clone() for each in given], out)))
+    layer.register_forward_hook(lambda module, given, out: caught.append((*[tensor.clone() for tensor in given], out)))
     fresh.eval()
     ids = torch.arange(36).reshape(4, 9) % 20 + 5
     with torch.no_grad():
-        found = fresh(input_ids=ids, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"]["fusion"][0]
+        output = fresh(input_ids=ids, output_adapter_fusion_attentions=True)
+    attentions = output["adapter_fusion_attentions"]["fusion"][0]
     query, keys, values, residual, (out, _) = caught[0]  # (4, 9, 32), (4, 9, 3, 32), same, (4, 9, 32)
     with torch.no_grad():
         scores = torch.einsum("bth,btnh->btn", layer.query(query), layer.key(keys))
         weights = scores.softmax(-1)
         wanted = torch.einsum("btn,btnh->bth", weights, values @ layer.value.weight.T) + residual
     torch.testing.assert_close(out, wanted, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(next(iter(found.values())), weights.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(next(iter(attentions.values())), weights.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_only_the_fusion_layer_and_the_head_are_trained(composed: Composed, request_: Request) -> None:
-    trained = {name for name, each in composed.body.named_parameters() if each.requires_grad}
+    trained = {name for name, parameter in composed.body.named_parameters() if parameter.requires_grad}
     assert trained
     assert all(".adapter_fusion_layer.fusion." in name for name in trained)
     assert composed.fit is not None
@@ -130,8 +131,8 @@ def test_it_comes_back_bit_for_bit_and_leaves_the_backbone_as_it_was(
     again = adaptation.load(tmp_path, composed.head, "classification")
     first = model_on(request_, composed.body, composed.head)
     assert torch.equal(hidden(first.body), hidden(again.body))
-    one, two = (evaluate(each, task.splits["test"], 2, backbone.tokenizer, 16) for each in (first, again))
-    assert one.logits_sha256 == two.logits_sha256
+    before, after = (evaluate(model, task.splits["test"], 2, backbone.tokenizer, 16) for model in (first, again))
+    assert before.logits_sha256 == after.logits_sha256
     assert set(again.trainable()) == set(first.trainable())
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".json", ".safetensors"}
     bare = adaptation.library.detach(again.body)
@@ -164,15 +165,16 @@ def test_attention_weights_are_the_mean_over_real_tokens(composed: Composed, req
     for text in texts:
         batch = tokenizer(text, return_tensors="pt")
         with torch.no_grad():
-            found = model.body(**batch, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"]["fusion"]
-        total += found[1]["output_adapter"][0].sum(axis=0)
+            output = model.body(**batch, output_adapter_fusion_attentions=True)
+        attentions = output["adapter_fusion_attentions"]["fusion"]
+        total += attentions[1]["output_adapter"][0].sum(axis=0)
         tokens += batch["input_ids"].shape[1]
     asked = replace(request_, target=replace(request_.target, splits={**request_.target.splits, "validation": rows}))
     assert attention_weights(model, asked)["layer 1"] == pytest.approx(total / tokens, abs=1e-6)
 
 
 def test_no_dropout_means_none(request_: Request, backbone: Backbone) -> None:
-    folders = tuple(each.folder for each in request_.sources)
+    folders = tuple(source.folder for source in request_.sources)
     for dropout in (0.0, 0.3):
         body = LIBRARY.attach(backbone.load(), FusionConfig(dropout, folders))
         layers = [module for name, module in body.named_modules() if name.endswith("adapter_fusion_layer.fusion")]
@@ -182,7 +184,7 @@ def test_no_dropout_means_none(request_: Request, backbone: Backbone) -> None:
 def test_a_large_penalty_holds_the_value_matrix_at_the_identity(request_: Request) -> None:
     def distance(regularization: float) -> float:
         body = COMPOSITION.compose(request_, Settings(learning_rate=1e-2, regularization=regularization)).body
-        return sum((each.detach() - torch.eye(32)).norm().item() for each in value_matrices(body))
+        return sum((matrix.detach() - torch.eye(32)).norm().item() for matrix in value_matrices(body))
 
     assert distance(10.0) < 0.5 * distance(0.0)
 
@@ -190,7 +192,7 @@ def test_a_large_penalty_holds_the_value_matrix_at_the_identity(request_: Reques
 def test_houlsby_sources_are_fused_at_both_places(backbone: Backbone, task: Task, tmp_path: Path) -> None:
     request = request_for(train_sources(backbone, tmp_path, "houlsby")[:2], task, backbone)
     composed = COMPOSITION.compose(request, Settings())
-    assert set(composed.details) == {f"layer {n} {place}_adapter" for n in (0, 1) for place in ("mh", "output")}
+    assert set(composed.details) == {f"layer {n} {position}_adapter" for n in (0, 1) for position in ("mh", "output")}
     LIBRARY.save(composed.body, tmp_path)
     again = LIBRARY.load(backbone.load(), tmp_path, FusionConfig(0.1))
     assert torch.equal(hidden(again), hidden(composed.body))
@@ -249,9 +251,9 @@ def test_the_readme_s_program_gives_the_same_logits_elsewhere(
     rows = [{**backbone.tokenizer(text), "labels": 0} for text in texts]
     for precision in PRECISIONS:
         model = model_on(replace(request_, precision=precision), composed.body, composed.head)
-        found = np.load(tmp_path / f"{precision}.npy")
-        assert np.ptp(found[:, 0]) > 0
-        np.testing.assert_array_equal(found, run(model, rows, backbone.tokenizer))
+        logits = np.load(tmp_path / f"{precision}.npy")
+        assert np.ptp(logits[:, 0]) > 0
+        np.testing.assert_array_equal(logits, run(model, rows, backbone.tokenizer))
 
 
 def test_bf16_does_not_take_torch_s_slow_path(fresh: torch.nn.Module, request_: Request) -> None:

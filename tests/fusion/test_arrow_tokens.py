@@ -70,13 +70,13 @@ def test_a_token_is_answered_by_those_that_respond_most(asked: Request) -> None:
     assert len(seen) == 4
     for layer, x, output in seen:
         vectors = layer.lora_arrow[ROUTER].prototypes  # (experts, in)
-        found = (x @ vectors.T).abs()
-        third = found.sort(dim=-1).values[..., :1]
-        shares = (found / 0.5).masked_fill(found <= third, float("-inf")).softmax(dim=-1)
+        responses = (x @ vectors.T).abs()
+        third = responses.sort(dim=-1).values[..., :1]
+        shares = (responses / 0.5).masked_fill(responses <= third, float("-inf")).softmax(dim=-1)
         wanted = layer.base_layer(x)
-        for place, name in enumerate(experts(body)):
+        for index, name in enumerate(experts(body)):
             update = layer.scaling[name] * layer.lora_B[name].weight @ layer.lora_A[name].weight
-            wanted = wanted + shares[..., place : place + 1] * (x @ update.T)
+            wanted = wanted + shares[..., index : index + 1] * (x @ update.T)
         torch.testing.assert_close(output, wanted, atol=1e-4, rtol=1e-4)
 
 
@@ -84,10 +84,10 @@ def test_general_knowledge_is_taken_off_both_factors(asked: Request) -> None:
     plain, less = composed(asked), composed(asked, general=1)
     assert experts(less) == experts(plain)[:2]
     for layer, other in zip(layers(plain).values(), layers(less).values(), strict=True):
-        for factors, left in ((layer.lora_A, other.lora_A), (layer.lora_B, other.lora_B)):
+        for factors, remaining in ((layer.lora_A, other.lora_A), (layer.lora_B, other.lora_B)):
             for name in experts(less):
                 wanted = factors[name].weight - factors["task_2"].weight
-                torch.testing.assert_close(left[name].weight, wanted)
+                torch.testing.assert_close(remaining[name].weight, wanted)
 
 
 def test_it_is_stored_and_answers_for_its_target(
@@ -95,11 +95,11 @@ def test_it_is_stored_and_answers_for_its_target(
 ) -> None:
     request, card = request_for(sources, task, backbone), COMPOSITIONS.get(NAME)
     fused = fuse(NAME, request, card.settings())
-    said = hidden(fused.model.body)
+    states = hidden(fused.model.body)
     stored = keep_fused("routed", fused, NAME, request, card.settings(), AdapterStore(tmp_path))
     assert sorted(path.name for path in stored.folder.glob("task_*")) == ["task_0", "task_1", "task_2"]
     model = open_adapter(stored, backbone)
-    assert torch.equal(hidden(model.body), said)
+    assert torch.equal(hidden(model.body), states)
     assert not model.trainable().keys() - {"head.weight", "head.bias"}
 
     texts = ["the cat often", "a plum very"]
@@ -113,11 +113,11 @@ def test_it_is_stored_and_answers_for_its_target(
 def test_the_order_of_many_stays(asked: Request, backbone: Backbone, tmp_path: Path) -> None:
     many = Request(**{**vars(asked), "sources": asked.sources * 4})
     composed_card = COMPOSITIONS.get(NAME)
-    found = composed_card.compose(many, composed_card.settings())
-    LIBRARY.save(found.body, tmp_path)
-    again = Adaptation(backbone, NAME, found.settings, "fp32").load(tmp_path, torch.nn.Identity(), "classification")
-    assert experts(again.body) == [f"task_{place}" for place in range(12)]
-    assert torch.equal(hidden(again.body), hidden(found.body))
+    result = composed_card.compose(many, composed_card.settings())
+    LIBRARY.save(result.body, tmp_path)
+    again = Adaptation(backbone, NAME, result.settings, "fp32").load(tmp_path, torch.nn.Identity(), "classification")
+    assert experts(again.body) == [f"task_{index}" for index in range(12)]
+    assert torch.equal(hidden(again.body), hidden(result.body))
 
 
 def test_sources_that_peft_cannot_route_between_are_refused(asked: Request, backbone: Backbone, tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ def test_a_language_model_answers_under_its_own_head(llama: Path, copying: Task,
     request, card = request_for(tuple(parts), copying, backbone, budget), COMPOSITIONS.get(NAME)
     fused = fuse(NAME, request, card.settings())
     assert fused.head == "the backbone's own"
-    said = fused.model.kind.answers(fused.model, copying.splits["test"], backbone.tokenizer, 16)
+    answers = fused.model.kind.answers(fused.model, copying.splits["test"], backbone.tokenizer, 16)
     stored = keep_fused("routed", fused, NAME, request, card.settings(), store)
     model = open_adapter(stored, backbone)
     again = model.kind.answers(model, copying.splits["test"], backbone.tokenizer, 16)
-    assert model.kind.digest(again) == model.kind.digest(said)
+    assert model.kind.digest(again) == model.kind.digest(answers)

@@ -55,15 +55,15 @@ def merged(
     return dense(module.merge(updates, weights or [1.0] * len(updates), own, 0).update)
 
 
-def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    assert found.keys() == wanted.keys()
+def assert_same(actual: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    assert actual.keys() == wanted.keys()
     for name, delta in wanted.items():
-        torch.testing.assert_close(found[name], delta, **EXACT)
+        torch.testing.assert_close(actual[name], delta, **EXACT)
 
 
-def differ(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+def differ(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
     """The distance of two merges over all modules, relative to the second."""
-    squares = [((one[name] - other[name]).square().sum(), other[name].square().sum()) for name in one]
+    squares = [((first[name] - second[name]).square().sum(), second[name].square().sum()) for name in first]
     return math.sqrt(sum(float(above) for above, _ in squares) / sum(float(below) for _, below in squares))
 
 
@@ -109,7 +109,7 @@ def cores(name: str) -> tuple[Tensor, list[Tensor], Tensor]:
 
 
 def in_core_space(merge: Any) -> dict[str, Tensor]:
-    return {name: u @ merge(found) @ vt for name in SHAPES for u, found, vt in [cores(name)]}
+    return {name: u @ merge(matrices) @ vt for name in SHAPES for u, matrices, vt in [cores(name)]}
 
 
 @pytest.mark.parametrize("density", [0.2, 0.5, 1.0])
@@ -132,55 +132,55 @@ def test_core_space_s_own_knots_trims_v_in_each_module(density: float) -> None:
         u, s, vs = joint(name)
         rows = torch.stack([v.flatten() for v in vs])
         wanted[name] = u @ torch.diag(s) @ ties(rows, round(density * rows.shape[1])).view(len(s), -1)
-    found = merged("knots", density=density, rule="core-space")
-    assert_same(found, wanted)
-    assert differ(found, merged("knots", density=density)) > 0.1, "not the rule of KnOTS"
+    actual = merged("knots", density=density, rule="core-space")
+    assert_same(actual, wanted)
+    assert differ(actual, merged("knots", density=density)) > 0.1, "not the rule of KnOTS"
 
 
 @pytest.mark.parametrize("density", [0.2, 0.5, 1.0])
 def test_core_space_is_ties_of_the_cores_in_the_bases_of_the_stored_factors(density: float) -> None:
-    def merge(found: list[Tensor]) -> Tensor:
-        rows = torch.stack([core.flatten() for core in found])
-        return ties(rows, round(density * rows.shape[1])).view_as(found[0])
+    def merge(matrices: list[Tensor]) -> Tensor:
+        rows = torch.stack([core.flatten() for core in matrices])
+        return ties(rows, round(density * rows.shape[1])).view_as(matrices[0])
 
-    found = merged("core-space", density=density)
-    assert_same(found, in_core_space(merge))
+    actual = merged("core-space", density=density)
+    assert_same(actual, in_core_space(merge))
     if density > 0.2:  # a core trimmed further has no full rank here, and its null space is nobody's
-        wanted = in_core_space(lambda found: isotropic(merge(found)))
+        wanted = in_core_space(lambda matrices: isotropic(merge(matrices)))
         assert_same(merged("core-space", density=density, iso=True), wanted)
     if density < 1:
-        assert differ(merged("core-space", density=density, split="balanced"), found) > 0.1
+        assert differ(merged("core-space", density=density, split="balanced"), actual) > 0.1
 
 
 def test_core_space_has_its_authors_tsv_and_iso_variants() -> None:
     summed = in_core_space(sum)
     assert_same(merged("core-space", inner="sum"), summed)
-    assert_same(merged("core-space", inner="sum"), {name: sum(found) for name, found in DELTAS.items()})  # type: ignore[misc]
+    assert_same(merged("core-space", inner="sum"), {name: sum(deltas) for name, deltas in DELTAS.items()})  # type: ignore[misc]
     assert_same(merged("core-space", inner="mean"), {name: delta / SOURCES for name, delta in summed.items()})
     # int(k ÷ n) singular vectors of each core (k, k): as many as a source's rank
-    plain = in_core_space(lambda found: tsv(found, len(found[0]) // SOURCES))
+    plain = in_core_space(lambda matrices: tsv(matrices, len(matrices[0]) // SOURCES))
     assert_same(merged("core-space", inner="tsv"), plain)
-    both = in_core_space(lambda found: isotropic(tsv(found, len(found[0]) // SOURCES)))
-    assert_same(merged("core-space", inner="tsv", iso=True), both)
-    assert_same(merged("core-space", inner="sum", iso=True), in_core_space(lambda found: isotropic(sum(found))))  # type: ignore[arg-type]
+    tsv_then_iso = in_core_space(lambda matrices: isotropic(tsv(matrices, len(matrices[0]) // SOURCES)))
+    assert_same(merged("core-space", inner="tsv", iso=True), tsv_then_iso)
+    assert_same(merged("core-space", inner="sum", iso=True), in_core_space(lambda matrices: isotropic(sum(matrices))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("density", [0.2, 0.5, 1.0])
 def test_ties_trims_whole_updates(density: float) -> None:
     flat = torch.stack([torch.cat([DELTAS[name][source].flatten() for name in SHAPES]) for source in range(SOURCES)])
-    chosen = ties(flat, round(density * flat.shape[1])).split([found[0].numel() for found in DELTAS.values()])
+    chosen = ties(flat, round(density * flat.shape[1])).split([deltas[0].numel() for deltas in DELTAS.values()])
     wanted = {name: 0.4 * part.view(SHAPES[name]) for name, part in zip(SHAPES, chosen, strict=True)}
     assert_same(merged("ties", density=density, scale=0.4, rank=12), wanted)  # 12: nothing is cut
 
 
 def test_tsv_and_iso_c_are_those_of_core_space() -> None:
-    assert_same(merged("tsv"), in_core_space(lambda found: tsv(found, RANK)))
-    assert_same(merged("iso-c"), in_core_space(lambda found: isotropic(sum(found))))  # type: ignore[arg-type]
+    assert_same(merged("tsv"), in_core_space(lambda matrices: tsv(matrices, RANK)))
+    assert_same(merged("iso-c"), in_core_space(lambda matrices: isotropic(sum(matrices))))  # type: ignore[arg-type]
 
 
 def test_iso_c_is_as_much_larger_than_the_paper_s_as_its_docstring_says() -> None:
-    found = merged("iso-c")
-    for name, delta in found.items():
+    actual = merged("iso-c")
+    for name, delta in actual.items():
         paper = isotropic(sum(DELTAS[name]))  # type: ignore[arg-type]
         ratio = min(SHAPES[name]) / (SOURCES * RANK)
         assert delta.norm() / paper.norm() == pytest.approx(math.sqrt(ratio))
@@ -211,11 +211,11 @@ def test_sce_selects_weights_and_erases(share: float) -> None:
         chosen = torch.zeros(variance.numel(), dtype=torch.float64)
         chosen[order] = 1
         kept = given * chosen.reshape(variance.shape)
-        energy = torch.stack([(each**2).mean() for each in kept])
+        energy = torch.stack([(delta**2).mean() for delta in kept])
         total, weight = torch.zeros_like(variance), torch.zeros_like(variance)
-        for each, own in zip(kept, energy / energy.sum(), strict=True):
-            agrees = (each * kept.sum(dim=0)) > 0
-            total += torch.where(agrees, own * each, 0.0)
+        for delta, own in zip(kept, energy / energy.sum(), strict=True):
+            agrees = (delta * kept.sum(dim=0)) > 0
+            total += torch.where(agrees, own * delta, 0.0)
             weight += torch.where(agrees, own, 0.0)
         wanted[name] = torch.where(weight > 0, total / weight.clamp(min=1e-12), 0.0)
     assert_same(merged("sce", select_topk=share, rank=12), wanted)
@@ -244,11 +244,11 @@ def test_nuslerp_of_a_whole_module_is_slerp() -> None:
 
 
 def test_nuslerp_leaves_parallel_rows_on_their_line_and_takes_zeros_for_orthogonal() -> None:
-    one = LowRank(torch.tensor([[1.0], [1.0], [0.0]]), torch.tensor([[1.0, 2.0]]))
-    other = LowRank(torch.tensor([[3.0], [-2.0], [1.0]]), torch.tensor([[1.0, 2.0]]))
-    found = merged("nuslerp", [{"m": one}, {"m": other}], [0.75, 0.25], along="outputs")["m"]
+    first = LowRank(torch.tensor([[1.0], [1.0], [0.0]]), torch.tensor([[1.0, 2.0]]))
+    second = LowRank(torch.tensor([[3.0], [-2.0], [1.0]]), torch.tensor([[1.0, 2.0]]))
+    actual = merged("nuslerp", [{"m": first}, {"m": second}], [0.75, 0.25], along="outputs")["m"]
     factors = torch.tensor([0.75 + 0.25 * 3, 0.75 - 0.25 * 2, math.sin(0.25 * math.pi / 2)], dtype=torch.float64)
-    torch.testing.assert_close(found, factors[:, None] * torch.tensor([[1.0, 2.0]]), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(actual, factors[:, None] * torch.tensor([[1.0, 2.0]]), rtol=1e-6, atol=1e-6)
 
 
 def test_nuslerp_takes_two() -> None:
@@ -265,8 +265,8 @@ def iso_cts(deltas: list[Tensor], fraction: float, directions: int) -> Tensor:
     u, s, vt = torch.linalg.svd(sum(deltas), full_matrices=False)  # type: ignore[call-overload]
     parts = [(u[:, :common], s[:common], vt[:common])]
     for delta in deltas:
-        found = torch.linalg.svd(delta - u[:, :common] @ u[:, :common].T @ delta, full_matrices=False)
-        parts.append((found[0][:, :own], found[1][:own], found[2][:own]))
+        decomposed = torch.linalg.svd(delta - u[:, :common] @ u[:, :common].T @ delta, full_matrices=False)
+        parts.append((decomposed[0][:, :own], decomposed[1][:own], decomposed[2][:own]))
     left, values, right = torch.cat([p[0] for p in parts], 1), torch.cat([p[1] for p in parts]), [p[2] for p in parts]
     return float(values.mean()) * polar(left) @ polar(torch.cat(right))
 
@@ -278,11 +278,11 @@ def polar(matrix: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("common", [0.8, 0.5, 0.0])
 def test_iso_cts_is_its_authors_on_the_directions_of_the_sum(common: float) -> None:
-    wanted = {name: iso_cts(found, common, SOURCES * RANK) for name, found in DELTAS.items()}
-    found = merged("iso-cts", common=common)
-    assert_same(found, wanted)
+    wanted = {name: iso_cts(deltas, common, SOURCES * RANK) for name, deltas in DELTAS.items()}
+    actual = merged("iso-cts", common=common)
+    assert_same(actual, wanted)
     assert_same(merged("iso-cts", common=common, scale=-0.3), {name: -0.3 * delta for name, delta in wanted.items()})
-    assert differ(found, merged("iso-c")) > 0.05
+    assert differ(actual, merged("iso-c")) > 0.05
 
 
 def test_iso_cts_shares_a_module_s_directions_among_the_sources_that_adapt_it() -> None:
@@ -292,12 +292,12 @@ def test_iso_cts_shares_a_module_s_directions_among_the_sources_that_adapt_it() 
         return LowRank(torch.randn(14, rank, generator=generator), torch.randn(rank, 12, generator=generator))
 
     sources = [{"m": normal(4)}, {"m": normal(2), "n": normal(3)}, {"n": normal(3)}]
-    found = merged("iso-cts", sources, [1.0, -0.5, 2.0], common=0.5)
+    actual = merged("iso-cts", sources, [1.0, -0.5, 2.0], common=0.5)
     first, second, third = (dense(source) for source in sources)
     wanted = {"m": iso_cts([first["m"], -0.5 * second["m"]], 0.5, 6)}
     wanted["n"] = iso_cts([-0.5 * second["n"], 2 * third["n"]], 0.5, 6)
     for name, delta in wanted.items():
-        torch.testing.assert_close(found[name], delta, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(actual[name], delta, rtol=1e-4, atol=1e-4)
 
 
 def test_iso_cts_without_directions_of_a_source_s_own_is_iso_c() -> None:
@@ -312,9 +312,9 @@ def test_iso_cts_takes_rounding_for_no_direction() -> None:
     generator = torch.Generator().manual_seed(0)
     b, a = (torch.linalg.qr(torch.randn(size, 4, generator=generator)).Q for size in (14, 12))
     strong, weak = LowRank(b * torch.tensor([100.0, 90.0, 1.0, 0.9]), a.T), LowRank(100 * b[:, :1], a[:, :1].T)
-    found = merged("iso-cts", [{"m": strong}, {"m": weak}], common=0.5)["m"]
+    actual = merged("iso-cts", [{"m": strong}, {"m": weak}], common=0.5)["m"]
     wanted = (200 + 90 + 1) / 3 * b[:, :3] @ a[:, :3].T  # two common directions and one of the first source's own
-    torch.testing.assert_close(found, wanted.double(), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(actual, wanted.double(), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.01, 0.4, 0.8, 1.0])
@@ -347,8 +347,8 @@ def wudi_loss(merge: Tensor, deltas: list[Tensor]) -> Tensor:
 def test_wudi_leaves_every_source_as_it_is_on_its_own_rows() -> None:
     for name, delta in merged("wudi").items():
         assert wudi_loss(delta, DELTAS[name]) < 1e-16 * wudi_loss(torch.zeros_like(delta), DELTAS[name])
-        grams = [found.T @ found / found.square().sum() for found in DELTAS[name]]
-        pulls = [found @ gram for found, gram in zip(DELTAS[name], grams, strict=True)]
+        grams = [source.T @ source / source.square().sum() for source in DELTAS[name]]
+        pulls = [source @ gram for source, gram in zip(DELTAS[name], grams, strict=True)]
         inverse = torch.linalg.pinv(torch.stack(grams).sum(0), rtol=1e-10, hermitian=True)
         torch.testing.assert_close(delta, torch.stack(pulls).sum(0) @ inverse, rtol=1e-7, atol=1e-8)
 
@@ -356,8 +356,8 @@ def test_wudi_leaves_every_source_as_it_is_on_its_own_rows() -> None:
 def test_wudi_of_more_rows_than_inputs_is_the_least_of_its_loss() -> None:
     sources = [*draw(), *draw(1)]  # six of rank 3 on twelve inputs
     weights = [1.0, 0.5, -1.0, 2.0, 1.0, 0.0]  # a source that has no weight has no say
-    found = merged("wudi", sources, weights)
-    for name, delta in found.items():
+    actual = merged("wudi", sources, weights)
+    for name, delta in actual.items():
         given = [w * source[name].b @ source[name].a for w, source in zip(weights[:5], sources, strict=False)]
         at = delta.clone().requires_grad_()
         loss = wudi_loss(at, given)
@@ -371,7 +371,7 @@ def test_wudi_of_more_rows_than_inputs_is_the_least_of_its_loss() -> None:
 
 def test_wudi_can_take_its_authors_steps() -> None:
     weights = [1.0, 0.5, 0.0]
-    found = merged("wudi", UPDATES, weights, solver="adam", steps=40, learning_rate=0.01, rank=12)
+    actual = merged("wudi", UPDATES, weights, solver="adam", steps=40, learning_rate=0.01, rank=12)
     for name, deltas in DELTAS.items():
         given = [weight * delta for weight, delta in zip(weights[:2], deltas, strict=False)]
         at = torch.stack(given).sum(0).requires_grad_()
@@ -380,7 +380,7 @@ def test_wudi_can_take_its_authors_steps() -> None:
             adam.zero_grad()
             wudi_loss(at, given).backward()
             adam.step()
-        torch.testing.assert_close(found[name], at.detach(), rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(actual[name], at.detach(), rtol=1e-6, atol=1e-7)
     for delta in merged("wudi", solver="adam", steps=2, learning_rate=0.01).values():
         assert torch.linalg.matrix_rank(delta) == SOURCES * RANK
 

@@ -63,8 +63,8 @@ def test_bottlenecks_go_together_only_with_one_architecture(
         train("houlsby"),
     )
     require_compatible([first, faster], backbone)
-    found = reasons([first, wide, other], backbone)
-    assert found == {
+    refusals = reasons([first, wide, other], backbone)
+    assert refusals == {
         wide.id: (f"is pfeiffer with reduction factor 4, {first.id} pfeiffer with reduction factor 16",),
         other.id: (f"is houlsby with reduction factor 16, {first.id} pfeiffer with reduction factor 16",),
     }
@@ -134,7 +134,7 @@ def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbon
         require_installed(NEEDS[METHODS.get(method).library])
     """LoRAs and plain bottlenecks can be composed; of the other libraries each composition says what it takes."""
     card = METHODS.get(method)
-    found = unfit(method, card.settings(), backbone.config)
+    reason = unfit(method, card.settings(), backbone.config)
     fit = {
         "lora",
         "lora-plus",
@@ -150,7 +150,7 @@ def test_what_a_method_leaves_is_known_before_it_is_trained(method: str, backbon
         "compacter",
         "compacter-plus-plus",
     }
-    assert (found is None) == (method in fit or card.library not in ("peft", "adapters")), found
+    assert (reason is None) == (method in fit or card.library not in ("peft", "adapters")), reason
 
 
 def test_no_source_is_refused(backbone: Backbone) -> None:

@@ -71,8 +71,8 @@ def program(deltas: Sequence[Tensor], beta: float, rule: Callable[[list[Tensor]]
     size = float(proxy.norm())
 
     def leading(unfolded: Tensor) -> Tensor:
-        found: Tensor = torch.linalg.svd(unfolded, full_matrices=False).U[:, :rank]
-        return found
+        vectors: Tensor = torch.linalg.svd(unfolded, full_matrices=False).U[:, :rank]
+        return vectors
 
     v = leading(proxy.transpose(0, 1).flatten(1))
     errors: list[float] = []
@@ -113,7 +113,7 @@ def test_sources_of_unlike_ranks_modules_and_weights_in_float32() -> None:
 
     sources: list[Update] = [{"m": pair(4)}, {"m": pair(2), "n": pair(3)}, {"n": pair(3)}]
     merged = merge(sources, [1.0, -0.5, 2.0])
-    assert {each.b.dtype for each in merged.update.values()} == {torch.float32}
+    assert {factors.b.dtype for factors in merged.update.values()} == {torch.float32}
     first, second, third = (dense(source) for source in sources)
     given = {"m": [first["m"], -0.5 * second["m"]], "n": [-0.5 * second["n"], 2 * third["n"]]}
     for name, deltas in given.items():
@@ -139,9 +139,9 @@ def test_updates_within_r_common_directions_lose_nothing() -> None:
 @pytest.mark.parametrize(("beta", "strong", "kept"), [(0.0, False, 2 / 11), (1.0, True, 9 / 11)])
 def test_beta_says_whether_one_strong_source_outweighs_two_weak_ones(beta: float, strong: bool, kept: float) -> None:
     """Norms 3, 1, 1, one direction left: squares 9 against 1 + 1 as they are, 1 against 1 + 1 where all count alike."""
-    one, other = (LowRank(torch.eye(5)[:, [i]], torch.eye(4)[[i]]).to(torch.float64) for i in range(2))
-    merged = merge([{"m": LowRank(3 * one.b, one.a)}, {"m": other}, {"m": other}], beta=beta, inner="sum", rank=1)
-    wanted = 3 * one.b @ one.a if strong else 2 * other.b @ other.a
+    first, second = (LowRank(torch.eye(5)[:, [i]], torch.eye(4)[[i]]).to(torch.float64) for i in range(2))
+    merged = merge([{"m": LowRank(3 * first.b, first.a)}, {"m": second}, {"m": second}], beta=beta, inner="sum", rank=1)
+    wanted = 3 * first.b @ first.a if strong else 2 * second.b @ second.a
     torch.testing.assert_close(dense(merged.update)["m"], wanted, **EXACT)
     assert merged.facts["energy_kept"] == pytest.approx(kept), "of the sources' squares, 9 + 1 + 1"
 
@@ -152,12 +152,12 @@ def test_what_is_dropped_is_made_up_for_by_what_stays() -> None:
     source: list[Update] = [{"m": UPDATES[0]["layer.0.up"]}]
     counts = set()
     for seed in range(8):
-        found = torch.linalg.svdvals(dense(merge(source, inner="sum", drop=0.4, seed=seed).update)["m"])
-        left = [float(value) for value in found if value > 1e-6]
-        counts.add(len(left))
-        assert all(min(abs(each - float(value) / 0.6) for value in values) < 1e-8 for each in left)
+        coordinates = torch.linalg.svdvals(dense(merge(source, inner="sum", drop=0.4, seed=seed).update)["m"])
+        kept = [float(value) for value in coordinates if value > 1e-6]
+        counts.add(len(kept))
+        assert all(min(abs(coordinate - float(value) / 0.6) for value in values) < 1e-8 for coordinate in kept)
         again = dense(merge(source, inner="sum", drop=0.4, seed=seed).update)["m"]
-        assert torch.equal(torch.linalg.svdvals(again), found)
+        assert torch.equal(torch.linalg.svdvals(again), coordinates)
     assert len(counts) > 1, "other coordinates with each seed"
 
 

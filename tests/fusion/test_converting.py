@@ -44,8 +44,10 @@ def test_at_full_rank_the_answers_are_the_same(method: str, train: Train, backbo
     stored = train(method)
     model, settings = as_lora(stored, backbone, 32)
     rows = task.splits["test"]
-    found, expected = (predict(one, rows, backbone.tokenizer, 16) for one in (model, open_adapter(stored, backbone)))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    actual, expected = (
+        predict(opened, rows, backbone.tokenizer, 16) for opened in (model, open_adapter(stored, backbone))
+    )
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
     assert settings.rank == (16 if method == "miss" else 32), "MiSS has its own rank, and is exact at it"
     assert lora.layers(model.body).keys() == {*settings.targets}  # type: ignore[misc]
 
@@ -54,7 +56,9 @@ def test_below_it_stand_the_strongest_directions(train: Train, backbone: Backbon
     """Eckart–Young: the error is what the left-out singular values hold."""
     stored = train("c3a")
     model, _ = as_lora(stored, backbone, 3)
-    exact = {one.name.removesuffix(".weight"): one for one in changes(open_adapter(stored, backbone).body, backbone)}
+    exact = {
+        change.name.removesuffix(".weight"): change for change in changes(open_adapter(stored, backbone).body, backbone)
+    }
     for name, layer in lora.layers(model.body).items():
         pair, change = lora.pair_in(layer), exact[name]
         lost = torch.linalg.norm(change.delta - pair.b @ pair.a)

@@ -23,10 +23,10 @@ def random_update(rank: int, seed: int, names: tuple[str, ...] = tuple(SHAPES)) 
     generator = torch.Generator().manual_seed(seed)
     return {
         name: LowRank(
-            (place + 1) * torch.randn(SHAPES[name][0], rank, generator=generator, dtype=torch.float64),
+            (index + 1) * torch.randn(SHAPES[name][0], rank, generator=generator, dtype=torch.float64),
             torch.randn(rank, SHAPES[name][1], generator=generator, dtype=torch.float64),
         )
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     }
 
 
@@ -59,7 +59,7 @@ def updates() -> list[Update]:
 
 
 @pytest.fixture(scope="module")
-def found(updates: list[Update]) -> Diagnostics:
+def diagnostics(updates: list[Update]) -> Diagnostics:
     return diagnose(["a", "b", "c"], updates, permutations=99, seed=1)
 
 
@@ -67,63 +67,63 @@ PAIRS = [(0, 1), (0, 2), (1, 2)]
 
 
 @pytest.mark.parametrize(("i", "j"), PAIRS)
-def test_cosine_is_that_of_all_entries(updates: list[Update], found: Diagnostics, i: int, j: int) -> None:
-    x, y = (np.concatenate([matrix.ravel() for matrix in dense(updates[each]).values()]) for each in (i, j))
+def test_cosine_is_that_of_all_entries(updates: list[Update], diagnostics: Diagnostics, i: int, j: int) -> None:
+    x, y = (np.concatenate([matrix.ravel() for matrix in dense(updates[index]).values()]) for index in (i, j))
     expected = x @ y / np.linalg.norm(x) / np.linalg.norm(y)
-    assert found.pairs["cosine"].value[i][j] == pytest.approx(expected, abs=1e-12)
+    assert diagnostics.pairs["cosine"].value[i][j] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(("i", "j"), PAIRS)
 def test_sign_conflict_weighs_entries_by_what_they_do(
-    updates: list[Update], found: Diagnostics, i: int, j: int
+    updates: list[Update], diagnostics: Diagnostics, i: int, j: int
 ) -> None:
     products = np.concatenate([(dense(updates[i])[name] * dense(updates[j])[name]).ravel() for name in SHAPES])
     expected = -products[products < 0].sum() / np.abs(products).sum()
-    assert found.pairs["sign_conflict"].value[i][j] == pytest.approx(expected, abs=1e-6)
+    assert diagnostics.pairs["sign_conflict"].value[i][j] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("i", "j"), PAIRS)
 @pytest.mark.parametrize(("name", "side"), [("left_overlap", 0), ("right_overlap", 2)])
 def test_overlap_is_that_of_singular_spaces(
-    updates: list[Update], found: Diagnostics, i: int, j: int, name: str, side: int
+    updates: list[Update], diagnostics: Diagnostics, i: int, j: int, name: str, side: int
 ) -> None:
-    one, other = dense(updates[i]), dense(updates[j])
+    of_i, of_j = dense(updates[i]), dense(updates[j])
     values, weights = [], []
     for module in SHAPES:
-        first, second = svd(one[module]), svd(other[module])
+        first, second = svd(of_i[module]), svd(of_j[module])
         smaller = max(min(len(first[1]), len(second[1])), 1)
         values.append(np.linalg.norm(first[side].T @ second[side]) ** 2 / smaller)
         weights.append(np.linalg.norm(first[1]) * np.linalg.norm(second[1]))
-    assert found.pairs[name].value[i][j] == pytest.approx(np.average(values, weights=weights), abs=1e-12)
+    assert diagnostics.pairs[name].value[i][j] == pytest.approx(np.average(values, weights=weights), abs=1e-12)
 
 
 @pytest.mark.parametrize(("i", "j"), PAIRS)
 def test_interference_is_sti_over_the_singular_values(
-    updates: list[Update], found: Diagnostics, i: int, j: int
+    updates: list[Update], diagnostics: Diagnostics, i: int, j: int
 ) -> None:
-    one, other = dense(updates[i]), dense(updates[j])
-    nuclear = sum(svd(each[module])[1].sum() for each in (one, other) for module in SHAPES)
-    expected = sum(sti([one[module], other[module]]) for module in SHAPES) / nuclear
-    assert found.pairs["interference"].value[i][j] == pytest.approx(expected, abs=1e-12)
+    of_i, of_j = dense(updates[i]), dense(updates[j])
+    nuclear = sum(svd(matrices[module])[1].sum() for matrices in (of_i, of_j) for module in SHAPES)
+    expected = sum(sti([of_i[module], of_j[module]]) for module in SHAPES) / nuclear
+    assert diagnostics.pairs["interference"].value[i][j] == pytest.approx(expected, abs=1e-12)
 
 
-def test_interference_of_all_is_sti_of_all(updates: list[Update], found: Diagnostics) -> None:
+def test_interference_of_all_is_sti_of_all(updates: list[Update], diagnostics: Diagnostics) -> None:
     all_of_them = [dense(update) for update in updates]
-    nuclear = sum(svd(each[module])[1].sum() for each in all_of_them for module in SHAPES)
-    expected = sum(sti([each[module] for each in all_of_them]) for module in SHAPES) / nuclear
-    assert found.interference.value == pytest.approx(expected, abs=1e-12)
+    nuclear = sum(svd(matrices[module])[1].sum() for matrices in all_of_them for module in SHAPES)
+    expected = sum(sti([matrices[module] for matrices in all_of_them]) for module in SHAPES) / nuclear
+    assert diagnostics.interference.value == pytest.approx(expected, abs=1e-12)
 
 
-def test_alignment_is_the_share_inside_the_sum(updates: list[Update], found: Diagnostics) -> None:
+def test_alignment_is_the_share_inside_the_sum(updates: list[Update], diagnostics: Diagnostics) -> None:
     all_of_them = [dense(update) for update in updates]
     inside, energy = np.zeros(3), np.zeros(3)
     for module in SHAPES:
-        total = sum(each[module] for each in all_of_them)
+        total = sum(matrices[module] for matrices in all_of_them)
         u, s, _ = svd(total)
         k = next(k for k in range(len(s) + 1) if np.linalg.norm(s[k:]) <= 0.05 * np.linalg.norm(s))
-        inside += [np.linalg.norm(u[:, :k].T @ each[module]) ** 2 for each in all_of_them]
-        energy += [np.linalg.norm(each[module]) ** 2 for each in all_of_them]
-    assert [source.alignment for source in found.sources] == pytest.approx(np.sqrt(inside / energy), abs=1e-9)
+        inside += [np.linalg.norm(u[:, :k].T @ matrices[module]) ** 2 for matrices in all_of_them]
+        energy += [np.linalg.norm(matrices[module]) ** 2 for matrices in all_of_them]
+    assert [source.alignment for source in diagnostics.sources] == pytest.approx(np.sqrt(inside / energy), abs=1e-9)
 
 
 def test_alignment_falls_where_the_sum_leaves_an_update_out() -> None:
@@ -147,34 +147,35 @@ def test_facts_of_a_source() -> None:
 def test_an_update_with_itself_and_with_its_opposite() -> None:
     update = random_update(3, 0)
     opposite = {name: LowRank(-pair.b, pair.a) for name, pair in update.items()}
-    found = diagnose(["a", "same", "opposite"], [update, update, opposite], permutations=199)
-    values = {name: (statistic.value[0][1], statistic.value[0][2]) for name, statistic in found.pairs.items()}
+    diagnostics = diagnose(["a", "same", "opposite"], [update, update, opposite], permutations=199)
+    values = {name: (statistic.value[0][1], statistic.value[0][2]) for name, statistic in diagnostics.pairs.items()}
     assert values["cosine"] == pytest.approx((1, -1))
     assert values["sign_conflict"] == pytest.approx((0, 1), abs=1e-6)
     for name in ("left_overlap", "right_overlap", "interference"):
         assert values[name] == pytest.approx((1, 1))
-    assert all(statistic.p[0][1] == 2 / 200 for statistic in found.pairs.values())  # the least that 199 draws can say
+    # 2 / 200: the least that 199 draws can say
+    assert all(statistic.p[0][1] == 2 / 200 for statistic in diagnostics.pairs.values())
     assert diagnose(["a", "b", "c"], [update] * 3, permutations=1).interference.value == pytest.approx(4)  # (3 − 1)²
-    assert [found.pairs["cosine"].value[i][i] for i in range(3)] == pytest.approx([1, 1, 1])
-    assert found.pairs["cosine"].p[0][0] is None
+    assert [diagnostics.pairs["cosine"].value[i][i] for i in range(3)] == pytest.approx([1, 1, 1])
+    assert diagnostics.pairs["cosine"].p[0][0] is None
 
 
 def test_orthogonal_updates_do_not_interfere() -> None:
     eye, wide = torch.eye(20, dtype=torch.float64), torch.eye(24, dtype=torch.float64)
     first, second = LowRank(eye[:, :3], wide[:3]), LowRank(eye[:, 3:5], wide[3:5])
-    found = diagnose(["a", "b"], [{"query": first}, {"query": second}], permutations=9)
+    diagnostics = diagnose(["a", "b"], [{"query": first}, {"query": second}], permutations=9)
     for name in ("cosine", "left_overlap", "right_overlap", "interference"):
-        assert found.pairs[name].value[0][1] == 0
-    assert found.interference.value == 0
-    assert found.pairs["sign_conflict"].value[0][1] is None  # there is no entry that both change
+        assert diagnostics.pairs[name].value[0][1] == 0
+    assert diagnostics.interference.value == 0
+    assert diagnostics.pairs["sign_conflict"].value[0][1] is None  # there is no entry that both change
 
 
 def test_modules_that_only_one_adapts() -> None:
-    found = diagnose(["a", "b"], [random_update(2, 0, ("query",)), random_update(2, 1, ("up",))], permutations=9)
-    assert found.pairs["cosine"].value[0][1] == 0
-    assert found.pairs["interference"].value[0][1] == 0
-    assert found.pairs["left_overlap"].value[0][1] is None
-    assert found.pairs["left_overlap"].p[0][1] is None
+    diagnostics = diagnose(["a", "b"], [random_update(2, 0, ("query",)), random_update(2, 1, ("up",))], permutations=9)
+    assert diagnostics.pairs["cosine"].value[0][1] == 0
+    assert diagnostics.pairs["interference"].value[0][1] == 0
+    assert diagnostics.pairs["left_overlap"].value[0][1] is None
+    assert diagnostics.pairs["left_overlap"].p[0][1] is None
 
 
 def test_chance_of_overlap_is_the_closed_form() -> None:
@@ -185,19 +186,19 @@ def test_chance_of_overlap_is_the_closed_form() -> None:
         b = torch.randn(40, 3, generator=generator, dtype=torch.float64)
         a = torch.randn(3, 50, generator=generator, dtype=torch.float64)
         updates.append({"query": LowRank(b - b.mean(dim=0), a - a.mean(dim=1, keepdim=True))})
-    found = diagnose(["a", "b"], updates, permutations=2000)
-    assert found.pairs["left_overlap"].mean[0][1] == pytest.approx(3 / 39, rel=0.05)
-    assert found.pairs["right_overlap"].mean[0][1] == pytest.approx(3 / 49, rel=0.05)
-    assert found.pairs["cosine"].mean[0][1] == pytest.approx(0, abs=0.003)
-    assert found.pairs["sign_conflict"].mean[0][1] == pytest.approx(0.5, abs=0.003)
+    diagnostics = diagnose(["a", "b"], updates, permutations=2000)
+    assert diagnostics.pairs["left_overlap"].mean[0][1] == pytest.approx(3 / 39, rel=0.05)
+    assert diagnostics.pairs["right_overlap"].mean[0][1] == pytest.approx(3 / 49, rel=0.05)
+    assert diagnostics.pairs["cosine"].mean[0][1] == pytest.approx(0, abs=0.003)
+    assert diagnostics.pairs["sign_conflict"].mean[0][1] == pytest.approx(0.5, abs=0.003)
 
 
 def test_unrelated_updates_are_rarely_called_related() -> None:
     """Of 45 pairs of random updates, 5 % lie beyond chance on average; related ones all do."""
     unrelated = [random_update(2, seed) for seed in range(10)]
     names = [str(seed) for seed in range(10)]
-    found = diagnose(names, unrelated, permutations=199)
-    for statistic in found.pairs.values():
+    diagnostics = diagnose(names, unrelated, permutations=199)
+    for statistic in diagnostics.pairs.values():
         values = np.array([statistic.p[i][j] for i in range(10) for j in range(i)])
         assert (values <= 0.05).mean() < 0.2
         assert 0.3 < values.mean() < 0.7
@@ -205,12 +206,12 @@ def test_unrelated_updates_are_rarely_called_related() -> None:
     related = [
         {
             name: LowRank(torch.cat([pair.b, common[name].b], 1), torch.cat([pair.a, common[name].a]))
-            for name, pair in each.items()
+            for name, pair in update.items()
         }
-        for each in unrelated[:4]
+        for update in unrelated[:4]
     ]
-    found = diagnose(names[:4], related, permutations=199)
-    assert all(found.pairs["cosine"].p[i][j] == 0.01 for i in range(4) for j in range(i))
+    diagnostics = diagnose(names[:4], related, permutations=199)
+    assert all(diagnostics.pairs["cosine"].p[i][j] == 0.01 for i in range(4) for j in range(i))
 
 
 def test_p_counts_both_sides() -> None:
@@ -227,21 +228,21 @@ def test_large_modules_are_read_in_part(updates: list[Update], monkeypatch: pyte
     whole = diagnose(["a", "b", "c"], updates, permutations=199)
     monkeypatch.setattr(interference, "BLOCK", 12)
     part = diagnose(["a", "b", "c"], updates, permutations=199)
-    value, sampled = (each.pairs["sign_conflict"].value[0][1] for each in (whole, part))
+    value, sampled = (reading.pairs["sign_conflict"].value[0][1] for reading in (whole, part))
     assert value != sampled
     assert value == pytest.approx(sampled, abs=0.1)
     assert whole.pairs["cosine"] == part.pairs["cosine"]  # needs no entries, so it stays exact
 
 
-def test_the_seed_decides(updates: list[Update], found: Diagnostics) -> None:
+def test_the_seed_decides(updates: list[Update], diagnostics: Diagnostics) -> None:
     again, other = (diagnose(["a", "b", "c"], updates, permutations=99, seed=seed) for seed in (1, 2))
-    assert again == found
-    assert other.pairs["cosine"].value == found.pairs["cosine"].value
-    assert other.pairs["cosine"].mean != found.pairs["cosine"].mean
+    assert again == diagnostics
+    assert other.pairs["cosine"].value == diagnostics.pairs["cosine"].value
+    assert other.pairs["cosine"].mean != diagnostics.pairs["cosine"].mean
 
 
-def test_json_holds_everything(found: Diagnostics) -> None:
-    document = json.loads(json.dumps(found.as_json(), allow_nan=False))
+def test_json_holds_everything(diagnostics: Diagnostics) -> None:
+    document = json.loads(json.dumps(diagnostics.as_json(), allow_nan=False))
     assert [source["name"] for source in document["sources"]] == ["a", "b", "c"]
     assert set(document["pairs"]) == {"cosine", "sign_conflict", "left_overlap", "right_overlap", "interference"}
     for matrices in document["pairs"].values():
@@ -250,8 +251,8 @@ def test_json_holds_everything(found: Diagnostics) -> None:
             assert [len(row) for row in matrix] == [3, 3, 3]
             assert matrix == [list(column) for column in zip(*matrix, strict=True)]  # symmetric
     assert document["permutations"] == 99
-    assert all(one["norm"] > 0 for one in document["sources"])
-    assert all(one != other for one, other in pairwise(document["sources"]))
+    assert all(source["norm"] > 0 for source in document["sources"])
+    assert all(source != other for source, other in pairwise(document["sources"]))
 
 
 def test_what_cannot_be_diagnosed_is_refused() -> None:

@@ -26,13 +26,13 @@ def compose(request: Request, **given: Any) -> Composed:
 
 def deltas(request: Request, rows: list[list[float]]) -> dict[str, torch.Tensor]:
     """Return module → Σ wᵢ ΔWᵢ in float64, with the row of weights of its layer."""
-    found = {}
+    sums = {}
     for name in request.updates[0]:
         weights = rows[int(name.split(".layer.")[1].split(".")[0])]
         pairs = [update[name] for update in request.updates]
         parts = [weight * pair.b.double() @ pair.a.double() for weight, pair in zip(weights, pairs, strict=True)]
-        found[name] = torch.stack(parts).sum(dim=0)
-    return found
+        sums[name] = torch.stack(parts).sum(dim=0)
+    return sums
 
 
 def with_added(request: Request, rows: list[list[float]]) -> torch.Tensor:
@@ -53,7 +53,7 @@ def test_each_layer_gives_each_source_a_weight_of_its_own(
     composed = compose(request_, negative=negative)
     rows = [[value if negative else abs(value) for value in row] for row in (POINT[:3], POINT[3:])]
     assert composed.details == {"layer 0": pytest.approx(rows[0]), "layer 1": pytest.approx(rows[1])}
-    assert composed.weights == pytest.approx([(one + other) / 2 for one, other in zip(*rows, strict=True)])
+    assert composed.weights == pytest.approx([(first + second) / 2 for first, second in zip(*rows, strict=True)])
     torch.testing.assert_close(hidden(composed.body), with_added(request_, rows), **CLOSE)
     assert compose(request_, rank=2).facts["rank"] == 2
 
@@ -90,13 +90,13 @@ def test_it_finds_the_weights_of_least_loss(request_: Request, monkeypatch: pyte
     def distance(model: Any, request: Request) -> float:
         pairs = {name: lora.pair_in(layer) for name, layer in lora.layers(model.body).items()}
         apart = [pair.b.double() @ pair.a.double() - wanted[name] for name, pair in pairs.items()]
-        return sum(float(each.square().sum()) for each in apart) / size
+        return sum(float(difference.square().sum()) for difference in apart) / size
 
     monkeypatch.setattr(evolve, "target_loss", distance)
     composed = compose(request_, evaluations=1200)
     assert composed.facts["cost"] < 1e-5 < 1e-2 < composed.facts["cost_of_average"]
-    found = [list(row) for row in composed.details.values()]
-    assert found == [pytest.approx(row, abs=0.05) for row in rows]
+    weights = [list(row) for row in composed.details.values()]
+    assert weights == [pytest.approx(row, abs=0.05) for row in rows]
 
 
 def test_the_cheapest_of_all_is_taken_and_the_average_is_one_of_them(request_: Request) -> None:

@@ -62,9 +62,9 @@ class TestRanpac:
         """By hand, with all examples in one matrix, and a system of equations for each of the authors' λ."""
         tasks = [examples(0), examples(1, 23), examples(2, 61)]
         hidden, targets, held = [], [], []
-        for place, (features, labels) in enumerate(tasks):
+        for index, (features, labels) in enumerate(tasks):
             hidden.append(self.hidden(features))
-            targets.append(np.eye(6)[2 * place + labels] if level == "class" else np.eye(3)[[place] * len(labels)])
+            targets.append(np.eye(6)[2 * index + labels] if level == "class" else np.eye(3)[[index] * len(labels)])
             order = np.random.default_rng(5).permutation(len(labels))
             held.append(np.isin(np.arange(len(labels)), order[4::5]))
         h, y, out = np.concatenate(hidden), np.concatenate(targets), np.concatenate(held)
@@ -80,8 +80,8 @@ class TestRanpac:
         expected = self.hidden(asked) @ solved(np.full(len(h), True), best)
         if level == "class":
             expected = expected.reshape(9, 3, 2).max(axis=2)
-        found = scores("ranpac", self.parts(tasks, level=level), asked, **self.SETTINGS, level=level)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        actual = scores("ranpac", self.parts(tasks, level=level), asked, **self.SETTINGS, level=level)
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
 
     def test_tasks_one_after_another_are_all_tasks_at_once(self) -> None:
         tasks = [examples(task, 20 + 7 * task) for task in range(4)]
@@ -94,17 +94,17 @@ class TestRanpac:
                 np.testing.assert_allclose(later.gram, whole.gram + ranpac.sums(parts[count - 1 : count], name).gram)
                 whole = later
         at_once = self.hidden(np.concatenate([features for features, _ in tasks]))
-        both = ranpac.sums(parts, "own") + ranpac.sums(parts, "held")
-        np.testing.assert_allclose(both.gram, at_once.T @ at_once, rtol=1e-5, atol=1e-4)
-        labels = np.concatenate([2 * place + labels for place, (_, labels) in enumerate(tasks)])
-        np.testing.assert_allclose(both.targets, at_once.T @ np.eye(8)[labels], rtol=1e-5, atol=1e-4)
+        summed = ranpac.sums(parts, "own") + ranpac.sums(parts, "held")
+        np.testing.assert_allclose(summed.gram, at_once.T @ at_once, rtol=1e-5, atol=1e-4)
+        labels = np.concatenate([2 * index + labels for index, (_, labels) in enumerate(tasks)])
+        np.testing.assert_allclose(summed.targets, at_once.T @ np.eye(8)[labels], rtol=1e-5, atol=1e-4)
 
     def test_the_order_of_tasks_does_not_matter(self) -> None:
         parts, order = self.parts([examples(task) for task in range(4)]), [2, 0, 3, 1]
         asked = examples(3, 12)[0]
-        found = scores("ranpac", parts, asked, **self.SETTINGS)
-        again = scores("ranpac", [parts[place] for place in order], asked, **self.SETTINGS)
-        np.testing.assert_allclose(again, found[:, order], atol=1e-7)
+        in_order = scores("ranpac", parts, asked, **self.SETTINGS)
+        again = scores("ranpac", [parts[index] for index in order], asked, **self.SETTINGS)
+        np.testing.assert_allclose(again, in_order[:, order], atol=1e-7)
 
     def test_the_work_to_prepare_grows_linearly_with_the_tasks(self) -> None:
         """Four times the tasks: every part is read at most four times as often in all, not sixteen times."""
@@ -145,23 +145,23 @@ class TestRanpac:
         tasks = [examples(task) for task in range(3)]
         longer = [(64 * features, labels) for features, labels in tasks]
         asked = examples(1, 10)[0]
-        found = scores("ranpac", self.parts(tasks), asked, **self.SETTINGS)
-        np.testing.assert_allclose(scores("ranpac", self.parts(longer), 64 * asked, **self.SETTINGS), found, atol=1e-6)
+        plain = scores("ranpac", self.parts(tasks), asked, **self.SETTINGS)
+        np.testing.assert_allclose(scores("ranpac", self.parts(longer), 64 * asked, **self.SETTINGS), plain, atol=1e-6)
 
     def test_it_tells_tasks_apart_that_have_the_same_mean(self) -> None:
         """Each task has two heaps opposite to each other: no class mean tells the tasks apart."""
 
         def opposite(axis: int) -> Examples:
             generator = np.random.default_rng(axis)
-            found = generator.normal(size=(400, HIDDEN)) / 2
-            found[:, axis] += np.where(np.arange(400) % 2, 3, -3)
-            return found.astype(np.float32), np.zeros(400, int)
+            features = generator.normal(size=(400, HIDDEN)) / 2
+            features[:, axis] += np.where(np.arange(400) % 2, 3, -3)
+            return features.astype(np.float32), np.zeros(400, int)
 
         tasks, share = [opposite(0), opposite(1)], {}
         for name, settings in (("mahalanobis", {}), ("ranpac", {"width": 200})):
             parts = [fitted(name, task, **settings) for task in tasks]
             chosen = [scores(name, parts, features, **settings).argmax(axis=1) for features, _ in tasks]
-            share[name] = np.mean([np.mean(own == place) for place, own in enumerate(chosen)])
+            share[name] = np.mean([np.mean(own == index) for index, own in enumerate(chosen)])
         assert share["mahalanobis"] < 0.7
         assert share["ranpac"] > 0.95
 
@@ -183,7 +183,7 @@ class TestLearned:
         """Σ wᵢ (pᵢ − yᵢ) xᵢᵀ + λ W = 0 and Σ wᵢ (pᵢ − yᵢ) = 0, over features of mean 0 and variance 1, by hand."""
         settings: dict[str, Any] = {"level": level, "trained_on": trained_on, "penalty": 3.0, "seed": 2}
         parts = [fitted("learned", examples(task, 30 + 10 * task), **settings) for task in range(tasks)]
-        known = learned.prepare(parts, learned.Settings(**settings))
+        classifier = learned.prepare(parts, learned.Settings(**settings))
         if trained_on == "examples":
             x = np.vstack([part["features"] for part in parts]).astype(float)
         else:
@@ -194,10 +194,10 @@ class TestLearned:
             sizes = [size // 2 for size in sizes for _ in range(2)]
         y = np.repeat(np.eye(len(sizes)), sizes, axis=0)
         assert len(x) == len(y)
-        probabilities = softmax(x @ known.weights + known.bias, axis=1)
+        probabilities = softmax(x @ classifier.weights + classifier.bias, axis=1)
         own = np.concatenate([np.full(30 + 10 * task, len(x) / tasks / (30 + 10 * task)) for task in range(tasks)])
         residual = own[:, None] * (probabilities - y)
-        standard, scaled = (x - x.mean(axis=0)) / x.std(axis=0), known.weights * x.std(axis=0)[:, None]
+        standard, scaled = (x - x.mean(axis=0)) / x.std(axis=0), classifier.weights * x.std(axis=0)[:, None]
         pulled = 3.0 * scaled
         if len(sizes) == 2:  # a softmax of two has a weight too many: scikit-learn penalises the difference of both
             pulled = np.hstack([-pulled[:, 1:], pulled[:, 1:]])
@@ -206,11 +206,11 @@ class TestLearned:
 
     def test_scores_are_log_probabilities_that_sum_over_the_labels_of_an_adapter(self) -> None:
         parts, asked = [fitted("learned", examples(task)) for task in range(3)], examples(1, 11)[0]
-        found = scores("learned", parts, asked)
-        np.testing.assert_allclose(np.exp(found).sum(axis=1), 1)
-        known = learned.prepare(parts, learned.Settings())
-        by_label = softmax(asked @ known.weights + known.bias, axis=1)
-        np.testing.assert_allclose(np.exp(found), by_label.reshape(11, 3, 2).sum(axis=2))
+        by_adapter = scores("learned", parts, asked)
+        np.testing.assert_allclose(np.exp(by_adapter).sum(axis=1), 1)
+        classifier = learned.prepare(parts, learned.Settings())
+        by_label = softmax(asked @ classifier.weights + classifier.bias, axis=1)
+        np.testing.assert_allclose(np.exp(by_adapter), by_label.reshape(11, 3, 2).sum(axis=2))
 
     def test_drawn_rows_have_the_means_and_the_shrunk_covariance_of_the_task(self) -> None:
         features, labels = examples(0)
@@ -227,7 +227,7 @@ class TestLearned:
     def test_no_example_is_kept_unless_the_control_is_asked_for(self) -> None:
         few, many = (fitted("learned", examples(0, count)) for count in (20, 400))
         assert few.keys() == {"means", "scatter", "sums", "counts"}
-        assert {name: each.shape for name, each in few.items()} == {name: each.shape for name, each in many.items()}
+        assert {name: array.shape for name, array in few.items()} == {name: array.shape for name, array in many.items()}
         kept = fitted("learned", examples(0, 20), trained_on="examples")
         assert kept.keys() == {"features", "counts"}
         np.testing.assert_array_equal(np.sort(kept["features"], axis=0), np.sort(examples(0, 20)[0], axis=0))

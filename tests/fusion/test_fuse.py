@@ -42,10 +42,10 @@ def test_what_is_stored_answers_as_what_was_made(
     stored = keep_fused(name, fused, method, request, settings, AdapterStore(tmp_path))
     after = evaluate(open_adapter(stored, backbone), task.splits["test"], 2, backbone.tokenizer, 16)
     assert after.logits_sha256 == before.logits_sha256
-    told = stored.manifest.composition
-    assert told is not None
-    assert (told.method, told.head) == (method, head)
-    assert told.sources == tuple(each.id for each in sources) == stored.manifest.parents
+    composition = stored.manifest.composition
+    assert composition is not None
+    assert (composition.method, composition.head) == (method, head)
+    assert composition.sources == tuple(source.id for source in sources) == stored.manifest.parents
     assert stored.manifest.library == "peft"
 
 
@@ -74,7 +74,7 @@ def test_a_body_can_serve_another_target(
     shared, alone = fuse("sum", request, settings, before=first), fuse("sum", request, settings)
     assert shared.model.body is first.model.body
     rows = other_task.splits["test"]
-    digests = {evaluate(each.model, rows, 2, backbone.tokenizer, 16).logits_sha256 for each in (shared, alone)}
+    digests = {evaluate(fused.model, rows, 2, backbone.tokenizer, 16).logits_sha256 for fused in (shared, alone)}
     assert len(digests) == 1
 
 

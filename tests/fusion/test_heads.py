@@ -22,8 +22,8 @@ def blobs(labels: int, size: int, seed: int = 0, spread: float = 2.0) -> tuple[n
     return (features * np.geomspace(0.1, 10, 12) + np.linspace(-3, 3, 12)).astype(np.float32), answers
 
 
-def probabilities(found: FittedHead, features: np.ndarray) -> np.ndarray:
-    return found.head(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
+def probabilities(fitted: FittedHead, features: np.ndarray) -> np.ndarray:
+    return fitted.head(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
 
 
 def reference(c: float, features: np.ndarray, answers: np.ndarray) -> LogisticRegression:
@@ -34,28 +34,28 @@ def reference(c: float, features: np.ndarray, answers: np.ndarray) -> LogisticRe
 @pytest.mark.parametrize("labels", [2, 3, 5])
 def test_layer_gives_the_probabilities_of_scikit_learn(labels: int) -> None:
     train, validation = blobs(labels, 60), blobs(labels, 40, seed=1)
-    found = fit_head(*train, *validation, labels)
-    expected = reference(found.inverse_regularisation, *train).predict_proba(validation[0].astype(np.float64))
-    assert np.abs(probabilities(found, validation[0]) - expected).max() < 1e-5
+    fitted = fit_head(*train, *validation, labels)
+    expected = reference(fitted.inverse_regularisation, *train).predict_proba(validation[0].astype(np.float64))
+    assert np.abs(probabilities(fitted, validation[0]) - expected).max() < 1e-5
 
 
 def test_strength_is_the_best_on_the_validation_split() -> None:
     train, validation = blobs(3, 30), blobs(3, 200, seed=1)
-    found = fit_head(*train, *validation, 3)
+    fitted = fit_head(*train, *validation, 3)
     models = {c: reference(c, *train) for c in GRID}
     wide = validation[0].astype(np.float64)
     accuracy = {c: model.score(wide, validation[1]) for c, model in models.items()}
     assert len(set(accuracy.values())) > 1  # else there was nothing to choose
-    assert accuracy[found.inverse_regularisation] == max(accuracy.values()) == found.validation
-    rows = models[found.inverse_regularisation].predict_log_proba(wide)[np.arange(200), validation[1]]
-    assert found.validation_log_likelihood == pytest.approx(rows.mean(), abs=1e-4)
+    assert accuracy[fitted.inverse_regularisation] == max(accuracy.values()) == fitted.validation
+    rows = models[fitted.inverse_regularisation].predict_log_proba(wide)[np.arange(200), validation[1]]
+    assert fitted.validation_log_likelihood == pytest.approx(rows.mean(), abs=1e-4)
 
 
 def test_of_equal_accuracies_the_likelihood_decides() -> None:
     train, validation = blobs(2, 40, spread=0.1), blobs(2, 40, seed=1, spread=0.1)
-    found = fit_head(*train, *validation, 2)
-    assert found.validation == 1.0  # many strengths separate these; the weakest is the surest
-    assert found.inverse_regularisation == GRID[-1]
+    fitted = fit_head(*train, *validation, 2)
+    assert fitted.validation == 1.0  # many strengths separate these; the weakest is the surest
+    assert fitted.inverse_regularisation == GRID[-1]
 
 
 def test_of_equal_fits_the_strongest_regularisation_is_kept() -> None:
@@ -68,18 +68,18 @@ def test_of_equal_fits_the_strongest_regularisation_is_kept() -> None:
 def test_labels_without_examples_are_there_and_never_the_answer(present: list[int]) -> None:
     features, answers = blobs(4, 80)
     some = np.isin(answers, present)
-    found = fit_head(features[some], answers[some], features, answers, 4)
-    assert found.head.weight.shape == (4, 12)
+    fitted = fit_head(features[some], answers[some], features, answers, 4)
+    assert fitted.head.weight.shape == (4, 12)
     absent = [label for label in range(4) if label not in present]
-    assert (found.head.weight[absent] == 0).all()
-    assert (found.head.bias[absent] == ABSENT).all()
+    assert (fitted.head.weight[absent] == 0).all()
+    assert (fitted.head.bias[absent] == ABSENT).all()
     far = 1000 * np.random.default_rng(0).normal(size=(500, 12)).astype(np.float32)
-    assert set(probabilities(found, far).argmax(axis=1)) <= set(present)
-    assert found.validation <= some.mean()
+    assert set(probabilities(fitted, far).argmax(axis=1)) <= set(present)
+    assert fitted.validation <= some.mean()
     if len(present) > 1:
-        expected = reference(found.inverse_regularisation, features[some], answers[some])
+        expected = reference(fitted.inverse_regularisation, features[some], answers[some])
         wide = features[some].astype(np.float64)
-        assert np.abs(probabilities(found, features[some])[:, present] - expected.predict_proba(wide)).max() < 1e-5
+        assert np.abs(probabilities(fitted, features[some])[:, present] - expected.predict_proba(wide)).max() < 1e-5
 
 
 def test_a_feature_that_hardly_varies_gets_no_weight_that_gradients_drown_in() -> None:
@@ -87,11 +87,11 @@ def test_a_feature_that_hardly_varies_gets_no_weight_that_gradients_drown_in() -
     features, labels = blobs(2, 40)
     dead = np.random.default_rng(1).standard_normal((len(features), 2)) * [1e-32, 1e-9]
     wide = np.hstack([features, dead.astype(np.float32)])
-    found = fit_head(wide, labels, wide, labels, 2).head
-    assert float(found.weight.abs().max()) < 1e3
-    assert torch.isfinite(found.weight.norm())
+    head = fit_head(wide, labels, wide, labels, 2).head
+    assert float(head.weight.abs().max()) < 1e3
+    assert torch.isfinite(head.weight.norm())
     plain = fit_head(features, labels, features, labels, 2).head
-    torch.testing.assert_close(found.weight[:, :-2], plain.weight, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(head.weight[:, :-2], plain.weight, rtol=1e-3, atol=1e-4)
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

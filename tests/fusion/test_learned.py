@@ -76,10 +76,10 @@ def test_sources_side_by_side_are_their_weighted_sum(mixed: Mixture, request_: R
 def test_truncation_and_its_facts_are_those_of_the_weighted_sum(mixed: Mixture, request_: Request) -> None:
     weights = torch.tensor([[0.2, 0.3, 0.5]] * 2)
     for rank in (3, None):
-        found, wanted = mixed.merged(weights, rank), weighted_sum(request_.updates, [0.2, 0.3, 0.5], rank)
-        assert found.facts["truncation_error"] == pytest.approx(wanted.facts["truncation_error"], abs=1e-6)
+        merged, wanted = mixed.merged(weights, rank), weighted_sum(request_.updates, [0.2, 0.3, 0.5], rank)
+        assert merged.facts["truncation_error"] == pytest.approx(wanted.facts["truncation_error"], abs=1e-6)
         for name, pair in wanted.update.items():
-            torch.testing.assert_close(found.update[name].b @ found.update[name].a, pair.b @ pair.a, **CLOSE)
+            torch.testing.assert_close(merged.update[name].b @ merged.update[name].a, pair.b @ pair.a, **CLOSE)
     assert mixed.merged(weights, None).facts == {"rank": 12.0, "energy_kept": 1.0, "truncation_error": 0.0}
 
 
@@ -107,7 +107,7 @@ def test_the_weights_gradient_is_that_of_finite_differences(request_: Request) -
     model = begin(mixed.body, request_).model
     weights = mixed.learnable(torch.tensor([[0.3, 0.4, 0.2], [0.5, 0.1, 0.6]]))
     assert [name for name, _ in mixed.body.named_parameters() if _.requires_grad] == [
-        next(name for name, each in mixed.body.named_parameters() if each is weights)
+        next(name for name, parameter in mixed.body.named_parameters() if parameter is weights)
     ]
     model.double()
     ids = torch.arange(36).reshape(4, 9) % 20 + 5
@@ -119,14 +119,14 @@ def test_the_weights_gradient_is_that_of_finite_differences(request_: Request) -
 
     model.eval()
     (gradient,) = torch.autograd.grad(loss(), [weights])
-    for place in ((0, 0), (1, 2)):
+    for position in ((0, 0), (1, 2)):
         with torch.no_grad():
-            weights[place] += 1e-5
+            weights[position] += 1e-5
             above = loss()
-            weights[place] -= 2e-5
+            weights[position] -= 2e-5
             below = loss()
-            weights[place] += 1e-5
-        assert gradient[place].item() == pytest.approx(((above - below) / 2e-5).item(), rel=1e-4)
+            weights[position] += 1e-5
+        assert gradient[position].item() == pytest.approx(((above - below) / 2e-5).item(), rel=1e-4)
 
 
 def test_mix_prefers_the_source_that_knows_the_task(request_: Request) -> None:
@@ -155,15 +155,15 @@ def test_training_that_does_harm_is_not_kept(request_: Request) -> None:
 def test_regmean_is_its_formula_in_dense_float64(mixed: Mixture, request_: Request) -> None:
     torch.manual_seed(0)
     inputs = [{name: torch.randn(50, 32).double() for name in mixed.update} for _ in range(3)]
-    grams = [{name: x.T @ x for name, x in each.items()} for each in inputs]
-    found = regmean.regression_mean(mixed, grams)
-    for name, pair in found.items():
+    grams = [{name: x.T @ x for name, x in source_inputs.items()} for source_inputs in inputs]
+    merged = regmean.regression_mean(mixed, grams)
+    for name, pair in merged.items():
         # the paper's form: W is (in, out) there
         above = sum(
-            each[name] @ (update[name].b.double() @ update[name].a.double()).T
-            for each, update in zip(grams, request_.updates, strict=True)
+            source_grams[name] @ (update[name].b.double() @ update[name].a.double()).T
+            for source_grams, update in zip(grams, request_.updates, strict=True)
         )
-        wanted = torch.linalg.solve(sum(each[name] for each in grams), above).T
+        wanted = torch.linalg.solve(sum(source_grams[name] for source_grams in grams), above).T
         assert pair.rank == 12
         torch.testing.assert_close(pair.b.double() @ pair.a.double(), wanted, rtol=1e-4, atol=1e-6)
         # and no other update is nearer to the sources' outputs
@@ -183,9 +183,9 @@ def test_regmean_is_its_formula_in_dense_float64(mixed: Mixture, request_: Reque
 
 def test_regmean_of_equal_inputs_is_the_average(mixed: Mixture, request_: Request) -> None:
     x = torch.randn(50, 32).double()
-    found = regmean.regression_mean(mixed, [dict.fromkeys(mixed.update, x.T @ x)] * 3)
+    merged = regmean.regression_mean(mixed, [dict.fromkeys(mixed.update, x.T @ x)] * 3)
     wanted = weighted_sum(request_.updates, [1 / 3] * 3).update
-    for name, pair in found.items():
+    for name, pair in merged.items():
         torch.testing.assert_close(pair.b @ pair.a, wanted[name].b @ wanted[name].a, **CLOSE)
 
 
@@ -197,9 +197,9 @@ def test_regmean_s_inputs_are_those_of_each_source_without_padding(request_: Req
     rows = rows.remove_columns("text").add_column("text", texts)
     asked = replace(request_, target=replace(request_.target, splits={**request_.target.splits, "train": rows}))
     mixed = mixture(asked)
-    found = regmean.input_grams(mixed, 1, asked)
+    grams = regmean.input_grams(mixed, 1, asked)
     body: Any = open_adapter(asked.sources[1], asked.backbone).body.eval()
-    wanted = dict.fromkeys(found, torch.zeros(32, 32).double())
+    wanted = dict.fromkeys(grams, torch.zeros(32, 32).double())
 
     def add(name: str) -> Any:
         def hook(module: Any, given: Any) -> None:
@@ -207,16 +207,16 @@ def test_regmean_s_inputs_are_those_of_each_source_without_padding(request_: Req
 
         return hook
 
-    for name in found:
+    for name in grams:
         body.get_submodule(f"base_model.model.{name}").register_forward_pre_hook(add(name))
     with torch.no_grad():
         for text in texts:
             body(**asked.backbone.tokenizer(text, return_tensors="pt"))
-    for name, gram in found.items():
+    for name, gram in grams.items():
         torch.testing.assert_close(gram, wanted[name], rtol=1e-4, atol=1e-4)
-    shrunk = regmean.shrunk(found, 0.9)[name]
-    torch.testing.assert_close(shrunk.diagonal(), found[name].diagonal())
-    assert shrunk[0, 1] == pytest.approx(0.9 * found[name][0, 1].item())
+    shrunk = regmean.shrunk(grams, 0.9)[name]
+    torch.testing.assert_close(shrunk.diagonal(), grams[name].diagonal())
+    assert shrunk[0, 1] == pytest.approx(0.9 * grams[name][0, 1].item())
 
 
 def test_regmean_composes_what_its_formula_gives(request_: Request) -> None:
@@ -233,23 +233,23 @@ def test_regmean_composes_what_its_formula_gives(request_: Request) -> None:
 def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
     """By hand: ΔW added to the weights, one text at a time, autograd on the weights themselves."""
     assert request_.target is not None
-    found = fisher.fisher(mixture(request_), 2, request_, examples=6)
+    diagonals = fisher.fisher(mixture(request_), 2, request_, examples=6)
     source = request_.sources[2]
     body = dense_body(request_, [0.0, 0.0, 1.0]).requires_grad_(False).eval()
     head = open_adapter(source, request_.backbone).head
     assert (source.folder / HEAD_FILE).is_file()
-    weights = {name: body.get_submodule(name).weight.requires_grad_() for name in found}  # type: ignore[operator]
+    weights = {name: body.get_submodule(name).weight.requires_grad_() for name in diagonals}  # type: ignore[operator]
     texts = request_.target.splits["train"]["text"][:6]
     batches = [request_.backbone.tokenizer(text, return_tensors="pt") for text in texts]
-    each = [head(body(**batch).last_hidden_state.mean(dim=1)) for batch in batches]
+    per_text = [head(body(**batch).last_hidden_state.mean(dim=1)) for batch in batches]
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.multinomial(torch.cat(each).softmax(-1), 1, generator=generator)
-    sums = dict.fromkeys(found, torch.zeros(32, 32))
-    for one, label in zip(each, drawn, strict=True):
-        gradients = torch.autograd.grad(one.log_softmax(-1)[0, label.item()], list(weights.values()))
+    drawn = torch.multinomial(torch.cat(per_text).softmax(-1), 1, generator=generator)
+    sums = dict.fromkeys(diagonals, torch.zeros(32, 32))
+    for text_logits, label in zip(per_text, drawn, strict=True):
+        gradients = torch.autograd.grad(text_logits.log_softmax(-1)[0, label.item()], list(weights.values()))
         for name, gradient in zip(weights, gradients, strict=True):
             sums[name] = sums[name] + gradient.square()
-    for name, information in found.items():
+    for name, information in diagonals.items():
         assert information.max() > 0
         torch.testing.assert_close(information, sums[name] / 6, rtol=1e-3, atol=1e-7)
 
@@ -257,13 +257,15 @@ def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
 def test_fisher_mean_is_its_formula(mixed: Mixture, request_: Request) -> None:
     torch.manual_seed(0)
     fishers = [{name: size * torch.rand(32, 32) for name in mixed.update} for size in (1e-3, 1.0, 1e2)]
-    for name, found in fisher.fisher_mean(mixed, fishers).items():
+    for name, merged in fisher.fisher_mean(mixed, fishers).items():
         deltas = [update[name].b @ update[name].a for update in request_.updates]
         # mmatena/model_merging, merging.py: coefficients 1 ÷ ‖Fᵢ‖ over all variables (normalize_fishers)
-        norms = [torch.cat([part.flatten() for part in each.values()]).norm() for each in fishers]
-        above = sum(each[name] * delta / size for each, delta, size in zip(fishers, deltas, norms, strict=True))
-        below = sum(each[name] / size for each, size in zip(fishers, norms, strict=True))
-        torch.testing.assert_close(found, above / below, rtol=1e-4, atol=1e-4)
+        norms = [torch.cat([part.flatten() for part in information.values()]).norm() for information in fishers]
+        above = sum(
+            information[name] * delta / size for information, delta, size in zip(fishers, deltas, norms, strict=True)
+        )
+        below = sum(information[name] / size for information, size in zip(fishers, norms, strict=True))
+        torch.testing.assert_close(merged, above / below, rtol=1e-4, atol=1e-4)
     equal = fisher.fisher_mean(mixed, [fishers[0]] * 3)
     nothing = fisher.fisher_mean(mixed, [{name: torch.zeros(32, 32) for name in mixed.update}] * 3)
     for name, pair in weighted_sum(request_.updates, [1 / 3] * 3).update.items():
@@ -304,10 +306,11 @@ def test_adamerging_tells_the_entropy_of_all_texts(request_: Request) -> None:
     mixed = mixture(asked)
     mixed.weigh(mixed.uniform())
     model = begin(mixed.body, asked).model
-    found = torch.tensor(model.kind.answers(model, TASKS[0].splits["train"], request_.backbone.tokenizer, 16))
-    wanted = torch.distributions.Categorical(logits=found).entropy().mean().item()
-    told = adamerging.minimise_entropy(model, mixed.learnable(mixed.uniform()), asked, adamerging.Settings(steps=0))
-    assert told == pytest.approx([wanted, wanted], rel=1e-4)
+    answers = torch.tensor(model.kind.answers(model, TASKS[0].splits["train"], request_.backbone.tokenizer, 16))
+    wanted = torch.distributions.Categorical(logits=answers).entropy().mean().item()
+    settings = adamerging.Settings(steps=0)
+    entropies = adamerging.minimise_entropy(model, mixed.learnable(mixed.uniform()), asked, settings)
+    assert entropies == pytest.approx([wanted, wanted], rel=1e-4)
 
 
 def test_warm_start_begins_as_the_composition(

@@ -95,10 +95,10 @@ def test_a_file_stands_for_what_peft_adds_to_the_weights(
 ) -> None:
     model = peft_model(backbone, **config)
     model.save_pretrained(tmp_path)
-    found, wanted = dense(lora.read(tmp_path)), deltas_of(model)
-    assert sorted(found) == sorted(wanted)
+    actual, wanted = dense(lora.read(tmp_path)), deltas_of(model)
+    assert sorted(actual) == sorted(wanted)
     for module, delta in wanted.items():
-        torch.testing.assert_close(found[module], delta, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(actual[module], delta, rtol=1e-5, atol=1e-6)
 
 
 def test_half_precision_files_are_read_in_float32(backbone: Backbone, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_broken_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     folder = stored(backbone, tmp_path)
     tensors = load_file(folder / PEFT_WEIGHTS)
     name = next(name for name in tensors if "lora_A" in name)
-    save_file({each: tensor for each, tensor in tensors.items() if each != name}, folder / PEFT_WEIGHTS)
+    save_file({key: tensor for key, tensor in tensors.items() if key != name}, folder / PEFT_WEIGHTS)
     with pytest.raises(InputError, match="no lora_A and lora_B that fit together"):
         lora.read(folder)
     (folder / PEFT_WEIGHTS).write_bytes(b"no tensors")
@@ -176,10 +176,10 @@ def test_a_result_is_an_ordinary_lora_for_plain_peft(method: str, backbone: Back
     composed.body.save_pretrained(tmp_path / "merged")
     plain = PeftModel.from_pretrained(backbone.load(), tmp_path / "merged").eval()
     assert torch.equal(output(plain), output(composed.body))
-    found = dense(lora.read(tmp_path / "merged"))
-    assert sorted(found) == sorted(deltas_of(plain)) == sorted({*lora.read(first), *lora.read(second)})
+    actual = dense(lora.read(tmp_path / "merged"))
+    assert sorted(actual) == sorted(deltas_of(plain)) == sorted({*lora.read(first), *lora.read(second)})
     for module, delta in deltas_of(plain).items():
-        torch.testing.assert_close(found[module], delta, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(actual[module], delta, rtol=1e-5, atol=1e-6)
     assert composed.method == "lora"
     assert composed.settings.rank == composed.facts["rank"]
     assert len(composed.weights or ()) == 2
@@ -195,9 +195,9 @@ def test_ranks_that_differ_by_module_come_back_module_by_module(backbone: Backbo
     }
     body, settings = lora.attach(backbone, update)
     body.save_pretrained(tmp_path / "made")  # type: ignore[operator]  # peft's
-    found = lora.read(tmp_path / "made")
-    assert [pair.rank for pair in found.values()] == [1, 2, 3, 4]
-    assert all(torch.equal(found[name].b, update[name].b) for name in names)
+    actual = lora.read(tmp_path / "made")
+    assert [pair.rank for pair in actual.values()] == [1, 2, 3, 4]
+    assert all(torch.equal(actual[name].b, update[name].b) for name in names)
     assert settings.rank == 4
     assert settings.targets == tuple(sorted(names))
 
@@ -220,9 +220,9 @@ def test_where_peft_gives_zero_for_half_and_half_of_the_same_update(backbone: Ba
     model.add_weighted_adapter(["default", "twin"], [0.5, 0.5], "both_halves", combination_type="linear")
     wanted = deltas_of(model)
     assert all(delta.norm() < 1e-6 for delta in deltas_of(model, "both_halves").values())
-    found = deltas_of(compose("average", request(backbone, [first, twin])).body)
+    actual = deltas_of(compose("average", request(backbone, [first, twin])).body)
     for module, delta in wanted.items():
-        torch.testing.assert_close(found[module], delta, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(actual[module], delta, rtol=1e-5, atol=1e-5)
 
 
 def test_svd_gives_what_peft_gives(backbone: Backbone, tmp_path: Path) -> None:
@@ -232,9 +232,9 @@ def test_svd_gives_what_peft_gives(backbone: Backbone, tmp_path: Path) -> None:
         model.load_adapter(folders[seed], adapter_name=str(seed))
     weights = (0.5, -1.0, 2.0)
     model.add_weighted_adapter(["default", "1", "2"], list(weights), "merged", combination_type="svd", svd_rank=5)
-    found = deltas_of(compose("svd", request(backbone, folders), weights=weights, rank=5).body)
+    actual = deltas_of(compose("svd", request(backbone, folders), weights=weights, rank=5).body)
     for module, delta in deltas_of(model, "merged").items():
-        torch.testing.assert_close(found[module], delta, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(actual[module], delta, rtol=1e-4, atol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------ bottlenecks
@@ -253,19 +253,20 @@ def bottleneck(backbone: Backbone, folder: Path, seed: int, **own: Any) -> Path:
 
 
 def trained(body: nn.Module) -> dict[str, Tensor]:
-    return {name: each.detach().double() for name, each in body.named_parameters() if ".adapters." in name}
+    return {name: parameter.detach().double() for name, parameter in body.named_parameters() if ".adapters." in name}
 
 
 def test_bottlenecks_are_averaged_parameter_by_parameter(backbone: Backbone, tmp_path: Path) -> None:
     folders = [bottleneck(backbone, tmp_path / str(seed), seed) for seed in (1, 2)]
     library = Adaptation(backbone, "pfeiffer", METHODS.get("pfeiffer").settings(), "fp32").library
-    one, two = (trained(library.load(backbone.load(), folder, None)) for folder in folders)
+    first, second = (trained(library.load(backbone.load(), folder, None)) for folder in folders)
     for weights in ((0.5, 0.5), (1.0, -1.0), (0.75, 0.5)):  # the package itself divides by their sum: by zero at 1 − 1
         composed = compose("average", request(backbone, folders, "pfeiffer"), weights=weights)
-        found = trained(composed.body)
-        assert found.keys() == one.keys() != set()
-        for name, value in found.items():
-            torch.testing.assert_close(value, weights[0] * one[name] + weights[1] * two[name], rtol=1e-6, atol=1e-6)
+        averaged = trained(composed.body)
+        assert averaged.keys() == first.keys() != set()
+        for name, value in averaged.items():
+            wanted = weights[0] * first[name] + weights[1] * second[name]
+            torch.testing.assert_close(value, wanted, rtol=1e-6, atol=1e-6)
         assert (composed.method, composed.weights) == ("pfeiffer", weights)
 
 

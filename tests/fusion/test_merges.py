@@ -29,8 +29,8 @@ EXAMPLES = settings(max_examples=25, deadline=None)
 def merge(method: str, drawn: Drawn, seed: int = 0, **given_settings: Any) -> Merged:
     own = COMPOSITIONS.get(method).settings(**given_settings)
     module = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}")
-    found: Merged = module.merge([source.read() for source in drawn[0]], drawn[1], own, seed)
-    return found
+    merged: Merged = module.merge([source.read() for source in drawn[0]], drawn[1], own, seed)
+    return merged
 
 
 def weighted(drawn: Drawn, module: str) -> list[Tensor]:
@@ -42,9 +42,9 @@ def scale_of(drawn: Drawn, module: str) -> float:
 
 
 def assert_is(merged: Merged, drawn: Drawn, reference: Callable[[str], Tensor], epsilon: float = 2e-6) -> None:
-    found = dense(merged.update)
-    assert sorted(found) == modules(drawn[0])
-    for module, delta in found.items():
+    deltas = dense(merged.update)
+    assert sorted(deltas) == modules(drawn[0])
+    for module, delta in deltas.items():
         assert (delta - reference(module)).norm() <= epsilon * scale_of(drawn, module), module
 
 
@@ -113,14 +113,14 @@ def test_slerp_is_the_dense_arc(drawn: Drawn, t: float) -> None:
     sources, drawn = drawn[0], (drawn[0], [1 - t, t])
 
     def arc(module: str) -> Tensor:
-        one, two = parts(sources, module)
-        if not one.norm() or not two.norm():
-            return (1 - t) * one + t * two
-        angle = math.acos(float((one * two).sum() / (one.norm() * two.norm())))
-        return (math.sin((1 - t) * angle) * one + math.sin(t * angle) * two) / math.sin(angle)
+        first, second = parts(sources, module)
+        if not first.norm() or not second.norm():
+            return (1 - t) * first + t * second
+        angle = math.acos(float((first * second).sum() / (first.norm() * second.norm())))
+        return (math.sin((1 - t) * angle) * first + math.sin(t * angle) * second) / math.sin(angle)
 
-    found = dense(merge("slerp", drawn).update)
-    for module, delta in found.items():
+    deltas = dense(merge("slerp", drawn).update)
+    for module, delta in deltas.items():
         assert (delta - arc(module)).norm() <= 1e-5 * sum(part.norm() for part in parts(sources, module))
 
 
@@ -130,16 +130,16 @@ def test_nuslerp_takes_an_arc_for_each_row_or_column(drawn: Drawn, t: float, way
     sources, drawn = drawn[0], (drawn[0], [1 - t, t])
 
     def arcs(module: str) -> Tensor:
-        one, two = parts(sources, module)
-        sizes = one.norm(dim=way[1], keepdim=True) * two.norm(dim=way[1], keepdim=True)
-        cosines = torch.where(sizes > 0, (one * two).sum(way[1], keepdim=True) / sizes, 0.0)
+        first, second = parts(sources, module)
+        sizes = first.norm(dim=way[1], keepdim=True) * second.norm(dim=way[1], keepdim=True)
+        cosines = torch.where(sizes > 0, (first * second).sum(way[1], keepdim=True) / sizes, 0.0)
         angles = cosines.clamp(-1 + 1e-12, 1 - 1e-12).acos()
-        arc = (((1 - t) * angles).sin() * one + (t * angles).sin() * two) / angles.sin()
+        arc = (((1 - t) * angles).sin() * first + (t * angles).sin() * second) / angles.sin()
         assume((cosines.abs() < 1 - 1e-3).logical_or(cosines > 0).all())  # near −1 no arc is determined
         return arc
 
-    found = dense(merge("nuslerp", drawn, along=way[0]).update)
-    for module, delta in found.items():
+    deltas = dense(merge("nuslerp", drawn, along=way[0]).update)
+    for module, delta in deltas.items():
         assert (delta - arcs(module)).norm() <= 1e-5 * sum(part.norm() for part in parts(sources, module))
 
 
@@ -161,9 +161,9 @@ def test_model_stock_draws_the_mean_back_by_the_angle(cosine: float, share: floa
     columns = vectors * values.clamp(min=0).sqrt()  # (3, 3), a row each
     drawn = [{"m": LowRank(row[:, None], torch.eye(4)[[0]])} for row in columns]
     module = importlib.import_module("fusion.methods.model_stock")
-    found = module.merge(drawn, uniform(3), COMPOSITIONS.get("model-stock").settings(), 0).update["m"]
-    mean = sum(each["m"].b @ each["m"].a for each in drawn) / 3
-    torch.testing.assert_close(found.b @ found.a, share * mean, atol=1e-5, rtol=1e-5)
+    pair = module.merge(drawn, uniform(3), COMPOSITIONS.get("model-stock").settings(), 0).update["m"]
+    mean = sum(update["m"].b @ update["m"].a for update in drawn) / 3
+    torch.testing.assert_close(pair.b @ pair.a, share * mean, atol=1e-5, rtol=1e-5)
 
 
 @given(weighted_loras())
@@ -270,11 +270,11 @@ def test_wudi_is_the_least_of_its_loss(drawn: Drawn) -> None:
 def test_knots_by_core_space_s_rule_is_ties_on_the_joint_right_singular_vectors(drawn: Drawn, density: float) -> None:
     merged = merge("knots", drawn, density=density, scale=0.5, rule="core-space")
     for module, delta in dense(merged.update).items():
-        found = parts(drawn[0], module)
-        u, values, vt = torch.linalg.svd(torch.cat(found, dim=1), full_matrices=False)
+        matrices = parts(drawn[0], module)
+        u, values, vt = torch.linalg.svd(torch.cat(matrices, dim=1), full_matrices=False)
         solid = values > 1e-5 * values[0]
         assume(min_gap(values[solid]) > 1e-3)  # else the vectors are not determined
-        aligned = clean(vt[solid]).split(found[0].shape[1], dim=1)
+        aligned = clean(vt[solid]).split(matrices[0].shape[1], dim=1)
         chosen = reference_ties(aligned, drawn[1], [between(part, density) for part in aligned])
         wanted = 0.5 * (u[:, solid] * values[solid]) @ chosen
         assert (delta - wanted).norm() <= 1e-3 * wanted.norm()
@@ -285,18 +285,18 @@ def test_knots_by_core_space_s_rule_is_ties_on_the_joint_right_singular_vectors(
 def test_core_space_of_balanced_factors_is_ties_in_their_bases(drawn: Drawn, density: float) -> None:
     merged = merge("core-space", drawn, density=density, split="balanced")
     for module, delta in dense(merged.update).items():
-        found = parts(drawn[0], module)
-        halves = [torch.linalg.svd(part, full_matrices=False) for part in found]
-        u, left, _ = torch.linalg.svd(torch.cat([u * s.sqrt() for u, s, _ in halves], 1), full_matrices=False)
-        v, right, _ = torch.linalg.svd(torch.cat([vt.T * s.sqrt() for _, s, vt in halves], 1), full_matrices=False)
-        u, left, v, right = (
-            u[:, left > 1e-5 * left[0]],
-            left[left > 1e-5 * left[0]],
-            v[:, right > 1e-5 * right[0]],
-            right[right > 1e-5 * right[0]],
+        matrices = parts(drawn[0], module)
+        halves = [torch.linalg.svd(part, full_matrices=False) for part in matrices]
+        u, u_values, _ = torch.linalg.svd(torch.cat([u * s.sqrt() for u, s, _ in halves], 1), full_matrices=False)
+        v, v_values, _ = torch.linalg.svd(torch.cat([vt.T * s.sqrt() for _, s, vt in halves], 1), full_matrices=False)
+        u, u_values, v, v_values = (
+            u[:, u_values > 1e-5 * u_values[0]],
+            u_values[u_values > 1e-5 * u_values[0]],
+            v[:, v_values > 1e-5 * v_values[0]],
+            v_values[v_values > 1e-5 * v_values[0]],
         )
-        assume(min(min_gap(left), min_gap(right)) > 1e-3)
-        cores = [clean(u.T @ part @ v) for part in found]
+        assume(min(min_gap(u_values), min_gap(v_values)) > 1e-3)
+        cores = [clean(u.T @ part @ v) for part in matrices]
         wanted = u @ reference_ties(cores, drawn[1], [between(core, density) for core in cores]) @ v.T
         assert (delta - wanted).norm() <= 1e-3 * wanted.norm() + 1e-5
 
@@ -313,18 +313,18 @@ def min_gap(values: Tensor) -> float:
 
 def test_core_space_of_balanced_factors_does_not_depend_on_how_an_update_was_split() -> None:
     torch.manual_seed(0)
-    one, two = ({"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))} for _ in range(2))
+    source, factored = ({"m": LowRank(torch.randn(9, 3), torch.randn(3, 7))} for _ in range(2))
     mixing = torch.randn(3, 3)
-    mixed = {"m": LowRank(two["m"].b @ mixing, torch.linalg.inv(mixing) @ two["m"].a)}
+    mixed = {"m": LowRank(factored["m"].b @ mixing, torch.linalg.inv(mixing) @ factored["m"].a)}
     card, run = COMPOSITIONS.get("core-space"), importlib.import_module("fusion.methods.core_space").merge
 
-    def both(split: str) -> tuple[Tensor, Tensor]:
+    def merged_twice(split: str) -> tuple[Tensor, Tensor]:
         own = card.settings(split=split)
-        first, second = (dense(run([one, other], [1.0, 1.0], own, 0).update)["m"] for other in (two, mixed))
+        first, second = (dense(run([source, other], [1.0, 1.0], own, 0).update)["m"] for other in (factored, mixed))
         return first, second
 
-    torch.testing.assert_close(*both("balanced"), rtol=1e-3, atol=1e-4)
-    first, second = both("stored")
+    torch.testing.assert_close(*merged_twice("balanced"), rtol=1e-3, atol=1e-4)
+    first, second = merged_twice("stored")
     assert (first - second).norm() > 0.1 * first.norm(), "in the authors' bases it does"
 
 
@@ -350,10 +350,10 @@ def reference_elect(deltas: Sequence[Tensor]) -> Tensor:
     return (stacked * agrees).sum(0) / agrees.sum(0).clamp(min=1)
 
 
-def reference_ties(found: Sequence[Tensor], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
+def reference_ties(matrices: Sequence[Tensor], weights: Sequence[float], floors: Sequence[float]) -> Tensor:
     trimmed = [
         weight * torch.where(part.abs() >= least, part, 0.0)
-        for part, weight, least in zip(found, weights, floors, strict=True)
+        for part, weight, least in zip(matrices, weights, floors, strict=True)
     ]
     return reference_elect(trimmed)
 
@@ -375,9 +375,9 @@ def test_ties_is_the_dense_ties(drawn: Drawn, density: float, scope: str) -> Non
     ]
 
     def reference(module: str) -> Tensor:
-        found = parts(drawn[0], module)
-        floors = across if scope == "global" else [between(part, density) for part in found]
-        return 0.5 * reference_ties(found, drawn[1], floors)
+        matrices = parts(drawn[0], module)
+        floors = across if scope == "global" else [between(part, density) for part in matrices]
+        return 0.5 * reference_ties(matrices, drawn[1], floors)
 
     assert_cut(merge("ties", drawn, density=density, scope=scope, scale=0.5), drawn, reference, 1e-5)
 
@@ -395,8 +395,8 @@ def test_dare_is_the_dense_dare_under_the_same_masks(drawn: Drawn, rate: float, 
 
     def dropped(module: str) -> list[Tensor]:
         return [
-            part * (each >= rate) / (1 - rate)
-            for part, each in zip(weighted(drawn, module), noise[module], strict=True)
+            part * (draws >= rate) / (1 - rate)
+            for part, draws in zip(weighted(drawn, module), noise[module], strict=True)
         ]
 
     slack = 1e-5 / (1 - rate)
@@ -413,11 +413,11 @@ def test_della_is_the_dense_della_under_the_same_masks(drawn: Drawn, seed: int) 
 
     def reference(module: str) -> Tensor:
         kept = []
-        for part, weight, each in zip(parts(drawn[0], module), drawn[1], noise[module], strict=True):
+        for part, weight, draws in zip(parts(drawn[0], module), drawn[1], noise[module], strict=True):
             columns = part.shape[1]
             larger = (part.abs()[:, None, :] > part.abs()[:, :, None]).sum(2)  # how many of its row are larger
             rates = 0.6 - 0.3 / 2 + 0.3 * larger / columns
-            kept.append(weight * part * (each >= rates) / (1 - rates))
+            kept.append(weight * part * (draws >= rates) / (1 - rates))
         return reference_elect(kept)
 
     assert_cut(merge("della", drawn, seed, drop=0.6, window=0.3), drawn, reference, 1e-4)
@@ -469,7 +469,7 @@ def test_opcm_leaves_out_what_touches_directions_in_use(alpha: float) -> None:
         for rank in ranks
     ]
     sources = [{n: w * dense(u)[n] for n in shapes} for u, w in zip(updates, weights, strict=True)]
-    size = [math.hypot(*(float(each.norm()) for each in source.values())) for source in sources]
+    size = [math.hypot(*(float(delta.norm()) for delta in source.values())) for source in sources]
     merged, factor = sources[0], 1.0
     for t in (1, 2):
         whole = {}
@@ -482,13 +482,13 @@ def test_opcm_leaves_out_what_touches_directions_in_use(alpha: float) -> None:
             k = int((values.cumsum(0) / values.sum() > alpha).float().argmax())
             lost[:k, :k] = inside[:k, :k]
             whole[name] = factor * merged[name] + new - left @ lost @ right
-        factor = math.hypot(*(float(each.norm()) for each in whole.values())) / (sum(size[: t + 1]) / (t + 1))
-        merged = {name: each / factor for name, each in whole.items()}
+        factor = math.hypot(*(float(delta.norm()) for delta in whole.values())) / (sum(size[: t + 1]) / (t + 1))
+        merged = {name: delta / factor for name, delta in whole.items()}
     own = COMPOSITIONS.get("opcm").settings(alpha=alpha, rank=9, scale=1.5)
-    found = dense(importlib.import_module("fusion.methods.opcm").merge(updates, weights, own, 0).update)
-    for name, each in found.items():
-        torch.testing.assert_close(each, 1.5 * merged[name], rtol=1e-5, atol=1e-5)
-    total = math.hypot(*(float(each.norm()) for each in found.values()))
+    result = dense(importlib.import_module("fusion.methods.opcm").merge(updates, weights, own, 0).update)
+    for name, delta in result.items():
+        torch.testing.assert_close(delta, 1.5 * merged[name], rtol=1e-5, atol=1e-5)
+    total = math.hypot(*(float(delta.norm()) for delta in result.values()))
     assert total == pytest.approx(1.5 * sum(size) / 3, rel=1e-5), "the mean norm of the sources"
 
 
@@ -536,9 +536,9 @@ def test_random_merges_follow_the_seed_and_leave_the_global_generator_alone() ->
         own = COMPOSITIONS.get(method).settings()
         run = importlib.import_module(f"fusion.methods.{method.replace('-', '_')}").merge
         state = torch.get_rng_state()
-        one, same, other = (dense(run([update], [1.0], own, seed).update)["m"] for seed in (0, 0, 1))
-        assert torch.equal(one, same)
-        assert not torch.equal(one, other)
+        first, same, other = (dense(run([update], [1.0], own, seed).update)["m"] for seed in (0, 0, 1))
+        assert torch.equal(first, same)
+        assert not torch.equal(first, other)
         assert torch.equal(state, torch.get_rng_state())
 
 

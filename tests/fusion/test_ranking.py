@@ -39,10 +39,10 @@ def evidence_by_search(features: np.ndarray, answers: np.ndarray) -> float:
             return -float(multivariate_normal(np.zeros(n), covariance).logpdf(y))
 
         starts = [(a, b) for a in (-3.0, 2.0, 6.0) for b in (0.0, 3.0)]
-        found = [
+        optima = [
             minimize(negative, start, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9}) for start in starts
         ]
-        return -min(each.fun for each in found)
+        return -min(optimum.fun for optimum in optima)
 
     return float(np.mean([column((answers == label).astype(float)) / n for label in np.unique(answers)]))
 
@@ -173,9 +173,9 @@ def test_features_are_those_of_the_adapted_body(
 
 def test_a_source_without_texts_is_not_guessed(request_: RankingRequest) -> None:
     rank = RANKINGS.get("similarity").rank
-    known = request_.candidates[0].id
-    scores = rank(replace(request_, texts={known: request_.texts[known]}))
-    assert scores[known].value is not None
+    known_source = request_.candidates[0].id
+    scores = rank(replace(request_, texts={known_source: request_.texts[known_source]}))
+    assert scores[known_source].value is not None
     others = [scores[source.id] for source in request_.candidates[1:]]
     assert all(score.value is None and "not at hand" in (score.reason or "") for score in others)
     assert all(score.value is None for score in rank(replace(request_, texts={})).values())

@@ -79,7 +79,7 @@ def bottleneck(backbone: Backbone, store: AdapterStore) -> StoredAdapter:
     return train(TASKS[1], backbone, store, "pfeiffer")
 
 
-def known(name: str, adapters: tuple[StoredAdapter, ...], backbone: Backbone, **settings: object) -> RoutingState:
+def state_of(name: str, adapters: tuple[StoredAdapter, ...], backbone: Backbone, **settings: object) -> RoutingState:
     chosen = ROUTERS.get(name).settings(**settings)
     reader = reader_for(adapters, backbone)
     parts = tuple(fit_part(name, chosen, adapter, task, reader) for adapter, task in zip(adapters, TASKS, strict=False))
@@ -89,10 +89,10 @@ def known(name: str, adapters: tuple[StoredAdapter, ...], backbone: Backbone, **
 def accuracy(state: RoutingState) -> float:
     """Return how many of all test texts go to their own task's adapter."""
     right = []
-    for place, task in enumerate(TASKS[: len(state.adapters)]):
+    for index, task in enumerate(TASKS[: len(state.adapters)]):
         rows = task.splits["test"]
-        scores = route(state, rows, truth=np.full(len(rows), place))
-        right += list(scores.argmax(axis=1) == place)
+        scores = route(state, rows, truth=np.full(len(rows), index))
+        right += list(scores.argmax(axis=1) == index)
     return float(np.mean(right))
 
 
@@ -107,7 +107,7 @@ def test_every_router_scores_each_text_for_each_adapter(
     assert card.settings(), "every setting has a default"
     assert "peft" in card.libraries
 
-    state, rows = known(name, adapters, backbone), TASKS[0].splits["test"]
+    state, rows = state_of(name, adapters, backbone), TASKS[0].splits["test"]
     truth = np.zeros(len(rows), dtype=np.int64)
     scores = route(state, rows, truth)
     assert scores.shape == (len(rows), len(adapters))
@@ -138,7 +138,7 @@ def test_a_router_that_reads_data_says_so(name: str, adapters: tuple[StoredAdapt
 def test_an_adapter_that_comes_later_changes_nothing_that_is_known(
     name: str, adapters: tuple[StoredAdapter, ...], backbone: Backbone
 ) -> None:
-    two, three = known(name, adapters[:2], backbone), known(name, adapters, backbone)
+    two, three = state_of(name, adapters[:2], backbone), state_of(name, adapters, backbone)
     for before, after in zip(two.parts, three.parts, strict=False):
         assert before.keys() == after.keys()
         assert all(torch.equal(before[key], after[key]) for key in before)
@@ -147,7 +147,7 @@ def test_an_adapter_that_comes_later_changes_nothing_that_is_known(
 def test_one_prototype_a_task_tells_separable_tasks_apart(
     adapters: tuple[StoredAdapter, ...], backbone: Backbone
 ) -> None:
-    state = known("prototype", adapters, backbone, level="task")
+    state = state_of("prototype", adapters, backbone, level="task")
     assert all(part["prototypes"].shape == (1, 32) for part in state.parts)
     assert accuracy(state) >= LEAST["prototype"]
 
@@ -157,10 +157,10 @@ def test_prototype_is_the_cosine_to_the_nearest_class_mean(
 ) -> None:
     from sklearn.metrics.pairwise import cosine_similarity
 
-    state, rows = known("prototype", adapters, backbone), TASKS[2].splits["test"]
+    state, rows = state_of("prototype", adapters, backbone), TASKS[2].splits["test"]
     train = TASKS[1].splits["train"]
-    found, labels = state.reader.features(train), np.array(train["label"][:])
-    means = [found[labels == label].mean(axis=0) for label in (0, 1)]
+    features, labels = state.reader.features(train), np.array(train["label"][:])
+    means = [features[labels == label].mean(axis=0) for label in (0, 1)]
     expected = cosine_similarity(state.reader.features(rows), means).max(axis=1)
     np.testing.assert_allclose(route(state, rows)[:, 1], expected, atol=1e-5)
 
@@ -171,12 +171,12 @@ def test_mahalanobis_pools_the_covariance_as_scikit_learn_shrinks_it(
     from scipy.spatial.distance import mahalanobis as distance
     from sklearn.covariance import ledoit_wolf
 
-    state, centred, means = known("mahalanobis", adapters, backbone), [], []
+    state, centred, means = state_of("mahalanobis", adapters, backbone), [], []
     for task in TASKS:
         rows = task.splits["train"]
-        found, labels = state.reader.features(rows).astype(float), np.array(rows["label"][:])
-        means.append([found[labels == label].mean(axis=0) for label in (0, 1)])
-        centred += [row - means[-1][label] for row, label in zip(found, labels, strict=True)]
+        features, labels = state.reader.features(rows).astype(float), np.array(rows["label"][:])
+        means.append([features[labels == label].mean(axis=0) for label in (0, 1)])
+        centred += [row - means[-1][label] for row, label in zip(features, labels, strict=True)]
     expected, _ = ledoit_wolf(np.array(centred), assume_centered=True)
     np.testing.assert_allclose(covariance(state.parts), expected, rtol=1e-6, atol=1e-9)
 
@@ -196,9 +196,9 @@ def test_arrow_is_the_top_right_singular_vector_of_the_dense_update(adapters: tu
     update = lora.read(adapters[0].folder)
     for pair in update.values():
         expected = np.linalg.svd((pair.b @ pair.a).double().numpy())[2][0]
-        found = arrow.direction(pair).numpy()
-        assert abs(found @ expected) == pytest.approx(1.0, abs=1e-6)
-        assert np.linalg.norm(found) == pytest.approx(1.0, abs=1e-6)
+        direction = arrow.direction(pair).numpy()
+        assert abs(direction @ expected) == pytest.approx(1.0, abs=1e-6)
+        assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_arrow_has_no_direction_where_there_is_no_update() -> None:
@@ -213,7 +213,7 @@ def test_arrow_weighs_tokens_as_peft_does(adapters: tuple[StoredAdapter, ...]) -
     torch.manual_seed(0)
     updates = [lora.read(adapter.folder) for adapter in adapters]
     module = sorted(updates[0])[0]
-    names = [f"task_{place}" for place in range(len(updates))]
+    names = [f"task_{index}" for index in range(len(updates))]
     config = ArrowConfig(top_k=len(names), router_temperature=1.0, rng_seed=0)
     config.task_adapter_names = names
     layer = ArrowLoraLinearLayer(32, config)
@@ -229,8 +229,8 @@ def test_arrow_weighs_tokens_as_peft_does(adapters: tuple[StoredAdapter, ...]) -
     vectors = torch.stack([arrow.direction(update[module]) for update in updates])
     shares = arrow.shares(states, vectors)
     ours = sum(
-        shares[..., place, None] * (states @ update[module].a.T @ update[module].b.T)
-        for place, update in enumerate(updates)
+        shares[..., index, None] * (states @ update[module].a.T @ update[module].b.T)
+        for index, update in enumerate(updates)
     )
     torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2 * float(theirs.detach().abs().max()))
 
@@ -245,12 +245,12 @@ def test_gates_are_trained_and_nothing_else(
         return opened[-1]
 
     monkeypatch.setattr(gates, "open_adapter", watched)
-    state = known("gates", adapters[:1], backbone, steps=20)
+    state = state_of("gates", adapters[:1], backbone, steps=20)
     fresh = open_adapter(adapters[0], backbone)
     assert fingerprint(opened[0].named_parameters()) == fingerprint(fresh.named_parameters())
     assert state.parts[0].keys() == lora.read(adapters[0].folder).keys()
     assert all(gate.abs().sum() > 0 for gate in state.parts[0].values())
-    again = known("gates", adapters[:1], backbone, steps=20)
+    again = state_of("gates", adapters[:1], backbone, steps=20)
     assert all(torch.equal(again.parts[0][module], gate) for module, gate in state.parts[0].items())
 
 
@@ -286,8 +286,8 @@ def test_gates_route_by_the_correlation_of_states_and_gates() -> None:
     generator = np.random.default_rng(0)
     states, vectors = generator.normal(size=(4, 6)), generator.normal(size=(3, 6))
     expected = np.corrcoef(states, vectors)[:4, 4:]
-    found = gates.correlation(torch.from_numpy(states), torch.from_numpy(vectors))
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    correlations = gates.correlation(torch.from_numpy(states), torch.from_numpy(vectors))
+    np.testing.assert_allclose(correlations, expected, atol=1e-12)
 
 
 def test_matches_are_a_mean_over_tokens_and_modules(adapters: tuple[StoredAdapter, ...], backbone: Backbone) -> None:
@@ -299,8 +299,8 @@ def test_matches_are_a_mean_over_tokens_and_modules(adapters: tuple[StoredAdapte
     with torch.no_grad():
         states = backbone.load()(**encoded, output_hidden_states=True).hidden_states
     expected = torch.stack([(states[layer][0] @ vectors[name].T).mean(0) for layer, name in enumerate(names)]).mean(0)
-    found = reader.matches(rows, vectors, lambda states, vectors: states @ vectors.T)
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    matches = reader.matches(rows, vectors, lambda states, vectors: states @ vectors.T)
+    np.testing.assert_allclose(matches[0], expected, atol=1e-5)
 
 
 def test_adapters_of_different_modules_are_not_compared() -> None:
@@ -337,16 +337,18 @@ def test_of_the_most_probable_adapters_the_surest_pair_of_task_and_label_answers
     asked: int, adapters: tuple[StoredAdapter, ...], backbone: Backbone
 ) -> None:
     """By hand, from each adapter's logits; the penalty makes all adapters almost equally probable."""
-    state = known("learned", adapters, backbone, penalty=1e5, asked=asked)
+    state = state_of("learned", adapters, backbone, penalty=1e5, asked=asked)
     rows = concatenate_datasets([task.splits["test"].select_columns(["id", "text"]) for task in TASKS])
     scores = route(state, rows)
-    logits = [predict(open_adapter(each, backbone), rows, backbone.tokenizer, BUDGET.max_length) for each in adapters]
+    logits = [
+        predict(open_adapter(adapter, backbone), rows, backbone.tokenizer, BUDGET.max_length) for adapter in adapters
+    ]
     sure = np.stack([softmax(own, axis=1).max(axis=1) for own in logits], axis=1)
     left_out = np.argsort(np.argsort(-scores, axis=1), axis=1) >= asked
     expected = np.where(left_out, 0, np.exp(scores) * sure).argmax(axis=1)
-    found = choose(state, rows)
-    np.testing.assert_array_equal(found.adapters, expected)
-    np.testing.assert_array_equal(found.scores, scores[np.arange(len(rows)), expected])
+    choice = choose(state, rows)
+    np.testing.assert_array_equal(choice.adapters, expected)
+    np.testing.assert_array_equal(choice.scores, scores[np.arange(len(rows)), expected])
     assert (asked == 1) == np.array_equal(expected, scores.argmax(axis=1)), "a less probable adapter can be surer"
 
 
@@ -354,7 +356,7 @@ def test_calibrated_adapters_are_compared_at_the_temperatures_of_their_validatio
     adapters: tuple[StoredAdapter, ...], backbone: Backbone
 ) -> None:
     """By hand, from each adapter's logits on its own validation rows and on all test rows."""
-    state = known("learned", adapters, backbone, penalty=1e5, asked=3, calibrated=True)
+    state = state_of("learned", adapters, backbone, penalty=1e5, asked=3, calibrated=True)
     rows = concatenate_datasets([task.splits["test"].select_columns(["id", "text"]) for task in TASKS])
     tempered = []
     for adapter, task, part in zip(adapters, TASKS, state.parts, strict=True):
@@ -365,9 +367,9 @@ def test_calibrated_adapters_are_compared_at_the_temperatures_of_their_validatio
         tempered.append(softmax(own / divisor, axis=1).max(axis=1))
     scores = route(state, rows)
     expected = (np.exp(scores) * np.stack(tempered, axis=1)).argmax(axis=1)
-    found = choose(state, rows)
-    np.testing.assert_array_equal(found.adapters, expected)
-    np.testing.assert_array_equal(found.scores, scores[np.arange(len(rows)), expected])
+    choice = choose(state, rows)
+    np.testing.assert_array_equal(choice.adapters, expected)
+    np.testing.assert_array_equal(choice.scores, scores[np.arange(len(rows)), expected])
 
 
 def test_more_adapters_are_asked_only_where_a_router_gives_probabilities(
@@ -377,13 +379,13 @@ def test_more_adapters_are_asked_only_where_a_router_gives_probabilities(
         settings = ROUTERS.get(name).settings
         assert ("asked" in settings.model_fields) == issubclass(settings, ProbabilitySettings)
         if "asked" in settings.model_fields:
-            scores = route(known(name, adapters, backbone), TASKS[0].splits["test"])
+            scores = route(state_of(name, adapters, backbone), TASKS[0].splits["test"])
             np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, atol=1e-6)
 
 
 def test_oracle_is_for_evaluations(adapters: tuple[StoredAdapter, ...], backbone: Backbone) -> None:
     with pytest.raises(InputError, match="true task"):
-        route(known("oracle", adapters, backbone), TASKS[0].splits["test"])
+        route(state_of("oracle", adapters, backbone), TASKS[0].splits["test"])
 
 
 def test_what_is_known_of_an_adapter_hangs_on_router_settings_and_reader(

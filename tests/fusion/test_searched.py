@@ -75,9 +75,9 @@ def test_lorahub_is_far_from_the_sum_of_updates_and_quadratic_in_the_weights() -
         return {"m": LowRank(b, torch.randn(8, 384, generator=generator, dtype=torch.float64))}
 
     updates = [draw() for _ in range(4)]
-    found = summed_factors(updates, np.full(4, 0.25))["m"]
-    crossed = sum(one["m"].b @ other["m"].a for one in updates for other in updates) / 16
-    torch.testing.assert_close(found.b @ found.a, crossed, rtol=1e-12, atol=1e-12)
+    summed = summed_factors(updates, np.full(4, 0.25))["m"]
+    crossed = sum(first["m"].b @ second["m"].a for first in updates for second in updates) / 16
+    torch.testing.assert_close(summed.b @ summed.a, crossed, rtol=1e-12, atol=1e-12)
     mean = sum(update["m"].b @ update["m"].a for update in updates) / 4
     apart = (crossed - mean).norm() / mean.norm()  # type: ignore[union-attr]
     assert apart == pytest.approx(math.sqrt(1 - 1 / 4), abs=0.02), "for unrelated sources"
@@ -86,14 +86,14 @@ def test_lorahub_is_far_from_the_sum_of_updates_and_quadratic_in_the_weights() -
 
 
 def test_lorahub_refuses_factors_that_cannot_be_added() -> None:
-    one = {"m": LowRank(torch.ones(6, 2), torch.ones(2, 5)), "n": LowRank(torch.ones(6, 2), torch.ones(2, 5))}
-    other = {**one, "n": LowRank(torch.ones(6, 3), torch.ones(3, 5))}
-    lorahub.require_alike([one, one], ["a", "b"])
+    update = {"m": LowRank(torch.ones(6, 2), torch.ones(2, 5)), "n": LowRank(torch.ones(6, 2), torch.ones(2, 5))}
+    other = {**update, "n": LowRank(torch.ones(6, 3), torch.ones(3, 5))}
+    lorahub.require_alike([update, update], ["a", "b"])
     with pytest.raises(InputError, match="n has rank 2 in a and 3 in b") as raised:
-        lorahub.require_alike([one, other], ["a", "b"])
+        lorahub.require_alike([update, other], ["a", "b"])
     assert "mix-search" in str(raised.value.hint)
     with pytest.raises(InputError, match="only one of a and b adapts n"):
-        lorahub.require_alike([one, {"m": one["m"]}], ["a", "b"])
+        lorahub.require_alike([update, {"m": update["m"]}], ["a", "b"])
 
 
 def test_mix_search_adds_the_updates(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,10 +134,10 @@ def test_the_search_keeps_to_bounds_and_budget() -> None:
     assert len(tried) == 200
     assert not tried[0][0].any()
     assert max(np.abs(weights).max() for weights, _ in tried) <= 1.5
-    best = min(tried, key=lambda one: one[1])[0]
+    best = min(tried, key=lambda trial: trial[1])[0]
     assert best == pytest.approx([0.4, -0.7, 1.5], abs=0.05)
     again = search(cost, 3, SearchSettings(evaluations=200), seed=0)
-    assert all(np.array_equal(one[0], two[0]) for one, two in zip(tried, again, strict=True))
+    assert all(np.array_equal(first[0], second[0]) for first, second in zip(tried, again, strict=True))
     assert not np.array_equal(search(cost, 3, SearchSettings(), seed=1)[1][0], tried[1][0])
     assert [len(search(cost, 3, SearchSettings(evaluations=n), 0)) for n in (1, 5)] == [1, 5]
 

@@ -17,7 +17,7 @@ def test_equal_margins_come_to_the_smoothed_accuracy(right: int, size: int) -> N
     margin, count = 3.0, 20
     logits = np.zeros((count, size), dtype=np.float32)
     logits[:, 0] = margin
-    labels = np.array([0] * right + [1 + place % (size - 1) for place in range(count - right)])
+    labels = np.array([0] * right + [1 + index % (size - 1) for index in range(count - right)])
     probability = (right + 1) / (count + size)
     expected = margin / math.log(probability * (size - 1) / (1 - probability))
     assert temperature(logits, labels) == pytest.approx(expected, rel=1e-3)
@@ -36,6 +36,6 @@ def test_what_is_stored_without_temperatures_keeps_its_keys() -> None:
     assert card.settings().model_dump().keys() == plain.model_dump().keys()
     assert "calibrated" not in plain.model_dump()
     assert card.settings(calibrated=True).model_dump() == card.settings().model_dump(), "one adapter alone is compared"
-    both = card.settings(asked=3, calibrated=True)
-    assert both.model_dump() == {**plain.model_dump(), "calibrated": True}
-    assert card.settings.model_validate(both.model_dump()) == both
+    settings = card.settings(asked=3, calibrated=True)
+    assert settings.model_dump() == {**plain.model_dump(), "calibrated": True}
+    assert card.settings.model_validate(settings.model_dump()) == settings

@@ -14,9 +14,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of task files, with a cache of its own."""
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("WORKBENCH_TASKS", raising=False)
-    place = tmp_path / "mine"
-    place.mkdir()
-    return place
+    task_folder = tmp_path / "mine"
+    task_folder.mkdir()
+    return task_folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""How text files are written is told from the files, shown, settable, and every row arrives."""
+"""The dialect of a text file is read from the file, shown, and can be set; every row arrives."""
 
 from __future__ import annotations
 
@@ -135,8 +135,8 @@ def test_whether_the_first_row_is_a_header(tmp_path: Path, first: str, expected:
 def test_what_a_person_says_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('text,label\n"a, b",x\n', encoding="utf-8")
-    said = DialectSettings(delimiter="tab", quotes=False, header=False, encoding="latin-1", decimal=",")
-    assert sniffed(path, "csv", said) == Dialect("\t", False, False, "latin-1", ",")
+    settings = DialectSettings(delimiter="tab", quotes=False, header=False, encoding="latin-1", decimal=",")
+    assert sniffed(path, "csv", settings) == Dialect("\t", False, False, "latin-1", ",")
     assert described(Dialect("\t", False, False, "latin-1", ",")) == (
         "tabs between fields, no quotes, no header (columns are called column_1, column_2, …), latin-1, decimal comma"
     )
@@ -193,8 +193,8 @@ def test_the_command_shows_and_takes_the_dialect(call: Call, folder: Path) -> No
     for line in ("delimiter: ;", "header: false # columns are called column_1", "encoding: cp1252", "decimal: ','"):
         assert f"\n  {line}" in out
     (folder / "rows.csv").write_bytes(written(";", False, True)[0].encode("latin-1"))
-    said = ["--delimiter", ";", "--no-quotes", "--header", "--encoding", "latin-1", "--decimal", "."]
-    code, out, err = call(*arguments, "--force", *said)
+    flags = ["--delimiter", ";", "--no-quotes", "--header", "--encoding", "latin-1", "--decimal", "."]
+    code, out, err = call(*arguments, "--force", *flags)
     assert code == 0, err
     files = yaml.safe_load((folder / "mine.yaml").read_text(encoding="utf-8"))["files"]
     assert files == {"data": "rows.csv", "delimiter": ";", "quotes": False, "encoding": "latin-1"}
@@ -222,8 +222,8 @@ def test_texts_of_fifty_times_the_median_length_are_pointed_out(load: Callable[.
 
     rows = ["text,label", *(f"text {n},{'ab'[n % 2]}" for n in range(40)), f"{'long ' * 100},a"]
     task = load("files: {data: rows.csv}\ncolumns: {text: text}", rows)
-    found = check(task)["texts"]
-    assert (found["long"], found["line_breaks"]["count"]) == ({"count": 1, "ids": ["data-40"]}, 0)
+    texts = check(task)["texts"]
+    assert (texts["long"], texts["line_breaks"]["count"]) == ({"count": 1, "ids": ["data-40"]}, 0)
 
 
 def test_dialect_keys_of_a_task_file(load: Callable[..., Task]) -> None:

@@ -104,12 +104,12 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_one_message_and_nothing_written(case: str, call: Call, folder: Path) -> None:
     make, expected = HOSTILE[case]
     path, begun = make(folder), time.monotonic()
-    before = sorted(one.name for one in folder.iterdir())
+    before = sorted(entry.name for entry in folder.iterdir())
     code, out, err = call("tasks", "new", "mine", "--from", str(path), "--tasks", str(folder))
     assert (code, out) == (2, "")
     assert expected in err
     assert len(err.splitlines()) < 10
-    assert sorted(one.name for one in folder.iterdir()) == before
+    assert sorted(entry.name for entry in folder.iterdir()) == before
     assert time.monotonic() - begun < 10, "a device or a pipe would never end"
     if path.parent == folder:
         (folder / "mine.yaml").write_text(
@@ -126,16 +126,16 @@ def test_names_that_are_no_file_names(name: str, call: Call, folder: Path) -> No
     assert (code, out) == (2, "")
     assert "cannot be a task's name" in err
     assert len(err.splitlines()) == 2
-    assert [one.name for one in folder.iterdir()] == ["rows.csv"]
+    assert [entry.name for entry in folder.iterdir()] == ["rows.csv"]
 
 
 def test_a_folder_that_cannot_be_written(call: Call, folder: Path) -> None:
     (folder / "rows.csv").write_text(LINES)
-    for place in (folder / "rows.csv", folder / ("x" * 300)):
-        code, _, err = call("tasks", "new", "mine", "--from", str(folder / "rows.csv"), "--tasks", str(place))
+    for target in (folder / "rows.csv", folder / ("x" * 300)):
+        code, _, err = call("tasks", "new", "mine", "--from", str(folder / "rows.csv"), "--tasks", str(target))
         assert code == 2
         assert len(err.splitlines()) <= 2
-    assert [one.name for one in folder.iterdir()] == ["rows.csv"]
+    assert [entry.name for entry in folder.iterdir()] == ["rows.csv"]
 
 
 def test_a_name_of_a_file_is_no_part_of_the_task_file(call: Call, folder: Path) -> None:

@@ -39,7 +39,7 @@ class Row:
 
 def sources() -> list[Row]:
     """Return the rows of the page's table, families as their members."""
-    found = []
+    rows = []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) != 8 or not cells[0].startswith("`"):
@@ -48,19 +48,19 @@ def sources() -> list[Row]:
         assert len(names) == int(cells[1]), cells[0]
         texts, *sizes = (cell.replace(",", "").split("–") for cell in cells[4:7])
         counts = [int(texts[0]), *([int(size) for size in given] for given in sizes)]
-        found.append(Row(names, cells[3].replace(" ", "=="), counts))
-    return found
+        rows.append(Row(names, cells[3].replace(" ", "=="), counts))
+    return rows
 
 
 def test_a_hundred_names_and_a_hundred_sets_of_labels_from_wheels() -> None:
     specs = [registry.find(name) for name in NAMES]
     assert len(set(NAMES)) == len(NAMES) == 100
     assert {spec.source for spec in specs} == {"wheel"}
-    told = Counter(
+    uses = Counter(
         (spec.source_settings.model_dump_json(), str(spec.file.labels), str(spec.file.ranges), str(spec.file.columns))
         for spec in specs
     )
-    assert not [one for one, times in told.items() if times > 1]
+    assert not [source for source, times in uses.items() if times > 1]
 
 
 def test_the_newsgroups_are_none_of_the_published_pairs_and_each_group_has_one_far_pair() -> None:
@@ -81,9 +81,9 @@ def test_the_newsgroups_are_none_of_the_published_pairs_and_each_group_has_one_f
 
 
 def test_the_page_has_every_task_in_its_table_with_the_package_it_comes_from() -> None:
-    told = {name: row for row in sources() for name in row.names}
-    assert sorted(told) == sorted(NAMES)
-    for name, row in told.items():
+    rows = {name: row for row in sources() for name in row.names}
+    assert sorted(rows) == sorted(NAMES)
+    for name, row in rows.items():
         assert registry.find(name).source_settings.package == row.package
 
 

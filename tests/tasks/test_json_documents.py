@@ -29,8 +29,8 @@ def test_a_task_file_of_natural_instructions_is_a_table(tmp_path: Path) -> None:
     # the keys of github.com/allenai/natural-instructions, whose outputs are lists, and of SAPT's copies, some of texts
     instances = [{"id": "a", "input": "one", "output": ["1", "I"]}, {"id": "b", "input": "two", "output": "2"}]
     document = {"Contributors": ["x"], "Definition": ["Write a number.\n"], "Instances": instances}
-    found = formats.read(written(tmp_path, document), "natural-instructions").to_dict("records")
-    assert found == [
+    records = formats.read(written(tmp_path, document), "natural-instructions").to_dict("records")
+    assert records == [
         {"definition": "Write a number.", "input": "one", "output": "1"},
         {"definition": "Write a number.", "input": "two", "output": "2"},
     ]

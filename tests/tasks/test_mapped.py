@@ -17,7 +17,7 @@ ROWS = 100_000
 def resident(path: Path) -> int:
     """Return how many kB of a mapped file are in this process's memory."""
     maps = Path("/proc/self/smaps").read_text().split(str(path))
-    return sum(int(re.search(r"^Rss: +(\d+) kB", each, re.M)[1]) for each in maps[1:])  # type: ignore[index]
+    return sum(int(re.search(r"^Rss: +(\d+) kB", entry, re.M)[1]) for entry in maps[1:])  # type: ignore[index]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a mapped file takes is told by Linux alone")

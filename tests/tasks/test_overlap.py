@@ -26,30 +26,30 @@ def rows(task: Task) -> list[tuple[str, str, int]]:
 def test_a_share_of_each_task_goes_to_the_others_alike(share: float) -> None:
     blurred = overlapping(TASKS, share)
     assert [task.name for task in blurred] == [task.name for task in TASKS]
-    for place, task in enumerate(TASKS):
+    for position, task in enumerate(TASKS):
         size = len(task.splits["train"])
-        found = [Counter(name.partition("/")[0] for name, _, _ in rows(one))[task.name] for one in blurred]
-        assert found[place] == size - round(share * size)
-        others = found[:place] + found[place + 1 :]
+        counts = [Counter(name.partition("/")[0] for name, _, _ in rows(mixture))[task.name] for mixture in blurred]
+        assert counts[position] == size - round(share * size)
+        others = counts[:position] + counts[position + 1 :]
         assert sum(others) == round(share * size)
         assert max(others) - min(others) <= 1
 
 
 def test_rows_are_neither_lost_nor_changed() -> None:
-    known = {(f"{task.name}/{name}", text, label) for task in TASKS for name, text, label in rows(task)}
+    expected = {(f"{task.name}/{name}", text, label) for task in TASKS for name, text, label in rows(task)}
     blurred = [row for task in overlapping(TASKS, 0.4) for row in rows(task)]
-    assert len(blurred) == len(known)
-    assert set(blurred) == known
+    assert len(blurred) == len(expected)
+    assert set(blurred) == expected
 
 
 def test_only_training_examples_move_and_the_same_ones_again() -> None:
     first, again, more = overlapping(TASKS, 0.4), overlapping(TASKS, 0.4), overlapping(TASKS, 0.6)
-    for task, one, same, other in zip(TASKS, first, again, more, strict=True):
-        assert rows(one) == rows(same)
+    for task, blurred, same, other in zip(TASKS, first, again, more, strict=True):
+        assert rows(blurred) == rows(same)
         for split in ("validation", "test"):
-            assert one.splits[split] is task.splits[split]
-        assert len({task.fingerprint, one.fingerprint, other.fingerprint}) == 3
-        assert one.fingerprint == same.fingerprint
+            assert blurred.splits[split] is task.splits[split]
+        assert len({task.fingerprint, blurred.fingerprint, other.fingerprint}) == 3
+        assert blurred.fingerprint == same.fingerprint
 
 
 def test_one_task_has_nothing_to_overlap_with() -> None:

@@ -25,14 +25,14 @@ def written(path: Path, rows: list[dict[str, Any]], **how: bool) -> list[list[st
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
 def test_what_begins_as_a_formula_is_kept_literal_on_request(suffix: str, tmp_path: Path) -> None:
     rows = [{"=name": text, "tags": ["=a", "b"], "confidence": -0.25, "gone": None} for text in [*FORMULAS, *HARMLESS]]
-    head, *found = written(tmp_path / f"out{suffix}", rows, for_spreadsheets=True)
+    head, *read_rows = written(tmp_path / f"out{suffix}", rows, for_spreadsheets=True)
     assert head == ["'=name", "tags", "confidence", "gone"]
-    assert [row[0] for row in found] == [*(f"'{text}" for text in FORMULAS), *HARMLESS]
-    assert {tuple(row[1:]) for row in found} == {("'=a, b", "-0.25", "")}
+    assert [row[0] for row in read_rows] == [*(f"'{text}" for text in FORMULAS), *HARMLESS]
+    assert {tuple(row[1:]) for row in read_rows} == {("'=a, b", "-0.25", "")}
 
 
 def test_without_it_every_cell_is_what_it_was(tmp_path: Path) -> None:
     rows = [{"=name": text} for text in [*FORMULAS, *HARMLESS] if text]
-    head, *found = written(tmp_path / "out.csv", rows)
+    head, *read_rows = written(tmp_path / "out.csv", rows)
     assert head == ["=name"]
-    assert found == [[row["=name"]] for row in rows]
+    assert read_rows == [[row["=name"]] for row in rows]

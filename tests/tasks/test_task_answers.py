@@ -46,10 +46,10 @@ def test_what_a_file_need_not_say(load: Load) -> None:
 
 def test_the_fingerprint_covers_answers_metric_and_length(load: Load) -> None:
     variants = [FILE, f"{FILE}metric: rouge-l", f"{FILE}max_new_tokens: 8"]
-    found = [load(text, SUMS).fingerprint for text in variants]
-    found.append(load(FILE, [*SUMS[:-1], "What is 39 + 39?,79"]).fingerprint)
-    assert len(set(found)) == 4
-    assert load(FILE, SUMS).fingerprint == found[0]
+    fingerprints = [load(text, SUMS).fingerprint for text in variants]
+    fingerprints.append(load(FILE, [*SUMS[:-1], "What is 39 + 39?,79"]).fingerprint)
+    assert len(set(fingerprints)) == 4
+    assert load(FILE, SUMS).fingerprint == fingerprints[0]
 
 
 def test_the_fingerprint_of_labelled_rows_is_what_it_was() -> None:
@@ -57,16 +57,16 @@ def test_the_fingerprint_of_labelled_rows_is_what_it_was() -> None:
     import pyarrow as pa
 
     table = pa.table({"id": ["a"], "text": ["b c"], "label": pa.array([1], pa.int64())})
-    found = fingerprint("classification", ("x", "y"), dict.fromkeys(SPLITS, table))
-    assert found == "8df04260b7dbae5d397476f132662e0a562d986b36239e9e080b4e57000b6460"
+    digest = fingerprint("classification", ("x", "y"), dict.fromkeys(SPLITS, table))
+    assert digest == "8df04260b7dbae5d397476f132662e0a562d986b36239e9e080b4e57000b6460"
 
 
 def test_equal_prompts_stay_on_one_side(load: Load) -> None:
     rows = ["text,result", *(f"{'Q' if n % 2 else 'q'}uestion {n // 2},{n}" for n in range(200))]
     task = load(FILE, rows)
-    found = check(task)
-    assert [shared["count"] for shared in found["leakage"].values()] == [0, 0, 0]
-    assert found["conflicts"]["count"] == 100, "each prompt stands with two answers"
+    report = check(task)
+    assert [shared["count"] for shared in report["leakage"].values()] == [0, 0, 0]
+    assert report["conflicts"]["count"] == 100, "each prompt stands with two answers"
     assert sum(len(task.splits[split]) for split in SPLITS) == 200
 
 
@@ -115,19 +115,19 @@ def test_what_is_counted(load: Load, llama: Path) -> None:
 
     rows = ["text,result", *(f"the cat {'very ' * (n % 5)}{n},{'cat dog plum' if n % 4 else 'fig'}" for n in range(40))]
     task, tokenizer = load(f"{FILE}max_new_tokens: 3", rows), open_backbone(str(llama)).tokenizer
-    found = check(task, tokenizer, 8)
-    assert (found["labels"], found["metric"], found["max_new_tokens"]) == ([], "exact-match", 3)
+    report = check(task, tokenizer, 8)
+    assert (report["labels"], report["metric"], report["max_new_tokens"]) == ([], "exact-match", 3)
     train = task.splits["train"]
     counts = pd.Series(train["answer"][:]).value_counts()
-    assert found["splits"]["train"]["answers"] == {"distinct": 2, "most_frequent": counts.to_dict()}
-    assert found["splits"]["train"]["label_counts"] == {}
+    assert report["splits"]["train"]["answers"] == {"distinct": 2, "most_frequent": counts.to_dict()}
+    assert report["splits"]["train"]["label_counts"] == {}
     lengths = [len(tokenizer(prompt(text, tokenizer), add_special_tokens=False)["input_ids"]) for text in train["text"]]
-    tokens = found["splits"]["train"]["tokens"]
+    tokens = report["splits"]["train"]["tokens"]
     assert tokens["answer_max"] == 4, "three words and the end"
     assert tokens["answers_cut"] == pytest.approx((pd.Series(train["answer"][:]) == "cat dog plum").mean())
     assert tokens["cut"] == pytest.approx(sum(length > 8 - 3 for length in lengths) / len(lengths))
     test = task.splits["test"]["answer"][:]
-    assert found["majority"] == pytest.approx(test.count("cat dog plum") / len(test))
+    assert report["majority"] == pytest.approx(test.count("cat dog plum") / len(test))
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_what_is_counted(load: Load, llama: Path) -> None:
     ],
 )
 def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str | None]) -> None:
-    found = guess_columns(pd.DataFrame({name: list(values) for name, values in columns.items()}), "rows.csv", Given())
-    assert (found.text, next(iter(found.label), None), found.answer) == expected
+    guess = guess_columns(pd.DataFrame({name: list(values) for name, values in columns.items()}), "rows.csv", Given())
+    assert (guess.text, next(iter(guess.label), None), guess.answer) == expected
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_what_reasoning_gym_refuses() -> None:
 @pytest.mark.parametrize("name", registry.families()["reasoning-gym"])
 def test_the_family_s_members_are_sound(name: str) -> None:
     task = registry.load(registry.find(name))
-    found = check(task)
+    report = check(task)
     assert len(task.splits["train"]) >= 300
     assert len(task.splits["test"]) >= 100
-    assert all(shared["count"] == 0 for shared in found["leakage"].values()), "no problem stands in two splits"
-    assert found["majority"] < 0.65
+    assert all(shared["count"] == 0 for shared in report["leakage"].values()), "no problem stands in two splits"
+    assert report["majority"] < 0.65
     again = registry.load(registry.find(name))
     assert again.fingerprint == task.fingerprint

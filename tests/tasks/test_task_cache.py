@@ -20,8 +20,8 @@ PLAIN = "files: {data: rows.csv}\ncolumns: {text: text}"
 def flip(path: Path) -> None:
     """Change one byte in the middle of the texts, and set the time of modification back."""
     before, content = path.stat(), bytearray(path.read_bytes())
-    place = content.find(b"number") if b"number" in content else len(content) // 2
-    content[place] ^= 1
+    position = content.find(b"number") if b"number" in content else len(content) // 2
+    content[position] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
@@ -52,9 +52,9 @@ def test_damage_is_said_and_mended(
         monkeypatch.setattr(verification, "SMALL", -1)
     rows = {split: [*part] for split, part in load(PLAIN).splits.items()}
     load(PLAIN)  # which remembers what is right
-    (place,) = (folder.parent / "cache" / "tasks").iterdir()
-    assert (place / "verified.json").is_file() == large
-    DAMAGE[damage](place / name)
+    (cached,) = (folder.parent / "cache" / "tasks").iterdir()
+    assert (cached / "verified.json").is_file() == large
+    DAMAGE[damage](cached / name)
     with caplog.at_level(logging.WARNING):
         again = load(PLAIN)
     assert {split: [*part] for split, part in again.splits.items()} == rows
@@ -82,13 +82,13 @@ def test_large_files_that_nobody_touched_are_not_read_again(
     assert len(read) == 4, "after a day they are"
 
 
-@pytest.mark.parametrize("place", ["", "tasks"])
+@pytest.mark.parametrize("path", ["", "tasks"])
 def test_a_cache_that_is_a_file_is_one_message(
-    place: str, call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+    path: str, call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = folder.parent / "elsewhere"
-    (cache / place).parent.mkdir(exist_ok=True)
-    (cache / place).write_text("a file")
+    (cache / path).parent.mkdir(exist_ok=True)
+    (cache / path).write_text("a file")
     monkeypatch.setenv("WORKBENCH_CACHE", str(cache))
     (folder / "rows.csv").write_text("text,label\n" + "".join(f"text {n},{n % 2}\n" for n in range(40)))
     (folder / "mine.yaml").write_text(f"description: d\n{PLAIN}\n")
@@ -101,6 +101,6 @@ def test_a_cache_that_is_a_file_is_one_message(
 
 def test_what_is_stored_is_sealed(load: Callable[..., Task], folder: Path) -> None:
     load(PLAIN)
-    (place,) = (folder.parent / "cache" / "tasks").iterdir()
-    sealed = json.loads((place / "digests.json").read_text())
+    (cached,) = (folder.parent / "cache" / "tasks").iterdir()
+    sealed = json.loads((cached / "digests.json").read_text())
     assert set(sealed) == {"task.json", *(f"{split}.arrow" for split in SPLITS)}

@@ -61,11 +61,11 @@ def test_names_come_without_heavy_imports() -> None:
 )
 def test_tasks_from_wheels(name: str, total: int, labels: dict[str, int] | None) -> None:
     task = registry.load(registry.find(name))
-    found = check(task)
-    splits = found["splits"].values()
+    report = check(task)
+    splits = report["splits"].values()
     assert sum(split["examples"] for split in splits) == total
     assert {key: sum(split["label_counts"][key] for split in splits) for key in task.labels} == labels or labels is None
-    assert found["leakage"]["train/validation"]["count"] == 0
+    assert report["leakage"]["train/validation"]["count"] == 0
     again = registry.load(registry.find(name))
     assert again.fingerprint == task.fingerprint
     assert all(again.splits[split][:] == task.splits[split][:] for split in SPLITS)

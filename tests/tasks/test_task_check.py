@@ -34,18 +34,18 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def test_what_is_counted() -> None:  # expected values: counted by hand in ROWS
-    found = check(small(ROWS))
-    assert found["splits"]["train"] == {"examples": 5, "label_counts": {"a": 3, "b": 2}, "duplicates": 1}
-    assert [found["splits"][split]["duplicates"] for split in SPLITS] == [1, 0, 0]
-    assert found["leakage"] == {
+    report = check(small(ROWS))
+    assert report["splits"]["train"] == {"examples": 5, "label_counts": {"a": 3, "b": 2}, "duplicates": 1}
+    assert [report["splits"][split]["duplicates"] for split in SPLITS] == [1, 0, 0]
+    assert report["leakage"] == {
         "train/validation": {"count": 1, "ids": ["validation-0"]},
         "train/test": {"count": 2, "ids": ["test-0", "test-1"]},
         "validation/test": {"count": 1, "ids": ["test-0"]},
     }
-    assert found["conflicts"]["count"] == 1
-    assert set(found["conflicts"]["ids"]) == {"train-2", "validation-0", "test-0"}
-    assert found["majority"] == 0.25
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert report["conflicts"]["count"] == 1
+    assert set(report["conflicts"]["ids"]) == {"train-2", "validation-0", "test-0"}
+    assert report["majority"] == 0.25
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
 def test_dots_follow_the_ids_only_where_there_are_more() -> None:

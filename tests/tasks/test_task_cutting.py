@@ -23,7 +23,7 @@ rows = st.lists(st.tuples(st.sampled_from(["a", " A", "b  c", "B c", *"defghijkl
 def test_every_row_once_and_equal_texts_together(drawn: list[tuple[str, int]], seed: int, stratified: bool) -> None:
     data = frame([text for text, _ in drawn], [label for _, label in drawn])
     parts = cut(data, AMOUNTS, seed=seed, stratified=stratified)
-    assert sorted(int(one) for part in parts.values() for one in part["id"]) == list(range(len(data)))
+    assert sorted(int(row_id) for part in parts.values() for row_id in part["id"]) == list(range(len(data)))
     keys = [set(text_keys(part)) for part in parts.values()]
     assert sum(map(len, keys)) == len(set.union(*keys))
     assert len(parts["train"])
@@ -36,9 +36,9 @@ def test_stratified_to_a_row_and_exact_in_total(labels: list[int], seed: int) ->
     parts = cut(data, AMOUNTS, seed=seed)
     counts = data["label"].value_counts()
     for split, share in AMOUNTS.items():
-        found = parts[split]["label"].value_counts()
+        in_split = parts[split]["label"].value_counts()
         for label, count in counts.items():
-            assert abs(found.get(label, 0) - share * count) <= 1.5  # two roundings of at most ½, and a last row kept
+            assert abs(in_split.get(label, 0) - share * count) <= 1.5  # two roundings of at most ½, and a last row kept
     assert set(parts["train"]["label"]) == set(labels)
 
 

@@ -40,14 +40,14 @@ def data(**columns: list) -> pd.DataFrame:
     ],
 )
 def test_guesses(columns: dict[str, list], expected: tuple[str, str | None, str]) -> None:
-    found = guess_columns(pd.DataFrame(columns), "rows.csv", Given())
-    assert (found.text, found.text_pair, *found.label) == expected
+    guess = guess_columns(pd.DataFrame(columns), "rows.csv", Given())
+    assert (guess.text, guess.text_pair, *guess.label) == expected
 
 
 def test_what_is_given_is_taken() -> None:
     frame = data(note=TEXTS, other=["x", "y"] * 15)
-    found = guess_columns(frame, "rows.csv", Given(text="note", text_pair="text", label=("other",)))
-    assert (found.text, found.text_pair, *found.label) == ("note", "text", "other")
+    guess = guess_columns(frame, "rows.csv", Given(text="note", text_pair="text", label=("other",)))
+    assert (guess.text, guess.text_pair, *guess.label) == ("note", "text", "other")
     with pytest.raises(InputError, match="no column 'labl' for --label"):
         guess_columns(frame, "rows.csv", Given(label=("labl",)))
 
@@ -82,11 +82,11 @@ def test_a_draft_of_a_file_loads(folder: Path, suffix: str) -> None:
 
 
 def test_a_draft_of_a_folder_of_splits(folder: Path) -> None:
-    place = folder.parent / "splits"
-    place.mkdir()
+    source = folder.parent / "splits"
+    source.mkdir()
     for name in ("my-train", "dev", "notes"):
-        data(label=[n % 2 for n in range(30)]).to_csv(place / f"{name}.csv", index=False)
-    made = draft("mine", str(place), folder)
+        data(label=[n % 2 for n in range(30)]).to_csv(source / f"{name}.csv", index=False)
+    made = draft("mine", str(source), folder)
     for part in ("train: ../splits/my-train.csv", "validation: ../splits/dev.csv", "test: 0.2", "'0': '0'"):
         assert part in made.text
     assert "notes.csv" not in made.text
@@ -172,8 +172,8 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert run(monkeypatch, "show", "mine", "--json") == 0
     assert json.loads(capsys.readouterr().out)["columns"] == {"text": "text", "label": "label"}
     assert run(monkeypatch, "check", "mine", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["splits"]["test"]["label_counts"] == {"no": 2, "true": 2, "yes": 2}
+    report = json.loads(capsys.readouterr().out)
+    assert report["splits"]["test"]["label_counts"] == {"no": 2, "true": 2, "yes": 2}
     monkeypatch.setattr("workbench.backbone_names.open_backbone", lambda name: SimpleNamespace(tokenizer=word_lengths))
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny", "--max-length", "6", "--json") == 0
     assert json.loads(capsys.readouterr().out)["splits"]["test"]["tokens"]["cut"] == 1.0
@@ -191,9 +191,9 @@ def test_check_exits_with_2_on_data_that_do_not_fit(
     data().to_csv(folder / "rows.csv", index=False)
     (folder / "bad.yaml").write_text("description: d\nfiles: {data: rows.csv}\ncolumns: {text: nothing}\n")
     assert run(monkeypatch, "check", "bad", "--tasks", str(folder), "--json") == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "bad.yaml, line 3: split 'data' has no column 'nothing'" in told.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "bad.yaml, line 3: split 'data' has no column 'nothing'" in captured.err
     (folder / "bad.yaml").write_text("descriptoin: d\n")
     with pytest.raises(SettingsError, match="Did you mean description"):
         registry.find("bad", [folder])

@@ -1,4 +1,4 @@
-"""Drafts of every kind of task: guessed from the data, told by flags, asked about in a terminal; each one loads."""
+"""Drafts of every kind of task: guessed from the data, set by flags, asked about in a terminal; every draft loads."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ MARKED = [
 WORDS = [[*words.split(), f"no{n}"] for n, (words, _) in enumerate(MARKED)]
 TAGS = [[*tags.split(), "O"] for _, tags in MARKED]
 SETS = [["war", "art"], ["war"], ["art", "sea"], [], ["sea", "war"]] * 8
-JOINED = [", ".join(each) for each in SETS]
+JOINED = [", ".join(labels) for labels in SETS]
 FRACTIONS = [n % 9 + 0.25 for n in range(40)]
-INDICATORS = {name: [int(name in each) for each in SETS] for name in ("war", "art", "sea")}
+INDICATORS = {name: [int(name in labels) for labels in SETS] for name in ("war", "art", "sea")}
 
 # raw columns → kind, text, second text, label columns, answer
 CASES = {
@@ -50,7 +50,7 @@ CASES = {
     ),
     "tags": ({"tokens": WORDS, "ner_tags": TAGS}, ("token-classification", "tokens", None, ("ner_tags",), None)),
     "tags in strings": (
-        {"line": [" ".join(one) for one in WORDS], "mark": [" ".join(one) for one in TAGS]},
+        {"line": [" ".join(words) for words in WORDS], "mark": [" ".join(tags) for tags in TAGS]},
         ("token-classification", "line", None, ("mark",), None),
     ),
     "an instruction": (
@@ -74,8 +74,8 @@ def made_task(frame: pd.DataFrame, folder: Path, given: Given) -> Task:
 @pytest.mark.parametrize("case", CASES)
 def test_kind_and_columns_are_guessed_and_the_draft_loads(case: str, folder: Path) -> None:
     columns, expected = CASES[case]
-    found = guess_columns(pd.DataFrame(columns), "rows", Given())
-    assert (found.kind, found.text, found.text_pair, found.label, found.answer) == expected
+    guess = guess_columns(pd.DataFrame(columns), "rows", Given())
+    assert (guess.kind, guess.text, guess.text_pair, guess.label, guess.answer) == expected
     task = made_task(pd.DataFrame(columns), folder, Given())
     assert (task.kind, task.pair) == (expected[0], expected[2] is not None)
     assert KINDS.get(task.kind).target in task.splits["train"].column_names
@@ -105,7 +105,7 @@ FLAGS = {
         "multilabel",
     ),
     "the other tags": (
-        {"tokens": WORDS, "ner_tags": TAGS, "pos_tags": [["X"] * len(one) for one in WORDS]},
+        {"tokens": WORDS, "ner_tags": TAGS, "pos_tags": [["X"] * len(words) for words in WORDS]},
         Given(label=("ner_tags",), text="tokens"),
         "token-classification",
     ),
@@ -141,29 +141,31 @@ def test_flags_that_do_not_go_together(given: Given, message: str) -> None:
 
 def test_what_the_data_do_not_tell_is_a_doubt() -> None:
     def doubts(**columns: list) -> dict[str, list[str]]:
-        return {one.part: list(one.choices) for one in consider(pd.DataFrame(columns), "rows", Given()).doubts}
+        return {doubt.part: list(doubt.choices) for doubt in consider(pd.DataFrame(columns), "rows", Given()).doubts}
 
     assert doubts(text=TEXTS, label=["a", "b"] * 20) == {}
     assert doubts(text=TEXTS, stars=[1, 2, 3, 4] * 10) == {"kind": ["classification", "regression"]}
     assert doubts(text=TEXTS, team=["a", "b"] * 20, place=["x", "y", "z", "w"] * 10) == {"label": ["team", "place"]}
-    assert doubts(title=TEXTS, body=[f"{one}!" for one in TEXTS], label=["a", "b"] * 20) == {"text": ["body", "title"]}
+    assert doubts(title=TEXTS, body=[f"{text}!" for text in TEXTS], label=["a", "b"] * 20) == {
+        "text": ["body", "title"]
+    }
     assert doubts(question=TEXTS, answer=list(TEXTS[::-1])) == {"kind": ["causal-lm", "seq2seq"]}
 
 
 def test_a_folder_laid_out_like_a_hub_repository(folder: Path) -> None:
     features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-ORG", "B-PER"]))})
-    tags = [[["O", "B-ORG", "B-PER"].index(tag) for tag in each] for each in TAGS]
+    tags = [[["O", "B-ORG", "B-PER"].index(tag) for tag in row] for row in TAGS]
     rows = Dataset.from_dict({"tokens": WORDS, "ner_tags": tags}, features=features)
-    place = folder.parent / "repo" / "data"
-    place.mkdir(parents=True)
+    data_folder = folder.parent / "repo" / "data"
+    data_folder.mkdir(parents=True)
     for split, part in DatasetDict(train=rows, test=rows).items():
-        part.to_parquet(place / f"{split}-00000-of-00001.parquet")
-    write(draft("mine", found_at(str(place.parent), folder), Given()), folder)
+        part.to_parquet(data_folder / f"{split}-00000-of-00001.parquet")
+    write(draft("mine", found_at(str(data_folder.parent), folder), Given()), folder)
     spec = registry.find("mine", [folder])
     assert (spec.source, spec.source_settings.id, spec.file.kind) == ("hub", "../repo", "token-classification")
     task = registry.load(spec)
     assert task.labels == ("B-ORG", "B-PER", "O")
-    assert {split: len(one) for split, one in task.splits.items()} == {"train": 36, "validation": 4, "test": 40}
+    assert {split: len(dataset) for split, dataset in task.splits.items()} == {"train": 36, "validation": 4, "test": 40}
 
 
 @pytest.fixture
@@ -185,7 +187,7 @@ def workbench(call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path):
 
 
 def test_a_conversation(workbench, folder: Path) -> None:
-    frame = pd.DataFrame({"title": TEXTS, "body": [f"{one}!" for one in TEXTS], "stars": [1, 2, 3, 4] * 10})
+    frame = pd.DataFrame({"title": TEXTS, "body": [f"{text}!" for text in TEXTS], "stars": [1, 2, 3, 4] * 10})
     frame.to_csv("rows.csv", index=False)
     code, out = workbench("--from", "rows.csv", typed=["regression", "title", "How much they liked it", "y"])
     assert code == 0

@@ -18,13 +18,19 @@ def by_text(task: Task, column: str) -> dict[str, object]:
 
 
 def test_a_set_of_labels_is_a_parted_string_or_several_columns(load: Load) -> None:
-    one = load(
+    from_string = load(
         HEAD.format("multilabel", "topics"),
         ["text,topics", *(f't{i},"{"war, art" if i % 2 else "art"}"' for i in range(40))],
     )
-    assert (one.labels, by_text(one, "labels")["t1"], by_text(one, "labels")["t2"]) == (("art", "war"), [0, 1], [0])
-    two = load(HEAD.format("multilabel", "[art, war]"), ["text,art,war", *(f"t{i},1,{i % 2}" for i in range(40))])
-    assert by_text(two, "labels") == by_text(one, "labels")
+    assert (from_string.labels, by_text(from_string, "labels")["t1"], by_text(from_string, "labels")["t2"]) == (
+        ("art", "war"),
+        [0, 1],
+        [0],
+    )
+    from_columns = load(
+        HEAD.format("multilabel", "[art, war]"), ["text,art,war", *(f"t{i},1,{i % 2}" for i in range(40))]
+    )
+    assert by_text(from_columns, "labels") == by_text(from_string, "labels")
 
 
 def test_a_number_comes_with_the_scale_of_the_training_values(load: Load) -> None:

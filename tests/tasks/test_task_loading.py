@@ -20,7 +20,7 @@ def test_a_plain_file(load: Load) -> None:
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 28, "validation": 4, "test": 8}
     assert (task.labels, task.license, task.origin) == (("a", "b"), "CC0", "files rows.csv")
     assert task.splits["train"].column_names == ["id", "text", "label"]
-    ids = [one for split in SPLITS for one in task.splits[split]["id"]]
+    ids = [row_id for split in SPLITS for row_id in task.splits[split]["id"]]
     assert sorted(ids) == sorted(f"data-{n}" for n in range(40))
 
 
@@ -107,9 +107,9 @@ def test_of_equal_texts_one_is_kept_in_the_last_split_that_has_it(folder: Path, 
 def test_ranges_of_numbers_are_classes_and_what_lies_between_is_left_out(load: Load) -> None:
     rows = ["text,label", *(f"t{n},{n / 10}" for n in range(41))]
     task = load(f"{PLAIN}\nranges: {{high: [3, 4], low: [0, 1.9]}}", rows)
-    found = {row["id"]: task.labels[row["label"]] for part in task.splits.values() for row in part}
+    labels = {row["id"]: task.labels[row["label"]] for part in task.splits.values() for row in part}
     wanted = {f"data-{n}": "low" if n <= 19 else "high" for n in range(41) if n <= 19 or n >= 30}
-    assert (task.labels, found) == (("high", "low"), wanted)
+    assert (task.labels, labels) == (("high", "low"), wanted)
     with pytest.raises(DataError, match="hold no number"):
         load(f"{PLAIN}\nranges: {{high: [3, 4], low: [0, 1.9]}}", [*rows, "x,much"])
 

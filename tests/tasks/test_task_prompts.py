@@ -25,8 +25,8 @@ def rows_of(task: Task) -> dict[str, str]:
 
 
 def test_columns_have_places_and_answers_have_words(load: Load) -> None:
-    found = rows_of(load(FILE, ROWS))
-    assert found == {f"h{n}? q{n}! h{n}.": ("no", "yes")[n % 2] for n in range(40)}
+    rows = rows_of(load(FILE, ROWS))
+    assert rows == {f"h{n}? q{n}! h{n}.": ("no", "yes")[n % 2] for n in range(40)}
 
 
 def test_what_stands_in_a_column_is_no_place(load: Load) -> None:
@@ -44,8 +44,8 @@ def test_a_row_without_any_text_is_dropped_and_one_without_an_answer_refused(loa
 def test_an_answer_without_words_is_told(load: Load) -> None:
     with pytest.raises(DataError) as error:
         load(FILE, [*ROWS, "q,h,2"])
-    told = "1 of 41 rows of split 'data' have an answer that `answers` has no words for (rows data-40)"
-    assert told in str(error.value)
+    message = "1 of 41 rows of split 'data' have an answer that `answers` has no words for (rows data-40)"
+    assert message in str(error.value)
     assert "It has words for 1, 0; what stands there: 2." in str(error.value)
 
 

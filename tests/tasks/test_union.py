@@ -23,10 +23,10 @@ def pair(task: Task) -> Task:
 
 
 def test_labels_and_rows_stand_side_by_side(task: Task, pair: Task) -> None:
-    found = union([task, pair], "both", grouped=True)
-    assert found.labels == ("animals: first", "animals: second", "pairs: a", "pairs: b", "pairs: c")
+    combined = union([task, pair], "both", grouped=True)
+    assert combined.labels == ("animals: first", "animals: second", "pairs: a", "pairs: b", "pairs: c")
     assert starts([task, pair]) == [0, 2]
-    rows = found.splits["test"]
+    rows = combined.splits["test"]
     assert rows["id"][:] == [f"animals/{row}" for row in task.splits["test"]["id"][:]] + ["pairs/p", "pairs/q"]
     assert rows["label"][:] == [*task.splits["test"]["label"][:], 4, 2]
     assert rows["group"][:] == [0] * 24 + [1, 1]
@@ -35,33 +35,33 @@ def test_labels_and_rows_stand_side_by_side(task: Task, pair: Task) -> None:
 
 
 def test_pooled_tasks_share_their_labels(task: Task, other_task: Task) -> None:
-    found = pooled([task, other_task], "both")
-    assert found.labels == task.labels
-    assert found.splits["train"]["label"][:] == [
+    combined = pooled([task, other_task], "both")
+    assert combined.labels == task.labels
+    assert combined.splits["train"]["label"][:] == [
         *task.splits["train"]["label"][:],
         *other_task.splits["train"]["label"][:],
     ]
-    assert found.fingerprint not in {task.fingerprint, other_task.fingerprint}
-    assert found.fingerprint != pooled([other_task, task], "both").fingerprint
+    assert combined.fingerprint not in {task.fingerprint, other_task.fingerprint}
+    assert combined.fingerprint != pooled([other_task, task], "both").fingerprint
 
 
 def test_part_without_rows_changes_nothing(task: Task, pair: Task) -> None:
     empty = replace(pair, splits={name: rows.select([]) for name, rows in pair.splits.items()})
-    found = union([empty, task], "both", grouped=True)
-    assert found.splits["train"]["text"][:] == task.splits["train"]["text"][:]
-    assert found.splits["train"]["label"][:] == [3 + label for label in task.splits["train"]["label"][:]]
-    assert set(found.splits["train"]["group"][:]) == {1}
+    combined = union([empty, task], "both", grouped=True)
+    assert combined.splits["train"]["text"][:] == task.splits["train"]["text"][:]
+    assert combined.splits["train"]["label"][:] == [3 + label for label in task.splits["train"]["label"][:]]
+    assert set(combined.splits["train"]["group"][:]) == {1}
 
 
 def test_pairs_and_single_texts_are_tokenised_as_by_themselves(task: Task, pair: Task, backbone: Backbone) -> None:
     kind, tokenizer = KINDS.get("classification"), backbone.tokenizer
     for length in (16, 5):  # 5 cuts the pairs
-        alone = [row for each in (task, pair) for row in kind.encode(each.splits["test"], tokenizer, length)]
+        alone = [row for part in (task, pair) for row in kind.encode(part.splits["test"], tokenizer, length)]
         together = kind.encode(union([task, pair], "both", grouped=True).splits["test"], tokenizer, length)
-        for one, other in zip(alone, together, strict=True):
+        for row, other in zip(alone, together, strict=True):
             other = {name: value for name, value in other.items() if name not in {"group", "labels"}}
-            assert other == {name: value for name, value in one.items() if name != "labels"}
-    counted = [count for each in (task, pair) for count in kind.lengths(each.splits["test"], tokenizer)[0]]
+            assert other == {name: value for name, value in row.items() if name != "labels"}
+    counted = [count for part in (task, pair) for count in kind.lengths(part.splits["test"], tokenizer)[0]]
     assert kind.lengths(union([task, pair], "both").splits["test"], tokenizer)[0] == counted
 
 

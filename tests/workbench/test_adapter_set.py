@@ -38,25 +38,27 @@ def trained(store: AdapterStore, backbone: Backbone, method: str, task: int, **s
 def asked_alone(adapters: list[StoredAdapter], opened: AdapterSet) -> list[list[Answer]]:
     """Ask each adapter of a set by itself."""
     rows = rows_of(TEXTS)
-    return [opened.answers([Question(rows, [each.id] * len(TEXTS))])[0] for each in adapters]
+    return [opened.answers([Question(rows, [adapter.id] * len(TEXTS))])[0] for adapter in adapters]
 
 
 def test_each_adapter_answers_as_alone_bit_for_bit(store: AdapterStore, backbone: Backbone) -> None:
     adapters = [trained(store, backbone, "lora", task) for task in (0, 1)]
     adapters += [trained(store, backbone, "bitfit", 0), trained(store, backbone, "pfeiffer", 1)]
     opened = AdapterSet.opened(adapters, backbone)
-    assert [[*each.adapters] for each in opened.groups] == [
+    assert [[*group.adapters] for group in opened.groups] == [
         [adapters[0].id, adapters[1].id],
         [adapters[2].id],
         [adapters[3].id],
     ]
-    wanted = [Asked.opened(each, backbone).answers(TEXTS) for each in adapters]
+    wanted = [Asked.opened(adapter, backbone).answers(TEXTS) for adapter in adapters]
     assert asked_alone(adapters, opened) == wanted
-    assert len({each[0].confidence for each in wanted}) == 4, "else nothing is shown"
-    found = opened.answers([Question(rows_of(TEXTS), [each.id] * 3) for each in adapters])
-    for those, these in zip(found, wanted, strict=True):
-        assert [one.words for one in those] == [one.words for one in these]
-        assert [one.confidence for one in those] == pytest.approx([one.confidence for one in these], abs=1e-5)
+    assert len({answers[0].confidence for answers in wanted}) == 4, "else nothing is shown"
+    together = opened.answers([Question(rows_of(TEXTS), [adapter.id] * 3) for adapter in adapters])
+    for those, these in zip(together, wanted, strict=True):
+        assert [answer.words for answer in those] == [answer.words for answer in these]
+        assert [answer.confidence for answer in those] == pytest.approx(
+            [answer.confidence for answer in these], abs=1e-5
+        )
 
 
 def test_one_adapter_is_switched_on_and_not_mixed(
@@ -69,26 +71,26 @@ def test_one_adapter_is_switched_on_and_not_mixed(
     monkeypatch.setattr(type(LIBRARIES.get("peft")), "mix", lambda *given: mixed.append(given) or {})
     opened.answers([Question(rows_of(TEXTS), [adapters[1].id] * 3)] * 2)
     assert not mixed
-    opened.answers([Question(rows_of(TEXTS), [each.id] * 3) for each in adapters])
+    opened.answers([Question(rows_of(TEXTS), [adapter.id] * 3) for adapter in adapters])
     assert len(mixed) == 1
 
 
 def test_rows_of_one_question_may_be_of_several_adapters(store: AdapterStore, backbone: Backbone) -> None:
     adapters = [trained(store, backbone, "lora", 0), trained(store, backbone, "bitfit", 0)]
     opened = AdapterSet.opened(adapters, backbone)
-    wanted = [Asked.opened(each, backbone).answers(TEXTS) for each in adapters]
-    owners = [adapters[place % 2].id for place in range(3)]
-    (found,) = opened.answers([Question(rows_of(TEXTS), owners)])
-    expected = [wanted[place % 2][place].confidence for place in range(3)]
-    assert [one.confidence for one in found] == pytest.approx(expected, abs=1e-5)
+    wanted = [Asked.opened(adapter, backbone).answers(TEXTS) for adapter in adapters]
+    owners = [adapters[row % 2].id for row in range(3)]
+    (answers,) = opened.answers([Question(rows_of(TEXTS), owners)])
+    expected = [wanted[row % 2][row].confidence for row in range(3)]
+    assert [answer.confidence for answer in answers] == pytest.approx(expected, abs=1e-5)
 
 
 def test_adapters_that_cannot_share_a_body_have_their_own(store: AdapterStore, backbone: Backbone) -> None:
-    """The random matrices of VeRA are one pair for all adapters of a body, and these have other sizes."""
+    """VeRA has one pair of random matrices for all adapters of a body, and these two need pairs of different sizes."""
     adapters = [trained(store, backbone, "vera", task, rank=rank) for task, rank in ((0, 4), (1, 8))]
     opened = AdapterSet.opened(adapters, backbone)
     assert len(opened.groups) == 2
-    assert asked_alone(adapters, opened) == [Asked.opened(each, backbone).answers(TEXTS) for each in adapters]
+    assert asked_alone(adapters, opened) == [Asked.opened(adapter, backbone).answers(TEXTS) for adapter in adapters]
 
 
 def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone) -> None:
@@ -96,7 +98,7 @@ def test_what_has_not_changed_stays_open(store: AdapterStore, backbone: Backbone
     bitfit = trained(store, backbone, "bitfit", 0)
     before = AdapterSet.opened([lora, bitfit], backbone)
     after = AdapterSet.opened([bitfit, lora, other], backbone, before)
-    assert [each in before.groups for each in after.groups] == [True, False]
+    assert [group in before.groups for group in after.groups] == [True, False]
     assert asked_alone([lora], before) == asked_alone([lora], after)
 
 

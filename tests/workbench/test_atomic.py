@@ -86,15 +86,15 @@ def test_write_whole_writes_text_and_bytes_over_what_was_there(tmp_path: Path) -
     assert entries(target.parent) == ["file.json"]
 
 
-@pytest.mark.parametrize("place", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     target = tmp_path / "file.json"
     atomic.write_whole(target, "old")
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*((os, "fsync") if place == "fsync" else (Path, "replace")), full)
+    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), full)
     with pytest.raises(OSError, match="No space left"):
         atomic.write_whole(target, "new")
     assert target.read_text(encoding="utf-8") == "old"
@@ -177,12 +177,12 @@ def test_a_disk_that_can_only_be_read_is_one_message(
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [("", "this is a folder"), ("file/inside", "Not a directory|File exists"), ("n" * 300, "too long")],
 )
-def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, target: str, said: str) -> None:
+def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, target: str, message: str) -> None:
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(UnwritableError, match=said):
+    with pytest.raises(UnwritableError, match=message):
         atomic.write_whole(tmp_path / target, "content")
     assert entries(tmp_path) == ["file"]
 

@@ -132,8 +132,8 @@ def test_a_registered_name_is_opened_from_its_wheel(bert: Path, monkeypatch: pyt
     card = read(BACKBONES.path("minilm")).parse(BackboneCard)
     asked = []
 
-    def wheel_member(*place: str) -> Path:
-        asked.append(place)
+    def wheel_member(*arguments: str) -> Path:
+        asked.append(arguments)
         return bert
 
     monkeypatch.setattr(wheel, "wheel_member", wheel_member)

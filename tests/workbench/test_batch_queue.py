@@ -58,19 +58,19 @@ def test_whole_jobs_share_a_batch_in_their_order_up_to_its_size(
     worker: Worker, queue_of: Callable[[Batching], Jobs]
 ) -> None:
     queue = queue_of(Batching(rows=4, seconds=0))
-    found = [queue.submit(job) for job in ("ab", "c", "de", "longer", "f", "g")]
+    futures = [queue.submit(job) for job in ("ab", "c", "de", "longer", "f", "g")]
     assert queue.waiting == 13
     worker.go.set()
-    assert [each.result(10) for each in found] == ["AB", "C", "DE", "LONGER", "F", "G"]
+    assert [future.result(10) for future in futures] == ["AB", "C", "DE", "LONGER", "F", "G"]
     assert worker.batches == [["x"], ["ab", "c"], ["de"], ["longer"], ["f", "g"]]
     assert queue.waiting == 0
 
 
 def test_with_one_row_no_two_jobs_share_a_batch(worker: Worker, queue_of: Callable[[Batching], Jobs]) -> None:
     queue = queue_of(Batching(rows=1, seconds=10))
-    found = [queue.submit(job) for job in ("a", "b", "cd")]
+    futures = [queue.submit(job) for job in ("a", "b", "cd")]
     worker.go.set()
-    assert not wait(found, 5).not_done, "and none waits for another"
+    assert not wait(futures, 5).not_done, "and none waits for another"
     assert worker.batches == [["x"], ["a"], ["b"], ["cd"]]
 
 
@@ -137,25 +137,25 @@ def test_what_was_taken_is_done_after_a_stop_and_nothing_more_is_taken(
         queue.submit("d")
     worker.go.set()
     queue.join(10)
-    assert [each.result(0) for each in taken] == ["A", "B", "C"]
+    assert [future.result(0) for future in taken] == ["A", "B", "C"]
     assert not queue.is_alive
 
 
 def test_jobs_of_many_threads_are_all_answered(worker: Worker) -> None:
     worker.go.set()
     queue: Jobs = BatchQueue(worker, Batching(rows=16, waiting=10_000))
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
 
     def ask(number: int) -> None:
         for index in range(50):
             job = f"job {number} {index}"
-            found[job] = queue.submit(job).result(10)
+            answers[job] = queue.submit(job).result(10)
 
     threads = [Thread(target=ask, args=[number]) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {f"job {number} {index}": f"JOB {number} {index}" for number in range(8) for index in range(50)}
+    assert answers == {f"job {number} {index}": f"JOB {number} {index}" for number in range(8) for index in range(50)}
     queue.stop()
     queue.join(10)

@@ -48,11 +48,11 @@ def test_names_from_people_stay_names(merged: bool) -> None:
         }
     )
     backbone = plain.backbone.model_copy(update={"hub_id": f"{NASTY} 5", "license": f"{NASTY} 6"})
-    told = plain.model_copy(update={"task": task, "backbone": backbone, "versions": {NASTY: "7"}})
-    page = MarkdownIt("commonmark").render(card.render(told, merged))
+    changed = plain.model_copy(update={"task": task, "backbone": backbone, "versions": {NASTY: "7"}})
+    page = MarkdownIt("commonmark").render(card.render(changed, merged))
     words = page.partition("<pre>")[0]
-    for place in range(1, 8):
-        assert f"{NASTY} {place}" in unescape(words)
+    for number in range(1, 8):
+        assert f"{NASTY} {number}" in unescape(words)
     assert "b # c" in words
     assert not any(tag in words for tag in ("<img", "<a ", "<em>"))
     assert (words.count("<h1>"), words.count("<h2>"), words.count("<strong>")) == (1, 1, 1)

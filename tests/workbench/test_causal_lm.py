@@ -56,15 +56,15 @@ def plain(llama: Path) -> Backbone:
 def chatty(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     """The tiny LLaMA with a chat template."""
     folder = shutil.copytree(llama, tmp_path_factory.mktemp("chat") / "llama")
-    told = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps({**told, "chat_template": CHAT}))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHAT}))
     return open_backbone(str(folder))
 
 
 @pytest.fixture(scope="module", params=["plain", "chatty"])
 def backbone(request: pytest.FixtureRequest) -> Backbone:
-    found: Backbone = request.getfixturevalue(request.param)
-    return found
+    chosen: Backbone = request.getfixturevalue(request.param)
+    return chosen
 
 
 def adapted(backbone: Backbone, method: str = "lora", **settings: Any) -> Adaptation:
@@ -99,8 +99,8 @@ def rows_of(count: int, limit: int = 6, answers: tuple[str, ...] = ("cat dog", "
 
 
 def ids_of(words: str, backbone: Backbone) -> list[int]:
-    found: list[int] = backbone.tokenizer(words, add_special_tokens=False)["input_ids"]
-    return found
+    ids: list[int] = backbone.tokenizer(words, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def test_a_prompt_without_a_template_is_the_text(plain: Backbone) -> None:
@@ -147,14 +147,14 @@ def test_the_loss_is_that_of_the_answer_s_tokens_alone(backbone: Backbone) -> No
     assert batch["labels"].eq(IGNORED).any(dim=1).all()
     by_hand = []
     with torch.inference_mode():
-        found, wanted = model(**batch)["loss"], lm(**batch).loss  # transformers shifts and masks by itself
+        loss, wanted = model(**batch)["loss"], lm(**batch).loss  # transformers shifts and masks by itself
         for row in encoded:  # one by one, without padding
             logits = lm(input_ids=torch.tensor([row["input_ids"]])).logits[0].log_softmax(dim=-1)
-            places = [place for place, label in enumerate(row["labels"]) if label != IGNORED]
-            by_hand += [-float(logits[place - 1, row["input_ids"][place]]) for place in places]
+            positions = [position for position, label in enumerate(row["labels"]) if label != IGNORED]
+            by_hand += [-float(logits[position - 1, row["input_ids"][position]]) for position in positions]
     assert len(by_hand) == 3 + 2 + 3 + 2 + 3, "the words of each answer and its end"
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
-    assert float(found) == pytest.approx(np.mean(by_hand), rel=1e-5)
+    torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-5)
+    assert float(loss) == pytest.approx(np.mean(by_hand), rel=1e-5)
 
 
 def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) -> None:
@@ -163,7 +163,7 @@ def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) 
     end, stopped = end_token(backbone.tokenizer), 0
     for text, answer in zip(rows["text"][:], answers, strict=True):
         ids = torch.tensor([ids_of(prompt(text, backbone.tokenizer), backbone)])
-        found = lm.generate(
+        output = lm.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=6,
@@ -173,9 +173,11 @@ def test_the_answers_are_those_of_transformers_own_generate(backbone: Backbone) 
             output_logits=True,
             return_dict_in_generate=True,
         )
-        new = found.sequences[0, ids.shape[1] :].tolist()
+        new = output.sequences[0, ids.shape[1] :].tolist()
         assert answer.tokens.tolist() == new
-        likelihoods = [float(logits[0].log_softmax(-1)[token]) for logits, token in zip(found.logits, new, strict=True)]
+        likelihoods = [
+            float(logits[0].log_softmax(-1)[token]) for logits, token in zip(output.logits, new, strict=True)
+        ]
         np.testing.assert_allclose(answer.likelihoods, likelihoods, rtol=1e-4, atol=1e-5)
         assert answer.text == backbone.tokenizer.decode(new, skip_special_tokens=True).strip()
         stopped += len(new) < 6
@@ -211,35 +213,35 @@ def test_whoever_asks_may_say_which_answers_have_ended(plain: Backbone) -> None:
     ids = torch.tensor([ids_of(text, plain) for text in ("the cat", "one dog")])
     asked = (lm_of(plain), ids, torch.ones_like(ids), 6, 1, 0)
     whole, _ = generate(*asked)
-    found, likelihoods = generate(*asked, ended=lambda new: torch.tensor([new.shape[1] >= 2, new.shape[1] >= 4]))
-    assert found.shape == likelihoods.shape == (2, 4)
-    assert found[0].tolist() == [*whole[0, :2].tolist(), 0, 0], "what comes after the end is padding"
-    assert found[1].tolist() == whole[1, :4].tolist()
+    tokens, likelihoods = generate(*asked, ended=lambda new: torch.tensor([new.shape[1] >= 2, new.shape[1] >= 4]))
+    assert tokens.shape == likelihoods.shape == (2, 4)
+    assert tokens[0].tolist() == [*whole[0, :2].tolist(), 0, 0], "what comes after the end is padding"
+    assert tokens[1].tolist() == whole[1, :4].tolist()
 
 
 def test_outcomes_tell_what_was_answered_and_how_likely_the_right_answer_was(plain: Backbone) -> None:
     model, lm, rows = untrained(plain), lm_of(plain), rows_of(4)
-    found = evaluate(model, rows, 0, plain.tokenizer, 20)
+    evaluation = evaluate(model, rows, 0, plain.tokenizer, 20)
     for index, row in enumerate(KIND.encode(rows, plain.tokenizer, 20)):
         with torch.inference_mode():
             logits = lm(input_ids=torch.tensor([row["input_ids"]])).logits[0].log_softmax(dim=-1)
-        places = [place for place, label in enumerate(row["labels"]) if label != IGNORED]
-        by_hand = np.mean([float(logits[place - 1, row["input_ids"][place]]) for place in places])
-        assert found.outcomes["log_likelihood"][index] == pytest.approx(by_hand, rel=1e-4)
+        positions = [position for position, label in enumerate(row["labels"]) if label != IGNORED]
+        by_hand = np.mean([float(logits[position - 1, row["input_ids"][position]]) for position in positions])
+        assert evaluation.outcomes["log_likelihood"][index] == pytest.approx(by_hand, rel=1e-4)
     answers = KIND.answers(model, rows, plain.tokenizer, 20)
-    assert found.outcomes["prediction"].tolist() == [answer.text for answer in answers]
+    assert evaluation.outcomes["prediction"].tolist() == [answer.text for answer in answers]
     wanted = [np.exp(answer.likelihoods.astype(float).mean()) for answer in answers]
-    np.testing.assert_allclose(found.outcomes["confidence"], wanted, rtol=1e-6)
-    assert found.outcomes["answer"].tolist() == rows["answer"][:]
-    assert found.logits_sha256 == KIND.digest(answers)
+    np.testing.assert_allclose(evaluation.outcomes["confidence"], wanted, rtol=1e-6)
+    assert evaluation.outcomes["answer"].tolist() == rows["answer"][:]
+    assert evaluation.logits_sha256 == KIND.digest(answers)
 
 
 def test_each_row_is_judged_as_it_says() -> None:
-    said = ["so 4", "so 4", "so 4"]
+    texts = ["so 4", "so 4", "so 4"]
     metrics = ["exact-match", "numeric-match", "rouge-l"]
     rows = Dataset.from_dict({"id": ["a", "b", "c"], "answer": ["4"] * 3, "metric": metrics})
-    one = np.zeros(1, dtype=np.float32)
-    outcomes = KIND.outcomes(rows, [Answer(text, np.ones(1, dtype=np.int64), one, one) for text in said])
+    zero = np.zeros(1, dtype=np.float32)
+    outcomes = KIND.outcomes(rows, [Answer(text, np.ones(1, dtype=np.int64), zero, zero) for text in texts])
     assert outcomes["score"].tolist() == [0.0, 1.0, pytest.approx(2 / 3)]
     assert outcomes["correct"].tolist() == [False, True, False]
     scores = KIND.scores(outcomes, 0)
@@ -266,11 +268,11 @@ def test_the_model_is_left_in_its_mode(plain: Backbone, copying: Task) -> None:
 
 def test_features_are_those_of_the_prompt(plain: Backbone) -> None:
     rows = rows_of(5)
-    found = features(untrained(plain), rows, plain.tokenizer, 20)
+    vectors = features(untrained(plain), rows, plain.tokenizer, 20)
     with torch.inference_mode():
         ids = torch.tensor([ids_of(rows["text"][2], plain)])
         wanted = plain.load()(input_ids=ids).last_hidden_state[0, -1]  # pooling is the last token
-    np.testing.assert_allclose(found[2], wanted.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(vectors[2], wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("method", "learning_rate"), [("lora", 3e-2), ("full", 1e-2)])
@@ -374,7 +376,7 @@ def test_the_readme_s_programs_answer_the_same(copying: Task, tmp_path: Path, re
                 "texts": rows["text"][:],
             }
         )
-    assert len({str(each) for each in wanted}) > 1, "the adapters differ"
+    assert len({str(texts) for texts in wanted}) > 1, "the adapters differ"
     (tmp_path / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     (tmp_path / "runner.py").write_text(RUNNER, encoding="utf-8")
     done = subprocess.run(
@@ -386,8 +388,8 @@ def test_the_readme_s_programs_answer_the_same(copying: Task, tmp_path: Path, re
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told, imported = json.loads(done.stdout.splitlines()[-1].removeprefix("TOLD "))
-    assert told == wanted
+    printed, imported = json.loads(done.stdout.splitlines()[-1].removeprefix("TOLD "))
+    assert printed == wanted
     assert imported == []
 
 

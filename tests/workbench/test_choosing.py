@@ -33,10 +33,10 @@ def adapter(name: str, validation: float = 0.5, created: str = "2026-01-01", **o
 
 @pytest.fixture
 def store(tmp_path: Path) -> AdapterStore:
-    found = AdapterStore(tmp_path)
+    filled = AdapterStore(tmp_path)
     for name, about in STORED.items():
-        found.save(adapter(name, **about), writer())
-    return found
+        filled.save(adapter(name, **about), writer())
+    return filled
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_scores_on_the_whole_split_are_compared_whatever_the_budget_would_have_a
     budgets = [Budget(epochs=1), Budget(epochs=1, eval_examples=240), Budget(epochs=1, eval_examples=500)]
     budgets.append(Budget(epochs=1, validation_examples=300))
     adapters = [
-        adapter(f"tweets-lora-{place}", 0.9 - place / 10, budget=budget, seed=place)
-        for place, budget in enumerate(budgets)
+        adapter(f"tweets-lora-{index}", 0.9 - index / 10, budget=budget, seed=index)
+        for index, budget in enumerate(budgets)
     ]
     whole = [
-        each.model_copy(update={"fit": replace(each.fit, validation_examples=100)}) for each in adapters
+        stored.model_copy(update={"fit": replace(stored.fit, validation_examples=100)}) for stored in adapters
     ]  # as many as the split has
     assert "best of 4 adapters on the same validation examples" in choose("tweets", whole).why
-    cut = [each.model_copy(update={"fit": replace(each.fit, validation_examples=240)}) for each in adapters[1:3]]
+    cut = [stored.model_copy(update={"fit": replace(stored.fit, validation_examples=240)}) for stored in adapters[1:3]]
     assert choose("tweets", cut).why.startswith("the newest of 2 adapters"), "240 of many are not the 240 of the split"
 
 
@@ -118,7 +118,7 @@ def test_few_shot_validation_examples_belong_to_their_seed() -> None:
     adapters = [adapter("tweets-lora-1", 0.9, "2026-01-01", budget=few, seed=0)]
     adapters.append(adapter("tweets-lora-2", 0.6, "2026-01-02", budget=few, seed=1))
     assert choose("tweets", adapters).id == "tweets-lora-2"
-    assert choose("tweets", [each.model_copy(update={"seed": 1}) for each in adapters]).id == "tweets-lora-1"
+    assert choose("tweets", [stored.model_copy(update={"seed": 1}) for stored in adapters]).id == "tweets-lora-1"
 
 
 def test_of_several_champions_the_best_is_taken() -> None:
@@ -133,8 +133,8 @@ def test_a_score_that_is_no_number_is_the_lowest() -> None:
 
 
 def test_adapters_that_do_not_suit_stand_back(store: AdapterStore) -> None:
-    assert chosen(store, "tweets", suits=lambda each: each.fit.validation < 0.85).id == "tweets-lora-bbbb3333"
-    assert chosen(store, "tweets", suits=lambda each: False).id == "tweets-lora-aaaa2222"
+    assert chosen(store, "tweets", suits=lambda stored: stored.fit.validation < 0.85).id == "tweets-lora-bbbb3333"
+    assert chosen(store, "tweets", suits=lambda stored: False).id == "tweets-lora-aaaa2222"
 
 
 def test_a_damaged_adapter_hinders_no_other(store: AdapterStore) -> None:

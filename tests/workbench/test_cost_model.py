@@ -73,7 +73,7 @@ def adapted(backbone: Backbone, method: str, precision: Any) -> Adaptation:
 def kept_by_autograd(adaptation: Adaptation, batch_size: int, length: int) -> int:
     """Return the bytes that autograd keeps from a forward pass, the model's own tensors left out."""
     model = adaptation.fresh("classification", 2, seed=0).train()
-    own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: list[torch.Tensor] = []
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -83,8 +83,8 @@ def kept_by_autograd(adaptation: Adaptation, batch_size: int, length: int) -> in
     ids = torch.randint(5, 20, (batch_size, length))
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(labels=torch.zeros(batch_size, dtype=torch.long), input_ids=ids, attention_mask=torch.ones_like(ids))
-    storages = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in kept}
-    return sum(size for place, size in storages.items() if place not in own)
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in kept}
+    return sum(size for address, size in storages.items() if address not in own)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -94,8 +94,8 @@ def test_activations_are_what_autograd_keeps(
     backbone: str, method: str, precision: str, request: pytest.FixtureRequest
 ) -> None:
     adaptation = adapted(request.getfixturevalue(backbone), method, precision)
-    found = Workload.of(adaptation, 4, 64).predict()
-    assert found.activations + found.casts == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.08)
+    predicted = Workload.of(adaptation, 4, 64).predict()
+    assert predicted.activations + predicted.casts == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.08)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -104,11 +104,11 @@ def test_with_checkpointing_each_layer_keeps_what_it_reads(
     backbone: str, precision: str, request: pytest.FixtureRequest
 ) -> None:
     adaptation = adapted(request.getfixturevalue(backbone), "lora", precision)
-    found, plain = (Workload.of(adaptation, 4, 64, checkpointing=wanted).predict() for wanted in (True, False))
+    checkpointed, plain = (Workload.of(adaptation, 4, 64, checkpointing=wanted).predict() for wanted in (True, False))
     layers = adaptation.backbone.config.num_hidden_layers
-    assert found.recomputed == pytest.approx((plain.activations + plain.casts) / layers)
-    assert found.casts == 0
-    assert found.peak < plain.peak
+    assert checkpointed.recomputed == pytest.approx((plain.activations + plain.casts) / layers)
+    assert checkpointed.casts == 0
+    assert checkpointed.peak < plain.peak
 
 
 @pytest.mark.parametrize("method", possible_methods(BertConfig(), "classification"))
@@ -125,16 +125,16 @@ def test_what_is_trained_is_known_before_there_are_weights(method: str, backbone
 
 def test_frozen_features_keep_nothing(deep_bert: Backbone) -> None:
     adaptation = adapted(deep_bert, "head", "fp32")
-    found = Workload.of(adaptation, 4, 64).predict()
-    assert (found.activations, found.gradients, found.optimizer) == (0, 0, 0)
+    predicted = Workload.of(adaptation, 4, 64).predict()
+    assert (predicted.activations, predicted.gradients, predicted.optimizer) == (0, 0, 0)
     assert kept_by_autograd(adaptation, 4, 64) < 5000, "the head's own input"
 
 
 @pytest.mark.skipif(is_five(), reason="what a T5 of transformers 5 keeps is predicted too high: docs/limits.md")
 def test_an_encoder_decoder_keeps_maps_of_scores_for_three_attentions(t5: Path) -> None:
     adaptation = adapted(open_backbone(str(t5)), "lora", "fp32")
-    found = Workload.of(adaptation, 4, 64).predict()
-    assert found.activations == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.2)
+    predicted = Workload.of(adaptation, 4, 64).predict()
+    assert predicted.activations == pytest.approx(kept_by_autograd(adaptation, 4, 64), rel=0.2)
     assert shape_of(T5Config(num_layers=3, num_decoder_layers=2)).attentions == 3 + 2 * 2
 
 
@@ -148,7 +148,7 @@ def test_an_encoder_decoder_keeps_maps_of_scores_for_three_attentions(t5: Path) 
         ("lora", 8, 32, "fp32"),
         ("lora", 8, 128, "fp32"),
         ("lora", 16, 64, "bf16"),
-    ],  # with head a step takes so little here that what libraries need themselves decides
+    ],  # with head, a step takes so little that the memory of the libraries themselves decides
 )
 def test_the_peak_of_a_step_is_predicted_within_a_fifth(
     deep_bert: Backbone, method: str, precision: str, batch_size: int, length: int
@@ -182,8 +182,8 @@ def compare(adaptation: Adaptation, batch_size: int, length: int, checkpointing:
     cost = measure(adaptation, long_texts(), budget)
     if cost.step_mb is None:
         pytest.skip("this system does not tell")
-    found = Workload.of(adaptation, batch_size, length, checkpointing=checkpointing == "on").predict()
-    assert found.peak / MB == pytest.approx(found.weights / MB + cost.step_mb, rel=0.2)
+    predicted = Workload.of(adaptation, batch_size, length, checkpointing=checkpointing == "on").predict()
+    assert predicted.peak / MB == pytest.approx(predicted.weights / MB + cost.step_mb, rel=0.2)
 
 
 def long_texts() -> Task:
@@ -222,7 +222,7 @@ def test_the_optimiser_keeps_what_is_predicted(deep_bert: Backbone, optimizer: A
     made.step()
     moments = {"exp_avg", "exp_avg_sq", "state1", "state2", "absmax1", "absmax2"}
     states = [made.state[parameter] for parameter in model.body.parameters()]
-    kept = sum(each.nbytes for state in states for name, each in state.items() if name in moments)
+    kept = sum(moment.nbytes for state in states for name, moment in state.items() if name in moments)
     assert Workload.of(adaptation, 1, 8).predict().optimizer == pytest.approx(kept, rel=1e-4)
 
 
@@ -238,8 +238,8 @@ def test_65_billion_parameters_with_nf4_and_lora_on_all_matrices_fit_in_48_gigab
 def test_65_billion_parameters_with_nf4_and_lora_fit_in_48_gigabytes_without_checkpointing() -> None:
     """One text of 128 tokens, LoRA on query and value."""
     settings = METHODS.get("lora").settings(rank=64)
-    found = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, "nf4", said=128).predict()
-    assert found.parameters - found.trainable == pytest.approx(65e9, rel=0.01)
-    assert found.peak < 48e9
+    predicted = Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, "nf4", said=128).predict()
+    assert predicted.parameters - predicted.trainable == pytest.approx(65e9, rel=0.01)
+    assert predicted.peak < 48e9
     assert Workload(LLAMA_65B, "lora", settings, "bf16", 1, 128, None, said=128).predict().peak > 48e9
     assert Workload(LLAMA_65B, "full", METHODS.get("full").settings(), "bf16", 1, 128).predict().peak > 780e9

@@ -46,25 +46,25 @@ def begin(given: Given, task: Task, budget: Budget) -> None:
 
 def texts(backbone: Backbone, task: Task) -> dict[str, Tensor]:
     """Return all training texts as one batch; they are equally long."""
-    found = backbone.tokenizer(task.splits["train"]["text"][:], return_tensors="pt")
-    assert found["attention_mask"].all()
-    return {name: found[name] for name in ("input_ids", "attention_mask")}
+    batch = backbone.tokenizer(task.splits["train"]["text"][:], return_tensors="pt")
+    assert batch["attention_mask"].all()
+    return {name: batch[name] for name in ("input_ids", "attention_mask")}
 
 
 def logits(model: TaskModel, backbone: Backbone, task: Task) -> Tensor:
     with torch.no_grad():
-        found: Tensor = model(**texts(backbone, task))["logits"]
-    return found
+        scores: Tensor = model(**texts(backbone, task))["logits"]
+    return scores
 
 
 def update(layer: Any, name: str = OWN) -> Tensor:
-    found: Tensor = layer.scaling[name] * layer.lora_B[name].weight.detach() @ layer.lora_A[name].weight.detach()
-    return found
+    delta: Tensor = layer.scaling[name] * layer.lora_B[name].weight.detach() @ layer.lora_A[name].weight.detach()
+    return delta
 
 
-def unlike_signs(found: Tensor, wanted: Tensor) -> Tensor:
+def unlike_signs(vectors: Tensor, wanted: Tensor) -> Tensor:
     """Return 1 − |cos| of rows."""
-    return 1 - torch.nn.functional.cosine_similarity(found, wanted).abs()
+    return 1 - torch.nn.functional.cosine_similarity(vectors, wanted).abs()
 
 
 @pytest.mark.parametrize("method", BEGINNING)
@@ -75,17 +75,17 @@ def test_the_model_begins_as_it_was(method: str, backbone: Backbone, task: Task,
     torch.testing.assert_close(logits(given[1], backbone, task), before, atol=1e-4, rtol=1e-4)
     assert not given[1].training
     assert not any(layer._forward_hooks for layer in lora_layers(given[1].body).values())
-    assert all(each.grad is None for each in given[1].parameters())
+    assert all(parameter.grad is None for parameter in given[1].parameters())
 
 
 @pytest.mark.parametrize("method", BEGINNING)
 def test_what_was_trained_before_goes_on_as_it_is(method: str, backbone: Backbone, task: Task, budget: Budget) -> None:
     adaptation, model = fresh(backbone, method, learning_rate=1e-2, rank=4)
     fit(model, task, adaptation, budget.model_copy(update={"epochs": 1}), 0, Silent(), "test")
-    before = {name: each.clone() for name, each in model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     begin((adaptation, model), task, budget)
     assert model.state_dict().keys() == before.keys()
-    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert START not in model.body.peft_config
 
 
@@ -128,8 +128,8 @@ def test_groups_add_up_to_all_vectors() -> None:
     for group in vectors.split([7, 1, 30, 22]):
         scatter.add(group)
     wanted, shares = principal(vectors.double())
-    found, explained = scatter.components(3)
-    assert float(unlike_signs(found.double(), wanted[:3]).max()) < 1e-4
+    components, explained = scatter.components(3)
+    assert float(unlike_signs(components.double(), wanted[:3]).max()) < 1e-4
     torch.testing.assert_close(explained.double(), shares[:3], atol=1e-4, rtol=1e-3)
 
 
@@ -157,7 +157,7 @@ def test_eva_begins_as_peft_s_does(backbone: Backbone, bert: Path, task: Task, b
     mine, others = lora_layers(given[1].body), lora_layers(theirs)
     assert sum(layer.r[OWN] for layer in mine.values()) == 8 * len(mine)
     for name, layer in others.items():
-        a, b = (each.lora_A[OWN].weight.detach() for each in (mine[name], layer))
+        a, b = (lora.lora_A[OWN].weight.detach() for lora in (mine[name], layer))
         assert abs(len(a) - len(b)) <= 1, "of equal shares another is taken"
         assert float(unlike_signs(a[:3], b[:3]).max()) < 1e-2, name
         assert mine[name].scaling[OWN] == layer.scaling[OWN] == 2
@@ -175,7 +175,7 @@ def test_other_ranks_come_back_and_open_with_peft(
     assert sorted(stored["rank_pattern"].values()) == [2, 3, 7]
     again = adaptation.load(tmp_path, model.head, "classification")
     plain = PeftModel.from_pretrained(AutoModel.from_pretrained(bert), tmp_path)
-    kept, loaded, opened = (lora_layers(each) for each in (model.body, again.body, plain))
+    kept, loaded, opened = (lora_layers(body) for body in (model.body, again.body, plain))
     assert [layer.r[OWN] for layer in loaded.values()] == [7, 4, 3, 2]
     for name, layer in kept.items():
         assert torch.equal(update(layer), update(loaded[name]))
@@ -201,13 +201,13 @@ def test_corda_takes_what_peft_s_takes_off_the_weights(
         corda_config=CordaConfig(corda_method="ipm"),
     )
     body = AutoModel.from_pretrained(bert).eval()
-    before = {name: each.detach().clone() for name, each in body.named_parameters()}
+    before = {name: weight.detach().clone() for name, weight in body.named_parameters()}
 
     def run() -> None:
         batch = texts(backbone, task)
         with torch.no_grad():
             for row in range(len(batch["input_ids"])):
-                body(**{name: each[row : row + 1] for name, each in batch.items()})
+                body(**{name: tensor[row : row + 1] for name, tensor in batch.items()})
 
     preprocess_corda(body, config, run_model=run)
     theirs = lora_layers(get_peft_model(body, config))
@@ -216,7 +216,7 @@ def test_corda_takes_what_peft_s_takes_off_the_weights(
         torch.testing.assert_close(update(layer), taken.detach(), atol=1e-3, rtol=1e-2)
         torch.testing.assert_close(update(layer, START), -update(layer))
         for mine, other in ((layer.lora_A, theirs[name].lora_A), (layer.lora_B, theirs[name].lora_B)):
-            sizes = (each[OWN].weight.detach().norm() for each in (mine, other))
+            sizes = (factor[OWN].weight.detach().norm() for factor in (mine, other))
             torch.testing.assert_close(*sizes, atol=1e-3, rtol=1e-2)
 
 
@@ -227,7 +227,7 @@ def test_gradients_are_those_of_the_matrices(backbone: Backbone, task: Task, bud
     _, model = fresh(backbone, "lora-ga")
     batches = examples(16, model, task, backbone.tokenizer, budget.max_length, seed=0)
     assert len(batches) == 16
-    found = gradients(model, batches)
+    computed = gradients(model, batches)
     weights = {name: layer.get_base_layer().weight for name, layer in lora_layers(model.body).items()}
     for weight in weights.values():
         weight.requires_grad_(True)
@@ -238,9 +238,9 @@ def test_gradients_are_those_of_the_matrices(backbone: Backbone, task: Task, bud
     finally:
         for weight in weights.values():
             weight.requires_grad_(False).grad = None
-    assert found.keys() == wanted.keys()
-    for name, each in wanted.items():
-        torch.testing.assert_close(found[name], each, atol=1e-6, rtol=1e-3)
+    assert computed.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(computed[name], gradient, atol=1e-6, rtol=1e-3)
 
 
 def test_lora_ga_begins_at_directions_of_the_gradient(backbone: Backbone, task: Task, budget: Budget) -> None:
@@ -248,11 +248,11 @@ def test_lora_ga_begins_at_directions_of_the_gradient(backbone: Backbone, task: 
     given = fresh(backbone, "lora-ga", rank=2, stable_gamma=9)
     model = given[1]
     batches = examples(64, model, task, backbone.tokenizer, budget.max_length, seed=0)
-    found = gradients(model, batches)
+    computed = gradients(model, batches)
     begin(given, task, budget)
     size = 32**0.25 / 3
     for name, layer in lora_layers(model.body).items():
-        left, _, right = torch.linalg.svd(found[name])
+        left, _, right = torch.linalg.svd(computed[name])
         a, b = layer.lora_A[OWN].weight.detach(), layer.lora_B[OWN].weight.detach()
         assert float(unlike_signs(a, right[:2]).max()) < 1e-3, name
         assert float(unlike_signs(b.T, left[:, 2:4].T).max()) < 1e-3, name

@@ -1,4 +1,4 @@
-"""Default learning rates: an encoder has those of the cards, a language model smaller ones, the smaller the larger."""
+"""Default learning rates: those of the cards for an encoder; the larger a language model, the smaller its rate."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ def test_a_stream_holds_the_number(bert: Path, llama: Path, tmp_path: Path) -> N
         }
         data = {**document.data, "backbone": str(backbone), "strategies": entries, "reference": "sequential"}
         plan = STUDIES.get("stream").plan(replace(document, data=data), [tmp_path / "tasks"])
-        return {one.label: (one.settings["learning_rate"], one.default_rate) for one in plan.contenders}
+        return {
+            contender.label: (contender.settings["learning_rate"], contender.default_rate)
+            for contender in plan.contenders
+        }
 
     assert rates(bert) == {"sequential": (5e-3, 5e-3), "given": (5e-3, 5e-3), "sequential @ 0.01": (1e-2, 5e-3)}
     assert rates(llama) == {"sequential": (2e-3, 2e-3), "given": (5e-3, 2e-3), "sequential @ 0.01": (1e-2, 2e-3)}

@@ -32,7 +32,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (tmp_path / NAME / "parts.py").write_text(BODY)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield NAME
-    for name in [each for each in sys.modules if each.partition(".")[0] == NAME]:
+    for name in [module for module in sys.modules if module.partition(".")[0] == NAME]:
         del sys.modules[name]
 
 
@@ -68,15 +68,15 @@ def test_a_look_at_all_modules_imports_none(slow: str) -> None:
     with put_off({slow: (), f"{slow}.parts": ()}):
         stand_ins = [module for module in list(sys.modules.values()) if isinstance(module, StandIn)]
         assert len(stand_ins) == 2
-        assert not any(hasattr(each, "__file__") for each in stand_ins)  # as inspect.getmodule asks
+        assert not any(hasattr(stand_in, "__file__") for stand_in in stand_ins)  # as inspect.getmodule asks
         assert isinstance(sys.modules[slow], StandIn)
 
 
 def test_what_is_there_already_or_not_installed_gets_no_stand_in(slow: str) -> None:
-    import slow_to_import as known
+    import slow_to_import as imported
 
     with put_off({slow: (), "no_such_package": ()}):
-        assert sys.modules[slow] is known
+        assert sys.modules[slow] is imported
         assert "no_such_package" not in sys.modules
         with pytest.raises(ImportError):
             import no_such_package  # noqa: F401
@@ -92,10 +92,10 @@ def test_an_unknown_attribute_is_an_error_that_names_it(slow: str) -> None:
 @pytest.mark.parametrize("module", PUT_OFF)
 def test_the_functions_that_are_put_off_are_functions(module: str) -> None:
     """A class or a constant could be used without a call, and would then be another."""
-    found = pytest.importorskip(module)
+    imported = pytest.importorskip(module)
     for name in PUT_OFF[module]:
-        assert callable(getattr(found, name))
-        assert not isinstance(getattr(found, name), type)
+        assert callable(getattr(imported, name))
+        assert not isinstance(getattr(imported, name), type)
 
 
 def test_garbage_is_collected_again_after_an_import() -> None:

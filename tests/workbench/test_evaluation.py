@@ -47,18 +47,18 @@ def test_rows_come_back_in_their_order(model: TaskModel, rows: Dataset, backbone
 
 
 def test_outcomes_are_those_of_the_rows(model: TaskModel, rows: Dataset, backbone: Backbone) -> None:
-    found = evaluate(model, rows, 3, backbone.tokenizer, 32)
+    evaluation = evaluate(model, rows, 3, backbone.tokenizer, 32)
     logits, labels = one_by_one(model, rows, backbone), np.array(rows["label"][:])
-    assert found.outcomes["id"].tolist() == rows["id"][:]
-    assert found.outcomes["label"].tolist() == labels.tolist()
-    assert found.outcomes["prediction"].tolist() == logits.argmax(1).tolist()
-    assert found.scores["accuracy"] == pytest.approx((logits.argmax(1) == labels).mean())
+    assert evaluation.outcomes["id"].tolist() == rows["id"][:]
+    assert evaluation.outcomes["label"].tolist() == labels.tolist()
+    assert evaluation.outcomes["prediction"].tolist() == logits.argmax(1).tolist()
+    assert evaluation.scores["accuracy"] == pytest.approx((logits.argmax(1) == labels).mean())
     loss = nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels), reduction="none")
-    np.testing.assert_allclose(found.outcomes["log_likelihood"], -loss.numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(evaluation.outcomes["log_likelihood"], -loss.numpy(), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(
-        found.outcomes["confidence"], torch.softmax(torch.tensor(logits), 1).max(1).values, rtol=1e-3
+        evaluation.outcomes["confidence"], torch.softmax(torch.tensor(logits), 1).max(1).values, rtol=1e-3
     )
-    assert found.seconds > 0
+    assert evaluation.seconds > 0
 
 
 def test_the_digest_is_that_of_the_logits_and_the_same_each_time(
@@ -79,10 +79,10 @@ def test_the_model_s_mode_is_restored_and_dropout_is_off(
 ) -> None:
     quiet = predict(model, rows, backbone.tokenizer, 32)
     model.train(training)
-    found = predict(model, rows, backbone.tokenizer, 32)
+    logits = predict(model, rows, backbone.tokenizer, 32)
     assert model.training is training
     assert all(module.training is training for module in model.modules())
-    np.testing.assert_array_equal(found, quiet)
+    np.testing.assert_array_equal(logits, quiet)
 
 
 def test_labels_are_no_input(model: TaskModel, rows: Dataset, backbone: Backbone) -> None:

@@ -17,9 +17,9 @@ from workbench.package_versions import versions
 
 @pytest.fixture
 def without_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = installed
+    original = installed
     for module in ("workbench.extras", "workbench.package_versions"):
-        monkeypatch.setattr(f"{module}.installed", lambda name: None if name == "adapters" else known(name))
+        monkeypatch.setattr(f"{module}.installed", lambda name: None if name == "adapters" else original(name))
 
 
 def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def without_pooler(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def with_old_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
     return {
-        next((name.replace(*each) for each in old.items() if each[0] in name), name): tensors[name] for name in tensors
+        next((name.replace(*pair) for pair in old.items() if pair[0] in name), name): tensors[name] for name in tensors
     }
 
 

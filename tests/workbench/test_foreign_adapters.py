@@ -32,7 +32,7 @@ CANARY = "canary"
 
 @pytest.fixture(scope="module")
 def made(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], StoredAdapter]:
-    """Make an adapter of a method, once a method."""
+    """Make an adapter of a method, once for each method."""
     store, task = AdapterStore(tmp_path_factory.mktemp("adapters")), toy("classification")
 
     def make(method: str) -> StoredAdapter:
@@ -154,10 +154,10 @@ def test_a_missing_tensor_is_not_drawn_anew(
     sent: Callable[..., Path], backbone: Backbone, method: str, weights: str
 ) -> None:
     folder = sent(method)
-    left = load_file(folder / weights)
-    gone = sorted(left)[0]
-    del left[gone]
-    save_file(left, folder / weights, {"format": "pt"})
+    tensors = load_file(folder / weights)
+    gone = sorted(tensors)[0]
+    del tensors[gone]
+    save_file(tensors, folder / weights, {"format": "pt"})
     with pytest.raises(InputError, match="missing"):
         open_adapter(StoredAdapter(read_manifest(sealed(folder)), folder), backbone)
 

@@ -87,8 +87,8 @@ def test_only_models_that_read_texts_are_opened(copy: Path, kind: str) -> None:
 
 
 def test_an_architecture_whose_tokenizer_reads_pickles_is_not_opened(copy: Path) -> None:
-    said = "transformers knows no model of the type 'transfo-xl'" if is_five() else "a transfo-xl is no transformer"
-    assert said in refused(change(copy, model_type="transfo-xl"))
+    message = "transformers knows no model of the type 'transfo-xl'" if is_five() else "a transfo-xl is no transformer"
+    assert message in refused(change(copy, model_type="transfo-xl"))
 
 
 def test_the_usual_architectures_are_among_them() -> None:
@@ -209,15 +209,15 @@ def test_weights_that_are_cut_short_are_one_message(copy: Path) -> None:
 
 def test_weights_of_other_names_are_not_drawn_anew(copy: Path) -> None:
     weights = copy / "model.safetensors"
-    save_file({f"other.{name}": each for name, each in load_file(weights).items()}, weights, {"format": "pt"})
+    save_file({f"other.{name}": tensor for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
     assert "They would be random numbers" in refused(copy)
 
 
 def test_one_missing_tensor_is_not_drawn_anew(copy: Path) -> None:
     weights = copy / "model.safetensors"
-    left = load_file(weights)
-    del left["encoder.layer.1.output.dense.weight"]
-    save_file(left, weights, {"format": "pt"})
+    tensors = load_file(weights)
+    del tensors["encoder.layer.1.output.dense.weight"]
+    save_file(tensors, weights, {"format": "pt"})
     assert "encoder.layer.1.output.dense.weight" in refused(copy)
 
 
@@ -229,17 +229,17 @@ def test_a_tensor_of_another_shape_is_one_message(copy: Path) -> None:
     refused(copy)
 
 
-def index(folder: Path, place: str) -> None:
-    names = dict.fromkeys(load_file(folder / "model.safetensors"), place)
+def index(folder: Path, file: str) -> None:
+    names = dict.fromkeys(load_file(folder / "model.safetensors"), file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
 
 
-@pytest.mark.parametrize("place", ["weights.bin", "../outside.safetensors", "/etc/passwd", "sub/model.safetensors"])
-def test_an_index_names_safetensors_of_its_folder_only(copy: Path, place: str) -> None:
+@pytest.mark.parametrize("file", ["weights.bin", "../outside.safetensors", "/etc/passwd", "sub/model.safetensors"])
+def test_an_index_names_safetensors_of_its_folder_only(copy: Path, file: str) -> None:
     torch.save(load_file(copy / "model.safetensors"), copy / "weights.bin")
-    index(copy, place)
+    index(copy, file)
     (copy / "model.safetensors").rename(copy.parent / "outside.safetensors")
-    assert repr(place) in refused(copy, UnsafeConfigError)
+    assert repr(file) in refused(copy, UnsafeConfigError)
 
 
 @pytest.mark.parametrize("map_", [{}, 3, None, {"a": 3}, ["model.safetensors"]])

@@ -126,10 +126,10 @@ def test_transfer_as_gradient_episodic_memory_defines_it() -> None:
     """Lopez-Paz & Ranzato (2017), equations 2 to 4, T = 3: R after each task, and b̄ at initialisation, by hand."""
     R = [[0.90, 0.30, 0.20], [0.80, 0.85, 0.40], [0.75, 0.80, 0.95]]  # noqa: N806 - the paper's symbols
     b = [0.10, 0.25, 0.30]
-    found = metrics(Stream(np.array([b, *R]), np.ones(3), np.zeros(3)))
-    assert found["average_accuracy"] == pytest.approx(2.50 / 3, abs=1e-12)  # (0.75 + 0.80 + 0.95) / 3
-    assert found["backward_transfer"] == pytest.approx(-0.10, abs=1e-12)  # ((0.75 − 0.90) + (0.80 − 0.85)) / 2
-    assert found["forward_transfer"] == pytest.approx(0.075, abs=1e-12)  # ((0.30 − 0.25) + (0.40 − 0.30)) / 2
+    values = metrics(Stream(np.array([b, *R]), np.ones(3), np.zeros(3)))
+    assert values["average_accuracy"] == pytest.approx(2.50 / 3, abs=1e-12)  # (0.75 + 0.80 + 0.95) / 3
+    assert values["backward_transfer"] == pytest.approx(-0.10, abs=1e-12)  # ((0.75 − 0.90) + (0.80 − 0.85)) / 2
+    assert values["forward_transfer"] == pytest.approx(0.075, abs=1e-12)  # ((0.30 − 0.25) + (0.40 − 0.30)) / 2
 
 
 def test_forgetting_and_intransigence_as_riemannian_walk_defines_them() -> None:
@@ -141,11 +141,11 @@ def test_forgetting_and_intransigence_as_riemannian_walk_defines_them() -> None:
         [0.85, 0.75, 0.62, 0.90],
     ]
     joint = np.array([0.96, 0.88, 0.66, 0.90])  # a*, a reference model trained on the data of all tasks so far
-    found = metrics(Stream(np.array([[NAN] * 4, *a]), np.ones(4), np.zeros(4), joint=joint))
+    values = metrics(Stream(np.array([[NAN] * 4, *a]), np.ones(4), np.zeros(4), joint=joint))
     # f = max over l < k of a[l][j] − a[k][j]: 0.97 − 0.85, 0.80 − 0.75, 0.60 − 0.62
-    assert found["forgetting"] == pytest.approx((0.12 + 0.05 - 0.02) / 3, abs=1e-12)
+    assert values["forgetting"] == pytest.approx((0.12 + 0.05 - 0.02) / 3, abs=1e-12)
     # I_k = a*_k − a[k][k]: 0.01, 0.08, 0.06, 0.00
-    assert found["intransigence"] == pytest.approx(0.15 / 4, abs=1e-12)
+    assert values["intransigence"] == pytest.approx(0.15 / 4, abs=1e-12)
 
 
 def test_the_maximum_is_taken_since_the_task_was_learned_and_before_the_last_stage() -> None:
@@ -161,11 +161,11 @@ def test_a_model_for_each_task_forgets_exactly_nothing(scores: np.ndarray) -> No
     matrix = np.full((tasks + 1, tasks), NAN)
     for stage in range(1, tasks + 1):
         matrix[stage, :stage] = scores[:stage]
-    found = metrics(Stream(matrix, np.ones(tasks), np.full(tasks, -0.1), single=scores))
-    assert found["forgetting"] == found["backward_transfer"] == found["relative_forgetting"] == 0.0
-    assert found["transfer_gain"] == 0.0
-    assert found["average_accuracy"] == found["learning_accuracy"]
-    assert found["forward_transfer"] is None
+    values = metrics(Stream(matrix, np.ones(tasks), np.full(tasks, -0.1), single=scores))
+    assert values["forgetting"] == values["backward_transfer"] == values["relative_forgetting"] == 0.0
+    assert values["transfer_gain"] == 0.0
+    assert values["average_accuracy"] == values["learning_accuracy"]
+    assert values["forward_transfer"] is None
 
 
 @given(streams(), st.randoms(use_true_random=False))
@@ -178,29 +178,29 @@ def test_averages_do_not_depend_on_the_order_of_the_columns(stream: Stream, rand
 
 
 def test_one_task_has_no_forgetting() -> None:
-    found = metrics(Stream(np.array([[0.2], [0.9]]), np.array([10.0]), np.array([0.5])))
-    assert found["average_accuracy"] == found["learning_accuracy"] == 0.9
+    values = metrics(Stream(np.array([[0.2], [0.9]]), np.array([10.0]), np.array([0.5])))
+    assert values["average_accuracy"] == values["learning_accuracy"] == 0.9
     undefined = ("forgetting", "backward_transfer", "relative_forgetting", "forward_transfer")
-    assert [found[name] for name in undefined] == [None] * 4
+    assert [values[name] for name in undefined] == [None] * 4
 
 
 @pytest.mark.parametrize("finished", [0, 1, 2])
 def test_an_unfinished_stream_is_not_scored(finished: int) -> None:
     matrix = np.full((4, 3), 0.8)
     matrix[finished + 1 :] = NAN
-    found = metrics(Stream(matrix, np.ones(3), np.full(3, 0.3), single=np.full(3, 0.8), joint=np.full(3, 0.8)))
+    values = metrics(Stream(matrix, np.ones(3), np.full(3, 0.3), single=np.full(3, 0.8), joint=np.full(3, 0.8)))
     if finished == 2:  # R[1, 2], R[2, 3] and row 0 are all there is to it
-        assert found.pop("forward_transfer") == 0.0
-    assert set(found.values()) == {None}
+        assert values.pop("forward_transfer") == 0.0
+    assert set(values.values()) == {None}
 
 
 def test_a_missing_cell_is_never_a_zero() -> None:
     matrix = np.full((4, 3), 0.8)
     matrix[2, 0] = NAN
-    found = metrics(Stream(matrix, np.ones(3), np.full(3, 0.3)))
-    assert found["forgetting"] is None
-    assert found["relative_forgetting"] is None
-    assert found["backward_transfer"] == 0.0
+    values = metrics(Stream(matrix, np.ones(3), np.full(3, 0.3)))
+    assert values["forgetting"] is None
+    assert values["relative_forgetting"] is None
+    assert values["backward_transfer"] == 0.0
 
 
 def test_nothing_gained_means_no_relative_forgetting() -> None:

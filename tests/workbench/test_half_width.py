@@ -1,4 +1,4 @@
-"""Matrices stay in bfloat16 where the checkpoint has them so, and nothing that comes out is another number."""
+"""Matrices stay in bfloat16 where the checkpoint has them in bfloat16, and every result stays the same number."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def step(adaptation: Adaptation) -> tuple[torch.Tensor, dict[str, torch.Tensor]]
         for parameter in model.trainable().values():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
     ids = torch.randint(5, 20, (4, 12))
-    found = model(labels=torch.tensor([0, 1, 1, 0]), input_ids=ids, attention_mask=torch.ones_like(ids))
-    found["loss"].backward()
-    assert all(each.dtype is torch.float32 for each in model.trainable().values()), "what is trained is in float32"
-    grads = {name: each.grad for name, each in model.trainable().items() if each.grad is not None}
-    return found["logits"].detach(), grads
+    output = model(labels=torch.tensor([0, 1, 1, 0]), input_ids=ids, attention_mask=torch.ones_like(ids))
+    output["loss"].backward()
+    assert all(weight.dtype is torch.float32 for weight in model.trainable().values()), "what is trained is in float32"
+    grads = {name: weight.grad for name, weight in model.trainable().items() if weight.grad is not None}
+    return output["logits"].detach(), grads
 
 
 def widths(body: nn.Module) -> set[torch.dtype]:
@@ -71,7 +71,7 @@ def widths(body: nn.Module) -> set[torch.dtype]:
 
 
 def _linear(body: nn.Module) -> dict[str, nn.Linear]:
-    return {name: each for name, each in body.named_modules() if type(each) is nn.Linear and "pooler" not in name}
+    return {name: layer for name, layer in body.named_modules() if type(layer) is nn.Linear and "pooler" not in name}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -97,7 +97,7 @@ def test_a_lora_that_is_made_anew_in_a_fit_is_in_float32(method: str, halved: di
     model = adaptation.fresh(KIND, 2, seed=0)
     budget = Budget(epochs=1, batch_size=16, max_length=16, precision="bf16")
     fit(model, toy(KIND), adaptation, budget, 0, Silent(), "test")
-    assert {each.dtype for name, each in model.named_parameters() if ".lora_" in name} == {torch.float32}
+    assert {weight.dtype for name, weight in model.named_parameters() if ".lora_" in name} == {torch.float32}
     assert widths(adaptation.library.detach(model.body)) == {torch.bfloat16}
 
 
@@ -107,10 +107,10 @@ def test_matrices_alone_are_narrow_and_only_for_bf16(architecture: str, halved: 
     narrow, wide = backbone.load(precision="bf16"), backbone.load()
     assert widths(narrow) == {torch.bfloat16}
     assert widths(wide) == {torch.float32}
-    others = {name for name, each in narrow.named_parameters() if each.dtype is torch.float32}
+    others = {name for name, parameter in narrow.named_parameters() if parameter.dtype is torch.float32}
     assert others == {name for name, _ in narrow.named_parameters()} - {f"{name}.weight" for name in _linear(narrow)}
-    for name, each in wide.named_parameters():
-        assert torch.equal(narrow.get_parameter(name).float(), each)
+    for name, parameter in wide.named_parameters():
+        assert torch.equal(narrow.get_parameter(name).float(), parameter)
     assert backbone.is_intact(narrow)
     assert fingerprint(quantisation.parameters(narrow)) == backbone.fingerprint, "whatever type they are kept in"
     narrow.get_parameter(max(name for name, _ in narrow.named_parameters())).data[0] += 1
@@ -130,8 +130,10 @@ def test_an_adapter_comes_back_and_off_again(method: str, halved: dict[str, Back
     again = adaptation.load(tmp_path, adaptation.stored_head(tmp_path / HEAD_FILE, KIND, 2), KIND)
     ids = torch.randint(5, 20, (4, 12))
     with torch.inference_mode():
-        kept, found = (one(input_ids=ids, attention_mask=torch.ones_like(ids))["logits"] for one in (model, again))
-    assert torch.equal(kept, found)
+        kept, loaded = (
+            network(input_ids=ids, attention_mask=torch.ones_like(ids))["logits"] for network in (model, again)
+        )
+    assert torch.equal(kept, loaded)
     assert adaptation.backbone_is_intact(model)
 
 
@@ -140,9 +142,9 @@ def test_an_adapter_comes_back_and_off_again(method: str, halved: dict[str, Back
 def test_what_the_weights_take_is_predicted(architecture: str, method: str, halved: dict[str, Backbone]) -> None:
     adaptation = adapted(halved[architecture], method)
     body = adaptation.fresh(KIND, 2, seed=0).body
-    found = Workload.of(adaptation, 4, 16).predict()
-    assert found.weights == sum(each.nbytes for each in body.parameters())
-    assert (found.casts == 0) == (method == "lora"), "what is in float32 is cast in each pass"
+    predicted = Workload.of(adaptation, 4, 16).predict()
+    assert predicted.weights == sum(parameter.nbytes for parameter in body.parameters())
+    assert (predicted.casts == 0) == (method == "lora"), "what is in float32 is cast in each pass"
 
 
 def test_a_config_tells_what_the_checkpoint_will_be(halved: dict[str, Backbone], bert: Path) -> None:
@@ -162,8 +164,8 @@ def test_merging_rounds_nothing(halved: dict[str, Backbone]) -> None:
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
         assert isinstance(adaptation.library, Merges)
         merged.append(dict(adaptation.library.merge(widen(model.body)).named_parameters()))  # type: ignore[union-attr]
-    for name, each in merged[0].items():
-        assert torch.equal(each, merged[1][name]), name
+    for name, weight in merged[0].items():
+        assert torch.equal(weight, merged[1][name]), name
 
 
 @pytest.mark.parametrize("method", ["lora", "loha", "dora"])
@@ -177,7 +179,7 @@ def test_probes_see_the_change_that_was_made(
         with torch.no_grad():
             for parameter in model.trainable().values():
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
-        deltas.append({each.name: each.delta for each in changes(model.body, halved["BertModel"])})
+        deltas.append({change.name: change.delta for change in changes(model.body, halved["BertModel"])})
         monkeypatch.setattr(widening, "kept_narrow", lambda *_: frozenset())
         monkeypatch.setattr(resident, "_resident", {})
     assert deltas[0]

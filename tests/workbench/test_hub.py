@@ -37,33 +37,33 @@ def licensed(backbone: str | None, data: str | None) -> Manifest:
     return made.model_copy(update={"task": task, "backbone": base})
 
 
-def told(manifest: Manifest, test: dict[str, float], **options: Any) -> Any:
+def card_data(manifest: Manifest, test: dict[str, float], **options: Any) -> Any:
     return ModelCard(front_matter(manifest, test, **options) + card.render(manifest)).data
 
 
 def test_the_hub_reads_what_is_known() -> None:
-    data = told(licensed("Apache-2.0", "apache-2.0"), {"accuracy": 0.5, "macro_f1": 0.25})
+    data = card_data(licensed("Apache-2.0", "apache-2.0"), {"accuracy": 0.5, "macro_f1": 0.25})
     assert (data.base_model, data.base_model_relation, data.library_name) == ("owner/base", "adapter", "peft")
     assert (data.license, data.datasets) == ("apache-2.0", ["fancyzhx/ag_news"])
     assert data.pipeline_tag == "text-classification"
     assert {"peft", "lora", "classification"} <= set(data.tags)
-    results = {(one.dataset_split, one.metric_type): one.metric_value for one in data.eval_results}
+    results = {(result.dataset_split, result.metric_type): result.metric_value for result in data.eval_results}
     assert results == {
         ("validation", "accuracy"): 0.75,
         ("test", "accuracy"): 0.5,
         ("test", "macro_f1"): 0.25,
     }
-    assert {one.metric_name for one in data.eval_results} >= {"accuracy (validation)", "accuracy (test)"}
+    assert {result.metric_name for result in data.eval_results} >= {"accuracy (validation)", "accuracy (test)"}
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    data = told(manifest(), {"accuracy": float("nan")})
+    data = card_data(manifest(), {"accuracy": float("nan")})
     assert [data.base_model, data.license, data.datasets] == [None, None, None]
-    assert [one.dataset_split for one in data.eval_results] == ["validation"]
+    assert [result.dataset_split for result in data.eval_results] == ["validation"]
 
 
 def test_a_merged_model_is_transformers_own() -> None:
-    data = told(licensed(None, None), {}, merged=True)
+    data = card_data(licensed(None, None), {}, merged=True)
     assert (data.library_name, data.base_model_relation) == ("transformers", "finetune")
 
 
@@ -82,12 +82,12 @@ def test_a_licence_is_stated_only_where_both_have_it(
 ) -> None:
     assert license_of(licensed(backbone, data)) == expected
     text = card.render(licensed(backbone, data))
-    assert all(f"licence: {each}" in text for each in (backbone, data) if each), "the text tells both"
+    assert all(f"licence: {licence}" in text for licence in (backbone, data) if licence), "the text tells both"
 
 
 @pytest.mark.parametrize("kind", KINDS.names())
 def test_every_kind_has_the_name_of_a_pipeline(kind: str) -> None:
-    gone = {"text2text-generation"} if is_five() else set()  # the hub has the name still
+    gone = {"text2text-generation"} if is_five() else set()  # the hub still has the name
     assert KINDS.get(kind).pipeline_tag in {*PIPELINE_REGISTRY.get_supported_tasks(), *gone}
 
 

@@ -20,14 +20,14 @@ def test_a_hub_that_does_not_answer_is_one_message_soon(
         silent.bind(("127.0.0.1", 0))
         if listening:
             silent.listen()
-        place = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", place)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(hub_files, "HUB_PATIENCE", 0.2)
         began = time.monotonic()
         for fetch in (hub_files.hub_folder, lambda name: hub_files.hub_file(name, "config.json")):
-            with pytest.raises(AssetError, match=f"{place} does not answer, and the cache does not have it"):
+            with pytest.raises(AssetError, match=f"{address} does not answer, and the cache does not have it"):
                 fetch("owner/name")
         assert time.monotonic() - began < 10, "its client alone would take 40"
     assert capfd.readouterr().err == ""

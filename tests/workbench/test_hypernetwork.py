@@ -26,14 +26,14 @@ def test_the_stored_lora_is_what_the_network_makes_and_begins_as_no_change(backb
 
     stored = load_file(tmp_path / "adapter_model.safetensors")
     made = body.generator()
-    assert {tuple(each.shape) for each in stored.values()} == {(2, 32), (32, 2)}
+    assert {tuple(tensor.shape) for tensor in stored.values()} == {(2, 32), (32, 2)}
     assert len(stored) == len(made) == 2 * 2 * backbone.config.num_hidden_layers
-    assert sorted(each.sum().item() for each in stored.values()) == sorted(each.sum().item() for each in made)
+    assert sorted(tensor.sum().item() for tensor in stored.values()) == sorted(tensor.sum().item() for tensor in made)
     opened = library.load(backbone.load(), tmp_path, config)
-    weights = [each.weight for name, each in opened.named_modules() if name.endswith(("A.default", "B.default"))]
+    weights = [module.weight for name, module in opened.named_modules() if name.endswith(("A.default", "B.default"))]
     assert all(map(torch.equal, weights, made)), "there before the first pass, for who reads weights alone"
     ordinary = PeftModel.from_pretrained(backbone.load(), tmp_path).eval()
     with torch.inference_mode():
-        said = body(input_ids=ids).last_hidden_state
-        assert torch.equal(ordinary(input_ids=ids).last_hidden_state, said)
-        assert not torch.equal(said, bare)
+        states = body(input_ids=ids).last_hidden_state
+        assert torch.equal(ordinary(input_ids=ids).last_hidden_state, states)
+        assert not torch.equal(states, bare)

@@ -18,9 +18,9 @@ from workbench.interpreter import PYTHON, safe_path
 @pytest.fixture
 def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a hostile folder the current one, and return the file that must not be there in the end."""
-    folder, told = hostile_folder(tmp_path)
+    folder, canary_file = hostile_folder(tmp_path)
     monkeypatch.chdir(folder)
-    return told
+    return canary_file
 
 
 def test_the_canary_sings(canary: Path) -> None:

@@ -53,16 +53,16 @@ def wanted(stored: StoredAdapter, backbone: Backbone) -> list[Any]:
     model, task = open_adapter(stored, backbone), stored.manifest.task
     columns: dict[str, list[Any]] = {"text": TEXTS, "max_new_tokens": [task.max_new_tokens or 0] * len(TEXTS)}
     if task.scale:
-        columns |= {name: [each] * len(TEXTS) for name, each in zip(("centre", "spread"), task.scale, strict=True)}
+        columns |= {name: [value] * len(TEXTS) for name, value in zip(("centre", "spread"), task.scale, strict=True)}
     rows = Dataset.from_dict(columns)
     answers = model.kind.answers(model, rows, backbone.tokenizer, stored.manifest.budget.max_length)
     if task.kind == "multilabel":
         return [[label for label, logit in zip(task.labels, row, strict=True) if logit > 0] for row in answers]
     if task.kind == "token-classification":
         return [
-            [None if np.isnan(word).any() else task.labels[word.argmax()] for word in each.logits] for each in answers
+            [None if np.isnan(word).any() else task.labels[word.argmax()] for word in row.logits] for row in answers
         ]
-    return [each.text for each in answers] if task.kind == "seq2seq" else answers.tolist()
+    return [answer.text for answer in answers] if task.kind == "seq2seq" else answers.tolist()
 
 
 @pytest.mark.acceptance
@@ -77,7 +77,9 @@ def test_the_readme_s_programs_answer_the_same(tmp_path: Path, request: pytest.F
         program = readme.partition("```python\n")[2].partition("```")[0]
         jobs.append({"program": program, "backbone": str(backbone.folder), "folder": str(stored.folder)})
         expected.append(wanted(stored, backbone))
-        assert kind == "seq2seq" or len({str(each) for each in expected[-1]}) > 1, f"{kind}: the texts are told apart"
+        assert kind == "seq2seq" or len({str(answer) for answer in expected[-1]}) > 1, (
+            f"{kind}: the texts are told apart"
+        )
     (tmp_path / "jobs.json").write_text(json.dumps([{**job, "texts": TEXTS} for job in jobs]), encoding="utf-8")
     (tmp_path / "runner.py").write_text(RUNNER, encoding="utf-8")
     done = subprocess.run(

@@ -45,22 +45,22 @@ def test_a_regression_s_scores_are_those_of_sklearn_and_scipy() -> None:
     rows = Dataset.from_dict(
         {"id": [str(i) for i in range(40)], "value": values, "centre": [3.0] * 40, "spread": [2.0] * 40}
     )
-    found = REGRESSION.scores(REGRESSION.outcomes(rows, answers), 0)
-    assert found["r2"] == pytest.approx(metrics.r2_score(values, answers))
-    assert found["pearson"] == pytest.approx(pearsonr(values, answers).statistic)
-    assert found["spearman"] == pytest.approx(spearmanr(values, answers).statistic)
+    scores = REGRESSION.scores(REGRESSION.outcomes(rows, answers), 0)
+    assert scores["r2"] == pytest.approx(metrics.r2_score(values, answers))
+    assert scores["pearson"] == pytest.approx(pearsonr(values, answers).statistic)
+    assert scores["spearman"] == pytest.approx(spearmanr(values, answers).statistic)
 
 
 def test_entities_are_scored_as_seqeval_scores_them() -> None:
     generator = np.random.default_rng(0)
     wanted = [generator.integers(0, 5, size).tolist() for size in (3, 7, 1, 9)]
-    given = [generator.integers(0, 5, len(each)).tolist() for each in wanted]
+    given = [generator.integers(0, 5, len(tags)).tolist() for tags in wanted]
     features = Features({"id": Value("string"), "tags": List(ClassLabel(names=BIO))})
     rows = Dataset.from_dict({"id": list("abcd"), "tags": wanted}).cast(features)
-    answers = [Tagged(("w",) * len(each), np.eye(5, dtype=np.float32)[each]) for each in given]
-    found = TAGS.scores(TAGS.outcomes(rows, answers), 5)
-    named = [[[BIO[tag] for tag in row] for row in each] for each in (wanted, given)]
-    assert found["score"] == found["entity_f1"] == pytest.approx(f1_score(*named))
+    answers = [Tagged(("w",) * len(tags), np.eye(5, dtype=np.float32)[tags]) for tags in given]
+    scores = TAGS.scores(TAGS.outcomes(rows, answers), 5)
+    named = [[[BIO[tag] for tag in row] for row in sentences] for sentences in (wanted, given)]
+    assert scores["score"] == scores["entity_f1"] == pytest.approx(f1_score(*named))
 
 
 def test_a_t5_answers_as_transformers_lets_it(t5: Path) -> None:
@@ -72,8 +72,8 @@ def test_a_t5_answers_as_transformers_lets_it(t5: Path) -> None:
     lm = AutoModelForSeq2SeqLM.from_pretrained(t5).eval()
     for text, answer in zip(rows["text"], answers, strict=True):
         ids = torch.tensor([backbone.tokenizer(text)["input_ids"]])
-        found = lm.generate(input_ids=ids, max_new_tokens=3, do_sample=False, eos_token_id=3, pad_token_id=0)
-        assert answer.tokens.tolist() == found[0, 1:].tolist()
+        generated = lm.generate(input_ids=ids, max_new_tokens=3, do_sample=False, eos_token_id=3, pad_token_id=0)
+        assert answer.tokens.tolist() == generated[0, 1:].tolist()
 
 
 def test_what_a_t5_generates_is_heard_token_by_token(t5: Path) -> None:

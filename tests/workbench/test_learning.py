@@ -156,11 +156,11 @@ def test_a_copy_of_the_backbone_under_another_name_will_do(
 
 def spoil_one_weight(model: TaskModel) -> None:
     with torch.no_grad():
-        frozen = next(each for name, each in model.body.named_parameters() if not each.requires_grad)
+        frozen = next(weight for name, weight in model.body.named_parameters() if not weight.requires_grad)
         frozen.view(torch.int32)[0, 0] ^= 1
 
 
-@pytest.mark.parametrize("method", [one for one in POSSIBLE if not METHODS.get(one).trains_backbone])
+@pytest.mark.parametrize("method", [name for name in POSSIBLE if not METHODS.get(name).trains_backbone])
 def test_a_method_that_touches_the_backbone_leaves_no_adapter(
     backbone: Backbone, task: Task, store: AdapterStore, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

@@ -32,13 +32,13 @@ from workbench.task import Task
 TEXTS = ["the cat often", "a plum very"]
 
 
-def stored(task: Task, folder: Path, place: Path) -> StoredAdapter:
+def stored(task: Task, folder: Path, target: Path) -> StoredAdapter:
     backbone = open_backbone(str(folder))
     adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
     model = adaptation.fresh(task.kind, len(task.labels), seed=0)
     budget, record = Budget(max_length=16, precision="fp32"), FitRecord((), 0, 0.5, 0, 0.0, None, 1)
     manifest = describe(f"{task.name}-lora", task, adaptation, budget, 0, record)
-    return keep(model, adaptation, manifest, AdapterStore(place / "adapters"))
+    return keep(model, adaptation, manifest, AdapterStore(target / "adapters"))
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_it_answers_as_the_workbench_does(
     logged_model.save(adapter, tmp_path / "model", Model())
     shutil.rmtree(adapter.folder)
     model = load_model(str(tmp_path / "model"))
-    found = model.predict(pd.DataFrame({"text": TEXTS}))
+    frame = model.predict(pd.DataFrame({"text": TEXTS}))
     copied = StoredAdapter(adapter.manifest, next((tmp_path / "model" / "data").iterdir()))
     wanted = Asked.opened(copied, open_backbone(adapter.manifest.backbone.name)).answers(TEXTS)
-    assert found["label"].tolist() == [answer.words for answer in wanted]
-    for own, answer in zip(found["confidence"], wanted, strict=True):
+    assert frame["label"].tolist() == [answer.words for answer in wanted]
+    for own, answer in zip(frame["confidence"], wanted, strict=True):
         assert math.isnan(own) if answer.confidence is None else own == pytest.approx(answer.confidence)
 
 

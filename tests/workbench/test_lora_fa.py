@@ -63,17 +63,19 @@ def test_the_corrected_step_is_nearest_to_the_gradient_of_the_matrix(backbone: B
 def test_b_moves_as_under_the_optimiser_of_peft(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peft.optimizers.lorafa, "is_bf16_available", lambda: False)  # it would round the product
     mine, theirs = fresh(backbone), fresh(backbone, "lora")
-    own = torch.optim.AdamW([each for each in mine.body.parameters() if each.requires_grad], lr=RATE, weight_decay=0.0)
-    own.param_groups[0]["eps"] = 1e-12  # peft's stands elsewhere in the quotient
+    own = torch.optim.AdamW(
+        [parameter for parameter in mine.body.parameters() if parameter.requires_grad], lr=RATE, weight_decay=0.0
+    )
+    own.param_groups[0]["eps"] = 1e-12  # peft adds its eps elsewhere in the quotient
     other: Any = create_lorafa_optimizer(theirs.body, r=RANK, lora_alpha=ALPHA, lr=RATE)
     other.param_groups[0]["eps"] = 1e-12
     along = course(mine)
-    found = trained(mine, own, Course(before_step=along.before_update))  # called there when the gradients are there
+    factors = trained(mine, own, Course(before_step=along.before_update))  # called when the gradients are there
     expected = trained(theirs, other, Course())
-    assert found.keys() == expected.keys(), "the same is trained"
-    for name, each in expected.items():
-        torch.testing.assert_close(found[name], each, atol=1e-5, rtol=1e-3)
-    assert max(float(each.abs().max()) for each in found.values()) > RATE
+    assert factors.keys() == expected.keys(), "the same is trained"
+    for name, factor in expected.items():
+        torch.testing.assert_close(factors[name], factor, atol=1e-5, rtol=1e-3)
+    assert max(float(factor.abs().max()) for factor in factors.values()) > RATE
 
 
 def test_a_is_never_trained(backbone: Backbone, task: Task, budget: Budget) -> None:

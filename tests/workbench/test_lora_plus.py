@@ -19,7 +19,7 @@ RATE, RATIO, DECAY = 1e-2, 16.0, 0.1
 def batches(count: int) -> list[dict[str, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     ids = [torch.randint(5, 20, (4, 8), generator=generator) for _ in range(count)]
-    return [{"input_ids": one, "attention_mask": torch.ones_like(one)} for one in ids]
+    return [{"input_ids": tokens, "attention_mask": torch.ones_like(tokens)} for tokens in ids]
 
 
 def trained(model: TaskModel, optimizer: Any, course: Any) -> dict[str, torch.Tensor]:
@@ -30,7 +30,7 @@ def trained(model: TaskModel, optimizer: Any, course: Any) -> dict[str, torch.Te
         course.before_step(done)
         optimizer.step()
         course.after_step(done + 1)
-    return {name: each.detach().clone() for name, each in model.body.named_parameters() if each.requires_grad}
+    return {name: factor.detach().clone() for name, factor in model.body.named_parameters() if factor.requires_grad}
 
 
 def test_b_learns_as_fast_as_under_the_optimiser_of_peft(backbone: Backbone) -> None:
@@ -38,14 +38,14 @@ def test_b_learns_as_fast_as_under_the_optimiser_of_peft(backbone: Backbone) -> 
     settings = card.settings(learning_rate=RATE, loraplus_lr_ratio=RATIO)
     mine = Adaptation(backbone, "lora-plus", settings, "fp32").fresh("classification", 2, seed=0)
     theirs = Adaptation(backbone, "lora", plain.settings(), "fp32").fresh("classification", 2, seed=0)
-    factors = [each for each in mine.body.parameters() if each.requires_grad]
+    factors = [parameter for parameter in mine.body.parameters() if parameter.requires_grad]
     own = torch.optim.AdamW(factors, lr=RATE, weight_decay=DECAY)
-    found = trained(mine, own, card.course(settings, mine.body, Steps(total=3, epoch=3)))
+    updated = trained(mine, own, card.course(settings, mine.body, Steps(total=3, epoch=3)))
     ratio = {"lr": RATE, "loraplus_lr_ratio": RATIO, "loraplus_weight_decay": DECAY}
     other = create_loraplus_optimizer(theirs.body, torch.optim.AdamW, **ratio)
     expected = trained(theirs, other, plain.course(plain.settings(), theirs.body, Steps(total=3, epoch=3)))
-    assert found.keys() == expected.keys()
-    for name, each in expected.items():
-        torch.testing.assert_close(found[name], each, atol=1e-6, rtol=1e-4)
-    moved = max(float(each.abs().max()) for name, each in found.items() if "lora_B" in name)
+    assert updated.keys() == expected.keys()
+    for name, factor in expected.items():
+        torch.testing.assert_close(updated[name], factor, atol=1e-6, rtol=1e-4)
+    moved = max(float(factor.abs().max()) for name, factor in updated.items() if "lora_B" in name)
     assert moved > 4 * RATE, "with one rate, three steps of AdamW move no number farther than three rates"

@@ -118,9 +118,9 @@ print(apart(kept), kept())
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
 def test_what_was_freed_before_is_not_taken_again_and_kept_in_a_thread_apart() -> None:
-    # in a process of its own: where blocks come to lie hangs on all that was done before
+    # in a process of its own: where blocks lie depends on all that was done before
     done = subprocess.run([sys.executable, "-c", HEAP], capture_output=True, text=True, check=True)
-    in_a_thread, at_once = (float(each) for each in done.stdout.split())
+    in_a_thread, at_once = (float(number) for number in done.stdout.split())
     assert in_a_thread < 10
     assert at_once > 50, "the case is not what it should be"
 
@@ -151,7 +151,7 @@ print(at_first, kept, pages(), now.peak_mb - after.before_mb)
 @pytest.mark.skipif(torch.cuda.is_available(), reason="looks at the memory of the process")
 def test_what_is_freed_for_reuse_is_asked_of_the_system_once_and_given_back_after_the_work() -> None:
     done = subprocess.run([sys.executable, "-c", REUSE], capture_output=True, text=True, check=True)
-    at_first, kept, afterwards, back = (float(each) for each in done.stdout.split())
+    at_first, kept, afterwards, back = (float(number) for number in done.stdout.split())
     assert kept < at_first / 5, "ten blocks take the pages of one"
     assert afterwards > at_first / 2, "after the work everything is as usual"
     assert back > 40, "nothing stays behind"
@@ -175,5 +175,5 @@ def test_released_memory_no_longer_counts() -> None:
 def test_a_peak_is_not_that_of_the_process_that_began_this_one() -> None:
     held = bytearray(b"1") * 400 * MB
     ask = "from workbench.memory import resident_peak; print(resident_peak())"
-    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
-    assert 2 * float(told.stdout) < len(held) / MB
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert 2 * float(done.stdout) < len(held) / MB

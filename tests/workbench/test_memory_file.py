@@ -50,10 +50,10 @@ def test_weights_are_those_of_another_process(bert: Path, tmp_path: Path, monkey
     folder = saved("BertModel", bert, tmp_path / "halved", dtype=torch.bfloat16)
     backbone = open_backbone(str(folder))
     fresh = backbone.load(own=True)
-    with another_process(folder) as place:
+    with another_process(folder) as path:
         body = backbone.load()
         (copy,) = resident._resident.values()
-        assert os.fstat(copy.file.descriptor).st_ino == place.stat().st_ino
+        assert os.fstat(copy.file.descriptor).st_ino == path.stat().st_ino
     for name, tensor in fresh.state_dict().items():
         assert torch.equal(body.state_dict()[name], tensor), f"{name}, now that the other process has gone"
     assert backbone.is_intact(body)
@@ -67,11 +67,11 @@ def test_only_a_sealed_file_of_the_name_and_size_is_taken() -> None:
     file.seal()
     assert MemoryFile.held([(3000,)], TYPES, name) is None
     assert MemoryFile.held(SHAPES, TYPES, f"{name}-other") is None
-    found = MemoryFile.held(SHAPES, TYPES, name)
-    assert found
-    (own,), (before,) = found.mapped(), file.mapped()
+    held = MemoryFile.held(SHAPES, TYPES, name)
+    assert held
+    (own,), (before,) = held.mapped(), file.mapped()
     assert torch.equal(own, torch.arange(4.0).reshape(2, 2))
     own.add_(1)
     assert torch.equal(before, torch.arange(4.0).reshape(2, 2)), "what is written to belongs to the writer"
     with pytest.raises(OSError, match=r"not permitted|descriptor"):
-        os.pwrite(found.descriptor, b"x", 0)
+        os.pwrite(held.descriptor, b"x", 0)

@@ -38,8 +38,8 @@ def stored(method: str, backbone: Backbone, kind: str, folder: Path) -> StoredAd
     model = adaptation.fresh(kind, len(task.labels), seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for each in model.trainable().values():
-            each.add_(0.1 * torch.randn(each.shape, generator=generator))
+        for parameter in model.trainable().values():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     record = FitRecord((), 0, 0.5, 0, 0.0, None, 1)
     manifest = describe(f"{task.name}-{method}", task, adaptation, BUDGET, 0, record)
     return keep(model, adaptation, manifest, AdapterStore(folder / "adapters"))
@@ -81,8 +81,8 @@ def test_a_merged_folder_opens_with_transformers_and_its_card_s_program_alone(
     texts = ["the cat often", "a plum very"]
     exec(program, {"backbone": str(folder), "folder": str(folder), "texts": texts})
     rows = Dataset.from_dict({"id": ["0", "1"], "text": texts})
-    said = model.kind.say(model.kind.answers(model, rows, backbone.tokenizer, 16), adapter.manifest.task.labels)
-    assert capsys.readouterr().out.strip() == str([label for label, _ in said])
+    answers = model.kind.say(model.kind.answers(model, rows, backbone.tokenizer, 16), adapter.manifest.task.labels)
+    assert capsys.readouterr().out.strip() == str([label for label, _ in answers])
 
 
 def _read(adapter: StoredAdapter) -> tuple[Any, Any, Any]:
@@ -103,9 +103,9 @@ def test_a_merged_language_model_is_whole(
     save_merged(adapter, backbone, folder, "")
     assert not (folder / HEAD_FILE).exists()
     loader: Any = AutoModelForCausalLM if kind == "causal-lm" else AutoModelForSeq2SeqLM
-    lm, told = loader.from_pretrained(folder, output_loading_info=True)
-    assert not told["missing_keys"]
-    assert not told["unexpected_keys"]
+    lm, loading_info = loader.from_pretrained(folder, output_loading_info=True)
+    assert not loading_info["missing_keys"]
+    assert not loading_info["unexpected_keys"]
     model = open_adapter(adapter, backbone)
     ids = torch.tensor([[5, 7, 9, 11], [6, 8, 10, 12]])
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

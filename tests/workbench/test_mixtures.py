@@ -36,7 +36,7 @@ BIASES = Method(
 )
 
 
-def said(body: nn.Module) -> torch.Tensor:
+def last_states(body: nn.Module) -> torch.Tensor:
     with torch.inference_mode():
         states: torch.Tensor = body.eval()(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state
     return states
@@ -65,7 +65,7 @@ def test_plain_weights_live_below_those_of_the_packages(
 
     again = library.load(backbone.load(), tmp_path, config)
 
-    assert torch.equal(said(again), said(body))
+    assert torch.equal(last_states(again), last_states(body))
     assert {name for name, parameter in again.named_parameters() if parameter.requires_grad} == set(trained)
     packages = {"lora": "peft", "biases": "plain", "pfeiffer": "adapters"}
     assert {path.name for path in tmp_path.iterdir()} == {packages[name] for name in names}
@@ -81,8 +81,8 @@ def test_what_is_stored_is_what_each_package_stores_alone(backbone: Backbone, tm
     LIBRARIES.get("mixture").save(body, tmp_path)
     alone = {}
     for method, library in (("lora", "peft"), ("pfeiffer", "adapters")):
-        one = METHODS.get(method)
-        config = one.configure(one.settings(), backbone.config)
+        part = METHODS.get(method)
+        config = part.configure(part.settings(), backbone.config)
         alone[library] = LIBRARIES.get(library).load(backbone.load(), tmp_path / library, config)
     together = {name: parameter for name, parameter in body.named_parameters() if parameter.requires_grad}
     for library, other in alone.items():

@@ -43,8 +43,8 @@ def batch_of(side: str) -> tuple[dict[str, Tensor], list[list[int]]]:
     width = max(LENGTHS)
     ids, mask = torch.zeros(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width, dtype=torch.long)
     for index, row in enumerate(rows):
-        place = slice(0, len(row)) if side == "right" else slice(width - len(row), width)
-        ids[index, place], mask[index, place] = torch.tensor(row), 1
+        span = slice(0, len(row)) if side == "right" else slice(width - len(row), width)
+        ids[index, span], mask[index, span] = torch.tensor(row), 1
     return {"input_ids": ids, "attention_mask": mask}, rows
 
 
@@ -90,13 +90,13 @@ def test_the_loss_is_the_mean_cross_entropy() -> None:
     model = model_of("mean")
     batch, rows = batch_of("right")
     labels = torch.tensor([2, 0, 1])
-    found = model(labels=labels, **batch)
+    output = model(labels=labels, **batch)
     log_probabilities = torch.log_softmax(model.head(model.features(**batch)), dim=1)
     by_hand = -sum(log_probabilities[index, label] for index, label in enumerate(labels)) / len(rows)
-    torch.testing.assert_close(found["loss"], by_hand)
-    torch.testing.assert_close(found["loss"], nn.functional.cross_entropy(found["logits"], labels))
-    assert found["loss"].shape == ()
-    assert found["logits"].shape == (3, 3)
+    torch.testing.assert_close(output["loss"], by_hand)
+    torch.testing.assert_close(output["loss"], nn.functional.cross_entropy(output["logits"], labels))
+    assert output["loss"].shape == ()
+    assert output["logits"].shape == (3, 3)
     assert list(model(**batch)) == ["logits"]
 
 

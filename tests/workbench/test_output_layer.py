@@ -108,7 +108,7 @@ def test_an_architecture_that_is_made_otherwise_is_loaded(
     backbone, asked = opened("untied", bert, tmp_path), []
     loaded = module._loaded
     monkeypatch.setattr(module, "_is_linear", lambda *_: None)
-    monkeypatch.setattr(module, "_loaded", lambda each: asked.append(each) or loaded(each))
+    monkeypatch.setattr(module, "_loaded", lambda argument: asked.append(argument) or loaded(argument))
     own = output_layer(backbone)
     assert asked == [backbone]
     monkeypatch.undo()

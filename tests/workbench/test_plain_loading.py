@@ -1,8 +1,8 @@
 """A stored adapter opens without the workbench: the program in its README, run elsewhere, gives the same logits.
 
-The programs run in a process of their own that never imports this project. There is one process for adapters of
-peft and of plain transformers, one for those of adapters, so that each can be seen not to need the other, and one for
-mixtures, which need both.
+The programs run in processes of their own that never import this project: one process for adapters of peft and of plain
+transformers, one for those of the package adapters, and one for mixtures, which need both packages. The first two show
+that neither package needs the other.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ print("MODULES", json.dumps(sorted({name.partition(".")[0] for name in sys.modul
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored adapter, what the workbench says with it, and what its README says."""
+    """A stored adapter, the program in its README, and the logits that the workbench computes with it."""
 
     adapter: StoredAdapter
     backbone: Path
@@ -102,7 +102,7 @@ class Stored:
 def stored(
     bert: Path, llama: Path, task: Task, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str, Precision], Stored]:
-    store, found = AdapterStore(tmp_path_factory.mktemp("store")), {}
+    store, adapters = AdapterStore(tmp_path_factory.mktemp("store")), {}
     cls = shutil.copytree(bert, tmp_path_factory.mktemp("cls") / "bert")
     (cls / "1_Pooling").mkdir()
     (cls / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}', encoding="utf-8")
@@ -112,8 +112,8 @@ def stored(
         folder = folders[architecture]
         adaptation = Adaptation(open_backbone(str(folder)), method, METHODS.get(method).settings(), precision)
         lesson = Lesson(task, adaptation, budget.model_copy(update={"precision": precision}), seed=0)
-        found[method, architecture, precision] = Stored(learn(lesson, store, Silent(), "test"), folder)
-    return found
+        adapters[method, architecture, precision] = Stored(learn(lesson, store, Silent(), "test"), folder)
+    return adapters
 
 
 @dataclass(frozen=True)
@@ -134,18 +134,18 @@ def processes(
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
     started = {}
     for group, libraries in GROUPS.items():
-        chosen = {one.adapter.id: one for one in stored.values() if one.adapter.manifest.library in libraries}
+        chosen = {entry.adapter.id: entry for entry in stored.values() if entry.adapter.manifest.library in libraries}
         folder = tmp_path_factory.mktemp(f"elsewhere-{group}")
         jobs = [
             {
                 "name": name,
-                "program": one.program,
-                "backbone": str(one.backbone),
-                "folder": str(one.adapter.folder),
+                "program": entry.program,
+                "backbone": str(entry.backbone),
+                "folder": str(entry.adapter.folder),
                 "texts": TEXTS,
                 "target": str(folder / f"{name}.npy"),
             }
-            for name, one in chosen.items()
+            for name, entry in chosen.items()
         ]
         (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
         (folder / "runner.py").write_text(RUNNER, encoding="utf-8")
@@ -158,13 +158,13 @@ def processes(
             text=True,
         )
         started[group] = (process, chosen, folder)
-    found = {}
+    results = {}
     for group, (process, chosen, folder) in started.items():
         output, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         *printed, last = output.splitlines()
-        found[group] = Elsewhere(chosen, printed, set(json.loads(last.removeprefix("MODULES "))), folder)
-    return found
+        results[group] = Elsewhere(chosen, printed, set(json.loads(last.removeprefix("MODULES "))), folder)
+    return results
 
 
 @pytest.fixture(params=list(GROUPS))
@@ -173,17 +173,17 @@ def elsewhere(request: pytest.FixtureRequest, processes: dict[str, Elsewhere]) -
 
 
 def test_the_readme_s_program_gives_the_same_logits(elsewhere: Elsewhere) -> None:
-    for name, one in elsewhere.chosen.items():
-        found = np.load(elsewhere.folder / f"{name}.npy")
-        assert found.dtype == np.float32
-        assert np.ptp(one.logits[:, 0]) > 0, "the texts are told apart"
-        np.testing.assert_array_equal(found, one.logits, err_msg=name)
+    for name, entry in elsewhere.chosen.items():
+        logits = np.load(elsewhere.folder / f"{name}.npy")
+        assert logits.dtype == np.float32
+        assert np.ptp(entry.logits[:, 0]) > 0, "the texts are told apart"
+        np.testing.assert_array_equal(logits, entry.logits, err_msg=name)
 
 
 def test_the_readme_s_program_names_the_labels(elsewhere: Elsewhere) -> None:
-    labels = [one.adapter.manifest.task.labels for one in elsewhere.chosen.values()]
-    answers = [one.logits.argmax(axis=1) for one in elsewhere.chosen.values()]
-    wanted = [str([names[index] for index in each]) for names, each in zip(labels, answers, strict=True)]
+    labels = [entry.adapter.manifest.task.labels for entry in elsewhere.chosen.values()]
+    answers = [entry.logits.argmax(axis=1) for entry in elsewhere.chosen.values()]
+    wanted = [str([names[index] for index in indices]) for names, indices in zip(labels, answers, strict=True)]
     assert elsewhere.printed == wanted
 
 
@@ -196,18 +196,18 @@ def test_the_readme_s_program_imports_its_own_library_only(processes: dict[str, 
 
 def test_every_method_was_tried(stored: dict[tuple[str, str, Precision], Stored]) -> None:
     assert {method for method, architecture, _ in stored if architecture == "bert"} == {*POSSIBLE, *MIXED}
-    assert len({one.adapter.id for one in stored.values()}) == len(CASES)
-    assert {one.adapter.manifest.backbone.pooling for one in stored.values()} == {"mean", "first", "last"}
+    assert len({entry.adapter.id for entry in stored.values()}) == len(CASES)
+    assert {entry.adapter.manifest.backbone.pooling for entry in stored.values()} == {"mean", "first", "last"}
 
 
 def test_a_stored_folder_holds_no_pickle(stored: dict[tuple[str, str, Precision], Stored]) -> None:
-    names = {path.suffix for one in stored.values() for path in one.adapter.folder.rglob("*") if path.is_file()}
+    names = {path.suffix for entry in stored.values() for path in entry.adapter.folder.rglob("*") if path.is_file()}
     assert names == {".json", ".md", ".safetensors"}
 
 
 def test_training_changed_what_the_programs_say(stored: dict[tuple[str, str, Precision], Stored]) -> None:
-    for (method, architecture, precision), one in stored.items():
+    for (method, architecture, precision), entry in stored.items():
         if architecture == "bert" and method != "head" and precision == "fp32":
-            assert not np.array_equal(one.logits, stored["head", "bert", "fp32"].logits), method
+            assert not np.array_equal(entry.logits, stored["head", "bert", "fp32"].logits), method
     for method in ("lora", "pfeiffer", "full"):
         assert not np.array_equal(stored[method, "bert", "bf16"].logits, stored[method, "bert", "fp32"].logits)

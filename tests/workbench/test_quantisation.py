@@ -82,15 +82,15 @@ def test_every_linear_layer_of_both_halves_is_packed(t5: Path) -> None:
 
 
 def test_fingerprints_tell_bits_and_scales_apart(bert: Path) -> None:
-    each = {bits: open_backbone(f"{bert}{bits}").fingerprint for bits in ("", ":nf4", ":int8")}
-    assert len(set(each.values())) == 3
-    assert open_backbone(f"{bert}:nf4").fingerprint == each[":nf4"]
+    fingerprints = {bits: open_backbone(f"{bert}{bits}").fingerprint for bits in ("", ":nf4", ":int8")}
+    assert len(set(fingerprints.values())) == 3
+    assert open_backbone(f"{bert}:nf4").fingerprint == fingerprints[":nf4"]
     for bits, scale in ((":nf4", "absmax"), (":int8", "SCB")):
         body = open_backbone(f"{bert}{bits}").load()
-        found = {name: tensor.clone() for name, tensor in quantisation.parameters(body)}
-        assert fingerprint(found.items()) == each[bits]
-        found[next(name for name in found if name.endswith(scale))] += 1
-        assert fingerprint(found.items()) != each[bits]
+        tensors = {name: tensor.clone() for name, tensor in quantisation.parameters(body)}
+        assert fingerprint(tensors.items()) == fingerprints[bits]
+        tensors[next(name for name in tensors if name.endswith(scale))] += 1
+        assert fingerprint(tensors.items()) != fingerprints[bits]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -42,10 +42,10 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
 
 def everything(tracker: Tracker, experiment: str) -> Any:
     client = tracker._client
-    place = client.get_experiment_by_name(experiment).experiment_id
-    runs = client.search_runs([place])
-    models = client.search_logged_models([place])
-    inputs = [(each.dataset.name, each.dataset.digest, each.tags[0].value) for each in runs[0].inputs.dataset_inputs]
+    experiment_id = client.get_experiment_by_name(experiment).experiment_id
+    runs = client.search_runs([experiment_id])
+    models = client.search_logged_models([experiment_id])
+    inputs = [(data.dataset.name, data.dataset.digest, data.tags[0].value) for data in runs[0].inputs.dataset_inputs]
     return runs, models, sorted(inputs)
 
 
@@ -53,13 +53,13 @@ def test_data_and_models_are_logged_once(tracker: Tracker) -> None:
     run = tracker.sync("once", record("a"))
     Tracker(tracker.uri).sync("once", replace(record("a"), tags={"changed": "so that it is written again"}))
     runs, models, inputs = everything(tracker, "once")
-    assert [each.info.run_id for each in runs] == [run]
+    assert [logged.info.run_id for logged in runs] == [run]
     assert inputs == [(f"news/{split}", FINGERPRINT[:36], split) for split in ("test", "train", "validation")]
     (model,) = models
     assert (model.name, str(model.status), model.source_run_id) == ("a-1-5-x", "READY", run)
     assert model.params == {"rank": "8"}
-    assert {each.key: each.value for each in model.metrics} == {"accuracy/news": 0.5}
-    assert [each.model_id for each in runs[0].outputs.model_outputs] == [model.model_id]
+    assert {metric.key: metric.value for metric in model.metrics} == {"accuracy/news": 0.5}
+    assert [output.model_id for output in runs[0].outputs.model_outputs] == [model.model_id]
 
 
 def test_an_upload_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,17 +69,17 @@ def test_an_upload_that_was_cut_off_is_completed(tracker: Tracker, monkeypatch: 
     (model,) = record("b").models
     with pytest.raises(TrackingError, match="the disk is full"):
         tracker.sync("cut-off", replace(record("b"), models=(replace(model, save=broken),)))
-    assert [str(each.status) for each in everything(tracker, "cut-off")[1]] == ["PENDING"]
+    assert [str(logged.status) for logged in everything(tracker, "cut-off")[1]] == ["PENDING"]
     tracker.sync("cut-off", record("b"))
     runs, models, _ = everything(tracker, "cut-off")
-    assert [str(each.status) for each in models] == ["READY"]
+    assert [str(logged.status) for logged in models] == ["READY"]
     assert len(runs) == len(runs[0].outputs.model_outputs) == 1
 
 
 def test_the_champion_is_the_best_on_the_same_examples(tracker: Tracker) -> None:
     def register(*given: Any) -> tuple[str, bool, str]:
-        found = tracker.register("champions", record(given[0]), entry(*given))
-        return found.version, found.champion, found.decision
+        registered = tracker.register("champions", record(given[0]), entry(*given))
+        return registered.version, registered.champion, registered.decision
 
     assert register("c", 0.75) == ("1", True, "version 1 is the champion: there was none")
     assert register("c", 0.75) == ("1", True, "version 1 is the champion already")
@@ -97,28 +97,28 @@ def test_the_champion_is_the_best_on_the_same_examples(tracker: Tracker) -> None
         True,
         "version 5 is the champion: 0.8750 on validation, version 1 has 0.7500",
     )
-    found = tracker._client.get_model_version_by_alias("news.lora", "champion")
-    assert (str(found.version), found.tags["workbench.adapter"]) == ("5", "g")
+    champion_version = tracker._client.get_model_version_by_alias("news.lora", "champion")
+    assert (str(champion_version.version), champion_version.tags["workbench.adapter"]) == ("5", "g")
     assert len(tracker._client.search_model_versions("name = 'news.lora'")) == 5
     assert Path(tracker._client.get_model_version_download_uri("news.lora", "5").removeprefix("file://")).is_dir()
 
 
 def test_a_model_that_was_deleted_is_said(tracker: Tracker) -> None:
     tracker.sync("deleted", record("h"))
-    for each in everything(tracker, "deleted")[1]:
-        tracker._client.delete_logged_model(each.model_id)
+    for model in everything(tracker, "deleted")[1]:
+        tracker._client.delete_logged_model(model.model_id)
     with pytest.raises(TrackingError, match="'h' was deleted"):
         tracker.register("deleted", record("h"), entry("h", 0.5))
 
 
 def test_champions_are_read_from_the_database_without_mlflow(tracker: Tracker, tmp_path: Path) -> None:
     tracker.register("read", record("e"), replace(entry("e", 0.99), name="other.lora"))
-    found = champions(tracker.uri)
-    assert "e" in found
+    adapters = champions(tracker.uri)
+    assert "e" in adapters
     aliases = tracker._client.get_registered_model("news.lora").aliases
     version = tracker._client.get_model_version("news.lora", aliases["champion"])
-    assert version.tags["workbench.adapter"] in found
-    assert len(found) == 2, "one for each registered name"
+    assert version.tags["workbench.adapter"] in adapters
+    assert len(adapters) == 2, "one for each registered name"
     (tmp_path / "other.db").write_text("no database")
     for uri in ("http://127.0.0.1:9", f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/other.db"):
         assert champions(uri) == frozenset()
@@ -132,17 +132,17 @@ def crowned(tracker: Tracker, name: str, *scores: tuple[str, float]) -> None:
 
 
 def champion(tracker: Tracker, name: str) -> str:
-    found = tracker.champion(name)
-    assert found
-    return found.number
+    version = tracker.champion(name)
+    assert version
+    return version.number
 
 
 def test_each_rollback_goes_one_champion_back(tracker: Tracker) -> None:
     crowned(tracker, "back.lora", ("a", 0.5), ("loser", 0.25), ("b", 0.625), ("c", 0.75))
     assert champion(tracker, "back.lora") == "4"
-    found = tracker.roll_back("back")
-    assert found.was
-    assert (found.name, found.was.number, found.now.number, found.now.adapter) == ("back.lora", "4", "3", "b")
+    change = tracker.roll_back("back")
+    assert change.was
+    assert (change.name, change.was.number, change.now.number, change.now.adapter) == ("back.lora", "4", "3", "b")
     assert tracker.roll_back("back.lora").now.number == champion(tracker, "back.lora") == "1", "2 never was champion"
     with pytest.raises(InputError, match="no champion before version 1 is recorded") as refused:
         tracker.roll_back("back.lora")
@@ -198,14 +198,14 @@ def test_a_champion_that_was_taken_away_or_deleted_is_told(tracker: Tracker) -> 
     tracker._client.delete_registered_model_alias("gone.lora", "champion")
     with pytest.raises(InputError, match="it has no champion"):
         tracker.roll_back("gone.lora")
-    found = tracker.roll_back("gone.lora", "2")
-    assert (found.was, champion(tracker, "gone.lora")) == (None, "2")
+    change = tracker.roll_back("gone.lora", "2")
+    assert (change.was, champion(tracker, "gone.lora")) == (None, "2")
 
 
 def test_a_version_is_described_and_a_persons_words_stay(tracker: Tracker) -> None:
     def register(description: str) -> str:
-        told = replace(entry("described", 0.5), name="told.lora", description=description, about="what it is")
-        number = tracker.register("described", record("described"), told).version
+        described = replace(entry("described", 0.5), name="told.lora", description=description, about="what it is")
+        number = tracker.register("described", record("described"), described).version
         return str(tracker._client.get_model_version("told.lora", number).description)
 
     tracker.register("described", record("described"), replace(entry("described", 0.5), name="told.lora"))

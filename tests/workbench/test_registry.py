@@ -32,7 +32,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modules[Any]:
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     (folder / "notes.txt").write_text("not a module", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    for name in [one for one in sys.modules if one.startswith(PACKAGE)]:
+    for name in [module for module in sys.modules if module.startswith(PACKAGE)]:
         monkeypatch.delitem(sys.modules, name)
     return Modules("thing", PACKAGE, "ENTRY")
 
@@ -70,7 +70,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(modules: Modules[Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         (5, "not by 5"),
         (None, "not by nothing"),
@@ -80,11 +80,11 @@ def test_an_unknown_name_is_answered_with_the_nearest(modules: Modules[Any]) -> 
         (True, "not by a truth value"),
     ],
 )
-def test_what_is_no_text_is_no_name(modules: Modules[Any], tmp_path: Path, name: Any, told: str) -> None:
+def test_what_is_no_text_is_no_name(modules: Modules[Any], tmp_path: Path, name: Any, expected: str) -> None:
     for look_up in (modules.get, modules.require):
-        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: a thing is named by a text, {told}"):
+        with pytest.raises(UnknownNameError, match=f"f.yaml, line 1: a thing is named by a text, {expected}"):
             look_up(name, "f.yaml, line 1")
-    with pytest.raises(UnknownNameError, match=f"a thing is named by a text, {told}"):
+    with pytest.raises(UnknownNameError, match=f"a thing is named by a text, {expected}"):
         Documents("thing", [tmp_path]).path(name)
 
 

@@ -33,23 +33,23 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def left(original: Path, tmp_path: Path) -> Path:
-    """The same at a place of its own, which MLflow has been told of."""
+def workspace(original: Path, tmp_path: Path) -> Path:
+    """A copy of that workspace in another folder; the database has the new path."""
     root = shutil.copytree(original, tmp_path / "left")
     relocate(root / "mlflow.db")
     return root
 
 
 def heard(root: Path, given: RunRecord = LOGGED) -> list[str]:
-    said: list[str] = []
-    Tracker(tracking_uri(root), said.append).sync("stream", given)
-    return said
+    messages: list[str] = []
+    Tracker(tracking_uri(root), messages.append).sync("stream", given)
+    return messages
 
 
 def locations(root: Path) -> set[str]:
     with closing(sqlite3.connect(root / "mlflow.db")) as connection:
-        found = [row for table, column in LOCATIONS for row in connection.execute(f"SELECT {column} FROM {table}")]
-    return {place for (place,) in found if "mlartifacts" in place}
+        rows = [row for table, column in LOCATIONS for row in connection.execute(f"SELECT {column} FROM {table}")]
+    return {location for (location,) in rows if "mlartifacts" in location}
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -67,41 +67,41 @@ def require_whole(root: Path) -> None:
         run_id=run.info.run_id, artifact_path="report/report.html", tracking_uri=tracking_uri(root)
     )
     assert Path(page).read_bytes() == PAGE
-    place = client.get_model_version_download_uri("news.lora", "1")
-    assert place.startswith(root.resolve().as_uri())
-    assert (Path(download_artifacts(artifact_uri=place)) / "weights.txt").read_text() == "weights"
-    assert all(place.startswith((root.resolve().as_uri(), str(root.resolve()))) for place in locations(root))
+    uri = client.get_model_version_download_uri("news.lora", "1")
+    assert uri.startswith(root.resolve().as_uri())
+    assert (Path(download_artifacts(artifact_uri=uri)) / "weights.txt").read_text() == "weights"
+    assert all(location.startswith((root.resolve().as_uri(), str(root.resolve()))) for location in locations(root))
 
 
-def test_a_moved_workspace_is_whole_and_leaves_nothing_where_it_was(left: Path, tmp_path: Path) -> None:
-    root = left.rename(tmp_path / "moved to")
+def test_a_moved_workspace_is_whole_and_leaves_nothing_where_it_was(workspace: Path, tmp_path: Path) -> None:
+    root = workspace.rename(tmp_path / "moved to")
     (line,) = heard(root)
-    assert str(left) in line
+    assert str(workspace) in line
     assert str(root) in line
     require_whole(root)
     assert heard(root) == [], "it is said once"
     heard(root, replace(LOGGED, key="another", models=()))
-    assert not left.exists()
+    assert not workspace.exists()
 
 
-def test_a_copied_workspace_never_writes_into_the_original(left: Path, tmp_path: Path) -> None:
-    before = files(left)
-    root = shutil.copytree(left, tmp_path / "copied")
+def test_a_copied_workspace_never_writes_into_the_original(workspace: Path, tmp_path: Path) -> None:
+    before = files(workspace)
+    root = shutil.copytree(workspace, tmp_path / "copied")
     assert len(heard(root)) == 1
     require_whole(root)
     heard(root, replace(LOGGED, key="another", models=()))
-    assert files(left) == before
-    assert heard(left) == []
-    require_whole(left)
+    assert files(workspace) == before
+    assert heard(workspace) == []
+    require_whole(workspace)
 
 
-def test_a_link_to_a_workspace_is_the_same_workspace(left: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_workspace_is_the_same_workspace(workspace: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
-    link.symlink_to(left)
-    before = locations(left)
+    link.symlink_to(workspace)
+    before = locations(workspace)
     assert heard(link) == []
     assert locations(link) == before
-    root = left.rename(tmp_path / "moved")
+    root = workspace.rename(tmp_path / "moved")
     link.unlink()
     link.symlink_to(root)
     assert len(heard(link)) == 1
@@ -117,30 +117,30 @@ def test_what_was_logged_over_a_link_outlives_the_link(tmp_path: Path) -> None:
     require_whole(root)
 
 
-def test_locations_of_others_stay_as_they_are(left: Path, tmp_path: Path) -> None:
-    client: Any = Tracker(tracking_uri(left))._client
-    beside = client.create_experiment("beside", artifact_location=f"{left.as_uri()}/mlartifacts-2/x")
+def test_locations_of_others_stay_as_they_are(workspace: Path, tmp_path: Path) -> None:
+    client: Any = Tracker(tracking_uri(workspace))._client
+    beside = client.create_experiment("beside", artifact_location=f"{workspace.as_uri()}/mlartifacts-2/x")
     theirs = client.create_experiment("theirs", artifact_location=f"{tmp_path.as_uri()}/elsewhere/mlartifacts")
     run = client.create_run(theirs)
-    root = left.rename(tmp_path / "moved")
+    root = workspace.rename(tmp_path / "moved")
     heard(root)
     client = Tracker(tracking_uri(root))._client
-    assert client.get_experiment(beside).artifact_location == f"{left.as_uri()}/mlartifacts-2/x"
+    assert client.get_experiment(beside).artifact_location == f"{workspace.as_uri()}/mlartifacts-2/x"
     assert client.get_experiment(theirs).artifact_location == f"{tmp_path.as_uri()}/elsewhere/mlartifacts"
     assert client.get_run(run.info.run_id).info.artifact_uri.startswith(f"{tmp_path.as_uri()}/elsewhere/mlartifacts/")
 
 
-def test_a_database_that_left_its_artifacts_behind_keeps_them(left: Path, tmp_path: Path) -> None:
-    before = locations(left)
+def test_a_database_that_left_its_artifacts_behind_keeps_them(workspace: Path, tmp_path: Path) -> None:
+    before = locations(workspace)
     alone = tmp_path / "alone"
     alone.mkdir()
-    (left / "mlflow.db").rename(alone / "mlflow.db")
+    (workspace / "mlflow.db").rename(alone / "mlflow.db")
     assert relocate(alone / "mlflow.db") is None
     assert locations(alone) == before
 
 
-def test_all_locations_move_or_none(left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = left.rename(tmp_path / "moved")
+def test_all_locations_move_or_none(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = workspace.rename(tmp_path / "moved")
     before = locations(root)
     monkeypatch.setattr(relocation, "LOCATIONS", (*LOCATIONS, ("runs", "no_such_column")))
     with pytest.raises(TrackingError, match="no such column"):
@@ -149,9 +149,9 @@ def test_all_locations_move_or_none(left: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_one_that_cannot_be_changed_says_what_to_do(
-    left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = shutil.copytree(left, tmp_path / "colleague's")
+    root = shutil.copytree(workspace, tmp_path / "colleague's")
     with closing(sqlite3.connect(root / "mlflow.db", isolation_level=None)) as somebody:
         monkeypatch.setattr(relocation, "BUSY", 0.1)
         assert is_writable(root / "mlflow.db")
@@ -159,7 +159,7 @@ def test_one_that_cannot_be_changed_says_what_to_do(
         assert not is_writable(root / "mlflow.db")
         with pytest.raises(TrackingError, match=r"cp -r.*--workspace"):
             heard(root)
-    assert all(str(left) in place for place in locations(root))
+    assert all(str(workspace) in location for location in locations(root))
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all", None], ids=["empty", "garbage", "missing"])
@@ -170,14 +170,14 @@ def test_what_is_no_database_is_left_to_mlflow(content: bytes | None, tmp_path: 
     assert (content is None) != (tmp_path / "mlflow.db").exists()
 
 
-def test_files_that_were_deleted_come_back_with_the_next_sync(left: Path) -> None:
-    shutil.rmtree(left / "mlartifacts")
-    heard(left)
-    require_whole(left)
+def test_files_that_were_deleted_come_back_with_the_next_sync(workspace: Path) -> None:
+    shutil.rmtree(workspace / "mlartifacts")
+    heard(workspace)
+    require_whole(workspace)
 
 
-def test_a_file_that_was_cut_comes_back_with_the_next_sync(left: Path) -> None:
-    (page,) = (left / "mlartifacts").rglob("report.html")
+def test_a_file_that_was_cut_comes_back_with_the_next_sync(workspace: Path) -> None:
+    (page,) = (workspace / "mlartifacts").rglob("report.html")
     page.write_bytes(PAGE[:-1])
-    heard(left)
+    heard(workspace)
     assert page.read_bytes() == PAGE

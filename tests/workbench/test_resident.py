@@ -115,7 +115,7 @@ def test_a_copy_is_what_a_load_is(
         assert body.config.to_dict() == fresh.config.to_dict()
         assert body.name_or_path == fresh.name_or_path == str(backbone.folder)
     assert copies[0].config is not copies[1].config
-    assert {id(each) for each in copies[0].parameters()}.isdisjoint(map(id, copies[1].parameters()))
+    assert {id(parameter) for parameter in copies[0].parameters()}.isdisjoint(map(id, copies[1].parameters()))
 
 
 def test_a_process_loads_a_backbone_once(halved: Backbone, task: Task, tmp_path: Path, loads: list[str]) -> None:
@@ -146,21 +146,21 @@ def test_whoever_trains_few_weights_shares_the_others(
     method: str, halved: Backbone, task: Task, tmp_path: Path, loads: list[str]
 ) -> None:
     first = halved.load()
-    before = {name: each.clone() for name, each in first.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in first.state_dict().items()}
     stored = learn(lesson(halved, task, method), AdapterStore(tmp_path / "store"), Silent(), "label")
     open_adapter(stored, halved)
     assert len(loads) == 1
     for body in (first, halved.load()):
-        assert all(torch.equal(each, before[name]) for name, each in body.state_dict().items())
+        assert all(torch.equal(tensor, before[name]) for name, tensor in body.state_dict().items())
 
 
 def test_whoever_trains_all_weights_shares_none(halved: Backbone, task: Task, tmp_path: Path, loads: list[str]) -> None:
     first = halved.load()
-    before = {name: each.clone() for name, each in first.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in first.state_dict().items()}
     learn(lesson(halved, task, "full"), AdapterStore(tmp_path / "store"), Silent(), "label")
     assert len(loads) == 2
     assert not resident._resident, "no memory is held beside what is trained"
-    assert all(torch.equal(each, before[name]) for name, each in first.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in first.state_dict().items())
 
 
 def test_processes_that_share_a_training_share_no_weights(
@@ -176,16 +176,16 @@ def test_processes_that_share_a_training_share_no_weights(
 @torch.no_grad()
 def test_what_one_model_writes_no_other_has(halved: Backbone) -> None:
     first, second = halved.load(), halved.load()
-    before = {name: each.clone() for name, each in second.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in second.state_dict().items()}
     for parameter in first.parameters():
         parameter.data.fill_(7)
     for body in (second, halved.load()):
-        assert all(torch.equal(each, before[name]) for name, each in body.state_dict().items())
+        assert all(torch.equal(tensor, before[name]) for name, tensor in body.state_dict().items())
 
 
 def anonymous_memory() -> int:
     """Return the bytes of memory that are the process's own."""
-    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("RssAnon"))
+    (line,) = (entry for entry in Path("/proc/self/status").read_text().splitlines() if entry.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
 
 
@@ -193,7 +193,7 @@ def test_models_share_memory(bert: Path, tmp_path: Path) -> None:
     wide = {"hidden_size": 512, "intermediate_size": 2048}
     backbone = open_backbone(str(saved("BertModel", bert, tmp_path / "model", dtype=torch.bfloat16, **wide)))
     first = backbone.load()
-    size = sum(each.nbytes for each in first.parameters())
+    size = sum(parameter.nbytes for parameter in first.parameters())
     assert size > 25e6
     before = anonymous_memory()
     others = [backbone.load() for _ in range(6)]
@@ -212,11 +212,11 @@ def test_nobody_can_write_to_what_is_shared(halved: Backbone) -> None:
 
 def test_the_newest_backbone_alone_is_kept(halved: Backbone, bert: Path, tmp_path: Path, loads: list[str]) -> None:
     body = halved.load()
-    before = {name: each.clone() for name, each in body.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in body.state_dict().items()}
     other = open_backbone(str(saved("BertModel", bert, tmp_path / "other", dtype=torch.float16)))
     other.load()
     assert len(resident._resident) == 1
-    assert all(torch.equal(each, before[name]) for name, each in body.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in body.state_dict().items())
     halved.load()
     assert loads == [halved.name, other.name, halved.name]
 
@@ -259,6 +259,6 @@ def test_weights_in_float32_stay_in_their_file(
 ) -> None:
     backbone = open_backbone(str(saved(architecture, bert, tmp_path / "model")))
     monkeypatch.setattr(Resident, "__init__", None)
-    weights = {name: (each.data_ptr(), each.nbytes) for name, each in backbone.load().named_parameters()}
-    own = {name for name, each in weights.items() if not page_table.are_unwritten([each])}
+    weights = {name: (weight.data_ptr(), weight.nbytes) for name, weight in backbone.load().named_parameters()}
+    own = {name for name, span in weights.items() if not page_table.are_unwritten([span])}
     assert own == ({"pooler.dense.weight", "pooler.dense.bias"} if architecture == "BertForMaskedLM" else set())

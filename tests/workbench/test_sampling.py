@@ -26,8 +26,8 @@ def rows_of(counts: list[int], shuffle: int = 0) -> Dataset:
 def largest_remainder(counts: list[int], size: int) -> tuple[list[int], list[float]]:
     """Hamilton's method: floors, then one more for each of the largest remainders; and the remainders."""
     exact = [count * size / sum(counts) for count in counts]
-    shares = [int(one) for one in exact]
-    remainders = [one - share for one, share in zip(exact, shares, strict=True)]
+    shares = [int(quota) for quota in exact]
+    remainders = [quota - share for quota, share in zip(exact, shares, strict=True)]
     for index in sorted(range(len(counts)), key=lambda index: -remainders[index])[: size - sum(shares)]:
         shares[index] += 1
     return shares, remainders
@@ -55,10 +55,10 @@ def test_shares_go_by_largest_remainder(counts: list[int], size: int) -> None:
     assume(size < sum(counts))
     wanted, remainders = largest_remainder(counts, size)
     assume(min(wanted) >= 1)  # else the minimum of one takes over
-    assume(len({round(one, 9) for one in remainders}) == len(remainders))  # ties may go either way
+    assume(len({round(remainder, 9) for remainder in remainders}) == len(remainders))  # ties may go either way
     assume(min(int(count * size / sum(counts)) for count in counts) >= 1)
-    found = Counter(stratified(rows_of(counts), size, seed=0)["label"][:])
-    assert [found[label] for label in range(len(counts))] == wanted
+    drawn = Counter(stratified(rows_of(counts), size, seed=0)["label"][:])
+    assert [drawn[label] for label in range(len(counts))] == wanted
 
 
 @settings(max_examples=60, deadline=None)

@@ -37,12 +37,12 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "folder"
-    (place / "state" / "body").mkdir(parents=True)
+    sealed_folder = tmp_path / "folder"
+    (sealed_folder / "state" / "body").mkdir(parents=True)
     for name in ("fit.json", "state/head.bin", "state/body/model.bin"):
-        (place / name).write_bytes(name.encode())
-    sealed.seal(place)
-    return place
+        (sealed_folder / name).write_bytes(name.encode())
+    sealed.seal(sealed_folder)
+    return sealed_folder
 
 
 def test_what_was_written_is_read(path: Path) -> None:
@@ -63,16 +63,16 @@ def test_a_document_without_a_digest_is_read_as_before_there_were_any(path: Path
 
 def test_no_flipped_byte_changes_what_is_read(path: Path) -> None:
     sound = path.read_bytes()
-    for place in range(len(sound)):
+    for position in range(len(sound)):
         damaged = bytearray(sound)
-        damaged[place] ^= 1
+        damaged[position] ^= 1
         path.write_bytes(damaged)
         try:
-            found = sealed.read(NOTE, path)
+            note = sealed.read(NOTE, path)
         except IntegrityError as error:
             assert error.where == str(path)
             continue
-        assert found == WRITTEN, f"byte {place}"
+        assert note == WRITTEN, f"byte {position}"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff\x00", b'{"name": 1}', b"[" * 100_000])
@@ -91,14 +91,14 @@ def change(path: Path) -> None:
     path.write_bytes(b"other")
 
 
-@pytest.mark.parametrize(("damage", "said"), [(change, "has changed"), (Path.unlink, "is missing")])
+@pytest.mark.parametrize(("damage", "message"), [(change, "has changed"), (Path.unlink, "is missing")])
 @pytest.mark.parametrize("name", ["fit.json", "state/head.bin", "state/body/model.bin"])
 def test_a_sealed_folder_names_what_is_not_as_it_was(
-    folder: Path, name: str, damage: Callable[[Path], None], said: str
+    folder: Path, name: str, damage: Callable[[Path], None], message: str
 ) -> None:
     sealed.require_sound(folder)
     damage(folder / name)
-    with pytest.raises(IntegrityError, match=f"{Path(name).name} {said}") as caught:
+    with pytest.raises(IntegrityError, match=f"{Path(name).name} {message}") as caught:
         sealed.require_sound(folder)
     assert caught.value.where == str(folder)
 

@@ -51,34 +51,36 @@ def trained(
     method: str, backbone: Backbone, store: AdapterStore, tasks: tuple[Task, ...] = TASKS
 ) -> list[StoredAdapter]:
     """Return an adapter for each task; of LoRAs each has another rank."""
-    found = []
+    adapters = []
     for index, task in enumerate(tasks):
         own = {"rank": 2 + 2 * index} if method == "lora" else {}
         settings = METHODS.get(method).settings(learning_rate=2e-2, **own)
         lesson = Lesson(task, Adaptation(backbone, method, settings, "fp32"), BUDGET, 0)
-        found.append(learn(lesson, store, Silent(), task.name))
-    return found
+        adapters.append(learn(lesson, store, Silent(), task.name))
+    return adapters
 
 
 def mixed_rows(adapters: list[StoredAdapter]) -> tuple[Dataset, list[str]]:
-    """Return texts of all tasks in disorder, and whose they are."""
+    """Return the texts of all tasks in random order, and the id of the adapter for each."""
     rows = concatenate_datasets([task.splits["test"].select_columns(["id", "text"]) for task in TASKS])
-    owners = [each.id for each, task in zip(adapters, TASKS, strict=True) for _ in range(len(task.splits["test"]))]
+    owners = [
+        adapter.id for adapter, task in zip(adapters, TASKS, strict=True) for _ in range(len(task.splits["test"]))
+    ]
     order = np.random.default_rng(0).permutation(len(rows))
-    return rows.select(order), [owners[place] for place in order]
+    return rows.select(order), [owners[index] for index in order]
 
 
 def alone(
     adapters: list[StoredAdapter], backbone: Backbone, rows: Dataset, owners: list[str]
 ) -> list[tuple[str, float]]:
     """Return what a model of its own answers to each row."""
-    by_id = {each.id: (open_adapter(each, backbone), each.manifest.task.labels) for each in adapters}
-    found = []
+    by_id = {adapter.id: (open_adapter(adapter, backbone), adapter.manifest.task.labels) for adapter in adapters}
+    replies = []
     for index, owner in enumerate(owners):
         model, labels = by_id[owner]
         logits = model.kind.answers(model, rows.select([index]), backbone.tokenizer, BUDGET.max_length)
-        found += model.kind.say(logits, labels)
-    return found
+        replies += model.kind.say(logits, labels)
+    return replies
 
 
 @pytest.mark.parametrize("method", ["lora", "pfeiffer", "houlsby"])
@@ -90,11 +92,11 @@ def test_rows_of_one_batch_are_answered_by_their_own_adapters(
     rows, owners = mixed_rows(adapters)
     passes = []
     serving.body.register_forward_hook(lambda *_: passes.append(1))
-    found, wanted = serving.answers(rows, owners), alone(adapters, backbone, rows, owners)
+    together, wanted = serving.answers(rows, owners), alone(adapters, backbone, rows, owners)
     assert serving.mixes
     assert len(passes) == 2, "72 rows of three adapters are two batches of 64 and 8, not one for each adapter"
-    assert [label for label, *_ in found] == [label for label, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure, _ in found], [sure for _, sure in wanted], atol=1e-5)
+    assert [label for label, *_ in together] == [label for label, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
 
 
 def test_mixed_loras_are_as_good_as_one_and_leave_no_trace(backbone: Backbone, store: AdapterStore) -> None:
@@ -107,19 +109,19 @@ def test_mixed_loras_are_as_good_as_one_and_leave_no_trace(backbone: Backbone, s
     names = [f"adapter-{index:03d}" for index in (0, 0, 1, 1, 1, 2)]
     library = LIBRARIES.get("peft")
 
-    def said() -> torch.Tensor:
+    def states() -> torch.Tensor:
         with torch.inference_mode():
             return serving.body(**batch).last_hidden_state
 
-    alone = {name: (library.switch(serving.body, name), said())[1] for name in dict.fromkeys(names)}
+    alone = {name: (library.switch(serving.body, name), states())[1] for name in dict.fromkeys(names)}
     library.mix(serving.body, names[::-1])
     library.mix(serving.body, names)
-    mixed = said()
+    mixed = states()
     for row, name in enumerate(names):
         torch.testing.assert_close(mixed[row], alone[name][row], rtol=1e-5, atol=1e-6)
     assert not torch.allclose(alone[names[0]], alone[names[-1]], atol=1e-3), "else nothing is shown"
     serving.switch(first.id)
-    assert torch.equal(said(), alone[names[0]])
+    assert torch.equal(states(), alone[names[0]])
 
 
 @pytest.mark.parametrize("settings", [{"targets": ("word_embeddings",)}, {"dora": True}])
@@ -141,11 +143,12 @@ def test_switching_gives_the_logits_of_the_adapter_alone_bit_for_bit(
     serving = Serving(adapters, backbone)
     rows = TASKS[0].splits["test"]
     wanted = {
-        each.id: predict(open_adapter(each, backbone), rows, backbone.tokenizer, BUDGET.max_length) for each in adapters
+        adapter.id: predict(open_adapter(adapter, backbone), rows, backbone.tokenizer, BUDGET.max_length)
+        for adapter in adapters
     }
-    for each in (*adapters, adapters[0], adapters[2]):
-        found = predict(serving.switch(each.id), rows, backbone.tokenizer, BUDGET.max_length)
-        assert np.array_equal(found, wanted[each.id])
+    for adapter in (*adapters, adapters[0], adapters[2]):
+        logits = predict(serving.switch(adapter.id), rows, backbone.tokenizer, BUDGET.max_length)
+        assert np.array_equal(logits, wanted[adapter.id])
 
 
 def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: AdapterStore) -> None:
@@ -156,9 +159,9 @@ def test_adapters_of_any_methods_answer_together(backbone: Backbone, store: Adap
     ]
     assert not isinstance(LIBRARIES.get("plain"), Hosts), "head has to be opened by itself"
     rows, owners = mixed_rows(adapters)
-    found, wanted = answers(adapters, backbone, rows, owners), alone(adapters, backbone, rows, owners)
-    assert [label for label, *_ in found] == [label for label, _ in wanted]
-    np.testing.assert_allclose([sure for _, sure, _ in found], [sure for _, sure in wanted], atol=1e-5)
+    together, wanted = answers(adapters, backbone, rows, owners), alone(adapters, backbone, rows, owners)
+    assert [label for label, *_ in together] == [label for label, _ in wanted]
+    np.testing.assert_allclose([sure for _, sure, _ in together], [sure for _, sure in wanted], atol=1e-5)
 
 
 def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store: AdapterStore) -> None:
@@ -171,8 +174,8 @@ def test_answers_in_words_are_served_in_turns(llama: Path, copying: Task, store:
     rows = copying.splits["test"].select(range(6))
     owners = [adapters[index % 2].id for index in range(6)]
     assert not serving.mixes
-    found, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
-    assert [text for text, *_ in found] == [text for text, _ in wanted]
+    together, wanted = serving.answers(rows, owners), alone(adapters, opened, rows, owners)
+    assert [text for text, *_ in together] == [text for text, _ in wanted]
 
 
 def test_what_cannot_share_a_backbone_is_said(backbone: Backbone, store: AdapterStore, llama: Path) -> None:

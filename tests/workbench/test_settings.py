@@ -113,7 +113,7 @@ def test_suggestions_inside_a_mapping_of_models(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("assignment", "found"),
+    ("assignment", "holds"),
     [
         ("name=other", lambda plan: plan.name == "other"),
         ("budget.epochs=7", lambda plan: plan.budget == Budget(epochs=7, batch_size=4)),
@@ -125,10 +125,10 @@ def test_suggestions_inside_a_mapping_of_models(tmp_path: Path) -> None:
         ("budgets.small.epochs=9", lambda plan: plan.budgets["small"].epochs == 9),
     ],
 )
-def test_set_reads_values_as_yaml_at_any_depth(document: Document, assignment: str, found: object) -> None:
-    assert callable(found)
+def test_set_reads_values_as_yaml_at_any_depth(document: Document, assignment: str, holds: object) -> None:
+    assert callable(holds)
     changed = document.set([assignment])
-    assert found(changed.parse(Plan))
+    assert holds(changed.parse(Plan))
     assert document.parse(Plan).name == "first", "the document itself is not changed"
     assert "small" not in document.data.get("budgets", {})
 
@@ -211,10 +211,10 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
         read(written(tmp_path, "name: x\nname: y\n")).parse(Plan)
 
 
-@pytest.mark.parametrize("place", ["missing.yaml", "."])
-def test_a_path_that_is_no_file_is_refused(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_path_that_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="cannot read this file"):
-        read(tmp_path / place)
+        read(tmp_path / name)
 
 
 @given(
@@ -231,9 +231,9 @@ def test_updates_counts_optimiser_steps(
     budget = Budget(train_examples=drawn, batch_size=batch, gradient_accumulation=accumulation, epochs=epochs)
     steps = 0
     for _ in range(epochs):  # the loop that a trainer runs
-        left = min(examples, drawn) if drawn else examples
-        while left > 0:
-            left -= batch * accumulation * processes
+        remaining = min(examples, drawn) if drawn else examples
+        while remaining > 0:
+            remaining -= batch * accumulation * processes
             steps += 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLD_SIZE", str(processes))  # each takes a batch of its own

@@ -53,7 +53,7 @@ def models(bert: Path, llama: Path, tmp_path_factory: pytest.TempPathFactory) ->
     ids=["weights and batches", "batches"],
 )
 def both(request: pytest.FixtureRequest, models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
-    """What either of two processes finds."""
+    """The reports of the two processes."""
     folder = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -72,17 +72,17 @@ def both(request: pytest.FixtureRequest, models: list[Path], tmp_path_factory: p
         )
         for rank in range(2)
     ]
-    told = [each.communicate(timeout=240) for each in started]
-    assert not any(each.returncode for each in started), told[0][1]
-    found = [json.loads(out) for out, _ in told]
-    for each in found:
-        each["sharded"] = bool(request.param)
-    return found
+    outputs = [process.communicate(timeout=240) for process in started]
+    assert not any(process.returncode for process in started), outputs[0][1]
+    reports = [json.loads(out) for out, _ in outputs]
+    for report in reports:
+        report["sharded"] = bool(request.param)
+    return reports
 
 
 @pytest.fixture(scope="module")
 def alone(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """What one process comes to, with as many examples in a step."""
+    """The reports of one process, with as many examples in a step."""
     folders, into = dict(zip(("bert", "llama"), models, strict=True)), tmp_path_factory.mktemp("alone")
     return {
         name: two_processes.learned(folders[folder], into / name, method, kind, "fp32")
@@ -90,9 +90,9 @@ def alone(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Found
     }
 
 
-def weights(found: Found) -> dict[str, torch.Tensor]:
-    files = sorted(Path(found["folder"]).glob("*.safetensors"))
-    return {f"{file.name} {name}": each for file in files for name, each in load_file(file).items()}
+def weights(report: Found) -> dict[str, torch.Tensor]:
+    files = sorted(Path(report["folder"]).glob("*.safetensors"))
+    return {f"{file.name} {name}": tensor for file in files for name, tensor in load_file(file).items()}
 
 
 @pytest.mark.parametrize("case", two_processes.CASES)
@@ -100,23 +100,23 @@ def test_the_weights_are_those_of_one_process(both: list[Found], alone: Found, c
     """Up to the order in which a mean over 16 examples is summed: each number has 24 bits, and there are 6 steps.
 
     The gradient of the bias of attention's keys is 0, whatever the data: it adds the same to all scores of a query.
-    AdamW makes steps of the learning rate's size of what rounding leaves there.
+    AdamW turns the rounding errors in it into steps of the learning rate's size.
     """
-    first, one = both[0][case], alone[case]
-    assert first["steps"] == one["steps"] == 6
-    torch.testing.assert_close(first["losses"], one["losses"], rtol=1e-5, atol=1e-5)
-    ours, wanted = weights(first), weights(one)
+    first, single = both[0][case], alone[case]
+    assert first["steps"] == single["steps"] == 6
+    torch.testing.assert_close(first["losses"], single["losses"], rtol=1e-5, atol=1e-5)
+    ours, wanted = weights(first), weights(single)
     assert ours.keys() == wanted.keys(), "they are stored whole"
-    for name, each in wanted.items():
+    for name, weight in wanted.items():
         atol = 6e-3 if name.endswith("key.bias") else 2e-6
         torch.testing.assert_close(
-            ours[name], each, rtol=1e-5, atol=atol, msg=lambda told, name=name: f"{name}: {told}"
+            ours[name], weight, rtol=1e-5, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 
 @pytest.mark.parametrize("case", two_processes.CASES)
 def test_each_process_holds_a_part_and_answers_like_the_other(both: list[Found], alone: Found, case: str) -> None:
-    first, second = (each[case] for each in both)
+    first, second = (report[case] for report in both)
     assert first["dealt"] == second["dealt"] == [both[0]["sharded"]] * 2
     assert first["answers"] == second["answers"]
     assert first["likelihood"] == pytest.approx(alone[case]["likelihood"], abs=1e-5)
@@ -124,11 +124,11 @@ def test_each_process_holds_a_part_and_answers_like_the_other(both: list[Found],
 
 @pytest.mark.parametrize("case", two_processes.CASES)
 def test_the_first_process_stores_the_adapter(both: list[Found], case: str) -> None:
-    assert [each[case]["written"] for each in both] == [1, 0]
+    assert [report[case]["written"] for report in both] == [1, 0]
 
 
 def test_a_fit_that_was_cut_off_comes_to_the_same_files(both: list[Found]) -> None:
-    assert [each["resumed"] for each in both] == [True, True]
+    assert [report["resumed"] for report in both] == [True, True]
 
 
 @pytest.fixture

@@ -76,8 +76,8 @@ def wanted(adapter: Any, backbone: Backbone) -> Any:
 
 def logits(folder: Path, texts: list[str]) -> torch.Tensor:
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model, told = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
-    assert not told["missing_keys"], "nothing in it is random"
+    model, loading_info = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not loading_info["missing_keys"], "nothing in it is random"
     with torch.inference_mode():
         return model.eval()(**tokenizer(texts, padding=True, return_tensors="pt")).logits
 
@@ -90,12 +90,12 @@ def test_logits_are_those_of_predict_and_the_pipeline_names_the_labels(
     folder = written(adapter, first, "sequence-classification", tmp_path / "out")
     texts, expected = wanted(adapter, first)
     torch.testing.assert_close(logits(folder, texts), expected, **CLOSE)
-    said = pipeline("text-classification", model=str(folder))(TEXTS, truncation=True)
+    answers = pipeline("text-classification", model=str(folder))(TEXTS, truncation=True)
     labels = adapter.manifest.task.labels
-    assert {one["label"] for one in said} <= {*labels}
+    assert {answer["label"] for answer in answers} <= {*labels}
     if kind == "classification":
-        right = [labels[place] for place in logits(folder, TEXTS).argmax(dim=1)]
-        assert [one["label"] for one in said] == right
+        right = [labels[index] for index in logits(folder, TEXTS).argmax(dim=1)]
+        assert [answer["label"] for answer in answers] == right
 
 
 def test_a_regression_answers_in_its_own_unit(first: Backbone, tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_a_regression_answers_in_its_own_unit(first: Backbone, tmp_path: Path) -
     save_standard(scaled, first, "sequence-classification", folder, "")
     texts, expected = wanted(adapter, first)
     torch.testing.assert_close(logits(folder, texts)[:, 0], 3.0 + 2.0 * expected.reshape(-1), rtol=0.0, atol=1e-4)
-    (said,) = pipeline("text-classification", model=str(folder))(texts[:1])
-    assert said["score"] == pytest.approx(3.0 + 2.0 * float(expected.reshape(-1)[0]), abs=1e-4)
+    (answer,) = pipeline("text-classification", model=str(folder))(texts[:1])
+    assert answer["score"] == pytest.approx(3.0 + 2.0 * float(expected.reshape(-1)[0]), abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -142,8 +142,8 @@ def test_tags_are_those_of_predict(backbone: Backbone, tmp_path: Path) -> None:
     whole = AutoModelForTokenClassification.from_pretrained(folder).eval()
     with torch.inference_mode():
         torch.testing.assert_close(whole(**batch).logits, model(**batch)["logits"], **CLOSE)
-    said = pipeline("token-classification", model=str(folder))(TEXTS[0])
-    assert {one["entity"] for one in said} <= {*adapter.manifest.task.labels}
+    answers = pipeline("token-classification", model=str(folder))(TEXTS[0])
+    assert {answer["entity"] for answer in answers} <= {*adapter.manifest.task.labels}
 
 
 def test_the_mean_of_tokens_is_refused_where_the_class_reads_the_first(backbone: Backbone, tmp_path: Path) -> None:
@@ -193,9 +193,9 @@ def test_its_cards_program_runs(first: Backbone, tmp_path: Path, capsys: pytest.
     folder = written(adapter, first, "sequence-classification", tmp_path / "out")
     program = (folder / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     exec(program, {"folder": str(folder), "backbone": str(folder), "texts": TEXTS})
-    right = [adapter.manifest.task.labels[place] for place in logits(folder, TEXTS).argmax(dim=1)]
-    said = capsys.readouterr().out
-    assert [one["label"] for one in ast.literal_eval(said)] == right
+    right = [adapter.manifest.task.labels[index] for index in logits(folder, TEXTS).argmax(dim=1)]
+    printed = capsys.readouterr().out
+    assert [answer["label"] for answer in ast.literal_eval(printed)] == right
 
 
 def test_a_language_model_answers_in_its_pipeline(llama: Path, tmp_path: Path) -> None:

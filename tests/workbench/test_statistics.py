@@ -17,13 +17,13 @@ NAN = float("nan")
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=10))
 def test_the_interval_is_the_t_interval_of_scipy(values: list[float]) -> None:
-    found = interval(values)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
+    estimate = interval(values)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert estimate.mean == pytest.approx(np.mean(values), abs=1e-12)
     if np.std(values) > 1e-12:
         expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
-        assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
+        assert (estimate.low, estimate.high) == pytest.approx(expected, abs=1e-9)
 
 
 def test_intervals_of_few_equal_and_missing_values() -> None:
@@ -45,32 +45,32 @@ def test_the_bootstrap_agrees_with_drawing_indices() -> None:
     random = np.random.default_rng(7)
     first = [random.integers(0, 2, 200).astype(float), random.integers(0, 2, 50).astype(float)]
     second = [np.where(random.random(200) < 0.8, first[0], 0.0), random.integers(0, 2, 50).astype(float)]
-    differences = [one - other for one, other in zip(first, second, strict=True)]
+    differences = [x - y for x, y in zip(first, second, strict=True)]
     draws = sum(d[random.integers(0, len(d), (20_000, len(d)))].mean(1) for d in differences) / 2
-    found = paired_bootstrap(first, second, seed=1, resamples=20_000)
-    assert found is not None
-    assert found.mean == pytest.approx(np.mean([d.mean() for d in differences]))
-    assert (found.low, found.high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.005)
+    estimate = paired_bootstrap(first, second, seed=1, resamples=20_000)
+    assert estimate is not None
+    assert estimate.mean == pytest.approx(np.mean([d.mean() for d in differences]))
+    assert (estimate.low, estimate.high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.005)
 
 
 def test_the_bootstrap_covers_the_normal_approximation() -> None:
     # closed form: the standard error of a mean of n paired differences is s / √n
     random = np.random.default_rng(3)
     difference = random.choice([-1.0, 0.0, 1.0], 4000, p=[0.1, 0.7, 0.2])
-    found = paired_bootstrap([difference], [np.zeros(4000)])
-    assert found is not None
-    assert found.high - found.low == pytest.approx(2 * 1.96 * difference.std() / math.sqrt(4000), rel=0.05)
+    estimate = paired_bootstrap([difference], [np.zeros(4000)])
+    assert estimate is not None
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * difference.std() / math.sqrt(4000), rel=0.05)
 
 
 def test_the_bootstrap_is_seeded_and_refuses_what_is_not_paired() -> None:
-    one, other = [np.array([1.0, 0.0, 1.0, 1.0])], [np.array([0.0, 0.0, 1.0, 0.0])]
-    assert paired_bootstrap(one, other, seed=3) == paired_bootstrap(one, other, seed=3)
-    same = paired_bootstrap(one, one)
+    first, second = [np.array([1.0, 0.0, 1.0, 1.0])], [np.array([0.0, 0.0, 1.0, 0.0])]
+    assert paired_bootstrap(first, second, seed=3) == paired_bootstrap(first, second, seed=3)
+    same = paired_bootstrap(first, first)
     assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
     assert paired_bootstrap([np.array([NAN])], [np.array([1.0])]) is None
     assert paired_bootstrap([], []) is None
     with pytest.raises(ValueError, match="same examples"):
-        paired_bootstrap(one, [np.array([1.0])])
+        paired_bootstrap(first, [np.array([1.0])])
 
 
 def test_holm_and_the_t_test() -> None:

@@ -13,15 +13,15 @@ from workbench.processes import STOPPED, stoppable
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])  # 128 + 15, 128 + 1
 def test_a_signal_ends_the_block_in_order_with_its_code(number: int, code: int) -> None:
-    before, left = signal.getsignal(number), []
+    before, handlers = signal.getsignal(number), []
     with pytest.raises(SystemExit) as caught, stoppable():
         try:
             os.kill(os.getpid(), number)
         finally:
-            left.append(signal.getsignal(number))
+            handlers.append(signal.getsignal(number))
     assert caught.value.code == code
     assert code in STOPPED
-    assert left == [signal.SIG_DFL], "a second one ends the process at once"
+    assert handlers == [signal.SIG_DFL], "a second one ends the process at once"
     assert signal.getsignal(number) == before
 
 
@@ -35,13 +35,13 @@ def test_what_is_ignored_stays_ignored() -> None:
 
 
 def test_a_thread_leaves_the_signals_alone() -> None:
-    found = []
+    handlers = []
 
     def work() -> None:
         with stoppable():
-            found.append(signal.getsignal(signal.SIGTERM))
+            handlers.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [signal.getsignal(signal.SIGTERM)]
+    assert handlers == [signal.getsignal(signal.SIGTERM)]

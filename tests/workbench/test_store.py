@@ -128,8 +128,8 @@ def test_a_crash_while_saving_leaves_nothing(store: AdapterStore, error: type[Ba
 
 
 def test_a_folder_left_by_a_killed_process_is_not_listed(store: AdapterStore, stored: StoredAdapter) -> None:
-    left = store.root / ".news-lora-2.abc"
-    shutil.copytree(stored.folder, left)
+    abandoned = store.root / ".news-lora-2.abc"
+    shutil.copytree(stored.folder, abandoned)
     (store.root / "no-manifest").mkdir()
     assert store.ids() == ["news-lora-1"]
 
@@ -167,7 +167,7 @@ def test_files_that_stay_are_hashed_once_and_any_change_of_them_is_seen(
     store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    monkeypatch.setattr("workbench.store.check_files", lambda one: (hashed.append(one.id), check_files(one)))
+    monkeypatch.setattr("workbench.store.check_files", lambda entry: (hashed.append(entry.id), check_files(entry)))
     for _ in range(2):
         store.verify(stored.id)
     assert len(hashed) == 2, "files that have just been written may change within the grain of the times"
@@ -264,11 +264,11 @@ def test_import_refuses_what_has_changed(exported: Path, tmp_path: Path, tamper:
     assert other.ids() == []
 
 
-@pytest.mark.parametrize("place", [50, 200, 700, -30])
-def test_a_byte_of_the_manifest_that_changed_is_found(stored: StoredAdapter, exported: Path, place: int) -> None:
+@pytest.mark.parametrize("position", [50, 200, 700, -30])
+def test_a_byte_of_the_manifest_that_changed_is_found(stored: StoredAdapter, exported: Path, position: int) -> None:
     for folder in (exported, stored.folder):
         content = bytearray((folder / MANIFEST).read_bytes())
-        content[place] = ord("x") if content[place] != ord("x") else ord("y")
+        content[position] = ord("x") if content[position] != ord("x") else ord("y")
         (folder / MANIFEST).write_bytes(content)
     other = AdapterStore(exported.parent / "other")
     with pytest.raises(IntegrityError, match="manifest"):

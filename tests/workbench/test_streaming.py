@@ -19,11 +19,11 @@ class Bytes:
 
 
 def parts(text: bytes) -> list[str]:
-    said: list[str] = []
-    words = Words(Bytes(), said.append)  # type: ignore[arg-type]
+    pieces: list[str] = []
+    words = Words(Bytes(), pieces.append)  # type: ignore[arg-type]
     for length in range(len(text) + 1):
         words(torch.tensor([list(text[:length])]))
-    return said
+    return pieces
 
 
 def test_characters_of_several_tokens_and_spaces_around_wait() -> None:
@@ -32,19 +32,19 @@ def test_characters_of_several_tokens_and_spaces_around_wait() -> None:
 
 
 def test_an_answer_that_begins_again_is_not_told_again() -> None:
-    said: list[str] = []
-    words = Words(Bytes(), said.append)  # type: ignore[arg-type]
+    pieces: list[str] = []
+    words = Words(Bytes(), pieces.append)  # type: ignore[arg-type]
     for text in (b"a", b"ab", b"a", b"ab", b"abc", b"x"):
         words(torch.tensor([list(text)]))
-    assert said == ["a", "b", "c"], "nor is another one"
+    assert pieces == ["a", "b", "c"], "nor is another one"
 
 
 def test_only_its_own_thread_is_heard() -> None:
-    found: list[list[list[int]]] = []
-    with heard_by(lambda tokens: found.append(tokens.tolist())):
+    heard: list[list[list[int]]] = []
+    with heard_by(lambda tokens: heard.append(tokens.tolist())):
         tell(torch.tensor([[1]]))
         other = Thread(target=tell, args=[torch.tensor([[2]])])
         other.start()
         other.join()
     tell(torch.tensor([[3]]))
-    assert found == [[[1]]]
+    assert heard == [[[1]]]

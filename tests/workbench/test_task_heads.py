@@ -30,11 +30,11 @@ def test_row_is_answered_by_the_head_of_its_group_alone(heads: Heads) -> None:
     features, group = torch.randn(4, 4), torch.tensor([2, 0, 1, 0])
     logits = heads(features, group)
     probabilities = logits.softmax(dim=-1)
-    for row, (place, own) in enumerate(zip(group.tolist(), features, strict=True)):
-        labels = heads.owner == place
-        assert torch.equal(logits[row, labels], heads.each[place](own))
+    for row, (index, own) in enumerate(zip(group.tolist(), features, strict=True)):
+        labels = heads.owner == index
+        assert torch.equal(logits[row, labels], heads.each[index](own))
         assert (logits[row, ~labels] == -math.inf).all()
-        torch.testing.assert_close(probabilities[row, labels], heads.each[place](own).softmax(dim=-1))
+        torch.testing.assert_close(probabilities[row, labels], heads.each[index](own).softmax(dim=-1))
 
 
 def test_no_gradient_reaches_another_groups_head(heads: Heads) -> None:
@@ -46,7 +46,7 @@ def test_no_gradient_reaches_another_groups_head(heads: Heads) -> None:
 
 
 def test_state_is_that_of_the_heads_and_nothing_is_copied(heads: Heads) -> None:
-    names = {f"each.{place}.{name}" for place in range(3) for name in ("weight", "bias")}
+    names = {f"each.{index}.{name}" for index in range(3) for name in ("weight", "bias")}
     assert heads.state_dict().keys() == names, "who owns a logit follows from the sizes"
     with torch.no_grad():
         heads.each[0].bias.fill_(7.0)

@@ -37,8 +37,8 @@ def test_rouge_l_is_the_f_measure() -> None:
     ],
 )
 def test_the_last_number(text: str, number: str | None) -> None:
-    found = last_number(text)
-    assert (None if found is None else str(found)) == number
+    last = last_number(text)
+    assert (None if last is None else str(last)) == number
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def tracker(database: Path) -> Tracker:
 def state(tracker: Tracker, experiment: str) -> dict[str, Any]:
     """Everything stored in an experiment, by run key; histories as (value, step, timestamp)."""
     client = tracker._client
-    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
     return {
         run.data.tags["workbench.key"]: {
             "id": run.info.run_id,
@@ -69,7 +69,7 @@ def state(tracker: Tracker, experiment: str) -> dict[str, Any]:
                 for name in run.data.metrics
             },
         }
-        for run in found
+        for run in runs
     }
 
 
@@ -212,9 +212,9 @@ def test_a_deleted_experiment_is_not_brought_back(tracker: Tracker) -> None:
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ def tables(path: Path) -> set[str]:
 
 def default(path: Path) -> tuple[str, int]:
     with closing(sqlite3.connect(path)) as opened:
-        (found,) = opened.execute("SELECT artifact_location, creation_time FROM experiments")
-    return found
+        (row,) = opened.execute("SELECT artifact_location, creation_time FROM experiments")
+    return row
 
 
 def refuse() -> bytes:
@@ -32,12 +32,12 @@ def test_tables_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     set_up(tmp_path / "first.db")
     (kept,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
     monkeypatch.setattr(database, "_tables", refuse)
-    place, made_at = default(tmp_path / "first.db")
-    assert place == f"{Path.cwd()}/mlruns/0", "where MLflow itself puts it"
+    location, made_at = default(tmp_path / "first.db")
+    assert location == f"{Path.cwd()}/mlruns/0", "where MLflow itself puts it"
     monkeypatch.chdir(tmp_path)
     set_up(tmp_path / "second.db")
-    place, again_at = default(tmp_path / "second.db")
-    assert place == f"{tmp_path}/mlruns/0"
+    location, again_at = default(tmp_path / "second.db")
+    assert location == f"{tmp_path}/mlruns/0"
     assert again_at > made_at
     assert {"experiments", "runs", "metrics", "alembic_version"} <= tables(tmp_path / "second.db")
     assert tables(tmp_path / "second.db") == tables(tmp_path / "first.db")

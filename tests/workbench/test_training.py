@@ -47,7 +47,7 @@ def fitted(
 
 
 def weights(model: TaskModel) -> dict[str, Tensor]:
-    return {name: each.detach().clone() for name, each in model.trainable().items()}
+    return {name: parameter.detach().clone() for name, parameter in model.trainable().items()}
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -104,10 +104,10 @@ def test_the_kept_weights_have_the_recorded_score(backbone: Backbone, task: Task
     model, record = fitted(adaptation_for(backbone), task, budget)
     likelihoods = [epoch.validation_log_likelihood for epoch in record.epochs]
     assert record.best_epoch < len(record.epochs), f"the case is not what it should be: {likelihoods}"
-    found = evaluate(model, swapped, 2, backbone.tokenizer, budget.max_length)
+    evaluation = evaluate(model, swapped, 2, backbone.tokenizer, budget.max_length)
     best = record.epochs[record.best_epoch - 1]
-    assert found.scores["accuracy"] == record.validation == best.validation
-    assert found.outcomes["log_likelihood"].mean() == best.validation_log_likelihood
+    assert evaluation.scores["accuracy"] == record.validation == best.validation
+    assert evaluation.outcomes["log_likelihood"].mean() == best.validation_log_likelihood
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_loss_that_is_not_a_number_ends_the_fit(
 
 
 class Rising(torch.nn.Linear):
-    """A head whose logits are so many times as large, after two training steps, for as many steps."""
+    """A head whose logits are 1000 times as large for so many steps, after two training steps."""
 
     def __init__(self, steps: int) -> None:
         super().__init__(32, 2)
@@ -261,7 +261,7 @@ def test_weights_that_break_in_the_last_step_are_not_kept(backbone: Backbone, ta
 def test_gradients_without_a_finite_norm_end_the_fit_where_they_taught_nothing(
     backbone: Backbone, task: Task, budget: Budget
 ) -> None:
-    """Clipping by such a norm leaves zeros: all would look well, and the model stays as it was."""
+    """Clipping by such a norm leaves zeros: the fit would look sound, but the model would not change."""
     adaptation = adaptation_for(backbone)
     model = adaptation.fresh("classification", 2, 0)
     model.head.weight.register_hook(lambda gradient: gradient.new_full(gradient.shape, 1e30))
@@ -275,7 +275,7 @@ def test_a_fit_takes_as_many_steps_as_the_budget_says(
 ) -> None:
     few = replace(task, splits={**task.splits, "train": task.splits["train"].select(range(examples))})
     shape = {"batch_size": batch, "gradient_accumulation": accumulation, "max_length": 16}
-    # what a task is drawn to is not drawn again: a lesson of several tasks, or with a memory, has more
+    # train_examples does not cut a task that was drawn already: a lesson of several tasks, or with a memory, has more
     budget = Budget(epochs=2, train_examples=2, precision="fp32", **shape)
     listener = Recorder()
     _, record = fitted(adaptation_for(backbone), few, budget, listener=listener)
@@ -290,7 +290,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(backbone: Backbone, 
     whole = Budget(epochs=2, batch_size=16, max_length=16, precision="fp32")
     parts = Budget(epochs=2, batch_size=4, gradient_accumulation=4, max_length=16, precision="fp32")
     adaptation = Adaptation(backbone, "head", METHODS.get("head").settings(), "fp32")
-    first, second = (weights(fitted(adaptation, few, each)[0]) for each in (whole, parts))
+    first, second = (weights(fitted(adaptation, few, budget)[0]) for budget in (whole, parts))
     for name in first:  # the mean over 16 is the mean of four means over 4
         torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-5)
 
@@ -311,20 +311,20 @@ def test_gradients_are_accumulated_and_clipped_then_corrected_then_taken(
     collate, encoded = model.kind.collate(backbone.tokenizer), model.kind.encode(rows, backbone.tokenizer, 16)
     loss = model(**beside(model, collate(encoded)))["loss"]
     gradients = torch.autograd.grad(loss, list(model.trainable().values()))
-    norm = float(torch.stack([each.square().sum() for each in gradients]).sum().sqrt())
+    norm = float(torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt())
     assert norm > 1
 
     def correct(step: int) -> None:
-        seen.append((step, [each.grad.clone() for each in model.trainable().values() if each.grad is not None]))
-        for each in model.trainable().values():
-            each.grad = torch.zeros_like(each)
+        seen.append((step, [weight.grad.clone() for weight in model.trainable().values() if weight.grad is not None]))
+        for weight in model.trainable().values():
+            weight.grad = torch.zeros_like(weight)
 
     model.correction = correct
     record = fit(model, task, adaptation, budget, 0, Silent(), "a label")
     assert [step for step, _ in seen] == [0, 1]
     assert record.steps == 2
-    for found, expected in zip(seen[0][1], gradients, strict=True):
-        torch.testing.assert_close(found, expected / norm, rtol=1e-4, atol=1e-6)
+    for corrected, expected in zip(seen[0][1], gradients, strict=True):
+        torch.testing.assert_close(corrected, expected / norm, rtol=1e-4, atol=1e-6)
     assert same(began, weights(model)), "the optimiser takes what the correction leaves: nothing"
 
 
@@ -387,7 +387,7 @@ def test_the_test_split_is_never_read(backbone: Backbone, task: Task, budget: Bu
 
 def test_what_a_fit_took_is_recorded(backbone: Backbone, task: Task, budget: Budget) -> None:
     model, record = fitted(adaptation_for(backbone), task, budget)
-    assert record.trainable_parameters == sum(each.numel() for each in model.trainable().values())
+    assert record.trainable_parameters == sum(parameter.numel() for parameter in model.trainable().values())
     assert 0 < record.seconds < 60
     assert record.peak_memory_mb is None or record.peak_memory_mb > 50
 

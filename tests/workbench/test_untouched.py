@@ -1,4 +1,4 @@
-"""Whatever writes to a backbone is noticed by the pages of its memory; where nothing tells, its weights are read."""
+"""Every write to a backbone is noticed by its memory pages; where the machine tells of none, the weights are read."""
 
 from __future__ import annotations
 
@@ -134,15 +134,15 @@ def test_what_was_written_and_put_back_is_intact(frozen: Backbone, looked_at: li
     assert looked_at == ["read"]
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("tells", [True, False])
 def test_a_machine_that_does_not_tell_has_them_read(
-    told: bool, bert: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
+    tells: bool, bert: Path, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_table, "is_told", lambda: told and page_table.TABLE.exists())
+    monkeypatch.setattr(page_table, "is_told", lambda: tells and page_table.TABLE.exists())
     backbone = open_backbone(str(bert))
     body = backbone.load()
     assert backbone.is_intact(body)
-    assert bool(looked_at) == (not told or not page_table.TABLE.exists())
+    assert bool(looked_at) == (not tells or not page_table.TABLE.exists())
     written_past_the_counter(body)
     assert not backbone.is_intact(body)
 
@@ -153,7 +153,7 @@ def test_files_that_changed_in_the_meantime_prove_nothing(bert: Path, tmp_path: 
     body = backbone.load()
     assert backbone.is_intact(body)
     assert not looked_at
-    rewritten(backbone.folder, lambda tensors: {name: each + 1 for name, each in tensors.items()})
+    rewritten(backbone.folder, lambda tensors: {name: tensor + 1 for name, tensor in tensors.items()})
     backbone.is_intact(body)
     assert looked_at == ["read"]
 
@@ -166,7 +166,7 @@ def test_memory_of_no_file_is_not_taken_for_unwritten() -> None:
 
 
 class Careless:
-    """A library that does as another does, and something to the backbone beside."""
+    """A library that does what another one does, and also changes the backbone."""
 
     def __init__(self, library: Any, change: Callable[[nn.Module], None]) -> None:
         self.library, self.change = library, change

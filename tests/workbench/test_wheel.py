@@ -1,4 +1,4 @@
-"""Members of wheels that are built here, and the cache that they come to."""
+"""Members of wheels that the tests build, and the cache that keeps them."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_a_file_of_a_wheel(published: Callable[[dict[str, bytes]], list[str]]) -
 def test_a_folder_of_a_wheel(published: Callable[[dict[str, bytes]], list[str]], member: str) -> None:
     published({**MEMBERS, "pkg/database.txt": b"a name that begins alike"})
     path = wheel_member("pkg==1.0", member)
-    found = {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
-    assert found == {"a.txt": b"alpha", "deep/b.txt": b"beta"}
+    files = {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    assert files == {"a.txt": b"alpha", "deep/b.txt": b"beta"}
     listing = f"a.txt {sha256(b'alpha')}\ndeep/b.txt {sha256(b'beta')}\n"
     assert wheel_member("pkg==1.0", member, sha256(listing.encode())) == path
 
@@ -165,17 +165,17 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert cache_folder() == Path.home() / ".cache" / "adapter-workbench"
 
 
-@pytest.mark.parametrize("place", ["cache", "cache/wheels", "cache/wheels/pkg-1.0"])
+@pytest.mark.parametrize("path", ["cache", "cache/wheels", "cache/wheels/pkg-1.0"])
 def test_a_cache_that_cannot_be_used_is_one_message(
-    published: Callable[[dict[str, bytes]], list[str]], tmp_path: Path, place: str
+    published: Callable[[dict[str, bytes]], list[str]], tmp_path: Path, path: str
 ) -> None:
     published(MEMBERS)
-    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / place).write_text("a file")
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("a file")
     with pytest.raises(InputError, match="the cache cannot be used: Not a directory") as caught:
         wheel_member("pkg==1.0", "pkg/model.bin")
     assert "WORKBENCH_CACHE" in str(caught.value)
-    assert (tmp_path / place).read_text() == "a file"
+    assert (tmp_path / path).read_text() == "a file"
 
 
 def test_a_cache_that_is_full_or_may_not_be_written(

@@ -59,8 +59,8 @@ def test_a_device_a_pipe_and_a_folder_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     (tmp_path / "folder.yaml").mkdir()
-    for name, what in (("pipe", "a pipe"), ("zero", "no ordinary file"), ("folder", "a folder")):
-        with pytest.raises(InputError, match=f"cannot read this file: it is {what}"):
+    for name, kind in (("pipe", "a pipe"), ("zero", "no ordinary file"), ("folder", "a folder")):
+        with pytest.raises(InputError, match=f"cannot read this file: it is {kind}"):
             read_text(tmp_path / f"{name}.yaml")
 
 

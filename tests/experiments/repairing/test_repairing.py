@@ -43,23 +43,23 @@ def test_repairs_are_reported_beside_doing_nothing(
 ) -> None:
     report = learned.repair("tiny", ["refit-head", "merge-back"], assignments=["merge-back.shares=[0.5]"])
     (entry,) = report.entries
-    known = learned.report("tiny").strategies  # type: ignore[attr-defined]
-    metrics = next(one for one in known if one.label == "shared").metrics
+    strategies = learned.report("tiny").strategies  # type: ignore[attr-defined]
+    metrics = next(strategy for strategy in strategies if strategy.label == "shared").metrics
     assert entry.metrics[NOTHING]["average_accuracy"].values == pytest.approx(metrics["average_accuracy"].values)
     document = json.loads(json.dumps(report.as_json(), allow_nan=False))["strategies"]["shared"]
     assert document["repairs"].keys() == {"refit-head", "merge-back"}
-    for name, one in document["repairs"].items():
+    for name, repair in document["repairs"].items():
         for before, after, chosen, scores in zip(
             document[NOTHING]["scores"],
-            (each["after"] - each["before"] for each in one["validation"]),
-            one["chosen"],
-            one["scores"],
+            (validation["after"] - validation["before"] for validation in repair["validation"]),
+            repair["chosen"],
+            repair["scores"],
             strict=True,
         ):
             assert after >= 0, "doing nothing is one of the attempts"
             assert bool(chosen) == (after > 0)
             assert chosen or scores == before, name
-        assert one["attempts"] == [1, 1]
+        assert repair["attempts"] == [1, 1]
 
     monkeypatch.setattr(selection, "_made", lambda *_: pytest.fail("what is known is not made again"))
     again = learned.repair("tiny", ["refit-head", "merge-back"], assignments=["merge-back.shares=[0.5]"])
@@ -91,7 +91,7 @@ def test_the_test_splits_are_read_for_what_was_chosen_alone(
     monkeypatch.setattr(selection, "_validation", standing)
     monkeypatch.setattr(selection, "_require_same", lambda *_: None)
     (entry,) = learned.repair("tiny", ["merge-back"], assignments=["merge-back.shares=[0.2, 0.4, 0.8]"]).entries
-    assert [one.chosen for one in entry.repaired["merge-back"]] == [{"share": 0.4}] * 2
+    assert [repaired.chosen for repaired in entry.repaired["merge-back"]] == [{"share": 0.4}] * 2
     assert read == ["animals", "halves", "fruits"] * 2
 
 
@@ -141,9 +141,9 @@ def test_retention_is_what_is_left_of_what_was_learned_above_the_most_frequent_a
     after = {"a": 0.8, "b": 0.5, "c": 0.7}
     streams = (stream(learned, kept, 0), stream(learned, kept, 1))
     majority = {"a": 0.5, "b": 0.2, "c": 0.1}
-    found = {"rewind": (came_to(after, 0.6, share=0.5), came_to(after, 0.6, share=0.5))}
-    entry = EntryReport(streams, majority, {**found, "intruders": (came_to(kept, 0.5),) * 2}, {})
-    means = {name: {metric: one.mean for metric, one in each.items()} for name, each in entry.metrics.items()}
+    repaired = {"rewind": (came_to(after, 0.6, share=0.5), came_to(after, 0.6, share=0.5))}
+    entry = EntryReport(streams, majority, {**repaired, "intruders": (came_to(kept, 0.5),) * 2}, {})
+    means = {name: {metric: value.mean for metric, value in metrics.items()} for name, metrics in entry.metrics.items()}
     assert means[NOTHING] == pytest.approx(
         {"average_accuracy": 1.7 / 3, "earlier_accuracy": 0.45, "last_accuracy": 0.8, "retention": 0.25}
     )

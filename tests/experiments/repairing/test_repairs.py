@@ -30,13 +30,13 @@ def attempts(stream: EndOfStream, repair: str, **settings: Any) -> list[Any]:
 
 def deltas(stream: EndOfStream, shared: Shared) -> dict[str, torch.Tensor]:
     """ΔW of every matrix that is not the pretrained one."""
-    return {one.name: one.delta for one in changes(shared.body, stream.context.adaptation.backbone)}
+    return {change.name: change.delta for change in changes(shared.body, stream.context.adaptation.backbone)}
 
 
 def accuracy(stream: EndOfStream, shared: Shared, split: str = "test") -> list[float]:
     read = stream.context.adaptation.backbone.tokenizer, stream.context.budget.max_length
     models = [(stream.model(shared, task), task) for task in stream.context.posed]
-    return [evaluate(one, task.splits[split], len(task.labels), *read).scores["accuracy"] for one, task in models]
+    return [evaluate(model, task.splits[split], len(task.labels), *read).scores["accuracy"] for model, task in models]
 
 
 @pytest.mark.parametrize("repair", [name for name in REPAIRS.names() if name != "undo-merge"])
@@ -46,13 +46,13 @@ def test_a_repair_is_a_card_that_leaves_the_stream_as_it_is(repair: str, streams
     before = deltas(stream, stream.open())
     first, again = (attempts(stream, repair) for _ in range(2))
     assert first
-    assert all(one.chosen for one in first), "what makes an attempt this one can be told"
-    for one, other in zip(first, again, strict=True):
-        assert one.chosen == other.chosen
-        assert accuracy(stream, one.shared) == accuracy(stream, other.shared)
-        assert one.shared.heads.keys() == stream.open().heads.keys()
+    assert all(attempt.chosen for attempt in first), "what makes an attempt this one can be told"
+    for attempt, other in zip(first, again, strict=True):
+        assert attempt.chosen == other.chosen
+        assert accuracy(stream, attempt.shared) == accuracy(stream, other.shared)
+        assert attempt.shared.heads.keys() == stream.open().heads.keys()
     after = deltas(stream, stream.open())
-    assert all(torch.equal(after[name], each) for name, each in before.items())
+    assert all(torch.equal(after[name], delta) for name, delta in before.items())
     assert entry.settings(), "every setting has a default"
 
 
@@ -61,30 +61,30 @@ def test_merge_back_goes_straight_to_the_pretrained_weights(method: str, streams
     stream = streams(method)
     whole = deltas(stream, stream.open())
     quarter, all_of_it = attempts(stream, "merge-back", shares=(0.25, 1.0))
-    found = deltas(stream, quarter.shared)
-    assert found.keys() == whole.keys()
-    for name, each in whole.items():
-        torch.testing.assert_close(found[name], 0.75 * each, atol=1e-6, rtol=1e-5)
-    left = deltas(stream, all_of_it.shared)
-    assert max((float(each.abs().max()) for each in left.values()), default=0.0) < 1e-6
+    after_quarter = deltas(stream, quarter.shared)
+    assert after_quarter.keys() == whole.keys()
+    for name, delta in whole.items():
+        torch.testing.assert_close(after_quarter[name], 0.75 * delta, atol=1e-6, rtol=1e-5)
+    after_all = deltas(stream, all_of_it.shared)
+    assert max((float(delta.abs().max()) for delta in after_all.values()), default=0.0) < 1e-6
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_rewind_goes_straight_to_the_earlier_weights(method: str, streams: Any) -> None:
     stream = streams(method)
-    end, start = (deltas(one, one.open()) for one in (stream, stream.at(1)))
+    end, start = (deltas(moment, moment.open()) for moment in (stream, stream.at(1)))
     half, all_of_it = attempts(stream, "rewind", shares=(0.5, 1.0))
     assert half.chosen == {"stage": 1, "share": 0.5}
-    found, earlier = (deltas(stream, one.shared) for one in (half, all_of_it))
+    halfway, earlier = (deltas(stream, attempt.shared) for attempt in (half, all_of_it))
     for name in end:
-        torch.testing.assert_close(found[name], (end[name] + start[name]) / 2, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(halfway[name], (end[name] + start[name]) / 2, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(earlier[name], start[name], atol=1e-5, rtol=1e-4)
     assert accuracy(stream, all_of_it.shared)[0] == accuracy(stream.at(1), stream.at(1).open())[0]
 
 
 def test_rewind_moves_the_rows_that_a_shared_head_had(streams: Any) -> None:
     stream = streams("lora", "class-incremental")
-    before, now = (one.open().heads["all"].weight for one in (stream.at(1), stream))
+    before, now = (moment.open().heads["all"].weight for moment in (stream.at(1), stream))
     (back,) = attempts(stream, "rewind", shares=(1.0,))
     moved = back.shared.heads["all"].weight
     assert (len(before), len(now)) == (2, 4)
@@ -101,7 +101,7 @@ def test_rewind_spreads_over_the_states_that_were_kept(streams: Any) -> None:
     context = replace(stream.context, tasks=(*stream.context.tasks[:1] * 9, stream.context.tasks[1]))
     longer = replace(many, context=context, states={**many.states, 10: stream.states[2]})
     tried = attempts(longer, "rewind", shares=(0.5,), states=3)
-    assert [one.chosen["stage"] for one in tried] == [9, 5, 1]
+    assert [attempt.chosen["stage"] for attempt in tried] == [9, 5, 1]
 
 
 def test_a_refitted_head_answers_what_the_body_still_knows(streams: Any) -> None:
@@ -147,9 +147,9 @@ def test_intruders_are_scaled_by_what_is_kept_of_them(streams: Any) -> None:
             u, s, vt = torch.linalg.svd(now)
             mine = torch.linalg.svd(weight).U
             nearest = (u.T @ mine).abs().amax(dim=1)[:10]
-            which = [place for place, cosine in enumerate(nearest) if cosine < 0.9]
-            hit += len(which)
-            wanted = now - weight + (kept - 1) * sum((s[i] * torch.outer(u[:, i], vt[i]) for i in which), 0 * now)
+            intruders = [index for index, cosine in enumerate(nearest) if cosine < 0.9]
+            hit += len(intruders)
+            wanted = now - weight + (kept - 1) * sum((s[i] * torch.outer(u[:, i], vt[i]) for i in intruders), 0 * now)
             a, b, c = torch.linalg.svd(wanted)
             expected = a[:, :rank] * b[:rank] @ c[:rank]
             new = lora.pair_in(layer, "intruder_reduced")

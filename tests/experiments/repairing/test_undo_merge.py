@@ -46,8 +46,8 @@ def learned(bench: Workbench, plan: Any) -> Workbench:
 def ends(bench: Workbench) -> list[EndOfStream]:
     """The streams that keep their merges, opened."""
     record = stream_record(bench.workspace, "undoing")
-    place = opening(bench.workspace, record, bench.task_folders, Silent())
-    return [place.end(stream) for stream in learned_streams(bench.workspace, record, ["kept"])]
+    opened = opening(bench.workspace, record, bench.task_folders, Silent())
+    return [opened.end(stream) for stream in learned_streams(bench.workspace, record, ["kept"])]
 
 
 def answers(end: EndOfStream, model: TaskModel, task: Task) -> str:
@@ -79,10 +79,10 @@ def test_a_merge_is_undone_where_that_validates_better(
     learned: Workbench, monkeypatch: pytest.MonkeyPatch, call: Call, place: Path
 ) -> None:
     real = learned.repair("undoing", ["undo-merge"], ["kept"], ["undo-merge.stage=3"])
-    for one, stream in zip(real.entries[0].repaired["undo-merge"], real.entries[0].streams, strict=True):
-        assert one.attempts == 1
-        assert bool(one.chosen) == (one.validation > one.unrepaired)
-        assert one.chosen or one.scores == stream.kept
+    for repaired, stream in zip(real.entries[0].repaired["undo-merge"], real.entries[0].streams, strict=True):
+        assert repaired.attempts == 1
+        assert bool(repaired.chosen) == (repaired.validation > repaired.unrepaired)
+        assert repaired.chosen or repaired.scores == stream.kept
 
     validated = iter([0.5, 0.4, 0.6, 0.5, 0.6, 0.4])  # in each replication: nothing, stage 3, stage 2
 
@@ -91,9 +91,14 @@ def test_a_merge_is_undone_where_that_validates_better(
 
     monkeypatch.setattr(selection, "_validation", standing)
     (entry,) = learned.repair("undoing", ["undo-merge"], ["kept"]).entries
-    known = {one.label: one for one in learned.report("undoing").strategies}  # type: ignore[attr-defined]
-    alone, merged = ({one.seed: one.matrix for one in known[name].replications} for name in ("isolated", "kept"))
-    undone = {stream.seed: one for stream, one in zip(entry.streams, entry.repaired["undo-merge"], strict=True)}
+    strategies = {strategy.label: strategy for strategy in learned.report("undoing").strategies}  # type: ignore[attr-defined]
+    alone, merged = (
+        {replication.seed: replication.matrix for replication in strategies[name].replications}
+        for name in ("isolated", "kept")
+    )
+    undone = {
+        stream.seed: repaired for stream, repaired in zip(entry.streams, entry.repaired["undo-merge"], strict=True)
+    }
     assert undone[0].chosen == {"stage": 2, "loras": 3}
     assert [*undone[0].scores.values()] == [*alone[0][3]]
     assert undone[1].chosen == {"stage": 3, "loras": 2}
@@ -120,9 +125,9 @@ def test_tasks_that_had_no_part_in_a_merge_are_not_asked_again(
     monkeypatch.setattr(selection, "validation_score", counted)
     (entry,) = learned.repair("undoing", ["undo-merge"], ["two"]).entries
     assert asked == ["animals", "halves", "fruits", "animals", "halves"] * 2
-    for one, stream in zip(entry.repaired["undo-merge"], entry.streams, strict=True):
-        assert one.chosen in ({}, {"stage": 3, "loras": 3})
-        assert one.scores["fruits"] == stream.kept["fruits"]
+    for repaired, stream in zip(entry.repaired["undo-merge"], entry.streams, strict=True):
+        assert repaired.chosen in ({}, {"stage": 3, "loras": 3})
+        assert repaired.scores["fruits"] == stream.kept["fruits"]
     assert "fruits" not in entry.moved
 
 

@@ -46,8 +46,8 @@ def invent(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Record:
     examples: dict[tuple[str, int, int, str], Path] = {}
     for contender in CONTENDERS:
         for seed in seeds:
-            found, files = _stream(folder, contender, seed)
-            outcomes += found
+            stream_outcomes, files = _stream(folder, contender, seed)
+            outcomes += stream_outcomes
             examples |= files
     return Record(
         experiment="made-up",
@@ -161,21 +161,21 @@ def score(label: str, seed: int, order: int, age: int, task: str) -> float:
 
 def probe_values(label: str, seed: int, order: int, stage: int) -> dict[str, dict[str, float]]:
     pace = {"isolated": 0.0, "sequential": 1.0}.get(label, 0.5)
-    found: dict[str, dict[str, float]] = {name: {} for name in ("linear", "cka", "knn", "head-refit", "agreement")}
+    probes: dict[str, dict[str, float]] = {name: {} for name in ("linear", "cka", "knn", "head-refit", "agreement")}
     for age, task in enumerate(reversed(ORDERS[order][:stage])):
         for layer in range(3):
-            found["linear"][f"{task}/layer-{layer}"] = 0.9 - 0.02 * layer * age * pace - 0.01 * seed
-            found["cka"][f"{task}/layer-{layer}"] = 1 - 0.1 * layer * age * pace - 0.02 * seed * layer
-        found["knn"] |= {f"{task}/knn": 0.8 - 0.01 * age, f"{task}/prototype": 0.7}
+            probes["linear"][f"{task}/layer-{layer}"] = 0.9 - 0.02 * layer * age * pace - 0.01 * seed
+            probes["cka"][f"{task}/layer-{layer}"] = 1 - 0.1 * layer * age * pace - 0.02 * seed * layer
+        probes["knn"] |= {f"{task}/knn": 0.8 - 0.01 * age, f"{task}/prototype": 0.7}
         head = score(label, seed, order, age, task)
-        found["head-refit"] |= {f"{task}/head": head, f"{task}/refitted": head - 0.05 + 0.06 * age * pace}
+        probes["head-refit"] |= {f"{task}/head": head, f"{task}/refitted": head - 0.05 + 0.06 * age * pace}
         if age:
-            found["agreement"][f"{task}/changed"] = 0.1 * age * pace
+            probes["agreement"][f"{task}/changed"] = 0.1 * age * pace
     drift = {f"layer-{layer}/relative-norm": 0.01 * layer * stage * (pace + 0.1) for layer in range(3)}
-    found["weight-drift"] = {**drift, "layer-1/effective-rank": 5.0, "relative-norm": 0.02 * stage}
-    found["intruder"] = {"layer-1": 1.0 * stage * pace, "layer-2": 2.0 * stage * pace + seed, "total": 3.0}
-    found["general-loss"] = {"loss": 2.5 + 0.1 * stage * pace, "increase": 0.1 * stage * pace}
-    return found
+    probes["weight-drift"] = {**drift, "layer-1/effective-rank": 5.0, "relative-norm": 0.02 * stage}
+    probes["intruder"] = {"layer-1": 1.0 * stage * pace, "layer-2": 2.0 * stage * pace + seed, "total": 3.0}
+    probes["general-loss"] = {"loss": 2.5 + 0.1 * stage * pace, "increase": 0.1 * stage * pace}
+    return probes
 
 
 def stages(folder: Path, label: str, seed: int, order: int) -> tuple[list[StageOutcome], dict[Any, Path]]:
@@ -199,7 +199,7 @@ def stages(folder: Path, label: str, seed: int, order: int) -> tuple[list[StageO
 def replicated(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """Three strategies, two of them at other learning rates too, with two seeds in two orders."""
     folder = tmp_path_factory.mktemp("replicated")
-    parts = [stages(folder, one.label, seed, order) for one in REPLICATED for seed in (0, 1) for order in (0, 1)]
+    parts = [stages(folder, entry.label, seed, order) for entry in REPLICATED for seed in (0, 1) for order in (0, 1)]
     return Record(
         experiment="replicated",
         identity="replicated",

@@ -27,8 +27,8 @@ def report(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 def curves(report: Report, label: str, seed: int) -> list[tuple[float, ...]]:
-    (strategy,) = (one for one in report.strategies if one.label == label)
-    (replication,) = (one for one in strategy.replications if one.seed == seed)
+    (strategy,) = (strategy for strategy in report.strategies if strategy.label == label)
+    (replication,) = (replication for replication in strategy.replications if replication.seed == seed)
     return [outcome.curve for outcome in replication.outcomes if outcome.stage > 1]
 
 
@@ -40,7 +40,7 @@ def test_numbers_are_those_of_the_fits_after_the_first_task(report: Report) -> N
     learned, afresh = report.beginnings["learned"], report.beginnings["afresh"]
     own, other = ([curves(report, label, seed) for seed in (0, 1)] for label in ("learned", "afresh"))
     assert all(len(curve) == 2 for seed in own for curve in seed)
-    areas, others = ([sum(map(sum, seed)) / 2 / len(seed) for seed in each] for each in (own, other))
+    areas, others = ([sum(map(sum, seed)) / 2 / len(seed) for seed in seeds] for seeds in (own, other))
     assert learned.area.values == pytest.approx(areas)
     assert learned.first.values == pytest.approx([sum(curve[0] for curve in seed) / len(seed) for seed in own])
     assert learned.gained is not None
@@ -55,7 +55,7 @@ def test_numbers_are_those_of_the_fits_after_the_first_task(report: Report) -> N
 
 def test_what_has_no_fit_for_each_task_is_left_out(report: Report) -> None:
     assert set(report.beginnings) == {"afresh", "learned"}
-    (table,) = (each for each in present(report).blocks if isinstance(each, Table) and each.name == "beginnings")
+    (table,) = (block for block in present(report).blocks if isinstance(block, Table) and block.name == "beginnings")
     assert [row[0].text for row in table.rows] == ["afresh", "learned"]
     document = report.as_json()["strategies"]
     assert document["learned"]["learning_curve"]["area_gained"]["mean"] == report.beginnings["learned"].gained.mean  # type: ignore[union-attr]
@@ -65,4 +65,4 @@ def test_what_has_no_fit_for_each_task_is_left_out(report: Report) -> None:
 def test_without_curves_of_the_reference_there_is_nothing_to_hold_against(report: Report) -> None:
     alone = replace(report, strategies=report.strategies[1:])
     assert alone.beginnings == {}
-    assert not [each for each in present(alone).blocks if isinstance(each, Table) and each.name == "beginnings"]
+    assert not [block for block in present(alone).blocks if isinstance(block, Table) and block.name == "beginnings"]

@@ -60,8 +60,8 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with opened() as one:
-        yield one
+    with opened() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="module", params=["workspace", "server"])
@@ -80,7 +80,7 @@ def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pyte
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as ui:
         assert ui.stdout is not None
         lines = [ui.stdout.readline() for _ in range(3)]
-        addresses = [found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/#\S+", line))]
+        addresses = [match[0] for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+/#\S+", line))]
         assert lines[1].startswith("made-up: ")
         if request.param == "workspace":
             Server.wait(addresses[0].partition("/#")[0])
@@ -91,10 +91,10 @@ def shown(request: pytest.FixtureRequest, report: Report, tmp_path_factory: pyte
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    one = browser.new_page(viewport={"width": 1440, "height": 1000})
-    one.set_default_timeout(PATIENCE)
-    yield one
-    one.close()
+    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+    tab.set_default_timeout(PATIENCE)
+    yield tab
+    tab.close()
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def test_the_experiment_says_what_it_is_and_its_runs_can_be_filtered(page: Page,
     page.goto(shown.runs("tags.strategy = 'replay'"))
     expect(
         page.get_by_text(re.compile(r"^4\s*matching runs$"))
-    ).to_be_visible()  # one a seed, and what they stand below
+    ).to_be_visible()  # a run for each seed, and their parent
     close_assistant(page)
     keep(page, shown, "experiment")
 
@@ -139,7 +139,7 @@ def test_the_run_shows_verdict_table_curves_heat_map_and_tags(page: Page, shown:
         more.click()
     assert [row.partition("\t")[0] for row in note.get_by_role("row").all_inner_texts()] == [
         "strategy",
-        *(one.label for one in report.strategies),
+        *(strategy.label for strategy in report.strategies),
     ]
     for name in ("forgetting-curves.png", "accuracy-matrices.png"):
         picture = note.locator(f"img[src*='{name}']")  # MLflow takes the text alternative away

@@ -41,8 +41,8 @@ def test_the_tables_that_have_a_column_keep_it_behind_their_first(shown: Present
         "pairs": ["first", "forgetting", "average accuracy"],
     }
     whole = {table.name: table for table in shown.tables}["strategies"]
-    places = [[column.head for column in whole.columns].index(head) for head in heads["strategies"]]
-    assert chosen.tables[0].rows == [[row[place] for place in places] for row in whole.rows]
+    positions = [[column.head for column in whole.columns].index(head) for head in heads["strategies"]]
+    assert chosen.tables[0].rows == [[row[position] for position in positions] for row in whole.rows]
 
 
 def test_a_column_for_which_a_terminal_has_no_room_is_shown_where_it_is_named(shown: Presentation) -> None:
@@ -56,16 +56,16 @@ def test_a_column_for_which_a_terminal_has_no_room_is_shown_where_it_is_named(sh
 
 def test_exports_have_the_same_columns(shown: Presentation) -> None:
     chosen = with_columns(shown, ["Average Accuracy, over examples"])
-    found = csv_tables(chosen)
-    assert [*found] == ["differences.csv", "pairs.csv"]
-    head, *_ = found["differences.csv"].decode().splitlines()
+    tables = csv_tables(chosen)
+    assert [*tables] == ["differences.csv", "pairs.csv"]
+    head, *_ = tables["differences.csv"].decode().splitlines()
     assert head.startswith('strategy,"average accuracy, over examples"')
     assert latex(chosen).count(r"\begin{tabular}{lr}") == 2
 
 
 def test_a_task_is_a_column_of_the_matrices(shown: Presentation, report: Report) -> None:
     chosen = with_columns(shown, ["bbc-news"])
-    assert [table.name for table in chosen.tables] == [f"matrix-{one.label}" for one in report.strategies]
+    assert [table.name for table in chosen.tables] == [f"matrix-{strategy.label}" for strategy in report.strategies]
     assert f"Accuracy matrix of {report.strategies[0].label}" in printed(chosen)
     assert all(table.shown(Medium.TERMINAL).columns[1].head == "bbc-news" for table in chosen.tables)
 

@@ -21,8 +21,8 @@ def scores(tests: dict[str, str] | None = None, **problems: dict[int, float]) ->
     """Return scores by problem and seed; each is a task with as many right answers of 10 as its score says."""
 
     def problem(name: str, values: dict[int, float]) -> ProblemScores:
-        def examples(place: Replication, task: str) -> pd.Series:
-            right = round(10 * values[place[0]])
+        def examples(replication: Replication, task: str) -> pd.Series:
+            right = round(10 * values[replication[0]])
             return pd.Series([1.0] * right + [0.0] * (10 - right))
 
         own = {name: (tests or {}).get(name, "rows 10")}
@@ -34,22 +34,28 @@ def scores(tests: dict[str, str] | None = None, **problems: dict[int, float]) ->
 @pytest.mark.parametrize("fixture", ["report", "replicated_report"])
 def test_it_says_of_two_strategies_what_their_report_says(fixture: str, request: pytest.FixtureRequest) -> None:
     report: Report = request.getfixturevalue(fixture)
-    found, reference = scores_in(report), report.record.reference
+    measured, reference = scores_in(report), report.record.reference
     for strategy in report.strategies:
         for metric, declared in strategy.differences.items():
-            one = contrast(found[strategy.label][metric], found[reference][metric])
+            compared = contrast(measured[strategy.label][metric], measured[reference][metric])
             if declared.seeds.mean is None:  # joint training has no forgetting
-                assert (one.difference, one.why) == (None, "not measured in both")
+                assert (compared.difference, compared.why) == (None, "not measured in both")
                 continue
-            assert one.difference is not None
-            assert (one.difference.seeds.mean, one.difference.p) == (declared.seeds.mean, declared.p)
-            assert (one.difference.seeds.low, one.difference.examples) == (declared.seeds.low, declared.examples)
-            assert one.first == strategy.metrics[metric] or one.first.mean == strategy.metrics[metric].mean
+            assert compared.difference is not None
+            assert (compared.difference.seeds.mean, compared.difference.p) == (declared.seeds.mean, declared.p)
+            assert (compared.difference.seeds.low, compared.difference.examples) == (
+                declared.seeds.low,
+                declared.examples,
+            )
+            assert compared.first == strategy.metrics[metric] or compared.first.mean == strategy.metrics[metric].mean
     adjusted = as_families(
         {
-            one.label: {name: contrast(found[one.label][name], found[reference][name]) for name in one.differences}
-            for one in report.strategies
-            if one.differences
+            strategy.label: {
+                name: contrast(measured[strategy.label][name], measured[reference][name])
+                for name in strategy.differences
+            }
+            for strategy in report.strategies
+            if strategy.differences
         }
     )
     for label, declared in report.declared.items():
@@ -59,21 +65,21 @@ def test_it_says_of_two_strategies_what_their_report_says(fixture: str, request:
 
 
 def test_only_seeds_that_both_have_are_paired() -> None:
-    one = contrast(scores(a={0: 0.6, 1: 0.7, 2: 0.9}), scores(a={1: 0.5, 2: 0.8, 3: 0.1}))
-    assert one.difference is not None
-    assert one.difference.seeds.values == pytest.approx((0.2, 0.1))
-    assert one.difference.p == paired_t_test([0.7 - 0.5, 0.9 - 0.8])
-    assert (one.replications, one.why) == (2, "")
-    assert one.first.values == (0.6, 0.7, 0.9), "each stands with all of its own"
-    assert one.difference.examples is not None
-    assert one.difference.examples.mean == pytest.approx(0.15)
+    compared = contrast(scores(a={0: 0.6, 1: 0.7, 2: 0.9}), scores(a={1: 0.5, 2: 0.8, 3: 0.1}))
+    assert compared.difference is not None
+    assert compared.difference.seeds.values == pytest.approx((0.2, 0.1))
+    assert compared.difference.p == paired_t_test([0.7 - 0.5, 0.9 - 0.8])
+    assert (compared.replications, compared.why) == (2, "")
+    assert compared.first.values == (0.6, 0.7, 0.9), "each stands with all of its own"
+    assert compared.difference.examples is not None
+    assert compared.difference.examples.mean == pytest.approx(0.15)
 
 
 def test_without_a_seed_in_common_there_is_no_difference() -> None:
-    one = contrast(scores(a={0: 0.6, 1: 0.7}), scores(a={2: 0.5}))
-    assert (one.difference, one.why) == (None, "no seed in common: 0, 1 here, 2 there")
-    assert one.as_json()["difference"] is None
-    assert one.second.mean == 0.5
+    compared = contrast(scores(a={0: 0.6, 1: 0.7}), scores(a={2: 0.5}))
+    assert (compared.difference, compared.why) == (None, "no seed in common: 0, 1 here, 2 there")
+    assert compared.as_json()["difference"] is None
+    assert compared.second.mean == 0.5
 
 
 def test_streams_in_other_orders_are_not_paired() -> None:
@@ -87,36 +93,38 @@ def test_streams_in_other_orders_are_not_paired() -> None:
 
 def test_other_test_examples_are_not_held_against_each_other() -> None:
     """They shift all seeds alike: a test over seeds would say p = 0 of a difference that the models need not have."""
-    one = contrast(scores(a={0: 0.6, 1: 0.6}), scores({"a": split_key("other rows", 10)}, a={0: 0.8, 1: 0.8}))
-    assert (one.difference, one.why) == (None, "other test examples of a")
+    compared = contrast(scores(a={0: 0.6, 1: 0.6}), scores({"a": split_key("other rows", 10)}, a={0: 0.8, 1: 0.8}))
+    assert (compared.difference, compared.why) == (None, "other test examples of a")
     fewer = contrast(scores(a={0: 0.6}), scores({"a": "rows 9"}, a={0: 0.6}))
     assert fewer.difference is None
 
 
 def test_a_mean_is_taken_over_the_problems_that_both_have() -> None:
-    one = contrast(
+    compared = contrast(
         scores({"b": "old 10"}, a={0: 0.6}, b={0: 0.1}, c={0: 0.4}),
         scores(a={0: 0.5}, b={0: 0.9}, c={0: 0.1}, d={0: 1}),
     )
-    assert one.problems == ("a", "c")
-    assert one.left_out == {"b": "other test examples of b", "d": "not measured in both"}
-    assert one.difference is not None
-    assert one.difference.seeds.mean == pytest.approx((0.1 + 0.3) / 2)
-    assert (one.first.mean, one.second.mean) == (pytest.approx(0.5), pytest.approx(0.3))
+    assert compared.problems == ("a", "c")
+    assert compared.left_out == {"b": "other test examples of b", "d": "not measured in both"}
+    assert compared.difference is not None
+    assert compared.difference.seeds.mean == pytest.approx((0.1 + 0.3) / 2)
+    assert (compared.first.mean, compared.second.mean) == (pytest.approx(0.5), pytest.approx(0.3))
 
 
 def test_a_replication_counts_once_it_has_every_problem() -> None:
-    one = contrast(scores(a={0: 0.6, 1: 0.6}, b={0: 0.5}), scores(a={0: 0.5, 1: 0.5}, b={0: 0.5, 1: 0.5}))
-    assert one.replications == 1
+    compared = contrast(scores(a={0: 0.6, 1: 0.6}, b={0: 0.5}), scores(a={0: 0.5, 1: 0.5}, b={0: 0.5, 1: 0.5}))
+    assert compared.replications == 1
     assert contrast(scores(), scores(a={0: 1})).why == "not measured in both"
 
 
 def test_a_family_is_one_metric_over_all_labels() -> None:
     firm, loose = {0: 0.6, 1: 0.7, 2: 0.8}, {0: 0.6, 1: 0.5, 2: 0.9}
     against = scores(a={0: 0.5, 1: 0.5, 2: 0.6})
-    found = as_families(
+    adjusted = as_families(
         {"x": {"score": contrast(scores(a=firm), against)}, "y": {"score": contrast(scores(a=loose), against)}}
     )
-    differences = [one["score"].difference for one in found.values()]
-    assert [one.adjusted for one in differences if one] == holm([one.p for one in differences if one])
-    assert {one.family for one in differences if one} == {2}
+    differences = [contrasts["score"].difference for contrasts in adjusted.values()]
+    assert [difference.adjusted for difference in differences if difference] == holm(
+        [difference.p for difference in differences if difference]
+    )
+    assert {difference.family for difference in differences if difference} == {2}

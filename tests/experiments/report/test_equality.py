@@ -46,6 +46,6 @@ def test_the_table_names_a_few_and_counts_the_others() -> None:
 
 
 def test_without_an_inequality_a_line_says_so() -> None:
-    said = not_equal((), "reference")
-    assert isinstance(said, Paragraph)
-    assert said.text == "What was not equal: nothing that the settings tell."
+    paragraph = not_equal((), "reference")
+    assert isinstance(paragraph, Paragraph)
+    assert paragraph.text == "What was not equal: nothing that the settings tell."

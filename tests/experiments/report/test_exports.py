@@ -42,29 +42,29 @@ def rows(content: bytes) -> list[dict[str, str]]:
 
 
 def test_every_table_is_a_file_with_numbers_as_they_were_computed(report: Report, shown: Presentation) -> None:
-    found = csv_tables(shown)
-    assert {"strategies.csv", "differences.csv", "pairs.csv", "cost.csv", "matrix-full-replay.csv"} <= {*found}
-    for strategy, row in zip(report.strategies, rows(found["strategies.csv"]), strict=True):
+    tables = csv_tables(shown)
+    assert {"strategies.csv", "differences.csv", "pairs.csv", "cost.csv", "matrix-full-replay.csv"} <= {*tables}
+    for strategy, row in zip(report.strategies, rows(tables["strategies.csv"]), strict=True):
         value = strategy.metrics["average_accuracy"]
-        told = [float(row[f"average accuracy{part}"]) for part in ("", " low", " high")]
-        assert told == [value.mean, value.low, value.high]
+        numbers = [float(row[f"average accuracy{part}"]) for part in ("", " low", " high")]
+        assert numbers == [value.mean, value.low, value.high]
         assert row["strategy"] == strategy.label
-    joint = rows(found["strategies.csv"])[4]
+    joint = rows(tables["strategies.csv"])[4]
     assert (joint["strategy"], joint["forgetting"]) == ("full-joint", ""), "what was not measured is empty"
-    assert rows(found["differences.csv"])[0]["learning accuracy reading"] == "not distinguishable"
-    matrix = [[row[task] for task in report.record.tasks] for row in rows(found["matrix-full-replay.csv"])]
+    assert rows(tables["differences.csv"])[0]["learning accuracy reading"] == "not distinguishable"
+    matrix = [[row[task] for task in report.record.tasks] for row in rows(tables["matrix-full-replay.csv"])]
     assert [float(cell) for cell in matrix[3]] == [*report.strategies[3].matrix[4]]
-    assert float(rows(found["cost.csv"])[0]["training in s"]) == report.strategies[0].cost.train_seconds
+    assert float(rows(tables["cost.csv"])[0]["training in s"]) == report.strategies[0].cost.train_seconds
 
 
 @pytest.mark.parametrize(("columns", "tables"), [(1, 1), (9, 1), (10, 2), (40, 5)])
 def test_a_page_splits_a_table_that_is_too_wide_for_it(columns: int, tables: int, shown: Presentation) -> None:
     # 7 characters and a space of 2 for the first column, 14 and 2 for each further one, of 150
     heads = [Column("label"), *(Column("c", note="x" * 14) for _ in range(columns - 1))]
-    table = Table("t", "Wide", heads, [[Cell("a" * 7), *(Cell(f"cell {place}") for place in range(1, columns))]])
+    table = Table("t", "Wide", heads, [[Cell("a" * 7), *(Cell(f"cell {number}") for number in range(1, columns))]])
     page = drawn_page(replace(shown, blocks=[table]), {})
     assert (page.count("<table"), page.count("<h2>Wide</h2>"), page.count("aaaaaaa")) == (tables, 1, tables)
-    assert [int(place) for place in re.findall(r"cell (\d+)", page)] == [*range(1, columns)]
+    assert [int(number) for number in re.findall(r"cell (\d+)", page)] == [*range(1, columns)]
 
 
 def test_no_name_is_a_formula_of_a_spreadsheet(shown: Presentation) -> None:
@@ -76,13 +76,13 @@ def test_every_table_is_a_float_of_its_own(shown: Presentation) -> None:
     text = latex(shown)
     tables = re.findall(r"\\begin\{table\}.*?\\end\{table\}", text, re.DOTALL)
     assert len(tables) == len(shown.tables) == len(set(re.findall(r"\\label\{(.*)\}", text)))
-    for table, found in zip(shown.tables, tables, strict=True):
-        sides = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", found)
-        assert [len(one) for one in sides] == [len(table.columns)]
-        lines = [line for line in found.split("\n") if line.endswith(r"\\")]
+    for table, source in zip(shown.tables, tables, strict=True):
+        alignments = re.findall(r"\\begin\{tabular\}\{([lr]+)\}", source)
+        assert [len(alignment) for alignment in alignments] == [len(table.columns)]
+        lines = [line for line in source.split("\n") if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(table.columns) - 1}
         assert len(lines) == 1 + len(table.rows)
-        assert all(rule in found for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+        assert all(rule in source for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
     assert r"lora-isolated & +16.9 $\pm$1.3 $\uparrow$ & $-$1.1 $\pm$1.6 =" in text
 
 
@@ -161,12 +161,12 @@ def test_nothing_is_drawn_before_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_marks_have_one_legend() -> None:
-    seeds, examples, one = interval([0.1, 0.2]), Interval(0.1, 0.05, 0.15), interval([0.1])
+    seeds, examples, single = interval([0.1, 0.2]), Interval(0.1, 0.05, 0.15), interval([0.1])
     family = in_family({"a": Difference(seeds, examples, 0.2), "b": Difference(seeds, None, 0.01)})
     assert legend(family.values()) == (
         "▲ higher  ▼ lower  where p of the paired t-test over seeds, adjusted after Holm for 2 differences, is below "
         "0.05 and the 95 % interval over test examples excludes 0; = not distinguishable"
     )
-    assert "where the 95 % interval over test examples excludes 0;" in legend([None, Difference(one, examples)])
+    assert "where the 95 % interval over test examples excludes 0;" in legend([None, Difference(single, examples)])
     assert Difference(seeds, examples).shown is seeds
-    assert Difference(one, examples).shown is examples
+    assert Difference(single, examples).shown is examples

@@ -48,5 +48,5 @@ def test_each_replication_is_a_dot() -> None:
     axes = Figure().subplots()
     lost, learned = Interval(0.2, 0.1, 0.3, (0.1, None, 0.3)), Interval(0.8, 0.7, 0.9, (0.7, 0.8, 0.9))
     cross(axes, {"forgetting": lost, "learning_accuracy": learned}, "black", width=1)
-    (dots,) = [each for each in axes.collections if len(each.get_offsets()) == 2 and each.get_sizes().size]
+    (dots,) = [dots for dots in axes.collections if len(dots.get_offsets()) == 2 and dots.get_sizes().size]
     assert [[round(float(x)), round(float(y))] for x, y in dots.get_offsets()] == [[10, 70], [30, 90]]

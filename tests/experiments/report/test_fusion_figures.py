@@ -20,8 +20,8 @@ from fusion.lowrank import LowRank
 def texts(figure: Figure) -> list[str]:
     pixels = imread(io.BytesIO(image(figure)))  # raises where it is no PNG; drawing fills the tick labels in
     assert np.ptp(pixels) > 0.5
-    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
-    return [text.get_text() for text in found if text.get_text()]
+    labels = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
+    return [text.get_text() for text in labels if text.get_text()]
 
 
 def document(sources: int) -> dict[str, object]:
@@ -35,17 +35,17 @@ def document(sources: int) -> dict[str, object]:
         }
         for _ in range(sources)
     ]
-    return diagnose([f"source-{place}" for place in range(sources)], updates, permutations=39).as_json()
+    return diagnose([f"source-{index}" for index in range(sources)], updates, permutations=39).as_json()
 
 
 def test_every_pair_stands_beside_its_chance() -> None:
-    found = document(3)
-    figure = diagnostics_map(found)
+    diagnostics = document(3)
+    figure = diagnostics_map(diagnostics)
     assert figure is not None
     shown = texts(figure)
     for name in ("source-0", "source-1", "source-2", "cosine of ΔW", "sign conflict", "overlap of what they write"):
         assert name in shown
-    overlap = found["pairs"]["left_overlap"]  # type: ignore[index]
+    overlap = diagnostics["pairs"]["left_overlap"]  # type: ignore[index]
     value, p, low, high = (overlap[part][2][1] for part in ("value", "p", "low", "high"))
     assert p <= 0.05  # they share what they write
     assert f"{value:.2f}*" in shown
@@ -60,9 +60,9 @@ def test_many_sources_leave_the_ranges_out() -> None:
 
 
 def test_what_is_not_defined_is_hatched() -> None:
-    found = document(2)
-    found["pairs"]["cosine"] = {part: [[None] * 2] * 2 for part in ("value", "mean", "low", "high", "p")}  # type: ignore[index]
-    figure = diagnostics_map(found)
+    diagnostics = document(2)
+    diagnostics["pairs"]["cosine"] = {part: [[None] * 2] * 2 for part in ("value", "mean", "low", "high", "p")}  # type: ignore[index]
+    figure = diagnostics_map(diagnostics)
     assert figure is not None
     assert image(figure)
     assert [patch.get_hatch() for patch in figure.axes[0].patches] == ["////"]

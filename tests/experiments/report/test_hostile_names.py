@@ -72,15 +72,15 @@ def cost() -> MeasuredCost:
 
 def stream(record: Record) -> Presentation:
     """Every name in a record of a stream is the hostile one, or begins with it."""
-    labels = {one.label: f"{NASTY} {place}" for place, one in enumerate(record.contenders)}
-    tasks = {name: f"{NASTY} {place}" for place, name in enumerate(record.tasks)}
+    labels = {contender.label: f"{NASTY} {index}" for index, contender in enumerate(record.contenders)}
+    tasks = {name: f"{NASTY} {index}" for index, name in enumerate(record.tasks)}
     outcomes = tuple(
         replace(
-            one,
-            strategy=labels[one.strategy],
-            cells=tuple(replace(cell, task=tasks[cell.task]) for cell in one.cells),
+            outcome,
+            strategy=labels[outcome.strategy],
+            cells=tuple(replace(cell, task=tasks[cell.task]) for cell in outcome.cells),
         )
-        for one in record.outcomes
+        for outcome in record.outcomes
     )
     named = replace(
         record,
@@ -90,7 +90,7 @@ def stream(record: Record) -> Presentation:
         reference=labels[record.reference],
         tasks=tuple(tasks.values()),
         orders=(tuple(tasks.values()),),
-        contenders=tuple(replace(one, label=labels[one.label]) for one in record.contenders),
+        contenders=tuple(replace(contender, label=labels[contender.label]) for contender in record.contenders),
         outcomes=outcomes,
         examples={},
         provenance=dict.fromkeys(record.provenance, NASTY),
@@ -157,7 +157,7 @@ def test_no_name_gets_out_of_a_page(shown: Presentation) -> None:
 
 def test_names_in_mlflow_are_made_of_what_it_allows(shown: Presentation) -> None:
     record = run_record(shown)
-    names = [name for one in (record, *record.children) for name, _, _ in one.metrics]
+    names = [name for run in (record, *record.children) for name, _, _ in run.metrics]
     assert all(re.fullmatch(r"[\w. /-]+", name, re.ASCII) for name in names)
     assert all(".." not in PurePosixPath(name).parts for name in names)
 

@@ -26,22 +26,22 @@ SHOWN = CONTENDERS[:3]
 
 def invented(record: Record, count: int) -> Report:
     """Return a report of so many tasks, of which a shared model loses some at each stage."""
-    tasks = tuple(f"task-{place:03d}" for place in range(1, count + 1))
+    tasks = tuple(f"task-{number:03d}" for number in range(1, count + 1))
     random, outcomes = np.random.default_rng(0), []
     for contender in SHOWN:
         drop = 0.0 if contender.strategy == "isolated" else 0.004
         for stage in range(1, count + 1):
-            scores = [0.9 - drop * (stage - place) + 0.02 * float(random.random()) for place in range(1, stage + 1)]
+            scores = [0.9 - drop * (stage - learned) + 0.02 * float(random.random()) for learned in range(1, stage + 1)]
             if not drop:
-                scores = [0.9 + place / 1000 for place in range(stage)]
+                scores = [0.9 + index / 1000 for index in range(stage)]
             cells = (Cell(task, stage, score, 300, "measured", 1.0) for task, score in zip(tasks, scores, strict=False))
             outcomes.append(
                 StageOutcome(
                     contender.label, 0, stage, tasks[stage - 1], tuple(cells), Cost(9.0, 900.0, 1000, 10**6), 0.9
                 )
             )
-    known = {"tasks": tasks, "test_sizes": (300,) * count, "majority": (0.5,) * count, "orders": (tasks,)}
-    made = replace(record, **known, contenders=SHOWN, seeds=(0,), outcomes=tuple(outcomes), examples={})
+    fields = {"tasks": tasks, "test_sizes": (300,) * count, "majority": (0.5,) * count, "orders": (tasks,)}
+    made = replace(record, **fields, contenders=SHOWN, seeds=(0,), outcomes=tuple(outcomes), examples={})
     return summarise(made)
 
 
@@ -56,9 +56,9 @@ def shown(hundred: Report) -> Presentation:
 
 
 def lines(presentation: Presentation) -> int:
-    told = io.StringIO()
-    show(presentation, Console(file=told, width=120))
-    return told.getvalue().count("\n")
+    screen = io.StringIO()
+    show(presentation, Console(file=screen, width=120))
+    return screen.getvalue().count("\n")
 
 
 def test_page_and_terminal_stay_small(shown: Presentation) -> None:
@@ -73,10 +73,10 @@ def test_tasks_that_lost_most_are_named(shown: Presentation, hundred: Report) ->
     (table,) = (block for block in shown.blocks if isinstance(block, Table) and block.name == "lost-most")
     assert {row[0].text for row in table.rows} == {"full-sequential", "lora-sequential"}, "isolated adapters lost none"
     strategy = hundred.strategies[1]
-    worst = max(losses(strategy, hundred.record.tasks), key=lambda one: one.lost)
+    worst = max(losses(strategy, hundred.record.tasks), key=lambda loss: loss.lost)
     assert (table.rows[0][1].text, table.rows[0][5].value) == (worst.task, worst.lost)
-    place = hundred.record.tasks.index(worst.task)
-    column = [row[place] for row in strategy.matrix if row[place] is not None]
+    index = hundred.record.tasks.index(worst.task)
+    column = [row[index] for row in strategy.matrix if row[index] is not None]
     assert worst.lost == pytest.approx(max(column[:-1]) - column[-1])
 
 

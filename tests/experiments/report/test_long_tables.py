@@ -23,11 +23,11 @@ SIZES = [9.0, 0.05, 1500.0, 20.0, *map(float, range(30, 39))]  # MB: some read a
 COLUMNS = (Column("task"), Column("lost", "points"), Column("stored"), Column("interval"), Column("learned at"))
 
 
-def row(place: int) -> list[Cell]:
-    low = place - 6
-    interval = f"[{low}.5, {low + 20}.0]".replace("-", "−") if place else "–"
-    size = Cell(megabytes(SIZES[place]), SIZES[place])
-    return [words(f"{20 + place}news-{place}"), quantity(LOST[place]), size, words(interval), words(COUNT - place)]
+def row(index: int) -> list[Cell]:
+    low = index - 6
+    interval = f"[{low}.5, {low + 20}.0]".replace("-", "−") if index else "–"
+    size = Cell(megabytes(SIZES[index]), SIZES[index])
+    return [words(f"{20 + index}news-{index}"), quantity(LOST[index]), size, words(interval), words(COUNT - index)]
 
 
 def shown(*tables: Table) -> Presentation:
@@ -38,7 +38,7 @@ def shown(*tables: Table) -> Presentation:
 
 
 def long_table(rows: int = COUNT, title: str = "Every task") -> Table:
-    return Table("by-task", title, COLUMNS, [row(place) for place in range(rows)], folded=True)
+    return Table("by-task", title, COLUMNS, [row(index) for index in range(rows)], folded=True)
 
 
 def test_only_a_long_table_has_a_script_and_what_it_needs() -> None:
@@ -60,15 +60,15 @@ def test_the_script_needs_nothing_else_and_names_stay_names() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with opened() as one:
-        yield one
+    with opened() as chromium:
+        yield chromium
 
 
 @pytest.fixture
 def view(browser: Browser) -> Iterator[Page]:
-    one = browser.new_page(viewport={"width": 1000, "height": 900})
-    yield one
-    one.close()
+    tab = browser.new_page(viewport={"width": 1000, "height": 900})
+    yield tab
+    tab.close()
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def framed(view: Page) -> FrameLocator:
     return frame
 
 
-def column(frame: FrameLocator, place: int) -> list[str]:
-    cells = frame.locator(f"tbody tr:visible > :nth-child({place + 1})").all_inner_texts()
+def column(frame: FrameLocator, index: int) -> list[str]:
+    cells = frame.locator(f"tbody tr:visible > :nth-child({index + 1})").all_inner_texts()
     return [cell.splitlines()[0] for cell in cells]
 
 
@@ -97,8 +97,8 @@ in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome 
 @in_browser
 def test_a_click_sorts_and_dashes_stay_last(framed: FrameLocator) -> None:
     rows, button = column(framed, 0), head(framed, "lost").get_by_role("button")
-    known = sorted(value for value in LOST if value is not None)
-    rising = [quantity(value).text for value in known]
+    measured = sorted(value for value in LOST if value is not None)
+    rising = [quantity(value).text for value in measured]
     expect(head(framed, "lost")).to_have_attribute("aria-sort", "none")
     button.click()
     expect(head(framed, "lost")).to_have_attribute("aria-sort", "ascending")
@@ -115,20 +115,20 @@ def test_a_click_sorts_and_dashes_stay_last(framed: FrameLocator) -> None:
 @pytest.mark.acceptance
 @in_browser
 @pytest.mark.parametrize(
-    ("name", "place", "expected"),
+    ("name", "index", "expected"),
     [
         ("stored", 2, ["50 kB", "9.0 MB", "20 MB", *(f"{size} MB" for size in range(30, 39)), "1.5 GB"]),
         ("interval", 3, [*(f"{low}.5".replace("-", "−") for low in (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6)), "–"]),
         ("learned at", 4, [str(number) for number in range(1, COUNT + 1)]),
-        ("task", 0, [f"{20 + place}news-{place}" for place in range(COUNT)]),
+        ("task", 0, [f"{20 + index}news-{index}" for index in range(COUNT)]),
     ],
 )
 def test_numbers_sort_as_numbers_and_names_as_names(
-    framed: FrameLocator, view: Page, name: str, place: int, expected: list[str]
+    framed: FrameLocator, view: Page, name: str, index: int, expected: list[str]
 ) -> None:
     head(framed, name).get_by_role("button").focus()
     view.keyboard.press("Enter")
-    assert [text.strip("[").split(",")[0] for text in column(framed, place)] == expected
+    assert [text.strip("[").split(",")[0] for text in column(framed, index)] == expected
 
 
 @pytest.mark.acceptance

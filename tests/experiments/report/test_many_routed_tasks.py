@@ -26,8 +26,8 @@ TEXTS = 20
 
 def invented(count: int) -> RoutingReport:
     """Return a report on so many tasks; the k-th text of task t is taken for task t + 1 where k < t mod 7."""
-    tasks = tuple(f"task-{place}" for place in range(count))
-    lost = [place % 7 for place in range(count)]
+    tasks = tuple(f"task-{index}" for index in range(count))
+    lost = [index % 7 for index in range(count)]
     counts = np.diag([TEXTS - own for own in lost])
     counts[np.arange(count), (np.arange(count) + 1) % count] += lost
     outcomes = {
@@ -56,9 +56,9 @@ def shown() -> Presentation:
 
 
 def test_page_and_terminal_stay_small(shown: Presentation) -> None:
-    told = io.StringIO()
-    show(shown, Console(file=told, width=120))
-    lines = told.getvalue().splitlines()
+    screen = io.StringIO()
+    show(shown, Console(file=screen, width=120))
+    lines = screen.getvalue().splitlines()
     assert len(lines) < 60
     assert max(map(len, lines)) <= 120
     made = files(shown)
@@ -69,8 +69,8 @@ def test_page_and_terminal_stay_small(shown: Presentation) -> None:
 def test_the_pairs_that_are_confused_most_are_named(shown: Presentation) -> None:
     (table,) = (block for block in shown.blocks if isinstance(block, Table) and block.name == "confused-most")
     assert [row[0].text for row in table.rows] == ["prototype"] * 5 + ["mahalanobis"] * 5
-    assert [row[1].text for row in table.rows[:5]] == [f"task-{place}" for place in (6, 13, 20, 27, 34)]
-    assert [row[2].text for row in table.rows[:5]] == [f"task-{place}" for place in (7, 14, 21, 28, 35)]
+    assert [row[1].text for row in table.rows[:5]] == [f"task-{index}" for index in (6, 13, 20, 27, 34)]
+    assert [row[2].text for row in table.rows[:5]] == [f"task-{index}" for index in (7, 14, 21, 28, 35)]
     assert {row[3].value for row in table.rows} == {6 / TEXTS}
 
 

@@ -60,8 +60,10 @@ def test_the_report_has_them_as_a_table_a_sentence_and_json(report: Report) -> N
     blocks = present(report).blocks
     (table,) = (block for block in blocks if isinstance(block, Table) and block.name == "merges")
     assert [row[3].text for row in table.rows] == ["animals | halves", "animals, halves | fruits", "animals | halves"]
-    told = [item for block in blocks if isinstance(block, Sentences) for item in block.items if "cost most" in item]
-    assert [sentence.split(",")[0] for sentence in told] == ["both: 2 merges", "slower: 1 merge"]
+    sentences = [
+        item for block in blocks if isinstance(block, Sentences) for item in block.items if "cost most" in item
+    ]
+    assert [sentence.split(",")[0] for sentence in sentences] == ["both: 2 merges", "slower: 1 merge"]
     document = report.as_json()["strategies"]
     assert [merge["stage"] for merge in document["both"]["merges"]] == [2, 3]
     assert "merges" not in document["alone"]
@@ -74,7 +76,7 @@ def test_merges_of_many_tasks_that_were_not_all_measured_are_told_in_a_line(
         Merge(0, 0, 7, (("a", "b", "c", "d", "e", "f"), ("g",)), {"a": 0.25}),
         Merge(0, 0, 8, (("a", "b", "c", "d"), ("h",)), {"a": None}),
     ]
-    monkeypatch.setattr(Report, "merges", lambda self, one: merges if one.label == "both" else [])
+    monkeypatch.setattr(Report, "merges", lambda self, strategy: merges if strategy.label == "both" else [])
     assert merge_sentences(report) == [
         "both: 2 merges, of which 1 was measured, at 25.0 points a task in the mean; the one at stage 7 of seed 0 "
         "(a, b, c and 3 more | g) cost most: 25.0."

@@ -1,4 +1,4 @@
-"""How many seeds would do is said of the spread that there is."""
+"""How many seeds are enough is computed from the spread of the differences that were measured."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_the_easiest_and_the_hardest_are_named() -> None:
     assert steady is not None
     assert wild is not None
     assert steady < wild
-    said = power(family, "average accuracy")
-    assert said.startswith("To find a difference of 2.0 points in average accuracy with a power of 0.8, ")
-    assert f"{steady} (steady) to {wild} (wild) seeds are needed" in said
+    sentence = power(family, "average accuracy")
+    assert sentence.startswith("To find a difference of 2.0 points in average accuracy with a power of 0.8, ")
+    assert f"{steady} (steady) to {wild} (wild) seeds are needed" in sentence
 
 
 def test_what_is_out_of_reach_is_said_and_one_seed_says_nothing() -> None:

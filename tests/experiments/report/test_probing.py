@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from experiments.studies.stream.stage_outcome import StageOutcome
 
 
-def means(report: Report, place: int) -> dict[str, dict[int, float]]:
+def means(report: Report, index: int) -> dict[str, dict[int, float]]:
     return {
         label: {layer: value.mean for layer, value in line.items()}
-        for label, line in profiles(report, PANELS[place]).items()
+        for label, line in profiles(report, PANELS[index]).items()
     }
 
 
 def test_representation_forgetting_is_what_a_linear_probe_lost(replicated_report: Report) -> None:
     # two stages after the first task, one after the second: 0.02 · layer · (2 + 1) / 2
-    found = means(replicated_report, 0)
-    assert found["sequential"] == pytest.approx({0: 0.0, 1: 0.03, 2: 0.06})
-    assert found["isolated"] == pytest.approx({0: 0.0, 1: 0.0, 2: 0.0})
+    forgetting = means(replicated_report, 0)
+    assert forgetting["sequential"] == pytest.approx({0: 0.0, 1: 0.03, 2: 0.06})
+    assert forgetting["isolated"] == pytest.approx({0: 0.0, 1: 0.0, 2: 0.0})
 
 
 def test_similarity_is_that_of_earlier_tasks_after_the_last_stage(replicated_report: Report) -> None:
@@ -45,30 +45,30 @@ def test_drift_and_intruders_are_of_the_last_stage(replicated_report: Report) ->
 
 
 def test_a_probe_that_a_stage_lacks_is_not_averaged_away(replicated: Record) -> None:
-    def without(one: StageOutcome) -> StageOutcome:
-        kept = {name: value for name, value in one.probes.get("linear", {}).items() if name != "a/layer-1"}
-        return replace(one, probes={**one.probes, "linear": kept}) if one.stage == 3 else one
+    def without(outcome: StageOutcome) -> StageOutcome:
+        kept = {name: value for name, value in outcome.probes.get("linear", {}).items() if name != "a/layer-1"}
+        return replace(outcome, probes={**outcome.probes, "linear": kept}) if outcome.stage == 3 else outcome
 
-    report = summarise(replace(replicated, outcomes=tuple(without(one) for one in replicated.outcomes)))
+    report = summarise(replace(replicated, outcomes=tuple(without(outcome) for outcome in replicated.outcomes)))
     assert 1 not in means(report, 0)["sequential"]
     assert means(report, 0)["sequential"][2] == pytest.approx(0.06)
 
 
 def test_what_belongs_to_no_layer_is_averaged_over_tasks(replicated_report: Report) -> None:
-    found = summaries(replicated_report.strategies[1], replicated_report.record.tasks)
-    assert found["knn", "knn"].mean == pytest.approx(0.79)
-    assert found["agreement", "changed"].mean == pytest.approx(0.15), "the last task has none"
-    assert found["weight-drift", "relative-norm"].mean == pytest.approx(0.06)
-    assert found["general-loss", "increase"].mean == pytest.approx(0.3)
-    assert found["intruder", "total"].mean == 3.0
-    assert not [key for key in found if "layer" in key[1] or key[0] in ("linear", "cka")]
+    probes = summaries(replicated_report.strategies[1], replicated_report.record.tasks)
+    assert probes["knn", "knn"].mean == pytest.approx(0.79)
+    assert probes["agreement", "changed"].mean == pytest.approx(0.15), "the last task has none"
+    assert probes["weight-drift", "relative-norm"].mean == pytest.approx(0.06)
+    assert probes["general-loss", "increase"].mean == pytest.approx(0.3)
+    assert probes["intruder", "total"].mean == 3.0
+    assert not [key for key in probes if "layer" in key[1] or key[0] in ("linear", "cka")]
 
 
 def test_spurious_forgetting_is_said_where_heads_fitted_anew_lose_at_most_half(replicated_report: Report) -> None:
-    by_label = {one.label: one for one in replicated_report.strategies}
-    # own heads: 0.1 · 1.5 and 0.2 · 1.5; one fitted anew is 5 points lower at both times, and finds 0.06 · 1.5 of it
+    by_label = {strategy.label: strategy for strategy in replicated_report.strategies}
+    # own heads lose 0.1 · 1.5 and 0.2 · 1.5; a head fitted anew is 5 points lower both times and recovers 0.06 · 1.5
     assert spurious(by_label["sequential"]) == pytest.approx((0.225, 0.135))
-    # own heads: 0.02 · 1.5 and 0.04 · 1.5; 0.03 · 1.5 are there
+    # own heads lose 0.02 · 1.5 and 0.04 · 1.5; a head fitted anew recovers 0.03 · 1.5
     assert spurious(by_label["replay"]) == pytest.approx((0.045, 0.0))
     assert spurious(by_label["isolated"]) is None, "nothing was lost"
     page = drawn_page(present(replicated_report), {})
@@ -81,7 +81,9 @@ def test_panels_and_lines_are_those_that_were_measured(replicated: Record, repli
     assert figure
     assert [axes.get_title(loc="left") for axes in figure.axes] == [panel.title for panel in PANELS]
     only = {"linear": replicated.outcomes[0].probes["linear"], "knn": {}}
-    bare = summarise(replace(replicated, outcomes=tuple(replace(one, probes={}) for one in replicated.outcomes)))
+    bare = summarise(
+        replace(replicated, outcomes=tuple(replace(outcome, probes={}) for outcome in replicated.outcomes))
+    )
     assert [figure.name for figure in figures(bare) if figure.draw()] == [
         "frontier",
         "accuracy-matrices",
@@ -90,11 +92,11 @@ def test_panels_and_lines_are_those_that_were_measured(replicated: Record, repli
         "accuracy-over-storage",
     ]
     assert "Probes after the last stage" not in drawn_page(present(bare), {})
-    first = tuple(replace(one, probes=only) if one.stage == 1 else one for one in replicated.outcomes)
+    first = tuple(replace(outcome, probes=only) if outcome.stage == 1 else outcome for outcome in replicated.outcomes)
     assert draw("probes-by-layer", summarise(replace(replicated, outcomes=first)))
 
 
 def test_the_verdict_is_about_an_entry_of_the_recipe(replicated_report: Report) -> None:
-    found = headline(replicated_report.strategies)
-    assert found is not None
-    assert found.label == "isolated"
+    strategy = headline(replicated_report.strategies)
+    assert strategy is not None
+    assert strategy.label == "isolated"

@@ -41,7 +41,7 @@ def test_every_seed_with_every_order_is_one_replication(replicated_report: Repor
 
 def test_a_replication_has_its_tasks_in_the_order_in_which_it_learned_them(replicated_report: Report) -> None:
     seeds = replicated_report.as_json(full=True)["strategies"]["sequential"]["seeds"]
-    assert [(one["seed"], one["order"]) for one in seeds] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [(replication["seed"], replication["order"]) for replication in seeds] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert seeds[1]["tasks"] == ["c", "a", "b"]
     assert seeds[1]["matrix"][3] == pytest.approx((0.3, 0.7, 0.8))
     # best 0.7 and 0.9 less the majority classes of c (0.1) and a (0.2)
@@ -50,8 +50,8 @@ def test_a_replication_has_its_tasks_in_the_order_in_which_it_learned_them(repli
 
 def test_test_sizes_follow_the_order(replicated: Record) -> None:
     sized = summarise(replace(replicated, test_sizes=(100, 200, 700)))
-    found = sized.strategies[1].replications[1].metrics["average_accuracy_micro"]
-    assert found == pytest.approx((700 * 0.3 + 100 * 0.7 + 200 * 0.8) / 1000)
+    accuracy = sized.strategies[1].replications[1].metrics["average_accuracy_micro"]
+    assert accuracy == pytest.approx((700 * 0.3 + 100 * 0.7 + 200 * 0.8) / 1000)
 
 
 def test_the_mean_matrix_is_that_of_the_recipes_own_order(replicated_report: Report) -> None:
@@ -81,7 +81,9 @@ def test_baselines_are_of_the_same_seed_and_order(replicated: Record) -> None:
     drop = replace(
         replicated,
         contenders=(replicated.contenders[0], lora),
-        outcomes=tuple(one for one in replicated.outcomes if (one.strategy, one.order) != ("isolated", 1)),
+        outcomes=tuple(
+            outcome for outcome in replicated.outcomes if (outcome.strategy, outcome.order) != ("isolated", 1)
+        ),
     )
     assert values(summarise(drop), "sequential", "transfer_gain")[1::2] == [None, None]
 
@@ -95,7 +97,9 @@ def test_another_learning_rate_is_no_row(replicated: Record, replicated_report: 
     assert "1e-" not in replicated_report.verdict
     assert "(3 tasks, 2 seeds × 2 orders)" in replicated_report.verdict
     assert replicated_report.complete
-    missing = tuple(one for one in replicated.outcomes if one.strategy != "replay-1e-04" or one.stage < 3)
+    missing = tuple(
+        outcome for outcome in replicated.outcomes if outcome.strategy != "replay-1e-04" or outcome.stage < 3
+    )
     assert not summarise(replace(replicated, outcomes=missing)).complete
 
 
@@ -108,13 +112,13 @@ def test_pairs_are_tested_over_replications_and_adjusted(replicated_report: Repo
     }
     (pair,) = document["pairs"]
     assert (pair["first"], pair["second"]) == ("isolated", "replay"), "the pair that no recipe declares"
-    # isolated repeats itself in the other order, but the gap to what does not is measured in each
+    # isolated scores the same in both orders; its gap to sequential differs between them and is measured in each
     chances = [
-        stats.ttest_rel(values(replicated_report, one, "forgetting"), values(replicated_report, other, "forgetting"))
-        for one, other in declared
+        stats.ttest_rel(values(replicated_report, first, "forgetting"), values(replicated_report, second, "forgetting"))
+        for first, second in declared
     ]
-    assert [one["p"] for one in declared.values()] == pytest.approx([chance.pvalue for chance in chances])
-    assert [one["p_holm"] for one in declared.values()] == holm([one["p"] for one in declared.values()])
+    assert [gap["p"] for gap in declared.values()] == pytest.approx([chance.pvalue for chance in chances])
+    assert [gap["p_holm"] for gap in declared.values()] == holm([gap["p"] for gap in declared.values()])
     assert declared["isolated", "sequential"]["reading"] == "lower"
     # −0.03 and −0.06 once each: t = −0.045 / 0.015 with one degree of freedom
     assert pair["forgetting"]["p"] == pair["forgetting"]["p_holm"] == pytest.approx(2 * stats.t.cdf(-3, 1))
@@ -141,7 +145,9 @@ def test_the_page_says_which_rate_validation_picks(replicated: Record, replicate
     ) in page
     assert "replay: single-task validation picks learning rate 2e-05 (90.0 %), which is the rate" in page
     assert "the recipe's own order of the stream; the tables count all 2 orders" in page
-    waiting = replace(replicated, outcomes=tuple(one for one in replicated.outcomes if one.strategy != "replay-1e-04"))
+    waiting = replace(
+        replicated, outcomes=tuple(outcome for outcome in replicated.outcomes if outcome.strategy != "replay-1e-04")
+    )
     assert "replay: single-task validation cannot pick a learning rate yet" in " ".join(
         frontier_sentences(summarise(waiting))
     )
@@ -149,9 +155,9 @@ def test_the_page_says_which_rate_validation_picks(replicated: Record, replicate
 
 def test_rates_are_compared_in_the_replications_that_all_have_begun(replicated: Record) -> None:
     worse = tuple(
-        replace(one, validation=0.1) if one.seed == 1 else one
-        for one in replicated.outcomes
-        if (one.strategy, one.seed) != ("sequential-1e-05", 1)
+        replace(outcome, validation=0.1) if outcome.seed == 1 else outcome
+        for outcome in replicated.outcomes
+        if (outcome.strategy, outcome.seed) != ("sequential-1e-05", 1)
     )
     points = summarise(replace(replicated, outcomes=worse)).frontier["sequential"].points
     assert [point.validation for point in points] == pytest.approx([0.85, 0.91, 0.93])

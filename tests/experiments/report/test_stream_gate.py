@@ -20,14 +20,14 @@ def gate(record: Record, **bounds: Any) -> Gate:
     return gate_report(summarise(record, brief=True), StreamBounds(**bounds))
 
 
-def found(gate: Gate) -> dict[str, float | None]:
+def found_values(gate: Gate) -> dict[str, float | None]:
     return {check.what: check.found and round(check.found, 6) for check in gate.checks}
 
 
 def test_forgetting_is_that_of_the_report_in_points(replicated: Record) -> None:
     passed = gate(replicated, max_forgetting=22.5, min_average=65.5)
     # sequential loses 10 points a stage, 20 in the other order: 15 and 30 on average; replay 3, and 6 with seed 1
-    assert found(passed) == {
+    assert found_values(passed) == {
         "average score of isolated": 80.5,
         "forgetting of isolated": 0.0,
         "average score of sequential": 65.5,
@@ -77,8 +77,8 @@ def test_the_whole_interval_has_to_hold_where_that_is_asked(replicated: Record, 
 def test_joint_training_is_asked_for_forgetting_only_by_name(one_seed: Record) -> None:
     everyone = gate(one_seed, max_forgetting=99, min_average=50)
     assert everyone.passed
-    assert "average score of full-joint" in found(everyone)
-    assert "forgetting of full-joint" not in found(everyone)
+    assert "average score of full-joint" in found_values(everyone)
+    assert "forgetting of full-joint" not in found_values(everyone)
     (named,) = gate(one_seed, max_forgetting=99, strategies=("full-joint",)).checks
     assert (named.found, named.holds, named.note) == (None, False, "not measured")
 

@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 
 def cell(record: Record, label: str, seed: int, stage: int, task: str) -> float:
-    (found,) = (
+    (score,) = (
         cell.score
         for outcome in record.outcomes
         if (outcome.strategy, outcome.seed, outcome.stage) == (label, seed, stage)
         for cell in outcome.cells
         if cell.task == task
     )
-    return found
+    return score
 
 
 def test_the_document_has_the_promised_form(report: Report) -> None:
     document = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert document["experiment"] == "made-up"
     assert document["reference"] == "full-sequential"
-    assert [*document["strategies"]] == [one.label for one in report.strategies]
+    assert [*document["strategies"]] == [strategy.label for strategy in report.strategies]
     for entry in document["strategies"].values():
         assert {"strategy", "method", "metrics", "matrix", "cost", "probes"} <= set(entry)
         assert [*entry["metrics"]] == [metric.name for metric in METRICS]
@@ -74,7 +74,7 @@ def test_an_isolated_strategy_forgets_exactly_nothing(report: Report) -> None:
 
 
 def test_the_status_of_every_cell_is_counted(report: Report) -> None:
-    cells = {one.label: dict(one.cells) for one in report.strategies}
+    cells = {strategy.label: dict(strategy.cells) for strategy in report.strategies}
     assert cells["lora-isolated"] == {"measured": 12, "verified": 9, "carried": 9}
     assert cells["full-sequential"] == {"measured": 30, "verified": 0, "carried": 0}
 
@@ -82,27 +82,29 @@ def test_the_status_of_every_cell_is_counted(report: Report) -> None:
 def test_differences_are_paired_by_seed(report: Report) -> None:
     strategies = report.as_json()["strategies"]
     ours, theirs = (strategies[name]["metrics"]["forgetting"]["values"] for name in ("full-replay", "full-sequential"))
-    found = strategies["full-replay"]["comparison"]["forgetting"]
+    comparison = strategies["full-replay"]["comparison"]["forgetting"]
     gaps = np.subtract(ours, theirs)
-    assert found["mean"] == pytest.approx(gaps.mean())
-    assert (found["low"], found["high"]) == pytest.approx(stats.t.interval(0.95, 2, gaps.mean(), stats.sem(gaps)))
-    assert found["reading"] == "lower"
+    assert comparison["mean"] == pytest.approx(gaps.mean())
+    assert (comparison["low"], comparison["high"]) == pytest.approx(
+        stats.t.interval(0.95, 2, gaps.mean(), stats.sem(gaps))
+    )
+    assert comparison["reading"] == "lower"
     assert strategies["full-sequential"]["comparison"] is None
 
 
 def test_the_bootstrap_uses_the_outcomes_that_stand_at_the_end(report: Report) -> None:
-    found = report.as_json()["strategies"]["lora-isolated"]["comparison"]["average_accuracy"]
-    assert found["bootstrap"]["mean"] == pytest.approx(found["mean"], abs=1e-12)
-    assert found["bootstrap"]["low"] < found["mean"] < found["bootstrap"]["high"]
-    assert found["bootstrap"]["low"] > 0
-    assert found["reading"] == "higher"
+    comparison = report.as_json()["strategies"]["lora-isolated"]["comparison"]["average_accuracy"]
+    assert comparison["bootstrap"]["mean"] == pytest.approx(comparison["mean"], abs=1e-12)
+    assert comparison["bootstrap"]["low"] < comparison["mean"] < comparison["bootstrap"]["high"]
+    assert comparison["bootstrap"]["low"] > 0
+    assert comparison["reading"] == "higher"
 
 
 def test_no_bootstrap_where_outcomes_are_missing_or_do_not_make_the_score(record: Record, tmp_path: Path) -> None:
     key = ("full-replay", 1, 0, "20news-3")
     other = tmp_path / "other.parquet"
     pd.DataFrame({"id": ["20news-3/0"], "correct": [True]}).to_parquet(other)
-    without = {place: path for place, path in record.examples.items() if place != key}
+    without = {entry: path for entry, path in record.examples.items() if entry != key}
     for examples in (without, {**record.examples, key: tmp_path / "gone"}, {**record.examples, key: other}):
         strategies = summarise(replace(record, examples=examples)).as_json()["strategies"]
         assert "bootstrap" not in strategies["full-replay"]["comparison"]["average_accuracy"]
@@ -110,7 +112,7 @@ def test_no_bootstrap_where_outcomes_are_missing_or_do_not_make_the_score(record
 
 
 def test_baselines_come_from_the_same_record(record: Record, report: Report) -> None:
-    used = {one.label: (one.single, one.joint) for one in report.strategies}
+    used = {strategy.label: (strategy.single, strategy.joint) for strategy in report.strategies}
     assert used["lora-sequential"] == ("lora-isolated", "full-joint")
     assert used["full-sequential"] == (None, "full-joint")
     gain = report.as_json()["strategies"]["lora-sequential"]["metrics"]["transfer_gain"]["values"][0]
@@ -132,10 +134,10 @@ def test_the_baseline_with_the_same_settings_is_preferred(record: Record) -> Non
 
 def test_cost_is_the_whole_stream_and_probes_the_last_stage(record: Record, report: Report) -> None:
     entry = report.as_json()["strategies"]["full-sequential"]
-    outcomes = [one for one in record.outcomes if one.strategy == "full-sequential"]
-    assert entry["cost"]["train_seconds"] == pytest.approx(sum(one.cost.train_seconds for one in outcomes) / 3)
+    outcomes = [outcome for outcome in record.outcomes if outcome.strategy == "full-sequential"]
+    assert entry["cost"]["train_seconds"] == pytest.approx(sum(outcome.cost.train_seconds for outcome in outcomes) / 3)
     drift = entry["probes"]["cka"]["drift"]
-    assert drift["values"] == [one.probes["cka"]["drift"] for one in outcomes if one.stage == 4]
+    assert drift["values"] == [outcome.probes["cka"]["drift"] for outcome in outcomes if outcome.stage == 4]
     assert drift["stages"][0] is None
     assert drift["stages"][4] == drift["mean"]
 
@@ -154,17 +156,17 @@ def test_what_has_not_finished_is_not_scored(half_way: Record) -> None:
 
 
 def test_a_strategy_with_one_stage_has_finished_after_it(record: Record) -> None:
-    kept = tuple(one for one in record.outcomes if one.strategy != "full-joint" or one.stage == 4)
+    kept = tuple(outcome for outcome in record.outcomes if outcome.strategy != "full-joint" or outcome.stage == 4)
     report = summarise(replace(record, outcomes=kept))
     assert report.complete
     assert report.as_json()["strategies"]["full-joint"]["stages"] == {"finished": 3, "planned": 3}
     assert report.as_json()["strategies"]["full-joint"]["metrics"]["average_accuracy"]["mean"] is not None
-    without = tuple(one for one in kept if (one.strategy, one.seed) != ("full-joint", 2))
+    without = tuple(outcome for outcome in kept if (outcome.strategy, outcome.seed) != ("full-joint", 2))
     assert not summarise(replace(record, outcomes=without)).complete
 
 
 def test_unknown_peak_memory_and_majority_are_null(record: Record) -> None:
-    blind = tuple(replace(one, cost=replace(one.cost, peak_memory_mb=None)) for one in record.outcomes)
+    blind = tuple(replace(outcome, cost=replace(outcome.cost, peak_memory_mb=None)) for outcome in record.outcomes)
     changed = replace(record, outcomes=blind, majority=(float("nan"), 0.5, 0.5, 0.5))
     document = json.loads(json.dumps(summarise(changed).as_json(), allow_nan=False))
     assert document["majority"][0] is None
@@ -209,7 +211,7 @@ def test_verdict_table_and_document_tell_one_story(record: Record) -> None:
     noisy = replace(record, outcomes=tuple(map(shifted, record.outcomes)))
     for changed in (record, noisy):
         report = summarise(changed)
-        first = next(one for one in report.strategies if one.differences)
+        first = next(strategy for strategy in report.strategies if strategy.differences)
         comparison = report.as_json()["strategies"][first.label]["comparison"]
         (table,) = (table for table in present(report).tables if table.name == "differences")
         (row,) = (row for row in table.rows if row[0].text == first.label)

@@ -40,7 +40,7 @@ OTHER_SHARES = [  # percent that are none of a score
 
 def views(views: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the name and the words of each view, without what is no score."""
-    return [(name, re.sub("|".join(OTHER_SHARES), "", said, flags=re.DOTALL)) for name, said in views.items()]
+    return [(name, re.sub("|".join(OTHER_SHARES), "", text, flags=re.DOTALL)) for name, text in views.items()]
 
 
 def media(presentation: Presentation) -> dict[str, str]:
@@ -85,37 +85,37 @@ def comparison(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def test_a_stream_of_numbers_has_no_percent(replicated: Record) -> None:
-    for part, said in stream(replicated, dict.fromkeys(replicated.tasks, "regression")):
-        assert not re.search("%|percent|majority", said, re.IGNORECASE), part
-        assert "R² × 100" in said
-        assert ("always the mean" in said.lower()) == (part not in ("terminal", "axis"))
+    for part, text in stream(replicated, dict.fromkeys(replicated.tasks, "regression")):
+        assert not re.search("%|percent|majority", text, re.IGNORECASE), part
+        assert "R² × 100" in text
+        assert ("always the mean" in text.lower()) == (part not in ("terminal", "axis"))
 
 
 def test_a_comparison_on_numbers_has_no_percent() -> None:
-    for part, said in comparison({"stsb": "regression"}):
-        assert not re.search("%|percent|majority", said, re.IGNORECASE), part
-        assert "R² × 100" in said
-        assert ("always the mean, stsb" in said) == (part == "page")
+    for part, text in comparison({"stsb": "regression"}):
+        assert not re.search("%|percent|majority", text, re.IGNORECASE), part
+        assert "R² × 100" in text
+        assert ("always the mean, stsb" in text) == (part == "page")
 
 
 def test_where_kinds_are_mixed_the_numbers_are_named(replicated: Record) -> None:
     mixed = dict.fromkeys(replicated.tasks, "classification") | {"a": "regression"}
-    for part, said in (*stream(replicated, mixed), *comparison(mixed)):
+    for part, text in (*stream(replicated, mixed), *comparison(mixed)):
         if part == "axis":
-            assert re.match(r"(test score|learning accuracy) × 100 ", said)
+            assert re.match(r"(test score|learning accuracy) × 100 ", text)
             continue
-        assert "ercent (R² × 100 for a)" in said.replace("\\", ""), part
-        signs = re.findall(r"<dt>(.*)\u00a0%|<dt>(.*) %", said)
+        assert "ercent (R² × 100 for a)" in text.replace("\\", ""), part
+        signs = re.findall(r"<dt>(.*)\u00a0%|<dt>(.*) %", text)
         assert signs == [("", f"majority baseline, {task}</dt><dd>25.0") for task in "bc"] * (
-            "always the mean, a" in said
+            "always the mean, a" in text
         )
 
 
 def test_shares_are_in_percent(replicated: Record) -> None:
     shares = dict.fromkeys(replicated.tasks, "classification")
-    for part, said in (*stream(replicated, shares), *comparison(shares)):
-        assert re.search("%|percent", said, re.IGNORECASE), part
-        assert "R²" not in said
+    for part, text in (*stream(replicated, shares), *comparison(shares)):
+        assert re.search("%|percent", text, re.IGNORECASE), part
+        assert "R²" not in text
 
 
 def test_answers_have_no_majority_class() -> None:

@@ -44,7 +44,7 @@ def test_one_seed_has_no_interval(one_seed: Record) -> None:
 
 
 def test_one_task_has_no_forgetting(record: Record) -> None:
-    first = tuple(one for one in record.outcomes if one.stage == 1 and one.cells)
+    first = tuple(outcome for outcome in record.outcomes if outcome.stage == 1 and outcome.cells)
     short = replace(
         record, tasks=record.tasks[:1], orders=(record.tasks[:1],), test_sizes=(400,), majority=(0.2,), outcomes=first,
         examples={}, contenders=record.contenders[:2],
@@ -70,7 +70,7 @@ def test_joint_training_is_compared_in_what_it_has(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         (number(0.9312), "93.1"),
         (number(-0.0001), "0.0"),
@@ -90,5 +90,5 @@ def test_joint_training_is_compared_in_what_it_has(record: Record) -> None:
         (count(940), "940"),
     ],
 )
-def test_numbers_read_well(said: str, expected: str) -> None:
-    assert said == expected
+def test_numbers_read_well(text: str, expected: str) -> None:
+    assert text == expected

@@ -56,11 +56,13 @@ def nasty(record: Record) -> Report:
             contenders=(replace(record.contenders[0], label=NASTY), *record.contenders[1:]),
             outcomes=tuple(
                 replace(
-                    one,
-                    strategy=NASTY if one.strategy == old else one.strategy,
-                    cells=tuple(replace(cell, task=NASTY if cell.task == task else cell.task) for cell in one.cells),
+                    outcome,
+                    strategy=NASTY if outcome.strategy == old else outcome.strategy,
+                    cells=tuple(
+                        replace(cell, task=NASTY if cell.task == task else cell.task) for cell in outcome.cells
+                    ),
                 )
-                for one in record.outcomes
+                for outcome in record.outcomes
             ),
             examples={},
         )
@@ -83,7 +85,9 @@ def test_figures_share_one_colour_scale_and_print_every_value(report: Report) ->
     figure = draw("accuracy-matrices", report)
     assert figure
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    measured = [value for one in report.strategies for row in one.matrix for value in row if value is not None]
+    measured = [
+        value for strategy in report.strategies for row in strategy.matrix for value in row if value is not None
+    ]
     assert [text for text in texts if re.fullmatch(r"\d+\.\d", text)] == [f"{100 * value:.1f}" for value in measured]
     assert texts.count("✓") == 3
     assert texts.count("→") == 3
@@ -121,14 +125,16 @@ def test_a_description_is_no_wider_than_a_screen_and_stays_in_one_mode(report: R
 
 def test_a_child_says_what_it_is_and_lasts_as_long_as_its_training(report: Report) -> None:
     run = run_record(present(report))
-    child = next(one for one in run.children if one.name == "full-sequential, seed 1")
+    child = next(child for child in run.children if child.name == "full-sequential, seed 1")
     assert child.tags[NOTE_TAG].startswith("full-sequential: sequential with full, seed 1")
     assert child.tags[NOTE_TAG].count("\n|") == 6, "head, line and four tasks"
     took = [
-        one.cost.train_seconds for one in report.record.outcomes if (one.strategy, one.seed) == ("full-sequential", 1)
+        outcome.cost.train_seconds
+        for outcome in report.record.outcomes
+        if (outcome.strategy, outcome.seed) == ("full-sequential", 1)
     ]
     assert child.seconds == pytest.approx(sum(took))
-    assert run.seconds == pytest.approx(sum(one.seconds or 0 for one in run.children))
+    assert run.seconds == pytest.approx(sum(child.seconds or 0 for child in run.children))
 
 
 def test_figures_draw_names_as_they_are(nasty: Report) -> None:
@@ -176,8 +182,8 @@ def test_the_page_is_well_formed_and_its_images_are_described(page: str) -> None
 
 def test_the_page_says_what_the_report_says(report: Report, page: str) -> None:
     assert report.verdict.replace(" %", "\u00a0%") in page.replace("&#39;", "'")
-    for said in ("bit-identical", "not distinguishable", "mean over j<T".replace("<", "&lt;"), "22.7 M", "0123abc"):
-        assert said in page, said
+    for text in ("bit-identical", "not distinguishable", "mean over j<T".replace("<", "&lt;"), "22.7 M", "0123abc"):
+        assert text in page, text
     assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().replace("nano", "")
 
 
@@ -229,7 +235,7 @@ def test_runs_follow_the_layout(report: Report) -> None:
     parent = {name: (value, step) for name, value, step in record.metrics}
     assert parent["lora-isolated/forgetting"] == (0.0, 4)
     assert {"full-replay/forgetting_low", "full-replay/forgetting_high"} <= set(parent)
-    child = next(one for one in record.children if one.name == "full-sequential, seed 1")
+    child = next(child for child in record.children if child.name == "full-sequential, seed 1")
     points = {(name, step): value for name, value, step in child.metrics}
     assert points["accuracy/bbc-news", 3] == report.strategies[1].replications[1].matrix[3][0]
     assert points["forgetting", 4] == report.strategies[1].replications[1].metrics["forgetting"]

@@ -56,15 +56,15 @@ def pairs() -> Task:
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> Workspace:
     """An adapter for each of eight tasks: LoRAs, which share a body, a bottleneck, and one that trains biases."""
-    found = Workspace(tmp_path_factory.mktemp("served"))
+    served = Workspace(tmp_path_factory.mktemp("served"))
     for task in (make_task("animals", SUBJECTS, FRUITS, 16), make_task("halves", SUBJECTS[:4], SUBJECTS[4:], 16)):
-        train(found, backbone, task)
+        train(served, backbone, task)
     for kind in ("multilabel", "regression", "token-classification"):
-        train(found, backbone, toy(kind, 16))
-    train(found, backbone, pairs())
-    train(found, backbone, make_task("biases", SUBJECTS, FRUITS, 16), "bitfit")
-    train(found, backbone, make_task("bottleneck", FRUITS, SUBJECTS, 16), "pfeiffer")
-    return found
+        train(served, backbone, toy(kind, 16))
+    train(served, backbone, pairs())
+    train(served, backbone, make_task("biases", SUBJECTS, FRUITS, 16), "bitfit")
+    train(served, backbone, make_task("bottleneck", FRUITS, SUBJECTS, 16), "pfeiffer")
+    return served
 
 
 Serve = Callable[..., tuple[TestClient, Service]]

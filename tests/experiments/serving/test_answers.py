@@ -39,9 +39,9 @@ def answered(client: TestClient, texts: Any, **named: str) -> list[dict[str, Any
 
 
 def predicted(workspace: Workspace, task: str, texts: Any) -> list[dict[str, Any]]:
-    found = Workbench(workspace.root, []).predict(task, texts)
+    predictions = Workbench(workspace.root, []).predict(task, texts)
     names = ("label", "confidence", "value", "adapter")
-    return [{name: getattr(each, name) for name in names} for each in found]
+    return [{name: getattr(prediction, name) for name in names} for prediction in predictions]
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,11 @@ def test_a_request_by_itself_is_answered_as_by_predict_bit_for_bit(
     serve: Serve, wanted: dict[str, list[dict[str, Any]]]
 ) -> None:
     client, _ = serve()
-    for task, each in wanted.items():
-        found = answered(client, PAIRS if task == "pairs" else TEXTS, task=task)
-        assert [{name: one[name] for name in each[0]} for one in found] == each
-        assert {one["task"] for one in found} == {task}
-        assert answered(client, (PAIRS if task == "pairs" else TEXTS), adapter=each[0]["adapter"]) == found
+    for task, expected in wanted.items():
+        answers = answered(client, PAIRS if task == "pairs" else TEXTS, task=task)
+        assert [{name: answer[name] for name in expected[0]} for answer in answers] == expected
+        assert {answer["task"] for answer in answers} == {task}
+        assert answered(client, (PAIRS if task == "pairs" else TEXTS), adapter=expected[0]["adapter"]) == answers
 
 
 def test_requests_for_all_adapters_that_share_batches_are_answered_alike(
@@ -67,12 +67,14 @@ def test_requests_for_all_adapters_that_share_batches_are_answered_alike(
     client, service = serve(batching=Batching(rows=1000, seconds=0.5))
     with ThreadPoolExecutor(16) as pool:
         texts = {task: PAIRS if task == "pairs" else TEXTS for task in wanted}
-        asked = [(task, place) for place in range(len(TEXTS)) for task in wanted]
-        found = list(pool.map(lambda each: answered(client, [texts[each[0]][each[1]]], task=each[0])[0], asked))
-    for (task, place), one in zip(asked, found, strict=True):
-        expected = wanted[task][place]
-        assert (one["label"], one["adapter"]) == (expected["label"], expected["adapter"])
-        assert one["confidence"] == pytest.approx(expected["confidence"], abs=TOLERANCE)
+        asked = [(task, index) for index in range(len(TEXTS)) for task in wanted]
+        answers = list(
+            pool.map(lambda request: answered(client, [texts[request[0]][request[1]]], task=request[0])[0], asked)
+        )
+    for (task, index), answer in zip(asked, answers, strict=True):
+        expected = wanted[task][index]
+        assert (answer["label"], answer["adapter"]) == (expected["label"], expected["adapter"])
+        assert answer["confidence"] == pytest.approx(expected["confidence"], abs=TOLERANCE)
     page = service.metrics.page().decode()
     (batches,) = (line for line in page.splitlines() if line.startswith("workbench_batch_requests_count"))
     assert float(batches.split()[1]) < len(asked), "else no two shared a batch"
@@ -85,9 +87,9 @@ def test_loras_of_several_tasks_share_a_forward_pass(serve: Serve) -> None:
     (group,) = current.opened.groups
     passes = []
     group.body.register_forward_hook(lambda *_: passes.append(1))
-    found = replies(jobs)
+    answers = replies(jobs)
     assert len(passes) == 1
-    assert [each.adapters for each in found] == [[job.adapter] for job in jobs]
+    assert [answer.adapters for answer in answers] == [[job.adapter] for job in jobs]
 
 
 def test_where_no_two_requests_share_a_batch_all_are_bit_for_bit_those_of_predict(
@@ -96,24 +98,28 @@ def test_where_no_two_requests_share_a_batch_all_are_bit_for_bit_those_of_predic
     client, _ = serve("animals", "halves", batching=Batching(rows=1))
     asked = [(task, text) for text in TEXTS for task in ("animals", "halves")] * 2
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda each: answered(client, [each[1]], task=each[0])[0], asked))
-    alone = {each: predicted(workspace, each[0], [each[1]])[0] for each in dict.fromkeys(asked)}
-    assert [one["confidence"] for one in found] == [alone[each]["confidence"] for each in asked]
+        answers = list(pool.map(lambda request: answered(client, [request[1]], task=request[0])[0], asked))
+    alone = {(task, text): predicted(workspace, task, [text])[0] for task, text in dict.fromkeys(asked)}
+    assert [answer["confidence"] for answer in answers] == [alone[request]["confidence"] for request in asked]
 
 
 def test_a_router_answers_what_names_no_adapter(serve: Serve, workspace: Workspace) -> None:
     client, _ = serve("animals", "halves", router="arrow")
     bench = Workbench(workspace.root, [])
     expected = bench.route("arrow", TEXTS, ["animals", "halves"])
-    found = client.post("/predict", json={"texts": TEXTS}).json()
-    assert found["adapter"] is None
-    for one, each in zip(found["answers"], expected, strict=True):
-        assert (one["label"], one["adapter"], one["task"]) == (each.label, each.adapter, each.task)
-        assert one["confidence"] == pytest.approx(each.confidence, abs=TOLERANCE)
-        assert one["routing_score"] == each.routing_score
+    routed = client.post("/predict", json={"texts": TEXTS}).json()
+    assert routed["adapter"] is None
+    for answer, prediction in zip(routed["answers"], expected, strict=True):
+        assert (answer["label"], answer["adapter"], answer["task"]) == (
+            prediction.label,
+            prediction.adapter,
+            prediction.task,
+        )
+        assert answer["confidence"] == pytest.approx(prediction.confidence, abs=TOLERANCE)
+        assert answer["routing_score"] == prediction.routing_score
     named = answered(client, TEXTS, task="halves")
-    assert {one["task"] for one in named} == {"halves"}
-    assert not any("routing_score" in one for one in named)
+    assert {answer["task"] for answer in named} == {"halves"}
+    assert not any("routing_score" in answer for answer in named)
 
 
 def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,18 +131,20 @@ def test_who_answers_is_chosen_as_predict_chooses(serve: Serve, monkeypatch: pyt
 
     client, service = serve("animals", "halves", router="arrow")
     scores = route(service.current.routers[False], rows_of(TEXTS))
-    best = [one["adapter"] for one in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
+    best = [answer["adapter"] for answer in client.post("/predict", json={"texts": TEXTS}).json()["answers"]]
     monkeypatch.setattr(current, "choose", the_lowest)
-    found = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
-    assert all(one["adapter"] != other for one, other in zip(found, best, strict=True))
-    assert [one["routing_score"] for one in found] == scores.min(axis=1).tolist()
+    answers = client.post("/predict", json={"texts": TEXTS}).json()["answers"]
+    assert all(answer["adapter"] != adapter for answer, adapter in zip(answers, best, strict=True))
+    assert [answer["routing_score"] for answer in answers] == scores.min(axis=1).tolist()
 
 
 def test_generated_answers_are_served(serve: Serve, tmp_path: Path, llama: Path, copying: Task) -> None:
-    place = Workspace(tmp_path / "generated")
+    workspace = Workspace(tmp_path / "generated")
     for name in ("copying", "other"):
-        train(place, open_backbone(str(llama)), replace(copying, name=name, fingerprint=f"fingerprint of {name}"))
-    client, _ = serve(at=place)
+        train(workspace, open_backbone(str(llama)), replace(copying, name=name, fingerprint=f"fingerprint of {name}"))
+    client, _ = serve(at=workspace)
     for task in ("copying", "other"):
-        expected = predicted(place, task, TEXTS)
-        assert [{name: one[name] for name in expected[0]} for one in answered(client, TEXTS, task=task)] == expected
+        expected = predicted(workspace, task, TEXTS)
+        assert [
+            {name: answer[name] for name in expected[0]} for answer in answered(client, TEXTS, task=task)
+        ] == expected

@@ -19,11 +19,11 @@ from workbench.errors import StoppedError
 
 def test_what_is_served_can_be_asked_for(serve: Serve) -> None:
     client, _ = serve(router="arrow")
-    found = client.get("/adapters").json()
-    assert (found["router"], len(found["adapters"])) == ("arrow", 8)
-    (one,) = (each for each in found["adapters"] if each["task"] == "pairs")
-    assert one == {
-        "id": one["id"],
+    listing = client.get("/adapters").json()
+    assert (listing["router"], len(listing["adapters"])) == ("arrow", 8)
+    (adapter,) = (adapter for adapter in listing["adapters"] if adapter["task"] == "pairs")
+    assert adapter == {
+        "id": adapter["id"],
         "task": "pairs",
         "kind": "classification",
         "method": "lora",
@@ -47,8 +47,8 @@ def test_adapters_come_and_go(serve: Serve, copied: Workspace, backbone: Backbon
     assert changes["tasks"] == service.current.by_task
     assert client.post("/predict", json={"texts": TEXTS, "task": "new"}).json()["adapter"] == new
     assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 404
-    kept = [each for each in service.current.opened.groups if each in before.opened.groups]
-    assert [[*each.adapters] for each in kept] == [[before.by_task[name]] for name in ("biases", "bottleneck")], (
+    kept = [group for group in service.current.opened.groups if group in before.opened.groups]
+    assert [[*group.adapters] for group in kept] == [[before.by_task[name]] for name in ("biases", "bottleneck")], (
         "what has not changed is not opened again"
     )
     assert client.post("/reload").json() | {"tasks": {}} == {"added": [], "removed": [], "tasks": {}}
@@ -59,10 +59,10 @@ def test_what_cannot_be_served_is_said_and_changes_nothing(serve: Serve, copied:
     before = service.current
     damaged = copied.adapters.root / before.by_task["halves"] / "head.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
-    found = client.post("/reload")
-    assert found.status_code == 409
-    assert found.json()["detail"].startswith("nothing was changed: ")
-    assert "head.safetensors has changed" in found.json()["detail"]
+    response = client.post("/reload")
+    assert response.status_code == 409
+    assert response.json()["detail"].startswith("nothing was changed: ")
+    assert "head.safetensors has changed" in response.json()["detail"]
     assert service.current is before
     assert client.post("/predict", json={"texts": TEXTS, "task": "halves"}).status_code == 200
 
@@ -98,12 +98,12 @@ def test_a_replacement_under_load_loses_nothing(
     done = Event()
 
     def ask(_: int) -> list[dict[str, Any]]:
-        found = []
+        received = []
         while not done.is_set():
             response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})
             assert response.status_code == 200, response.text
-            found += response.json()["answers"]
-        return found
+            received += response.json()["answers"]
+        return received
 
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(ask, number) for number in range(4)]
@@ -117,11 +117,11 @@ def test_a_replacement_under_load_loses_nothing(
                 by_adapter[new] = response.json()["answers"][0]
         finally:
             done.set()
-        answers = [one for each in asking for one in each.result()]
-    assert {one["adapter"] for one in answers} >= {*list(by_adapter)[:2]}
-    assert len({one["confidence"] for one in by_adapter.values()}) == 3, "else nothing is shown"
-    for one in answers:
-        assert one["confidence"] == pytest.approx(by_adapter[one["adapter"]]["confidence"], abs=1e-5)
+        answers = [answer for future in asking for answer in future.result()]
+    assert {answer["adapter"] for answer in answers} >= {*list(by_adapter)[:2]}
+    assert len({answer["confidence"] for answer in by_adapter.values()}) == 3, "else nothing is shown"
+    for answer in answers:
+        assert answer["confidence"] == pytest.approx(by_adapter[answer["adapter"]]["confidence"], abs=1e-5)
 
 
 def test_a_request_that_waits_is_answered_by_what_was_served_when_it_came(

@@ -1,4 +1,4 @@
-"""The request that a registered version's description shows is one that the server which it names answers."""
+"""The server that a registered version's description names answers the request that the description shows."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def serving(command: str, workspace: Workspace) -> Iterator[str]:
     )
     try:
         line = process.stdout.readline()
-        found = re.search(r" at http://(\S+:\d+) ", line)
-        assert found, line + process.stderr.read()
-        yield found[1]
+        match = re.search(r" at http://(\S+:\d+) ", line)
+        assert match, line + process.stderr.read()
+        yield match[1]
     finally:
         process.terminate()
         process.communicate(timeout=60)
@@ -82,9 +82,9 @@ def test_a_registered_version_s_request_is_answered(
         answer = answered(version.description, address)
     adapter = bench.chosen(task)
     assert answer["adapter"] == version.tags["workbench.adapter"] == adapter
-    told = bench.predict(adapter, [("A text.", "Another.")] if task == "pairs" else ["A text."])
-    (said,) = answer["answers"]
-    assert (said["label"], said["confidence"]) == (told[0].label, told[0].confidence)
+    predictions = bench.predict(adapter, [("A text.", "Another.")] if task == "pairs" else ["A text."])
+    (served,) = answer["answers"]
+    assert (served["label"], served["confidence"]) == (predictions[0].label, predictions[0].confidence)
 
 
 def test_the_request_of_every_kind_of_task_is_answered(workspace: Workspace) -> None:

@@ -12,9 +12,9 @@ FILE = Path(__file__).parents[3] / "docs/serving/Dockerfile"
 
 
 def test_the_entry_point_is_taken() -> None:
-    found = re.search(r"^ENTRYPOINT (\[.*\])$", FILE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert found
-    program, command, *options = json.loads(found[1])
+    match = re.search(r"^ENTRYPOINT (\[.*\])$", FILE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert match
+    program, command, *options = json.loads(match[1])
     assert program == "workbench"
     bench = application()
     with bench.make_context("workbench", [], resilient_parsing=True) as context:

@@ -73,8 +73,8 @@ def test_requests_without_the_key_are_refused(serve: Serve) -> None:
     paths = [("POST", "/predict"), ("POST", "/reload"), ("GET", "/adapters"), ("GET", "/metrics"), ("GET", "/nowhere")]
     for method, path in [*paths, ("GET", "/openapi.json")]:
         for headers in wrong:
-            found = client.request(method, path, json=ASKED, headers=headers)
-            assert (found.status_code, found.headers["WWW-Authenticate"]) == (401, "Bearer"), (path, headers)
+            response = client.request(method, path, json=ASKED, headers=headers)
+            assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer"), (path, headers)
     right = {"Authorization": f"Bearer {KEY.decode()}"}
     assert client.post("/predict", json=ASKED, headers=right).status_code == 200
     assert client.get("/adapters", headers=right).status_code == 200
@@ -113,16 +113,16 @@ MALFORMED: dict[str, tuple[dict[str, Any], int, str]] = {
 def test_what_is_wrong_is_said_in_one_message(mistake: str, serve: Serve, held: tuple[Event, Event]) -> None:
     client, _ = serve("animals", "pairs", limits=Limits(texts=8, characters=100))
     body, code, message = MALFORMED[mistake]
-    found = client.post("/predict", content=json.dumps(body), headers=JSON)
-    assert found.status_code == code, found.text
-    assert message in found.json()["detail"]
+    response = client.post("/predict", content=json.dumps(body), headers=JSON)
+    assert response.status_code == code, response.text
+    assert message in response.json()["detail"]
     assert not held[0].is_set(), "nothing is computed for it"
 
 
 def test_what_is_no_json_is_said(serve: Serve) -> None:
     client, _ = serve("animals")
-    found = client.post("/predict", content=b'{"texts": [', headers=JSON)
-    assert (found.status_code, "JSON decode error" in found.json()["detail"]) == (422, True)
+    response = client.post("/predict", content=b'{"texts": [', headers=JSON)
+    assert (response.status_code, "JSON decode error" in response.json()["detail"]) == (422, True)
     unsaid = client.post("/predict", content=json.dumps(ASKED))
     assert (unsaid.status_code, "Content-Type: application/json" in unsaid.json()["detail"]) == (422, True)
     assert client.get("/predict").status_code == 405
@@ -136,8 +136,8 @@ def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr("experiments.answers.serving.service.replies", broken)
-        found = client.post("/predict", json=ASKED)
-    assert (found.status_code, found.json()) == (500, {"detail": "the work failed; the server's log says why"})
+        response = client.post("/predict", json=ASKED)
+    assert (response.status_code, response.json()) == (500, {"detail": "the work failed; the server's log says why"})
     assert client.post("/predict", json=ASKED).status_code == 200
     assert 'workbench_requests_total{code="500",path="/predict"} 1.0' in service.metrics.page().decode()
 
@@ -145,8 +145,8 @@ def test_a_fault_of_ours_is_no_fault_of_the_others(serve: Serve, monkeypatch: py
 def test_the_largest_request_within_the_limits_is_taken(serve: Serve) -> None:
     client, _ = serve("animals", limits=Limits(texts=3, characters=2000))
     body = b'{"texts": [%s], "task": "animals"}' % b", ".join([b'"%s"' % (b"\\u00e9" * 2000)] * 3)
-    found = client.post("/predict", content=body, headers=JSON)
-    assert (found.status_code, len(found.json()["answers"])) == (200, 3)
+    response = client.post("/predict", content=body, headers=JSON)
+    assert (response.status_code, len(response.json()["answers"])) == (200, 3)
 
 
 def test_nothing_is_fetched_from_elsewhere(serve: Serve) -> None:

@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said_and_nothing_is_started(
     Path("short").write_text("secret\n")
     Path("words").write_text("two words that are long enough\n")
     arguments, message = REFUSED[mistake]
-    given = [taken if each == "TAKEN" else each for each in arguments]
+    given = [taken if argument == "TAKEN" else argument for argument in arguments]
     code, out, err = call("serve", *given, "--workspace", str(workspace.root), *([] if taken in given else PORT))
     assert (code, out) == (2, "")
     assert message in err
@@ -105,10 +105,10 @@ def test_adapters_of_several_backbones_are_not_served_together(
     copied: Workspace, llama: Path, copying: Task, call: Call
 ) -> None:
     other = train(copied, open_backbone(str(llama)), copying)
-    place = ["--workspace", str(copied.root)]
-    code, _, err = call("serve", *place)
+    options = ["--workspace", str(copied.root)]
+    code, _, err = call("serve", *options)
     assert (code, "Choose one: --backbone NAME" in err, other in err) == (2, True, True)
-    code, _, err = call("serve", "animals", other, *place)
+    code, _, err = call("serve", "animals", other, *options)
     assert (code, "one backbone is served" in err) == (2, True)
 
 
@@ -160,12 +160,12 @@ def test_a_server_from_its_start_to_its_end(workspace: Workspace, tmp_path: Path
     )
     try:
         line = process.stdout.readline()
-        found = re.fullmatch(r"serving 2 adapters on \S+ at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n", line)
-        assert found, line + process.stderr.read()
-        with httpx.Client(base_url=found[1], headers={"Authorization": "Bearer 0123456789abcdef"}) as client:
-            assert httpx.post(f"{found[1]}/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 401
-            told = load(found[1], ["animals", "halves"], clients=2, seconds=0.1, key="0123456789abcdef")
-            assert (told["codes"], told["texts_per_batch"] >= 1) == ({"200": told["requests"]}, True)
+        match = re.fullmatch(r"serving 2 adapters on \S+ at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n", line)
+        assert match, line + process.stderr.read()
+        with httpx.Client(base_url=match[1], headers={"Authorization": "Bearer 0123456789abcdef"}) as client:
+            assert httpx.post(f"{match[1]}/predict", json={"texts": TEXTS, "task": "animals"}).status_code == 401
+            measured = load(match[1], ["animals", "halves"], clients=2, seconds=0.1, key="0123456789abcdef")
+            assert (measured["codes"], measured["texts_per_batch"] >= 1) == ({"200": measured["requests"]}, True)
             answers = []
 
             def ask() -> None:

@@ -1,4 +1,4 @@
-"""A generated answer is sent as it comes, and what ends the stream is what the same request without one is told."""
+"""A generated answer is sent as it comes; the stream ends with what the same request gets without a stream."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def events(client: TestClient, question: dict[str, Any]) -> Iterator[tuple[str, 
         assert response.status_code == 200
         assert response.headers["Content-Type"].startswith("text/event-stream")
         whole = "".join(response.iter_text())
-    for each in whole.removesuffix("\n\n").split("\n\n"):
-        name, data = each.split("\n")
+    for event in whole.removesuffix("\n\n").split("\n\n"):
+        name, data = event.split("\n")
         yield name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 
 
 def test_the_parts_lead_to_the_answer(serve: Serve, tmp_path: Path, llama: Path, copying: Task) -> None:
-    place = Workspace(tmp_path / "generated")
-    train(place, open_backbone(str(llama)), copying)
-    client, _ = serve(at=place)
+    workspace = Workspace(tmp_path / "generated")
+    train(workspace, open_backbone(str(llama)), copying)
+    client, _ = serve(at=workspace)
     seen = 0
     for text in TEXTS:
         question = {"texts": [text], "task": "copying"}
-        *said, (last, answers) = events(client, question)
+        *streamed, (last, answers) = events(client, question)
         assert (last, answers) == ("answers", client.post("/predict", json=question).json())
-        assert {name for name, _ in said} <= {"text"}
-        parts = [data["text"] for _, data in said]
+        assert {name for name, _ in streamed} <= {"text"}
+        parts = [data["text"] for _, data in streamed]
         assert answers["answers"][0]["label"].startswith("".join(parts))
         seen += len(parts)
     assert seen, "some of it comes before the end"
@@ -55,8 +55,8 @@ def test_what_is_not_generated_comes_at_once(serve: Serve) -> None:
 
 def test_a_stream_answers_one_text(serve: Serve) -> None:
     client, _ = serve("animals")
-    found = client.post("/predict", json={**ANIMALS, "texts": TEXTS, "stream": True})
-    assert (found.status_code, found.json()["detail"]) == (
+    response = client.post("/predict", json={**ANIMALS, "texts": TEXTS, "stream": True})
+    assert (response.status_code, response.json()["detail"]) == (
         422,
         f"Value error, a stream answers one text, not {len(TEXTS)}",
     )

@@ -20,11 +20,11 @@ def _written(folder: Path, **changes: Any) -> Path:
 
 
 def test_a_file_is_the_harness_s_config_with_whole_paths(tmp_path: Path) -> None:
-    found, expected = own_task(_written(tmp_path)), choices_config()
+    config, expected = own_task(_written(tmp_path)), choices_config()
     files = expected["dataset_kwargs"]["data_files"]
     whole = {split: str((tmp_path / name).resolve()) for split, name in files.items()}
-    assert found["dataset_kwargs"]["data_files"] == whole
-    assert {**found, "dataset_kwargs": expected["dataset_kwargs"]}.items() >= expected.items()
+    assert config["dataset_kwargs"]["data_files"] == whole
+    assert {**config, "dataset_kwargs": expected["dataset_kwargs"]}.items() >= expected.items()
 
 
 @pytest.mark.parametrize("key", ["doc_to_text", "doc_to_target", "process_docs"])

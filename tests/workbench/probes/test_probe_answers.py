@@ -25,9 +25,9 @@ def test_calibration_by_hand() -> None:
     # bins of 1/15: 0.95 and 0.99 lie in the last (one of two right: |1 − 1.94| = 0.94), 0.55 in the ninth
     # (0.533, 0.6] (right: 0.45) and 0.62 in the tenth (wrong: 0.62); over four answers
     outcomes = _outcomes(confidence=[0.95, 0.99, 0.55, 0.62], correct=[True, False, True, False])
-    found = _measure("calibration", outcomes=outcomes)
-    assert found["ece"] == pytest.approx((0.94 + 0.45 + 0.62) / 4)
-    assert found["overconfidence"] == pytest.approx((0.95 + 0.99 + 0.55 + 0.62) / 4 - 0.5)
+    values = _measure("calibration", outcomes=outcomes)
+    assert values["ece"] == pytest.approx((0.94 + 0.45 + 0.62) / 4)
+    assert values["overconfidence"] == pytest.approx((0.95 + 0.99 + 0.55 + 0.62) / 4 - 0.5)
 
 
 def test_a_bin_has_its_upper_edge() -> None:
@@ -50,18 +50,18 @@ def test_answers_without_a_confidence_are_left_out() -> None:
 def test_agreement_by_hand_and_by_id() -> None:
     then = _outcomes(id=list("abcdef"), prediction=[0, 1, 2, 0, 1, 2], correct=[True, True, False, False, False, True])
     now = _outcomes(id=list("abcdef"), prediction=[0, 0, 0, 1, 1, 1], correct=[True, False, False, True, False, False])
-    found = _measure("agreement", outcomes=now.iloc[::-1], outcomes_learned=then)
+    values = _measure("agreement", outcomes=now.iloc[::-1], outcomes_learned=then)
     # a same, b lost, c wrong to wrong, d gained, e same wrong, f lost
-    assert found == pytest.approx({"changed": 4 / 6, "lost": 2 / 6, "gained": 1 / 6, "wrong-to-wrong": 1 / 6})
+    assert values == pytest.approx({"changed": 4 / 6, "lost": 2 / 6, "gained": 1 / 6, "wrong-to-wrong": 1 / 6})
     accuracy = now["correct"].mean() - then["correct"].mean()
-    assert found["gained"] - found["lost"] == pytest.approx(accuracy)
+    assert values["gained"] - values["lost"] == pytest.approx(accuracy)
 
 
 def test_free_text_may_be_right_in_other_words() -> None:
     then = _outcomes(id=["a", "b"], prediction=["The cat", "dog"], correct=[True, True])
     now = _outcomes(id=["a", "b"], prediction=["the cat", "dog"], correct=[True, True])
-    found = _measure("agreement", outcomes=now, outcomes_learned=then)
-    assert found == {"changed": 0.5, "lost": 0.0, "gained": 0.0, "wrong-to-wrong": 0.0}
+    values = _measure("agreement", outcomes=now, outcomes_learned=then)
+    assert values == {"changed": 0.5, "lost": 0.0, "gained": 0.0, "wrong-to-wrong": 0.0}
 
 
 def test_nothing_to_agree_with_when_the_task_was_just_learned() -> None:

@@ -16,31 +16,31 @@ from workbench.probes.cka import PROBE, alignment
 @pytest.fixture(scope="module")
 def pair() -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
-    one = generator.normal(size=(40, 6))
-    return one, one @ generator.normal(size=(6, 9)) + generator.normal(size=(40, 9)) + 3
+    features = generator.normal(size=(40, 6))
+    return features, features @ generator.normal(size=(6, 9)) + generator.normal(size=(40, 9)) + 3
 
 
 def test_it_is_the_form_over_features(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    x, y = (each - each.mean(axis=0) for each in pair)
+    x, y = (features - features.mean(axis=0) for features in pair)
     norms = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
     assert alignment(*pair) == pytest.approx(np.linalg.norm(y.T @ x) ** 2 / norms, rel=1e-12)
 
 
 def test_rotation_scale_and_shift_are_not_seen_and_a_stretch_is(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    one, other = pair
-    assert alignment(one, one) == pytest.approx(1, rel=1e-12)
-    moved = 7 * one @ ortho_group.rvs(6, random_state=0) - 5
-    assert alignment(one, moved) == pytest.approx(1, rel=1e-12)
-    assert alignment(moved, other) == pytest.approx(alignment(one, other), rel=1e-12)
-    assert alignment(one, one * np.array([10, 1, 1, 1, 1, 1])) < 0.9  # type: ignore[operator]
+    x, y = pair
+    assert alignment(x, x) == pytest.approx(1, rel=1e-12)
+    moved = 7 * x @ ortho_group.rvs(6, random_state=0) - 5
+    assert alignment(x, moved) == pytest.approx(1, rel=1e-12)
+    assert alignment(moved, y) == pytest.approx(alignment(x, y), rel=1e-12)
+    assert alignment(x, x * np.array([10, 1, 1, 1, 1, 1])) < 0.9  # type: ignore[operator]
 
 
 def test_it_is_the_whole_set_at_once_and_the_examples_belong_together(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    one, other = pair
-    whole = alignment(one, other)
-    batches = np.mean([alignment(one[start : start + 8], other[start : start + 8]) for start in range(0, 40, 8)])  # type: ignore[arg-type]
+    x, y = pair
+    whole = alignment(x, y)
+    batches = np.mean([alignment(x[start : start + 8], y[start : start + 8]) for start in range(0, 40, 8)])  # type: ignore[arg-type]
     assert abs(batches - whole) > 0.02  # type: ignore[operator]
-    assert alignment(one, other[::-1]) < whole - 0.2  # type: ignore[operator]
+    assert alignment(x, y[::-1]) < whole - 0.2  # type: ignore[operator]
 
 
 def test_only_layers_that_vary_and_only_after_learning() -> None:
@@ -48,6 +48,6 @@ def test_only_layers_that_vary_and_only_after_learning() -> None:
     then, now = generator.normal(size=(2, 3, 12, 4)).astype(np.float32)
     then[0] = now[0] = np.float32(0.1)
     context: Any = SimpleNamespace(learned=Hidden(then, then), hidden=Hidden(now, now))
-    found = PROBE.measure(None, context)  # type: ignore[arg-type]
-    assert found.keys() == {"layer-1", "layer-2"}
+    values = PROBE.measure(None, context)  # type: ignore[arg-type]
+    assert values.keys() == {"layer-1", "layer-2"}
     assert PROBE.measure(None, SimpleNamespace(learned=None)) == {}  # type: ignore[arg-type]

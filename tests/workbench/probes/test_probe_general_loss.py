@@ -75,14 +75,14 @@ def test_causal_loss_is_transformers_own(causal: Backbone, task: Task, context_o
     lm = AutoModelForCausalLM.from_pretrained(causal.folder).eval()
     ids = [causal.tokenizer(text, return_tensors="pt")["input_ids"] for text in TEXT]
     wanted = []
-    for each in ids:
-        labels = each.clone()
-        labels[:, 0] = IGNORED  # not told by anything; it does not count
-        wanted.append((each, labels))
+    for tokens in ids:
+        labels = tokens.clone()
+        labels[:, 0] = IGNORED  # nothing predicts it; it does not count
+        wanted.append((tokens, labels))
     model = _bare(causal)
-    found = PROBE.measure(model, context_of(model, task, causal, text=TEXT))
-    assert found["loss"] == pytest.approx(_weighted(lm, wanted), rel=1e-5)
-    assert found["increase"] == 0
+    values = PROBE.measure(model, context_of(model, task, causal, text=TEXT))
+    assert values["loss"] == pytest.approx(_weighted(lm, wanted), rel=1e-5)
+    assert values["increase"] == 0
 
 
 def test_masked_loss_is_transformers_own(masked: Backbone, task: Task, context_of: ContextOf) -> None:
@@ -92,9 +92,9 @@ def test_masked_loss_is_transformers_own(masked: Backbone, task: Task, context_o
     rows = encoded(masked, TEXT, 16, seed=0)
     wanted = [(torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])) for row in rows]
     model = _bare(masked)
-    found = PROBE.measure(model, context_of(model, task, masked, text=TEXT))
-    assert found["loss"] == pytest.approx(_weighted(lm, wanted), rel=1e-5)
-    assert found["increase"] == 0
+    values = PROBE.measure(model, context_of(model, task, masked, text=TEXT))
+    assert values["loss"] == pytest.approx(_weighted(lm, wanted), rel=1e-5)
+    assert values["increase"] == 0
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "pfeiffer"])
@@ -104,23 +104,23 @@ def test_the_adapted_body_is_read(
     for backbone in (masked, causal):
         if method == "full" or backbone.config.model_type in {"bert", "llama"}:
             model = _moved(backbone, method)
-            found = PROBE.measure(model, context_of(model, task, backbone))
+            values = PROBE.measure(model, context_of(model, task, backbone))
             bare = PROBE.measure(_bare(backbone), context_of(_bare(backbone), task, backbone))
-            assert abs(found["increase"]) > 1e-4
-            assert found["loss"] - found["increase"] == pytest.approx(bare["loss"])
+            assert abs(values["increase"]) > 1e-4
+            assert values["loss"] - values["increase"] == pytest.approx(bare["loss"])
 
 
 def test_masks_are_15_percent_seeded_and_never_special(masked: Backbone) -> None:
     tokenizer, text = masked.tokenizer, (" ".join(WORDS[:20]), "cat")
     rows = encoded(masked, text, 30, seed=1)
-    plain = [tokenizer(each)["input_ids"] for each in text]
+    plain = [tokenizer(sentence)["input_ids"] for sentence in text]
     for row, ids, count in zip(rows, plain, (3, 1), strict=True):
-        told = [place for place, label in enumerate(row["labels"]) if label != IGNORED]
-        assert len(told) == count
-        assert all(row["labels"][place] == ids[place] and 0 < place < len(ids) - 1 for place in told)
-        assert all(row["input_ids"][place] == tokenizer.mask_token_id for place in told)
-        rest = set(range(len(ids))) - set(told)
-        assert all(row["input_ids"][place] == ids[place] for place in rest)
+        predicted = [index for index, label in enumerate(row["labels"]) if label != IGNORED]
+        assert len(predicted) == count
+        assert all(row["labels"][index] == ids[index] and 0 < index < len(ids) - 1 for index in predicted)
+        assert all(row["input_ids"][index] == tokenizer.mask_token_id for index in predicted)
+        rest = set(range(len(ids))) - set(predicted)
+        assert all(row["input_ids"][index] == ids[index] for index in rest)
     assert encoded(masked, text, 30, seed=1) == rows
     assert any(encoded(masked, text, 30, seed=seed) != rows for seed in range(2, 5))
 

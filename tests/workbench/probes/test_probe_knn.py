@@ -36,11 +36,11 @@ def test_both_classifiers() -> None:
     generator = np.random.default_rng(0)
     labels, truth = [index % 4 for index in range(40)], [index % 4 for index in range(60)]
     centres = generator.normal(size=(4, 8))
-    train, held = (centres[each] + generator.normal(size=(len(each), 8)) for each in (labels, truth))
-    found = PROBE.measure(None, _context(train, labels, held, truth))  # type: ignore[arg-type]
-    assert found["prototype"] == NearestCentroid().fit(train, labels).score(held, truth)
-    assert found["knn"] == np.mean(np.array(_by_hand(train, labels, held, 5)) == truth)
-    assert 0.3 < found["knn"] < 1, "a case that tells something"
+    train, held = (centres[classes] + generator.normal(size=(len(classes), 8)) for classes in (labels, truth))
+    scores = PROBE.measure(None, _context(train, labels, held, truth))  # type: ignore[arg-type]
+    assert scores["prototype"] == NearestCentroid().fit(train, labels).score(held, truth)
+    assert scores["knn"] == np.mean(np.array(_by_hand(train, labels, held, 5)) == truth)
+    assert 0.3 < scores["knn"] < 1, "a case that tells something"
 
 
 def test_fewer_training_examples_than_neighbours() -> None:
@@ -55,5 +55,5 @@ def test_free_answers_are_refused() -> None:
 @pytest.mark.parametrize("labels", [[2, 2, 5], [5, 2, 2]])
 def test_labels_need_not_be_consecutive(labels: list[int]) -> None:
     train = np.array([[float(label), 1.0] for label in labels])
-    found = PROBE.measure(None, _context(train, labels, train, labels))  # type: ignore[arg-type]
-    assert found["prototype"] == 1.0
+    scores = PROBE.measure(None, _context(train, labels, train, labels))  # type: ignore[arg-type]
+    assert scores["prototype"] == 1.0

@@ -81,7 +81,7 @@ def ours(causal: Backbone) -> AdaptedLM:
 
 
 def _requests(kind: Any, arguments: list[tuple[Any, ...]]) -> list[Instance]:
-    return [Instance(kind, {}, each, 0) for each in arguments]
+    return [Instance(kind, {}, args, 0) for args in arguments]
 
 
 def _moved(backbone: Backbone) -> TaskModel:
@@ -96,27 +96,27 @@ def _moved(backbone: Backbone) -> TaskModel:
 
 
 def test_likelihoods_are_the_harness_s(ours: AdaptedLM, theirs: Any) -> None:
-    found, expected = (lm.loglikelihood(_requests("loglikelihood", PAIRS)) for lm in (ours, theirs))
-    assert [one[0] for one in found] == pytest.approx([one[0] for one in expected], rel=1e-4)
-    assert [one[1] for one in found] == [one[1] for one in expected]
+    likelihoods, expected = (lm.loglikelihood(_requests("loglikelihood", PAIRS)) for lm in (ours, theirs))
+    assert [pair[0] for pair in likelihoods] == pytest.approx([pair[0] for pair in expected], rel=1e-4)
+    assert [pair[1] for pair in likelihoods] == [pair[1] for pair in expected]
 
 
 def test_long_texts_are_told_in_the_harness_s_windows(ours: AdaptedLM, theirs: Any) -> None:
     requests = [(text,) for text in TEXTS]
     assert len(ours.tok_encode(TEXTS[1])) > ours.max_length == theirs.max_length
-    found, expected = (lm.loglikelihood_rolling(_requests("loglikelihood_rolling", requests)) for lm in (ours, theirs))
-    assert found == pytest.approx(expected, rel=1e-4)
+    totals, expected = (lm.loglikelihood_rolling(_requests("loglikelihood_rolling", requests)) for lm in (ours, theirs))
+    assert totals == pytest.approx(expected, rel=1e-4)
 
 
 def test_answers_are_the_harness_s(ours: AdaptedLM, theirs: Any) -> None:
-    said = {"until": ["\n"], "max_gen_toks": 6, "do_sample": False}
-    asked = [(text[:60], dict(said)) for text in (*TEXTS, "cow")]
-    found, expected = (lm.generate_until(_requests("generate_until", asked)) for lm in (ours, theirs))
-    assert found == expected
-    assert any(found)
-    stop = found[0].split()[1]
-    (cut,) = ours.generate_until(_requests("generate_until", [(TEXTS[0], {**said, "until": [stop]})]))
-    assert cut == found[0].split(stop)[0]
+    settings = {"until": ["\n"], "max_gen_toks": 6, "do_sample": False}
+    asked = [(text[:60], dict(settings)) for text in (*TEXTS, "cow")]
+    answers, expected = (lm.generate_until(_requests("generate_until", asked)) for lm in (ours, theirs))
+    assert answers == expected
+    assert any(answers)
+    stop = answers[0].split()[1]
+    (cut,) = ours.generate_until(_requests("generate_until", [(TEXTS[0], {**settings, "until": [stop]})]))
+    assert cut == answers[0].split(stop)[0]
 
 
 def test_an_answer_longer_than_the_model_reads_is_refused(ours: AdaptedLM) -> None:
@@ -130,10 +130,10 @@ def test_scores_are_the_harness_s(
     config: dict[str, Any], shots: int | None, ours: AdaptedLM, theirs: Any, tmp_path: Path
 ) -> None:
     tasks = loaded([str(write_task(tmp_path, config))], shots)
-    found = scores(ours, tasks, 10, seed=0)
-    assert found == scores(theirs, tasks, 10, seed=0)
-    assert scores(ours, tasks, 10, seed=0) == found
-    assert {*found[config["task"]]} == {metric["metric"] for metric in config["metric_list"]}
+    values = scores(ours, tasks, 10, seed=0)
+    assert values == scores(theirs, tasks, 10, seed=0)
+    assert scores(ours, tasks, 10, seed=0) == values
+    assert {*values[config["task"]]} == {metric["metric"] for metric in config["metric_list"]}
 
 
 def test_filters_of_answers_are_told_apart(ours: AdaptedLM, theirs: Any, tmp_path: Path) -> None:
@@ -143,17 +143,17 @@ def test_filters_of_answers_are_told_apart(ours: AdaptedLM, theirs: Any, tmp_pat
         {"name": "none", "filter": [{"function": "take_first"}]},
     ]
     tasks = loaded([str(write_task(tmp_path, {**words_config(), "filter_list": filters}))], None)
-    found = scores(ours, tasks, None, seed=0)
-    assert found == scores(theirs, tasks, None, seed=0)
-    assert {*found["which_animal_in_words"]} == {"exact_match,first-word", "exact_match"}
+    values = scores(ours, tasks, None, seed=0)
+    assert values == scores(theirs, tasks, None, seed=0)
+    assert {*values["which_animal_in_words"]} == {"exact_match,first-word", "exact_match"}
 
 
 def test_the_bare_backbone_has_not_changed(causal: Backbone, task: Task, context_of: ContextOf) -> None:
     bare = TaskModel(causal.load(), nn.Linear(32, 2), KINDS.get("classification"), causal.pooling, "fp32").eval()
-    found = PROBE.measure(bare, context_of(bare, task, causal))
-    assert {*found} == {f"which-animal/{name}" for name in ("acc", "acc-norm", "acc-change", "acc-norm-change")}
-    assert (found["which-animal/acc-change"], found["which-animal/acc-norm-change"]) == (0, 0)
-    assert found["which-animal/acc"] * ROWS == pytest.approx(round(found["which-animal/acc"] * ROWS))
+    values = PROBE.measure(bare, context_of(bare, task, causal))
+    assert {*values} == {f"which-animal/{name}" for name in ("acc", "acc-norm", "acc-change", "acc-norm-change")}
+    assert (values["which-animal/acc-change"], values["which-animal/acc-norm-change"]) == (0, 0)
+    assert values["which-animal/acc"] * ROWS == pytest.approx(round(values["which-animal/acc"] * ROWS))
 
 
 def test_the_adapted_body_is_asked(causal: Backbone, task: Task, context_of: ContextOf, theirs: Any) -> None:
@@ -162,7 +162,7 @@ def test_the_adapted_body_is_asked(causal: Backbone, task: Task, context_of: Con
 
     model = _moved(causal)
     context = context_of(model, task, causal)
-    found = PROBE.measure(model, context)
+    values = PROBE.measure(model, context)
     body: Any = model.body
     with torch.no_grad():
         lm = AutoModelForCausalLM.from_pretrained(causal.folder).eval()
@@ -171,9 +171,9 @@ def test_the_adapted_body_is_asked(causal: Backbone, task: Task, context_of: Con
     tasks = loaded([path], None)
     expected = scores(HFLM(pretrained=lm, tokenizer=causal.tokenizer, batch_size=2), tasks, 100, seed=0)["which_animal"]
     before = scores(theirs, tasks, 100, seed=0)["which_animal"]
-    assert found["which-animal/acc"] == expected["acc"]
-    assert found["which-animal/acc-change"] == expected["acc"] - before["acc"]
-    assert found["which-animal/acc-norm-change"] != 0 or found["which-animal/acc-change"] != 0
+    assert values["which-animal/acc"] == expected["acc"]
+    assert values["which-animal/acc-change"] == expected["acc"] - before["acc"]
+    assert values["which-animal/acc-norm-change"] != 0 or values["which-animal/acc-change"] != 0
 
 
 def test_what_is_asked_is_part_of_what_determines_the_values(choices: Path, tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_what_is_asked_is_part_of_what_determines_the_values(choices: Path, tmp_
 
 def test_paths_are_whole_for_processes_elsewhere(choices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(choices.parent)
-    found = Harness().ask(HarnessSettings(tasks=(choices.name,))).settings
-    assert isinstance(found, HarnessSettings)
-    assert found.tasks == (str(choices),)
+    settings = Harness().ask(HarnessSettings(tasks=(choices.name,))).settings
+    assert isinstance(settings, HarnessSettings)
+    assert settings.tasks == (str(choices),)
 
 
 def test_templates_reach_nothing_of_python(tmp_path: Path) -> None:

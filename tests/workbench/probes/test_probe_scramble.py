@@ -53,7 +53,7 @@ def nouns() -> Task:
     def rows(split: str) -> Dataset:
         labels = [index % 2 for index in range(128)]
         words = [[generator.choice(FILLERS), generator.choice([SUBJECTS, FRUITS][y])] for y in labels]
-        texts = [" ".join(generator.sample([*each, generator.choice(FILLERS)], 3)) for each in words]
+        texts = [" ".join(generator.sample([*pair, generator.choice(FILLERS)], 3)) for pair in words]
         return Dataset.from_dict({"id": [f"{split}-{i}" for i in range(128)], "text": texts, "label": labels})
 
     splits = {name: rows(name) for name in ("train", "validation", "test")}
@@ -73,7 +73,7 @@ def learned(deep: Backbone, nouns: Task) -> TaskModel:
 def scrambled(model: TaskModel, seed: int) -> TaskModel:
     """Draw the matrices of the upper half anew, and let one feature pass each of its normalisations.
 
-    New matrices alone would not do: what a random layer puts out beside the residual stream still tells labels apart.
+    New matrices alone are not enough: a random layer's output, added to the residual stream, still separates labels.
     """
     torch.manual_seed(seed)
     broken: Any = copy.deepcopy(model)
@@ -83,8 +83,8 @@ def scrambled(model: TaskModel, seed: int) -> TaskModel:
                 module.weight.normal_()
             elif isinstance(module, nn.LayerNorm):
                 module.weight.zero_()[seed] = 1
-    found: TaskModel = broken
-    return found
+    scrambled_model: TaskModel = broken
+    return scrambled_model
 
 
 def measure(probe: str, context: ProbeContext) -> dict[str, float]:

@@ -63,7 +63,7 @@ def _lora(backbone: Backbone, **settings: Any) -> nn.Module:
     """Return the backbone under a LoRA whose B is not zero."""
     from peft import LoraConfig, TaskType, get_peft_model
 
-    torch.manual_seed(1)  # A is drawn by peft; a count of intruders may turn on a rounding where it hits a threshold
+    torch.manual_seed(1)  # A is drawn by peft; near a threshold, rounding may change the count of intruders
     config = LoraConfig(task_type=TaskType.FEATURE_EXTRACTION, r=3, lora_alpha=12, **settings)
     body: nn.Module = get_peft_model(backbone.load(), config).eval()
     generator = torch.Generator().manual_seed(1)
@@ -95,9 +95,9 @@ def test_known_updates(backbone: Backbone, task: Task, context_of: ContextOf) ->
         words: 0.2 * _orthonormal(len(WORDS) + 5, 1, 3) @ _orthonormal(32, 1, 4).T,
     }
     model = _model(_changed(backbone, updates), backbone)
-    found = PROBES.get("weight-drift").measure(model, context_of(model, task, backbone))
+    values = PROBES.get("weight-drift").measure(model, context_of(model, task, backbone))
     norms = {name: float(weight.detach().norm()) for name, weight in backbone.load().named_parameters()}
-    assert found == pytest.approx(
+    assert values == pytest.approx(
         {
             "layer-0/relative-norm": 0.2 / norms[words],
             "layer-0/effective-rank": 1,
@@ -149,17 +149,17 @@ def test_what_peft_would_merge_is_the_change(
     backbone = open_backbone(str(request.getfixturevalue(architecture)))
     body = _lora(backbone, **settings)
     beside, inside = _model(body, backbone), _model(_merged(body), backbone)
-    found, wanted = (PROBES.get(probe).measure(each, context_of(each, task, backbone)) for each in (beside, inside))
-    assert found == pytest.approx(wanted, rel=1e-3)
-    assert found, "there is a change"
+    values, wanted = (PROBES.get(probe).measure(model, context_of(model, task, backbone)) for model in (beside, inside))
+    assert values == pytest.approx(wanted, rel=1e-3)
+    assert values, "there is a change"
 
 
 def test_low_rank_changes_stay_factors(backbone: Backbone) -> None:
-    found = list(changes(_lora(backbone), backbone))
-    assert {change.name for change in found} == {
+    all_changes = list(changes(_lora(backbone), backbone))
+    assert {change.name for change in all_changes} == {
         f"encoder.layer.{layer}.attention.self.{name}.weight" for layer in (0, 1) for name in ("query", "value")
     }
-    assert all(change.dense is None and change.factors is not None for change in found)
+    assert all(change.dense is None and change.factors is not None for change in all_changes)
 
 
 @pytest.mark.parametrize("method", ["lora", "pfeiffer", "head"])
@@ -169,7 +169,7 @@ def test_nothing_to_tell_where_no_matrix_changed(
 ) -> None:
     model = Adaptation(backbone, method, METHODS.get(method).settings(), "fp32").fresh("classification", 2, 0)
     with torch.no_grad():  # of a fresh LoRA, B is 0
-        for parameter in (each for name, each in model.named_parameters() if "adapters" in name):
+        for parameter in (weight for name, weight in model.named_parameters() if "adapters" in name):
             parameter.add_(1)
     assert PROBES.get(probe).measure(model, context_of(model, task, backbone)) == {}
 
@@ -184,26 +184,26 @@ def test_a_strong_random_direction_is_one_intruder(backbone: Backbone, task: Tas
     with torch.no_grad():
         base.get_submodule(key).weight.copy_(weight)
     base.eval()
-    known = Backbone(f"{backbone.name}-known", backbone.folder, backbone.pooling)
-    object.__setattr__(known, "load", lambda: copy.deepcopy(base))
-    object.__setattr__(known, "fingerprint", "known")
-    model = _model(body, known)
-    found = PROBES.get("intruder").measure(model, context_of(model, task, known))
-    assert found == {"layer-2": 1.0, "total": 1.0}
+    base_backbone = Backbone(f"{backbone.name}-known", backbone.folder, backbone.pooling)
+    object.__setattr__(base_backbone, "load", lambda: copy.deepcopy(base))
+    object.__setattr__(base_backbone, "fingerprint", "known")
+    model = _model(body, base_backbone)
+    values = PROBES.get("intruder").measure(model, context_of(model, task, base_backbone))
+    assert values == {"layer-2": 1.0, "total": 1.0}
 
 
 def test_counts_are_those_of_a_plain_svd(backbone: Backbone, task: Task, context_of: ContextOf) -> None:
     model = _model(_lora(backbone, target_modules=["query", "key", "dense"]), backbone)
-    found = PROBES.get("intruder").measure(model, context_of(model, task, backbone))
+    values = PROBES.get("intruder").measure(model, context_of(model, task, backbone))
     tuned, before = dict(_merged(model.body).named_parameters()), dict(backbone.load().named_parameters())
     counts = []
     for name, old in before.items():
         if layer_of(name) and old.dim() == 2 and not torch.equal(old, tuned[name]):
-            u, x = (torch.linalg.svd(each.detach(), full_matrices=False).U for each in (tuned[name], old))
+            u, x = (torch.linalg.svd(weight.detach(), full_matrices=False).U for weight in (tuned[name], old))
             counts.append(int(((u.T @ x).abs().amax(dim=1)[:10] < 0.6).sum()))
     assert len(counts) == 10
-    assert found["total"] == pytest.approx(sum(counts) / len(counts))
-    assert 0 < found["total"] < 10, "a case that tells something"
+    assert values["total"] == pytest.approx(sum(counts) / len(counts))
+    assert 0 < values["total"] < 10, "a case that tells something"
 
 
 @pytest.mark.parametrize("shape", [(32, 20), (20, 32)])
