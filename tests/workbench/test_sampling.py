@@ -49,16 +49,22 @@ def test_what_holds_for_every_draw(counts: list[int], size: int, seed: int) -> N
         assert ids == rows["id"][:]
 
 
+@st.composite
+def counts_and_size(draw_value: st.DrawFn) -> tuple[list[int], int]:
+    """Counts, and a size below their sum of which each label's share is one row at least."""
+    counts = draw_value(st.lists(st.integers(2, 30), min_size=1, max_size=5))
+    least = -(-sum(counts) // min(counts))  # with fewer, the minimum of one row takes over
+    return counts, draw_value(st.integers(min(least, sum(counts) - 1), sum(counts) - 1))
+
+
 @settings(max_examples=60, deadline=None)
-@given(counts=COUNTS, size=st.integers(1, 160))
-def test_shares_go_by_largest_remainder(counts: list[int], size: int) -> None:
-    assume(size < sum(counts))
+@given(drawn=counts_and_size())
+def test_shares_go_by_largest_remainder(drawn: tuple[list[int], int]) -> None:
+    counts, size = drawn
     wanted, remainders = largest_remainder(counts, size)
-    assume(min(wanted) >= 1)  # else the minimum of one takes over
     assume(len({round(remainder, 9) for remainder in remainders}) == len(remainders))  # ties may go either way
-    assume(min(int(count * size / sum(counts)) for count in counts) >= 1)
-    drawn = Counter(stratified(rows_of(counts), size, seed=0)["label"][:])
-    assert [drawn[label] for label in range(len(counts))] == wanted
+    rows = Counter(stratified(rows_of(counts), size, seed=0)["label"][:])
+    assert [rows[label] for label in range(len(counts))] == wanted
 
 
 @settings(max_examples=60, deadline=None)
