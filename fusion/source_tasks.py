@@ -1,0 +1,31 @@
+"""The tasks that sources were trained on, for compositions that read examples of these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
+
+
+def tasks_of(sources: Sequence[StoredAdapter], known: Mapping[str, Task]) -> tuple[Task, ...]:
+    """Return the task that each source was trained on, in order, out of those ``known`` by name.
+
+    Raises:
+        InputError: some are not known, or have other data now; the message names all of them.
+    """
+    lost = []
+    for source in sources:
+        told = source.manifest.task
+        if told.name not in known or known[told.name].fingerprint != told.fingerprint:
+            lost.append(f"no task {told.name!r} with the data that {source.id} was trained on")
+    if lost:
+        what = f"this composition reads examples of the sources' own tasks, and there is {'; '.join(lost)}"
+        hint = "--tasks names the folder of a task's file; arrow-tokens chooses among LoRAs without data."
+        raise InputError(what, hint=hint)
+    return tuple(known[source.manifest.task.name] for source in sources)
