@@ -19,13 +19,13 @@ def tasks_of(sources: Sequence[StoredAdapter], known: Mapping[str, Task]) -> tup
     Raises:
         InputError: some are not known, or have other data now; the message names all of them.
     """
-    lost = []
+    missing = []
     for source in sources:
-        told = source.manifest.task
-        if told.name not in known or known[told.name].fingerprint != told.fingerprint:
-            lost.append(f"no task {told.name!r} with the data that {source.id} was trained on")
-    if lost:
-        what = f"this composition reads examples of the sources' own tasks, and there is {'; '.join(lost)}"
+        own = source.manifest.task
+        if own.name not in known or known[own.name].fingerprint != own.fingerprint:
+            missing.append(f"no task {own.name!r} with the data that {source.id} was trained on")
+    if missing:
+        what = f"this composition reads examples of the sources' own tasks, and there is {'; '.join(missing)}"
         hint = "--tasks names the folder of a task's file; arrow-tokens chooses among LoRAs without data."
         raise InputError(what, hint=hint)
     return tuple(known[source.manifest.task.name] for source in sources)

@@ -64,9 +64,10 @@ def compose(request: Request, settings: Settings) -> Composed:
     tasks = tasks_of(request.sources, request.source_tasks)
     own = RetrievalSettings(**settings.model_dump(exclude={"examples"}))
     body = request.backbone.load()
-    told = [_embedding(body, *pair, request, settings.examples) for pair in zip(request.sources, tasks, strict=True)]
+    pairs = zip(request.sources, tasks, strict=True)
+    embeddings = [_embedding(body, source, task, request, settings.examples) for source, task in pairs]
     folders = tuple(source.folder for source in request.sources)
-    retrieval = replace(configure(own, request.backbone.config), sources=folders, tasks=torch.stack(told))
+    retrieval = replace(configure(own, request.backbone.config), sources=folders, tasks=torch.stack(embeddings))
     return Composed(LIBRARY.attach(body, retrieval), "task-retrieval", own)
 
 
