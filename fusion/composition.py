@@ -67,6 +67,7 @@ class Request:
         scratch: for checkpoints of a fit that takes long.
         head: what a head that is trained along begins as: ``fitted`` on the frozen features, or ``random``, drawn from
             the seed.
+        source_tasks: the tasks that the sources were trained on, whole, by name, as far as they are at hand.
     """
 
     sources: tuple[StoredAdapter, ...]
@@ -79,6 +80,7 @@ class Request:
     label: str
     scratch: Path | None = None
     head: HeadStart = "fitted"
+    source_tasks: Mapping[str, Task] = field(default_factory=dict)
 
     @cached_property
     def updates(self) -> tuple[Update, ...]:
@@ -124,6 +126,7 @@ class Composition:
         compose: does it.
         libraries: whose adapters it composes (``peft``: LoRA; ``adapters``: bottlenecks).
         needs_target: whether it reads examples of the target (labelled, or their texts alone).
+        reads_sources: whether it reads examples of the sources' own tasks.
         trains: whether it trains the head along with something of the body, so that it matters how the head begins.
         revision: raised when the same settings come to mean another result, so that stored results are not mistaken
             for it.
@@ -137,6 +140,7 @@ class Composition:
     compose: Callable[[Request, Any], Composed]
     libraries: tuple[str, ...] = ("peft",)
     needs_target: bool = False
+    reads_sources: bool = False
     trains: bool = False
     revision: int = 1
     parts: Callable[[Any], tuple[str, ...]] = lambda settings: ()

@@ -31,6 +31,54 @@ PLAIN = (
     "from pathlib import Path\n\nif (Path(folder) / 'model.safetensors').exists():\n"
     "    body.load_state_dict(load_file(f'{folder}/model.safetensors'), strict=False)"
 )
+RETRIEVAL = """\
+import json
+from pathlib import Path
+
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
+
+loras = sorted(Path(folder).glob("task_*"), key=lambda each: int(each.name.rpartition("_")[2]))
+tasks = load_file(f"{folder}/tasks.safetensors")["tasks"]  # (LoRAs, hidden size)
+chosen = json.loads(Path(folder, "retrieval.json").read_text(encoding="utf-8"))
+body = PeftModel.from_pretrained(body, str(loras[0]), loras[0].name)
+for lora in loras[1:]:
+    body.load_adapter(str(lora), lora.name)
+shares = []  # of the LoRAs in each text (LoRAs, texts); empty while the backbone reads the texts
+
+
+def add(layer, given, result):
+    for lora, share in zip(loras, shares):
+        if lora.name in layer.lora_A:
+            update = layer.lora_B[lora.name](layer.lora_A[lora.name](given[0])) * layer.scaling[lora.name]
+            result = result + (update * share.view(-1, *[1] * (update.ndim - 1))).to(result.dtype)
+    return result
+
+
+def choose(body, given, named):
+    cache = named.get("past_key_values")
+    if named.get("encoder_outputs") is not None or (cache is not None and cache.get_seq_length()):
+        return  # answers go on with the LoRAs of their prompts
+    shares.clear()
+    bare, names = body.get_base_model(), ("input_ids", "attention_mask", "position_ids", "token_type_ids")
+    reader = bare.get_encoder() if bare.config.is_encoder_decoder else bare
+    read = reader(**{name: named[name] for name in names if named.get(name) is not None})
+    mask = named["attention_mask"].unsqueeze(-1)
+    prompts = (read.last_hidden_state.float() * mask).sum(dim=1) / mask.sum(dim=1)
+    cosines = torch.cosine_similarity(prompts.unsqueeze(1), tasks, dim=-1)  # (texts, LoRAs)
+    best = cosines.topk(min(chosen["top_k"], len(loras)), dim=1)
+    weights = (best.values / chosen["temperature"]).softmax(dim=1)
+    if not chosen["weighted"]:
+        weights = torch.full_like(weights, 1 / weights.shape[1])
+    shares.extend(torch.zeros_like(cosines).scatter(1, best.indices, weights).T)
+
+
+for layer in body.modules():
+    if isinstance(layer, LoraLayer):
+        layer.enable_adapters(False)
+        layer.register_forward_hook(add)
+body.register_forward_pre_hook(choose, with_kwargs=True)"""
 OPENING = {
     "peft": PEFT,
     "hypernetwork": PEFT,
@@ -49,6 +97,7 @@ OPENING = {
     "experts = sorted(map(str, Path(folder).glob('task_*')), key=lambda each: int(each.rpartition('_')[2]))\n"
     "chosen = ArrowConfig(**json.loads(Path(folder, 'arrow.json').read_text(encoding='utf-8')))\n"
     "body = create_arrow_model(body, experts, chosen)",
+    "retrieval": RETRIEVAL,
     "adapterfusion": "from pathlib import Path\n\nimport adapters\n\nadapters.init(body)\n"
     "for source in sorted(Path(folder).glob('source-*')):\n"
     "    body.load_adapter(str(source), load_as=source.name, use_safetensors=True)\n"

@@ -37,14 +37,20 @@ class Network(nn.Module):
         if (device := accelerator()).type != "cpu" and not shards():
             self.to(device)
 
-    def states(self, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
+    def states(self, attention_mask: Tensor, question: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Return the last layer's state of each token, in float32: (batch, tokens) → (batch, tokens, hidden_size).
 
         An encoder-decoder reads the text with both halves (Lewis et al. 2020, arXiv:1910.13461, fig. 3): the states are
         the decoder's, which is given the text one place later, or the ``decoder_input_ids`` among ``inputs``.
+
+        ``question`` (batch, tokens) is 1 for each token of a question, where answers stand behind the questions. It is
+        for bodies that answer each question in its own way, and say so (``reads_question``); others are not given it.
         """
+        read = self.complete(inputs)
+        if question is not None and getattr(self.body, "reads_question", False):
+            read = {**read, "question": question}
         with self.autocast(attention_mask.device.type):
-            states: Tensor = self.body(attention_mask=attention_mask, **self.complete(inputs)).last_hidden_state
+            states: Tensor = self.body(attention_mask=attention_mask, **read).last_hidden_state
         return states.float()
 
     def complete(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from fusion.target import Begun, begin, required, train
 from workbench.adaptation import Adaptation
 from workbench.bounds import LearningRate, Size
 from workbench.errors import InputError
+from workbench.methods import METHODS
 from workbench.methods.lora import Settings as LoraSettings
 
 if TYPE_CHECKING:
@@ -89,12 +90,18 @@ def _composed(name: str, request: Request, rank: int) -> Start:
 
     card = COMPOSITIONS.get(name, "start")
     if "peft" not in card.libraries or card.settings is Settings:
-        raise InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
+        raise _no_start(name)
     composed = card.compose(replace(request, label=f"{request.label} · {name}", scratch=None), card.settings())
+    if METHODS.get(composed.method).composed:
+        raise _no_start(name)
     pairs = ((name, lora.pair_in(layer)) for name, layer in lora.layers(composed.body).items())
     cut = collect((name, spectrum(pair, rank).truncated()) for name, pair in pairs)
     body, own = lora.attach(request.backbone, cut.update)
     return begin(body, request), own, cut, composed.weights
+
+
+def _no_start(name: str) -> InputError:
+    return InputError(f"{name} gives no LoRA to start from", where="start", hint="Start from average, ties or mix.")
 
 
 def _learned(request: Request, rank: int) -> Start:

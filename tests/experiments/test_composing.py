@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,6 +130,13 @@ def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
     assert kept["mixed", "halves"].measurements == 1
 
 
+def test_a_recipe_retrieves_loras_by_the_tasks_of_its_sources(report, bench: Workbench, place: Path) -> None:
+    changes = ["name=retrieved", "shots=[8]", "compositions={nearest: {method: task-retrieval, top_k: 1}}"]
+    found = bench.run(bench.plan(str(place / "tiny.yaml"), changes), "test")
+    assert found.complete
+    assert {one.task for one in found.retained if one.label == "nearest"} == {"animals", "halves"}
+
+
 def test_a_second_run_does_nothing_again(report, bench: Workbench, place: Path, monkeypatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a trial was run again")
@@ -138,8 +147,6 @@ def test_a_second_run_does_nothing_again(report, bench: Workbench, place: Path, 
 
 
 def test_a_run_that_was_stopped_goes_on(report, bench: Workbench, place: Path) -> None:
-    import shutil
-
     lost = report.record.cells[-1].key
     shutil.rmtree(results_of(bench.workspace).root / lost)
     again = bench.run(bench.plan(str(place / "tiny.yaml")), "test")
@@ -323,6 +330,19 @@ class TestOneFuse:
         backbone = report.record.backbone
         plan = bench.fusion_plan("fruits", "auto:1", "single", 16, backbone=backbone, assignments=few)
         assert plan.stored[0].manifest.task.name in ("animals", "halves")
+
+    def test_loras_are_retrieved_by_tasks_that_are_at_hand(
+        self, bench: Workbench, report, sources: str, place: Path, tmp_path: Path
+    ) -> None:
+        few = ["budget.epochs=1", "budget.max_length=16", "budget.precision=fp32"]
+        given: dict[str, Any] = {"full": False, "assignments": few}
+        plan = bench.fusion_plan("fruits", sources, "task-retrieval", 8, **given)
+        manifest = bench.fuse(plan).adapter.manifest
+        assert manifest.method == manifest.composition.method == "task-retrieval"
+        for file in (place / "tasks").glob("[fh]*"):  # all but animals
+            shutil.copy(file, tmp_path)
+        with pytest.raises(InputError, match="there is no task 'animals' with the data that animals-lora"):
+            Workbench(bench.workspace.root, [tmp_path]).fusion_plan("fruits", sources, "task-retrieval", 8, **given)
 
     @pytest.mark.parametrize(
         ("given", "method", "message"),

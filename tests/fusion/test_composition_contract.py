@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,9 @@ def test_what_it_makes_comes_back_bit_for_bit_and_leaves_the_backbone_as_it_was(
     backbone: Backbone,
     tmp_path: Path,
 ) -> None:
-    target = task if COMPOSITIONS.get(name).needs_target else None
-    composed = composed_of(name, request_for(sources[library], target, backbone))
+    card = COMPOSITIONS.get(name)
+    asked = request_for(sources[library], task if card.needs_target else None, backbone)
+    composed = composed_of(name, asked if card.reads_sources else replace(asked, source_tasks={}))
     assert isinstance(composed.settings, METHODS.get(composed.method).settings)
     assert (composed.head is None) == (composed.fit is None)
     adaptation = Adaptation(backbone, composed.method, composed.settings, "fp32")

@@ -390,6 +390,6 @@ def test_warm_start_takes_the_source_that_validates_best(request_: Request) -> N
 def test_warm_start_refuses_what_is_no_start(request_: Request) -> None:
     with pytest.raises(UnknownNameError, match="averag"):
         warm_start.COMPOSITION.compose(request_, warm_start.Settings(start="averag"))
-    for name in ("adapterfusion", "warm-start"):
+    for name in ("adapterfusion", "warm-start", "arrow-tokens", "task-retrieval"):
         with pytest.raises(InputError, match=f"{name} gives no LoRA to start from"):
             warm_start.COMPOSITION.compose(request_, warm_start.Settings(start=name))

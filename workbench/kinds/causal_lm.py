@@ -102,9 +102,9 @@ class CausalLM(AnswersInWords):
 
     def read(self, model: Network, inputs: dict[str, Tensor], labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the token states (batch, tokens, h); with labels, those before answer tokens (answer tokens, h)."""
-        states = model.states(**inputs)
         if labels is None:
-            return states, None
+            return model.states(**inputs), None
+        states = model.states(**inputs, question=_asked(inputs, labels))
         following = labels[:, 1:]  # the state at t predicts token t + 1
         learned = following != IGNORED
         return states[:, :-1][learned], following[learned]
@@ -140,10 +140,16 @@ class CausalLM(AnswersInWords):
         """Return the log-probability of each token of each right answer, end token included."""
 
         def tell(_: list[int], batch: dict[str, Tensor]) -> list[NDArray[np.float32]]:
-            following = batch.pop("labels")[:, 1:]
-            return likelihoods_of(model.head, model.states(**batch)[:, :-1], following)
+            labels = batch.pop("labels")
+            states = model.states(**batch, question=_asked(batch, labels))
+            return likelihoods_of(model.head, states[:, :-1], labels[:, 1:])
 
         return in_batches(tell, model, self.encode(rows, tokenizer, max_length), self.collate(tokenizer))
+
+
+def _asked(inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+    """Return 1 for each token of a prompt, 0 for its answer and for padding: (batch, tokens)."""
+    return inputs["attention_mask"] * (labels == IGNORED)
 
 
 KIND = CausalLM()

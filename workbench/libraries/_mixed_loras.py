@@ -24,7 +24,7 @@ def can_mix(body: Any) -> bool:
     from transformers.pytorch_utils import Conv1D
 
     return all(config.peft_type == PeftType.LORA for config in body.peft_config.values()) and all(
-        isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not layer.lora_variant for layer in _layers(body)
+        isinstance(layer.get_base_layer(), nn.Linear | Conv1D) and not layer.lora_variant for layer in lora_layers(body)
     )
 
 
@@ -35,7 +35,7 @@ def mix(body: Any, names: Sequence[str]) -> None:
         start = runs[-1][1].stop if runs else 0
         runs.append((name, slice(start, start + len(list(rows)))))
     if not hasattr(body, "mixing"):
-        body.mixing = Mixing(_layers(body))
+        body.mixing = Mixing(lora_layers(body))
     body.mixing.runs = runs
     body.mixing.begin()
 
@@ -82,7 +82,8 @@ class Mixing:
         return result
 
 
-def _layers(body: Any) -> list[Any]:
+def lora_layers(body: Any) -> list[Any]:
+    """Return the modules of ``body`` that LoRAs are on."""
     from peft.tuners.lora import LoraLayer
 
     return [module for module in body.modules() if isinstance(module, LoraLayer)]

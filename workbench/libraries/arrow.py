@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from workbench.adapter_folder import CONFIG
-from workbench.libraries.peft import asking_for_packed, whole
+from workbench.libraries._side_by_side import hosting, save_apart, stored_apart
+from workbench.libraries.peft import asking_for_packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
-EXPERT, GENERAL, ROUTER = "task_", "gks_", "arrow_router"  # as peft calls them
+GENERAL, ROUTER = "gks_", "arrow_router"  # as peft calls them
 FILE = "arrow.json"  # what peft's ArrowConfig is given, for programs that open the folder without the workbench
 SEED = 0  # of the vector from which peft's power iteration begins
 
@@ -44,23 +44,20 @@ class Arrow:
 
     def attach(self, body: nn.Module, config: ArrowSettings) -> nn.Module:
         """Return the body with the sources of ``config`` on it, without what the general ones have in common."""
-        model = _hosting(body, config.sources, config.general)
+        model = hosting(hosting(body, config.sources), config.general, GENERAL)
         taken_off(model, [f"{GENERAL}{index}" for index in range(len(config.general))])
         return _routed(model, config)
 
     def save(self, body: Any, folder: Path) -> None:
         """Write each LoRA into a folder of its own."""
         router = body.peft_config[ROUTER].arrow_config
-        body.save_pretrained(folder, selected_adapters=experts(body))
-        for readme in folder.rglob("README.md"):
-            readme.unlink()
+        save_apart(body, experts(body), folder)
         chosen = {"top_k": router.top_k, "router_temperature": router.router_temperature, "rng_seed": SEED}
         (folder / FILE).write_text(json.dumps(chosen), encoding="utf-8")
 
     def load(self, body: nn.Module, folder: Path, config: ArrowSettings) -> nn.Module:
         """Return the body with the stored LoRAs."""
-        folders = {int(path.parent.name.removeprefix(EXPERT)): path.parent for path in folder.glob(f"*/{CONFIG}")}
-        return _routed(_hosting(body, [folders[index] for index in sorted(folders)]), config)
+        return _routed(hosting(body, stored_apart(folder)), config)
 
     def detach(self, body: Any) -> nn.Module:
         """Return the bare body."""
@@ -87,20 +84,6 @@ def taken_off(body: Any, general: Sequence[str]) -> None:
                 factors[name].weight.sub_(mean)
     for name in general:
         body.delete_adapter(name)
-
-
-def _hosting(body: nn.Module, sources: Sequence[Path], general: Sequence[Path] = ()) -> Any:
-    from peft import PeftModel
-
-    first, *others = [
-        *((f"{EXPERT}{index}", folder) for index, folder in enumerate(sources)),
-        *((f"{GENERAL}{index}", folder) for index, folder in enumerate(general)),
-    ]
-    with whole(), asking_for_packed(body):
-        model: Any = PeftModel.from_pretrained(body, first[1], first[0])
-        for name, folder in others:
-            model.load_adapter(str(folder), name)
-    return model
 
 
 def _routed(model: Any, config: ArrowSettings) -> nn.Module:

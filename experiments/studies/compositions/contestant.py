@@ -91,6 +91,11 @@ class Contestant:
             return True
         return self.role in ("control", "composition") and COMPOSITIONS.get(self.method).trains
 
+    @property
+    def reads_sources(self) -> bool:
+        """Whether it is composed with examples of the sources' own tasks at hand."""
+        return self.role == "composition" and COMPOSITIONS.get(self.method).reads_sources
+
     def under(self, heads: Sequence[HeadStart]) -> list[Contestant]:
         """Return it with each of these heads, the first under its own label; itself where nothing is trained."""
         if not self.trains:

@@ -133,6 +133,7 @@ def _described_sources(backbone: Backbone, seed: int, sources: tuple[Source, ...
 def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, needs: tuple[str, ...]) -> DocumentPiece:
     """Return the piece that tries one contestant on one problem."""
     role, method, retains = contestant.role, contestant.method, plan.retains(contestant, problem)
+    read = plan.source_tasks if contestant.reads_sources else {}
     place = {"part": "trial", "label": contestant.label, "target": problem.target.name}
     shape = f"{len(contestant.sources)} K={problem.shots} {step_shape(problem.budget)}"
     return DocumentPiece(
@@ -141,7 +142,7 @@ def trial_piece(plan: FusionPlan, contestant: Contestant, problem: FewShot, need
         label=Trial(contestant, problem).label,
         effort=Effort(f"trial {problem.backbone.name} {role} {method} {shape}", None),
         leaves=TRIALS,
-        result=partial(_trial_result, contestant, problem, plan.source_tasks if retains else {}),
+        result=partial(_trial_result, contestant, problem, read, plan.source_tasks if retains else {}),
         needs=needs,
     )
 
@@ -167,8 +168,11 @@ def _trial_key(contestant: Contestant, problem: FewShot, retained: Iterable[Task
     )
 
 
-def _trial_result(contestant: Contestant, problem: FewShot, source_tasks: Mapping[str, Task], site: Site) -> TrialLeft:
-    """Make the model, test it, and return where the result is."""
-    trial = Trial(contestant, problem, tuple(source.stored_in(site.workspace) for source in contestant.sources))
-    tried(trial, site, source_tasks)
+def _trial_result(
+    contestant: Contestant, problem: FewShot, read: Mapping[str, Task], retained: Mapping[str, Task], site: Site
+) -> TrialLeft:
+    """Make the model, which may need rows of the tasks to ``read``; test it, and return where the result is."""
+    sources = tuple(source.stored_in(site.workspace) for source in contestant.sources)
+    trial = Trial(contestant, problem, sources, read)
+    tried(trial, site, retained)
     return TrialLeft(trial.key)

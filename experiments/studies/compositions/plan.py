@@ -70,7 +70,8 @@ class FusionPlan:
         full: whether full fine-tuning takes part; it does not where the backbone's weights are quantised.
         fresh: fine-tuning method → settings of its fits from nothing, where they differ from the sources'.
         heads: what heads that are trained along begin as; the first is that of the plain labels.
-        source_tasks: the sources' own tasks, by name, as far as they are at hand: what compositions retain of them.
+        source_tasks: the sources' own tasks, by name, as far as they are at hand: some compositions
+            read them, and what compositions retain of them is tested.
     """
 
     study: ClassVar[str] = "compositions"
@@ -123,7 +124,7 @@ class FusionPlan:
         contestant = next(
             candidate for candidate in self.contestants(self.seeds[0]) if candidate.label == self.reference
         )
-        return Trial(contestant, next(self.problems(self.seeds[0])), self.stored)
+        return Trial(contestant, next(self.problems(self.seeds[0])), self.stored, self.source_tasks)
 
     def retains(self, contestant: Contestant, problem: FewShot) -> bool:
         """Return whether to test on the sources' tasks: compositions, on the first target with most examples."""

@@ -14,6 +14,7 @@ from experiments.studies.compositions.trial import Trial
 from fusion.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS
+from fusion.source_tasks import tasks_of
 from tasks import registry
 from workbench.backbone_names import open_backbone
 from workbench.bounds import require_seed
@@ -98,7 +99,10 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
         rows = _texts(candidates(workspace.adapters, wanted.method, few_shot), folders)
         sources = ranked(workspace.adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, rows)
     require_composable(wanted.method, sources, backbone)
-    return _plan(wanted, few_shot, sources, settings, own_tasks(sources, folders))
+    source_tasks = own_tasks(sources, folders)
+    if COMPOSITIONS.get(wanted.method).reads_sources:
+        tasks_of(sources, source_tasks)
+    return _plan(wanted, few_shot, sources, settings, source_tasks)
 
 
 def _named(

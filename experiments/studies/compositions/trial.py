@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from workbench.package_versions import versions
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from experiments.studies.compositions.contestant import Contestant
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
     from fusion.fuse import Fused
     from workbench.listener import Listener
     from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A contestant, its problem, and the contestant's sources as they are stored."""
+    """A contestant, its problem, the contestant's sources as they are stored, and tasks of theirs that it may read."""
 
     contestant: Contestant
     problem: FewShot
     sources: tuple[StoredAdapter, ...] = ()
+    source_tasks: Mapping[str, Task] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -78,6 +81,7 @@ class Trial:
             label=self.label,
             scratch=scratch,
             head=self.contestant.head,
+            source_tasks=self.source_tasks,
         )
 
     @property
