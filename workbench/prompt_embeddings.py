@@ -31,5 +31,5 @@ def embedding(backbone: Any, given: Mapping[str, Any], question: Tensor | None =
     states = reader(**read).last_hidden_state.float()  # (batch, tokens, h)
     mask = read["attention_mask"] if "attention_mask" in read else torch.ones_like(states[..., 0])
     mask = mask.unsqueeze(-1).to(states.dtype)  # (batch, tokens, 1)
-    found: Tensor = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-    return found
+    mean: Tensor = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    return mean

@@ -6,8 +6,8 @@ like is the mean embedding of some of its validation rows. All is one model unde
 
 What differs: both papers embed texts by a sentence encoder, and LoraRetriever trains its own; here the frozen backbone
 does, by the mean of its last states over a prompt's tokens, which costs one more pass of the prompts. The full text of
-LORAUTER was not at hand: its weights may be others, and the temperature is ours. It routes to tasks, for which a large
-pool has LoRAs; here each source brings its own task. LoraRetriever takes its samples from the training data.
+LORAUTER could not be read: its weights may be others, and the temperature is ours. It routes to tasks, for which a
+large pool has LoRAs; here each source brings its own task. LoraRetriever takes its samples from the training data.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def compose(request: Request, settings: Settings) -> Composed:
     """Return the sources side by side, with the embeddings of their tasks.
 
     Raises:
-        InputError: fewer than two sources, one that is no plain LoRA, or one whose task is not at hand.
+        InputError: fewer than two sources, one that is no plain LoRA, or one whose task is not known.
     """
     if len(request.sources) < 2:
-        what = f"retrieval chooses among LoRAs, and there is only {len(request.sources)}"
-        raise InputError(what, hint="Give two or more.")
+        message = f"retrieval chooses among LoRAs, and there is only {len(request.sources)}"
+        raise InputError(message, hint="Give two or more.")
     _ = request.updates  # raises where a source is more than low-rank updates
     tasks = tasks_of(request.sources, request.source_tasks)
     own = RetrievalSettings(**settings.model_dump(exclude={"examples"}))
@@ -78,8 +78,8 @@ def _embedding(body: nn.Module, source: StoredAdapter, task: Task, request: Requ
     rows = stratified(task.splits["validation"], examples, request.seed)
     encoded = kind.questions(rows, tokenizer, source.manifest.budget.max_length)
     with model.autocast(next(model.parameters()).device.type):
-        found = in_batches(lambda _, batch: embedding(body, batch), model, encoded, kind.collate(tokenizer))
-    return torch.stack(found).mean(dim=0).cpu()
+        embeddings = in_batches(lambda _, batch: embedding(body, batch), model, encoded, kind.collate(tokenizer))
+    return torch.stack(embeddings).mean(dim=0).cpu()
 
 
 COMPOSITION = Composition(

@@ -34,5 +34,5 @@ def save_apart(body: Any, names: Sequence[str], folder: Path) -> None:
 
 def stored_apart(folder: Path) -> list[Path]:
     """Return the folders of LoRAs that :func:`save_apart` wrote into ``folder``, in the order of their numbers."""
-    found = {int(config.parent.name.removeprefix(EXPERT)): config.parent for config in folder.glob(f"*/{CONFIG}")}
-    return [found[number] for number in sorted(found)]
+    folders = {int(config.parent.name.removeprefix(EXPERT)): config.parent for config in folder.glob(f"*/{CONFIG}")}
+    return [folders[number] for number in sorted(folders)]

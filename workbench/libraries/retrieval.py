@@ -90,7 +90,7 @@ class Retriever(nn.Module):
     @torch.no_grad()
     def _ask(self, body: Any, args: tuple[Any, ...], given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Choose for the prompts of a batch before it is answered; what goes on with prompts keeps their LoRAs."""
-        read = {name: each for name, each in given.items() if name != QUESTION}
+        read = {name: value for name, value in given.items() if name != QUESTION}
         if not _goes_on(read):
             self._answering = []  # nothing is added while the backbone reads the prompts
             self._choose(self.shares(embedding(body.get_base_model(), read, given.get(QUESTION))))
@@ -101,16 +101,16 @@ class Retriever(nn.Module):
 
     def _choose(self, shares: Tensor) -> None:
         self._rows = len(shares)
-        for place in shares.any(dim=0).nonzero().squeeze(1).tolist():
-            rows = shares[:, place].nonzero().squeeze(1)
-            self._answering.append((self.names[place], rows, shares[rows, place]))
+        for column in shares.any(dim=0).nonzero().squeeze(1).tolist():
+            rows = shares[:, column].nonzero().squeeze(1)
+            self._answering.append((self.names[column], rows, shares[rows, column]))
 
     def _add(self, layer: Any, inputs: tuple[Tensor, ...], result: Tensor) -> Tensor:
         """Add Σ c s B A x to the frozen layer's output, in place."""
         x = inputs[0]  # (batch, …, in)
         if self._answering and len(x) != self._rows:
-            what = f"a layer is given {len(x)} rows where {self._rows} prompts were read"
-            raise InputError(what, hint="Repeat the prompts before they are read, where each has several answers.")
+            message = f"a layer is given {len(x)} rows where {self._rows} prompts were read"
+            raise InputError(message, hint="Repeat the prompts before they are read, where each has several answers.")
         for name, rows, shares in self._answering:
             if name in layer.lora_A:  # LoRAs may differ in the layers that they adapt
                 update = layer.lora_B[name](layer.lora_A[name](x[rows])) * layer.scaling[name]  # (n, …, out)
