@@ -42,6 +42,11 @@ RECIPE = "20news-10"
 THIRD = "budget.train_examples=66 budget.eval_examples=50 seeds=[0] tune=0 frontier={}"
 CORES = (0, 1)
 STORE = 100_000_000  # bytes of each node's object store
+WAYS: dict[str, tuple[str, tuple[int | None, ...]]] = {  # name → how a run is begun, and on which core each process is
+    "alone": ("inline", CORES[:1]),
+    "cluster": ("cluster", (None,)),
+    "beside": ("inline", CORES),
+}
 app = typer.Typer()
 
 
@@ -74,22 +79,23 @@ def compare(
     settings: Annotated[
         str, typer.Option(help="Its settings, as --set takes them, in one text, quoted as in a shell.")
     ] = THIRD,
+    ways: Annotated[str, typer.Option(help="Which of the three, with commas.")] = ",".join(WAYS),
 ) -> None:
     """Run the recipe in the three ways, and print how long each took."""
     runs: dict[str, Any] = program.known(out, "runs", empty={})
-    ways: dict[str, tuple[str, tuple[int | None, ...]]] = {
-        "alone": ("inline", CORES[:1]),
-        "cluster": ("cluster", (None,)),
-        "beside": ("inline", CORES),
-    }
-    for name, (way, cores) in ways.items():
+    for name in ways.split(","):
         if name not in runs:
+            way, cores = WAYS[name]
             runs[name] = _together([_begun(way, recipe, settings, core) for core in cores])
-            program.write(context, out, runs=runs)
+            program.write(context, out, runs=runs, efficiency=efficiency(runs))
+    program.show({"runs": runs, "efficiency": efficiency(runs)})
+
+
+def efficiency(runs: dict[str, Any]) -> dict[str, float]:
+    """Return seconds inline ÷ (2 × seconds on the cluster), for each inline way that was measured beside a cluster."""
     seconds = {name: fmean(run["seconds"] for run in many) for name, many in runs.items()}
-    efficiency = {name: round(seconds[name] / (2 * seconds["cluster"]), 3) for name in ("alone", "beside")}
-    program.write(context, out, runs=runs, efficiency=efficiency)
-    program.show({"runs": runs, "efficiency": efficiency})
+    inline_ways = [name for name in ("alone", "beside") if name in runs and "cluster" in runs]
+    return {name: round(seconds[name] / (2 * seconds["cluster"]), 3) for name in inline_ways}
 
 
 @app.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.benchmarks import few_shot_rates, growth, ranking, unlearning
+from experiments.benchmarks import efficiency, few_shot_rates, growth, ranking, unlearning
 from experiments.benchmarks.chosen_rates import choose
 from fusion.ranking import Score
 from tasks import registry
@@ -93,3 +93,11 @@ def test_growth_writes_as_many_tasks_as_are_asked_for_and_tells_what_each_furthe
     assert len({frozenset(spec.file.labels or ()) for spec in specs}) == 160, "no two tasks are the same pair"
     streams = {"10": {"run_cpu_seconds": 12.0}, "160": {"run_cpu_seconds": 162.0}, "20": {"run_cpu_seconds": 22.0}}
     assert growth.slopes(streams) == {"10–20": 1.0, "20–160": 1.0}
+
+
+def test_efficiency_compares_the_cluster_with_each_inline_way_that_was_measured() -> None:
+    alone, beside, cluster = [{"seconds": 100.0}], [{"seconds": 110.0}, {"seconds": 130.0}], [{"seconds": 62.5}]
+    assert efficiency.efficiency({"alone": alone}) == {}
+    assert efficiency.efficiency({"alone": alone, "cluster": cluster}) == {"alone": 0.8}
+    everything = {"alone": alone, "beside": beside, "cluster": cluster}
+    assert efficiency.efficiency(everything) == {"alone": 0.8, "beside": 0.96}
