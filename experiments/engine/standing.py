@@ -34,12 +34,16 @@ class Standing:
         running: by some process.
         waiting: for a process, or for other pieces.
         staff: of each machine of a cluster; empty where this one works alone.
+        fits: how many pieces that are done had a fit to make.
+        updates: its optimiser steps, also where none was made because the workspace had the adapter already.
     """
 
     done: int
     running: int
     waiting: int
     staff: Sequence[Staff] = ()
+    fits: int = 0
+    updates: int = 0
 
     @property
     def pieces(self) -> int:

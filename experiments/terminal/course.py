@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class Course:
     """How far a whole run has come, and how long the rest will take at the speed measured since it began.
 
+    A fit is over when its last step is made, or when its piece is done without it: entries of a recipe share adapters,
+    and only the first of them trains one.
+
     Attributes:
         fits: how many lie ahead when it begins; None where that is not known. A fit that tries several settings has
             one label for all of them, and counts once.
@@ -31,25 +34,35 @@ class Course:
     labels: set[str] = field(default_factory=set)
     done: int = 0
     began: float = field(default_factory=time.monotonic)
+    _settled_fits: int = 0  # of the pieces that are done
+    _going: dict[str, int] = field(default_factory=dict)  # steps of the fits at work
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
         """Count a fit and its steps so far; a fit that ends early has no more steps ahead of it."""
         self.labels.add(label)
-        reached = 0
+        self._going[label] = reached = 0
 
         def reach(step: int) -> None:
             nonlocal reached
             self.done += step - reached
-            reached = step
+            self._going[label] = reached = step
 
-        yield reach
-        reach(steps)
+        try:
+            yield reach
+            reach(steps)
+        finally:
+            self._going.pop(label, None)
+
+    def settle(self, fits: int, updates: int) -> None:
+        """Count the pieces that are done so far: how many had a fit, and the steps of these fits."""
+        self._settled_fits = max(self._settled_fits, fits)
+        self.done = max(self.done, updates + sum(self._going.values()))
 
     @property
     def place(self) -> str:
         """Which fit of how many: ``3/24``; nothing where that is not known."""
-        return f"{len(self.labels)}/{self.fits}" if self.fits else ""
+        return f"{max(len(self.labels), self._settled_fits + len(self._going))}/{self.fits}" if self.fits else ""
 
     @property
     def left(self) -> str:

@@ -84,6 +84,8 @@ class LiveProgress(Messages):
 
     def stand(self, standing: Standing) -> None:
         """Show how many pieces are done, and how many processes of each machine are busy."""
+        self.course.settle(standing.fits, standing.updates)
+        self.bars.update(self.whole, completed=self.course.done, note=self.course.left)
         note, several = f"{standing.running:,} running", standing.pieces > 1
         self.bars.update(self._pieces, total=standing.pieces, completed=standing.done, note=note, visible=several)
         staff = {machine.address: machine for machine in named(standing.staff)}
@@ -127,6 +129,7 @@ class PlainProgress(Messages):
 
     def stand(self, standing: Standing) -> None:
         """Say once a minute how many pieces are done, and how many processes of each machine are busy."""
+        self.course.settle(standing.fits, standing.updates)
         if time.monotonic() >= self._said + PAUSE:
             self._said = time.monotonic()
             busy = [

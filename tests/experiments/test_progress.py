@@ -52,6 +52,22 @@ def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[floa
     assert (Course(None, None, {"one"}, 3).place, Course(None, None, {"one"}, 3).left) == ("", "")
 
 
+def test_pieces_that_find_their_fit_made_already_count_as_made(clock: list[float]) -> None:
+    course = Course(fits=8, updates=80, began=clock[0])
+    with course.fit("first", 10) as reach:
+        reach(10)
+    course.settle(fits=1, updates=10)
+    assert (course.place, course.done) == ("1/8", 10), "counted once"
+    clock[0] += 20
+    course.settle(fits=4, updates=40)  # three more, whose adapters the workspace had
+    assert (course.place, course.done, course.left) == ("4/8", 40, "20 s left")
+    with course.fit("second", 10) as reach:
+        reach(5)
+        course.settle(fits=5, updates=50)  # by another process
+        assert (course.place, course.done) == ("6/8", 55)
+    assert course.done == 60
+
+
 def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: io.StringIO) -> None:
     listener = PlainProgress(Course(fits=2, updates=20, began=clock[0]))
     with listener.fit("lora [x]", 5) as advance:

@@ -35,11 +35,14 @@ class Inline:
             require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
+            fits = updates = 0
             for index, piece in enumerate(to_do):
-                tell(listener, Standing(index, 1, len(to_do) - index - 1))
+                tell(listener, Standing(index, 1, len(to_do) - index - 1, fits=fits, updates=updates))
                 if not piece.is_done(workspace):
                     work(piece, site)
                     done(piece)
+                steps = piece.effort.updates or 0
+                fits, updates = fits + bool(steps), updates + steps
 
 
 def work(piece: Piece, site: Site) -> None:
