@@ -198,8 +198,12 @@ def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]
 
 
 def _merges() -> list[str]:
-    """Return the names of the compositions that need the updates alone."""
-    return [name for name in COMPOSITIONS.names() if isinstance(COMPOSITIONS.get(name).compose, Arithmetic)]
+    """Return the names of the compositions that need the updates alone, except ``negate``, which takes them away."""
+    return [
+        name
+        for name in COMPOSITIONS.names()
+        if name != "negate" and isinstance(COMPOSITIONS.get(name).compose, Arithmetic)
+    ]
 
 
 STRATEGY = MergedAdapters()
