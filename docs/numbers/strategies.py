@@ -17,6 +17,7 @@ from measured import (
     limits,
     mean,
     megabytes,
+    negated,
     number,
     p,
     pair,
@@ -82,6 +83,7 @@ def pieces() -> Iterator[str]:
     yield from tuned_table(tuned)
     yield from tuned_sentences(tuned, newsgroups)
     yield from merged_table(read("20news-10-merged"), tuned)
+    yield from merging_table(read("merging-8"))
     reasoning = read("reasoning-3")
     yield from reasoning_table(reasoning)
     yield from reasoning_sentences(reasoning)
@@ -342,6 +344,50 @@ def merged_table(document: dict[str, Any], tuned: dict[str, Any]) -> Iterator[st
     yield "(`scale: 2`) have seeds that end 10 to 20 points apart, where those of averages lie within 4."
     frozen = tuned["strategies"]["sequential-head"]["metrics"]["average_accuracy"]
     yield f"heads on frozen features, with no adapter at all, reach {with_limits(frozen)}"
+
+
+def merging_table(document: dict[str, Any]) -> Iterator[str]:
+    """Yield what every rule for pairs and every composition loses, and what is said of them."""
+    strategies = document["strategies"]
+    below = {name: strategies[name]["comparison"]["average_accuracy"] for name in strategies if name != "isolated"}
+    average = {name: strategy["metrics"]["average_accuracy"]["mean"] for name, strategy in strategies.items()}
+    for name in sorted(strategies, key=lambda name: -average[name]):
+        forgot = strategies[name]["metrics"]["forgetting"]["mean"]
+        yield row(
+            called(name),
+            megabytes(strategies[name]["cost"]["stored_bytes"] / 1e6),
+            number(average[name]),
+            gap(below[name]) if name in below else DASH,
+            gap(below[name]["bootstrap"]) if name in below else DASH,
+            number(forgot),
+        )
+    lost = {name: negated(difference["bootstrap"]) for name, difference in below.items()}
+    yield f"no adapter at all loses {without_sign(lost['no-adapter'])} points"
+    default = without_sign(lost["cosine"])
+    yield f"`pair: fewest` loses {without_sign(lost['fewest'])}, and the default, `cosine` with `svd`, {default}"
+    others = {name for name in below if name != "no-adapter" and below[name]["reading"] != "not distinguishable"}
+    require(not others and below["no-adapter"]["reading"] == "lower", "over seeds only the control is distinguishable")
+    apart_from_default = {name for name in lost if lost[name]["low"] > lost["cosine"]["high"]}
+    worse = {"oldest", "left-overlap", "by-breadcrumbs", "by-model-stock", "by-subspace-boosting", "by-star"}
+    require(apart_from_default == worse | {"no-adapter"}, "whose intervals lie beyond that of the default")
+    require(lost["fewest"]["low"] < 0 and all(lost[name]["low"] > 0 for name in set(lost) - {"fewest"}), "only fewest")
+    for name in ("sign-conflict", "by-slerp"):
+        twin = {"sign-conflict": "cosine", "by-slerp": "by-nuslerp"}[name]
+        require(below[name]["values"] == below[twin]["values"], f"{name} is as {twin}")
+    whole_bytes = {name for name in below if strategies[name]["cost"]["stored_bytes"] > 2.4e6}
+    yield f"{WORDS[len(whole_bytes)]} compositions store as much as the eight LoRAs"
+
+
+def called(name: str) -> str:
+    """Return an entry of the recipe in the words of its settings."""
+    if name.startswith("by-"):
+        return f"`merge: {name.removeprefix('by-')}`"
+    return {"isolated": "isolated, eight LoRAs", "no-adapter": "no adapter, heads alone"}.get(name, f"`pair: {name}`")
+
+
+def without_sign(interval: dict[str, float]) -> str:
+    """Return a loss with its limits: ``1.4 [0.5, 2.3]``."""
+    return gap(interval).removeprefix("+")
 
 
 def tuned_rate(point: dict[str, Any]) -> str:
