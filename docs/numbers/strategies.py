@@ -367,6 +367,8 @@ def merging_table(document: dict[str, Any]) -> Iterator[str]:
     yield f"`pair: fewest` loses {without_sign(lost['fewest'])}, and the default, `cosine` with `svd`, {default}"
     others = {name for name in below if name != "no-adapter" and below[name]["reading"] != "not distinguishable"}
     require(not others and below["no-adapter"]["reading"] == "lower", "over seeds only the control is distinguishable")
+    drops = {name for name in below if strategies[name]["comparison"]["forgetting"]["reading"] == "higher"}
+    require(drops == {"by-breadcrumbs", "by-model-stock", "by-tsv"}, "which forget more")
     apart_from_default = {name for name in lost if lost[name]["low"] > lost["cosine"]["high"]}
     worse = {"oldest", "left-overlap", "by-breadcrumbs", "by-model-stock", "by-subspace-boosting", "by-star"}
     require(apart_from_default == worse | {"no-adapter"}, "whose intervals lie beyond that of the default")

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
 
-PANEL = 2.6  # inches
+PANEL, SMALL_PANEL = 2.6, 1.6  # inches
+FEW = 9  # strategies whose images are of the larger kind
 MIDDLE = (10, 90)  # percentiles of the tasks that are shaded
 
 
 def matrices_as_images(report: Report) -> Figure:
     """Return R of every strategy as an image: rows are stages, columns are tasks, grey is not measured."""
     shown = report.strategies
-    columns = min(len(shown), 3)
+    columns, panel_size = (min(len(shown), 3), PANEL) if len(shown) <= FEW else (5, SMALL_PANEL)
     rows = math.ceil(len(shown) / columns)
     norm, colours = scale(report), colormaps["cividis"].with_extremes(bad="#e6e6e6")
     with rc_context(STYLE):
-        figure = Figure(figsize=(columns * PANEL + 0.9, rows * PANEL + 0.35), layout="constrained")
+        figure = Figure(figsize=(columns * panel_size + 0.9, rows * panel_size + 0.35), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel, strategy in zip(axes, shown, strict=False):
             values = _values(strategy)[1:]  # (stages, tasks)

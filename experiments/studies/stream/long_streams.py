@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
 
-WORST = 5  # tasks of a strategy that are named
+WORST, NAMED = 5, 45  # tasks that are named: of a strategy, and of all together, one of each at least
+LINES = 150  # of all accuracy matrices together: more are not read line by line
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class Loss:
 
 
 def is_long(report: Report) -> bool:
-    """Return whether a stream has too many tasks for tables and figures that show every cell."""
-    return len(report.record.tasks) > LONG
+    """Return whether a stream has too many tasks, or strategies, for tables and figures that show every cell."""
+    tasks = len(report.record.tasks)
+    return tasks > LONG or tasks * len(report.strategies) > LINES
 
 
 def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
@@ -58,10 +60,11 @@ def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
 
 def lost_most(report: Report) -> Table | None:
     """Return the tasks that each strategy lost most of; None where none lost anything, or nothing is known yet."""
+    worst = max(1, min(WORST, NAMED // len(report.strategies)))
     rows = [
         [words(strategy.label), words(loss.task), words(loss.stage), *map(quantity, (loss.best, loss.end, loss.lost))]
         for strategy in report.strategies
-        for loss in sorted(losses(strategy, report.record.tasks), key=lambda loss: -loss.lost)[:WORST]
+        for loss in sorted(losses(strategy, report.record.tasks), key=lambda loss: -loss.lost)[:worst]
         if loss.lost > 0
     ]
     if not rows:
@@ -79,14 +82,14 @@ def lost_most(report: Report) -> Table | None:
         "Tasks that lost most",
         columns,
         rows,
-        note=f"Up to {plural(WORST, 'task')} of each strategy that lost something, {_scale(report)}: the highest score "
+        note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: the highest score "
         "after any stage before the last, and the score after the last.",
         short=f"Tasks that lost most, {_scale(report)}",
     )
 
 
 def by_task(report: Report) -> Table:
-    """Return every task's score after the last stage, and what was lost of it, by strategy."""
+    """Return every task's score after the last stage, and what was lost of it; rows are the more numerous of both."""
     tasks, shown = report.record.tasks, report.strategies
     lost = {strategy.label: {loss.task: loss.lost for loss in losses(strategy, tasks)} for strategy in shown}
 
@@ -94,10 +97,16 @@ def by_task(report: Report) -> Table:
         end, drop = strategy.matrix[-1][column], lost[strategy.label].get(tasks[column])
         return Cell(number(end), end, notes=() if drop is None else (f"lost {number(drop)}",))
 
-    heads = [Column(strategy.label, "at the end") for strategy in shown]
-    rows = [[words(task), *(cell(strategy, column) for strategy in shown)] for column, task in enumerate(tasks)]
+    if len(shown) > len(tasks):
+        columns = [Column("strategy"), *(Column(task, "at the end") for task in tasks)]
+        rows = [
+            [words(strategy.label), *(cell(strategy, column) for column in range(len(tasks)))] for strategy in shown
+        ]
+    else:
+        columns = [Column("task"), *(Column(strategy.label, "at the end") for strategy in shown)]
+        rows = [[words(task), *(cell(strategy, column) for strategy in shown)] for column, task in enumerate(tasks)]
     note = f"{_scale(report).capitalize()}. Whole matrices are in the JSON document and in the CSV tables."
-    return Table("by-task", "Every task", [Column("task"), *heads], rows, note, media=Medium.PAGE, folded=True)
+    return Table("by-task", "Every task", columns, rows, note, media=Medium.PAGE, folded=True)
 
 
 def _scale(report: Report) -> str:

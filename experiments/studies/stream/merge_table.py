@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
 
 NAMED = 4  # tasks of a LoRA
+SENTENCES = 6  # at most, about strategies that merge
 
 
 def merge_table(report: Report) -> Table | None:
@@ -48,8 +49,11 @@ def merge_table(report: Report) -> Table | None:
 
 
 def merge_sentences(report: Report) -> list[str]:
-    """Return what the merges of each strategy cost in the mean, and which cost most."""
-    sentences = []
+    """Return what the merges of each strategy cost in the mean, and which cost most.
+
+    Of many strategies those whose merges cost least and most are named, in the recipe's order.
+    """
+    sentences: list[tuple[float, str]] = []
     for strategy in report.strategies:
         merges = report.merges(strategy)
         costs = [(mean, merge) for merge in merges if (mean := merge.mean) is not None]
@@ -57,13 +61,18 @@ def merge_sentences(report: Report) -> list[str]:
             most, costly = max(costs, key=lambda cost: cost[0])
             were = "was" if len(costs) == 1 else "were"
             measured = "" if len(costs) == len(merges) else f", of which {len(costs):,} {were} measured"
-            mean_of_all = number(fmean(mean for mean, _ in costs))
+            mean_of_all = fmean(mean for mean, _ in costs)
             where = f"stage {costly.stage} of seed {costly.seed} ({_task_groups(costly.parts)})"
-            sentences.append(
-                f"{strategy.label}: {plural(len(merges), 'merge')}{measured}, at {mean_of_all} points a task in the "
-                f"mean; the one at {where} cost most: {number(most)}."
+            sentence = (
+                f"{strategy.label}: {plural(len(merges), 'merge')}{measured}, at {number(mean_of_all)} points a task "
+                f"in the mean; the one at {where} cost most: {number(most)}."
             )
-    return sentences
+            sentences.append((mean_of_all, sentence))
+    by_cost = sorted(sentences)
+    kept = sentences if len(sentences) <= SENTENCES else [*by_cost[: SENTENCES // 2], *by_cost[-SENTENCES // 2 :]]
+    shown = [sentence for _, sentence in sentences if any(sentence == other for _, other in kept)]
+    left_out = len(sentences) - len(shown)
+    return [*shown, f"Of {left_out} more strategies that merge, the page lists every merge."] if left_out else shown
 
 
 def _task_groups(parts: Sequence[Sequence[str]]) -> str:

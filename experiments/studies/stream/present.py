@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from experiments.reporting.presentation import Block
     from experiments.studies.stream.report import Report
 
+IN_WORDS = 12  # differences from the reference: more sentences are not read, and the table has them all
+
 
 def present(report: Report) -> Presentation:
     """Return what people see of a report on a stream."""
@@ -53,7 +55,8 @@ def _blocks(report: Report) -> Iterator[Block]:
     if any(strategy.differences for strategy in report.strategies):
         yield difference_tables.differences(report)
         yield from below_differences(report.declared, "average accuracy")
-        if others := other_verdicts(report.record, report.strategies):
+        others = other_verdicts(report.record, report.strategies)
+        if others and len(others) <= IN_WORDS:
             yield Sentences(others)
     yield from _task_by_task(report)
     yield from _learning(report)

@@ -15,7 +15,7 @@ from experiments.reporting.presentation import Presentation, Table
 from experiments.reporting.terminal import show
 from experiments.studies.stream.long_streams import LONG, losses
 from experiments.studies.stream.present import present
-from experiments.studies.stream.record import Record
+from experiments.studies.stream.record import Contender, Record
 from experiments.studies.stream.report import Report
 from experiments.studies.stream.stage_outcome import Cell, Cost, StageOutcome
 from experiments.studies.stream.summary import summarise
@@ -24,11 +24,11 @@ from tests.experiments.report.conftest import CONTENDERS
 SHOWN = CONTENDERS[:3]
 
 
-def invented(record: Record, count: int) -> Report:
+def invented(record: Record, count: int, contenders: tuple[Contender, ...] = SHOWN) -> Report:
     """Return a report of so many tasks, of which a shared model loses some at each stage."""
     tasks = tuple(f"task-{number:03d}" for number in range(1, count + 1))
     random, outcomes = np.random.default_rng(0), []
-    for contender in SHOWN:
+    for contender in contenders:
         drop = 0.0 if contender.strategy == "isolated" else 0.004
         for stage in range(1, count + 1):
             scores = [0.9 - drop * (stage - learned) + 0.02 * float(random.random()) for learned in range(1, stage + 1)]
@@ -41,7 +41,7 @@ def invented(record: Record, count: int) -> Report:
                 )
             )
     fields = {"tasks": tasks, "test_sizes": (300,) * count, "majority": (0.5,) * count, "orders": (tasks,)}
-    made = replace(record, **fields, contenders=SHOWN, seeds=(0,), outcomes=tuple(outcomes), examples={})
+    made = replace(record, **fields, contenders=contenders, seeds=(0,), outcomes=tuple(outcomes), examples={})
     return summarise(made)
 
 
@@ -67,6 +67,21 @@ def test_page_and_terminal_stay_small(shown: Presentation) -> None:
     assert lines(shown) < 100
     assert {"accuracy-matrices.png", "forgetting-curves.png"} <= made.keys()
     assert b"<details><summary>Every task" in made["report.html"]
+
+
+def test_many_strategies_stay_legible_too(record: Record) -> None:
+    shared = next(contender for contender in CONTENDERS if contender.strategy != "isolated")
+    ways = (CONTENDERS[0], *(replace(shared, label=f"way-{number}") for number in range(1, 31)))
+    presentation = present(invented(record, 8, ways))
+    assert len(files(presentation)["report.html"]) < 2_000_000
+    assert lines(presentation) < 5 * len(ways) + 50, (
+        "some tables have a line for each, and nothing has one for each task"
+    )
+    tables = {block.name: block for block in presentation.blocks if isinstance(block, Table)}
+    assert [row[0].text for row in tables["lost-most"].rows] == [
+        way.label for way in ways if way.label.startswith("way")
+    ]
+    assert [len(tables["by-task"].rows), len(tables["by-task"].columns)] == [len(ways), 9]
 
 
 def test_tasks_that_lost_most_are_named(shown: Presentation, hundred: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,6 +68,19 @@ def test_the_report_has_them_as_a_table_a_sentence_and_json(report: Report) -> N
     document = report.as_json()["strategies"]
     assert [merge["stage"] for merge in document["both"]["merges"]] == [2, 3]
     assert "merges" not in document["alone"]
+
+
+def test_of_many_strategies_those_whose_merges_cost_least_and_most_are_named(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = {f"way-{number}": number / 10 for number in range(9)}
+    ways = [SimpleNamespace(label=label) for label in costs]
+    many = SimpleNamespace(
+        strategies=ways, merges=lambda strategy: [Merge(0, 0, 3, (("a",), ("b",)), {"a": costs[strategy.label]})]
+    )
+    *sentences, last = merge_sentences(many)  # type: ignore[arg-type]
+    assert [sentence.split(":")[0] for sentence in sentences] == [f"way-{number}" for number in (0, 1, 2, 6, 7, 8)]
+    assert last == "Of 3 more strategies that merge, the page lists every merge."
 
 
 def test_merges_of_many_tasks_that_were_not_all_measured_are_told_in_a_line(
