@@ -57,7 +57,7 @@ def add(layer, given, result):
 
 
 def choose(body, given, named):
-    cache = named.get("past_key_values")
+    cache = named.get("cache", named.get("past_key_values"))
     if named.get("encoder_outputs") is not None or (cache is not None and cache.get_seq_length()):
         return  # answers go on with the LoRAs of their prompts
     shares.clear()

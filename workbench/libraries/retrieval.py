@@ -158,7 +158,7 @@ def _retrieving(body: Any, tasks: Tensor | None, config: RetrievalSettings) -> n
 
 def _goes_on(given: Mapping[str, Any]) -> bool:
     """Return whether a pass reads more tokens of texts whose prompts were read before."""
-    cache = given.get("past_key_values")
+    cache = given.get("cache", given.get("past_key_values"))  # its name in newer transformers, and in older ones
     return given.get("encoder_outputs") is not None or (cache is not None and cache.get_seq_length() > 0)
 
 
