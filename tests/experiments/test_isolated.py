@@ -11,10 +11,12 @@ from experiments.answers.routed import known_state
 from experiments.api import Workbench
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, adapter_ids
+from experiments.studies.stream import bench
 from experiments.workspace import Workspace
 from fusion.composition import Request
 from fusion.fuse import from_nothing
 from fusion.route import RoutingState
+from tests.runs import stream_of
 from tests.stages import adapted, at, context_for, walk
 from tests.streams import write_recipe
 from workbench.adaptation import Adaptation
@@ -122,3 +124,14 @@ def test_the_tests_of_a_stage_prepare_the_router_once(
         for learned in tasks[:stage]:
             strategy.tested(state, learned, at(context, stage), lambda: pytest.fail("a router chooses"))
     assert prepared == [[task.name], [task.name, other_task.name]]
+
+
+def test_rows_take_no_memory_once_their_task_is_tested(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = []
+    monkeypatch.setattr(bench, "let_go", lambda: times.append(1))
+    report = stream_of(tmp_path, bert, {"alone": "{strategy: isolated, method: lora}"}, "seeds=[0]", "reference=alone")
+    (strategy,) = report.strategies
+    assert (strategy.cells["measured"], strategy.cells["verified"]) == (3, 2)
+    assert len(times) == 5, "after each test, also of those at the end that look whether adapters are still the same"
