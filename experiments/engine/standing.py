@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from experiments.engine.study import Piece
     from workbench.listener import Listener
 
 
@@ -23,6 +24,26 @@ class Staff:
     address: str
     busy: int
     processes: int
+
+
+@dataclass
+class Tally:
+    """Counts the pieces that are done.
+
+    Attributes:
+        pieces: how many.
+        fits: how many of them had a fit to make.
+        updates: its optimiser steps, also where none was made because the workspace had the adapter already.
+    """
+
+    pieces: int = 0
+    fits: int = 0
+    updates: int = 0
+
+    def add(self, piece: Piece) -> None:
+        """Count one more."""
+        steps = piece.effort.updates or 0
+        self.pieces, self.fits, self.updates = self.pieces + 1, self.fits + bool(steps), self.updates + steps
 
 
 @dataclass(frozen=True)

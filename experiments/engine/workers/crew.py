@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
-from experiments.engine.standing import Staff, Standing, tell
+from experiments.engine.standing import Staff, Standing, Tally, tell
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.relay import Fits
 from experiments.engine.workers.room import room_left
@@ -69,7 +69,7 @@ class Crew:
         self._deaths: Counter[str] = Counter()
         self._lately = 0  # processes that died since a piece was done
         self._failures: list[Exception] = []
-        self._pieces_done = self._fits_done = self._updates_done = 0
+        self._tally = Tally()
 
     def work(self, slots: Sequence[Slot]) -> None:
         """Do all pieces with a worker for each slot.
@@ -110,8 +110,8 @@ class Crew:
         processes = Counter(worker.slot.address for worker in self._workers if worker.slot.machine)
         busy = Counter(worker.slot.address for worker in self._workers if worker.piece)
         staff = [Staff(address, busy[address], count) for address, count in processes.items()]
-        fits, updates = self._fits_done, self._updates_done
-        return Standing(self._pieces_done, busy.total(), len(self._schedule), staff, fits, updates)
+        tally = self._tally
+        return Standing(tally.pieces, busy.total(), len(self._schedule), staff, tally.fits, tally.updates)
 
     def _room(self, worker: Worker) -> float:
         """Return how many MB a worker's next piece may take, beside what others do on its machine."""
@@ -149,9 +149,7 @@ class Crew:
             return
         worker.last = piece.key
         self._schedule.finished(piece)
-        steps = piece.effort.updates or 0
-        self._pieces_done, self._fits_done = self._pieces_done + 1, self._fits_done + bool(steps)
-        self._updates_done += steps
+        self._tally.add(piece)
         self._done(piece)
 
     def _leave_out(self, worker: Worker, piece: Piece, failure: Failure) -> None:

@@ -6,7 +6,7 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from experiments.engine.standing import Standing, tell
+from experiments.engine.standing import Standing, Tally, tell
 from experiments.engine.study import Site
 from experiments.engine.workers.room import memory_here, require_room
 from tasks.mapped import let_go
@@ -35,14 +35,14 @@ class Inline:
             require_room(to_do, [memory_here()])
         site = Site(workspace, listener)
         with libraries_set_aside() if to_do else nullcontext():
-            fits = updates = 0
-            for index, piece in enumerate(to_do):
-                tell(listener, Standing(index, 1, len(to_do) - index - 1, fits=fits, updates=updates))
+            tally = Tally()
+            for piece in to_do:
+                waiting = len(to_do) - tally.pieces - 1
+                tell(listener, Standing(tally.pieces, 1, waiting, fits=tally.fits, updates=tally.updates))
                 if not piece.is_done(workspace):
                     work(piece, site)
                     done(piece)
-                steps = piece.effort.updates or 0
-                fits, updates = fits + bool(steps), updates + steps
+                tally.add(piece)
 
 
 def work(piece: Piece, site: Site) -> None:

@@ -68,11 +68,13 @@ def merge_sentences(report: Report) -> list[str]:
                 f"in the mean; the one at {where} cost most: {number(most)}."
             )
             sentences.append((mean_of_all, sentence))
-    by_cost = sorted(sentences)
-    kept = sentences if len(sentences) <= SENTENCES else [*by_cost[: SENTENCES // 2], *by_cost[-SENTENCES // 2 :]]
-    shown = [sentence for _, sentence in sentences if any(sentence == other for _, other in kept)]
-    left_out = len(sentences) - len(shown)
-    return [*shown, f"Of {left_out} more strategies that merge, the page lists every merge."] if left_out else shown
+    left_out = len(sentences) - SENTENCES
+    if left_out <= 0:
+        return [sentence for _, sentence in sentences]
+    half = SENTENCES // 2
+    between = sorted(sentences)[half:-half]
+    shown = [sentence for cost, sentence in sentences if (cost, sentence) not in between]
+    return [*shown, f"Of {left_out} more strategies that merge, the page lists every merge."]
 
 
 def _task_groups(parts: Sequence[Sequence[str]]) -> str:
