@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,4 +28,16 @@ def key(content: Any) -> str:
 
 def size(folder: Path) -> int:
     """Return the bytes of all files below ``folder``."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(entry.stat().st_size for entry in below(folder) if entry.is_file())
+
+
+def below(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield what stands in a folder at any depth, several times faster than ``Path.rglob``.
+
+    As there, links are not followed, and a folder that is missing or cannot be read holds nothing.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from below(entry.path)

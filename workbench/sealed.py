@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from workbench import atomic
-from workbench.digest import digest, key
+from workbench.digest import below, digest, key
 from workbench.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -85,12 +85,14 @@ def stamp(folder: Path) -> Stamp | None:
     None where a file cannot be looked at or has just changed: it may change once more within the grain of the times.
     """
     try:
-        stats = {str(path.relative_to(folder)): path.stat() for path in sorted(folder.rglob("*"))}
+        stats = {entry.path[len(str(folder)) + 1 :]: entry.stat() for entry in below(folder)}
     except OSError:
         return None
     if not stats or max(stat.st_ctime for stat in stats.values()) > time.time() - SETTLED:
         return None
-    return tuple((name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for name, stat in stats.items())
+    return tuple(
+        (name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for name, stat in sorted(stats.items())
+    )
 
 
 def seal(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from workbench.settings import Budget
     from workbench.settings import Settings as SettingsModel
     from workbench.task import Task
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class State:
 
     folder: Path | None
     key: str
+    _documents: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def existing(self) -> Path:
@@ -103,6 +106,17 @@ class State:
         if self.folder is None:
             raise ValueError("nothing has been learned yet")
         return self.folder
+
+    def document(self, kind: TypeAdapter[T], name: str) -> T:
+        """Return a document of the folder. It is read once: each task learned so far asks for it.
+
+        Raises:
+            IntegrityError: it is missing or damaged.
+        """
+        if name not in self._documents:
+            self._documents[name] = sealed.require(kind, self.existing / name)
+        value: T = self._documents[name]
+        return value
 
 
 class Strategy(Protocol):

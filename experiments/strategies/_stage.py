@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.strategies._heads import head_name
 from tasks.union import pooled, union
 from workbench.heads import Heads
+from workbench.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +36,10 @@ class Stage:
     context: Context
     model: TaskModel
 
-    @property
+    @cached_property
     def task(self) -> Task:
         """The task to be learned, drawn and posed."""
-        return self.context.drawn[-1]
+        return draw(self.context.posed[-1], self.context.budget, self.context.seed)
 
     @property
     def earlier(self) -> tuple[Task, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from experiments.strategies import ADAPTERS_FILE, adapter_ids
+from experiments.strategies import ADAPTERS, ADAPTERS_FILE
 from experiments.strategies._routed import known_folders, routed_test, routing_objection
 from experiments.workspace.evaluating import test
 from experiments.workspace.mending import clear_the_way
@@ -167,7 +167,7 @@ def _nearest(context: Context, earlier: tuple[StoredAdapter, ...], target: Task)
 
 
 def _adapters(state: State) -> dict[str, str]:
-    return adapter_ids(state.folder) if state.folder else {}
+    return state.document(ADAPTERS, ADAPTERS_FILE) if state.folder else {}
 
 
 STRATEGY = Isolated()

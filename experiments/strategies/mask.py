@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field, TypeAdapter
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -147,7 +148,7 @@ class Mask(SharedWeights):
         self.body_for(stage, stage.task)
         before, name = stage.state.folder, stage.task.name
         masks = {**_masks(stage.state), name: torch.cat([gate.mask() for gate in _gates_of(stage)]).cpu()}
-        claims = sealed.require(CLAIMS, before / CLAIMS_FILE) if before else {}
+        claims = stage.state.document(CLAIMS, CLAIMS_FILE) if before else {}
         used = float(torch.stack([*masks.values()]).any(dim=0).float().mean())
         save_file(masks, folder / MASKS)
         claims = {**claims, name: Claim(digest(folder / "body"), used)}
@@ -161,9 +162,10 @@ class Mask(SharedWeights):
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The body that the task was learned on, of which the weights it answers with stay; its units; its head."""
-        claims = sealed.require(CLAIMS, state.existing / CLAIMS_FILE)
-        own = hashlib.sha256(_masks(state)[task.name].numpy().tobytes()).hexdigest()
-        return answering(context, head_file(state, task, context), claims[task.name].body, own)
+        with safe_open(state.existing / MASKS, "pt") as stored:  # of all tasks: one is read
+            own = hashlib.sha256(stored.get_tensor(task.name).numpy().tobytes()).hexdigest()
+        claim = state.document(CLAIMS, CLAIMS_FILE)[task.name]
+        return answering(context, head_file(state, task, context), claim.body, own)
 
 
 def _masks(state: State) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from experiments.strategies import _heads
-from experiments.strategies._groups import ADAPTERS, GROUPS, GROUPS_FILE, Group, Groups, set_aside
+from experiments.strategies._groups import ADAPTERS_FOLDER, GROUPS, GROUPS_FILE, Group, Groups, set_aside
 from experiments.strategies._heads import answering, head_file, stored_head
 from experiments.strategies._pairs import TRIAL, Pair, ranked
 from experiments.strategies._trials import least_costly
@@ -76,7 +76,7 @@ class MergedAdapters:
     """
 
     settings = MergedSettings
-    disposable = (ADAPTERS,)
+    disposable = (ADAPTERS_FOLDER,)
     stages: Literal["each", "last"] = "each"
 
     def objection(self, settings: MergedSettings, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
@@ -103,9 +103,9 @@ class MergedAdapters:
         with beside:
             before = self._carried(state, folder)
             new = Group((context.task.name,), f"{len(context.tasks):03d}")
-            (folder / ADAPTERS / new.folder).mkdir()
+            (folder / ADAPTERS_FOLDER / new.folder).mkdir()
             for name in (CONFIG, PEFT_WEIGHTS):
-                shutil.copy2(stored.folder / name, folder / ADAPTERS / new.folder / name)
+                shutil.copy2(stored.folder / name, folder / ADAPTERS_FOLDER / new.folder / name)
             if (head := stored.folder / HEAD_FILE).is_file():
                 shutil.copy2(head, folder / _heads.FOLDER / f"{context.task.name}.safetensors")
             groups = tuple(_named(folder, group) for group in (*before.groups, new))
@@ -114,7 +114,7 @@ class MergedAdapters:
 
     def model_for(self, state: State, task: Task, context: Context) -> TaskModel:
         """Put the task's head on the LoRA that it shares."""
-        body = state.existing / ADAPTERS / _own(state, task).folder
+        body = state.existing / ADAPTERS_FOLDER / _own(state, task).folder
         return context.adaptation.load(body, stored_head(state, task, context), task.kind)
 
     def taught(self, task: Task, context: Context) -> Task:
@@ -136,7 +136,7 @@ class MergedAdapters:
 
     def _carried(self, state: State, folder: Path) -> Groups:
         """Copy what was there before into the new state, and return its groups."""
-        for name in (ADAPTERS, _heads.FOLDER):
+        for name in (ADAPTERS_FOLDER, _heads.FOLDER):
             (folder / name).mkdir()
             if state.folder:
                 shutil.copytree(state.folder / name, folder / name, dirs_exist_ok=True)
@@ -148,7 +148,7 @@ class MergedAdapters:
         groups = before.groups
         if len(groups) <= settings.keep:
             return before
-        updates = [lora.read(folder / ADAPTERS / group.folder) for group in groups]
+        updates = [lora.read(folder / ADAPTERS_FOLDER / group.folder) for group in groups]
         pairs = ranked(settings.pair, groups, updates)
 
         def merged(pair: tuple[int, int]) -> nn.Module:
@@ -159,8 +159,8 @@ class MergedAdapters:
             pair = least_costly(context, folder, groups, pairs[: settings.tries], merged, settings.most)
         first, second = pair
         sources, body = (groups[first], groups[second]), merged(pair)
-        merges = set_aside(folder / ADAPTERS, before.merges, sources, len(context.tasks), settings.undo)
-        merged_folder = folder / ADAPTERS / sources[0].folder
+        merges = set_aside(folder / ADAPTERS_FOLDER, before.merges, sources, len(context.tasks), settings.undo)
+        merged_folder = folder / ADAPTERS_FOLDER / sources[0].folder
         merged_folder.mkdir()
         context.adaptation.library.save(body, merged_folder)
         counts = " and ".join(str(len(group.tasks)) for group in sources)
@@ -171,7 +171,7 @@ class MergedAdapters:
 
 
 def _groups(state: State) -> Groups:
-    return sealed.require(GROUPS, state.existing / GROUPS_FILE)
+    return state.document(GROUPS, GROUPS_FILE)
 
 
 def _own(state: State, task: Task) -> Group:
@@ -183,7 +183,7 @@ def _named(folder: Path, group: Group) -> Group:
 
 
 def _digest(folder: Path, group: Group) -> str:
-    return digest(folder / ADAPTERS / group.folder / PEFT_WEIGHTS)
+    return digest(folder / ADAPTERS_FOLDER / group.folder / PEFT_WEIGHTS)
 
 
 def _merged(context: Context, groups: Sequence[Group], updates: Sequence[Update]) -> nn.Module:

@@ -87,12 +87,12 @@ class SeqStar(SharedWeights):
     def remember(self, stage: Stage, folder: Path) -> None:
         """Note which body answers: that of the first task, at every stage."""
         before = stage.state.folder
-        now = sealed.require(BODY, before / BODY_FILE) if before else {"body": digest(folder / "body")}
+        now = stage.state.document(BODY, BODY_FILE) if before else {"body": digest(folder / "body")}
         (folder / BODY_FILE).write_text(sealed.text_of(BODY, now), encoding="utf-8")
 
     def identity(self, state: State, task: Task, context: Context) -> str:
         """The body of the first task, and the head: where that is the task's own, the answers stay."""
-        return answering(context, head_file(state, task, context), sealed.require(BODY, state.existing / BODY_FILE))
+        return answering(context, head_file(state, task, context), state.document(BODY, BODY_FILE))
 
 
 STRATEGY = SeqStar()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from experiments.workspace.mending import Mending
 
+MOST_KEPT = 10_000  # documents that stay in memory, less than 1 KB each
 T = TypeVar("T")
 
 
@@ -30,6 +31,7 @@ class OutcomeFolders(Generic[T]):
         """
         self.root, self.mending = root, mending
         self._file, self._kind, self._about, self._sound = file, form_of(kind), about, sound
+        self._read_before: dict[str, tuple[int, T]] = {}
 
     def get(self, key: str) -> T | None:
         """Return what is under ``key``, or None.
@@ -66,6 +68,18 @@ class OutcomeFolders(Generic[T]):
         return value
 
     def _read(self, folder: Path) -> T:
+        """Return the document of a folder, read once for as long as its files stay: later stages ask for it again."""
+        stamp = sealed.stamp(folder)
+        then, value = self._read_before.get(folder.name, (0, None))
+        if value is None or stamp is None or hash(stamp) != then:
+            value = self._read_anew(folder)
+            if stamp is not None:
+                self._read_before[folder.name] = hash(stamp), value
+        if len(self._read_before) > MOST_KEPT:
+            del self._read_before[next(iter(self._read_before))]
+        return value
+
+    def _read_anew(self, folder: Path) -> T:
         if folder.name not in self._sound:
             require_readable(folder)
         value = sealed.read(self._kind, folder / self._file)

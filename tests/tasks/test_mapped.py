@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tasks.mapped import let_go, mapped
 
+ROOT = Path(__file__).parents[2]
 ROWS = 100_000
 
 
@@ -36,3 +38,17 @@ def test_rows_that_are_let_go_take_no_memory_and_can_be_read_again(tmp_path: Pat
     del opened
     let_go()
     assert str(path) not in Path("/proc/self/maps").read_text(), "nobody has it any more"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of open files are set otherwise there")
+def test_more_tasks_than_a_shell_lets_a_program_open_files(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    path.write_bytes(bytes(4096))
+    program = (
+        "import resource; from pathlib import Path\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
+        "from tasks.mapped import mapped\n"
+        f"print(len([mapped(Path({str(path)!r})) for _ in range(200)]))"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert output.stdout == "200\n", output.stderr

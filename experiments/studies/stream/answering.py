@@ -54,7 +54,7 @@ class Answering:
         if self.task is self.learning.step.task or not self.learning.earlier:
             return False
         before = replace(self, learning=self.learning.earlier)
-        return (before.identity, before.asked.fingerprint) == (self.identity, self.asked.fingerprint)
+        return before.identity == self.identity and before.asked.fingerprint == self.asked.fingerprint
 
     @property
     def evaluation(self) -> str:

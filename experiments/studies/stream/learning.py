@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -80,29 +81,37 @@ class Learning:
         """The state that the step starts from."""
         return self.earlier.after if self.earlier else State(None, "")
 
-    @property
+    @cached_property
     def after(self) -> State:
         """The state that the step leaves."""
         return State(self.folder / "state", self.step.key)
 
     def learn(self) -> None:
         """Learn the step's task if that has not been done, or if what was learned was dropped since."""
-        with self.workspace.claimed(self.step.key):  # recipes that begin alike share it
-            if not self._is_learned:
-                if self.earlier:
-                    self.earlier.learn()
-                self._learn()
-                shutil.rmtree(self.workspace.scratch(self.step.key), ignore_errors=True)
+        missing: list[Learning] = []
+        learning: Learning | None = self
+        with ExitStack() as claims:
+            while learning:
+                claims.enter_context(self.workspace.claimed(learning.step.key))  # recipes that begin alike share it
+                if learning._is_learned:
+                    break
+                missing.append(learning)
+                learning = learning.earlier
+            for learning in reversed(missing):
+                learning._learn()
+                shutil.rmtree(self.workspace.scratch(learning.step.key), ignore_errors=True)
 
     def mend(self) -> None:
         """Learn again whatever is damaged of the states up to this one.
 
         Only this state and the one before have to be there with all their parts; parts that were dropped stay away.
         """
-        if self.earlier:
-            self.earlier.mend()
-        if self.step.key not in self.workspace.sound and self._is_damaged():
-            self.learn()
+        stages = [self]
+        while before := stages[-1].earlier:
+            stages.append(before)
+        for learning in reversed(stages):
+            if learning.step.key not in self.workspace.sound and learning._is_damaged():
+                learning.learn()
 
     def drop(self) -> None:
         """Delete the parts of the state that later stages and reports can do without."""
