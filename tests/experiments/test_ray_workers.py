@@ -53,6 +53,15 @@ class Done:
     ear: Ear = field(default_factory=Ear)
     error: Exception | None = None
     pieces: list[Piece] = field(default_factory=list)
+    begun_meanwhile: bool = False
+
+    def hear(self, piece: Piece) -> None:
+        """Take note of a piece; log the first one for as long as the second has not begun."""
+        self.pieces.append(piece)
+        deadline = time.monotonic() + PATIENCE / 10
+        while piece.label == ONE.label and not self.begun_meanwhile and time.monotonic() < deadline:
+            self.begun_meanwhile = TWO.label in log(self.workspace)
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +72,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     done = Done(Workspace(tmp_path_factory.mktemp("toys")))
     before = signal.getsignal(signal.SIGTERM)
     try:
-        RayWorkers(lambda root: local_ray(2), nothing).do(PIECES, done.workspace, done.ear, done.pieces.append)
+        RayWorkers(lambda root: local_ray(2), nothing).do(PIECES, done.workspace, done.ear, done.hear)
     except Exception as error:
         done.error = error
     assert signal.getsignal(signal.SIGTERM) == before, "a run that is told to end ends as before"
@@ -82,6 +91,10 @@ def test_what_goes_on_from_a_piece_is_done_by_the_process_that_has_its_model(don
     contents = [piece.file(done.workspace).read_text().split() for piece in (ONE, TWO, THREE)]
     assert len({process for process, _ in contents}) == 1
     assert [last for _, last in contents[1:]] == [ONE.key, TWO.key]
+
+
+def test_a_process_has_its_next_piece_while_the_last_one_is_logged(done: Done) -> None:
+    assert done.begun_meanwhile
 
 
 def test_a_piece_that_fails_ends_the_run_with_its_label_after_the_rest(done: Done) -> None:

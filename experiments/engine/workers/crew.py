@@ -150,6 +150,7 @@ class Crew:
         worker.last = piece.key
         self._schedule.finished(piece)
         self._tally.add(piece)
+        self._hand_out()  # before the piece is logged, which may take seconds
         self._done(piece)
 
     def _leave_out(self, worker: Worker, piece: Piece, failure: Failure) -> None:
