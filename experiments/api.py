@@ -162,8 +162,8 @@ class Workbench:
         Args:
             router: its name.
             texts: as for :meth:`predict`.
-            among: what the adapters to choose from are called, see :meth:`chosen`; by default the newest one of each
-                task that fits the texts, the router and the backbone.
+            among: what the adapters to choose from are called, see :meth:`chosen`; by default one for each task: the
+                one that its name means, among those that fit the texts, the router and the backbone.
             backbone: where the adapters' backbone is, if not where it was.
             assignments: the router's settings, as ``key=value``.
 
@@ -209,7 +209,7 @@ class Workbench:
         Raises:
             TrainingError: a fit failed; what was finished before is kept.
         """
-        from experiments.engine.publish import log
+        from experiments.answers.tracked import log
         from experiments.studies.compositions.trying import kept
         from experiments.workspace.evaluating import tested
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks import registry
-from workbench.choosing import chosen
+from workbench.choosing import choose, chosen
 from workbench.errors import InputError, UnknownNameError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.registration import champions
@@ -54,6 +54,19 @@ def adapter_id(
     if choice.why:
         listener.say(f"{name}: {choice.id}, {choice.why}.")
     return choice.id
+
+
+def adapter_of_each_task(workspace: Workspace, manifests: Iterable[Manifest]) -> dict[str, str]:
+    """Return the id of the adapter that answers for each task, by the tasks' names.
+
+    Of several adapters it is the one that the task's name means everywhere: the champion in MLflow's registry, else the
+    best on the same validation examples, else the newest. A store that is not a local database tells of no champion.
+    """
+    crowned = champions(tracking_uri(workspace.root))
+    by_task: dict[str, list[Manifest]] = {}
+    for manifest in manifests:
+        by_task.setdefault(manifest.task.name, []).append(manifest)
+    return {task: choose(task, of_task, crowned).id for task, of_task in sorted(by_task.items())}
 
 
 def require_some(workspace: Workspace) -> None:

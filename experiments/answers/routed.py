@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.answers.adapter_task import adapter_task
-from experiments.answers.naming import adapter_id
-from experiments.workspace.mending import Mending
+from experiments.answers.naming import adapter_id, adapter_of_each_task
+from experiments.workspace.routers import known_state
 from fusion.choosing import choose
 from fusion.reading import KIND
-from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, require_routable, save_part
+from fusion.route import require_routable
 from fusion.routing import ROUTERS
 from workbench import serving
 from workbench.asking import rows_of
 from workbench.backbone_names import open_backbone
-from workbench.errors import InputError, UnwritableError
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from datasets import Dataset
 
     from experiments.workspace import Workspace
-    from fusion.routing import Part, RouterSettings
+    from fusion.route import RoutingState
     from workbench.backbone import Backbone
     from workbench.listener import Listener
     from workbench.manifest import Manifest
     from workbench.settings import Document
-    from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
@@ -74,84 +72,46 @@ def routed(
         return manifest.library in card.libraries
 
     ids = [adapter_id(workspace, name, listener, task_folders, suits=known_to_router) for name in among]
-    adapters, opened = candidates(workspace.adapters, router, "text_pair" in rows.column_names, ids, backbone)
+    adapters, opened = candidates(workspace, router, "text_pair" in rows.column_names, ids, backbone)
 
     def task_of(adapter: StoredAdapter) -> Task:
         return training_task(adapter, task_folders)
 
-    return answers(known_state(router, parsed, adapters, opened, workspace.router, task_of, listener), rows)
+    return answers(known_state(workspace, router, parsed, adapters, opened, task_of, listener), rows)
 
 
 def candidates(
-    store: AdapterStore, router: str, pair: bool, among: Sequence[str], backbone: str | None
+    workspace: Workspace, router: str, pair: bool, among: Sequence[str], backbone: str | None
 ) -> tuple[tuple[StoredAdapter, ...], Backbone]:
     """Return the adapters that a router may choose from, in the order of their tasks' names, and their backbone.
 
     Args:
-        store: where they are.
+        workspace: where they are.
         router: its name.
         pair: whether the texts are pairs.
-        among: ids; else the newest adapter of each task on the backbone that answers for such texts and is of a
-            library that the router knows.
+        among: ids; else one adapter for each task, as :func:`experiments.answers.naming.adapter_of_each_task` chooses
+            among those on the backbone that answer for such texts and are of a library that the router knows.
         backbone: where the backbone is; else that of the adapters, if they have one in common.
 
     Raises:
         UnknownNameError: no such router, or no such adapter.
         InputError: no adapter fits, they are on several backbones, or :func:`fusion.route.require_routable`.
     """
-    libraries = ROUTERS.get(router).libraries
+    store, libraries = workspace.adapters, ROUTERS.get(router).libraries
     adapters = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
         all_of_them = [store.get(name) for name in store.ids()]
         adapters = [adapter for adapter in all_of_them if suits(adapter.manifest, pair, libraries)]
     opened = _backbone(adapters, backbone)
     if not among:
-        newest = _newest(
-            [adapter for adapter in adapters if adapter.manifest.backbone.fingerprint == opened.fingerprint]
-        )
-        adapters = [store.verify(adapter.id) for adapter in newest]
+        manifests = [adapter.manifest for adapter in adapters]
+        own = [manifest for manifest in manifests if manifest.backbone.fingerprint == opened.fingerprint]
+        adapters = [store.verify(name) for name in adapter_of_each_task(workspace, own).values()]
     require_routable(router, adapters, opened)
     if adapters[0].manifest.task.pair != pair:
         wanted = "pairs of texts" if adapters[0].manifest.task.pair else "single texts"
         raise InputError(f"these adapters answer for {wanted}", hint="--pair gives the second text of a pair.")
     return tuple(sorted(adapters, key=lambda adapter: adapter.manifest.task.name)), opened
-
-
-def known_state(
-    router: str,
-    settings: RouterSettings,
-    adapters: Sequence[StoredAdapter],
-    backbone: Backbone,
-    place_of: Callable[[str], Path],
-    task_of: Callable[[StoredAdapter], Task],
-    listener: Listener,
-) -> RoutingState:
-    """Return a router that knows ``adapters``; what it learned of an adapter before is read, not learned again.
-
-    ``place_of`` gives the folder of a key (:meth:`experiments.workspace.Workspace.router`). ``task_of`` gives the
-    examples that an adapter was trained on; it is asked only for what is not known yet. What is damaged is learned
-    again; where nothing can be written, what was learned is not kept.
-    """
-    mending = Mending(listener)
-    card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
-    for adapter in adapters:
-        folder = place_of(part_key(router, settings, adapter, reader))
-        part = _known_part(folder, mending)
-        if part is None:
-            if card.reads_data:
-                listener.say(f"router {router}: reading the training examples of {adapter.id}")
-            part = fit_part(router, settings, adapter, task_of(adapter) if card.reads_data else None, reader)
-            with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
-                save_part(folder, part, router, settings, adapter)
-        parts.append(part)
-    return RoutingState(router, settings, tuple(adapters), tuple(parts), reader)
-
-
-def _known_part(folder: Path, mending: Mending) -> Part | None:
-    try:
-        return mending.known(folder, lambda: load_part(folder))
-    except UnwritableError:
-        return None  # the damaged one cannot be taken away
 
 
 def training_task(adapter: StoredAdapter, task_folders: Sequence[Path]) -> Task:
@@ -186,8 +146,3 @@ def _backbone(adapters: Sequence[StoredAdapter], name: str | None) -> Backbone:
         hint = "Train some first: workbench train TASK --method lora"
         raise InputError("there are no adapters that this router could choose from", hint=hint)
     return open_backbone(name or next(iter(backbones.values())))
-
-
-def _newest(adapters: Sequence[StoredAdapter]) -> list[StoredAdapter]:
-    by_age = sorted(adapters, key=lambda adapter: (adapter.manifest.created, adapter.id))
-    return list({adapter.manifest.task.name: adapter for adapter in by_age}.values())

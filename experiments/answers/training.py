@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.answers.made_adapters import Trained
-from experiments.engine.publish import log
+from experiments.answers.tracked import log
 from experiments.engine.system_metrics import sampled
 from experiments.reporting.learned_nothing import learned_nothing_in
-from experiments.workspace.evaluating import evaluation_key, majority, tested
-from workbench.kinds import KINDS
+from experiments.workspace.evaluating import fit_of, majority
 
 if TYPE_CHECKING:
     from experiments.workspace import Workspace
@@ -23,9 +22,8 @@ def trained(workspace: Workspace, lesson: Lesson, listener: Listener) -> Trained
     mended = workspace.mended_by(listener)
     with sampled(mended.system(lesson.adapter_id)):
         adapter = mended.learned(lesson, listener, label)
-    evaluation = tested(mended, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
+    fit = fit_of(mended, lesson, adapter)
     log(adapter, workspace, listener)
     constant = majority(lesson.task, lesson.budget)
-    outcomes = workspace.evaluations.outcomes(evaluation_key(adapter.identity, lesson.task, lesson.budget))
-    score = evaluation.scores[KINDS.get(lesson.task.kind).metric]
-    return Trained(adapter, evaluation, constant, learned_nothing_in(outcomes, score, constant))
+    failure = learned_nothing_in(mended.evaluations.outcomes(fit.evaluation), fit.score, constant)
+    return Trained(adapter, mended.evaluations.require(fit.evaluation), constant, failure)

@@ -72,9 +72,10 @@ def predict(
     """Print the answer to each text, the confidence, and the adapter that answered; or write them to a file.
 
     Without TEXT, lines are read from stdin. router:NAME chooses for each text which adapter answers (see `workbench
-    routers list`): an adapter of --among or, without it, the newest adapter of one of the tasks on the backbone. Tasks
-    whose texts are not like these (pairs or single texts), and libraries that the router does not support, are left
-    out. --set changes the router's settings. A router that reads training data needs the adapters' tasks.
+    routers list`). Without --among, it chooses among one adapter for each task on the backbone: the champion, else the
+    best or newest. Tasks whose texts are not like these (pairs or single texts), and libraries that the router does not
+    support, are left out. --set changes the router's settings. A router that reads training data needs the adapters'
+    tasks.
     """
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile, texts_of

@@ -152,16 +152,10 @@ def _exports(
 
 
 def _logged(presentation: Presentation, workspace: Place) -> str:
-    """Write to MLflow what it does not hold yet, and return its address."""
-    from experiments.engine.publish import with_load, writing_tracker
-    from experiments.reporting.files import files
-    from experiments.reporting.mlflow_run import run_record
-    from workbench.mlflow.address import shown
+    """Log an experiment to MLflow, and return MLflow's address."""
+    from experiments.engine.publish import logged
 
-    tracker = writing_tracker(workspace, stderr.print)
-    run = with_load(run_record(presentation, files(presentation)), presentation, workspace)
-    tracker.sync(presentation.tracked, run, presentation.about)
-    return shown(tracker.uri)
+    return logged(presentation, workspace, stderr.print)
 
 
 def _description(workspace: Place, name: str) -> str:

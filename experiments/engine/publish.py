@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import replace
@@ -10,35 +11,25 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.system_metrics import points
 from experiments.reporting import mlflow_run
-from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
 from experiments.reporting.files import files
 from workbench.atomic import write_whole
 from workbench.errors import TrackingError, UnwritableError
-from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.address import shown, tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace
     from workbench.listener import Listener
-    from workbench.mlflow.registration import Registered
-    from workbench.mlflow.rollback import RolledBack
     from workbench.mlflow.run_record import RunRecord
-    from workbench.stored_adapter import StoredAdapter
-
 
 EFFECTIVE = os.access in os.supports_effective_ids
-PAUSE = 60.0  # seconds that a server which failed is left alone
+PAUSE = 60.0  # seconds that a server which failed is left alone, at least
 SHARE = 0.05  # of a run's time that may go into logging while it goes on
 PATIENCE, LAST_PATIENCE = 20.0, 120.0  # seconds that a step, and the end of a run or of a fit, wait for a slow one
-
-
-def with_load(run: RunRecord, presentation: Presentation, workspace: Workspace) -> RunRecord:
-    """Return the MLflow run of an experiment with what the machine's load was while it was worked on."""
-    return replace(run, metrics=(*run.metrics, *points(workspace.system(presentation.experiment))))
 
 
 class Publisher:
@@ -60,8 +51,8 @@ class Publisher:
         began = time.monotonic()
         if is_first() and began >= self.rests_until and (presentation := part()):
             arrived = self._try(presentation, mlflow_run.progress(presentation), PATIENCE)
-            if arrived:
-                self.rests_until = time.monotonic() + (time.monotonic() - began) / SHARE
+            ended = time.monotonic()
+            self.rests_until = ended + max((ended - began) / SHARE, 0.0 if arrived else PAUSE)
 
     def finish(self, presentation: Presentation) -> bool:
         """Write the page, the figures and the document; log everything, and return whether it arrived."""
@@ -77,11 +68,8 @@ class Publisher:
 
     def _try(self, presentation: Presentation, run: RunRecord, within: float) -> bool:
         try:
-            self.tracker.sync(
-                presentation.tracked, with_load(run, presentation, self.workspace), presentation.about, within
-            )
+            _sync(self.tracker, presentation, run, self.workspace, within)
         except (TrackingError, UnwritableError) as error:
-            self.rests_until = time.monotonic() + PAUSE
             if not self.told:
                 self.listener.say(f"Tracking: {error}")
             self.told = True
@@ -103,43 +91,25 @@ def writing_tracker(workspace: Workspace, say: Callable[[str], None]) -> Tracker
     return Tracker(uri, say)
 
 
-def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
-    """Log an adapter as a run of its own; a server that fails is said, and hinders nothing."""
-    if not is_first():
-        return
-    try:
-        tracker = writing_tracker(workspace, listener.say)
-        tracker.sync(EXPERIMENT, _run(stored, workspace), ABOUT, LAST_PATIENCE)
-    except (TrackingError, UnwritableError) as error:
-        hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
-        listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
+def logged(presentation: Presentation, workspace: Workspace, say: Callable[[str], None]) -> str:
+    """Write to MLflow what it does not hold yet of an experiment, and return its address, without a password.
 
-
-def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
-    """Log an adapter where it is not logged yet, and enter it into the model registry.
+    Args:
+        presentation: of the experiment.
+        workspace: where it is, with the machine's load while it was worked on.
+        say: hears that MLflow's database was moved.
 
     Raises:
-        TrackingError: the server does not answer, or cannot register models.
+        TrackingError: the server does not answer, or the store can only be read.
     """
-    tracker = writing_tracker(workspace, listener.say)
-    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored, _test_scores(stored, workspace)))
+    tracker = writing_tracker(workspace, say)
+    _sync(tracker, presentation, mlflow_run.run_record(presentation, files(presentation)), workspace)
+    return shown(tracker.uri)
 
 
-def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> RolledBack:
-    """Move the alias ``champion`` of a registered model back; raises as :meth:`workbench.mlflow.tracker.Tracker`."""
-    moved = writing_tracker(workspace, listener.say).roll_back(name, to)
-    if moved.now.adapter not in workspace.adapters.ids():
-        listener.say(f"{moved.now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
-    return moved
-
-
-def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
-    return run_record(stored, _test_scores(stored, workspace), points(workspace.system(stored.id)))
-
-
-def _test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
-    """Return an adapter's scores on its test split; none where it was not tested."""
-    from experiments.workspace.evaluating import known  # torch and all: who logs a report does not need it
-
-    evaluation = known(workspace, stored)
-    return evaluation.scores if evaluation else {}
+def _sync(
+    tracker: Tracker, presentation: Presentation, run: RunRecord, workspace: Workspace, within: float = math.inf
+) -> None:
+    """Log the run of an experiment, with what the machine's load was while it was worked on."""
+    load = points(workspace.system(presentation.experiment))
+    tracker.sync(presentation.tracked, replace(run, metrics=(*run.metrics, *load)), presentation.about, within)

@@ -99,7 +99,7 @@ class Release:
             UnknownNameError: no such adapter.
             TrackingError: the server does not answer, or cannot register models.
         """
-        from experiments.engine.publish import register
+        from experiments.answers.tracked import register
 
         return register(self._verified(adapter, champions=False), self.workspace, self.listener)
 
@@ -115,7 +115,7 @@ class Release:
             InputError: no earlier champion is recorded, or there is no version ``to``; nothing was changed.
             TrackingError: the server does not answer.
         """
-        from experiments.engine.publish import roll_back
+        from experiments.answers.tracked import roll_back
 
         return roll_back(name, to, self.workspace, self.listener)
 

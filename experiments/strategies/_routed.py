@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.answers.routed import known_state
+from experiments.workspace.routers import known_state
 from fusion.choosing import choose
 from fusion.reading import KIND
 from fusion.route import part_key, reader_for, require_routable
@@ -82,8 +82,8 @@ def _state(context: Context, adapters: Sequence[StoredAdapter]) -> RoutingState:
     def task_of(adapter: StoredAdapter) -> Task:
         return draw(by_name[adapter.manifest.task.name], context.budget, context.seed)
 
-    settings, folder = ROUTERS.get(router).settings(), context.workspace.router
-    state = known_state(router, settings, adapters, backbone, folder, task_of, context.listener)
+    settings, workspace = ROUTERS.get(router).settings(), context.workspace
+    state = known_state(workspace, router, settings, adapters, backbone, task_of, context.listener)
     context.routing[routing_key] = state
     return state
 

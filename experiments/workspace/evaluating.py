@@ -63,7 +63,11 @@ def fitted(workspace: Workspace, lesson: Lesson, listener: Listener, label: str)
     Raises:
         TrainingError: the fit failed; nothing was stored.
     """
-    adapter = workspace.learned(lesson, listener, label)
+    return fit_of(workspace, lesson, workspace.learned(lesson, listener, label))
+
+
+def fit_of(workspace: Workspace, lesson: Lesson, adapter: StoredAdapter) -> FittedAdapter:
+    """Return what became of a lesson's adapter, which is in the store; it is tested if it was not tested before."""
     evaluation = tested(workspace, adapter, lesson.task, lesson.adaptation.backbone, lesson.budget)
     fit = adapter.manifest.fit
     return FittedAdapter(

@@ -3,7 +3,8 @@
 ::
 
     adapters/ID/                    the adapter store
-    steps/KEY/                      what one step of a stream left: state/, fit.json; outcome.json once it was evaluated
+    steps/KEY/                      what one step of a stream left: state/, fit.json; outcome*.json, one for each way in
+                                    which it was evaluated
     fits/KEY/                       checkpoints of a fit that is going on
     attempts/KEY.json               one learning rate that was tried, by validation
     pieces/KEY.json                 the result of a piece of a comparison, by the piece's own key

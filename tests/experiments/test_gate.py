@@ -175,8 +175,14 @@ def test_predict_answers_with_the_champion_that_was_rolled_back_to(made: Bench, 
     assert (code, f"{made.ids[1]} is not in this workspace" in err) == (0, True)
 
 
-def asked(call: Call) -> str:
-    code, out, err = call("predict", "animals", "the cat", "--json")
+def test_a_router_chooses_among_champions(made: Bench, call: Call) -> None:
+    assert asked(call, "router:arrow") == made.ids[2], "the best, which is the newest too"
+    made.bench.release.register(made.ids[1])
+    assert asked(call, "router:arrow") == asked(call) == made.ids[1], "the champion, which is neither"
+
+
+def asked(call: Call, name: str = "animals") -> str:
+    code, out, err = call("predict", name, "the cat", "--json")
     assert code == 0, err
     return str(json.loads(out)[0]["adapter"])
 

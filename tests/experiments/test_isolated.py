@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.answers.routed import known_state
 from experiments.api import Workbench
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, adapter_ids
 from experiments.studies.stream import bench
 from experiments.workspace import Workspace
+from experiments.workspace.routers import known_state
 from fusion.composition import Request
 from fusion.fuse import from_nothing
 from fusion.route import RoutingState
@@ -112,9 +112,11 @@ def test_the_tests_of_a_stage_prepare_the_router_once(
 ) -> None:
     prepared, strategy = [], STRATEGIES.get("isolated")
 
-    def watched(router: str, settings: object, adapters: list[StoredAdapter], *rest: object) -> RoutingState:
+    def watched(
+        workspace: object, router: str, settings: object, adapters: list[StoredAdapter], *rest: object
+    ) -> RoutingState:
         prepared.append([adapter.manifest.task.name for adapter in adapters])
-        return known_state(router, settings, adapters, *rest)  # type: ignore[arg-type]
+        return known_state(workspace, router, settings, adapters, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr("experiments.strategies._routed.known_state", watched)
     own, tasks = strategy.settings(router="learned"), (task, other_task)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from experiments.answers.routed import known_state
 from experiments.studies.routing.joint import ALL_EXAMPLES, joint_outcome, joint_task
 from experiments.studies.routing.outcome import outcome
 from experiments.studies.routing.routed import routed
 from experiments.workspace import Workspace, evaluating
+from experiments.workspace.routers import known_state
 from fusion.route import RoutingState
 from fusion.routing import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
@@ -68,7 +68,7 @@ def test_an_answer_counts_where_task_and_label_are_right(backbone: Backbone, wor
     adapters = [learned(task, backbone, workspace) for task in TASKS]
     own = own_answers(adapters, backbone)
     settings = ROUTERS.get("oracle").settings()
-    state = known_state("oracle", settings, adapters, backbone, workspace.router, lambda _: TASKS[0], Silent())
+    state = known_state(workspace, "oracle", settings, adapters, backbone, lambda _: TASKS[0], Silent())
 
     result = routed(state, TASKS, own, BUDGET)
     assert result.routing_accuracy == 1.0
@@ -87,7 +87,7 @@ def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, work
         return by_id[adapter.id]
 
     def state() -> RoutingState:
-        return known_state("mahalanobis", settings, adapters, backbone, workspace.router, task_of, Silent())
+        return known_state(workspace, "mahalanobis", settings, adapters, backbone, task_of, Silent())
 
     result = routed(state(), TASKS, own, BUDGET)
     assert result.routing_accuracy > 0.7
@@ -156,18 +156,22 @@ def test_predict_asks_the_adapter_that_a_router_chooses(call: Call, bert: Path, 
         assert code == 0, err
         ids.append(json.loads(out)["adapter"])
 
+    code, out, err = call("predict", "halves", "a plum", "--json")
+    assert code == 0, err
+    meant = json.loads(out)[0]["adapter"]
     code, out, err = call("predict", "router:prototype", "the cat very", "a plum", "--json")
     assert code == 0, err
     answers = json.loads(out)
     assert [answer["text"] for answer in answers] == ["the cat very", "a plum"]
-    assert {answer["adapter"] for answer in answers} <= {ids[0], ids[2]}, "the newest of each task"
+    assert {answer["adapter"] for answer in answers} <= {ids[0], meant}, "of each task the one that its name means"
     for answer in answers:
         code, out, _ = call("predict", answer["adapter"], answer["text"], "--json")
         alone = json.loads(out)[0]
         assert (alone["label"], alone["confidence"]) == (answer["label"], pytest.approx(answer["confidence"], abs=1e-4))
         assert -1 <= answer["routing_score"] <= 1
 
-    code, out, err = call("predict", "router:learned", "the cat very", "a plum", "--set", "asked=2", "--json")
+    two = ["--among", f"{ids[0]},{ids[2]}"]
+    code, out, err = call("predict", "router:learned", "the cat very", "a plum", "--set", "asked=2", "--json", *two)
     assert code == 0, err
     assert {answer["adapter"] for answer in json.loads(out)} <= {ids[0], ids[2]}, "of two methods, both are asked"
     assert all(answer["routing_score"] <= 0 for answer in json.loads(out)), "the logarithm of a probability"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.answers.routed import known_state, suits, training_task
+from experiments.answers.routed import suits, training_task
+from experiments.workspace.routers import known_state
 from fusion.choosing import choose
 from fusion.route import RoutingState, require_routable
 from fusion.routing import ROUTERS
@@ -66,8 +67,8 @@ class Routing:
             if not fit:
                 continue
             require_routable(self.name, fit, opened.backbone)
-            place_of = self.workspace.router
-            state = known_state(self.name, self.settings, fit, opened.backbone, place_of, task_of, self.listener)
+            workspace, backbone = self.workspace, opened.backbone
+            state = known_state(workspace, self.name, self.settings, fit, backbone, task_of, self.listener)
             states[pair] = replace(state, reader=state.reader.kept())
             choose(states[pair], rows_of([(PROBE, PROBE) if pair else PROBE]))  # a router that cannot choose fails now
         if not states:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from experiments.answers.naming import adapter_id, require_some
+from experiments.answers.naming import adapter_id, adapter_of_each_task, require_some
 from workbench.backbone_names import open_backbone
-from workbench.choosing import choose, readable
+from workbench.choosing import readable
 from workbench.errors import InputError
-from workbench.mlflow.address import tracking_uri
-from workbench.mlflow.registration import champions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,9 +73,8 @@ def select(
         own = own or [stored.manifest.backbone.fingerprint]
     adapters = tuple(by_id.values())
     _require_one_backbone(adapters, given)
-    return Selection(
-        adapters, given or open_backbone(adapters[0].manifest.backbone.name), _by_task(workspace, adapters)
-    )
+    opened = given or open_backbone(adapters[0].manifest.backbone.name)
+    return Selection(adapters, opened, adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters)))
 
 
 def _tasks(workspace: Workspace, fits: Callable[[Manifest], bool], backbone: str | None) -> list[str]:
@@ -103,12 +100,3 @@ def _refuse(manifests: Sequence[Manifest], hint: str) -> NoReturn:
         by_backbone.setdefault(manifest.backbone.name, []).append(manifest.id)
     listed = "; ".join(f"{name} ({ids[0]}{', …' if len(ids) > 1 else ''})" for name, ids in sorted(by_backbone.items()))
     raise InputError(f"one backbone is served, and these adapters are on others or several: {listed}", hint=hint)
-
-
-def _by_task(workspace: Workspace, adapters: Sequence[StoredAdapter]) -> dict[str, str]:
-    """Return which adapter answers for each task: of several, the one that the task's name means everywhere."""
-    crowned = champions(tracking_uri(workspace.root))
-    by_task: dict[str, list[Manifest]] = {}
-    for adapter in adapters:
-        by_task.setdefault(adapter.manifest.task.name, []).append(adapter.manifest)
-    return {task: choose(task, manifests, crowned).id for task, manifests in sorted(by_task.items())}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from experiments.answers.routed import known_state
 from experiments.engine.document_piece import DocumentPiece
 from experiments.engine.forecast import lesson_effort
 from experiments.engine.study import Effort
@@ -19,6 +18,7 @@ from experiments.studies.routing.record import JOINT, LEFT, ROUTER, ContenderLef
 from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
+from experiments.workspace.routers import known_state
 from fusion.route import part_key, reader_for
 from workbench import processes
 from workbench.digest import key
@@ -123,7 +123,7 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
     partly_known = any(folder.is_dir() for folder in folders)
     began = time.perf_counter()
-    state = known_state(router, settings, adapters, plan.backbone, workspace.router, task_of, site.listener)
+    state = known_state(workspace, router, settings, adapters, plan.backbone, task_of, site.listener)
     _ = state.prepared  # computed once, and a part of learning: no text waits for it
     learned = time.perf_counter()
     outcome = routed(state, plan.tasks, own, plan.recipe.budget)

@@ -110,7 +110,6 @@ def test_a_replacement_under_load_loses_nothing(
         try:
             for seed in (1, 2):
                 new = train(copied, backbone, make_task("animals", SUBJECTS, FRUITS, 16 * seed + 16), seed=seed)
-                monkeypatch.setattr("experiments.answers.serving.selection.champions", lambda uri, new=new: {new})
                 monkeypatch.setattr("experiments.answers.naming.champions", lambda uri, new=new: {new})
                 assert client.post("/reload").json()["added"] == [new]
                 response = client.post("/predict", json={"texts": TEXTS[:1], "task": "animals"})

@@ -1,0 +1,63 @@
+"""Adapters in MLflow: logged as runs of their own, registered under their tasks' names, and rolled back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.engine.publish import LAST_PATIENCE, writing_tracker
+from experiments.engine.system_metrics import points
+from experiments.reporting.adapter_run import ABOUT, EXPERIMENT, entry, run_record
+from workbench.errors import TrackingError, UnwritableError
+from workbench.processes import is_first
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from experiments.workspace import Workspace
+    from workbench.listener import Listener
+    from workbench.mlflow.registration import Registered
+    from workbench.mlflow.rollback import RolledBack
+    from workbench.mlflow.run_record import RunRecord
+    from workbench.stored_adapter import StoredAdapter
+
+
+def log(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> None:
+    """Log an adapter as a run of its own; a server that fails is said, and hinders nothing."""
+    if not is_first():
+        return
+    try:
+        tracker = writing_tracker(workspace, listener.say)
+        tracker.sync(EXPERIMENT, _run(stored, workspace), ABOUT, LAST_PATIENCE)
+    except (TrackingError, UnwritableError) as error:
+        hint = f"The adapter is stored. `workbench adapters register {stored.id}` logs it, or the same command again."
+        listener.say(f"Tracking: {TrackingError(error.what, where=error.where, hint=hint)}")
+
+
+def register(stored: StoredAdapter, workspace: Workspace, listener: Listener) -> Registered:
+    """Log an adapter where it is not logged yet, and enter it into the model registry.
+
+    Raises:
+        TrackingError: the server does not answer, or cannot register models.
+    """
+    tracker = writing_tracker(workspace, listener.say)
+    return tracker.register(EXPERIMENT, _run(stored, workspace), entry(stored, _test_scores(stored, workspace)))
+
+
+def roll_back(name: str, to: str | None, workspace: Workspace, listener: Listener) -> RolledBack:
+    """Move the alias ``champion`` of a registered model back; raises as :meth:`workbench.mlflow.tracker.Tracker`."""
+    moved = writing_tracker(workspace, listener.say).roll_back(name, to)
+    if moved.now.adapter not in workspace.adapters.ids():
+        listener.say(f"{moved.now.adapter} is not in this workspace: `workbench predict` answers with another adapter.")
+    return moved
+
+
+def _run(stored: StoredAdapter, workspace: Workspace) -> RunRecord:
+    return run_record(stored, _test_scores(stored, workspace), points(workspace.system(stored.id)))
+
+
+def _test_scores(stored: StoredAdapter, workspace: Workspace) -> Mapping[str, float]:
+    """Return an adapter's scores on its test split; none where it was not tested."""
+    from experiments.workspace.evaluating import known  # torch and all: a rollback does not need it
+
+    evaluation = known(workspace, stored)
+    return evaluation.scores if evaluation else {}

@@ -1,0 +1,58 @@
+"""What a router knows of each adapter, on disk: it is read where it is there, and else learned and kept."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from experiments.workspace.mending import Mending
+from fusion.route import RoutingState, fit_part, load_part, part_key, reader_for, save_part
+from fusion.routing import ROUTERS
+from workbench.errors import UnwritableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from experiments.workspace import Workspace
+    from fusion.routing import Part, RouterSettings
+    from workbench.backbone import Backbone
+    from workbench.listener import Listener
+    from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
+
+
+def known_state(
+    workspace: Workspace,
+    router: str,
+    settings: RouterSettings,
+    adapters: Sequence[StoredAdapter],
+    backbone: Backbone,
+    task_of: Callable[[StoredAdapter], Task],
+    listener: Listener,
+) -> RoutingState:
+    """Return a router that knows ``adapters``; what it learned of an adapter before is read, not learned again.
+
+    ``task_of`` gives the examples that an adapter was trained on; it is asked only for what is not known yet. What is
+    damaged is learned again; where nothing can be written, what was learned is not kept.
+    """
+    mending = Mending(listener)
+    card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
+    for adapter in adapters:
+        folder = workspace.router(part_key(router, settings, adapter, reader))
+        part = _known_part(folder, mending)
+        if part is None:
+            if card.reads_data:
+                listener.say(f"router {router}: reading the training examples of {adapter.id}")
+            part = fit_part(router, settings, adapter, task_of(adapter) if card.reads_data else None, reader)
+            with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
+                save_part(folder, part, router, settings, adapter)
+        parts.append(part)
+    return RoutingState(router, settings, tuple(adapters), tuple(parts), reader)
+
+
+def _known_part(folder: Path, mending: Mending) -> Part | None:
+    try:
+        return mending.known(folder, lambda: load_part(folder))
+    except UnwritableError:
+        return None  # the damaged one cannot be taken away
