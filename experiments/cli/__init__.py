@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as as_command
 from typer.main import get_install_completion_arguments
 
-from workbench.errors import Problem, UnknownNameError, WorkbenchError, says_full
+from workbench.errors import Problem, WorkbenchError, says_full
 from workbench.interpreter import safe_path
 from workbench.processes import STOPPED, is_first, stoppable
 from workbench.registry import Modules
@@ -74,9 +74,7 @@ class Bench(TyperGroup):
         Raises:
             UnknownNameError: no such command.
         """
-        if cmd_name not in COMMANDS.names():
-            raise UnknownNameError("command", cmd_name, COMMANDS.names())
-        return _command(cmd_name)
+        return _command(COMMANDS.require(cmd_name))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the first docstring line of each command; none is imported for it."""

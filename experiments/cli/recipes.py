@@ -58,8 +58,9 @@ def check(
     from tasks.registry import user_folders
 
     document = find_recipe(recipe).set(assignments or [])
-    document.parse(study_for(document).recipe)
-    required = needs(document, user_folders(tasks))
+    model = study_for(document).recipe
+    document.parse(model)
+    required = needs(document, model, user_folders(tasks))
     lost = [need for need in required if need.found.state == "missing"]
     if as_json:
         states = {need.found.state for need in required}

@@ -11,7 +11,7 @@ import typer
 from experiments.terminal import completion
 from experiments.terminal.options import Assignments, Folders, Workspace
 from experiments.terminal.output import stderr, stdout
-from workbench.errors import InputError, UnknownNameError
+from workbench.errors import InputError
 from workbench.settings import Document
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def serve(
 
     if assignments and not router:
         raise InputError("--set is for routers", hint="Give --router NAME too.")
-    if router and router not in ROUTERS.names():
-        raise UnknownNameError("router", router, ROUTERS.names())
+    if router:
+        ROUTERS.require(router, "--router")
     key = address.read_key(api_key_file) if api_key_file else None
     chosen_workspace, folders, listener = find_workspace(workspace), registry.user_folders(tasks), Messages()
     selected = partial(select, chosen_workspace, names or [], backbone, folders, listener)

@@ -17,9 +17,8 @@ from workbench.backbone_names import backbone_available
 from workbench.errors import Problem, SettingsError, collected
 
 if TYPE_CHECKING:
-    from workbench.settings import Document, Key
-
-TASKS: tuple[Key, ...] = (("sources", "tasks"), ("tasks",), ("targets",))  # where recipes of any study list tasks
+    from experiments.engine.recipes import ExperimentRecipe
+    from workbench.settings import Document
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Need:
         return {"what": self.what, "name": self.name, "state": self.found.state, "place": self.found.place}
 
 
-def needs(document: Document, folders: Sequence[Path]) -> list[Need]:
-    """Return what the recipe in ``document`` needs, the backbone first, each task once.
+def needs(document: Document, recipe: type[ExperimentRecipe], folders: Sequence[Path]) -> list[Need]:
+    """Return what the recipe in ``document``, one of the model ``recipe``, needs: its backbone first, each task once.
 
     Raises:
         SettingsError: names that stand for nothing, all of them in one message.
@@ -54,7 +53,7 @@ def needs(document: Document, folders: Sequence[Path]) -> list[Need]:
         with collected(problems, document.where("backbone")):
             availability = backbone_available(backbone, document.where("backbone"))
             by_name["backbone", backbone] = Need("backbone", backbone, availability)
-    specs = [spec for key in TASKS for spec in named_tasks(document, key, folders, problems)]
+    specs = [spec for key in recipe.task_keys for spec in named_tasks(document, key, folders, problems)]
     if general is not None:
         with collected(problems, document.where("probe_text")):
             specs.append(registry.find(general, folders))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from workbench.bounds import Label, Name, Seed
 from workbench.errors import InputError, UnknownNameError
 from workbench.registry import Documents
-from workbench.settings import Budget, Document, Settings, read, unique
+from workbench.settings import Budget, Document, Key, Settings, read, unique
 
 RECIPES = Documents("recipe", [Path(__file__).parents[1] / "recipes"])
 MOST_FITS = 100_000
@@ -22,6 +22,8 @@ Labelled = Annotated[dict[Label, dict[str, Any]], Field(min_length=1, max_length
 
 class ExperimentRecipe(Settings):
     """What the recipes of all studies have."""
+
+    task_keys: ClassVar[tuple[Key, ...]] = (("tasks",),)  # where its recipes list tasks
 
     name: Name
     description: str = ""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from experiments.engine.recipes import ExperimentRecipe
     from experiments.engine.timed_steps import TimedSteps
     from experiments.reporting.differences import Difference
     from experiments.reporting.presentation import Presentation
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
     from workbench.backbone import Backbone
     from workbench.listener import Listener
-    from workbench.settings import Document, Settings
+    from workbench.settings import Document
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,9 @@ class Study:
     changed: Callable[[RecordDocument, Mapping[str, Any]], RecordDocument | None] = nothing_changed
 
     @property
-    def recipe(self) -> type[Settings]:
+    def recipe(self) -> type[ExperimentRecipe]:
         """The model of its recipes: ``Recipe`` in ``recipe.py``."""
-        model: type[Settings] = self._module("recipe").Recipe
+        model: type[ExperimentRecipe] = self._module("recipe").Recipe
         return model
 
     def plan(self, document: Document, task_folders: Sequence[Path] = ()) -> Plan:

@@ -99,8 +99,8 @@ class Gate:
     """All bounds on one thing.
 
     Attributes:
-        noun: ``adapter`` or ``experiment``.
-        name: the adapter's id, or the experiment's name.
+        noun: ``adapter``, ``experiment`` or ``task``.
+        name: the adapter's id, or the name of the experiment or task.
         checks: one for each bound.
     """
 

@@ -9,8 +9,8 @@ from experiments.repairing.streams import shared_weights
 from experiments.repairs import EndOfStream
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import Context, State
-from experiments.strategies._groups import ADAPTERS
-from experiments.studies.stream.plan import strategy_settings
+from experiments.strategies._groups import ADAPTERS_FOLDER
+from experiments.studies.stream.plan import method_settings, strategy_settings
 from experiments.studies.stream.steps import Steps
 from tasks import registry
 from tasks.overlap import overlapping
@@ -19,7 +19,6 @@ from workbench.adaptation import Adaptation
 from workbench.backbone_names import open_backbone
 from workbench.device import resolve_precision
 from workbench.errors import InputError
-from workbench.methods import METHODS
 from workbench.settings import Budget
 
 if TYPE_CHECKING:
@@ -78,11 +77,9 @@ class Opening:
         return EndOfStream(entry, context, states)
 
     def _adaptation(self, contender: Contender) -> Adaptation:
-        card = METHODS.get(contender.method)
-        own = {name: value for name, value in contender.settings.items() if name in card.settings.model_fields}
         backbone = open_backbone(self.record.backbone).quantized(self.budget.quantization)
-        settings = card.settings.model_validate(own)
-        return Adaptation(backbone, contender.method, settings, resolve_precision(self.budget.precision))
+        precision = resolve_precision(self.budget.precision)
+        return Adaptation(backbone, contender.method, method_settings(contender), precision)
 
 
 def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], listener: Listener) -> Opening:
@@ -104,7 +101,7 @@ def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], 
 
 def _sound(folder: Path) -> bool:
     """Return whether a step's shared weights are there; raises IntegrityError where they are not as they were."""
-    weights = [name for name in ("body", ADAPTERS) if (folder / "state" / name).is_dir()]
+    weights = [name for name in ("body", ADAPTERS_FOLDER) if (folder / "state" / name).is_dir()]
     for name in (*weights, "heads") if weights else ():
         sealed.require_sound(folder, among=f"state/{name}/")
     return bool(weights)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from experiments.strategies._groups import ADAPTERS, Groups, groups_in
+from experiments.strategies._groups import ADAPTERS_FOLDER, Groups, groups_in
 from workbench.registry import Modules
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class EndOfStream:
 
     def stored(self, groups: Groups) -> Stored:
         """Return adapters of the last state, each for the tasks that share it in ``groups``."""
-        folder = self.last.existing / ADAPTERS
+        folder = self.last.existing / ADAPTERS_FOLDER
         return Stored({task: folder / group.folder for group in groups.groups for task in group.tasks})
 
     def open(self) -> Shared:

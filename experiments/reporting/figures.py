@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from matplotlib import rc_context
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 
     from workbench.statistics import Interval
 
-INK, FAINT = "#333333", "#9a9a9a"
+Colour: TypeAlias = tuple[float, float, float, float]
+
+INK, FAINT, HATCHES = "#333333", "#9a9a9a", "#d9d9d9"
+LUMINANCE = (0.299, 0.587, 0.114)  # shares of red, green and blue, ITU-R BT.601
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8c6d31")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot follow
@@ -95,6 +100,26 @@ def _around(points: Sequence[tuple[float, float]]) -> list[int]:
         return all(abs(x - y) <= NEAR * span for x, y, span in zip(first, second, spans, strict=True))
 
     return [sum(near(point, later) for later in points[index + 1 :]) for index, point in enumerate(points)]
+
+
+def square(axes: Axes, column: int, row: int, colour: Colour | None) -> str:
+    """Draw a cell of a heat map around (column, row), hatched where it has no colour, and return its ink.
+
+    Args:
+        axes: whose unit is a cell.
+        column: x of its centre.
+        row: y of its centre.
+        colour: red, green, blue and opacity, in [0, 1]; None where there is no value.
+
+    Returns:
+        Black or white: the colour of a text that can be read on it.
+    """
+    corner = (column - 0.5, row - 0.5)
+    if colour is None:
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=HATCHES, linewidth=0))
+        return "black"
+    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
+    return "black" if np.dot(colour[:3], LUMINANCE) > 0.5 else "white"
 
 
 def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, rows: int) -> Colorbar:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-ADAPTERS = "adapters"  # of a state: the folder of the adapters that its tasks share
+ADAPTERS_FOLDER = "adapters"  # of a state: holds the adapters that its tasks share
 
 
 @dataclass(frozen=True)

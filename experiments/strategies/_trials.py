@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from experiments.strategies._groups import ADAPTERS
+from experiments.strategies._groups import ADAPTERS_FOLDER
 from experiments.strategies._heads import FOLDER
 from experiments.workspace.evaluating import validation_score
 from workbench.sampling import draw
@@ -80,7 +80,7 @@ def least_costly(
 
     @cache
     def before(index: int) -> dict[str, float]:
-        return _validated(context, folder, folder / ADAPTERS / groups[index].folder, groups[index].tasks)
+        return _validated(context, folder, folder / ADAPTERS_FOLDER / groups[index].folder, groups[index].tasks)
 
     def trial(pair: tuple[int, int]) -> Trial:
         scores_before = {task: score for index in pair for task, score in before(index).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.cells import words
@@ -22,10 +22,6 @@ class DataSource:
     origin: str
     license: str | None = None
     homepage: str | None = None
-
-    def as_json(self) -> dict[str, str | None]:
-        """Return the entry of ``data`` in ``report --json``."""
-        return asdict(self)
 
 
 def data_sources(tasks: Iterable[Task]) -> dict[str, DataSource]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.adapter_run import tracked_data
 from experiments.reporting.cells import words
-from experiments.reporting.circumstances import circumstances
 from experiments.reporting.mlflow_run import markdown
 from experiments.reporting.presentation import Column, Table
+from experiments.reporting.provenance_tags import provenance_tags
 from workbench.markdown import escape
 from workbench.mlflow.run_record import NOTE_TAG, RunRecord, moment
 
@@ -30,14 +30,14 @@ def parent(
     params: Mapping[str, Any],
     metrics: Iterable[Point],
     children: Iterable[RunRecord],
-    view: View | None = None,
+    view: View,
 ) -> RunRecord:
     """Return the run of an experiment; ``tags`` are added to those that all studies have."""
     record, below = report.record, tuple(children)
     return RunRecord(
         key=record.identity,
         name=record.experiment,
-        tags={**tags, **_shared_tags(record)},
+        tags={**tags, **shared_tags(record)},
         params=_texts(params),
         metrics=tuple(metrics),
         children=below,
@@ -77,7 +77,7 @@ def child(
     return RunRecord(
         key="/".join((record.identity, label, *seeded.values())),
         name=label if seed is None else f"{label} seed {seed}",
-        tags={NOTE_TAG: _note(record, label, {**own, **seeded}, points), **_shared_tags(record), "label": label}
+        tags={NOTE_TAG: _note(record, label, {**own, **seeded}, points), **shared_tags(record), "label": label}
         | {**own, **seeded},
         params=_texts(params),
         metrics=points,
@@ -116,9 +116,10 @@ def with_bounds(name: str, value: Interval) -> dict[str, float | None]:
     return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
 
 
-def _shared_tags(record: Record) -> dict[str, str]:
+def shared_tags(record: Record) -> dict[str, str]:
+    """Return the tags that all runs of an experiment have, in every study."""
     tags = {"recipe": record.experiment, "backbone": record.backbone, "reference": record.reference}
-    return tags | circumstances(record.provenance)
+    return tags | provenance_tags(record.provenance)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -18,8 +18,9 @@ from experiments.reporting.page import page as drawn_page
 from experiments.studies.compositions.few_shot import few_shot_budget
 from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
+from experiments.studies.compositions.record import PICKS
 from experiments.studies.compositions.result import results_in as results_of
-from experiments.studies.compositions.summary import PICKS, summarise
+from experiments.studies.compositions.summary import summarise
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
@@ -121,6 +122,14 @@ def test_what_was_not_equal_is_found(report, bench: Workbench, place: Path) -> N
     (head,) = (inequality for inequality in changed.unequal if inequality.what == "head at first")
     assert head.reference == "random"
     assert head.others == (("fitted", ("full fine-tuning", "fresh pfeiffer", "mixed")),)
+
+
+def test_in_brief_nothing_is_compared(report, bench: Workbench) -> None:
+    brief = summarise(report.record, results_of(bench.workspace), brief=True)
+    assert report.contest
+    assert report.declared
+    assert (brief.contest, brief.declared, brief.progress) == (None, {}, report.progress)
+    assert brief.row("sum").standings["all"].score == report.row("sum").standings["all"].score
 
 
 def test_retention_is_measured_with_the_sources_own_heads(report) -> None:

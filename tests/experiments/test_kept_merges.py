@@ -10,7 +10,7 @@ import pytest
 
 import workbench.training.best_epoch
 from experiments.strategies import STRATEGIES
-from experiments.strategies._groups import ADAPTERS, Group, Groups, Merge, groups_in
+from experiments.strategies._groups import ADAPTERS_FOLDER, Group, Groups, Merge, groups_in
 from experiments.strategies.merged import MergedSettings
 from experiments.studies.stream.plan import make_plan
 from tests.conftest import make_task
@@ -50,9 +50,9 @@ def test_the_loras_of_merges_are_kept_bit_for_bit(walked: Any) -> None:
     merges = [(merge.stage, [source.tasks for source in merge.sources]) for merge in groups.merges]
     assert merges == [(2, [("animals",), ("halves",)]), (3, [("animals", "halves"), ("fruits",)])]
     early, late = groups.merges
-    adapters, was = third.existing / ADAPTERS, "001"
-    assert digest(adapters / early.sources[0].folder) == digest(first.existing / ADAPTERS / was)
-    assert digest(adapters / late.sources[0].folder) == digest(second.existing / ADAPTERS / was)
+    adapters, was = third.existing / ADAPTERS_FOLDER, "001"
+    assert digest(adapters / early.sources[0].folder) == digest(first.existing / ADAPTERS_FOLDER / was)
+    assert digest(adapters / late.sources[0].folder) == digest(second.existing / ADAPTERS_FOLDER / was)
     sources = (*early.sources, *late.sources)
     assert len({source.weights for source in sources}) == 4
     for source in sources:
@@ -72,9 +72,9 @@ def test_older_merges_are_dropped_and_those_that_are_kept_are_counted(walked: An
     ]:
         given, (*_, state) = walked(undo)
         assert [merge.stage for merge in groups_in(state.existing).merges] == stages
-        assert {path.name for path in (state.existing / ADAPTERS).iterdir()} == folders
+        assert {path.name for path in (state.existing / ADAPTERS_FOLDER).iterdir()} == folders
         stored.append(sum(map(size, STRATEGY.kept(state, given))))
-    lora = size(walked(0)[1][0].existing / ADAPTERS)
+    lora = size(walked(0)[1][0].existing / ADAPTERS_FOLDER)
     assert stored[1] - stored[0] >= 2 * 0.9 * lora
     assert stored[2] - stored[1] >= 2 * 0.9 * lora
 

@@ -11,7 +11,7 @@ import torch
 
 from experiments.scenarios import SCENARIOS
 from experiments.strategies import STRATEGIES, Context, State
-from experiments.strategies._groups import ADAPTERS, Group, groups_in
+from experiments.strategies._groups import ADAPTERS_FOLDER, Group, groups_in
 from experiments.strategies._pairs import ranked
 from experiments.strategies.merged import MergedSettings
 from fusion import lora
@@ -38,7 +38,7 @@ def context(backbone: Backbone, tasks: tuple[Task, ...], budget: Budget, folder:
 
 
 def updates_in(state: State) -> list[Any]:
-    return [lora.read(state.existing / ADAPTERS / group.folder) for group in groups_in(state.existing).groups]
+    return [lora.read(state.existing / ADAPTERS_FOLDER / group.folder) for group in groups_in(state.existing).groups]
 
 
 def test_no_more_loras_are_kept_than_are_asked_for(
@@ -50,7 +50,8 @@ def test_no_more_loras_are_kept_than_are_asked_for(
     for state, learned in zip(states, (1, 2, 3, 4), strict=True):
         groups = groups_in(state.existing).groups
         assert sorted(name for group in groups for name in group.tasks) == sorted(task.name for task in tasks[:learned])
-        assert {path.name for path in (state.existing / ADAPTERS).iterdir()} == {group.folder for group in groups}
+        folders = {path.name for path in (state.existing / ADAPTERS_FOLDER).iterdir()}
+        assert folders == {group.folder for group in groups}
         assert len(list((state.existing / "heads").iterdir())) == learned, "every task keeps its head"
 
 

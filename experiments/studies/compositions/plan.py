@@ -24,8 +24,7 @@ from experiments.studies.compositions.contestant import (
 )
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.recipe import Recipe
-from experiments.studies.compositions.record import Contender, FusionRecord
-from experiments.studies.compositions.summary import PICKS
+from experiments.studies.compositions.record import PICKS, Contender, FusionRecord
 from experiments.studies.compositions.trial import Trial
 from experiments.workspace.evaluating import majority
 from fusion.compatibility import unfit
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.engine.feasible import Wanted
+    from tasks.spec import TaskSpec
     from workbench.known_keys import Place
     from workbench.settings import Document
     from workbench.stored_adapter import StoredAdapter
@@ -137,6 +137,7 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
 
     Raises:
         SettingsError: all that is wrong with the recipe, in one message.
+        InputError: settings of full fine-tuning, which cannot take part on the backbone.
         DataError: a task's data do not fit its file.
     """
     problems: list[Problem] = []
@@ -151,23 +152,19 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
     own = [*PICKS, *reserved(document.labels("sources", "methods"), [spec.name for spec in sources])]
     own += [f"{label}, {head} head" for label in [*own, *labels] for head in get_args(HeadStart)]
     problems += collisions(((label, document.where("compositions", label)) for label in labels), own)
-    for spec in targets:
-        with collected(problems):
-            require_fusible(spec.name, spec.file.kind, document.where("targets"))
-        if spec.name in {source.name for source in sources}:
-            message = f"target {spec.name!r} is a source too: nothing would be new about it"
-            problems.append(Problem(message, document.where("targets")))
+    problems += _wrong_targets(document, targets, sources)
     if problems:
         raise SettingsError(problems)
-    contenders = 2 + len(methods) * (2 + len(sources)) + len(entries)
-    contenders += (len(recipe.heads) - 1) * (1 + len(methods) + len(entries))  # at most: not every composition trains
-    fits = len(recipe.seeds) * (len(methods) * len(sources) + contenders * len(targets) * len(recipe.shots))
-    require_affordable(fits, document.origin)
+    require_affordable(_fits(recipe, len(methods), len(entries), len(sources), len(targets)), document.origin)
     wanted = [(*entry, (*SOURCES, name)) for name, entry in methods.items()]
     kinds = [spec.file.kind for spec in (*sources, *targets)]
     budgets = [(recipe.sources.budget, ("sources", "budget")), (recipe.budget, ("budget",))]
     backbone = opened(document, recipe.backbone, wanted, kinds, budgets)
     _require_fit(document, backbone, wanted)
+    if "full" in fresh and backbone.quantization:
+        message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
+        hint = "Leave these settings out, or the quantisation."
+        raise InputError(message, where=document.where("fresh", "full"), hint=hint)
     from workbench.adaptation import Adaptation  # imports torch, so that mistakes are reported before
 
     precision = resolve_precision(recipe.sources.budget.precision)
@@ -178,10 +175,6 @@ def make_plan(document: Document, task_folders: Sequence[Path]) -> FusionPlan:
         for seed in recipe.seeds
         for name, adaptation in adaptations.items()
     }
-    if "full" in fresh and backbone.quantization:
-        message = f"full fine-tuning takes no part on a backbone that {backbone.quantization} keeps packed"
-        hint = "Leave these settings out, or the quantisation."
-        raise InputError(message, where=document.where("fresh", "full"), hint=hint)
     return FusionPlan(
         name=recipe.name,
         description=recipe.description,
@@ -219,6 +212,25 @@ def family_of(method: str, families: Mapping[str, str], where: str | None = None
         where=where,
         hint="Name a fine-tuning method of that library under sources.methods.",
     )
+
+
+def _wrong_targets(document: Document, targets: Sequence[TaskSpec], sources: Sequence[TaskSpec]) -> Iterator[Problem]:
+    known = {source.name for source in sources}
+    for spec in targets:
+        problems: list[Problem] = []
+        with collected(problems):
+            require_fusible(spec.name, spec.file.kind, document.where("targets"))
+        yield from problems
+        if spec.name in known:
+            message = f"target {spec.name!r} is a source too: nothing would be new about it"
+            yield Problem(message, document.where("targets"))
+
+
+def _fits(recipe: Recipe, methods: int, entries: int, sources: int, targets: int) -> int:
+    """Return how many fits a recipe takes at most: not every composition trains."""
+    contestants = 2 + methods * (2 + sources) + entries
+    contestants += (len(recipe.heads) - 1) * (1 + methods + entries)
+    return len(recipe.seeds) * (methods * sources + contestants * targets * len(recipe.shots))
 
 
 def _require_fit(document: Document, backbone: Backbone, wanted: Sequence[Wanted]) -> None:

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
-from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
+from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import plural
 from experiments.studies._sources import data_table, used
 from experiments.studies.compositions import tables

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from experiments.engine.recipes import ExperimentRecipe, Labelled, Names
 from fusion.composition import HeadStart
 from workbench.bounds import Count
-from workbench.settings import Budget, Settings, unique
+from workbench.settings import Budget, Key, Settings, unique
 
 ByMethod = Annotated[dict[str, dict[str, Any]], Field(max_length=200)]
 
@@ -26,6 +26,8 @@ class Sources(Settings):
 
 class Recipe(ExperimentRecipe):
     """One file in ``experiments/recipes``, or anywhere; it has ``targets`` where a stream's recipe has ``tasks``."""
+
+    task_keys: ClassVar[tuple[Key, ...]] = (("sources", "tasks"), ("targets",))
 
     sources: Sources
     targets: Names

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from experiments.workspace import RecordDocument, Workspace
 
 CONTROLS = ("fresh", "full", "control", "frozen")  # roles of what lacks the sources; between equals, the first
+PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
+PICKS: Mapping[str, tuple[str, ...]] = {  # what validation picks among: label → roles
+    PICK: ("average", "composition"),
+    SOURCE: ("source",),
+    CONTROL: CONTROLS,
+}
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from experiments.reporting.figures import COLOURS, FAINT, STYLE, short
+from experiments.reporting.figures import COLOURS, FAINT, STYLE, short, square
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +30,6 @@ TITLES = {
 LEVEL = 0.05
 COLUMNS = 3
 RANGES_FIT = 6  # sources up to which a cell has room for the range of chance
-BARE = "#d9d9d9"
 SPAN = 0.1  # the least that a colour scale covers
 
 
@@ -79,13 +76,9 @@ def _triangle(axes: Axes, names: Sequence[str], matrices: Mapping[str, Any]) -> 
 def _cell(
     axes: Axes, column: int, row: int, value: float | None, norm: Normalize, mark: str = "", below: str = ""
 ) -> None:
-    corner = (column - 0.5, row - 0.5)
+    ink = square(axes, column, row, None if value is None else colormaps["cividis"](norm(value)))
     if value is None:
-        axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=BARE, linewidth=0))
         return
-    colour = colormaps["cividis"](norm(value))
-    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
-    ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
     text = _number(value) + mark
     axes.text(column, row - (0.1 if below else 0), text, ha="center", va="center", color=ink, size=8)
     axes.text(column, row + 0.25, below, ha="center", va="center", color=ink, size=5)

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.examples import over_examples, scores_by_example
-from experiments.studies.compositions.record import CONTROLS, FusionRecord
+from experiments.studies.compositions.record import CONTROL, PICK, PICKS, FusionRecord
 from experiments.studies.compositions.report import FusionReport, Kept, Row, Speed, Standing
 from experiments.studies.compositions.result import results_in
 from experiments.studies.compositions.verdict import verdict
@@ -28,28 +28,27 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int, int]  # target, K, seed
 Taken = Mapping[Place, str]  # the key of the result that stands in each place
-PICKS = {  # what validation picks in each place, among contestants of these roles
-    "best composition": ("average", "composition"),
-    "best source": ("source",),
-    "best control": CONTROLS,
-}
 
 
-def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool) -> FusionReport:
+def report(experiment: str, document: RecordDocument, workspace: Workspace, brief: bool = False) -> FusionReport:
     """Return the report on what the pieces of a comparison have left; see :meth:`experiments.engine.study.Study`."""
     record = FusionRecord.read(experiment, document, workspace)
-    return summarise(record, results_in(workspace))
+    return summarise(record, results_in(workspace), brief)
 
 
-def summarise(record: FusionRecord, results: OutcomeFolders[Result]) -> FusionReport:
-    """Return the report on a comparison as far as it has come; no model is needed."""
-    return _Summary(record, results).report()
+def summarise(record: FusionRecord, results: OutcomeFolders[Result], brief: bool = False) -> FusionReport:
+    """Return the report on a comparison as far as it has come; no model is needed.
+
+    ``brief``: without what compares two contestants.
+    """
+    return _Summary(record, results, brief).report()
 
 
 @dataclass(frozen=True)
 class _Summary:
     record: FusionRecord
     results: OutcomeFolders[Result]
+    brief: bool
 
     def report(self) -> FusionReport:
         rows = [
@@ -67,7 +66,7 @@ class _Summary:
         for label, (picked, chosen) in picks.items():
             if chosen:
                 rows.append(Row(label, "pick", "", "validation", self._standings(picked), chosen))
-        composed, control = (picks.get(label, ({}, {}))[0] for label in ("best composition", "best control"))
+        composed, control = (picks.get(label, ({}, {}))[0] for label in (PICK, CONTROL))
         report = FusionReport(
             record=self.record,
             rows=tuple(self._as_families(rows)),
@@ -133,7 +132,9 @@ class _Summary:
         )
 
     def _difference(self, taken: Taken, reference: Taken, places: Iterable[Place]) -> Difference | None:
-        """Return ours − the reference's over the places that both have; None where there are none."""
+        """Return ours − the reference's over the places that both have; None where there are none, or in brief."""
+        if self.brief:
+            return None
         common = [place for place in places if place in reference]
         if not common:
             return None

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import SAME
 from experiments.reporting.wording import bounds, number, plural
-from experiments.studies.compositions.record import CONTROLS
+from experiments.studies.compositions.record import CONTROL, CONTROLS, PICK, SOURCE
 
 if TYPE_CHECKING:
     from experiments.reporting.differences import Difference
     from experiments.studies.compositions.report import FusionReport, Row
     from workbench.statistics import Interval
-
-PICK, SOURCE, CONTROL = "best composition", "best source", "best control"
 
 
 def verdict(report: FusionReport) -> str:

@@ -28,10 +28,6 @@ def _rates(record: ComparisonRecord, contender: Contender) -> int | None:
     return max(tried, default=None if record.tune else 1)
 
 
-def _first_rate(contender: Contender) -> str | None:
-    return first_rate(contender.settings, contender.default_rate) if contender.trains else None
-
-
 def _examples(record: ComparisonRecord, contender: Contender) -> int | str:
     """Return how many the budget gives, or how many a method that trains nothing puts into its prompts."""
     given = record.budget.get("train_examples") or "all"

@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
-from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
+from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, tasks_named, unit
 from experiments.studies._sources import data_table, used
 from experiments.studies.methods import tables
@@ -67,7 +67,7 @@ def _blocks(report: ComparisonReport) -> Iterator[Block]:
         yield tables.searches(report)
     if len(report.rows) > 1:
         yield not_equal(report.unequal, record.reference)
-    yield _circumstances(report)
+    yield _settings_used(report)
     yield from data_table(report.record.data_sources)
     yield once_more(record.provenance)
 
@@ -98,7 +98,7 @@ def _alternative(report: ComparisonReport) -> str:
     return f"{TITLE}. {numbers}. The tables of this page hold the numbers."
 
 
-def _circumstances(report: ComparisonReport) -> Definitions:
+def _settings_used(report: ComparisonReport) -> Definitions:
     record = report.record
     entries = [("budget", str(used(record.budget, record.precision)))]
     entries += [(row.label, f"{row.method}, {row.settings}") for row in report.rows]

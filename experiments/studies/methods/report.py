@@ -108,7 +108,7 @@ class ComparisonReport(StudyReport):
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
-        """By label: tuning, examples, models, …."""
+        """By label: how learning rates were chosen, and examples."""
         return circumstances(self.record)
 
     @property

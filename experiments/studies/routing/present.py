@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
-from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
+from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import number, plural, tasks_named
 from experiments.studies._sources import data_table, used
 from experiments.studies.routing import many_tasks, tables
@@ -71,7 +71,7 @@ def _blocks(report: RoutingReport) -> Iterator[Block]:
         yield replace(tables.adapters(report), folded=long)
     if len(report.rows) > 1:
         yield not_equal(report.unequal, record.reference)
-    yield _circumstances(report)
+    yield _settings_used(report)
     yield from data_table(report.record.data_sources)
     yield once_more(record.provenance)
 
@@ -112,7 +112,7 @@ def _alternative(report: RoutingReport) -> str:
     return f"{TITLE}. {numbers}. The exports of this report hold the numbers."
 
 
-def _circumstances(report: RoutingReport) -> Definitions:
+def _settings_used(report: RoutingReport) -> Definitions:
     record = report.record
     entries = [
         ("budget", str(used(record.budget, record.precision))),

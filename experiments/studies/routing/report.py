@@ -120,7 +120,7 @@ class RoutingReport(StudyReport):
 
     @property
     def circumstances(self) -> dict[str, dict[str, Any]]:
-        """By label: tuning, examples, models, …."""
+        """By label: whether the task is told, models, examples, steps."""
         return circumstances(self.record)
 
     @property

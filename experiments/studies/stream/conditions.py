@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import decimals, quantity, words
-from experiments.reporting.circumstances import once_more
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
+from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import DASH, baselines, share, unit
 from experiments.studies._sources import data_table, used
 from experiments.studies._tuning_table import tuning_table

@@ -10,10 +10,9 @@ from matplotlib import colormaps, rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.wording import PERCENT, baselines, number, unit
+from experiments.reporting.wording import baselines, number, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-from experiments.reporting.figures import FAINT, STYLE, colour_scale, half_width, line, look, marks, short
+from experiments.reporting.figures import FAINT, STYLE, colour_scale, half_width, line, look, marks, short, square
 
 MARKS = {"measured": "", "verified": "✓", "carried": "→"}
 
@@ -75,13 +74,9 @@ def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: 
     colours = colormaps["cividis"]
     for stage, (row, cells) in enumerate(zip(strategy.matrix, strategy.statuses, strict=True)):
         for column, (value, status) in enumerate(zip(row, cells, strict=True)):
-            corner = (column - 0.5, stage - 0.5)
+            ink = square(axes, column, stage, None if value is None else colours(norm(value)))
             if value is None:
-                axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="#d9d9d9", linewidth=0))
                 continue
-            colour = colours(norm(value))
-            axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
-            ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
             axes.text(column, stage + 0.04, number(value), ha="center", va="center", color=ink, size=8)
             mark = MARKS[status] if status else ""
             axes.text(column + 0.46, stage - 0.2, mark, ha="right", va="center", color=ink, size=5.5)
@@ -186,7 +181,7 @@ def cross(axes: Axes, metrics: Mapping[str, Interval], colour: str, width: float
     axes.scatter([x for x, _ in dots], [y for _, y in dots], s=14, alpha=0.5, linewidths=0, color=colour)
 
 
-def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], scores: Unit = PERCENT) -> None:
+def learned_over_lost(axes: Axes, metrics: Sequence[Mapping[str, Interval]], scores: Unit) -> None:
     """Finish axes of learning accuracy, in ``scores``, over forgetting in points, in which ``metrics`` were drawn.
 
     With few seeds an interval can be many times as wide as all points together, and would squeeze them into one spot.

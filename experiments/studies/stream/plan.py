@@ -95,11 +95,11 @@ class Plan:
 
     def previous(self, step: Step) -> Step:
         """Return the step that ``step`` starts from."""
-        return next(candidate for candidate in self._streams[stream_of(step)] if candidate.key == step.before)
+        return self._streams[stream_of(step)][step.stage - 2]
 
     def learned(self, step: Step, task: Task) -> Step:
         """Return the step of the same stream after which ``task`` could first be answered."""
-        return next(candidate for candidate in self._streams[stream_of(step)] if task in candidate.tasks)
+        return self._learned[stream_of(step), task.name]
 
     def forecast(self, step: Step) -> Forecast:
         """Return what a plain training step takes.
@@ -127,7 +127,7 @@ class Plan:
     def adaptation(self, contender: Contender) -> Adaptation:
         """Return the contender's method on the recipe's backbone."""
         precision = resolve_precision(self.recipe.budget.precision)
-        return Adaptation(self.backbone, contender.method, _method_settings(contender), precision)
+        return Adaptation(self.backbone, contender.method, method_settings(contender), precision)
 
     @cached_property
     def _streams(self) -> dict[Stream, list[Step]]:
@@ -136,6 +136,15 @@ class Plan:
         for step in self.steps:
             streams.setdefault(stream_of(step), []).append(step)
         return streams
+
+    @cached_property
+    def _learned(self) -> dict[tuple[Stream, str], Step]:
+        """The step of each stream after which a task could first be answered."""
+        first: dict[tuple[Stream, str], Step] = {}
+        for step in self.steps:
+            for task in step.tasks if step.before is None else (step.task,):
+                first.setdefault((stream_of(step), task.name), step)
+        return first
 
 
 def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
@@ -166,7 +175,7 @@ def make_plan(document: Document, task_folders: Sequence[Path] = ()) -> Plan:
         require_affordable(fits, document.origin)
     if problems:
         raise SettingsError(problems)
-    wanted = [(entry.method, _method_settings(entry), ("strategies", entry.label, "method")) for entry in entries]
+    wanted = [(entry.method, method_settings(entry), ("strategies", entry.label, "method")) for entry in entries]
     backbone = opened(document, recipe.backbone, wanted, kinds, [(recipe.budget, ("budget",))])
     entries = at_default_rates(document, backbone.config, entries)
     contenders = (*entries, *at_other_rates(recipe, entries))
@@ -208,7 +217,8 @@ def strategy_settings(contender: Contender) -> Settings:
     return _read_as(STRATEGIES.get(contender.strategy).settings, contender)
 
 
-def _method_settings(contender: Contender) -> MethodSettings:
+def method_settings(contender: Contender) -> MethodSettings:
+    """Return the settings of a contender's method, without those of its strategy."""
     return _read_as(METHODS.get(contender.method).settings, contender)
 
 

@@ -40,7 +40,7 @@ def present(report: Report) -> Presentation:
             f"backbone {record.backbone}",
         ),
         further=("1 strategy" if shown == 1 else f"{shown} strategies", record.scenario, started),
-        says="",
+        says=record.description,
         verdict=report.verdict,
         complete=report.complete,
         blocks=tuple(_blocks(report)),

@@ -97,9 +97,14 @@ class Record(_record.Record):
     tunings: Mapping[str, Tuning] = field(default_factory=dict)
 
     @property
+    def replications(self) -> tuple[tuple[int, int], ...]:
+        """Every (seed, order) of the recipe: all orders of the first seed first."""
+        return tuple((seed, order) for seed in self.seeds for order in range(len(self.orders)))
+
+    @property
     def planned(self) -> int:
         """How many streams there will be: one for each contender and replication."""
-        return len(self.contenders) * len(self.seeds) * len(self.orders)
+        return len(self.contenders) * len(self.replications)
 
     @property
     def done(self) -> int:

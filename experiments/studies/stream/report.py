@@ -80,27 +80,15 @@ class Report(StudyReport):
         """
         record = self.record
         return {
-            "experiment": record.experiment,
-            "backbone": record.backbone,
-            "tasks": list(record.tasks),
-            "test_sizes": list(record.test_sizes),
+            **self.head("tasks", "test_sizes", "orders", "scenario", "budget"),
             "majority": [score if math.isfinite(score) else None for score in record.majority],
-            "seeds": list(record.seeds),
-            "orders": [list(order) for order in record.orders],
-            "scenario": record.scenario,
             **({} if record.overlap is None else {"overlap": record.overlap}),
-            "reference": record.reference,
-            "budget": dict(record.budget),
-            "precision": record.precision or None,
-            "data_sources": {task: source.as_json() for task, source in record.data_sources.items()},
-            "complete": self.complete,
             "verdict": self.verdict,
             "not_equal": [inequality.as_json() for inequality in self.unequal],
             "strategies": {strategy.label: self._entry(strategy, full) for strategy in self.strategies},
             "pairs": [pair.as_json() for pair in self.pairs],
             "frontier": {label: frontier.as_json() for label, frontier in self.frontier.items()},
             "definitions": {metric.name: metric.formula for metric in METRICS},
-            "provenance": dict(record.provenance),
         }
 
     def _entry(self, strategy: StrategyReport, full: bool) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from experiments.studies.stream.matrix import accuracy_matrix, grid
 from experiments.studies.stream.pairs import all_pairs
 from experiments.studies.stream.record import Record
 from experiments.studies.stream.replication_report import ReplicationReport
-from experiments.studies.stream.replications import replications
 from experiments.studies.stream.report import Report
 from experiments.studies.stream.strategy_report import StrategyReport
 from experiments.studies.stream.verdict import verdict
@@ -57,7 +56,7 @@ def summarise(record: Record, brief: bool = False) -> Report:
                 _course(record, contender, seed, order, matrices),
                 tuple(learned[contender.label, seed, order]),
             )
-            for seed, order in replications(record)
+            for seed, order in record.replications
         )
         for contender in record.contenders
     }
@@ -84,7 +83,7 @@ def _compared(record: Record) -> list[str]:
 def _outcomes(record: Record) -> Outcomes:
     """Return what was recorded, by label, seed and order, in the order of the stages."""
     by_replication: dict[tuple[str, int, int], list[StageOutcome]] = {
-        (contender.label, seed, order): [] for contender in record.contenders for seed, order in replications(record)
+        (contender.label, seed, order): [] for contender in record.contenders for seed, order in record.replications
     }
     for outcome in sorted(record.outcomes, key=lambda outcome: outcome.stage):
         by_replication.get((outcome.strategy, outcome.seed, outcome.order), []).append(outcome)

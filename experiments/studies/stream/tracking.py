@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from experiments.reporting.adapter_run import tracked_data, tracked_model
 from experiments.reporting.cells import quantity as shown
 from experiments.reporting.cells import words
-from experiments.reporting.circumstances import circumstances
 from experiments.reporting.mlflow_run import FRACTIONS, markdown
 from experiments.reporting.presentation import Column, Medium, Table, Tracking
 from experiments.reporting.wording import baselines, number, unit
-from experiments.studies._tracking import began, together
+from experiments.studies._tracking import began, parent, shared_tags
 from experiments.studies.stream.tables import scores
 from workbench.markdown import escape
 from workbench.mlflow.names import metric_name
@@ -25,13 +24,13 @@ from workbench.mlflow.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.studies._tracking import Point
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.replication_report import ReplicationReport
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.mlflow.models import TrackedModel
 
-Point = tuple[str, float | None, int]
 WHOLE = "full"  # the method whose adapter is a whole model
 SHOWN = ("average_accuracy", "learning_accuracy", "forgetting")
 VIEW = View(("label", "strategy", "method", "seed"), SHOWN, ("forgetting", "average_accuracy"))
@@ -50,17 +49,13 @@ def tracking(report: Report) -> Tracking:
         for replication in strategy.replications
         if replication.outcomes
     )
-    run = RunRecord(
-        key=record.identity,
-        name=record.experiment,
-        tags={"reference": record.reference, **_tags(report)},
-        params={name: str(value) for name, value in record.budget.items()} | {"tasks": ", ".join(record.tasks)},
-        metrics=tuple(_summary(report)),
+    run = parent(
+        report,
+        tags={"scenario": record.scenario},
+        params={**record.budget, "tasks": ", ".join(record.tasks)},
+        metrics=_summary(report),
         children=children,
-        finished=report.complete,
         view=VIEW,
-        began=began(record.provenance),
-        seconds=together(children),
     )
     constant, scale = baselines(record.kinds.values()).capitalize(), unit(record.kinds).title
     majority = ", ".join(number(score) for score in record.majority)
@@ -81,31 +76,32 @@ def about(record: Record) -> str:
     )
 
 
-def _tags(report: Report) -> dict[str, str]:
-    record = report.record
-    about = {"recipe": record.experiment, "backbone": record.backbone, "scenario": record.scenario}
-    return about | circumstances(record.provenance)
-
-
 def _child(report: Report, strategy: StrategyReport, replication: ReplicationReport) -> RunRecord:
-    contender, seed, order = strategy.contender, replication.seed, replication.order
+    record, contender, seed, order = report.record, strategy.contender, replication.seed, replication.order
     own = {"strategy": contender.strategy, "method": contender.method, "seed": str(seed)}
     of = {"frontier": contender.frontier} if contender.frontier else {}
-    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(report.record.orders) > 1 else {}
+    ordered = {"order": str(order), "tasks": ", ".join(replication.tasks)} if len(record.orders) > 1 else {}
     return RunRecord(
-        key=f"{report.record.identity}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
+        key=f"{record.identity}/{contender.label}/{seed}" + (f"/{order}" if order else ""),
         name=f"{contender.label}, seed {seed}" + (f", order {order}" if ordered else ""),
-        tags={NOTE_TAG: _note(report, strategy, replication), **_tags(report), "label": contender.label, **own, **of},
+        tags={
+            NOTE_TAG: _note(report, strategy, replication),
+            **shared_tags(record),
+            "scenario": record.scenario,
+            "label": contender.label,
+            **own,
+            **of,
+        },
         params={
             **own,
             **ordered,
             **{metric_name(name): str(value) for name, value in contender.settings.items()},
         },
         metrics=tuple(_stages(replication)),
-        data=tracked_data(report.record.data, replication.tasks),
+        data=tracked_data(record.data, replication.tasks),
         models=tuple(_models(report, strategy, replication)),
         finished=replication.complete,
-        began=began(report.record.provenance),
+        began=began(record.provenance),
         seconds=sum(outcome.cost.train_seconds for outcome in replication.outcomes),
     )
 

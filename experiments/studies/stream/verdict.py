@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
 
-COMPARED = "strategies"
-
 
 def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
     """Return the strategy that a verdict is about: the recipe's first besides the reference and joint training.
@@ -65,7 +63,7 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
         return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
     amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
     text = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
-    return f"{text}{gap_in_words(difference, 'less', 'more', COMPARED)}."
+    return f"{text}{gap_in_words(difference, 'less', 'more', 'strategies')}."
 
 
 def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
@@ -79,7 +77,7 @@ def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str
         difference = ours.differences[name]
         if mine is not None and theirs is not None and difference.seeds.mean is not None:
             scores = (f"{number(score)}{sign}" for score in (mine, theirs))
-            parts.append(words.format(*scores) + gap_in_words(difference, "lower", "higher", COMPARED))
+            parts.append(words.format(*scores) + gap_in_words(difference, "lower", "higher", "strategies"))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
 

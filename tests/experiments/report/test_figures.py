@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
+from experiments.reporting.wording import PERCENT
 from experiments.studies.stream.figures import cross, learned_over_lost
 from workbench.statistics import Interval
 
@@ -28,7 +29,7 @@ def test_no_interval_presses_the_points_together(interval: Interval, low: float,
     metrics = dict.fromkeys(("forgetting", "learning_accuracy"), interval)
     cross(axes, metrics, "black", width=1)
 
-    learned_over_lost(axes, [metrics])
+    learned_over_lost(axes, [metrics], PERCENT)
 
     values = [100 * value for value in interval.values if value is not None]
     for start, end in (axes.get_ylim(), axes.get_xlim()):
@@ -40,7 +41,7 @@ def test_no_interval_makes_room_where_no_accuracy_is() -> None:
     axes = Figure().subplots()
     metrics = {"forgetting": spread(0.0, 2.0, -0.9, 0.9), "learning_accuracy": spread(0.2, 0.6, 0.05, 0.35)}
     cross(axes, metrics, "black", width=1)
-    learned_over_lost(axes, [metrics])
+    learned_over_lost(axes, [metrics], PERCENT)
     assert (axes.get_xlim(), axes.get_ylim()[0]) == ((-102, 102), -2)
 
 

@@ -243,7 +243,7 @@ def test_runs_follow_the_layout(report: Report) -> None:
     assert points["forgetting", 2] == pytest.approx(matrix[1][0] - matrix[2][0]), "had the stream ended there"
     assert ("probe/cka/drift", 2) in points
     assert child.tags["strategy"] == "sequential"
-    assert {"recipe", "method", "backbone", "seed", "scenario", "git"} <= set(child.tags)
+    assert {"recipe", "method", "backbone", "reference", "seed", "scenario", "git"} <= set(child.tags)
     assert set(record.artifacts) >= {"report/report.html", "report/report.json", "report/accuracy-matrices.png"}
     assert json.loads(record.artifacts["report/report.json"])["experiment"] == "made-up"
     assert report.verdict.replace("[", "\\[") in record.tags["mlflow.note.content"]
@@ -267,6 +267,12 @@ def test_a_run_is_logged_while_it_grows_and_never_twice(
     assert [point.step for point in history] == [1, 2, 3, 4], "once, when all seeds were there"
     tracker.sync("made-up", run_record(present(nasty)))
     assert len(client.search_runs([experiment])) == 32
+
+
+def test_the_page_and_the_document_begin_with_what_the_recipe_says_of_itself(record: Record) -> None:
+    report = summarise(replace(record, description="Does replay help here?", examples={}))
+    assert "Does replay help here?" in drawn_page(present(report), {})
+    assert report.as_json()["description"] == "Does replay help here?"
 
 
 def test_the_page_names_data_with_licences_and_the_precision_that_was_used(record: Record) -> None:

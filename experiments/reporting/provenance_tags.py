@@ -16,7 +16,7 @@ def once_more(provenance: Mapping[str, str]) -> Definitions:
     return Definitions("Once more", entries, command=provenance.get("command", ""))
 
 
-def circumstances(provenance: Mapping[str, str]) -> dict[str, str]:
+def provenance_tags(provenance: Mapping[str, str]) -> dict[str, str]:
     """Return the tags; MLflow's UI shows the command as the run's source."""
     tags = {name: provenance[name] for name in ("git", "command") if name in provenance}
     if "command" in tags:
