@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.history.runs import said
@@ -35,7 +36,7 @@ def present(found: Against) -> Presentation:
         says="",
         verdict=_verdict(found),
         complete=first.record.finished and second.record.finished,
-        blocks=tuple(_blocks(found)),
+        written=partial(_blocks, found),
         document=lambda full: found.as_json(),
         about="",
         tracking=_untracked,

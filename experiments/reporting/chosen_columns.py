@@ -41,7 +41,7 @@ def with_columns(presentation: Presentation, names: Sequence[str]) -> Presentati
     if not chosen:
         message = f"this is the first column, which every table keeps: {', '.join(names)}"
         raise InputError(message, where=OPTION, hint=f"Name another one too: {', '.join(heads)}")
-    return replace(presentation, blocks=chosen)
+    return replace(presentation, written=lambda: chosen)
 
 
 def _tables(presentation: Presentation) -> Iterator[Table]:

@@ -6,9 +6,10 @@ on a page, in LaTeX, as CSV, in a notebook and in MLflow. No renderer knows a st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Flag, auto
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Presentation:
         says: what the recipe says of itself.
         verdict: what came out, in sentences; ``judged`` is the heading over it.
         complete: whether everything that was planned is there.
-        blocks: in the order in which they are read.
+        written: yields the blocks in the order in which they are read; MLflow needs none while a run goes on.
         document: returns the JSON document, with what each seed gave or without.
         about: Markdown that describes the experiment in MLflow, whichever its runs.
         tracking: returns what MLflow holds of it.
@@ -200,11 +201,16 @@ class Presentation:
     says: str
     verdict: str
     complete: bool
-    blocks: Sequence[Block]
+    written: Callable[[], Iterable[Block]]
     document: Callable[[bool], dict[str, Any]]
     about: str
     tracking: Callable[[], Tracking]
     judged: str = "Verdict"
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks, made when they are first asked for."""
+        return tuple(self.written())
 
     def shown(self, medium: Medium) -> list[Block]:
         """Return the blocks of one medium, tables with the columns of that medium."""

@@ -40,7 +40,7 @@ def present(report: FusionReport) -> Presentation:
         says=record.description,
         verdict=report.verdict,
         complete=report.complete,
-        blocks=tuple(_blocks(report)),
+        written=partial(_blocks, report),
         document=lambda full: report.as_json(),
         about=about(record),
         tracking=partial(tracking, report),

@@ -47,7 +47,7 @@ def present(report: ComparisonReport) -> Presentation:
         verdict=report.verdict,
         judged="Recommendation",
         complete=report.complete,
-        blocks=tuple(_blocks(report)),
+        written=partial(_blocks, report),
         document=report.as_json,
         about=about(record),
         tracking=partial(tracking, report),

@@ -43,7 +43,7 @@ def present(report: Report) -> Presentation:
         says=record.description,
         verdict=report.verdict,
         complete=report.complete,
-        blocks=tuple(_blocks(report)),
+        written=partial(_blocks, report),
         document=report.as_json,
         about=about(record),
         tracking=partial(tracking, report),

@@ -62,14 +62,14 @@ def test_a_page_splits_a_table_that_is_too_wide_for_it(columns: int, tables: int
     # 7 characters and a space of 2 for the first column, 14 and 2 for each further one, of 150
     heads = [Column("label"), *(Column("c", note="x" * 14) for _ in range(columns - 1))]
     table = Table("t", "Wide", heads, [[Cell("a" * 7), *(Cell(f"cell {number}") for number in range(1, columns))]])
-    page = drawn_page(replace(shown, blocks=[table]), {})
+    page = drawn_page(replace(shown, written=lambda: [table]), {})
     assert (page.count("<table"), page.count("<h2>Wide</h2>"), page.count("aaaaaaa")) == (tables, 1, tables)
     assert [int(number) for number in re.findall(r"cell (\d+)", page)] == [*range(1, columns)]
 
 
 def test_no_name_is_a_formula_of_a_spreadsheet(shown: Presentation) -> None:
     table = Table("t", "T", (Column("=head"), Column("n")), ((Cell("=1+1"), Cell("−1.0", -1.0)),))
-    assert csv_tables(replace(shown, blocks=(table,)))["t.csv"] == b"'=head,n\n'=1+1,-1.0\n"
+    assert csv_tables(replace(shown, written=lambda: [table]))["t.csv"] == b"'=head,n\n'=1+1,-1.0\n"
 
 
 def test_every_table_is_a_float_of_its_own(shown: Presentation) -> None:
