@@ -7,17 +7,20 @@ isolated, so that what is measured is what a task costs beside its training: ope
 writing to MLflow, reporting. Each length of stream has processes of its own, with one thread: one runs the recipe, one
 writes the report. The results are processor seconds (user and system), the highest resident memory of 50 looks a
 second, and how large the page and the terminal's report are. ``per_task`` is the slope between two lengths: what each
-further task costs.
+further task costs. Since runs of one length differ by a tenth, each run also tells what its early and its late stages
+took: within one process what grows with the number of tasks shows in these.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
 import time
 from itertools import combinations, pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import typer
@@ -67,8 +70,31 @@ def measured(tasks: int) -> dict[str, float]:
         run, _ = taken(folder, "run", "growth.yaml")
         report, output = taken(folder, "report", "growth", "--html", "page.html")
         page = (folder / "page.html").stat().st_size
+        within = halves(folder / "workspace" / "pace.jsonl")
     lines = {"page_bytes": page, "terminal_lines": len(output.splitlines())}
-    return {f"run_{key}": value for key, value in run.items()} | {f"report_{k}": v for k, v in report.items()} | lines
+    return {
+        **{f"run_{key}": value for key, value in run.items()},
+        **within,
+        **{f"report_{key}": value for key, value in report.items()},
+        **lines,
+    }
+
+
+def halves(pace: Path) -> dict[str, float]:
+    """Return the seconds of a stage, all strategies together, in the first and in the second half of a stream.
+
+    The last stage, after which all tasks are tested again, is left out.
+    """
+    strategies: dict[str, list[float]] = {}
+    for line in pace.read_text(encoding="utf-8").splitlines():
+        piece = json.loads(line)
+        strategies.setdefault(piece["pace"], []).append(piece["seconds"])
+    *stages, _ = (sum(seconds) for seconds in zip(*strategies.values(), strict=True))
+    half = len(stages) // 2
+    return {
+        "early_stage_seconds": round(fmean(stages[:half]), 3),
+        "late_stage_seconds": round(fmean(stages[half:]), 3),
+    }
 
 
 def pairs(folder: Path, count: int) -> list[str]:

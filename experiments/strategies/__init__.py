@@ -78,6 +78,12 @@ class Context:
         return self.scenario.posed(self.tasks)
 
     @cached_property
+    def labels_before(self) -> int:
+        """How many labels a head that all tasks share had before this stage."""
+        earlier = self.tasks[:-1]
+        return len(self.scenario.posed(earlier)[-1].labels) if earlier else 0
+
+    @cached_property
     def drawn(self) -> tuple[Task, ...]:
         """The same, each with the budget's share of its examples."""
         return tuple(draw(task, self.budget, self.seed) for task in self.posed)

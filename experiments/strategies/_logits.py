@@ -42,8 +42,7 @@ def places(stage: Stage, task: int) -> slice:
     """Return where the logits of an earlier task's head stand; of a shared head, all labels known before this stage."""
     context = stage.context
     if context.scenario.shares_head:
-        previous = context.scenario.posed(context.tasks[:-1])[-1]
-        return slice(0, len(previous.labels))
+        return slice(0, context.labels_before)
     start = starts(context.posed)[task]
     return slice(start, start + len(context.posed[task].labels))
 

@@ -93,10 +93,8 @@ class L2P(SharedWeights):
     def prepare(self, stage: Stage) -> None:
         """Leave the labels of earlier tasks out of the loss, where all are answered by one head."""
         context = stage.context
-        if context.scenario.shares_head and stage.earlier:
-            earlier = len(context.scenario.posed(context.tasks[:-1])[-1].labels)
-            if earlier < len(stage.task.labels):
-                stage.own_head.register_forward_hook(partial(_new_alone, earlier))
+        if context.scenario.shares_head and 0 < context.labels_before < len(stage.task.labels):
+            stage.own_head.register_forward_hook(partial(_new_alone, context.labels_before))
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:
         """Return λ Σ (1 − cos(q, k)), mean over the batch."""

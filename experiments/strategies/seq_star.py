@@ -70,11 +70,8 @@ class SeqStar(SharedWeights):
     def prepare(self, stage: Stage) -> None:
         """Hold the rows of a shared head that answer earlier labels."""
         context = stage.context
-        if not context.scenario.shares_head or not stage.earlier:
-            return
-        earlier = len(context.scenario.posed(context.tasks[:-1])[-1].labels)
-        if earlier < len(stage.task.labels):
-            hold(stage.own_head, earlier)
+        if context.scenario.shares_head and 0 < context.labels_before < len(stage.task.labels):
+            hold(stage.own_head, context.labels_before)
 
     def save(self, stage: Stage, folder: Path) -> None:
         """Write the body as the first task left it, and leave the head as one layer."""

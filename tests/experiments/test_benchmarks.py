@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,19 @@ def test_growth_writes_as_many_tasks_as_are_asked_for_and_tells_what_each_furthe
     assert len({frozenset(spec.file.labels or ()) for spec in specs}) == 160, "no two tasks are the same pair"
     streams = {"10": {"run_cpu_seconds": 12.0}, "160": {"run_cpu_seconds": 162.0}, "20": {"run_cpu_seconds": 22.0}}
     assert growth.slopes(streams) == {"10–20": 1.0, "20–160": 1.0}
+    pieces = [
+        ("lora", 1.0),
+        ("lora", 2.0),
+        ("lora", 4.0),
+        ("lora", 9.0),
+        ("head", 0.5),
+        ("head", 0.5),
+        ("head", 0.5),
+        ("head", 9.0),
+    ]
+    lines = [json.dumps({"pace": pace, "updates": 1, "seconds": seconds}) for pace, seconds in pieces]
+    (tmp_path / "pace.jsonl").write_text("\n".join(lines))
+    assert growth.halves(tmp_path / "pace.jsonl") == {"early_stage_seconds": 1.5, "late_stage_seconds": 3.5}
 
 
 def test_efficiency_compares_the_cluster_with_each_inline_way_that_was_measured() -> None:
