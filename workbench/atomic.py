@@ -94,14 +94,15 @@ def put_whole(source: Path, target: Path) -> bool:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target``, whole or not at all.
 
+    An empty folder at ``target`` stays the same folder and is filled: a person may stand in it, or it may be mounted.
+
     Raises:
         InputError: there is something at ``target`` already.
+        UnwritableError: nothing can be written there.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("this path exists already and is not an empty folder", where=str(target))
-    if target.exists():
-        target.rmdir()
-    with written_whole(target) as folder:
+    with _filled(target) if target.exists() else written_whole(target) as folder:
         yield folder
 
 
@@ -208,6 +209,26 @@ def _held_beside(target: Path) -> Iterator[Path]:
             if not os.path.lexists(path):  # otherwise the next sweep deletes what is there
                 lock.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+@contextmanager
+def _filled(target: Path) -> Iterator[Path]:
+    """Yield an empty folder inside the empty folder ``target``; what is in it moves up when the block ends well."""
+    moved: list[Path] = []
+    with folder_beside(target / "draft") as folder:
+        yield folder
+        for path in folder.rglob("*"):
+            _fsync(path)
+        try:
+            with _writing(target):
+                for path in [*folder.iterdir()]:
+                    path.rename(target / path.name)
+                    moved.append(target / path.name)
+        except BaseException:
+            for path in moved:
+                _delete(path)
+            raise
+        _fsync(target)
 
 
 @contextmanager

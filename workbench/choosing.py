@@ -16,6 +16,7 @@ from workbench.errors import IntegrityError, UnknownNameError
 if TYPE_CHECKING:
     from workbench.manifest import Manifest
     from workbench.store import AdapterStore
+    from workbench.stored_adapter import StoredAdapter
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,20 @@ def measure(manifest: Manifest) -> str:
 
 
 def readable(store: AdapterStore) -> list[Manifest]:
-    """Return the manifests of a store, those left out that cannot be read: one damaged adapter hinders no other."""
-    manifests = []
+    """Return the manifests of a store, as far as they can be read."""
+    return [adapter.manifest for adapter in readable_adapters(store)]
+
+
+def readable_adapters(store: AdapterStore) -> list[StoredAdapter]:
+    """Return the adapters of a store, those left out whose manifests cannot be read: one hinders no other.
+
+    Nor does one that another process removes meanwhile.
+    """
+    adapters = []
     for adapter_id in store.ids():
-        with suppress(IntegrityError):
-            manifests.append(store.get(adapter_id).manifest)
-    return manifests
+        with suppress(IntegrityError, UnknownNameError):
+            adapters.append(store.get(adapter_id))
+    return adapters
 
 
 def _of_task(name: str, manifests: Sequence[Manifest]) -> list[Manifest]:

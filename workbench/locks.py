@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from workbench.errors import UnwritableError
 if TYPE_CHECKING:
     from pathlib import Path
 
+LOCKLESS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # what file systems without locks answer
+ELSEWHERE = "Name another --workspace."
+
 
 @contextmanager
 def held(path: Path, wait: bool) -> Iterator[bool]:
@@ -21,23 +25,27 @@ def held(path: Path, wait: bool) -> Iterator[bool]:
     Yields whether it is held. With ``wait`` it first waits until nobody else holds it; without, it yields at once.
 
     Raises:
-        UnwritableError: the file cannot be made.
+        UnwritableError: the file cannot be made, or its file system has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        hint = "Name another --workspace."
-        raise UnwritableError(f"cannot write to the workspace: {error}", where=str(path), hint=hint) from None
+        raise UnwritableError(f"cannot write to the workspace: {error}", where=str(path), hint=ELSEWHERE) from None
     try:
-        yield _flock(descriptor, 0 if wait else fcntl.LOCK_NB)
+        yield _flock(descriptor, 0 if wait else fcntl.LOCK_NB, path)
     finally:
         os.close(descriptor)
 
 
-def _flock(descriptor: int, how: int) -> bool:
+def _flock(descriptor: int, how: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | how)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+        message = f"this file system has no locks: {error.strerror}"
+        raise UnwritableError(message, where=str(path), hint=ELSEWHERE) from error
     return True

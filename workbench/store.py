@@ -7,14 +7,14 @@ A stored adapter is a folder in its library's own format plus ``head.safetensors
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from workbench import sealed
 from workbench.adapter_folder import check_adapter
 from workbench.adapter_ids import ID, LONGEST_ID, by_id
 from workbench.atomic import new_folder, remove_whole, written_whole
-from workbench.errors import InputError, IntegrityError
+from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from workbench.processes import first_ahead
 from workbench.stored_adapter import README, StoredAdapter, check_files, text_below
@@ -78,11 +78,17 @@ class AdapterStore:
         return stored
 
     def damage(self, name: str) -> IntegrityError | None:
-        """Return what is wrong with the files of an adapter; None where they are as they were written."""
+        """Return what is wrong with the files of an adapter; None where they are as they were written.
+
+        None too where there is no such adapter: another process may have removed it since it was listed.
+        """
         try:
+            name = self.resolve(name)
             self.verify(name)
+        except (UnknownNameError, FileNotFoundError):
+            return None
         except IntegrityError as error:
-            return error
+            return error if (self.root / name).exists() else None
         return None
 
     def export(self, name: str, target: Path, front_matter: str = "") -> Path:
@@ -93,7 +99,7 @@ class AdapterStore:
         """
         stored = self.verify(name)
         with new_folder(target) as folder:
-            shutil.copytree(stored.folder, folder, dirs_exist_ok=True)
+            _copy([*stored.manifest.files, MANIFEST], stored.folder, folder)
             if front_matter:
                 card = folder / README
                 card.write_bytes(front_matter.encode() + card.read_bytes())
@@ -101,6 +107,8 @@ class AdapterStore:
 
     def import_(self, source: Path, backbone: str) -> StoredAdapter:
         """Copy an exported folder into the store after verifying it; also one that has been on the hub meanwhile.
+
+        The adapter that is there already stays as it is; where it is damaged, the copy takes its place.
 
         Args:
             source: what :meth:`export` wrote.
@@ -112,16 +120,16 @@ class AdapterStore:
             UnsafeConfigError: a library would be led out of the folder, or to a pickled file.
         """
         manifest = importable(source)
-        if manifest.id in self and self.get(manifest.id).manifest.files != manifest.files:
+        if self._has_another(manifest):
             raise InputError(f"another adapter is stored as {manifest.id!r}", hint="Remove that one first.")
-        reference = manifest.backbone.model_copy(update={"name": backbone})
-        with written_whole(self.root / manifest.id) as folder:
-            for file in manifest.files:
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / file, folder / file)
+        reference, folder = manifest.backbone.model_copy(update={"name": backbone}), self.root / manifest.id
+        with written_whole(folder) as draft:
+            _copy(manifest.files, source, draft)
             if README in manifest.files:
-                (folder / README).write_bytes(text_below(folder / README))
-            write_manifest(manifest.model_copy(update={"backbone": reference}), folder)
+                (draft / README).write_bytes(text_below(draft / README))
+            write_manifest(manifest.model_copy(update={"backbone": reference}), draft)
+            if folder.exists() and (manifest.id not in self or self.damage(manifest.id)):
+                remove_whole(folder)  # last of all: ``source`` may be this folder
         return self.get(manifest.id)
 
     def remove(self, name: str) -> str:
@@ -129,6 +137,13 @@ class AdapterStore:
         folder = self.root / self.resolve(name)
         remove_whole(folder)
         return folder.name
+
+    def _has_another(self, manifest: Manifest) -> bool:
+        """Return whether the id of ``manifest`` is that of an adapter with other files, as far as that can be read."""
+        try:
+            return manifest.id in self and self.get(manifest.id).manifest.files != manifest.files
+        except IntegrityError:
+            return False
 
 
 def importable(source: Path) -> Manifest:
@@ -144,3 +159,10 @@ def importable(source: Path) -> Manifest:
     check_files(StoredAdapter(manifest, source), exported=True)
     check_adapter(source)
     return manifest
+
+
+def _copy(files: Iterable[str], source: Path, target: Path) -> None:
+    """Copy files without their modes: into folders of a workspace that can only be read nothing could be written."""
+    for file in files:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / file, target / file)

@@ -22,6 +22,8 @@ STATED = [
     "| `ties` | largest 20 % of each update",
     "| `magnitude` | largest 20 % of each module",
     "α is 0.3",
+    "In the authors' scripts λ is 0.5",
+    "TIES keeps KnOTS's 20 %, which the authors search.",
     "also trims to the largest 20 %",
     "At that program's β = 0.01, all of at most 100 directions",
     "80 % are common, as in the authors' program",

@@ -59,7 +59,7 @@ class Exchange:
         Raises:
             UnknownNameError: no such adapter.
             InputError: something is in ``folder`` already, the task is none for a causal language model, or the adapter
-                is no plain LoRA.
+                is no plain LoRA, or of another backbone.
         """
         from experiments.answers.server_lora import exported_for_servers
 

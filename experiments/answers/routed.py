@@ -15,6 +15,7 @@ from fusion.routing import ROUTERS
 from workbench import serving
 from workbench.asking import rows_of
 from workbench.backbone_names import open_backbone
+from workbench.choosing import readable_adapters
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def candidates(
     store, libraries = workspace.adapters, ROUTERS.get(router).libraries
     adapters = [store.verify(name) for name in dict.fromkeys(among)]
     if not among:
-        all_of_them = [store.get(name) for name in store.ids()]
-        adapters = [adapter for adapter in all_of_them if suits(adapter.manifest, pair, libraries)]
+        adapters = [adapter for adapter in readable_adapters(store) if suits(adapter.manifest, pair, libraries)]
     opened = _backbone(adapters, backbone)
     if not among:
         manifests = [adapter.manifest for adapter in adapters]

@@ -21,6 +21,7 @@ from workbench.atomic import new_folder
 from workbench.backbone_names import open_backbone
 from workbench.errors import InputError
 from workbench.generation import empty_language_model
+from workbench.stored_model import require_backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,9 @@ class ServerLora:
 def exported_for_servers(workspace: Workspace, adapter: str, folder: Path, backbone: str | None) -> ServerLora:
     """Write the adapter with the id ``adapter``; see :class:`experiments.answers.exchange.Exchange`."""
     stored = workspace.adapters.verify(adapter)
-    opened = open_backbone(backbone or stored.manifest.backbone.name)
+    reference = stored.manifest.backbone
+    opened = open_backbone(backbone or reference.name).quantized(reference.quantization, "--backbone")
+    require_backbone(stored, opened)
     with new_folder(folder) as new:
         rank = write_server_lora(stored, opened, new)
     return ServerLora(folder, opened.hub_id or str(opened.folder), rank)

@@ -14,7 +14,7 @@ from experiments.terminal.output import Json, emit, listing, stderr, stdout
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from experiments.reporting.presentation import Presentation
     from experiments.workspace import Workspace as Place
@@ -81,12 +81,16 @@ def report(
     from workbench.atomic import require_folder_of, write_whole
 
     chosen_workspace = find_workspace(workspace)
+    written_to = {"html": html, "latex": latex, "csv": csv, "figures": figures, "format": form, "log": log}
+    shown = {"run": run, "against": against, "columns": columns}
     if experiment is None:
-        _require_experiment(runs, run, against, columns)
+        hint = "workbench report EXPERIMENT …; `workbench report` lists them."
+        _require_none({"runs": runs, **shown, **written_to}, "no experiment is named", hint)
         names = chosen_workspace.records.names()
         listing([{"name": name, "description": _description(chosen_workspace, name)} for name in names], as_json)
         return
     if runs:
+        _require_none({**shown, **written_to}, "--runs lists the runs of an experiment, and no more", "Leave one out.")
         print_runs(chosen_workspace, experiment, workspace, as_json)
         return
     _require_together(form and not figures, columns and (as_json or html), against and log)
@@ -110,11 +114,10 @@ def report(
         stdout.print("\n" + "\n".join(lines))
 
 
-def _require_experiment(*given: object) -> None:
-    """Raise InputError where an option is given that needs the name of an experiment."""
-    if any(given):
-        hint = "workbench report EXPERIMENT …; `workbench report` lists them."
-        raise InputError("no experiment is named", where="--runs, --run, --against, --columns", hint=hint)
+def _require_none(options: Mapping[str, object], message: str, hint: str) -> None:
+    """Raise InputError with this message where one of the options is given."""
+    if given := [f"--{name}" for name, value in options.items() if value]:
+        raise InputError(message, where=", ".join(given), hint=hint)
 
 
 def _require_together(form_alone: object, columns_of_all: object, difference_logged: object) -> None:

@@ -47,15 +47,15 @@ def ui(
     """Serve the MLflow UI to this machine until Ctrl-C, and print the address of each experiment's newest report."""
     from experiments.workspace import find_workspace
     from workbench.errors import InputError
-    from workbench.mlflow.address import tracking_uri
+    from workbench.mlflow.address import shown, tracking_uri
     from workbench.mlflow.tracker import Tracker
 
     chosen_workspace = find_workspace(workspace)
     uri = tracking_uri(chosen_workspace.root)
     tracker = Tracker(uri, stderr.print)
     if uri.startswith(("http://", "https://")):
-        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {uri}/{TRAINING_RUNS}")
-        _reports(uri, tracker)
+        stdout.print(f"$MLFLOW_TRACKING_URI names a server, which has its own UI: {shown(uri)}/{TRAINING_RUNS}")
+        _reports(shown(uri), tracker)
         return
     if tracker.database and not tracker.database.is_file():
         hint = "Run something first (workbench run quickstart), or name another --workspace."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cache import cache_folder
 from workbench.errors import InputError, TrackingError
 from workbench.extras import EXTRAS, install_command, installed
-from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.address import shown, tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.quantisation import keep_as_packed
 from workbench.training import require_optimizer
@@ -182,11 +182,10 @@ def _tracking(workspace: Workspace) -> Finding:
     try:
         tracker.ping()
     except TrackingError as error:
-        remedy = (
-            "start it, or unset MLFLOW_TRACKING_URI; runs go on without it, and `workbench report --log` catches up"
-        )
+        later = "runs go on without it, and `workbench report EXPERIMENT --log` catches up"
+        remedy = f"start it, or unset MLFLOW_TRACKING_URI; {later}"
         return Finding("tracking", False, False, error.what, remedy)
-    return Finding("tracking", True, False, f"{uri} answers")
+    return Finding("tracking", True, False, f"{shown(uri)} answers")
 
 
 def _hub() -> Finding:

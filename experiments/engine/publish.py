@@ -6,7 +6,6 @@ import math
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.engine.system_metrics import points
@@ -14,7 +13,7 @@ from experiments.reporting import mlflow_run
 from experiments.reporting.files import files
 from workbench.atomic import write_whole
 from workbench.errors import TrackingError, UnwritableError
-from workbench.mlflow.address import shown, tracking_uri
+from workbench.mlflow.address import database_of, shown, tracking_uri
 from workbench.mlflow.tracker import Tracker
 from workbench.processes import is_first
 
@@ -84,8 +83,8 @@ def writing_tracker(workspace: Workspace, say: Callable[[str], None]) -> Tracker
         TrackingError: its store is a file that can only be read, of which MLflow itself makes many lines.
     """
     uri = tracking_uri(workspace.root)
-    store = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
+    store = database_of(uri)
+    if store is not None and store.exists() and not os.access(store, os.W_OK, effective_ids=EFFECTIVE):
         hint = "Set MLFLOW_TRACKING_URI to a store that can be written."
         raise TrackingError("this store can only be read", where=uri, hint=hint)
     return Tracker(uri, say)

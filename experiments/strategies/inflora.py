@@ -12,11 +12,13 @@ Differences from the program:
 
 - It adapts key and value of every layer, which read the same inputs, and keeps one M for both. Here the method's
   targets are adapted, with an M each.
-- Its ε rises from task to task, up to a number that is reached at the last one. Here ε is ``threshold`` throughout,
-  since a stream may go on.
+- Its ε rises with t ÷ T, t from 0 and T the number of tasks, towards a number that a task after the last one would
+  have. Here ε is ``threshold`` throughout, since a stream may go on.
 - After the first task it counts one direction less than its criterion for all later tasks would.
 - Its s is 1. Here s is the method's alpha ÷ rank.
 - It reads patches of images. Here C is of the tokens of the training texts, without padding.
+- In a class-incremental stream it trains the rows of the new task's labels alone, under a softmax over these, and
+  answers over all labels. Here all rows of the head are trained, under a softmax over all labels so far.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ Differences from the authors' program, and from its port to PyTorch:
 - Prompts begin as words of the vocabulary, not uniform in [−1, 1] (the port), where no word of a text lies. Keys begin
   as the port's.
 - The paper can spread the choice in training by how often earlier tasks chose a prompt. Here, as in both, it is not.
-- λ, M and N are the port's (0.1, 10, 5); the program's are 1, 10 and 4. Both learn pictures; none is tuned here.
+- The port puts prompts behind [CLS]. Here, as in the program, they stand before it.
+- λ, M and N are the port's (0.1, 10, 5); the program's are 1, 10 and 4. A prompt has 5 tokens in the port, 10 in the
+  program, and here 4 by default. Both learn pictures (these are their settings for CIFAR-100); none is tuned here.
 - Tasks whose answers are generated are refused: in training the query would see the answer.
 """
 

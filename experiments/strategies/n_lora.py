@@ -10,7 +10,7 @@ Differences from the authors' program:
 
 - It takes the absolute entries of the product of its stored factors, Aₜ Bₜ, which has rank × rank entries and exists
   only where a module has as many outputs as inputs. Here, as in the paper, they are those of the update, which has
-  out × in. So its λ (0.4 to 1.8) are no guide for the λ here, which are far smaller.
+  out × in. So its λ (0.38 to 1.8) are no guide for the λ here, which are far smaller.
 - Its penalty leaves out s. Here s is the method's alpha ÷ rank.
 - AdamW does not make an entry exactly 0, there or here: sparse means that most entries are close to it.
 """

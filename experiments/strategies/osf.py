@@ -15,7 +15,10 @@ Differences from PEFT 0.21, and from the authors' program:
 - Both project gradients. AdamW then divides each number by its own size, so that a step leaves the subspace again.
   Here the factors are projected where W is made: their gradients are the same, and no optimiser can leave.
 - A matrix of which nothing stays, as at the first task by default, is trained as it is. PEFT refuses that.
-- The authors' program leaves whatever is not split trainable. Here it is frozen, as in PEFT.
+- The authors' program takes the share of max(out, in), though at most all directions. Here, as in PEFT, it is the share
+  of min(out, in).
+- The authors' program splits the matrices of self-attention and feed-forward layers alone, and leaves whatever is not
+  split trainable. Here all matrices but embeddings are split, and the rest is frozen, as in PEFT.
 - The paper gives k to each matrix by how alike its inputs and outputs are. Here, as in PEFT, the share is one for all.
 """
 

@@ -10,6 +10,9 @@ Differences from the authors' program:
 - It can pass a prompt through a residual MLP while it is trained, as the paper does. Here the tokens themselves are
   trained; like there, they begin as words of the vocabulary.
 - For T5 it cuts prompts and text together at the length of a text. Here the prompts stand beside it.
+- For BERT it puts the prompts behind the text, the oldest first. The head reads the first token of the newest prompt,
+  which begins as [CLS]; the first token of each prompt has position 0, and the text's own [CLS] is left out. Here, as
+  in its program for T5, the prompts stand before the text, and the head reads the text.
 - For BERT it can train one head for all tasks. Here each task has its own.
 """
 

@@ -11,7 +11,8 @@ a linear head as sequential would (first-session adaptation); then the body is f
 The arithmetic is that of the router of the same name, with what differs there from the authors' program: ``width`` for
 their M = 10,000, and λ chosen on a fifth of the examples of every task. Also:
 
-- Their first session is SGD with a cosine schedule. Here it is the fit of the method.
+- Their first session trains under a cosine classifier, whose scale is trained too, by SGD with a cosine schedule. Here
+  it is the fit of the method, under a linear head.
 - They know no tasks with names. Here, where the task is named, the one solution over all labels is asked for those of
   the task alone.
 - The scores approximate 0 and 1: as logits they are close to each other, so confidences are low.

@@ -14,6 +14,8 @@ Differences from the authors' program:
 - It divides by ‖Bₖ‖ ‖Aₖ‖. Here, as in the paper, by ‖Bₖ Aₖ‖.
 - It multiplies the newest pair by a magnitude too, which B could hold as well. Here there is none.
 - It trains with SGD. Here the fit's optimiser does.
+- In a class-incremental stream it trains the rows of the new task's labels alone, under a softmax over these, and
+  answers over all labels. Here all rows of the head are trained, under a softmax over all labels so far.
 - The paper's variants of falling rank (SD-LoRA-RR) and of merged directions (SD-LoRA-KD) are left out.
 """
 

@@ -10,6 +10,8 @@ Differences from the authors' program:
 
 - It warms body and first classifier up for a few epochs, and then trains the first classifier by itself for the rest
   of the task. Here all epochs of the first task are the warm-up.
+- Its classifier is linear or a cosine one, with a learning rate of its own (1e-3; the body has 1e-5). Here the
+  classifier is linear, and has the method's rate, as the body has.
 - It can allot rows to labels of future tasks before they come (w/ pre-allocation). A stream here does not know them.
 - For generative models it reads features of the frozen model under linear classifiers. Tasks whose answers are
   generated have no head here, and are refused.

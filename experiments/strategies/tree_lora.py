@@ -15,6 +15,9 @@ the second.
 Differences from the program:
 
 - It adds distances where it means to subtract them, and so prefers tasks that are far. Here near ones are preferred.
+- It also adds the smallest score to all scores where it means to subtract it. Here scores are shifted so that the
+  smallest is 0. The shift matters only where a half's scores are multiplied.
+- Its random numbers go on from epoch to epoch. Here they are the same in each epoch.
 - Its tree goes on as deep as there are modules, of which the search reads two levels. Here are those two alone.
 - It keeps the mean of A over the last epoch, times the number of modules. Here A is kept as the best epoch left it. Its
   Ā is divided by all batches of the epoch, here by those so far.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,10 @@ def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: 
         pair: the table's column with the second texts; without a table the second text itself.
 
     Raises:
-        InputError: nothing to read, no such column, or a file that cannot be read.
+        InputError: nothing to read, both of them, no such column, or what cannot be read.
     """
+    if path is not None and texts:
+        raise InputError("texts and --file are two things", hint="Leave one out.")
     if path is not None and _is_table(path, column):
         rows = FileRows(path, [name for name in (column, pair) if name is not None])
         if unusual(rows.dialect, rows.format):
@@ -53,6 +55,7 @@ def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: 
                 hint = f"Columns: {', '.join(rows.columns)}. Name one with {flag}."
                 raise InputError(f"there is no column {name!r}", where=str(path), hint=hint)
         return rows, partial(_text, columns=[name for name in (column, pair) if name is not None])
+    _utf_8((*(texts or ()), pair or ""), "a text", "Save it in a file and give --file.")
     lines = _lines(path) if path is not None else list(texts or ()) or _piped()
     columns = [TEXT, PAIR] if pair is not None else [TEXT]
     listed = [dict(zip(columns, (line, pair), strict=False)) for line in lines]
@@ -88,7 +91,22 @@ def _lines(path: Path) -> list[str]:
 def _piped() -> list[str]:
     if sys.stdin.isatty():
         raise InputError("there is nothing to predict", hint="Give texts in quotes, --file, or pipe lines in.")
-    return [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    lines = (line.rstrip("\n") for line in sys.stdin if line.strip())
+    return _utf_8(lines, "stdin", "Save it and give --file: its encoding is found.")
+
+
+def _utf_8(texts: Iterable[str], source: str, hint: str) -> list[str]:
+    """Return texts, or raise InputError where one is not UTF-8.
+
+    Python raises when it reads such a text, or keeps its bytes as surrogates, which cannot be encoded.
+    """
+    try:
+        read = [*texts]
+        for text in read:
+            text.encode()
+    except UnicodeError:
+        raise InputError(f"{source} is not UTF-8", hint=hint) from None
+    return read
 
 
 class AnswerFile:

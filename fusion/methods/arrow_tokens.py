@@ -3,7 +3,12 @@
 With ``general`` the last sources are general ones: the mean of their factors is taken off the factors of the others
 before (GenKnowSub, https://aclanthology.org/2025.acl-short.54). It is peft's Arrow, whose vectors are 15 steps of a
 power iteration. Unlike the router ``arrow``, which chooses one adapter with its head for a whole text, this is one
-model under one head. What differs from the paper: its LoRAs are those of a library of hundreds of tasks.
+model under one head.
+
+What differs: the paper's LoRAs are those of a library of hundreds of tasks. The authors' program
+(github.com/microsoft/mttl) by default adds up the weighted A and the weighted B of all LoRAs, and then multiplies the
+two sums, so that the B of one LoRA meets the A of another. Here, as in peft, the weighted updates are added. By default
+all LoRAs answer a token there; ``top_k`` is 3 here, as in peft.
 """
 
 from __future__ import annotations

@@ -6,11 +6,14 @@ authors' program (github.com/apanariello4/core-space-merging), with its variants
 ``isotropize``; those with DARE and CART are not here.
 
 What differs: every scaling of a LoRA is inside its B; weights count in the election (the program has one factor λ for
-all sources, searched from 0.1 to 10 on validation data; 1 here); of n entries the program keeps one more. Sums, TSV and
-Iso are the same in every basis: ``sum`` is the method ``sum``, ``tsv`` the method ``tsv``, and ``sum`` with ``iso`` the
-method ``iso-c``. TIES is not: in the authors' bases it depends on how ΔWᵢ happens to be split into factors.
-``split: balanced`` splits each anew, with √S on both sides, so that the result depends on the updates alone. Of a core
-that TIES leaves without full rank, ``iso`` levels the values that are not zero, the program all.
+all sources, searched from 0.1 to 10 on validation data; 1 here); of n entries the program keeps one more. The share
+that TIES keeps is 0.2 here, as in KnOTS; the authors' scripts search it from 10 to 100 %, and the program takes 10 %
+where it is left out. For TSV the program gives each of n sources ⌊k ÷ n⌋ directions, k the size of a core; here each
+source keeps all that it has, which is the same only where ranks are equal. Sums, TSV and Iso are the same in every
+basis: ``sum`` is the method ``sum``, ``tsv`` the method ``tsv``, and ``sum`` with ``iso`` the method ``iso-c``. TIES is
+not: in the authors' bases it depends on how ΔWᵢ happens to be split into factors. ``split: balanced`` splits each anew,
+with √S on both sides, so that the result depends on the updates alone. Of a core that TIES leaves without full rank,
+``iso`` levels the values that are not zero, the program all.
 """
 
 from __future__ import annotations

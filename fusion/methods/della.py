@@ -3,7 +3,9 @@
 The authors' program (github.com/declare-lab/della) with ``della``; entries are ranked within a row. What differs: of n
 entries in a row, the j-th is dropped with probability p − ε/2 + ε j/n, as in the paper; the program divides by n − 1.
 With weights other than 1, the program divides by the sum of the weights that agree, where the mean here divides by
-their number. The result is dense, and is cut here to the rank of a source.
+their number. p = 0.5 and ε = 0.2 are ours: the program has no default p, and its ε is 0 where left out; the example in
+its README has p 0.3, ε 0.14 and λ 1.1. λ is 1 by default, as there. The result is dense, and is cut here to the rank of
+a source.
 """
 
 from __future__ import annotations

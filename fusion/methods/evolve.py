@@ -8,7 +8,8 @@ weights: with many layers, raise ``layers`` or ``evaluations``.
 
 What differs: the paper evolves weights and densities of TIES with DARE, from 0.5, in 1000 evaluations; here it is the
 exact sum of updates, mergekit's ``task_arithmetic``, whose body is weighed anew without a merge. Paper and mergekit
-maximise a score; a score of few examples hardly moves, so here it is a loss. Where mergekit's groups have to divide the
+maximise a score; a score of few examples hardly moves, so here it is a loss. By default mergekit has one weight a
+source for all layers (``layer_granularity`` 0); here each layer has its own. Where mergekit's groups have to divide the
 number of layers, the last one may be smaller here; modules outside the layers have weights of their own.
 """
 

@@ -1,7 +1,9 @@
 """magmax: every entry is that of the source whose entry there has the largest magnitude.
 
 What differs: the paper merges models that were trained one from the other; here any sources are taken. Weights, which
-the paper has not, multiply before entries are compared. The result is dense, and is cut to the rank of a source.
+the paper has not, multiply before entries are compared. λ (``scale``) is 1 here; the scripts of the authors' program
+(github.com/danielm1405/magmax) fix 0.5. Of entries of equal magnitude the program takes that of the last source, here
+it is that of the first. The result is dense, and is cut to the rank of a source.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ of the sources so far; λ₁ = 1. The order of the sources counts. Everything is
 
 What differs: the authors' program (github.com/tanganke/fusion_bench) completes U and V to square matrices by arbitrary
 vectors of the null space, and also takes the diagonal entries between those out. Here only directions that Mₜ₋₁ has
-take part. Weights multiply sources before all else; the program has none. The result is cut to the rank of a source.
+take part. The program shuffles the sources by default; here the given order counts. Weights multiply sources before
+all else; the program has none. The result is cut to the rank of a source.
 """
 
 from __future__ import annotations

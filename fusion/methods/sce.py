@@ -4,7 +4,9 @@ In a module: keep the share ``select_topk`` of the entries, those of largest var
 by ηᵢ, its share of the squares that are kept; average, entry by entry, those whose sign is that of the sum, with ηᵢ.
 
 What differs from mergekit's `sce`: the result is dense, and is cut here to the rank of a source. Weights multiply the
-updates before. Entries that vary as much as the last one kept are kept too.
+updates before. Entries that vary as much as the last one kept are kept too. Where the mean squares of the sources add
+up to less than 1e-6 (two sources with entries of about 7e-4), mergekit weighs all sources alike. Here, as in the
+authors' program (github.com/fanqiwan/FuseAI), that happens only where they are exactly 0.
 """
 
 from __future__ import annotations

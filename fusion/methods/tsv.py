@@ -6,8 +6,10 @@ authors' program (github.com/AntoAndGar/task_singular_vectors), and Sᵢ stays.
 What differs: the program keeps min(out, in) ÷ n singular vectors of every source. A LoRA has only r of them with a
 singular value that is not zero; the others are arbitrary vectors of the null space, and orthogonalising with them moves
 the r that count (by 0.66 of the result's norm for four random LoRAs of rank 8 at 384 × 384). Here only directions that
-a source has take part, which is TSV in Core Space (arXiv:2509.17786; ``core-space`` with ``inner: tsv`` is the same).
-Weights are factors on Sᵢ; the program has none. α is 1 here; the authors pick it on validation data.
+a source has take part, all of them unless ``rank`` is given; ``core-space`` with ``inner: tsv`` is the same. For
+sources of equal rank this is TSV in Core Space (arXiv:2509.17786). Where ranks differ, the program of that paper still
+gives each of n sources ⌊k ÷ n⌋ directions, k the size of a core. Weights are factors on Sᵢ; the program has none. α is
+1 here; the authors pick it on validation data.
 """
 
 from __future__ import annotations

@@ -5,11 +5,14 @@ the gradient of a layer is made of its inputs. ``solver: exact`` is the minimum,
 least-squares problem in the row space of the sources, exact on factors. Where the rows of all sources are independent,
 M does on the rows of each source what that source does.
 
-What differs: the paper and its program (github.com/nathanielyvo/WUDI-Merging) take 300 steps of Adam at 1e-5 from the
-sum. ``solver: adam`` does the same, and cuts the result, which has full rank, to the rank that the sum of the sources
-can have. How far 300 steps lead depends on how large the updates are. Some of the authors report later
-(arXiv:2606.07289) that the minimum is worse than the steps, since its weakest directions are noise. Weights multiply
-the sources before; the program has none.
+What differs: the paper and its program (github.com/nathanielyvo/WUDI-Merging) take 300 steps of Adam from the sum.
+``solver: adam`` does what the program for ViT does (vit/wudi_main.py; FusionBench too, with 400 steps in its
+configuration): steps at 1e-5, and division by ‖ΔWᵢ‖². It then cuts the result, which has full rank, to the rank that
+the sum of the sources can have. The program for RoBERTa has steps at 2e-5. A further script for ViT (vit/coef.py),
+which tries factors on the result, divides by ‖ΔWᵢ‖: a source with large updates then counts more, in the minimum too.
+How far 300 steps lead depends on how large the updates are. Some of the authors report later (arXiv:2606.07289) that
+the minimum is worse than the steps, since its weakest directions are noise. Weights multiply the sources before; the
+program has none.
 """
 
 from __future__ import annotations

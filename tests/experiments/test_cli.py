@@ -125,12 +125,19 @@ def test_run_report_and_mlflow(recipe: Path, call: Call, tmp_path: Path) -> None
     assert len(client.search_runs([experiment.experiment_id])) == 3
 
 
+@pytest.mark.parametrize("given", ["--html r.html", "--latex t.tex", "--csv t", "--figures f", "--format png", "--log"])
+def test_what_a_report_is_written_to_needs_the_name_of_an_experiment(given: str, call: Call, tmp_path: Path) -> None:
+    code, out, err = call("report", *given.split())
+    assert (code, out, files(tmp_path)) == (2, "", set())
+    assert err.startswith(f"Error: {given.split()[0]}: no experiment is named\n  workbench report EXPERIMENT")
+
+
 def test_run_goes_on_without_a_tracking_server(recipe: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     code, _, err = call("run", str(recipe), "--set", "tasks=[animals]")
     assert code == 0
     assert err.count("Tracking:") == 1, "trouble is said once"
-    assert "workbench report --log" in err
+    assert "workbench report EXPERIMENT --log" in err
 
 
 def test_train_predict_export_import(recipe: Path, bert: Path, call: Call, tmp_path: Path) -> None:
@@ -332,6 +339,17 @@ def test_doctor_does_not_wait_for_a_hub_that_is_silent(monkeypatch: pytest.Monke
         assert finding.detail == f"http://127.0.0.1:{silent.getsockname()[1]} does not answer (ReadTimeout)"
     assert (finding.works, finding.needed) == (False, False)
     assert "need no hub" in finding.remedy
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+def test_doctor_keeps_the_tracking_server_s_password_to_itself(
+    form: list[str], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setattr("workbench.mlflow.tracker.Tracker.ping", lambda tracker: None)
+    _, out, err = call("doctor", "--offline", *form)
+    assert "http://user:…@127.0.0.1:9 answers" in re.sub(r"\s+", " ", out)
+    assert "secret" not in out + err
 
 
 def test_doctor_knows_whether_something_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

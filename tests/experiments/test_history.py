@@ -135,7 +135,8 @@ REFUSED = {
     "itself": (["stream", "--against", "3"], "--against: 'stream' is held against itself"),
     "another kind": (["stream", "--against", "methods"], "are experiments of two kinds (strategies and methods)"),
     "logged": (["stream", "--against", "1", "--log"], "--log: MLflow holds experiments, not differences"),
-    "no name": (["--runs"], "no experiment is named"),
+    "no name": (["--runs"], "--runs: no experiment is named"),
+    "a page of runs": (["stream", "--runs", "--html", "page.html"], "--html: --runs lists the runs of an experiment"),
     "no such column": (["stream", "--columns", "forgetting,foo"], "--columns: there is no column called 'foo'\n"),
     "columns of JSON": (
         ["stream", "--columns", "forgetting", "--json"],
@@ -147,7 +148,7 @@ REFUSED = {
 @pytest.mark.parametrize("mistake", REFUSED)
 def test_what_cannot_be_reported_is_told(mistake: str, report: Call, tmp_path: Path) -> None:
     arguments, message = REFUSED[mistake]
-    code, out, err = report(*arguments, *([] if "--json" in arguments else ["--csv", "tables"]))
+    code, out, err = report(*arguments, *([] if {"--json", "--runs"} & {*arguments} else ["--csv", "tables"]))
     assert (code, out) == (2, "")
     assert message in err
     assert not (tmp_path / "tables").exists()

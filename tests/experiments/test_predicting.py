@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -193,6 +195,9 @@ MISTAKES = {
     ),
     "a column twice": (["--file", "labelled.csv", "--column", "body", "--out", "out.csv"], "--prefix predicted_"),
     "no file": (["--file", "nowhere.csv", "--column", "body"], "no such file"),
+    "texts and a file": (["the cat", "--file", "rows.csv", "--column", "body"], "texts and --file are two things"),
+    "a text in Latin-1": (["sch\udcf6n"], "a text is not UTF-8\n  Save it in a file and give --file."),
+    "a second text in Latin-1": (["the cat", "--pair", "sch\udcf6n"], "a text is not UTF-8"),
     "a broken line": (["--file", "broken.csv", "--column", "body", "--out", "out.csv"], "broken.csv, line 3: 3 fields"),
 }
 
@@ -212,6 +217,17 @@ def test_mistakes_are_found_before_a_model_is_opened(
     assert (code, out) == (2, "")
     assert expected in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_what_is_piped_in_has_to_be_utf_8(errors: str, predict: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the locale C Python reads every byte; in others it raises at one that is not UTF-8."""
+    piped = io.BytesIO("the cat\nein schöner Tag\n".encode("latin-1"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(piped, encoding="utf-8", errors=errors))
+    code, out, err = predict("classification")
+    assert (code, out) == (2, "")
+    assert "stdin is not UTF-8\n  Save it and give --file: its encoding is found." in err
+    assert "Traceback" not in err
 
 
 def test_a_prefix_keeps_the_labels_that_are_there(predict: Call, tmp_path: Path) -> None:

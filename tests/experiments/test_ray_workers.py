@@ -10,23 +10,27 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from experiments.engine import workers as engine_workers
 from experiments.engine.workers import workers
+from experiments.engine.workers.slot import Slot
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
 from tests.ear import Ear
 from tests.hostile_folder import hostile_folder
 from tests.toy_pieces import ToyPiece, log, nothing
-from workbench import extras
+from workbench import atomic, extras
 from workbench.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from experiments.engine.study import Piece
 
 pytest.importorskip("ray", reason="the package ray is not installed")
@@ -208,6 +212,45 @@ def test_commands_take_jobs_and_give_the_same_report(call: Call, recipe: Path, t
         for strategy in document["strategies"].values():
             del strategy["cost"]
     assert report == expected
+
+
+class Remote:
+    """What Ray makes of a function, in little: called when the answer is asked for."""
+
+    def __init__(self, function: Callable[..., bool]) -> None:
+        self.function = function
+
+    def options(self, **_: object) -> Remote:
+        return self
+
+    def remote(self, *given: object) -> Callable[[], bool]:
+        return partial(self.function, *given)
+
+
+def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run looks at the machines after the first one wrote its file, and before they answer it."""
+    import ray
+
+    from experiments.engine.workers import cluster
+
+    slots, looked, names = [Slot(1, {}, "machine")], [], []
+
+    def get(asked: Sequence[Callable[[], bool]]) -> list[bool]:
+        names.append([path.name for path in tmp_path.iterdir()])
+        if len(names) == 1:
+            looked.append(cluster._looked_at(slots, tmp_path))
+        return [ask() for ask in asked]
+
+    context: Any = type("Context", (), {"get_node_id": lambda self: "ab" * 28})
+    monkeypatch.setattr(ray, "get_runtime_context", context)
+    monkeypatch.setattr(ray, "remote", Remote)
+    monkeypatch.setattr(ray, "get", get)
+    looked.append(cluster._looked_at(slots, tmp_path))
+    assert looked == [slots, slots], "both machines see the workspace"
+    assert all(atomic.UNFINISHED.fullmatch(name) for at_once in names for name in at_once), "a sweep finds them later"
+    assert not [*tmp_path.iterdir()]
 
 
 def test_without_ray_jobs_say_what_to_install(call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

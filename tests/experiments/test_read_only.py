@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from experiments.engine.publish import writing_tracker
+from experiments.workspace import Workspace
 from tests.conftest import Call
 from tests.read_only import read_only
 from tests.streams import write_recipe
+from workbench.errors import TrackingError
 from workbench.store import AdapterStore
 
 FEW = ["tasks=[animals, halves]", "seeds=[0]", "budget.epochs=1", "budget.train_examples=16"]
@@ -42,8 +45,9 @@ def content(root: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*") if path.is_file()}
 
 
-def test_what_only_reads_works(finished: Path, call: Call) -> None:
+def test_what_only_reads_works(finished: Path, call: Call, tmp_path: Path) -> None:
     adapter, before = AdapterStore(finished / "adapters").ids()[0], content(finished)
+    exported = tmp_path / "given" / "exported"
     document = json.loads(call("report", "stream", "--json")[1])
     with read_only(finished):
         with pytest.raises(PermissionError):
@@ -54,6 +58,7 @@ def test_what_only_reads_works(finished: Path, call: Call) -> None:
             ["adapters", "list"],
             ["adapters", "show", adapter],
             ["adapters", "verify"],
+            ["adapters", "export", adapter, str(exported)],
             ["predict", adapter, "the dog sleeps"],
             ["predict", "router:arrow", "the dog sleeps"],
             ["predict", "router:prototype", "the dog sleeps"],
@@ -68,6 +73,8 @@ def test_what_only_reads_works(finished: Path, call: Call) -> None:
             assert "Traceback" not in err
         assert json.loads(call("report", "stream", "--json")[1]) == document
     assert content(finished) == before
+    assert [*exported.parent.iterdir()] == [exported]
+    assert AdapterStore(tmp_path / "adapters").import_(exported, "tiny").id == adapter
 
 
 def test_a_run_that_is_finished_prints_its_report(finished: Path, call: Call) -> None:
@@ -130,6 +137,15 @@ def test_nothing_is_logged_to_a_store_that_can_only_be_read(command: list[str], 
     assert "mlflow.db: this store can only be read" in err
     assert len(err.splitlines()) <= 3
     assert content(finished) == before
+
+
+def test_such_a_store_is_known_at_a_path_that_needs_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = tmp_path / "my? work%20 ü"
+    root.mkdir()
+    (root / "mlflow.db").touch()
+    with read_only(root), pytest.raises(TrackingError, match="this store can only be read"):
+        writing_tracker(Workspace(root), print)
 
 
 @pytest.mark.parametrize("path", ["folder", "file.txt/inside.html", "/dev/full", f"{'n' * 300}.html"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from experiments.engine.study import Effort, Forecast
 from experiments.engine.workers import inline
 from experiments.engine.workers.room import memory_here, require_room, room_left
+from experiments.engine.workers.slot import Slot, used
 from tests.conftest import Call
 from tests.toy_pieces import ToyPiece
 from workbench.errors import InputError
@@ -43,6 +44,15 @@ def test_a_piece_is_refused_where_no_machine_has_memory_for_it() -> None:
         require_room(pieces, [1000, 4000])
     assert refused.value.exit_code == 2
     assert refused.value.what == "no machine has memory enough: large takes 4,001 MB; the largest has 4,000 MB"
+
+
+def test_fewer_pieces_than_slots_go_where_most_memory_is() -> None:
+    small, large = Slot(1, {}, "small", memory_mb=1000), Slot(1, {}, "large", memory_mb=4000)
+    other, unknown = replace(large, machine="other"), replace(large, memory_mb=math.inf)
+    assert used([small, large], 1) == [large]
+    assert used([small, large, other], 2) == [large, other], "of equal ones those that come first"
+    assert used([small, large], 3) == [large, small]
+    assert used([large, unknown], 1) == [unknown], "where nobody knows, nothing is too large"
 
 
 def test_of_many_pieces_a_few_are_named() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +27,7 @@ from tests.ear import Ear
 from tests.runs import done, pending, stream_in
 from tests.runs import stream_run as do
 from tests.streams import write_recipe, write_tasks
-from workbench.errors import InputError
+from workbench.errors import InputError, UnwritableError
 from workbench.settings import read
 
 ROOT = Path(__file__).parents[2]
@@ -246,6 +249,19 @@ def test_longer_stream_reuses_the_shorter_one(plan: Plan, bert: Path, tmp_path: 
 def test_two_runs_of_one_experiment_at_a_time_are_refused(plan: Plan, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "ws")
     with workspace.locked("stream"), pytest.raises(InputError, match="being run"):
+        do(plan, tmp_path / "ws")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_one_message(
+    number: int, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    message = f"this file system has no locks: {os.strerror(number)}\n  Name another --workspace"
+    with pytest.raises(UnwritableError, match=message):
         do(plan, tmp_path / "ws")
 
 

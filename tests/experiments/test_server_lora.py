@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from experiments.answers.server_lora import ServerLora, write_server_lora
 from experiments.api import Workbench
@@ -87,6 +88,22 @@ def test_the_command_says_how_it_is_served(tmp_path: Path, llama: Path, call: Ca
     assert ranks == {1: 8, 8: 8, 9: 16, 24: 32, 64: 64}
     assert call("adapters", "export", stored.id, "both", "--vllm", "--merge", "--workspace", "ws")[0] == 2
     assert not Path("both").exists()
+
+
+def test_another_backbone_is_refused(tmp_path: Path, llama: Path, call: Call) -> None:
+    here = bench(tmp_path)
+    lesson = here.lesson("say", "lora", str(llama), learning_rate=0.05, budget=BUDGET)
+    stored = here.workspace.learned(lesson, Silent(), "")
+    other = shutil.copytree(llama, tmp_path / "other")
+    torch.manual_seed(1)
+    LlamaForCausalLM(LlamaConfig.from_pretrained(llama)).save_pretrained(other)
+    export = ["adapters", "export", stored.id, "served", "--vllm", "--workspace", "ws", "--backbone"]
+    code, _, err = call(*export, str(other))
+    assert code == 2, err
+    assert f"adapter {stored.id} was trained on" in " ".join(err.split())
+    assert not [path for path in tmp_path.iterdir() if "served" in path.name]
+    moved = shutil.copytree(llama, tmp_path / "moved")
+    assert call(*export, str(moved))[0] == 0, "the same weights in another folder"
 
 
 def test_what_no_such_server_can_answer_is_refused(tmp_path: Path, bert: Path) -> None:

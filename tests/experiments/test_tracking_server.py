@@ -86,7 +86,7 @@ def test_what_a_dead_server_missed_is_logged_later_and_once(
     assert (code, err.count("Tracking:")) == (0, 1)
     code, _, err = call("report", "missed", "--log")
     assert code == 1
-    assert "report --log" in err
+    assert "report EXPERIMENT --log" in err
     server.start()
     assert call("report", "missed", "--log")[0] == 0
     first = stored(server.uri, "missed")
@@ -126,7 +126,7 @@ def test_a_server_that_is_killed_again_and_again_ends_with_the_record_of_one_tha
     record = engine.run(STUDIES.get(plan.study), plan, workspace, ear, "test", hear=after)
     end = present(report_on("stream", record, workspace))
     assert undisturbed.finish(end)
-    for _ in range(20):  # as often as `report --log` would be called
+    for _ in range(20):  # as often as `report EXPERIMENT --log` would be called
         if accidents.kills:
             accidents.restart.join()
         if disturbed.finish(end) and not accidents.left:

@@ -89,6 +89,14 @@ def test_a_workspace_that_cannot_be_written_is_shown_from_a_copy(
     assert (colleague / "mlflow.db").read_bytes() == before
 
 
+def test_a_server_s_password_is_not_printed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setattr(Tracker, "newest", lambda *_: [("stream", "experiments/1/runs/2", True)])
+    code, out, err = call("ui")
+    assert (code, err, out.count("http://user:…@127.0.0.1:9/#/")) == (0, "", 3), "the server, the run and its report"
+    assert "secret" not in out
+
+
 @pytest.mark.parametrize(
     ("address", "code"),
     [("sqlite:///", 2), ("postgresql://nobody@127.0.0.1:1/x", 1), ("htp:/x", 1), ("http://[::1", 1)],

@@ -57,6 +57,37 @@ def test_a_folder_vanishes_when_the_block_fails(tmp_path: Path, error: type[Base
     assert entries(tmp_path) == []
 
 
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_empty_folder_stays_so_when_the_block_fails(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), atomic.new_folder(tmp_path) as folder:
+        (folder / "half").write_text("half", encoding="utf-8")
+        raise error
+    assert entries(tmp_path) == []
+
+
+def test_an_empty_folder_is_filled_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename, renamed = Path.rename, []
+
+    def full(path: Path, target: Path) -> Path:
+        if renamed:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        renamed.append(path.name)
+        return rename(path, target)
+
+    def fill() -> None:
+        with atomic.new_folder(tmp_path) as folder:
+            (folder / "file").write_text("content", encoding="utf-8")
+            (folder / "sub").mkdir()
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "rename", full)
+        fill()
+    assert len(renamed) == 1
+    assert entries(tmp_path) == []
+    fill()
+    assert entries(tmp_path) == ["file", "sub"]
+
+
 def test_files_are_synced_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, events = tmp_path / "target", []
     monkeypatch.setattr(atomic, "_fsync", lambda path: events.append((path.name, target.exists())))

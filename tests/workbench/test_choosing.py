@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.test_store import manifest, writer
-from workbench.choosing import Choice, choose, chosen
+from workbench.choosing import Choice, choose, chosen, readable
 from workbench.errors import InputError, UnknownNameError
 from workbench.manifest import Manifest
 from workbench.settings import Budget
@@ -141,6 +141,19 @@ def test_a_damaged_adapter_hinders_no_other(store: AdapterStore) -> None:
     (store.root / "tweets-lora-aaaa2222" / "manifest.json").write_text("{")
     assert chosen(store, "tweets").id == "tweets-lora-bbbb3333"
     assert chosen(store, "tweets-lora-aaaa2222").id == "tweets-lora-aaaa2222", "an id is an id"
+
+
+def test_an_adapter_that_is_removed_meanwhile_hinders_no_other(
+    store: AdapterStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, ids = "gone-lora-00000000", store.ids()
+    listed = iter([[*ids, gone]])
+    monkeypatch.setattr(store, "ids", lambda: next(listed, ids))
+    assert [stored.id for stored in readable(store)] == ids
+    assert store.damage(gone) is None
+    monkeypatch.setattr(store, "ids", lambda: [*ids, gone])
+    assert chosen(store, "tweets").id == "tweets-lora-aaaa2222"
+    assert store.damage(gone) is None
 
 
 def test_only_an_id_or_its_beginning_removes(store: AdapterStore) -> None:

@@ -63,6 +63,29 @@ def test_entities_are_scored_as_seqeval_scores_them() -> None:
     assert scores["score"] == scores["entity_f1"] == pytest.approx(f1_score(*named))
 
 
+def test_white_space_before_a_text_is_no_word(bert: Path) -> None:
+    backbone = open_backbone(str(bert))
+    rows = Dataset.from_dict({"text": ["the cat", "  the cat", "\n the\t cat "], "tags": [[0, 1]] * 3})
+    labels = [row["labels"] for row in TAGS.encode(rows, backbone.tokenizer, 16)]
+    assert labels == [[-100, 0, 1, -100]] * 3, "[CLS] the cat [SEP]"
+    adaptation = Adaptation(backbone, "lora", METHODS.get("lora").settings(), "fp32")
+    model = adaptation.fresh("token-classification", 3, seed=0)
+    plain, *spaced = answers = TAGS.answers(model, rows, backbone.tokenizer, 16)
+    assert [answer.words for answer in answers] == [("the", "cat")] * 3
+    for answer in spaced:
+        np.testing.assert_allclose(answer.logits, plain.logits, rtol=1e-5, atol=1e-6)
+
+
+def test_a_text_of_which_no_word_is_seen_has_no_confidence() -> None:
+    cut = Tagged(("Ada",), np.full((1, 5), np.nan, dtype=np.float32))
+    assert TAGS.say([cut, Tagged((), np.zeros((0, 5), dtype=np.float32))], BIO) == [("", None)] * 2
+    features = Features({"id": Value("string"), "tags": List(ClassLabel(names=BIO))})
+    rows = Dataset.from_dict({"id": ["a"], "tags": [[1]]}).cast(features)
+    outcomes = TAGS.outcomes(rows, [cut])
+    assert outcomes["confidence"].dtype == np.float64
+    assert outcomes["confidence"].isna().all()
+
+
 def test_a_t5_answers_as_transformers_lets_it(t5: Path) -> None:
     from transformers import AutoModelForSeq2SeqLM
 

@@ -15,6 +15,7 @@ from tests.workbench.test_registration import entry, record
 from workbench.errors import TrackingError
 from workbench.mlflow import relocation
 from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.registration import champions
 from workbench.mlflow.relocation import LOCATIONS, is_writable, relocate
 from workbench.mlflow.run_record import RunRecord
 from workbench.mlflow.tracker import Tracker
@@ -71,6 +72,10 @@ def require_whole(root: Path) -> None:
     assert uri.startswith(root.resolve().as_uri())
     assert (Path(download_artifacts(artifact_uri=uri)) / "weights.txt").read_text() == "weights"
     assert all(location.startswith((root.resolve().as_uri(), str(root.resolve()))) for location in locations(root))
+
+
+def test_champions_are_read_at_a_path_that_needs_escapes(original: Path) -> None:
+    assert champions(tracking_uri(original)) == {"a"}
 
 
 def test_a_moved_workspace_is_whole_and_leaves_nothing_where_it_was(workspace: Path, tmp_path: Path) -> None:

@@ -236,6 +236,19 @@ def test_export_takes_an_empty_folder_but_no_full_one(
     assert everything(full) == {"mine.txt": b"mine"}
 
 
+def test_export_fills_the_folder_in_which_a_person_stands(
+    store: AdapterStore, stored: StoredAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    inode = empty.stat().st_ino
+    monkeypatch.chdir(empty)
+    assert store.export("news", Path()) == Path()
+    assert everything(empty) == everything(stored.folder)
+    assert {path.name for path in empty.iterdir()} == {path.name for path in stored.folder.iterdir()}
+    assert empty.stat().st_ino == inode, "another folder in its place would not be seen from inside, nor by a mount"
+
+
 def test_export_refuses_what_has_changed(store: AdapterStore, stored: StoredAdapter, tmp_path: Path) -> None:
     (stored.folder / "adapter.safetensors").write_bytes(b"tampered")
     with pytest.raises(IntegrityError):
@@ -331,6 +344,39 @@ def test_import_refuses_another_adapter_under_a_known_id(
     assert (other.get("news").folder / "adapter.safetensors").read_bytes() == b"other weights"
 
 
+def lose_manifest(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+
+
+def cut_manifest(folder: Path) -> None:
+    (folder / MANIFEST).write_bytes(b"{")
+
+
+@pytest.mark.parametrize("harm", [tamper_change, tamper_add, tamper_remove, lose_manifest, cut_manifest])
+def test_import_takes_the_place_of_a_damaged_adapter(
+    store: AdapterStore, stored: StoredAdapter, exported: Path, harm: Callable[[Path], None]
+) -> None:
+    harm(stored.folder)
+    assert store.import_(exported, "tiny") == stored
+    assert store.verify(stored.id) == stored
+    assert everything(stored.folder).keys() == everything(exported).keys()
+    assert [path.name for path in store.root.iterdir()] == [stored.id]
+
+
+def test_an_import_that_fails_leaves_the_damaged_adapter(
+    store: AdapterStore, stored: StoredAdapter, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    tamper_change(stored.folder)
+    before = everything(store.root)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.import_(exported, "tiny")
+    assert everything(store.root) == before
+
+
 def test_import_of_a_folder_without_manifest(store: AdapterStore, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no manifest\.json here"):
         store.import_(tmp_path, "tiny")
@@ -348,6 +394,18 @@ def test_an_interrupted_import_leaves_nothing(exported: Path, tmp_path: Path, mo
         other.import_(exported, "tiny")
     assert other.ids() == []
     assert list(other.root.iterdir()) == []
+
+
+def test_an_adapter_that_is_removed_meanwhile_is_not_damaged(
+    store: AdapterStore, stored: StoredAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(adapter: StoredAdapter) -> None:
+        shutil.rmtree(adapter.folder)
+        check_files(adapter)
+
+    monkeypatch.setattr("workbench.store.check_files", removed)
+    assert store.damage(stored.id) is None
+    assert store.damage(stored.id) is None, "it was listed, and was gone before it was looked at"
 
 
 def test_remove_takes_one_adapter_away(store: AdapterStore, stored: StoredAdapter) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,17 @@ def test_an_experiment_is_described_once_and_its_newest_run_is_found(tracker: Tr
     assert ("described", path, False) in tracker.newest("report/other.html")
 
 
+def test_experiments_are_found_whose_runs_are_not_on_the_first_page(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("older", "newer"):
+        tracker.sync(name, PARENT)
+    whole = tracker.newest("report/report.html")
+    monkeypatch.setattr(tracker._client, "search_runs", partial(tracker._client.search_runs, max_results=2))
+    assert tracker.newest("report/report.html") == whole
+    assert {"older", "newer"} <= {name for name, *_ in whole}
+
+
 def test_large_records_fit_the_limits_of_a_batch(tracker: Tracker) -> None:
     large = RunRecord(
         key="large",
@@ -228,7 +240,7 @@ def silent_port() -> Iterator[int]:
 
 def test_a_dead_server_is_noticed_within_seconds(closed_port: int) -> None:
     before, start = dict(os.environ), time.monotonic()
-    with pytest.raises(TrackingError, match="report --log") as caught:
+    with pytest.raises(TrackingError, match="report EXPERIMENT --log") as caught:
         Tracker(f"http://127.0.0.1:{closed_port}").sync("quickstart", PARENT)
     assert time.monotonic() - start < 5
     assert str(closed_port) in str(caught.value)

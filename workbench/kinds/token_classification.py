@@ -133,7 +133,7 @@ class TokenClassification:
         names: list[str] = rows.features["tags"].feature.names
         records = []
         for tags, answer in zip(rows["tags"][:], answers, strict=True):
-            right, given = [names[tag] for tag in tags], _tags(answer, names)
+            right, given, confidence = [names[tag] for tag in tags], _tags(answer, names), _confidence(answer)
             likely = _log_softmax(answer.logits)[np.arange(len(tags)), tags]
             seen = np.isfinite(likely)
             records.append(
@@ -141,7 +141,7 @@ class TokenClassification:
                     "label": " ".join(right),
                     "prediction": " ".join(given),
                     "correct": right == given,
-                    "confidence": _confidence(answer),
+                    "confidence": np.nan if confidence is None else confidence,
                     "log_likelihood": likely[seen].mean() if seen.any() else np.nan,
                     "words": len(tags),
                     "right": int((np.array(right) == given)[seen].sum()),
@@ -201,7 +201,7 @@ def _firsts(rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) 
     firsts = []
     for text, spans in zip(texts, offsets, strict=True):
         word_at = np.cumsum(
-            [at == 0 or (text[at - 1].isspace() and not character.isspace()) for at, character in enumerate(text)]
+            [not character.isspace() and (at == 0 or text[at - 1].isspace()) for at, character in enumerate(text)]
         )
         first: dict[int, int] = {}
         for position, (start, end) in enumerate(spans):
@@ -216,9 +216,9 @@ def _tags(answer: Tagged, names: Sequence[str]) -> list[str]:
     return [missing if np.isnan(row).any() else names[row.argmax()] for row in answer.logits]
 
 
-def _confidence(answer: Tagged) -> float:
+def _confidence(answer: Tagged) -> float | None:
     seen = answer.logits[np.isfinite(answer.logits).all(axis=1)]
-    return float(np.exp(_log_softmax(seen).max(axis=1).sum())) if len(seen) else np.nan
+    return float(np.exp(_log_softmax(seen).max(axis=1).sum())) if len(seen) else None
 
 
 def _entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from workbench.errors import TrackingError
+from workbench.mlflow.address import database_of
 
 if TYPE_CHECKING:
     from workbench.mlflow.bounded_client import BoundedClient
 
 CHAMPION = "champion"
-SQLITE = "sqlite:///"
 PATIENCE = 0.5  # seconds that a database which is being written is waited for
 ADAPTER, MEASURE, VALIDATION = "workbench.adapter", "workbench.measure", "workbench.validation"
 BEFORE = "workbench.champion-before"  # of a champion: the number of the version that was champion before it
@@ -110,8 +109,8 @@ def champions(uri: str) -> frozenset[str]:
     Args:
         uri: of the tracking store, as :func:`workbench.mlflow.address.tracking_uri` gives it.
     """
-    path = Path(uri.removeprefix(SQLITE))
-    if not uri.startswith(SQLITE) or not path.is_file():
+    path = database_of(uri)
+    if path is None or not path.is_file():
         return frozenset()
     query = """
         SELECT tag.value FROM registered_model_aliases AS alias

@@ -26,9 +26,16 @@ METRICS_A_BATCH, PARAMS_A_BATCH = 800, 100  # MLflow takes at most 1,000 entries
 
 def runs_below(client: BoundedClient, experiment: str, root: str) -> Iterator[Any]:
     """Yield the runs of an experiment that belong to the record with this root."""
+    yield from runs_of(client, [experiment], f"tags.`{ROOT_TAG}` = '{root}'")
+
+
+def runs_of(
+    client: BoundedClient, experiments: Sequence[str], filter_string: str = "", order_by: Sequence[str] = ()
+) -> Iterator[Any]:
+    """Yield the runs of experiments, asked for page by page."""
     token = None
     while True:
-        page = client.search_runs([experiment], f"tags.`{ROOT_TAG}` = '{root}'", page_token=token)
+        page = client.search_runs(experiments, filter_string, order_by=[*order_by], page_token=token)
         yield from page
         if not (token := page.token):
             return

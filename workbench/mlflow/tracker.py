@@ -24,7 +24,7 @@ from workbench.mlflow.registration import Entry, Registered, Version, champion_o
 from workbench.mlflow.relocation import artifact_folder, relocate
 from workbench.mlflow.rollback import RolledBack, roll_back
 from workbench.mlflow.run_record import NOTE_TAG
-from workbench.mlflow.runs import KEY_TAG, ROOT_TAG, identity, runs_below, write_run
+from workbench.mlflow.runs import KEY_TAG, ROOT_TAG, identity, runs_below, runs_of, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,9 +87,11 @@ class Tracker:
         with self._answering():
             names = {experiment.experiment_id: experiment.name for experiment in self._client.search_experiments()}
             newest: dict[str, str] = {}
-            for run in self._client.search_runs([*names], order_by=["attributes.start_time DESC"]):
+            for run in runs_of(self._client, [*names], order_by=["attributes.start_time DESC"]):
                 if run.data.tags.get(ROOT_TAG) and "mlflow.parentRunId" not in run.data.tags:
                     newest.setdefault(run.info.experiment_id, run.info.run_id)
+                if len(newest) == len(names):
+                    break
             folder = str(PurePosixPath(artifact).parent)
             return [
                 (
@@ -163,7 +165,7 @@ class Tracker:
         return TrackingError(
             f"MLflow does not answer as it should: {shown(message)}",
             where=shown(self.uri),
-            hint="The workspace holds everything; `workbench report --log` writes it to MLflow later.",
+            hint="The workspace holds everything; `workbench report EXPERIMENT --log` writes it to MLflow later.",
         )
 
     @cached_property

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.stored_adapter import StoredAdapter
 
 LIST = "`workbench adapters list` shows what there is."
+VERIFY = "`workbench adapters verify` says what is wrong."
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def select(
 def _tasks(workspace: Workspace, fits: Callable[[Manifest], bool], backbone: str | None) -> list[str]:
     """Return the tasks that have adapters on the backbone, sorted."""
     manifests = [manifest for manifest in readable(workspace.adapters) if fits(manifest)]
+    if not manifests and backbone is None:
+        raise InputError("no adapter here can be read", where=str(workspace.root), hint=VERIFY)
     if not manifests:
         raise InputError(f"no adapter here is on {backbone!r}", where=str(workspace.root), hint=LIST)
     if len({manifest.backbone.fingerprint for manifest in manifests}) > 1:

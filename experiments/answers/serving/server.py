@@ -24,6 +24,7 @@ def serve(
 ) -> bool:
     """Answer until SIGTERM, SIGINT or SIGHUP; what was taken is finished, and what comes meanwhile is refused.
 
+    A SIGHUP that is ignored (``nohup``) stays ignored.
     Returns whether it was finished: a second SIGINT does not wait for it.
 
     Args:
@@ -43,7 +44,9 @@ def serve(
         timeout_graceful_shutdown=int(limits.seconds) + 1,
     )
     server = Server(config, service, started)
-    before = signal.signal(signal.SIGHUP, server.handle_exit)
+    before = signal.getsignal(signal.SIGHUP)
+    if before != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.handle_exit)
     try:
         server.run(sockets=[bound])
     finally:

@@ -116,18 +116,18 @@ def _looked_at(slots: Sequence[Slot], root: Path) -> list[Slot]:
     """Return the slots with whether they see the workspace, by a file with a token that nobody else writes."""
     import ray
 
-    marker, token = root / "cluster", secrets.token_hex(16)
-    atomic.write_whole(marker, token)
+    token = secrets.token_hex(16)
     try:
-        here = {"scheduling_strategy": _on(ray.get_runtime_context().get_node_id())}
-        there = [{**options, "num_cpus": 0, "num_gpus": 0} for options in (here, *(slot.options for slot in slots))]
-        asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
-        own, *seen = ray.get(asked)  # no core has to be free for it
+        with atomic.folder_beside(root / "cluster") as folder:  # of this run alone: others may join at the same time
+            marker = folder / "token"
+            atomic.write_whole(marker, token)
+            here = {"scheduling_strategy": _on(ray.get_runtime_context().get_node_id())}
+            there = [{**options, "num_cpus": 0, "num_gpus": 0} for options in (here, *(slot.options for slot in slots))]
+            asked = [ray.remote(_reads).options(**options).remote(marker, token) for options in there]
+            own, *seen = ray.get(asked)  # no core has to be free for it
     except ray.exceptions.RayError as error:
         hint = "Every machine needs the same version of this package, in the environment in which Ray was started."
         raise InputError(f"a machine cannot work: {reason(error)}", where=OPTION, hint=hint) from error
-    finally:
-        marker.unlink(missing_ok=True)
     if not own:
         hint = "Begin Ray on this machine as the user, and in the container, that has the workspace."
         raise InputError("the Ray of this machine does not see the workspace", where=str(root), hint=hint)

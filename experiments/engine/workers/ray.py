@@ -22,7 +22,7 @@ from experiments.engine.workers.relay import pause_of
 from experiments.engine.workers.room import memory_of, require_room
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.signal_handlers import exits_kept, handlers_kept
-from experiments.engine.workers.slot import Slot, taking_part
+from experiments.engine.workers.slot import Slot, taking_part, used
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class RayWorkers:
                     listener.say(f"Ray's dashboard: http://{address}")
                 require_room(to_do, [slot.memory_mb for slot in slots])
                 schedule = Schedule(to_do, (), memory_of)
-                slots = slots[: len(schedule)]
+                slots = used(slots, len(schedule))
                 self.machines = taking_part(slots)
                 handed, own = ray.put(list(pieces)), Workspace(workspace.root)
                 away, pause = Away(pieces, workspace.root, listener), pause_of(len(slots))

@@ -36,6 +36,11 @@ def taking_part(slots: Iterable[Slot]) -> tuple[str, ...]:
     return tuple(f"{address} ({count} process{'es' * (count > 1)}{disk})" for (address, disk), count in counts.items())
 
 
+def used(slots: Iterable[Slot], pieces: int) -> list[Slot]:
+    """Return the slots that so many pieces can be done on at once: those whose machines have the most memory."""
+    return sorted(slots, key=lambda slot: slot.memory_mb, reverse=True)[:pieces]
+
+
 def share(devices: int, processes: int) -> float:
     """Return which share of a device each process of a machine gets, so that all of them find room; 0 without any."""
     return 1 / -(-processes // devices) if devices else 0

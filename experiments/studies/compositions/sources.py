@@ -9,6 +9,7 @@ from fusion.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks import registry
+from workbench.choosing import readable_adapters
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[Sto
     Only adapters of a library that the method composes count, LoRAs or bottlenecks of the target's kind.
     """
     libraries = COMPOSITIONS.get(method).libraries
-    adapters = [store.get(name) for name in store.ids()]
     fitting = [
         adapter
-        for adapter in sorted(adapters, key=lambda adapter: (adapter.manifest.created, adapter.id))
+        for adapter in sorted(readable_adapters(store), key=lambda adapter: (adapter.manifest.created, adapter.id))
         if adapter.manifest.library in libraries
         and adapter.manifest.composition is None
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint

@@ -101,6 +101,14 @@ def test_an_empty_workspace_is_said(call: Call) -> None:
     assert (code, out, "there are no adapters here yet" in err) == (2, "", True)
 
 
+def test_a_workspace_of_damaged_adapters_is_said(copied: Workspace, call: Call) -> None:
+    for path in copied.adapters.root.glob("*/manifest.json"):
+        path.write_text("{")
+    code, out, err = call("serve", "--workspace", str(copied.root))
+    assert (code, out) == (2, "")
+    assert "no adapter here can be read\n  `workbench adapters verify` says what is wrong." in err
+
+
 def test_adapters_of_several_backbones_are_not_served_together(
     copied: Workspace, llama: Path, copying: Task, call: Call
 ) -> None:
@@ -141,6 +149,31 @@ def test_a_signal_ends_a_server_in_order(number: int, workspace: Workspace, held
     assert {*refused} <= {503}
     assert not service.is_alive
     assert signal.getsignal(number) == before
+
+
+def test_a_server_outlives_the_terminal_where_nohup_started_it(workspace: Workspace) -> None:
+    selected = partial(select, workspace, ["animals"], None, (), Silent())
+    service, started = Service(selected(), selected, None, Batching(seconds=0), Metrics()), Event()
+
+    def ask(url: str) -> int:
+        assert started.wait(30)
+        os.kill(os.getpid(), signal.SIGHUP)
+        try:
+            return httpx.post(f"{url}/predict", json={"texts": TEXTS, "task": "animals"}, timeout=30).status_code
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    # SIGTERM too: the server takes it all the same, and one that comes after its end does not end the tests
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        with ThreadPoolExecutor(1) as pool, address.bind("127.0.0.1", 0) as bound:
+            client = pool.submit(ask, address.url(bound))
+            assert serve(service, bound, Limits(), None, started.set)
+            assert client.result() == 200
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.acceptance
