@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +14,11 @@ from experiments.terminal.bounds import Margin, MinScore, NotBelowChampion, belo
 from experiments.terminal.options import Adapter, Workspace
 from experiments.terminal.output import Json, emit, stdout, table
 from experiments.terminal.progress import Messages
-from workbench.mlflow.address import tracking_uri
+from workbench.mlflow.address import VARIABLE, tracking_uri
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workbench.mlflow.registration import Version
 
 
@@ -52,9 +55,7 @@ def register(
         emit(asdict(registered) | ({"gate": gate.as_json()} if gate else {}))
         return
     stdout.print(f"Registered as {registered.name} version {registered.version}; {registered.decision}.")
-    uri = shlex.quote(tracking_uri(bench.workspace.root))
-    serve = f"mlflow models serve -m {registered.uri} --env-manager local"
-    stdout.print(f"Next: MLFLOW_TRACKING_URI={uri} {serve}")
+    stdout.print(f"Next: {_store(bench.workspace.root)}mlflow models serve -m {registered.uri} --env-manager local")
 
 
 def rollback(
@@ -94,3 +95,8 @@ def _fields(version: Version) -> dict[str, object]:
 
 def _score(version: Version) -> str | None:
     return None if version.validation is None else f"{version.validation:.4f}"
+
+
+def _store(workspace: Path) -> str:
+    """Return what goes before a command of MLflow, so that it finds the store; nothing if the shell says it already."""
+    return "" if os.environ.get(VARIABLE) else f"{VARIABLE}={shlex.quote(tracking_uri(workspace))} "

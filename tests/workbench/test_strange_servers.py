@@ -141,6 +141,8 @@ def test_a_password_in_an_address_is_not_shown() -> None:
     )
     assert shown("http://user:secret@host:80/x:y@z") == "http://user:…@host:80/x:y@z"
     assert shown("http://host:80/x:y@z") == "http://host:80/x:y@z"
+    assert shown("http://user:se@cret@host/x") == "http://user:…@host/x"
+    assert shown("postgresql://user:se/cret@host/x") == "postgresql://user:…@host/x"
     assert shown("could not ask 'http://user:secret@host'") == "could not ask 'http://user:…@host'"
 
 
