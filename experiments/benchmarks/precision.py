@@ -8,7 +8,8 @@ seeds that the recipe does not use. The difference of validation scores is paire
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
 import typer
 
@@ -24,9 +25,10 @@ def main(
     tasks: program.Tasks = TASKS,
     methods: program.Methods = "full,lora,pfeiffer",
     seeds: program.Seeds = "100,101",
+    budget: Annotated[str, typer.Option(help="What differs from the recipe's budget, as JSON.")] = "{}",
 ) -> None:
     """Measure, and print the paired difference bf16 − fp32 and the seconds of both."""
-    plan = plan_for(recipe, tasks, methods)
+    plan = plan_for(recipe, tasks, methods, json.loads(budget))
     points = [
         Point(method, task.name, int(seed), precision)
         for seed in seeds.split(",")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ Tasks = Annotated[str, typer.Option(help="Tasks, with commas; not only those of 
 Methods = Annotated[str, typer.Option(help="Methods, with commas.")]
 Seeds = Annotated[str, typer.Option(help="Seeds, with commas; not the recipe's.")]
 PLACES = ("out", "workspace")  # options that change no number
+STARTED = {"started": datetime.now(UTC).isoformat(timespec="seconds")}  # of the program, which imports this first
 
 
 def command(context: typer.Context) -> str:
@@ -47,7 +49,7 @@ def known(out: Path, part: str, empty: Any) -> Any:
 
 def write(context: typer.Context, out: Path, circumstances: Mapping[str, str] | None = None, **results: Any) -> None:
     """Write results to a file, with the ``circumstances`` under which they were made beside those of every program."""
-    document = {"provenance": {**provenance(command(context)), **(circumstances or {})}, **results}
+    document = {"provenance": {**provenance(command(context)), **STARTED, **(circumstances or {})}, **results}
     write_whole(out, json.dumps(document, indent=1, ensure_ascii=False))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +36,10 @@ class Point:
 Scores = dict[Point, float]
 
 
-def plan_for(recipe: str, tasks: str | None, methods: str) -> ComparisonPlan:
+def plan_for(recipe: str, tasks: str | None, methods: str, budget: Mapping[str, Any] | None = None) -> ComparisonPlan:
     """Return a comparison of methods with a recipe's backbone and budget; tasks and methods are named with commas.
 
-    Without ``tasks`` they are the recipe's.
+    Without ``tasks`` they are the recipe's; ``budget`` holds what differs from its budget.
     """
     data = find_recipe(recipe).data
     comparison = {
@@ -47,7 +47,7 @@ def plan_for(recipe: str, tasks: str | None, methods: str) -> ComparisonPlan:
         "backbone": data["backbone"],
         "tasks": tasks.split(",") if tasks else data["tasks"],
         "methods": {name: {} for name in methods.split(",")},
-        "budget": data["budget"],
+        "budget": {**data["budget"], **(budget or {})},
     }
     return make_plan(Document(comparison, recipe), registry.user_folders(None))
 
