@@ -41,6 +41,16 @@ def share(value: float | None) -> str:
     return DASH if value is None else f"{100 * value:.0f} %"
 
 
+def setting(value: object) -> str:
+    """Return the value of a setting, in the words of a page where Python has its own."""
+    return "none" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def settings(values: Mapping[str, object]) -> str:
+    """Return ``rank: 8, targets: none``; a dash where there are none."""
+    return ", ".join(f"{name}: {setting(value)}" for name, value in values.items()) or DASH
+
+
 def seconds(value: float | None) -> str:
     """Return a duration: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if value is None:

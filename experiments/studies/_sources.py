@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.reporting.cells import words
 from experiments.reporting.presentation import Column, Medium, Table
-from experiments.reporting.wording import DASH
+from experiments.reporting.wording import DASH, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,6 +41,10 @@ def data_table(sources: Mapping[str, DataSource]) -> Iterable[Table]:
         yield Table("data", "Data and licences", columns, rows, note, media=Medium.PAGE)
 
 
-def used(budget: Mapping[str, Any], precision: str) -> dict[str, Any]:
-    """Return a budget with the arithmetic that was used in place of ``auto``, where the record has it."""
-    return {**budget, "precision": precision} if precision else {**budget}
+def used(budget: Mapping[str, Any], precision: str) -> dict[str, str]:
+    """Return a budget in words, with the arithmetic that was used in place of ``auto`` where the record has it."""
+    given = {**budget, "precision": precision} if precision else budget
+    return {
+        name.replace("_", " "): "all" if value is None and name.endswith("_examples") else setting(value)
+        for name, value in given.items()
+    }

@@ -9,7 +9,7 @@ from experiments.reporting.below_differences import below_differences
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Definitions, Medium, Paragraph, Presentation
 from experiments.reporting.provenance_tags import once_more
-from experiments.reporting.wording import plural
+from experiments.reporting.wording import plural, settings
 from experiments.studies._sources import data_table, used
 from experiments.studies.compositions import tables
 from experiments.studies.compositions.gallery import figures
@@ -63,7 +63,7 @@ def _blocks(report: FusionReport) -> Iterator[Block]:
     yield from figures(report)
     yield tables.sources(report)
     budgets = record.budgets.items()
-    shown = [(f"budget, K = {shots}", str(used(budget, record.precision))) for shots, budget in budgets]
+    shown = [(f"budget, K = {shots}", settings(used(budget, record.precision))) for shots, budget in budgets]
     yield Definitions("Circumstances", shown)
     yield from data_table(record.data_sources)
     yield once_more(record.provenance)

@@ -10,7 +10,7 @@ from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.provenance_tags import once_more
-from experiments.reporting.wording import baseline, count, megabytes, number, plural, tasks_named, unit
+from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
 from experiments.studies._sources import data_table, used
 from experiments.studies.methods import tables
 from experiments.studies.methods.tracking import about, tracking
@@ -100,8 +100,8 @@ def _alternative(report: ComparisonReport) -> str:
 
 def _settings_used(report: ComparisonReport) -> Definitions:
     record = report.record
-    entries = [("budget", str(used(record.budget, record.precision)))]
-    entries += [(row.label, f"{row.method}, {row.settings}") for row in report.rows]
+    entries = [("budget", settings(used(record.budget, record.precision)))]
+    entries += [(row.label, f"{row.method}, {settings(row.settings)}") for row in report.rows]
     for task, score in record.majority.items():
         kind = record.kinds.get(task, "")
         entries.append((f"{baseline(kind)}, {task}", f"{number(score)}{unit({task: kind}).sign}"))

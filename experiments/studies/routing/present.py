@@ -11,7 +11,7 @@ from experiments.reporting.equality import not_equal
 from experiments.reporting.learned_nothing import failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
 from experiments.reporting.provenance_tags import once_more
-from experiments.reporting.wording import number, plural, tasks_named
+from experiments.reporting.wording import number, plural, settings, tasks_named
 from experiments.studies._sources import data_table, used
 from experiments.studies.routing import many_tasks, tables
 from experiments.studies.routing.tracking import about, tracking
@@ -115,8 +115,8 @@ def _alternative(report: RoutingReport) -> str:
 def _settings_used(report: RoutingReport) -> Definitions:
     record = report.record
     entries = [
-        ("budget", str(used(record.budget, record.precision))),
-        ("sources", f"{record.method}, {record.settings}"),
+        ("budget", settings(used(record.budget, record.precision))),
+        ("sources", f"{record.method}, {settings(record.settings)}"),
     ]
-    entries += [(row.label, f"{row.role} {row.name}, {row.settings}") for row in report.rows]
+    entries += [(row.label, f"{row.role} {row.name}, {settings(row.settings)}") for row in report.rows]
     return Definitions("Circumstances", entries)

@@ -9,7 +9,7 @@ from experiments.reporting.cells import decimals, quantity, words
 from experiments.reporting.equality import not_equal
 from experiments.reporting.presentation import Column, Definitions, Medium, Table
 from experiments.reporting.provenance_tags import once_more
-from experiments.reporting.wording import DASH, baselines, share, unit
+from experiments.reporting.wording import DASH, baselines, settings, share, unit
 from experiments.studies._sources import data_table, used
 from experiments.studies._tuning_table import tuning_table
 from experiments.studies.stream.tables import by_strategy, stored, trainable
@@ -79,14 +79,13 @@ def conditions(report: Report) -> Iterator[Block]:
 
 def _equal(report: Report) -> Definitions:
     record = report.record
-    budget = used(record.budget, record.precision)
     shared = {
         "backbone": record.backbone,
         "scenario": record.scenario,
         **({} if record.overlap is None else {"examples that other stages bring": share(record.overlap)}),
         "seeds": ", ".join(map(str, record.seeds)),
         "orders of the stream": str(len(record.orders)),
-        **{name.replace("_", " "): "all" if value is None else str(value) for name, value in budget.items()},
+        **used(record.budget, record.precision),
     }
     note = "Every strategy had the same training, validation and test examples of each task, and all of this:"
     return Definitions("What was equal", [*shared.items()], note)
@@ -134,7 +133,7 @@ def _settings(strategy: StrategyReport) -> str:
         f"{name} chosen on validation, stage by stage with the first seed: {values}"
         for name, values in strategy.choices.items()
     ]
-    return "; ".join([", ".join(f"{name}: {value}" for name, value in own.items()) or DASH, *chosen])
+    return "; ".join([settings(own), *chosen])
 
 
 def _stream(report: Report) -> Table:
