@@ -33,22 +33,32 @@ def known_state(
 ) -> RoutingState:
     """Return a router that knows ``adapters``; what it learned of an adapter before is read, not learned again.
 
-    ``task_of`` gives the examples that an adapter was trained on; it is asked only for what is not known yet. What is
-    damaged is learned again; where nothing can be written, what was learned is not kept.
+    ``task_of`` gives the examples that an adapter was trained on; it is asked only for what is not known yet, and
+    before anything is learned, so that what is missing is said at once. What is damaged is learned again; where nothing
+    can be written, what was learned is not kept.
     """
     mending = Mending(listener)
-    card, reader, parts = ROUTERS.get(router), reader_for(adapters, backbone), []
-    for adapter in adapters:
-        folder = workspace.router(part_key(router, settings, adapter, reader))
-        part = _known_part(folder, mending)
-        if part is None:
-            if card.reads_data:
-                listener.say(f"router {router}: reading the training examples of {adapter.id}")
-            part = fit_part(router, settings, adapter, task_of(adapter) if card.reads_data else None, reader)
-            with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
-                save_part(folder, part, router, settings, adapter)
-        parts.append(part)
-    return RoutingState(router, settings, tuple(adapters), tuple(parts), reader)
+    card, reader = ROUTERS.get(router), reader_for(adapters, backbone)
+    folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
+    parts = [_known_part(folder, mending) for folder in folders]
+    tasks = [
+        task_of(adapter) if part is None and card.reads_data else None
+        for adapter, part in zip(adapters, parts, strict=True)
+    ]
+
+    def learned(adapter: StoredAdapter, task: Task | None, folder: Path) -> Part:
+        if task:
+            listener.say(f"router {router}: reading the training examples of {adapter.id}")
+        part = fit_part(router, settings, adapter, task, reader)
+        with suppress(UnwritableError):  # the answers are the same, the next question takes as long again
+            save_part(folder, part, router, settings, adapter)
+        return part
+
+    known = [
+        learned(adapter, task, folder) if part is None else part
+        for adapter, part, task, folder in zip(adapters, parts, tasks, folders, strict=True)
+    ]
+    return RoutingState(router, settings, tuple(adapters), tuple(known), reader)
 
 
 def _known_part(folder: Path, mending: Mending) -> Part | None:

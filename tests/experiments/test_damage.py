@@ -267,6 +267,19 @@ def test_a_router_learns_again_what_was_damaged(finished: dict[str, Finished], c
             assert call(*command)[2] == "", "it is whole again"
 
 
+def test_a_router_that_lacks_a_task_says_so_before_it_learns_anything(
+    finished: dict[str, Finished], tasks: Path, call: Call, tmp_path: Path
+) -> None:
+    root, some = finished["stream"].copy(tmp_path), tmp_path / "some"
+    shutil.copytree(tasks, some)
+    (some / "halves.yaml").unlink()
+    code, _, err = call("predict", "router:mahalanobis", "the dog", "--workspace", str(root), "--tasks", str(some))
+    assert code == 2
+    assert "there is no task called 'halves'" in err
+    assert "reading the training examples" not in err
+    assert not [*root.glob("routers/*/*")]
+
+
 def test_what_a_damaged_file_of_system_metrics_still_says_is_taken(tmp_path: Path) -> None:
     lines = [b'{"cpu": 1.5}', b"\xff\x00", b"[1]", b'{"cpu": "much", "memory": 2}', b'{"cpu": 3']
     (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
