@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Message: TypeAlias = tuple[Any, ...]
 OVER: Message = ("over",)
-PAUSE = 0.1  # seconds for which messages are gathered: small models make hundreds of steps in one second
-AT_ONCE = 50  # processes; with more of them the pause is longer, so that the run gets no more parcels a second
+PAUSE = 0.5  # seconds for which messages are gathered: small models make hundreds of steps in one second
+AT_ONCE = 250  # processes; with more of them the pause is longer, so that the run gets no more parcels a second
 
 
 def pause_of(processes: int) -> float:
@@ -34,6 +34,7 @@ class Relay:
 
     pause: float = PAUSE
     heard: SimpleQueue[Message] = field(default_factory=SimpleQueue)
+    _over: Event = field(default_factory=Event, repr=False)
 
     def say(self, message: str) -> None:
         """Keep one line."""
@@ -52,18 +53,25 @@ class Relay:
 
     def over(self) -> None:
         """Keep that the piece is over."""
+        self._over.set()  # first, so that it is not set any more once OVER was taken
         self.heard.put(OVER)
 
     def taken(self) -> Iterator[list[Message]]:
-        """Yield what was heard, several times a second, to OVER, which comes last; of steps in a row the last."""
+        """Yield what was heard, once a pause, to OVER, which comes last; of steps in a row the last.
+
+        The thread that computes is not disturbed for each message.
+        """
         while True:
-            messages, until = [self.heard.get()], time.monotonic() + self.pause
+            messages = [self.heard.get()]
+            self._over.wait(self.pause)
             with suppress(Empty):
                 while messages[-1] != OVER:
-                    message = self.heard.get(timeout=max(0.0, until - time.monotonic()))
+                    message = self.heard.get_nowait()
                     if message[0] == messages[-1][0] == "step":
                         messages.pop()
                     messages.append(message)
+            if messages[-1] == OVER:
+                self._over.clear()
             yield messages
             if messages[-1] == OVER:
                 return
