@@ -46,8 +46,7 @@ def written_whole(target: Path) -> Iterator[Path]:
             folder.mkdir()
         try:
             yield folder
-            for path in [*folder.rglob("*"), folder]:
-                _fsync(path)
+            flush(folder)
             with _writing(target):
                 _put(folder, target)
             _fsync(target.parent)
@@ -78,8 +77,7 @@ def put_whole(source: Path, target: Path) -> bool:
     Raises:
         UnwritableError: nothing can be written there.
     """
-    for path in [*(source.rglob("*") if source.is_dir() else ()), source]:
-        _fsync(path)
+    flush(source)
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -171,6 +169,12 @@ def move_whole(source: Path, target: Path) -> None:
         source.rename(target)
 
 
+def flush(path: Path) -> None:
+    """Have the disk hold a file, or a folder and all that is in it, before anything else is written."""
+    for each in [*(path.rglob("*") if path.is_dir() else ()), path]:
+        _fsync(each)
+
+
 def sweep(folder: Path) -> int:
     """Delete what writers that were killed have left half-written in ``folder``; return how many bytes it was.
 
@@ -217,8 +221,7 @@ def _filled(target: Path) -> Iterator[Path]:
     moved: list[Path] = []
     with folder_beside(target / "draft") as folder:
         yield folder
-        for path in folder.rglob("*"):
-            _fsync(path)
+        flush(folder)
         try:
             with _writing(target):
                 for path in [*folder.iterdir()]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,7 +25,8 @@ def training_options(warmup: float, by_length: bool) -> dict[str, Any]:
         by_length: whether texts of like length come into one batch.
     """
     if is_five():
-        return {"warmup_steps": warmup, "train_sampling_strategy": "group_by_length" if by_length else "random"}
+        share = min(warmup, math.nextafter(1.0, 0.0))  # 1 would be one step
+        return {"warmup_steps": share, "train_sampling_strategy": "group_by_length" if by_length else "random"}
     return {"warmup_ratio": warmup, "group_by_length": by_length}
 
 

@@ -86,6 +86,31 @@ def test_a_fit_that_was_cut_off_comes_to_the_same_weights(
             assert torch.equal(weight, model.state_dict()[name]), name
 
 
+def test_a_balanced_fit_that_was_cut_off_draws_what_it_would_have_drawn(
+    backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    budget = budget.model_copy(update={"balanced": True, "epochs": 3})
+    undisturbed, expected = train("lora", backbone, task, budget, None, Silent())
+    with pytest.raises(Cut):
+        train("lora", backbone, task, budget, tmp_path, Scissors(expected.steps // 3 + 1))
+    model, record = train("lora", backbone, task, budget, tmp_path, Silent())
+    assert record.epochs == expected.epochs
+    assert torch.equal(undisturbed.head.weight, model.head.weight)  # type: ignore[arg-type]
+
+
+def test_a_fit_that_patience_has_ended_is_not_trained_on(
+    backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    budget = budget.model_copy(update={"patience": 1, "epochs": 12})
+    ended, expected = train("lora", backbone, task, budget, tmp_path, Silent())
+    assert len(expected.epochs) < budget.epochs, "patience ended it"
+    again = Scissors(0)
+    model, record = train("lora", backbone, task, budget, tmp_path, again)
+    assert again.steps == 0
+    assert (record.epochs, record.best_epoch, record.steps) == (expected.epochs, expected.best_epoch, expected.steps)
+    assert torch.equal(ended.head.weight, model.head.weight)  # type: ignore[arg-type]
+
+
 def test_a_checkpoint_that_was_not_completed_is_passed_over(
     backbone: Backbone, task: Task, budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +139,19 @@ def test_a_checkpoint_that_is_damaged_is_named(backbone: Backbone, task: Task, b
     with pytest.raises(IntegrityError, match="damaged: not readable") as caught:
         train("lora", backbone, task, budget, tmp_path, Silent())
     assert caught.value.where == str(damaged)
+
+
+def test_a_checkpoint_with_damaged_weights_is_named(
+    backbone: Backbone, task: Task, budget: Budget, tmp_path: Path
+) -> None:
+    with pytest.raises(Cut):
+        train("lora", backbone, task, budget, tmp_path, Scissors(12))
+    (damaged,) = tmp_path.glob(f"checkpoint-*/{best_epoch.WEIGHTS}")
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    with pytest.raises(IntegrityError, match="damaged: not readable") as caught:
+        train("lora", backbone, task, budget, tmp_path, Silent())
+    assert caught.value.where == str(damaged)
+    assert str(damaged.parent) in (caught.value.hint or "")
 
 
 def test_a_short_fit_writes_no_checkpoint(

@@ -75,7 +75,7 @@ def _linear(body: nn.Module) -> dict[str, nn.Linear]:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("method", trained_methods())
+@pytest.mark.parametrize("method", [*trained_methods(), "dora+pfeiffer"])
 def test_a_step_is_the_same_to_the_last_bit(
     method: str, architecture: str, halved: dict[str, Backbone], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,8 @@ def mixture(parts: tuple[Part, ...]) -> Method:
         configure=partial(_configure, parts),
         objection=partial(_objection, parts),
         trains_backbone=any(card.trains_backbone for _, card in parts),
+        reads_weights=any(card.reads_weights for _, card in parts),
+        recomputes=all(card.recomputes for _, card in parts),
     )
 
 

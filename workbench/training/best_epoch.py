@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from pydantic import TypeAdapter
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from workbench import sealed
+from workbench.atomic import flush
 from workbench.batching import beside
 from workbench.default_rates import default_rate
-from workbench.errors import TrainingError
+from workbench.errors import IntegrityError, TrainingError
 from workbench.evaluation import BROKEN_WEIGHTS, evaluate
 from workbench.fit_record import Epoch
 from workbench.processes import agreed, first_ahead, wait_for_all
@@ -42,11 +44,16 @@ WEIGHTS = "best_epoch.safetensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """What a checkpoint keeps beside the weights: the epochs so far, the best of them, and what they took."""
+    """What a checkpoint keeps beside the weights: the epochs so far, the best of them, and what they took.
+
+    Attributes:
+        first: first step and loss of the fit; None where an earlier version wrote the checkpoint.
+    """
 
     epochs: tuple[Epoch, ...]
     best: Epoch
     seconds: float
+    first: tuple[int, float] | None = None
 
 
 PROGRESS = TypeAdapter(Progress)
@@ -72,10 +79,11 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """
         self.model, self.task, self.adaptation, self.budget, self.advance = model, task, adaptation, budget, advance
         self.epochs: list[Epoch] = []
+        self.steps = 0  # to the end of the last of them
         self.settles = settles
         self.losses: list[float] = []
         self.norms: list[float] = []  # of all gradients together, at each step of the epoch
-        self.first: tuple[int, float] | None = None  # first step and loss of this process; later in a resumed fit
+        self.first: tuple[int, float] | None = None  # first step and loss
         self.above = 0  # steps in a row whose loss is far above the first
         self.weights: dict[str, Tensor] = {}
         self.best = Epoch(0, math.inf, -math.inf, -math.inf)
@@ -107,15 +115,15 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)
         self.losses, self.norms = [], []
         self.epochs.append(epoch)
-        settled = state.global_step >= self.settles
+        self.steps = state.global_step
+        settled = self.steps >= self.settles
         if settled and (epoch.validation, epoch.validation_log_likelihood) > (
             self.best.validation,
             self.best.validation_log_likelihood,
         ):
             self.best = epoch
             self.weights = {name: parameter.detach().clone() for name, parameter in self.model.trainable().items()}
-        if settled and self.budget.patience and epoch.epoch - self.best.epoch >= self.budget.patience:
-            control.should_training_stop = True
+        control.should_training_stop |= self.is_over
         if self.keep and agreed(time.perf_counter() - self.saved >= CHECKPOINT_SECONDS):
             control.should_save, self.saved = True, time.perf_counter()
 
@@ -128,8 +136,9 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
             if (folder / KEPT).exists():
                 return
             save_file(weights, folder / WEIGHTS)
+            flush(folder)
             seconds = self.seconds_before + time.perf_counter() - self.began
-            sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds), folder / KEPT)
+            sealed.write(PROGRESS, Progress(tuple(self.epochs), self.best, seconds, self.first), folder / KEPT)
             for older in Path(args.output_dir).glob("checkpoint-*"):
                 if older != folder:
                     shutil.rmtree(older)
@@ -138,7 +147,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """Return the last complete checkpoint in ``scratch`` after taking over what this callback knew, or None.
 
         Raises:
-            IntegrityError: what it knew cannot be read.
+            IntegrityError: what it knew, or its weights, cannot be read.
         """
         steps = [int(path.parent.name.rpartition("-")[2]) for path in scratch.glob(f"checkpoint-*/{KEPT}")]
         if not steps:
@@ -146,8 +155,19 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         folder = checkpoint(scratch, max(steps))
         progress = sealed.require(PROGRESS, folder / KEPT)
         self.epochs, self.best, self.seconds_before = list(progress.epochs), progress.best, progress.seconds
-        self.weights = beside(self.model, load_file(folder / WEIGHTS))
+        self.first, self.steps = progress.first, max(steps)
+        try:
+            self.weights = beside(self.model, load_file(folder / WEIGHTS))
+        except (OSError, SafetensorError) as error:
+            hint = f"Delete {folder}: the fit then begins anew."
+            raise IntegrityError("damaged: not readable", where=str(folder / WEIGHTS), hint=hint) from error
         return str(folder)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience has run out."""
+        patience, best = self.budget.patience, self.best.epoch
+        return bool(patience and best and self.epochs[-1].epoch - best >= patience)
 
     def _require_near(self, loss: float, step: int) -> None:
         """End a fit whose loss stays far above the first one while it has hardly begun.

@@ -42,6 +42,7 @@ def fit(
     Raises:
         InputError: classes are to be balanced, and the task has none; or the optimiser needs what is not here; or the
             weights are to be dealt out, and the method needs them whole.
+        IntegrityError: a checkpoint cannot be read.
         TrainingError: the loss or a validation score is not a finite number.
     """
     with uncollected():
@@ -85,14 +86,16 @@ def fit(
         trainer = trainer_of(learner, adaptation, budget, seed, scratch or Path(elsewhere), encoded)
         trainer.add_callback(Along(course, learner))
         trainer.add_callback(keeper)
-        trainer.train(resume_from_checkpoint=keeper.resume(scratch) if scratch else None)
+        last = keeper.resume(scratch) if scratch else None
+        if not keeper.is_over:
+            trainer.train(resume_from_checkpoint=last)
         keeper.restore()
     course.finish()
     return FitRecord(
         epochs=tuple(keeper.epochs),
         best_epoch=keeper.best.epoch,
         validation=keeper.best.validation,
-        steps=trainer.state.global_step,
+        steps=keeper.steps,
         seconds=time.perf_counter() - began + keeper.seconds_before + preparing.seconds,
         peak_memory_mb=memory.peak_mb,
         trainable_parameters=trained,

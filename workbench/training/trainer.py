@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,22 @@ class _Trainer(Trainer):  # type: ignore[misc]  # transformers publishes no type
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if not self.balanced:
             return super()._get_train_sampler(train_dataset)
-        labels = np.array([row["labels"] for row in self.train_dataset])
-        weights = 1.0 / np.bincount(labels)[labels]
-        generator = torch.Generator().manual_seed(self.args.seed)
-        return WeightedRandomSampler(weights.tolist(), len(labels), generator=generator)
+        return _Balanced([row["labels"] for row in self.train_dataset], self.args.seed)
+
+
+class _Balanced(WeightedRandomSampler):
+    """Draws, with replacement, as many rows as there are, each class as often as the others."""
+
+    def __init__(self, labels: Sequence[int], seed: int) -> None:
+        """Draw from rows with these labels."""
+        classes = np.array(labels)
+        weights = 1.0 / np.bincount(classes)[classes]
+        super().__init__(weights.tolist(), len(labels), generator=torch.Generator())
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw next what an epoch draws, counted from 0, also in a fit that was taken up again."""
+        self.generator.manual_seed(self.seed)
+        for _ in range(epoch):
+            list(self)  # what the epochs before have drawn
