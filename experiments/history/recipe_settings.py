@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # what follows from other settings and from the data, and what changes no number
 DERIVED = {"attempts", "data_sources", "default_rate", "description", "kinds", "majority", "test_sizes"}
-COUNTED = {"orders"}  # seeded permutations of the tasks: their number determines them
+ORDERS = "orders"  # of the tasks: of two records with as many, what they are; else how many
 MADE_UNDER = ("python", "machine", "git")  # of the provenance, besides the versions of packages
 
 
@@ -79,8 +79,11 @@ def _made_under(record: RecordDocument) -> dict[str, str]:
 
 def _between(first: Mapping[str, Any], second: Mapping[str, Any], before: str = "") -> Iterator[Differing]:
     for name in dict.fromkeys([*first, *second]):
-        if first.get(name) != second.get(name):
-            yield Differing(f"{before}{name}", first.get(name), second.get(name))
+        own, other = first.get(name), second.get(name)
+        if own != other:
+            counted = name == ORDERS and own and other and len(own) != len(other)
+            values = (len(own), len(other)) if counted else (own, other)
+            yield Differing(f"{before}{name}", *values)
 
 
 def _entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -101,7 +104,7 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         for inner, inner_value in value.items():
             yield from _flat(inner_value, f"{path}.{inner}" if path else inner)
     else:
-        yield path, len(value) if name in COUNTED else _plain(value)
+        yield path, [" → ".join(order) for order in value] if name == ORDERS else _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from workbench.bounds import Weight
 from workbench.heads import Heads
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
+from workbench.methods import METHODS
 from workbench.model import TaskModel
 from workbench.settings import Settings
 from workbench.stopwatch import Stopwatch
@@ -66,6 +67,7 @@ class SharedWeights:
         mixes: kinds of tasks that it mixes in a batch, all tasks of one of them; empty where it mixes none.
         rehearses: whether the heads of earlier tasks are trained along.
         task_free: whether nothing that it keeps or does depends on where a task begins or ends.
+        holds: whether it holds trained weights of the body, so that a method has to train some.
     """
 
     settings: type[Settings] = Settings
@@ -75,6 +77,7 @@ class SharedWeights:
     mixes: tuple[str, ...] = ()
     rehearses = False
     task_free = False
+    holds = False
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """Any method and any tasks will do, but for what the remedy says."""
@@ -83,6 +86,8 @@ class SharedWeights:
             return "needs to know where a task ends, which this scenario does not tell"
         if self.method and method != self.method:
             return f"needs method {self.method}, not {method}"
+        if self.holds and not METHODS.get(method).trains_body:
+            return f"holds weights of the body, of which method {method} trains none"
         if self.mixes and len(distinct_kinds) > 1:
             return f"needs tasks of one kind, not {' and '.join(distinct_kinds)}"
         if self.mixes and not set(distinct_kinds) <= set(self.mixes):

@@ -16,14 +16,15 @@ def body_weights(body: nn.Module) -> dict[str, Tensor]:
 
 
 def distance(body: nn.Module, start: dict[str, Tensor], importance: dict[str, Tensor] | None = None) -> Tensor:
-    """Return Σ Fₖ (θₖ − θ*ₖ)² over all trained numbers k of ``body``, Fₖ = 1 without ``importance``; a scalar.
+    """Return Σ Fₖ (θₖ − θ*ₖ)² over the trained numbers k of ``body``, Fₖ = 1 without ``importance``; a scalar.
 
-    ``start`` and ``importance`` are moved to where ``body`` is, once: a fit may take it to another device.
+    What a method adds for the time of a fit, as the gates of diff-pruning, has no start and is not held. ``start`` and
+    ``importance`` are moved to where ``body`` is, once: a fit may take it to another device.
     """
     square: Any = _WeightedSquare.apply
     parts = []
     for name, parameter in body.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and name in start:
             weights = None if importance is None else _beside(parameter, importance, name)
             parts.append(square(parameter, _beside(parameter, start, name), weights))
     return torch.stack(parts).sum()

@@ -52,6 +52,7 @@ class Ewc(SharedWeights):
     """Its state is that of sequential, and the Fisher information (``fisher.safetensors``)."""
 
     settings = EwcSettings
+    holds = True
     disposable = ("body", FILE)
 
     def penalty(self, stage: Stage, strength: float) -> Penalty:

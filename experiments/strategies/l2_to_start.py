@@ -30,6 +30,7 @@ class L2ToStart(SharedWeights):
     """Its state is that of sequential."""
 
     settings = L2Settings
+    holds = True
 
     def objection(self, settings: Any, method: str, kinds: Sequence[str], scenario: Scenario) -> str | None:
         """The weights have to be those that the seed drew, in number and shape, at every stage."""

@@ -194,11 +194,19 @@ def test_settings_are_those_of_the_recipe_and_not_what_follows_from_them() -> No
         "contenders": [entry],
     }
     settings = settings_of(record(about))
-    assert settings.shared == {"seeds": [0, 1], "budget.epochs": 3, "orders": 2, "data.a": "0" * 64}
+    assert settings.shared == {"seeds": [0, 1], "budget.epochs": 3, "orders": ["a → b", "b → a"], "data.a": "0" * 64}
     assert settings.entries == {"lora": {"method": "lora", "rank": 8, "tried": [0.001, 0.01]}}
     changed = {**about, "budget": {"epochs": 4}, "contenders": [{**entry, "settings": {"rank": 4, "alpha": 16}}]}
     changes = [(change.setting, change.first, change.second) for change in differing(record(about), record(changed))]
     assert changes == [("budget.epochs", 3, 4), ("lora.rank", 8, 4), ("lora.alpha", None, 16)]
+
+
+def test_of_other_orders_of_the_tasks_those_are_told_and_of_more_their_number() -> None:
+    first, second = ({"orders": [["a", "b", "c"], order]} for order in (["b", "a", "c"], ["c", "b", "a"]))
+    (change,) = differing(record(first), record(second))
+    assert (change.setting, change.first[1], change.second[1]) == ("orders", "b → a → c", "c → b → a")
+    (change,) = differing(record(first), record({"orders": [["a", "b", "c"]]}))
+    assert (change.first, change.second) == (2, 1)
 
 
 def test_other_packages_are_told_by_name() -> None:

@@ -16,6 +16,7 @@ from experiments.studies.stream.summary import summarise
 from experiments.workspace import Workspace
 from tests.runs import stream_run
 from tests.streams import write_recipe
+from workbench.errors import InputError
 
 ENTRIES = {
     "sequential": "{strategy: sequential, method: full, learning_rate: 0.003}",
@@ -82,6 +83,20 @@ def test_only_a_head_that_stays_over_frozen_features_is_not_measured_again(
     record = _run({"only": entry}, "only", scenario, 1, bert, tmp_path)
     statuses = [[cell.status for cell in outcome.cells] for outcome in record.outcomes]
     assert statuses == [["measured"], [status, "measured"]]
+
+
+@pytest.mark.parametrize("strategy", ["ewc", "l2-to-start"])
+def test_what_holds_weights_of_the_body_needs_a_method_that_trains_some(
+    strategy: str, bert: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="holds weights of the body, of which method head trains none"):
+        _run({"only": f"{{strategy: {strategy}, method: head}}"}, "only", "task-incremental", 1, bert, tmp_path)
+
+
+def test_ewc_leaves_alone_what_a_method_adds_for_the_time_of_a_fit(bert: Path, tmp_path: Path) -> None:
+    entry = "{strategy: ewc, method: diff-pruning, examples: 8}"
+    record = _run({"only": entry}, "only", "task-incremental", 1, bert, tmp_path)
+    assert [len(outcome.cells) for outcome in record.outcomes] == [1, 2]
 
 
 def possible(scenario: str) -> dict[str, str]:

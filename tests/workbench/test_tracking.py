@@ -96,6 +96,14 @@ def test_runs_are_nested_and_hold_what_the_record_says(tracker: Tracker) -> None
     assert child["status"] == "RUNNING"
 
 
+def test_runs_below_a_deleted_run_go_below_the_one_that_takes_its_place(tracker: Tracker) -> None:
+    tracker._client.delete_run(tracker.sync("replaced", PARENT))
+    parent = Tracker(tracker.uri).sync("replaced", PARENT)
+    stored = state(tracker, "replaced")
+    assert stored["abc"]["id"] == parent
+    assert stored["abc/lora/0"]["tags"]["mlflow.parentRunId"] == parent
+
+
 def test_a_record_that_grows_adds_only_what_is_new(tracker: Tracker) -> None:
     tracker.sync("growing", PARENT)
     before = state(tracker, "growing")["abc/lora/0"]["metrics"]["accuracy/bbc"]

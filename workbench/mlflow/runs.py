@@ -42,12 +42,18 @@ def runs_of(
 
 
 def write_run(client: BoundedClient, experiment: str, record: RunRecord, run: Any, tags: Mapping[str, str]) -> str:
-    """Bring one run up to the record; the tag that says so is written last, after everything it vouches for."""
+    """Bring one run up to the record; the tag that says so is written last, after everything it vouches for.
+
+    ``tags`` tell to which experiment and under which run it belongs.
+    """
     if run is None:
         began = None if record.began is None else round(1000 * record.began)
         own = {KEY_TAG: record.key, **tags}
         run = client.create_run(experiment, start_time=began, tags=own, run_name=record.name)
     run_id, content = identity(run.info.run_id), content_digest(record)
+    for name, value in tags.items():
+        if run.data.tags.get(name) != value:  # the run above was deleted, and is another one now
+            client.set_tag(run_id, name, value)
     if run.data.tags.get(CONTENT_TAG) == content and _is_whole(client, experiment, run_id, record):
         return run_id
     metrics, params = _missing_metrics(client, run, record), _missing_params(run, record)
