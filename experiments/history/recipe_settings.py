@@ -81,9 +81,9 @@ def _between(first: Mapping[str, Any], second: Mapping[str, Any], before: str = 
     for name in dict.fromkeys([*first, *second]):
         own, other = first.get(name), second.get(name)
         if own != other:
-            counted = name == ORDERS and own and other and len(own) != len(other)
-            values = (len(own), len(other)) if counted else (own, other)
-            yield Differing(f"{before}{name}", *values)
+            if name == ORDERS and own and other and len(own) != len(other):
+                own, other = len(own), len(other)
+            yield Differing(f"{before}{name}", own, other)
 
 
 def _entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
