@@ -98,7 +98,8 @@ def _split(frame: pd.DataFrame, keys: pd.Series[str], labels: tuple[str, ...]) -
         "duplicates": int(keys.duplicated().sum()),
     }
     if target == "value":
-        facts["values"] = {name: float(getattr(frame[target], name)()) for name in ("min", "mean", "max", "std")}
+        values = {name: float(getattr(frame[target], name)()) for name in ("min", "mean", "max")}
+        facts["values"] = values | {"std": float(frame[target].std(ddof=0))}
     if target == "answer":
         frequent = {str(answer): int(count) for answer, count in counts.head(SHOWN).items()}
         facts["answers"] = {"distinct": len(counts), "most_frequent": frequent}

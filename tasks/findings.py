@@ -11,7 +11,7 @@ from tasks.column_traits import is_blank
 from tasks.duplicates import text_keys
 from tasks.formats import lines_of
 from tasks.guess import Guess
-from tasks.label_sets import FALSE, SEPARATOR, is_list
+from tasks.label_sets import FALSE, SEPARATOR, is_list, labels_of, tags_of
 from tasks.odd_texts import OddTexts, odd_texts
 from tasks.raw_values import raw
 from workbench.kinds import KINDS
@@ -75,15 +75,10 @@ def _values(columns: Guess, rows: pd.DataFrame, target: list[str]) -> Iterable[s
         )
     values = rows[target[0]]
     if kind == "labels":
-        return (label for value in values for label in _parts(value, columns.separator or SEPARATOR))
+        return (label for value in values for label in labels_of(value, columns.separator or SEPARATOR))
     if kind == "tags":
-        return (tag for value in values for tag in (map(raw, value) if is_list(value) else raw(value).split()))
+        return (tag for value in values for tag in tags_of(value))
     return values.map(raw)
-
-
-def _parts(value: Any, separator: str) -> Iterable[str]:
-    parts = map(raw, value) if is_list(value) else () if is_blank(value) else raw(value).split(separator)
-    return filter(None, (part.strip() for part in parts))
 
 
 def _words(value: Any) -> str:

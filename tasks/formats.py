@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks import delimited, json_documents, labelled_lines, sheets
 from tasks.dialect import KEYS, USUAL, Dialect, DialectSettings
+from tasks.raw_values import unrounded
 from tasks.text_files import (
     LONGEST_LINE,
     UNPACKED,
@@ -146,12 +149,10 @@ def _read(path: Path, format: Format, said: DialectSettings) -> pd.DataFrame:  #
 
 
 def _jsonl(path: Path, encoding: str) -> pd.DataFrame:
-    import pandas as pd
-
     rows = [*json_rows(path, encoding)]
     if not rows:
         raise DataError("cannot be read: the file is empty", where=str(path))
-    return pd.DataFrame(rows)
+    return _framed(rows)
 
 
 def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
@@ -173,16 +174,34 @@ def json_rows(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
 
 
 def _document(path: Path, format: Format, encoding: str) -> pd.DataFrame:  # noqa: A002
+    return _framed([*json_documents.rows(path, format, encoding)])
+
+
+def _framed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([*json_documents.rows(path, format, encoding)])
+    frame = pd.DataFrame(rows)
+    for name in frame.select_dtypes("float64").columns:
+        frame[name] = unrounded(frame[name], partial(map, methodcaller("get", name), rows))
+    return frame
 
 
 def _parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def column(name: str) -> list[Any]:
+        listed: list[Any] = pq.read_table(path, columns=[name])[name].to_pylist()
+        return listed
 
     with opening("this file", str(path)):
-        return pd.read_parquet(path).reset_index(drop=True)
+        frame = pd.read_parquet(path).reset_index(drop=True)
+        whole = [field.name for field in pq.read_schema(path) if pa.types.is_integer(field.type)]
+        for name in whole:
+            if name in frame and frame.columns.is_unique:
+                frame[name] = unrounded(frame[name], partial(column, name))
+    return frame
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -24,17 +24,34 @@ def is_list(value: object) -> bool:
     return isinstance(value, list | tuple | np.ndarray)
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a raw value, or an entry of a list, stands for no value: None, not a number, pandas' NA."""
+    import pandas as pd
+
+    return pd.api.types.is_scalar(value) and bool(pd.isna(value))
+
+
 def raw_sets(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
-    """Return the labels of each row as strings; a string is parted at the separator, and nothing is the empty set."""
+    """Return the labels of each row as strings, without those that are blank; nothing is the empty set."""
     separator = spec.file.columns.separator or SEPARATOR
+    known = frozenset([*(spec.file.labels or ()), *spec.file.columns.labels])
+    return rows["target"].map(lambda value: labels_of(value, separator, known))
 
-    def read(value: Any) -> list[str]:
-        if is_list(value):
-            return list(dict.fromkeys(raw(entry) for entry in value))
-        parts = () if value is None or value != value else raw(value).split(separator)
-        return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
-    return rows["target"].map(read)
+def labels_of(value: Any, separator: str, known: frozenset[str] = frozenset()) -> list[str]:
+    """Return the labels of one raw value without the white space around them, each once.
+
+    Args:
+        value: a list, or a string that is parted at ``separator``.
+        separator: between labels in a string.
+        known: labels that stay as they are where a list holds them.
+    """
+    if is_list(value):
+        entries = [raw(entry) for entry in value if not is_missing(entry)]
+    else:
+        entries = [] if is_missing(value) else [part.strip() for part in raw(value).split(separator)]
+    parts = (entry if entry in known else entry.strip() for entry in entries)
+    return list(dict.fromkeys(part for part in parts if part))
 
 
 def columns_set(spec: TaskSpec, split: str, frame: pd.DataFrame) -> pd.Series[Any]:
@@ -64,7 +81,7 @@ def raw_tags(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
     Raises:
         DataError: a text has not as many words as tags.
     """
-    tags = rows["target"].map(lambda value: [raw(tag) for tag in value] if is_list(value) else raw(value).split())
+    tags = rows["target"].map(tags_of)
     counts = rows["text"].map(lambda text: len(text.split()))
     wrong = tags.map(len) != counts
     if wrong.any():
@@ -76,6 +93,13 @@ def raw_tags(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:
             hint="Words are what stands between white space; no word of a list may be empty or hold a space.",
         )
     return tags
+
+
+def tags_of(value: Any) -> list[str]:
+    """Return the tags of one raw value, a list or a string parted at white space; missing ones are left out."""
+    if is_list(value):
+        return [raw(tag) for tag in value if not is_missing(tag)]
+    return [] if is_missing(value) else raw(value).split()
 
 
 def decode(

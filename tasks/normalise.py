@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks import label_sets, values
@@ -11,7 +12,7 @@ from tasks.answers import free_answers
 from tasks.column_traits import is_blank
 from tasks.duplicates import without_duplicates
 from tasks.labels import raw_labels
-from tasks.raw_values import raw
+from tasks.raw_values import raw, unrounded
 from tasks.spec import TaskSpec
 from tasks.task_file import PLACE
 from workbench.errors import DataError, suggest
@@ -118,8 +119,12 @@ _READERS: Mapping[str, Callable[[TaskSpec, str, pd.DataFrame], pd.Series[Any]]] 
 
 
 def _words(texts: pd.Series[Any]) -> pd.Series[Any]:
-    """Return texts of which some are lists of words as texts, words parted by a space."""
-    return texts.map(lambda text: " ".join(text) if label_sets.is_list(text) else text)
+    """Return texts of which some are lists of words as texts, words parted by a space; a missing word is empty."""
+    return texts.map(lambda text: " ".join(map(_word, text)) if label_sets.is_list(text) else text)
+
+
+def _word(value: Any) -> str:
+    return "" if label_sets.is_missing(value) else raw(value)
 
 
 def _is_frame(table: Table) -> bool:
@@ -127,10 +132,14 @@ def _is_frame(table: Table) -> bool:
 
 
 def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
-    """Return the columns (all if None) as a frame; a Dataset's class numbers become the names it declares for them."""
+    """Return the columns (all if None) as a frame; a Dataset's class numbers become the names it declares for them.
+
+    A number that stands for no class, as -1 does, becomes a missing value.
+    """
     if _is_frame(table):
         frame: pd.DataFrame = table[columns or list(table.columns)].reset_index(drop=True)
-        return frame.astype({name: object for name, dtype in frame.dtypes.items() if dtype == "category"})
+        plain = {name: dtype for name, column in frame.items() if (dtype := _plain_type(column)) is not None}
+        return frame.astype(plain)
     columns = columns or table.column_names
     frame = table.select_columns(columns).to_pandas()
     for name in columns:
@@ -138,8 +147,27 @@ def frame_of(table: Any, columns: list[str] | None = None) -> pd.DataFrame:
         if declared := getattr(feature, "names", None):
             frame[name] = frame[name].map(dict(enumerate(declared)))
         elif declared := getattr(getattr(feature, "feature", None), "names", None):
-            frame[name] = frame[name].map(lambda numbers, names=declared: [names[number] for number in numbers])
+            by_number = dict(enumerate(declared))
+            frame[name] = frame[name].map(partial(_named, by_number))
+        elif str(getattr(feature, "dtype", "")).startswith(("int", "uint")):
+            frame[name] = unrounded(frame[name], partial(table.__getitem__, name))
     return frame
+
+
+def _named(by_number: Mapping[int, str], numbers: Any) -> list[str | None] | None:
+    return None if label_sets.is_missing(numbers) else [by_number.get(number) for number in numbers]
+
+
+def _plain_type(column: pd.Series[Any]) -> Any:
+    """Return the type without categories or pandas' NA that holds a column; None where it has neither, or text."""
+    import pandas as pd
+
+    if column.dtype == "category":
+        return object
+    nullable = pd.api.types.is_extension_array_dtype(column.dtype) and not isinstance(column.dtype, pd.StringDtype)
+    if not nullable or not column.isna().any():
+        return None
+    return column.dtype.type if column.dtype.kind == "f" else object
 
 
 def _require(spec: TaskSpec, split: str, existing: list[str]) -> None:

@@ -63,6 +63,7 @@ def _dealt(index: int, tasks: Sequence[Task], share: float, generator: np.random
 def _brought(index: int, tasks: Sequence[Task], going: Sequence[Sequence[NDArray[np.intp]]]) -> Dataset:
     parts = [
         replace(task, splits={"train": task.splits["train"].select(rows[index])})
-        for task, rows in zip(tasks, going, strict=True)
+        for other, (task, rows) in enumerate(zip(tasks, going, strict=True))
+        if other == index or len(rows[index])
     ]
     return pooled(parts, tasks[index].name).splits["train"]

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WHOLE = re.compile(r"-?[0-9]{1,400}")
+EXACT = 2**53  # up to here a float has every whole number
 
 
 def raw(value: object) -> str:
@@ -14,6 +21,26 @@ def raw(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def unrounded(column: pd.Series[Any], read: Callable[[], Iterable[Any]]) -> pd.Series[Any]:
+    """Return ``column`` with its whole numbers as they were read, where pandas has rounded them.
+
+    Where a row has no number, pandas makes floats of the others. A column without such large numbers, or with
+    fractions, comes back as it is.
+
+    Args:
+        column: what pandas made of the values.
+        read: gives the values themselves, None where there is none; called only where a number may be rounded.
+    """
+    import pandas as pd
+
+    if column.dtype != "float64" or not (column.abs() >= EXACT).any():
+        return column
+    values = [math.nan if value is None else value for value in read()]
+    if any(isinstance(value, float) and not math.isnan(value) for value in values):
+        return column
+    return pd.Series(values, index=column.index, dtype=object, name=column.name)
 
 
 def by_size(values: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.label_sets import SEPARATOR
 from tasks.raw_values import are_whole, by_size
+from tasks.task_file import METRIC, NEW_TOKENS
 from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.printable import printable
@@ -71,14 +72,16 @@ def _asked(columns: Guess, values: Sequence[str]) -> list[str]:
 def _judged(answers: Sequence[str]) -> list[str]:
     """Return how free answers are judged: numbers as numbers, sentences by ROUGE-L, what is short as it stands."""
     words = sorted(len(answer.split()) for answer in answers)
-    if all(last_number(answer) is not None for answer in answers) and words[-1] <= NUMBER_WORDS:
+    if not answers:
+        metric = METRIC
+    elif all(last_number(answer) is not None for answer in answers) and words[-1] <= NUMBER_WORDS:
         metric = "numeric-match"
     else:
         metric = "rouge-l" if words[len(words) // 2] > SENTENCE_WORDS else "exact-match"
-    longest = max(len(answer) for answer in answers)
+    new_tokens = max(len(answer) for answer in answers) // 2 + 4 if answers else NEW_TOKENS
     return [
         f"metric: {metric} # or exact-match, numeric-match (the last number of the text), rouge-l",
-        f"max_new_tokens: {longest // 2 + 4} # of an answer; `workbench tasks check --backbone` counts what is cut",
+        f"max_new_tokens: {new_tokens} # of an answer; `workbench tasks check --backbone` counts what is cut",
     ]
 
 

@@ -44,7 +44,7 @@ def scaled(spec: TaskSpec, frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.D
     """
     train = frames["train"]["value"]
     centre, spread = float(train.mean()), float(train.std(ddof=0))
-    if not spread:
+    if not spread or train.min() == train.max():  # the deviation of equal values may be a rounding error
         raise DataError(
             f"all {len(train)} training rows have the value {centre:g}",
             where=spec.document.where("columns", "label"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_SEEDS = 1000  # that anybody is advised to run
 LARGEST_EFFECT = 25.0  # in standard deviations: beyond it the noncentral t distribution is no longer computed
+MOST_COUNTS = 2**24  # of drawn values that are in memory at once: 128 MiB
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 
@@ -70,8 +71,9 @@ def paired_bootstrap(
 
     Each task's test split is resampled with replacement, the same examples for both strategies (Efron & Tibshirani,
     1993; Koehn, 2004, for the pairing), and the macro average over tasks is taken anew. The differences of an
-    example take few distinct values, so a resample is one multinomial draw over them: the same distribution as
-    drawing indices, at a cost that does not grow with the number of examples.
+    example mostly take few distinct values, k, so a resample is one multinomial draw over them: the same distribution
+    as drawing indices, at a cost that grows with k and not with the number of examples. Where k is large, as scores are
+    continuous, the resamples are drawn in blocks, so that memory does not grow with it.
 
     Args:
         first: for each task an array (n_j,) of examples' scores, the mean over seeds (of correct, 1, or not, 0).
@@ -95,8 +97,11 @@ def paired_bootstrap(
         if not len(difference) or not np.isfinite(difference).all():
             return None
         values, counts = np.unique(difference, return_counts=True)  # (k,) distinct differences
-        weights = generator.multinomial(len(difference), counts / len(difference), size=resamples)  # (resamples, k)
-        draws += weights @ values / len(difference)
+        step = max(8, MOST_COUNTS // len(values) // 8 * 8)  # with all rows in eights, sums are those of one block
+        for start in range(0, resamples, step):
+            block = draws[start : start + step]
+            weights = generator.multinomial(len(difference), counts / len(difference), size=len(block))  # (≤ step, k)
+            block += weights @ values / len(difference)
         observed.append(math.fsum(difference) / len(difference))
     if not observed:
         return None

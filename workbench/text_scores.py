@@ -6,7 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-NUMBER = re.compile(r"(?:(?<!\w)-)?\d+(?:,\d{3})*(?:\.\d+)?")
+NUMBER = re.compile(
+    r"(?:(?<!\w)-)?"
+    r"(?:\d+(?:,\d{3})*(?:\.\d+)?|(?<![\w.])\.\d+)"
+    r"(?:[eE][+-]?\d{1,4}(?!\w))?"  # Decimal refuses exponents of very many digits
+)
 WORD = re.compile(r"\w+")
 
 
@@ -18,7 +22,7 @@ def exact_match(text: str, answer: str) -> float:
 def numeric_match(text: str, answer: str) -> float:
     """Return 1 where the last number of ``text`` is the last number of ``answer``, else 0.
 
-    A text may reason before it answers; what stands last counts. ``1,200`` is 1200, and 4.0 is 4.
+    A text may reason before it answers; what stands last counts. ``1,200`` is 1200, 4.0 is 4, and 1e-05 is .00001.
     """
     number, wanted = last_number(text), last_number(answer)
     return float(number is not None and number == wanted)

@@ -28,8 +28,11 @@ class Blurry:
     overlap: float | None = 0.3
 
     def objection(self, tasks: Sequence[Task]) -> str | None:
-        """All tasks need the same labels, in the same order."""
-        return domain_incremental.SCENARIO.objection(tasks)
+        """All tasks need the same labels, in the same order, and are classifications: only such rows change tasks."""
+        if objection := domain_incremental.SCENARIO.objection(tasks):
+            return objection
+        other = next((task for task in tasks if task.kind != "classification"), None)
+        return f"{other.name!r} is a {other.kind} task, and only classification tasks overlap" if other else None
 
     def posed(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         """Return ``tasks``."""

@@ -59,6 +59,15 @@ def test_objections_name_the_task(tasks: tuple[Task, ...], copying: Task) -> Non
     assert SCENARIOS.get("task-incremental").objection((*tasks, copying)) is None
 
 
+def test_only_classification_tasks_overlap(tasks: tuple[Task, ...]) -> None:
+    blurry, domain = SCENARIOS.get("blurry"), SCENARIOS.get("domain-incremental")
+    assert blurry.objection(tasks) is None
+    for kind in ("multilabel", "token-classification"):
+        others = (tasks[0], replace(tasks[1], kind=kind))
+        assert f"{tasks[1].name!r} is a {kind} task, and only classification" in str(blurry.objection(others))
+        assert domain.objection(others) is None
+
+
 def test_recipe_whose_labels_differ_is_refused(bert: Path, tmp_path: Path) -> None:
     document = read(write_recipe(tmp_path, bert))
     for path in (tmp_path / "tasks").glob("fruits-*.csv"):

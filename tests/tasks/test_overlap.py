@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
+from tasks import overlap
 from tasks.overlap import overlapping
+from tasks.union import pooled
 from tests.conftest import FRUITS, SUBJECTS, make_task
 from workbench.task import Task
 
@@ -50,6 +52,13 @@ def test_only_training_examples_move_and_the_same_ones_again() -> None:
             assert blurred.splits[split] is task.splits[split]
         assert len({task.fingerprint, blurred.fingerprint, other.fingerprint}) == 3
         assert blurred.fingerprint == same.fingerprint
+
+
+def test_tasks_that_bring_nothing_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(overlap, "pooled", lambda parts, name: sizes.append(len(parts)) or pooled(parts, name))
+    overlapping(TASKS, 0.0)
+    assert sizes == [1, 1, 1]
 
 
 def test_one_task_has_nothing_to_overlap_with() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks import registry
@@ -54,8 +57,6 @@ def test_the_fingerprint_covers_answers_metric_and_length(load: Load) -> None:
 
 def test_the_fingerprint_of_labelled_rows_is_what_it_was() -> None:
     # computed with the version that knew no free answers
-    import pyarrow as pa
-
     table = pa.table({"id": ["a"], "text": ["b c"], "label": pa.array([1], pa.int64())})
     digest = fingerprint("classification", ("x", "y"), dict.fromkeys(SPLITS, table))
     assert digest == "8df04260b7dbae5d397476f132662e0a562d986b36239e9e080b4e57000b6460"
@@ -165,6 +166,43 @@ def test_a_draft_loads(folder: Path, answers: list[str], metric: str) -> None:
     assert made.columns.answer == "result"
     with pytest.raises(InputError, match="--answer goes without --label"):
         draft("mine", found_at(str(path), folder), Given(answer="result", label=("text",)))
+
+
+def test_a_draft_of_an_answer_column_that_is_empty(folder: Path) -> None:
+    path = folder.parent / "rows.csv"
+    pd.DataFrame({"text": [f"text {n}" for n in range(30)], "result": [" "] * 30}).to_csv(path, index=False)
+    made = draft("mine", found_at(str(path), folder), Given(answer="result"))
+    assert made.findings.unlabelled == 30
+    assert "metric: exact-match" in made.text
+    assert "max_new_tokens: 32" in made.text
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+def test_large_numbers_stay_what_they_are_where_a_row_has_none(folder: Path, suffix: str) -> None:
+    large = 2**53 + 1  # the first whole number that is no float
+    rows = [{"text": f"text {n}", "result": large + n} for n in range(40)] + [{"text": "x", "result": None}]
+    path = folder / f"rows.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)) if suffix == "jsonl" else json.dumps(rows))
+    text = f"description: d\n{FILE}on_missing: drop\n".replace("rows.csv", f"rows.{suffix}, format: {suffix}")
+    (folder / "mine.yaml").write_text(text)
+    task = registry.load(registry.find("mine", [folder]))
+    every = {row["text"]: row["answer"] for split in task.splits.values() for row in split}
+    assert every == {f"text {n}": str(large + n) for n in range(40)}
+
+
+def test_numbers_of_a_nullable_column_are_answers(folder: Path) -> None:
+    numbers = pd.array([*range(40), None], dtype="Int64")
+    pd.DataFrame({"text": [f"text {n}" for n in range(41)], "result": numbers}).to_parquet(folder / "rows.parquet")
+    text = f"description: d\n{FILE}".replace("csv", "parquet")
+    (folder / "mine.yaml").write_text(text)
+    with pytest.raises(DataError, match="1 of 41 rows of split 'data' have no answer"):
+        registry.load(registry.find("mine", [folder]))
+    (folder / "mine.yaml").write_text(f"{text}on_missing: drop\n")
+    task = registry.load(registry.find("mine", [folder]))
+    assert {row["answer"] for split in task.splits.values() for row in split} == {str(n) for n in range(40)}
 
 
 def rows_of(**settings: object) -> pd.DataFrame:

@@ -48,6 +48,26 @@ def test_what_is_counted() -> None:  # expected values: counted by hand in ROWS
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+def test_one_number_deviates_by_nothing() -> None:
+    values = {"train": [0.0, 1.0, 2.0, 3.0], "validation": [1.0], "test": [2.0]}
+    splits = {
+        split: Dataset.from_dict(
+            {
+                "id": [f"{split}-{index}" for index in range(len(numbers))],
+                "text": [f"{split} {index}" for index in range(len(numbers))],
+                "value": numbers,
+                "centre": [1.5] * len(numbers),
+                "spread": [1.25**0.5] * len(numbers),
+            }
+        )
+        for split, numbers in values.items()
+    }
+    report = check(Task("small", "regression", (), splits, "0" * 64, "memory"))
+    assert report["splits"]["test"]["values"] == {"min": 2.0, "mean": 2.0, "max": 2.0, "std": 0.0}
+    assert report["splits"]["train"]["values"]["std"] == 1.25**0.5, "as the spread of the task"
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
 def test_dots_follow_the_ids_only_where_there_are_more() -> None:
     assert ids_of({"count": 2, "ids": ["a", "b"]}) == "a, b"
     assert ids_of({"count": 6, "ids": [*"abcde"]}) == "a, b, c, d, e, …"

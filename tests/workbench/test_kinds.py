@@ -51,6 +51,13 @@ def test_a_regression_s_scores_are_those_of_sklearn_and_scipy() -> None:
     assert scores["spearman"] == pytest.approx(spearmanr(values, answers).statistic)
 
 
+def test_a_constant_whose_variance_is_a_rounding_error_does_not_vary() -> None:
+    values = np.full(3, 0.1)
+    assert values.var() > 0, "0.1 + 0.1 + 0.1 is not 0.3"
+    rows = Dataset.from_dict({"id": [*"abc"], "value": values, "centre": [0.0] * 3, "spread": [1.0] * 3})
+    assert REGRESSION.outcomes(rows, np.array([0.1, 0.2, 0.3]))["score"].tolist() == [1.0, 0.0, 0.0]
+
+
 def test_entities_are_scored_as_seqeval_scores_them() -> None:
     generator = np.random.default_rng(0)
     wanted = [generator.integers(0, 5, size).tolist() for size in (3, 7, 1, 9)]
@@ -84,6 +91,17 @@ def test_a_text_of_which_no_word_is_seen_has_no_confidence() -> None:
     outcomes = TAGS.outcomes(rows, [cut])
     assert outcomes["confidence"].dtype == np.float64
     assert outcomes["confidence"].isna().all()
+
+
+def test_a_word_that_was_cut_off_is_wrong_whatever_its_tag() -> None:
+    features = Features({"id": Value("string"), "tags": List(ClassLabel(names=BIO))})
+    rows = Dataset.from_dict({"id": ["a", "b"], "tags": [[1, 0], [1, 0]]}).cast(features)
+    whole = np.eye(5, dtype=np.float32)[[1, 0]]
+    cut = whole.copy()
+    cut[1] = np.nan
+    outcomes = TAGS.outcomes(rows, [Tagged(("Ada", "sat"), whole), Tagged(("Ada", "sat"), cut)])
+    assert outcomes["prediction"].tolist() == ["B-PER O", "B-PER O"]
+    assert (outcomes["correct"].tolist(), outcomes["right"].tolist()) == ([True, False], [2, 1])
 
 
 def test_a_t5_answers_as_transformers_lets_it(t5: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from workbench import statistics
 from workbench.statistics import Interval, holm, interval, mean_of_known, paired_bootstrap, paired_t_test, seeds_for
 
 NAN = float("nan")
@@ -60,6 +61,24 @@ def test_the_bootstrap_covers_the_normal_approximation() -> None:
     estimate = paired_bootstrap([difference], [np.zeros(4000)])
     assert estimate is not None
     assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * difference.std() / math.sqrt(4000), rel=0.05)
+
+
+def test_the_bootstrap_draws_many_distinct_differences_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(5)
+    first, second = [random.random(300), random.random(200)], [random.random(300), random.random(200)]
+    whole = paired_bootstrap(first, second, resamples=1000)
+    sizes = []
+
+    class Watched(np.random.Generator):
+        def multinomial(self, *arguments: object, size: int) -> np.ndarray:
+            sizes.append(size)
+            return super().multinomial(*arguments, size=size)
+
+    monkeypatch.setattr(statistics, "MOST_COUNTS", 300 * 64)
+    monkeypatch.setattr(statistics.np.random, "default_rng", lambda seed: Watched(np.random.PCG64(seed)))
+    assert paired_bootstrap(first, second, resamples=1000) == whole
+    assert max(sizes) == 96, "of the task with 200 distinct differences"
+    assert sum(sizes) == 2000
 
 
 def test_the_bootstrap_is_seeded_and_refuses_what_is_not_paired() -> None:

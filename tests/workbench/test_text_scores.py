@@ -34,6 +34,14 @@ def test_rouge_l_is_the_f_measure() -> None:
         ("3.", "3"),
         ("1, 2, 3", "3"),
         ("no number", None),
+        ("1e-05", "0.00001"),
+        ("about 2.5E3 m", "2.5E+3"),
+        (".5", "0.5"),
+        ("from 1 to -.5", "-0.5"),
+        ("Fig.5", "5"),
+        ("1.2.3", "3"),
+        ("2e5x", "5"),
+        ("1e999999999999999999999", "999999999999999999999"),
     ],
 )
 def test_the_last_number(text: str, number: str | None) -> None:

@@ -135,7 +135,7 @@ def _scale(rows: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _explained(error: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 − error² ÷ var(values) (examples,); where values do not vary, 1 for no error and 0 for any."""
-    variance = values.var()
+    variance = values.var() if (values != values[:1]).any() else 0.0  # that of equal values may be a rounding error
     explained: NDArray[np.float64] = 1 - error**2 / variance if variance else (error == 0).astype(np.float64)
     return explained
 

@@ -140,7 +140,7 @@ class TokenClassification:
                 {
                     "label": " ".join(right),
                     "prediction": " ".join(given),
-                    "correct": right == given,
+                    "correct": right == given and bool(seen.all()),
                     "confidence": np.nan if confidence is None else confidence,
                     "log_likelihood": likely[seen].mean() if seen.any() else np.nan,
                     "words": len(tags),
