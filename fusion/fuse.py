@@ -119,7 +119,7 @@ def body_key(name: str, request: Request, settings: CompositionSettings) -> str 
     if COMPOSITIONS.get(name).needs_target:
         return None
     sources = [source.identity for source in request.sources]
-    meaning = revised(name, settings)
+    meaning = revised(name, request, settings)
     return key([meaning, settings.model_dump(mode="json"), sources, request.seed, request.precision])
 
 
@@ -164,7 +164,7 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
     return key(
         {
             **head,
-            "composition": revised(name, settings),
+            "composition": revised(name, request, settings),
             "head fitting": HEAD_REVISION,
             "settings": settings.model_dump(mode="json"),
             "sources": [source.identity for source in request.sources],
@@ -180,13 +180,15 @@ def fuse_key(name: str, request: Request, settings: CompositionSettings) -> str:
     )
 
 
-def revised(name: str, settings: CompositionSettings) -> str:
+def revised(name: str, request: Request, settings: CompositionSettings) -> str:
     """Return a composition's name, followed by the revision of every method in it that has one above 1.
 
     Results that were stored before a method got its first revision keep their keys.
     """
     cards = {part: COMPOSITIONS.get(part) for part in (name, *COMPOSITIONS.get(name).parts(settings))}
-    return " ".join([name, *(f"{part}@{card.revision}" for part, card in cards.items() if card.revision > 1)])
+    asked = {part: settings if part == name else card.settings() for part, card in cards.items()}
+    revisions = {part: card.revision_of(request, asked[part]) for part, card in cards.items()}
+    return " ".join([name, *(f"{part}@{revision}" for part, revision in revisions.items() if revision > 1)])
 
 
 def keep_fused(
@@ -204,7 +206,7 @@ def keep_fused(
     manifest = describe(adapter_id, _target(request), adaptation, request.budget, request.seed, fused.record)
     reference = CompositionReference(
         method=name,
-        revision=COMPOSITIONS.get(name).revision,
+        revision=COMPOSITIONS.get(name).revision_of(request, settings),
         settings=settings.model_dump(mode="json"),
         sources=tuple(source.id for source in request.sources),
         weights=composed.weights,

@@ -63,8 +63,11 @@ def read(folder: Path) -> Update:
     return {module: _pair(config, module, factors, folder) for module, factors in sorted(modules.items())}
 
 
-def attach(backbone: Backbone, update: Update) -> tuple[nn.Module, Settings]:
-    """Return ``backbone`` with ``update`` on it as an ordinary LoRA (alpha = rank, module by module), and its settings.
+def attach(backbone: Backbone, update: Update, like: Settings | None = None) -> tuple[nn.Module, Settings]:
+    """Return ``backbone`` with ``update`` on it as an ordinary LoRA, and its settings.
+
+    Without ``like`` its scale is 1: alpha = rank, module by module. With it, scale, dropout and what else a training
+    reads are those of ``like``; the function is the same, B is divided by the scale.
 
     Raises:
         InputError: ``update`` is empty.
@@ -76,17 +79,20 @@ def attach(backbone: Backbone, update: Update) -> tuple[nn.Module, Settings]:
     ranks = {module: pair.b.shape[1] for module, pair in update.items()}
     largest = max(ranks.values())
     pattern = {re.escape(module): rank for module, rank in ranks.items() if rank != largest}
+    given, scale = (like, like.alpha / like.rank) if like else (Settings(), 1)
     config = LoraConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         r=largest,
-        lora_alpha=largest,
+        lora_alpha=scale * largest,
+        lora_dropout=given.dropout,
         target_modules=sorted(update),
         rank_pattern=pattern,
-        alpha_pattern=pattern,
+        alpha_pattern={module: scale * rank for module, rank in pattern.items()},
     )
     body: nn.Module = get_peft_model(backbone.load(), config)
-    fill(body, update)
-    return body.eval(), Settings(rank=largest, alpha=largest, targets=tuple(sorted(update)))
+    fill(body, {module: LowRank(pair.b / scale, pair.a) for module, pair in update.items()})
+    changed = {"rank": largest, "alpha": scale * largest, "targets": tuple(sorted(update))}
+    return body.eval(), given.model_copy(update=changed)
 
 
 @torch.no_grad()

@@ -133,14 +133,15 @@ def mixture(request: Request, per: Per = "source", span: int = 1) -> Mixture:
 
     Args:
         request: whose sources.
-        per: which modules share a row.
+        per: which modules share a row; a layer of an encoder and one of a decoder never do.
         span: how many consecutive layers share one, where ``per`` is ``layer``.
 
     Raises:
         InputError: a source is no plain LoRA, or they belong to different models.
     """
     update, owners = side_by_side(request.updates)
-    names = {module: _group(module, per, span) for module in update}
+    both = halves_apart(request, per) and {"encoder", "decoder"} <= {_half(module) for module in update}
+    names = {module: _group(module, per, span, _half(module) if both else "") for module in update}
     groups = tuple(sorted(set(names.values()), key=_natural))
     rows = {module: groups.index(name) for module, name in names.items()}
     body, settings = lora.attach(request.backbone, update)
@@ -157,14 +158,26 @@ def side_by_side(updates: Sequence[Mapping[str, LowRank]]) -> tuple[dict[str, Lo
     return update, owners
 
 
-def _group(module: str, per: Per, span: int) -> str:
+def halves_apart(request: Request, per: Per) -> bool:
+    """Return whether layer k of an encoder and layer k of a decoder may both be adapted, each with its own weights."""
+    return per == "layer" and bool(getattr(request.backbone.config, "is_encoder_decoder", False))
+
+
+def _half(module: str) -> str:
+    """Return which half of an encoder-decoder a module is in, as its name says; empty where it does not."""
+    found = re.search(r"(?:^|\.)(encoder|decoder)\.", module)
+    return found[1] if found else ""
+
+
+def _group(module: str, per: Per, span: int, half: str) -> str:
     if per == "source":
         return "all"
     number = re.search(r"\.(\d+)\.", module)
     if per == "module" or not number:
         return module
     first = int(number[1]) // span * span
-    return f"layer {first}" if span == 1 else f"layers {first}-{first + span - 1}"
+    layers = f"layer {first}" if span == 1 else f"layers {first}-{first + span - 1}"
+    return f"{half} {layers}" if half else layers
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

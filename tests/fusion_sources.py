@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def train_sources(backbone: Backbone, root: Path, method: str, **settings: Any) 
     chosen = METHODS.get(method).settings(**{"learning_rate": 2e-2, **settings})
     adaptation, store = Adaptation(backbone, method, chosen, "fp32"), AdapterStore(root)
     return tuple(learn(Lesson(task, adaptation, BUDGET, 0), store, Silent(), "source") for task in TASKS)
+
+
+def other_source(source: StoredAdapter, method: str = "lora", kind: str = "classification") -> StoredAdapter:
+    """Return a source whose manifest says that it is of another method, or answers another kind of task."""
+    task = source.manifest.task.model_copy(update={"kind": kind})
+    return replace(source, manifest=source.manifest.model_copy(update={"method": method, "task": task}))
 
 
 def request_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,7 +95,8 @@ def predict(
     def ask(items: Sequence[Any]) -> Sequence[Any]:
         if predictor:
             return predictor(items)
-        with progress(adapter) as bench.listener:
+        # a display of its own, but where the rows of a file are counted: rich before 14.1 refuses a second one
+        with progress(adapter) if out is None else nullcontext(bench.listener) as bench.listener:
             return bench.route(str(router), items, listed(among), backbone, assignments or [])
 
     if out is not None:

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 
 from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.mixing import Per, mixture
+from fusion.mixing import Per, halves_apart, mixture
 from fusion.target import model_on, needs_head, required, with_fitted_head
 from workbench.batching import beside
 from workbench.bounds import LearningRate, Size
@@ -93,4 +93,6 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    revision=2,
+    affects=lambda request, settings: halves_apart(request, settings.per),
 )

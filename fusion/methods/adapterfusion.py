@@ -83,7 +83,8 @@ def attention_weights(model: TaskModel, request: Request) -> dict[str, tuple[flo
     for start in range(0, len(encoded), BATCH_SIZE):
         batch = beside(model, collate(encoded[start : start + BATCH_SIZE]))
         batch.pop("labels", None)
-        attentions = model.body(**batch, output_adapter_fusion_attentions=True)["adapter_fusion_attentions"][FUSION]
+        output = model.body(**model.complete(batch), output_adapter_fusion_attentions=True)
+        attentions = output["adapter_fusion_attentions"][FUSION]
         mask = batch["attention_mask"].cpu().numpy()[:, :, None]  # (batch, tokens, 1)
         tokens += float(mask.sum())
         for layer, sublayers in attentions.items():

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 
 from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.mixing import mixture
+from fusion.mixing import halves_apart, mixture
 from fusion.searching import minimise, target_loss
 from fusion.target import model_on, required
 from workbench.bounds import Size, Whole
@@ -76,4 +76,6 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    revision=2,
+    affects=lambda request, settings: halves_apart(request, "layer"),
 )

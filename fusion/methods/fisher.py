@@ -6,11 +6,13 @@ squared gradient of log p(y | x), y drawn from source i's own model (its body an
 count more for being less sure.
 
 What differs: the texts are the target's; the paper takes each source's own training data, which are not at hand here.
-y is drawn once a text, where the program sums over all labels. The program also searches a factor for each source on
-validation data; here they are equal. Only adapted matrices take part, and the result is not low-rank: it is cut to the
-largest source's rank. The floor of an Fᵢ is relative to its module's mean; the program's is 1e-6, under the first
-source alone. It costs a forward and a backward pass of the texts for each source, and memory for three matrices of each
-adapted module's size.
+y is drawn once a text, where the program sums over all labels. For a target that is answered in words, y is a token
+that is drawn at each place of the right answer, behind the tokens before it: there the answers are read too. Labels of
+other kinds (values, sets of labels, tags) are not drawn, so such sources are refused. The program also searches a
+factor for each source on validation data; here they are equal. Only adapted matrices take part, and the result is not
+low-rank: it is cut to the largest source's rank. The floor of an Fᵢ is relative to its module's mean; the program's is
+1e-6, under the first source alone. It costs a forward and a backward pass of the texts for each source, and memory for
+three matrices of each adapted module's size.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from fusion.target import required
 from workbench.adaptation import HEAD_FILE
 from workbench.batching import beside
 from workbench.bounds import Count, Size
+from workbench.errors import InputError
+from workbench.kind import GENERATED
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
 from workbench.stored_model import adaptation_of
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
     from fusion.composition import Request
     from workbench.stored_adapter import StoredAdapter
+    from workbench.task import Task
 
 BATCH = 16  # each example's gradient of each module is in memory at once
 FLOOR = 1e-6  # added to every Fᵢ, relative to its module's mean: where no source cares, the plain mean is taken
@@ -55,12 +60,16 @@ class Settings(CompositionSettings):
 
 
 def compose(request: Request, settings: Settings) -> Composed:
-    """Return the Fisher-weighted mean of the sources as one LoRA; the target's labels are not looked at.
+    """Return the Fisher-weighted mean of the sources as one LoRA; a target's labels are not looked at, its answers are.
 
     Raises:
-        InputError: no target, or a source that is no plain LoRA.
+        InputError: no target, a source that is no plain LoRA, or one whose kind of answer is not drawn here.
     """
-    required(request)
+    target = required(request)
+    if undrawn := [source for source in request.sources if not _is_drawn(source, target)]:
+        named = ", ".join(f"{source.id} ({source.manifest.task.kind})" for source in undrawn)
+        hint = "It takes adapters for classification, or of the target's own kind where that is answered in words."
+        raise InputError(f"fisher draws no answers of {named} for a {target.kind} task", hint=hint)
     mixed = mixture(request)
     fishers = (fisher(mixed, source, request, settings.examples) for source in range(mixed.sources))
     merged = fisher_mean(mixed, fishers)
@@ -130,6 +139,12 @@ def fisher(mixed: Mixture, source: int, request: Request, examples: int) -> dict
     return {name: total.cpu() / len(encoded) for name, total in sums.items()}
 
 
+def _is_drawn(source: StoredAdapter, target: Task) -> bool:
+    """Return whether what a source answers to the target's texts is one of some labels, or a token at each place."""
+    kind = source.manifest.task.kind
+    return kind == "classification" or (kind in GENERATED and kind == target.kind)
+
+
 def _own_model(source: StoredAdapter, body: nn.Module, request: Request) -> TaskModel:
     manifest = source.manifest
     adaptation = adaptation_of(manifest, request.backbone)
@@ -144,5 +159,6 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
-    revision=2,
+    revision=3,
+    affects=lambda request, settings: not all(_is_drawn(source, required(request)) for source in request.sources),
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from fusion.composition import Composed, Composition, CompositionSettings
-from fusion.mixing import Per, mixture
+from fusion.mixing import Per, halves_apart, mixture
 from fusion.target import begin, required, train
 from workbench.bounds import LearningRate, Size
 
@@ -59,4 +59,6 @@ COMPOSITION = Composition(
     compose=compose,
     needs_target=True,
     trains=True,
+    revision=2,
+    affects=lambda request, settings: halves_apart(request, settings.per),
 )

@@ -2,12 +2,14 @@
 
 With Mₜ₋₁ = U S Vᵀ the merge of the sources before, source t loses the entries of P = Uᵀ ΔWₜ V that stand in the
 leading k × k block or on the diagonal: Mₜ = (λₜ₋₁ Mₜ₋₁ + ΔWₜ − U Q Vᵀ) ÷ λₜ, Q those entries of P. k is the number of
-leading singular values that together stay within the share α of their sum. λₜ gives Mₜ, over all modules, the mean norm
-of the sources so far; λ₁ = 1. The order of the sources counts. Everything is exact on factors: no ΔW is built.
+leading singular values that together stay within the share α of their sum, all of them at α = 1. λₜ gives Mₜ, over all
+modules, the mean norm of the sources so far; λ₁ = 1. The order of the sources counts. Everything is exact on factors:
+no ΔW is built.
 
 What differs: the authors' program (github.com/tanganke/fusion_bench) completes U and V to square matrices by arbitrary
 vectors of the null space, and also takes the diagonal entries between those out. Here only directions that Mₜ₋₁ has
-take part. The program shuffles the sources by default; here the given order counts. Weights multiply sources before
+take part. At α = 1 the program's k is 0, since its first value above the share is searched and there is none; here it
+is p. The program shuffles the sources by default; here the given order counts. Weights multiply sources before
 all else; the program has none. The result is cut to the rank of a source.
 """
 
@@ -61,7 +63,7 @@ def _added(merged: LowRank, new: LowRank, factor: float, alpha: float) -> LowRan
 def _taken(values: Tensor, alpha: float) -> Tensor:
     """Return which entries of P (p, p) the new source loses."""
     over = values.cumsum(0) > alpha * values.sum()
-    k = int(over.float().argmax()) if bool(over.any()) else 0
+    k = int(over.float().argmax()) if alpha < 1 and bool(over.any()) else len(values)
     taken = torch.eye(len(values), dtype=torch.bool)
     taken[:k, :k] = True
     return taken
@@ -81,4 +83,6 @@ COMPOSITION = Composition(
     paper="Tang et al. 2025, arXiv:2501.09522, § 3",
     settings=Settings,
     compose=arithmetic(merge),
+    revision=2,
+    affects=lambda request, settings: settings.alpha == 1,
 )

@@ -4,9 +4,9 @@
 weight is common to all and drops out). Since ΔWᵢ = bᵢ aᵢ, the result [b₁ … bₙ] [a₁G₁; …; aₙGₙ] (ΣG)⁻¹ is of rank Σ rᵢ
 exactly.
 
-What differs: Xᵢ is what goes into the module when source i reads the target's texts; the paper, and its authors'
-program (github.com/bloomberg/dataless-model-merging), read each source's own training data, which are not at hand
-here. α is 0.9; the program's settings have 0.9 or 0.1, depending on the model.
+What differs: Xᵢ is what goes into the module when source i reads the target's texts, without their answers; the
+paper, and its authors' program (github.com/bloomberg/dataless-model-merging), read each source's own training data,
+which are not at hand here. α is 0.9; the program's settings have 0.9 or 0.1, depending on the model.
 """
 
 from __future__ import annotations
@@ -101,17 +101,15 @@ def input_grams(mixed: Mixture, source: int, request: Request) -> dict[str, Tens
         return hook
 
     def read(places: list[int], batch: dict[str, Tensor]) -> list[None]:
-        batch.pop("labels", None)
-        real.append(batch["attention_mask"].bool())
-        model.body(**batch)
+        real.append(batch["attention_mask"].bool())  # of both halves of an encoder-decoder, which read the same text
+        model.states(**batch)
         return [None] * len(places)
 
     hooks = [
         mixed.body.get_submodule(f"{lora.PREFIX}{name}").register_forward_pre_hook(add(name)) for name in mixed.update
     ]
-    encoded = model.kind.encode(required(request).splits["train"], tokenizer, request.budget.max_length)
-    with model.autocast(next(model.parameters()).device.type):
-        in_batches(read, model, encoded, model.kind.collate(tokenizer))
+    encoded = model.kind.questions(required(request).splits["train"], tokenizer, request.budget.max_length)
+    in_batches(read, model, encoded, model.kind.collate(tokenizer))
     for hook in hooks:
         hook.remove()
     return grams
@@ -123,4 +121,6 @@ COMPOSITION = Composition(
     settings=Settings,
     compose=compose,
     needs_target=True,
+    revision=2,
+    affects=lambda request, settings: required(request).kind == "causal-lm",
 )

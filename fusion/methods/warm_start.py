@@ -1,9 +1,10 @@
 """warm-start: a LoRA for the target that begins as a composition of other LoRAs and is then trained.
 
-The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps. The
-control, which lacks the sources alone, is ``start: fresh``: a LoRA drawn from the seed, as the first source began. What
-differs: SPoT, whose idea this is, begins soft prompts so, from another prompt or an average of the most similar ones.
-``start: reptile`` takes the sources as they were learned, one after another: see :mod:`fusion.reptile`.
+The composition is cut to the rank of a fresh adapter, so that both have the same size, and gets the same steps, and the
+scale, the dropout, the warm-up and the optimiser of the first source. The control, which lacks the sources alone, is
+``start: fresh``: a LoRA drawn from the seed, as the first source began, with all of these. What differs: SPoT, whose
+idea this is, begins soft prompts so, from another prompt or an average of the most similar ones. ``start: reptile``
+takes the sources as they were learned, one after another: see :mod:`fusion.reptile`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from workbench.methods.lora import Settings as LoraSettings
 
 if TYPE_CHECKING:
     from fusion.composition import Request
+    from workbench.stored_adapter import StoredAdapter
 
     Start = tuple[Begun, LoraSettings, Merged, tuple[float, ...] | None]
 
@@ -96,7 +98,7 @@ def _composed(name: str, request: Request, rank: int) -> Start:
         raise _no_start(name)
     pairs = ((name, lora.pair_in(layer)) for name, layer in lora.layers(composed.body).items())
     cut = collect((name, spectrum(pair, rank).truncated()) for name, pair in pairs)
-    body, own = lora.attach(request.backbone, cut.update)
+    body, own = lora.attach(request.backbone, cut.update, _like_the_first(request, rank))
     return begin(body, request), own, cut, composed.weights
 
 
@@ -108,15 +110,28 @@ def _learned(request: Request, rank: int) -> Start:
     update = initialisation(request.updates)
     if any(pair.rank != rank for pair in update.values()):
         raise InputError(f"the sources are not of rank {rank}", where="rank", hint="Reptile begins in their factors.")
-    body, own = lora.attach(request.backbone, update)
+    body, own = lora.attach(request.backbone, update, _like_the_first(request, rank))
     return begin(body, request), own, Merged(update), shares(len(request.sources))
 
 
 def _fresh(request: Request, rank: int) -> Start:
-    task, given = required(request), request.sources[0].manifest.settings
-    own = LoraSettings.model_validate({**given, "rank": rank})
+    task, own = required(request), _like_the_first(request, rank)
     body = Adaptation(request.backbone, "lora", own, request.precision).fresh(task.kind, len(task.labels), request.seed)
     return begin(body.body, request), own, Merged({}), None
+
+
+def _like_the_first(request: Request, rank: int) -> LoraSettings:
+    """Return the settings of the first source for a LoRA of ``rank``, which has its scale and is trained like it."""
+    source = request.sources[0]
+    given = {name: value for name, value in source.manifest.settings.items() if name in LoraSettings.model_fields}
+    own = LoraSettings.model_validate({**given, "rank": rank})
+    if _is_rslora(source):
+        own = own.model_copy(update={"alpha": own.alpha * math.sqrt(rank)})  # a LoRA's scale is alpha ÷ rank
+    return own
+
+
+def _is_rslora(source: StoredAdapter) -> bool:
+    return source.manifest.method == "rslora"
 
 
 def _quality(begun: Begun) -> tuple[float, float]:
@@ -132,4 +147,6 @@ COMPOSITION = Composition(
     trains=True,
     parts=lambda settings: tuple(name for name in settings.start if name not in {FRESH, REPTILE}),
     sourceless=lambda settings: settings.start == (FRESH,),
+    revision=2,
+    affects=lambda request, settings: settings.start != (FRESH,) or _is_rslora(request.sources[0]),
 )

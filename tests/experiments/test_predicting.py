@@ -9,14 +9,18 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
+from rich.live import Live
 
 from experiments.answers.predicting import Predictions
 from experiments.api import Trained, Workbench
 from experiments.terminal import asking
+from experiments.terminal.output import stderr
 from experiments.workspace import StoredEvaluation
 from tasks.row_files import FileRows
 from tests.conftest import FILLERS, FRUITS, SUBJECTS, Call
@@ -144,6 +148,22 @@ def test_a_router_s_answers_can_be_written(predict: Call, tmp_path: Path) -> Non
     (row,) = read(tmp_path / "out.csv")
     assert [*row] == ["text", "label", "confidence", "adapter", "task", "routing_score"]
     assert (row["label"], row["task"]) == ("animal", "classification")
+
+
+def test_in_a_terminal_a_router_s_file_needs_one_display_alone(
+    predict: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_live = Console.set_live
+
+    def alone(console: Console, live: Live) -> Any:
+        assert not console._live_stack, "rich before 14.1 refuses a second display"
+        return set_live(console, live)
+
+    monkeypatch.setattr(Console, "set_live", alone)
+    monkeypatch.setattr(stderr, "_force_terminal", True)
+    code, _, err = predict("router:arrow", "the cat", "--out", "out.csv", "--among", "classification")
+    assert code == 0, err
+    assert [row["label"] for row in read(tmp_path / "out.csv")] == ["animal"]
 
 
 def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:

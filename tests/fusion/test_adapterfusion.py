@@ -21,6 +21,7 @@ from tests.fusion_sources import BUDGET, hidden, request_for, train_sources
 from workbench import card
 from workbench.adaptation import HEAD_FILE, Adaptation, save_head
 from workbench.backbone import Backbone
+from workbench.backbone_names import open_backbone
 from workbench.device import Precision
 from workbench.errors import InputError
 from workbench.evaluation import evaluate, run
@@ -196,6 +197,15 @@ def test_houlsby_sources_are_fused_at_both_places(backbone: Backbone, task: Task
     LIBRARY.save(composed.body, tmp_path)
     again = LIBRARY.load(backbone.load(), tmp_path, FusionConfig(0.1))
     assert torch.equal(hidden(again), hidden(composed.body))
+
+
+def test_both_halves_of_an_encoder_decoder_are_fused(t5: Path, task: Task, tmp_path: Path) -> None:
+    backbone = open_backbone(str(t5))
+    request = request_for(train_sources(backbone, tmp_path, "pfeiffer")[:2], task, backbone)
+    composed = COMPOSITION.compose(request, Settings())
+    assert set(composed.details) == {f"layer {number}" for number in range(4)}, "two of each half"
+    for weights in composed.details.values():
+        assert sum(weights) == pytest.approx(1, abs=1e-6)
 
 
 def test_what_cannot_be_fused_is_refused(

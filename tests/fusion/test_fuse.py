@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fusion.composition import Request
 from fusion.fuse import FITTED, OWN, TRAINED, body_key, fuse, fused_id, keep_fused, revised
 from fusion.methods import COMPOSITIONS
-from tests.fusion_sources import BUDGET, request_for, train_sources
+from tests.fusion_sources import BUDGET, other_source, request_for, train_sources
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
 from workbench.backbone_names import open_backbone
@@ -103,12 +105,37 @@ def test_a_method_that_came_to_mean_something_else_has_other_keys_and_no_other_m
     )
     started = cards["warm-start"].settings(start=("ties", "svd"))
     cases = {"ties": cards["ties"].settings(), "svd": cards["svd"].settings(), "warm-start": started}
+    monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1))
     before = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
-    assert [revised(name, own) for name, own in cases.items()] == list(cases), "the first revision is not in a key"
+    meanings = [revised(name, request, own) for name, own in cases.items()]
+    assert meanings == list(cases), "the first revision is not in a key"
     monkeypatch.setattr(COMPOSITIONS, "get", lambda name, *rest: replace(cards[name], revision=1 + (name == "ties")))
     after = {name: (fused_id(name, request, own), body_key(name, request, own)) for name, own in cases.items()}
     assert {name for name in cases if after[name][0] != before[name][0]} == {"ties", "warm-start"}
     assert {name for name in cases if after[name][1] != before[name][1]} == {"ties"}
+
+
+def test_a_revision_is_in_the_keys_of_those_results_alone_that_it_changed(
+    sources: tuple[StoredAdapter, ...], backbone: Backbone, task: Task, copying: Task, t5: Path
+) -> None:
+    def meaning(name: str, request: Request, **settings: Any) -> str:
+        return revised(name, request, COMPOSITIONS.get(name).settings(**settings)).removeprefix(f"{name} ")
+
+    usual = request_for(sources, task, backbone)
+    halves = replace(usual, backbone=open_backbone(str(t5)))
+    spoken = replace(usual, target=copying)
+    rank_stabilised = replace(usual, sources=(other_source(sources[0], method="rslora"),))
+    values = replace(usual, sources=(other_source(sources[0], kind="regression"), *sources))
+    assert [meaning("opcm", usual), meaning("opcm", usual, alpha=1)] == ["opcm", "opcm@2"]
+    assert [meaning("regmean", usual), meaning("regmean", spoken)] == ["regmean", "regmean@2"]
+    assert [meaning("fisher", usual), meaning("fisher", values)] == ["fisher@2", "fisher@3"]
+    for name in ("mix", "adamerging", "evolve"):
+        assert [meaning(name, usual), meaning(name, halves)] == [name, f"{name}@2"]
+    assert meaning("mix", halves, per="source") == "mix"
+    assert meaning("warm-start", usual, start="fresh") == "warm-start"
+    assert meaning("warm-start", rank_stabilised, start="fresh") == "warm-start@2"
+    assert "mix@2" in meaning("warm-start", halves, start="mix"), "as a part, by its own settings"
+    assert "mix@2" not in meaning("warm-start", usual, start="mix")
 
 
 @pytest.mark.parametrize("name", ["lorahub", "mix-search"])

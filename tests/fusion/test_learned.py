@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,20 +17,34 @@ from fusion.lowrank import weighted_sum
 from fusion.methods import COMPOSITIONS, adamerging, fisher, mix, regmean, warm_start
 from fusion.mixing import Mixture, mixture
 from fusion.target import begin, train
-from tests.fusion_sources import BUDGET, TASKS, hidden, logits
-from workbench.adaptation import HEAD_FILE
+from tests.fusion_sources import BUDGET, TASKS, hidden, logits, other_source, request_for, train_sources
+from workbench.adaptation import HEAD_FILE, Adaptation
+from workbench.backbone_names import open_backbone
 from workbench.errors import InputError, UnknownNameError
 from workbench.fit_record import Epoch
+from workbench.listener import Silent
 from workbench.methods.lora import Settings as LoraSettings
+from workbench.store import AdapterStore
 from workbench.stored_model import open_adapter
+from workbench.task import Task
+from workbench.training import Lesson, learn
 
 LEARNED = ("adapterfusion", "lorahub", "mix", "mix-search", "evolve", "regmean", "fisher", "adamerging", "warm-start")
+Batch = dict[str, torch.Tensor]
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @pytest.fixture
 def mixed(request_: Request) -> Mixture:
     return mixture(request_, "layer")
+
+
+@pytest.fixture(scope="module")
+def halves(t5: Path, task: Task, tmp_path_factory: pytest.TempPathFactory) -> Request:
+    """Two LoRAs of an encoder-decoder, on both of its halves."""
+    backbone = open_backbone(str(t5))
+    sources = train_sources(backbone, tmp_path_factory.mktemp("halves"), "lora", rank=2)
+    return request_for(sources[:2], task, backbone)
 
 
 @pytest.fixture(scope="module")
@@ -198,8 +214,18 @@ def test_regmean_s_inputs_are_those_of_each_source_without_padding(request_: Req
     asked = replace(request_, target=replace(request_.target, splits={**request_.target.splits, "train": rows}))
     mixed = mixture(asked)
     grams = regmean.input_grams(mixed, 1, asked)
-    body: Any = open_adapter(asked.sources[1], asked.backbone).body.eval()
-    wanted = dict.fromkeys(grams, torch.zeros(32, 32).double())
+    batches = [dict(asked.backbone.tokenizer(text, return_tensors="pt")) for text in texts]
+    wanted = grams_of(asked, 1, grams, batches)
+    for name, gram in grams.items():
+        torch.testing.assert_close(gram, wanted[name], rtol=1e-4, atol=1e-4)
+    shrunk = regmean.shrunk(grams, 0.9)[name]
+    torch.testing.assert_close(shrunk.diagonal(), grams[name].diagonal())
+    assert shrunk[0, 1] == pytest.approx(0.9 * grams[name][0, 1].item())
+
+
+def grams_of(request: Request, source: int, names: Iterable[str], batches: list[Batch]) -> Batch:
+    body: Any = open_adapter(request.sources[source], request.backbone).body.eval()
+    wanted = dict.fromkeys(names, torch.zeros(32, 32).double())
 
     def add(name: str) -> Any:
         def hook(module: Any, given: Any) -> None:
@@ -207,16 +233,56 @@ def test_regmean_s_inputs_are_those_of_each_source_without_padding(request_: Req
 
         return hook
 
-    for name in grams:
+    for name in wanted:
         body.get_submodule(f"base_model.model.{name}").register_forward_pre_hook(add(name))
     with torch.no_grad():
-        for text in texts:
-            body(**asked.backbone.tokenizer(text, return_tensors="pt"))
+        for batch in batches:
+            body(**batch)
+    return wanted
+
+
+def test_regmean_reads_a_text_with_both_halves_of_an_encoder_decoder(halves: Request) -> None:
+    assert halves.target is not None
+    rows = halves.target.splits["train"].select(range(4))
+    texts = ["cat", "the cat a quite", "plum this", "some really often very fig"]
+    rows = rows.remove_columns("text").add_column("text", texts)
+    asked = replace(halves, target=replace(halves.target, splits={**halves.target.splits, "train": rows}))
+    grams = regmean.input_grams(mixture(asked), 1, asked)
+    assert {name.partition(".")[0] for name in grams} == {"encoder", "decoder"}
+    batches = []
+    for text in texts:
+        batch = dict(asked.backbone.tokenizer(text, return_tensors="pt"))
+        ids = batch["input_ids"]
+        batches.append({**batch, "decoder_input_ids": torch.cat([torch.zeros_like(ids[:, :1]), ids[:, :-1]], dim=1)})
+    wanted = grams_of(asked, 1, grams, batches)
     for name, gram in grams.items():
         torch.testing.assert_close(gram, wanted[name], rtol=1e-4, atol=1e-4)
-    shrunk = regmean.shrunk(grams, 0.9)[name]
-    torch.testing.assert_close(shrunk.diagonal(), grams[name].diagonal())
-    assert shrunk[0, 1] == pytest.approx(0.9 * grams[name][0, 1].item())
+    composed = regmean.COMPOSITION.compose(asked, regmean.Settings())
+    assert composed.facts["rank"] == 4
+
+
+def test_regmean_does_not_read_the_answers_of_a_language_model(llama: Path, copying: Task, tmp_path: Path) -> None:
+    backbone = open_backbone(str(llama))
+    adaptation = Adaptation(backbone, "lora", LoraSettings(rank=2), "fp32")
+    source = learn(Lesson(copying, adaptation, BUDGET, 0), AdapterStore(tmp_path), Silent(), "test")
+    rows = copying.splits["train"]
+    others = rows.remove_columns("answer").add_column("answer", ["fig plum"] * len(rows))
+    asked = [
+        request_for((source,), replace(copying, splits={**copying.splits, "train": train}), backbone)
+        for train in (rows, others)
+    ]
+    first, second = (regmean.input_grams(mixture(each), 0, each) for each in asked)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_layers_of_encoder_and_decoder_have_weights_of_their_own(halves: Request) -> None:
+    mixed = mixture(halves, "layer")
+    assert mixed.groups == ("decoder layer 0", "decoder layer 1", "encoder layer 0", "encoder layer 1")
+    for name, row in mixed.rows.items():
+        half, _, layer = name.split(".")[:3]
+        assert mixed.groups[row] == f"{half} layer {layer}"
+    assert mixture(halves, "layer", 2).groups == ("decoder layers 0-1", "encoder layers 0-1")
+    assert mixture(halves).groups == ("all",)
 
 
 def test_regmean_composes_what_its_formula_gives(request_: Request) -> None:
@@ -252,6 +318,15 @@ def test_fisher_information_is_that_of_single_texts(request_: Request) -> None:
     for name, information in diagonals.items():
         assert information.max() > 0
         torch.testing.assert_close(information, sums[name] / 6, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["regression", "multilabel", "token-classification", "causal-lm"])
+def test_fisher_refuses_sources_whose_answers_it_does_not_draw(kind: str, request_: Request) -> None:
+    asked = replace(request_, sources=(*request_.sources[:2], other_source(request_.sources[2], kind=kind)))
+    with pytest.raises(
+        InputError, match=f"draws no answers of {asked.sources[2].id} .{kind}. for a classification task"
+    ):
+        fisher.COMPOSITION.compose(asked, fisher.Settings())
 
 
 def test_fisher_mean_is_its_formula(mixed: Mixture, request_: Request) -> None:

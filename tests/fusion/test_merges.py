@@ -456,9 +456,9 @@ def test_magmax_takes_each_entry_where_it_is_largest(drawn: Drawn) -> None:
     assert_cut(merge("magmax", drawn, scale=0.5), drawn, reference, 1e-4)
 
 
-@pytest.mark.parametrize("alpha", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("alpha", [0.3, 0.5, 0.9, 1.0])
 def test_opcm_leaves_out_what_touches_directions_in_use(alpha: float) -> None:
-    """The authors' steps on dense matrices, with the singular vectors that have a value alone."""
+    """The authors' steps on dense matrices, with singular vectors that have a value alone; α = 1 protects them all."""
     draw = torch.Generator().manual_seed(3)
     shapes, ranks, weights = {"first": (9, 7), "second": (6, 8)}, (3, 2, 4), (1.0, 0.5, 2.0)
     updates = [
@@ -479,7 +479,7 @@ def test_opcm_leaves_out_what_touches_directions_in_use(alpha: float) -> None:
             left, values, right = left[:, :p], values[:p], right[:p]
             inside = left.T @ new @ right.T
             lost = torch.diag(inside.diagonal())
-            k = int((values.cumsum(0) / values.sum() > alpha).float().argmax())
+            k = p if alpha == 1 else int((values.cumsum(0) / values.sum() > alpha).float().argmax())
             lost[:k, :k] = inside[:k, :k]
             whole[name] = factor * merged[name] + new - left @ lost @ right
         factor = math.hypot(*(float(delta.norm()) for delta in whole.values())) / (sum(size[: t + 1]) / (t + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 import fusion.target
 from fusion.composition import Request
 from fusion.fuse import from_nothing, fuse, fuse_key, with_head
+from fusion.lora import layers
 from fusion.methods import COMPOSITIONS, mix, warm_start
 from tests.fusion_sources import logits, request_for, train_sources
 from workbench.backbone import Backbone
@@ -120,3 +122,29 @@ def test_the_control_of_a_warm_start_is_a_fresh_lora_to_the_last_bit(request_: R
         control = fuse("warm-start", replace(request_, sources=sources), own)
         assert torch.equal(logits(control.model), logits(fresh.model))
         assert control.record.epochs == fresh.record.epochs
+
+
+@pytest.mark.parametrize(("method", "alike"), [("lora-plus", "lora"), ("eva", "lora"), ("rslora", "rslora")])
+def test_so_is_the_control_of_a_warm_start_from_other_loras(
+    method: str, alike: str, task: Task, backbone: Backbone, tmp_path: Path
+) -> None:
+    """Of a method that begins or trains in a way of its own its numbers are taken, and of rsLoRA the scale too."""
+    asked = request_for(train_sources(backbone, tmp_path, method, rank=4)[:1], task, backbone)  # √4 is exact
+    given = METHODS.get(alike).settings(rank=4, learning_rate=0.02)
+    fresh = from_nothing(asked, alike, given)
+    control = fuse("warm-start", asked, warm_start.Settings(start=warm_start.FRESH, rank=4, learning_rate=0.02))
+    assert torch.equal(logits(control.model), logits(fresh.model))
+
+
+@pytest.mark.parametrize("start", ["fresh", "average", "reptile"])
+def test_every_start_has_the_scale_and_the_training_of_the_control(start: str, request_: Request) -> None:
+    first = request_.sources[0]
+    given = first.manifest.settings | {"alpha": 12.0, "dropout": 0.25, "weight_decay": 0.05, "warmup": 0.5}
+    first = replace(first, manifest=first.manifest.model_copy(update={"settings": given}))
+    asked = replace(request_, sources=(first, *request_.sources[1:]))
+    composed = warm_start.COMPOSITION.compose(asked, warm_start.Settings(start=start, rank=4))
+    own = composed.settings.model_dump(include={"rank", "alpha", "dropout", "weight_decay", "warmup"})
+    assert own == {"rank": 4, "alpha": 12.0, "dropout": 0.25, "weight_decay": 0.05, "warmup": 0.5}
+    for layer in layers(composed.body).values():
+        assert layer.scaling["default"] == 3.0
+        assert layer.lora_dropout["default"].p == 0.25

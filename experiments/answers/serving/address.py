@@ -17,7 +17,9 @@ THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address of this machine; port 0 takes a free one.
+    """Return a socket that listens at an address of this machine; port 0 takes a free one.
+
+    Nobody else can take the port from then on, and requests wait until they are accepted.
 
     Raises:
         InputError: no such host, a port that is taken, or one that this user may not take.
@@ -31,6 +33,7 @@ def bind(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
+        bound.listen()  # before that, others may bind the same port too
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRNOTAVAIL:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import StreamingResponse
+from starlette.exceptions import HTTPException as StarletteError
 
 from experiments.answers.serving.guard import Guard, refused
 from experiments.answers.serving.messages import (
@@ -65,7 +67,11 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
     app.add_middleware(Guard, key=key, most_bytes=limits.bytes, metrics=service.metrics, paths=PATHS)
     _add_answers(app, service, limits)
     _add_state(app, service)
+    _add_errors(app)
+    return app
 
+
+def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(WorkbenchError)
     async def known_error(_: Request, error: WorkbenchError) -> Response:
         code = next((code for kind, code in CODES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -83,11 +89,15 @@ def application(service: Service, limits: Limits, key: bytes | None = None, host
         where = ".".join(str(part) for part in first["loc"][1:])
         return refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}" if where else first["msg"])
 
+    @app.exception_handler(StarletteError)
+    async def unreadable(request: Request, error: StarletteError) -> Response:
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # fastapi raises it where a body cannot be read at all
+            return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not JSON in UTF-8, or is nested too deeply")
+        return await http_exception_handler(request, error)
+
     @app.exception_handler(Exception)  # it is raised further, and logged with its traceback
     async def failed(_: Request, error: Exception) -> Response:
         return refused(HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
-
-    return app
 
 
 def _add_answers(app: FastAPI, service: Service, limits: Limits) -> None:

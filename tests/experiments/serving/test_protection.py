@@ -123,6 +123,9 @@ def test_what_is_no_json_is_said(serve: Serve) -> None:
     client, _ = serve("animals")
     response = client.post("/predict", content=b'{"texts": [', headers=JSON)
     assert (response.status_code, "JSON decode error" in response.json()["detail"]) == (422, True)
+    for body in (b'{"texts": ["\xff"]}', b'{"texts": ' + b"[" * 100_000):
+        unreadable = client.post("/predict", content=body, headers=JSON)
+        assert (unreadable.status_code, "not JSON in UTF-8" in unreadable.json()["detail"]) == (422, True)
     unsaid = client.post("/predict", content=json.dumps(ASKED))
     assert (unsaid.status_code, "Content-Type: application/json" in unsaid.json()["detail"]) == (422, True)
     assert client.get("/predict").status_code == 405

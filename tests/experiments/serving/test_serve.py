@@ -31,6 +31,7 @@ from tests.conftest import Call, environment
 from tests.experiments.serving.conftest import TEXTS, train, wait_for
 from workbench.backbone_names import open_backbone
 from workbench.batch_queue import Batching
+from workbench.errors import InputError
 from workbench.listener import Silent
 from workbench.task import Task
 
@@ -76,6 +77,13 @@ def test_what_is_wrong_is_said_and_nothing_is_started(
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_port_is_taken_before_a_server_answers_there() -> None:
+    with address.bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 is taken"):
+            address.bind("127.0.0.1", port)
 
 
 PORT = ["--port", "0"]
