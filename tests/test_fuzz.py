@@ -116,6 +116,7 @@ def test_tasks_and_their_data(place: Path, random: Random) -> None:
     data.unlink()
 
 
+@pytest.mark.acceptance
 @cases(0.1)
 def test_backbones(place: Path, bert: Path, random: Random) -> None:
     shutil.copytree(bert, place / "model", dirs_exist_ok=True)
@@ -127,6 +128,7 @@ def test_backbones(place: Path, bert: Path, random: Random) -> None:
     require_promises(place, "tasks", "check", "animals", "--backbone", "model")
 
 
+@pytest.mark.acceptance
 @cases(0.15)
 def test_adapters(place: Path, bert: Path, stored: Path, random: Random) -> None:
     for folder in (place / "sent", place / ".workbench" / "adapters"):

@@ -156,7 +156,8 @@ with processes.stoppable():
 """
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.acceptance), signal.SIGTERM])
+@pytest.mark.acceptance
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_ends_takes_its_processes_along(number: int, tmp_path: Path) -> None:
     folder, canary = hostile_folder(tmp_path)
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
@@ -277,6 +278,7 @@ def test_one_job_brings_nothing_of_ray() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.acceptance
 def test_whoever_has_no_token_is_refused() -> None:
     """Ray's ports are open to whoever reaches the machine."""
     import ray

@@ -39,7 +39,10 @@ class Stopper(Silent):
         yield advance
 
 
-@pytest.mark.parametrize(("keep", "names"), [("all", list(ENTRIES)), ("last", ["ewc", "der-plus-plus"])])
+EVERY = pytest.param("all", list(ENTRIES), marks=pytest.mark.acceptance)
+
+
+@pytest.mark.parametrize(("keep", "names"), [EVERY, ("last", ["ewc", "der-plus-plus"])])
 def test_stopped_in_the_middle_of_every_fit_it_ends_with_the_same_bytes(
     keep: str, names: list[str], bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
