@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import decimals, mean_validation, number, read, require, row
+from measured import decimals, mean_validation, number, read, row
 
-STATED = ["two cores at 2.3 GHz"]
+STATED: list[str] = []
+PRECISIONS = ("precision", "precision-amd", "precision-without-amx")
 ORDER = ("full", "lora", "pfeiffer", "houlsby", "head")
 MOST = 5  # rates tried for a method
 
@@ -18,20 +19,19 @@ def pieces() -> Iterator[str]:
     for method in ORDER:
         means = mean_validation(fit for fit in rates["scores"] if fit["method"] == method)
         yield rates_row(method, means, rates["chosen"][method])
-    with_amx, without_amx = read("precision"), read("precision-without-amx")
-    difference, seconds = with_amx["difference"], durations(with_amx)
-    require(
-        len(difference["values"]) == 12 and difference["values"].count(0.0) == 10, "twelve pairs, ten of them equal"
-    )
+    for name in PRECISIONS:
+        yield in_both(read(name))
+
+
+def in_both(document: dict[str, Any]) -> str:
+    """Return the end of a row: what bf16 changes, how many pairs it leaves as they are, and what both take."""
+    difference, seconds = document["difference"], durations(document)
     mean, low, high = (decimals(100 * difference[bound], 2) for bound in ("mean", "low", "high"))
-    yield (
-        f"bf16 − fp32, is +{mean} points with a 95 % interval of [{low}, {high}] over the twelve pairs (ten of them "
-        "are equal), "
-        f"and bf16 takes {seconds['bf16']} s where fp32 takes {seconds['fp32']} s."
+    signed = f"+{mean}" if difference["mean"] > 0 else mean
+    pairs = difference["values"]
+    return (
+        f"| {signed} [{low}, {high}] | {pairs.count(0.0)} of {len(pairs)} | {seconds['bf16']} s | {seconds['fp32']} s |"
     )
-    require(set(without_amx["difference"]["values"]) == {0.0}, "at the same scores")
-    seconds = durations(without_amx)
-    yield f"four of these fits take {seconds['bf16']} s in bf16 and {seconds['fp32']} s in fp32, at the same scores"
 
 
 def rates_row(method: str, means: dict[float, float], chosen: float) -> str:
