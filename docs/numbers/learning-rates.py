@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from measured import decimals, mean_validation, number, read, row
+from measured import decimals, mean_validation, number, read, require, row
 
-STATED: list[str] = []
-PRECISIONS = ("precision", "precision-amd", "precision-without-amx")
+STATED = ["a standard error of up to 8 points"]
+PRECISIONS = ("precision", "precision-amd", "precision-without-amx", "precision-smollm2")
 ORDER = ("full", "lora", "pfeiffer", "houlsby", "head")
 MOST = 5  # rates tried for a method
 
@@ -21,6 +21,13 @@ def pieces() -> Iterator[str]:
         yield rates_row(method, means, rates["chosen"][method])
     for name in PRECISIONS:
         yield in_both(read(name))
+    reversal, syllogism = (
+        [fit["validation"] for fit in read("precision-smollm2")["scores"] if fit["task"].endswith(name)]
+        for name in ("reversal", "syllogism")
+    )
+    require(reversal[0] == reversal[1], "equal")
+    yield f"{number(reversal[0])} % in both precisions"
+    yield f"{number(syllogism[0])} % in bf16, {number(syllogism[1])} % in fp32"
 
 
 def in_both(document: dict[str, Any]) -> str:
