@@ -49,8 +49,9 @@ def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> 
     if not paired:
         return _unfinished(ours, reference)
     basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
-    learned = _learning(ours, reference, unit(record.kinds).sign)
-    return f"{_forgetting(record, ours, reference, basis)} {learned}"
+    forgotten = _forgetting(record, ours, reference, basis)
+    subject = "it" if forgotten.startswith(f"{ours.label} forgot") else ours.label
+    return f"{forgotten} {_learning(subject, ours, reference, unit(record.kinds).sign)}"
 
 
 def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, basis: str) -> str:
@@ -66,18 +67,19 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
     return f"{text}{gap_in_words(difference, 'less', 'more', 'strategies')}."
 
 
-def _learning(ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
+def _learning(subject: str, ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
     parts = []
     names = {
-        "learning_accuracy": "right after each task it scored {} (learning accuracy) against {}, ",
-        "average_accuracy": "after the last task it stands at {} on average against {}, ",
+        "learning_accuracy": "right after each task {} scored {} (learning accuracy) against {}, ",
+        "average_accuracy": "after the last task {} stands at {} on average against {}, ",
     }
     for name, words in names.items():
         mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
         difference = ours.differences[name]
         if mine is not None and theirs is not None and difference.seeds.mean is not None:
             scores = (f"{number(score)}{sign}" for score in (mine, theirs))
-            parts.append(words.format(*scores) + gap_in_words(difference, "lower", "higher", "strategies"))
+            who = "it" if parts else subject
+            parts.append(words.format(who, *scores) + gap_in_words(difference, "lower", "higher", "strategies"))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
 

@@ -66,7 +66,15 @@ def test_joint_training_is_compared_in_what_it_has(record: Record) -> None:
     only = replace(record, contenders=(record.contenders[1], record.contenders[4]))
     verdict = summarise(only).verdict
     assert verdict.startswith("Forgetting cannot be compared: full-joint was not tested after each stage")
-    assert "After the last task it stands at 92.0 % on average against 73.3 %" in verdict
+    assert "After the last task full-joint stands at 92.0 % on average against 73.3 %" in verdict
+
+
+def test_a_verdict_that_begins_with_somebody_else_names_its_strategy(record: Record) -> None:
+    """Else the sentence would be about the strategy that was not tested."""
+    against_joint = replace(record, contenders=(record.contenders[4], record.contenders[1]), reference="full-joint")
+    verdict = summarise(against_joint).verdict
+    assert verdict.startswith("Forgetting cannot be compared: full-joint was not tested")
+    assert "the last task full-sequential stands at 73.3 % on average" in verdict
 
 
 @pytest.mark.parametrize(
