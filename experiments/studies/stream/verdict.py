@@ -68,7 +68,7 @@ def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport,
 
 
 def _learning(subject: str, ours: StrategyReport, reference: StrategyReport, sign: str) -> str:
-    parts = []
+    parts: list[str] = []
     names = {
         "learning_accuracy": "right after each task {} scored {} (learning accuracy) against {}, ",
         "average_accuracy": "after the last task {} stands at {} on average against {}, ",
