@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tasks.label_sets import is_list
+from tasks.label_sets import is_list, is_missing
 from tasks.raw_values import raw
 
 if TYPE_CHECKING:
@@ -107,14 +107,7 @@ def _traits(name: str, column: pd.Series[Any]) -> Traits:
 
 def is_blank(value: Any) -> bool:
     """Return whether a raw value is missing: nothing, not a number, or white space alone."""
-    if is_list(value):
-        return False
-    if value is None or isinstance(value, str):
-        return not (value or "").strip()
-    try:
-        return bool(value != value)
-    except TypeError:  # of pandas' NA
-        return True
+    return not value.strip() if isinstance(value, str) else is_missing(value)
 
 
 def _plain(value: Any) -> str:

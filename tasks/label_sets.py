@@ -26,9 +26,12 @@ def is_list(value: object) -> bool:
 
 def is_missing(value: Any) -> bool:
     """Return whether a raw value, or an entry of a list, stands for no value: None, not a number, pandas' NA."""
-    import pandas as pd
-
-    return pd.api.types.is_scalar(value) and bool(pd.isna(value))
+    if is_list(value):
+        return False
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # of pandas' NA
+        return True
 
 
 def raw_sets(spec: TaskSpec, split: str, rows: pd.DataFrame) -> pd.Series[Any]:

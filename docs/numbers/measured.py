@@ -137,7 +137,8 @@ def pair(document: Mapping[str, Any], first: str, second: str, metric: str = "av
         if (entry["first"], entry["second"]) == (first, second):
             return dict(value)
         if (entry["first"], entry["second"]) == (second, first):
-            return {**negated(value), "bootstrap": negated(value.get("bootstrap"))}
+            values = [-gained for gained in value.get("values", [])]
+            return {**negated(value), "values": values, "bootstrap": negated(value.get("bootstrap"))}
     raise ValueError(f"no pair {first!r} and {second!r}")
 
 

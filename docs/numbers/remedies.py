@@ -15,6 +15,7 @@ from measured import (
     megabytes,
     number,
     p,
+    pair,
     range_of_p,
     read,
     require,
@@ -96,19 +97,7 @@ def between(document: dict[str, Any], first: str, second: str) -> Difference:
     """Return ``first`` − ``second`` in average accuracy, however the pair stands in the file."""
     if second == document["reference"]:
         return difference(document["strategies"][first]["comparison"]["average_accuracy"])
-    for entry in document["pairs"]:
-        if (entry["first"], entry["second"]) == (first, second):
-            return difference(entry["average_accuracy"])
-        if (entry["first"], entry["second"]) == (second, first):
-            return difference(turned(entry["average_accuracy"]))
-    raise ValueError(f"no pair {first!r} and {second!r}")
-
-
-def turned(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a difference the other way round."""
-    examples = value["bootstrap"]
-    bounds = {"mean": -examples["mean"], "low": -examples["high"], "high": -examples["low"]}
-    return {"values": [-number for number in value["values"]], "bootstrap": bounds}
+    return difference(pair(document, first, second))
 
 
 def apart(value: Difference) -> str:

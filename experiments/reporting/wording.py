@@ -43,7 +43,9 @@ def share(value: float | None) -> str:
 
 def setting(value: object) -> str:
     """Return the value of a setting, in the words of a page where Python has its own."""
-    return "none" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def settings(values: Mapping[str, object]) -> str:

@@ -152,10 +152,11 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         steps = [int(path.parent.name.rpartition("-")[2]) for path in scratch.glob(f"checkpoint-*/{KEPT}")]
         if not steps:
             return None
-        folder = checkpoint(scratch, max(steps))
+        self.steps = max(steps)
+        folder = checkpoint(scratch, self.steps)
         progress = sealed.require(PROGRESS, folder / KEPT)
         self.epochs, self.best, self.seconds_before = list(progress.epochs), progress.best, progress.seconds
-        self.first, self.steps = progress.first, max(steps)
+        self.first = progress.first
         try:
             self.weights = beside(self.model, load_file(folder / WEIGHTS))
         except (OSError, SafetensorError) as error:

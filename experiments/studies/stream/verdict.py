@@ -49,9 +49,9 @@ def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> 
     if not paired:
         return _unfinished(ours, reference)
     basis = f"{plural(len(record.tasks), 'task')}, {_replications(record, paired)}"
-    forgotten = _forgetting(record, ours, reference, basis)
-    subject = "it" if forgotten.startswith(f"{ours.label} forgot") else ours.label
-    return f"{forgotten} {_learning(subject, ours, reference, unit(record.kinds).sign)}"
+    subject = ours.label if ours.differences["forgetting"].seeds.mean is None else "it"  # the sentence before is of it
+    learned = _learning(subject, ours, reference, unit(record.kinds).sign)
+    return f"{_forgetting(record, ours, reference, basis)} {learned}"
 
 
 def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, basis: str) -> str:
