@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from experiments.engine.workers.schedule import Schedule
 from tests.toy_pieces import ToyPiece
 
@@ -88,3 +90,26 @@ def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
     schedule.finished(FIRST)
     assert schedule.after(FIRST.key, room=100) is BESIDE, "the longer chain goes on with 800 MB"
     assert schedule.longest() is SECOND
+
+
+@pytest.mark.parametrize(
+    ("singles", "workers", "goes_on"),
+    [
+        (20, 2, True),  # a chain of 33 steps waits; 253 are left, 63 are half of what that is for each of two
+        (20, 6, False),  # 21 are half of it for each of six
+        (2, 2, False),  # 55 are left, 14 are half of it for each
+        (2, 1, True),  # one worker ends at the same time in any order
+    ],
+)
+def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(singles: int, workers: int, goes_on: bool) -> None:
+    begun = toy("begun", updates=100)
+    longer = [toy("longer 0")]
+    for number in (1, 2):
+        longer.append(toy(f"longer {number}", longer[-1]))
+    own = toy("own", begun)
+    schedule = Schedule([begun, own, *longer, *(toy(str(number)) for number in range(singles - 1))], ())
+    assert schedule.longest() is begun
+    schedule.finished(begun)
+    assert schedule.after(begun.key, workers) is (own if goes_on else None)
+    assert schedule.longest() is longer[0]
+    assert schedule.after(begun.key, workers) is (None if goes_on else own), "no longer chain waits any more"

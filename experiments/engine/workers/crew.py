@@ -98,7 +98,7 @@ class Crew:
         """Give every worker that waits a piece: what goes on from its last one, else that with the longest chain."""
         waiting = [worker for worker in self._workers if not worker.piece]
         for worker in waiting:
-            self._begin(worker, self._schedule.after(worker.last, self._room(worker)))
+            self._begin(worker, self._schedule.after(worker.last, len(self._workers), self._room(worker)))
         for worker in waiting:
             if not worker.piece:
                 self._begin(worker, self._schedule.longest(self._room(worker)))

@@ -1,6 +1,7 @@
 """Which piece comes next: what goes on from a worker's last piece, else the piece that most work waits for.
 
-A piece that needs more memory than there is room for waits, and a piece that needs less comes first.
+Towards the end that order is turned round, or one worker would be left alone with the last long chain. A piece that
+needs more memory than there is room for waits, and a piece that needs less comes first.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Schedule:
         for key, needs in self._unmet.items():
             for need in needs:
                 self._waiting[need].append(key)
+        self._steps = {key: (piece.effort.updates or 0) + 1 for key, piece in self._pieces.items()}
+        self._left = sum(self._steps.values())
         self._chain = self._chains()
         self._order = {key: index for index, key in enumerate(self._pieces)}
         self._memory = {key: memory(piece) for key, piece in self._pieces.items()}
@@ -56,19 +59,28 @@ class Schedule:
         """Return what a piece takes, in MB."""
         return self._memory[piece.key]
 
-    def after(self, last: str, room: float = math.inf) -> Piece | None:
+    def after(self, last: str, workers: int = 1, room: float = math.inf) -> Piece | None:
         """Take a piece that needs ``last`` and nothing else that is not done, that with the longest chain.
 
-        It takes at most ``room`` MB, as what :meth:`longest` returns.
+        None also where a longer chain waits and there is a risk that it ends last: where it takes more than half of
+        what is left for each of ``workers``. :meth:`longest` takes it then.
+
+        Args:
+            last: key of the piece that a worker did last.
+            workers: how many share the pieces.
+            room: MB that the piece may take, as what :meth:`longest` returns.
         """
         waiting = self._waiting.get(last, ())
         ready = [key for key in waiting if key in self._ready and self._memory[key] <= room]
-        return self._take(min(ready, key=self._rank)) if ready else None
+        if not ready:
+            return None
+        key = min(ready, key=self._rank)
+        return self._take(key) if workers == 1 or self._can_wait(self._chain[key], workers, room) else None
 
     def longest(self, room: float = math.inf) -> Piece | None:
         """Take the piece with the longest chain of those whose needs are done; None where there is none."""
-        heaps = [heap for memory, heap in self._heaps.items() if memory <= room and self._has_ready(heap)]
-        return self._take(heappop(min(heaps))[-1]) if heaps else None
+        key = self._first(room)
+        return None if key is None else self._take(key)
 
     def finished(self, piece: Piece) -> None:
         """Note that a piece is done."""
@@ -81,6 +93,7 @@ class Schedule:
     def returned(self, piece: Piece) -> None:
         """Offer a piece again that was taken, and was not done."""
         self._pieces[piece.key] = piece
+        self._left += self._steps[piece.key]
         self._offer(piece.key)
 
     def failed(self, piece: Piece) -> None:
@@ -88,14 +101,29 @@ class Schedule:
         missing = [piece.key]
         while missing:
             for key in self._waiting[missing.pop()]:
-                if (needing := self._pieces.pop(key, None)) is not None:
-                    self.dropped.append(needing)
+                if key in self._pieces:
+                    self.dropped.append(self._without(key))
                     del self._unmet[key]
                     missing.append(key)
 
     def _take(self, key: str) -> Piece:
         self._ready.discard(key)
+        return self._without(key)
+
+    def _without(self, key: str) -> Piece:
+        self._left -= self._steps[key]
         return self._pieces.pop(key)
+
+    def _can_wait(self, chain: int, workers: int, room: float) -> bool:
+        """Return whether no chain waits that is longer than ``chain`` and may end last."""
+        first = self._first(room)
+        longest = 0 if first is None else self._chain[first]
+        return longest <= chain or 2 * longest * workers <= self._left
+
+    def _first(self, room: float) -> str | None:
+        """Return the key of the piece with the longest chain that takes at most ``room``, of those that are ready."""
+        heaps = [heap for memory, heap in self._heaps.items() if memory <= room and self._has_ready(heap)]
+        return min(heaps)[0][-1] if heaps else None
 
     def _offer(self, key: str) -> None:
         self._ready.add(key)
@@ -116,7 +144,7 @@ class Schedule:
         A piece without steps counts as one, as does what follows the fit in every piece: its tests.
         """
         chains: dict[str, int] = {}
-        for key, piece in reversed(self._pieces.items()):
+        for key in reversed(self._pieces):
             longest = max((chains[needing] for needing in self._waiting[key]), default=0)
-            chains[key] = longest + (piece.effort.updates or 0) + 1
+            chains[key] = longest + self._steps[key]
         return chains

@@ -30,7 +30,7 @@ def span(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece], flo
     while True:
         waiting, idle = idle, []
         for last in waiting:
-            piece = schedule.after(last) or schedule.longest()
+            piece = schedule.after(last, processes) or schedule.longest()
             if piece is None:
                 idle.append(last)
             else:
