@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks import registry
-from workbench.choosing import choose, chosen
+from workbench.choosing import Choice, choose, chosen
 from workbench.errors import InputError, UnknownNameError
 from workbench.mlflow.address import tracking_uri
 from workbench.mlflow.registration import champions
@@ -52,12 +52,14 @@ def adapter_id(
         hint = f"Train one: workbench train {name} --method lora"
         raise InputError(f"there is no adapter for the task {name!r} yet", where=error.where, hint=hint) from None
     if choice.why:
-        listener.say(f"{name}: {choice.id}, {choice.why}.")
+        _say(listener, name, choice)
     return choice.id
 
 
-def adapter_of_each_task(workspace: Workspace, manifests: Iterable[Manifest]) -> dict[str, str]:
-    """Return the id of the adapter that answers for each task, by the tasks' names.
+def adapter_of_each_task(
+    workspace: Workspace, manifests: Iterable[Manifest], listener: Listener | None = None
+) -> dict[str, str]:
+    """Return the id of the adapter that answers for each task, by the tasks' names; ``listener`` hears why.
 
     Of several adapters it is the one that the task's name means everywhere: the champion in MLflow's registry, else the
     best on the same validation examples, else the newest. A store that is not a local database tells of no champion.
@@ -66,7 +68,15 @@ def adapter_of_each_task(workspace: Workspace, manifests: Iterable[Manifest]) ->
     by_task: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_task.setdefault(manifest.task.name, []).append(manifest)
-    return {task: choose(task, of_task, crowned).id for task, of_task in sorted(by_task.items())}
+    choices = {task: choose(task, of_task, crowned) for task, of_task in sorted(by_task.items())}
+    for task, choice in choices.items():
+        if listener:
+            _say(listener, task, choice)
+    return {task: choice.id for task, choice in choices.items()}
+
+
+def _say(listener: Listener, name: str, choice: Choice) -> None:
+    listener.say(f"{name}: {choice.id}, {choice.why}.")
 
 
 def require_some(workspace: Workspace) -> None:
@@ -89,12 +99,14 @@ def source_ids(
     on the same backbone, of the same library.
     """
     ids: list[str] = []
+    first: list[Manifest] = []  # of the first source, as soon as it is known
 
     def suits(manifest: Manifest) -> bool:
-        first = workspace.adapters.get(ids[0]).manifest if ids else manifest
-        alike = (manifest.library, manifest.backbone.fingerprint) == (first.library, first.backbone.fingerprint)
+        other = first[0] if first else manifest
+        alike = (manifest.library, manifest.backbone.fingerprint) == (other.library, other.backbone.fingerprint)
         return alike and takes(manifest.library)
 
     for name in names:
         ids += [adapter_id(workspace, name, listener, folders, suits=suits)]  # the next one's choice depends on it
+        first = first or [workspace.adapters.get(ids[0]).manifest]
     return ids

@@ -11,7 +11,7 @@ from workbench.choosing import readable
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from experiments.workspace import Workspace
@@ -62,32 +62,47 @@ def select(
     """
     require_some(workspace)
     given = open_backbone(backbone, "--backbone") if backbone else None
-    own = [given.fingerprint] if given else []  # of the backbone, as soon as it is known
-
-    def fits(manifest: Manifest) -> bool:
-        return own in ([], [manifest.backbone.fingerprint])
-
-    by_id: dict[str, StoredAdapter] = {}
-    for name in names or _tasks(workspace, fits, backbone):
-        stored = workspace.adapters.verify(adapter_id(workspace, name, listener, task_folders, suits=fits))
-        by_id[stored.id] = stored
-        own = own or [stored.manifest.backbone.fingerprint]
-    adapters = tuple(by_id.values())
+    if names:
+        adapters = _named(workspace, names, given, task_folders, listener)
+    else:
+        ids = adapter_of_each_task(workspace, _readable(workspace, given, backbone), listener).values()
+        adapters = tuple(workspace.adapters.verify(own) for own in ids)
     _require_one_backbone(adapters, given)
     opened = given or open_backbone(adapters[0].manifest.backbone.name)
     return Selection(adapters, opened, adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters)))
 
 
-def _tasks(workspace: Workspace, fits: Callable[[Manifest], bool], backbone: str | None) -> list[str]:
-    """Return the tasks that have adapters on the backbone, sorted."""
-    manifests = [manifest for manifest in readable(workspace.adapters) if fits(manifest)]
+def _named(
+    workspace: Workspace, names: Sequence[str], given: Backbone | None, task_folders: Sequence[Path], listener: Listener
+) -> tuple[StoredAdapter, ...]:
+    """Return the adapters that ``names`` mean; for a task one on the backbone that is ``given``, or the first name's."""
+    own = [given.fingerprint] if given else []  # of the backbone, as soon as it is known
+    by_id: dict[str, StoredAdapter] = {}
+
+    def fits(manifest: Manifest) -> bool:
+        return own in ([], [manifest.backbone.fingerprint])
+
+    for name in names:
+        stored = workspace.adapters.verify(adapter_id(workspace, name, listener, task_folders, suits=fits))
+        by_id[stored.id] = stored
+        own = own or [stored.manifest.backbone.fingerprint]
+    return tuple(by_id.values())
+
+
+def _readable(workspace: Workspace, given: Backbone | None, backbone: str | None) -> list[Manifest]:
+    """Return the adapters on one backbone, which may be ``given`` under the name ``backbone``."""
+    manifests = [
+        manifest
+        for manifest in readable(workspace.adapters)
+        if given is None or manifest.backbone.fingerprint == given.fingerprint
+    ]
     if not manifests and backbone is None:
         raise InputError("no adapter here can be read", where=str(workspace.root), hint=VERIFY)
     if not manifests:
         raise InputError(f"no adapter here is on {backbone!r}", where=str(workspace.root), hint=LIST)
     if len({manifest.backbone.fingerprint for manifest in manifests}) > 1:
         _refuse(manifests, "Choose one: --backbone NAME. Or name the adapters.")
-    return sorted({manifest.task.name for manifest in manifests})
+    return manifests
 
 
 def _require_one_backbone(adapters: Sequence[StoredAdapter], given: Backbone | None) -> None:

@@ -28,14 +28,30 @@ from experiments.answers.serving.service import Service
 from experiments.benchmarks.serve_load import load
 from experiments.workspace import Workspace
 from tests.conftest import Call, environment
+from tests.ear import Ear
 from tests.experiments.serving.conftest import TEXTS, train, wait_for
 from workbench.backbone_names import open_backbone
 from workbench.batch_queue import Batching
 from workbench.errors import InputError
 from workbench.listener import Silent
+from workbench.store import AdapterStore
 from workbench.task import Task
 
 HEAVY = {"torch", "transformers", "peft", "adapters", "datasets", "fastapi", "uvicorn", "mlflow"}
+
+
+def test_each_manifest_is_read_twice_however_many_adapters_are_served(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred tasks would take ten thousand of them, if each task's name were looked up by itself."""
+    counted: list[str] = []
+    get = AdapterStore.get
+    monkeypatch.setattr(AdapterStore, "get", lambda store, name: counted.append(name) or get(store, name))
+    ear = Ear()
+    selection = select(workspace, [], None, (), ear)
+    assert len(selection.by_task) == len(selection.adapters) == 8
+    assert len(counted) == 2 * 8, "to choose, and to verify"
+    assert ear.said[0] == f"animals: {selection.by_task['animals']}, the only adapter for animals."
 
 
 @pytest.fixture
