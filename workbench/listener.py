@@ -15,7 +15,10 @@ class Listener(Protocol):
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
-        """Open a fit of ``steps`` optimiser steps; call what it yields with (step, epoch, loss)."""
+        """Open a fit of ``steps`` optimiser steps; call what it yields with (step, epoch, loss) after each step.
+
+        A first step above 1 says that the fit goes on from a checkpoint.
+        """
 
 
 class Silent:

@@ -108,13 +108,9 @@ def digests(folder: Path, holder: str = DIGESTS) -> dict[str, str]:
 
 def reseal(folder: Path, place: Path, parts: Collection[str]) -> None:
     """Write the digests that ``folder`` will have once ``parts`` of it, files or folders, have come from ``place``."""
-
-    def comes(name: str) -> bool:
-        return any(name == part or name.startswith(f"{part}/") for part in parts)
-
     promised = read(FILES, folder / DIGESTS) or {}
-    stays = {name: sha256 for name, sha256 in promised.items() if not comes(name)}
-    fresh = {name: sha256 for name, sha256 in digests(place).items() if comes(name)}
+    stays = {name: sha256 for name, sha256 in promised.items() if not _is_in(name, parts)}
+    fresh = {name: sha256 for name, sha256 in digests(place).items() if _is_in(name, parts)}
     write(FILES, {**stays, **fresh}, folder / DIGESTS)
 
 
@@ -123,23 +119,31 @@ def require_sound(folder: Path, without: Collection[str] = (), among: str = "") 
 
     Args:
         folder: the folder; where it was never sealed, nothing is compared.
-        without: paths in it, of files or folders, that may have been dropped as a whole.
+        without: paths in it, of files or folders, that may have been dropped as a whole, while this goes on too.
         among: only files whose path begins so.
 
     Raises:
         IntegrityError: a file is missing or has changed; all of them are named.
         PermissionError: one may not be read.
     """
-    dropped = [name for name in without if not (folder / name).exists()]
+    dropped = _not_there(folder, without)
     promised = read(FILES, folder / DIGESTS) or {}
     expected = {
-        name: sha256
-        for name, sha256 in promised.items()
-        if name.startswith(among) and not any(name == path or name.startswith(f"{path}/") for path in dropped)
+        name: sha256 for name, sha256 in promised.items() if name.startswith(among) and not _is_in(name, dropped)
     }
-    problems = [problem for name, sha256 in expected.items() if (problem := _problem(folder, name, sha256))]
-    if problems:
-        raise IntegrityError(f"damaged: {'; '.join(problems)}", where=str(folder))
+    problems = {name: problem for name, sha256 in expected.items() if (problem := _problem(folder, name, sha256))}
+    dropped = _not_there(folder, without) if problems else []  # another process may have dropped a part meanwhile
+    damaged = [problem for name, problem in problems.items() if not _is_in(name, dropped)]
+    if damaged:
+        raise IntegrityError(f"damaged: {'; '.join(damaged)}", where=str(folder))
+
+
+def _not_there(folder: Path, paths: Collection[str]) -> list[str]:
+    return [path for path in paths if not (folder / path).exists()]
+
+
+def _is_in(name: str, paths: Collection[str]) -> bool:
+    return any(name == path or name.startswith(f"{path}/") for path in paths)
 
 
 def _problem(folder: Path, name: str, sha256: str) -> str | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tasks import registry
-from workbench.errors import Problem, UnknownNameError, collected
+from workbench.errors import Problem, collected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,11 @@ def named_tasks(document: Document, key: Key, folders: Sequence[Path], problems:
     """
     specs: list[TaskSpec] = []
     with collected(problems, document.where(*key)):
-        families, names = registry.families(folders), set(registry.names(folders))
+        families, find = registry.families(folders), registry.finder(folders)
         for index, name in document.names(*key):
             for member in families.get(name, (name,)):
                 with collected(problems, document.where(*key, index)):
-                    if member not in names:
-                        raise UnknownNameError("task", member, [*names, *families])
-                    specs.append(registry.find(member, folders))
+                    specs.append(find(member))
     problems += [
         Problem(f"task {name!r} comes more than once, by its family", document.where(*key))
         for name, times in Counter(spec.name for spec in specs).items()

@@ -26,7 +26,7 @@ class Course:
             one label for all of them, and counts once.
         updates: the same in optimiser steps, which all count.
         labels: of the fits so far.
-        done: optimiser steps so far.
+        done: optimiser steps so far, those of a checkpoint included; those of a fit that broke off are made again.
     """
 
     fits: int | None
@@ -34,6 +34,7 @@ class Course:
     labels: set[str] = field(default_factory=set)
     done: int = 0
     began: float = field(default_factory=time.monotonic)
+    _made: int = 0  # steps since it began, which tell the speed; those of fits that broke off too
     _settled_fits: int = 0  # of the pieces that are done
     _going: dict[str, int] = field(default_factory=dict)  # steps of the fits at work
 
@@ -45,19 +46,28 @@ class Course:
 
         def reach(step: int) -> None:
             nonlocal reached
+            self._made += step - reached if reached else 1  # before the first heard, a checkpoint has them
             self.done += step - reached
             self._going[label] = reached = step
 
         try:
             yield reach
-            reach(steps)
+            if reached:
+                reach(steps)
+            else:  # a checkpoint had all that it needs
+                self.done += steps
+        except BaseException:
+            self.done -= reached
+            raise
         finally:
             self._going.pop(label, None)
 
     def settle(self, fits: int, updates: int) -> None:
         """Count the pieces that are done so far: how many had a fit, and the steps of these fits."""
         self._settled_fits = max(self._settled_fits, fits)
-        self.done = max(self.done, updates + sum(self._going.values()))
+        found = max(0, updates + sum(self._going.values()) - self.done)
+        self.done += found
+        self._made += found
 
     @property
     def place(self) -> str:
@@ -67,10 +77,10 @@ class Course:
     @property
     def left(self) -> str:
         """The time left in words, tests and probes included; nothing at the end, or before a speed was measured."""
-        if not self.updates or not self.done or self.done >= self.updates:
+        if not self.updates or not self._made or self.done >= self.updates:
             return ""
         elapsed, ahead = time.monotonic() - self.began, max(self.updates - self.done, 0)
-        return f"{seconds(elapsed * ahead / self.done)} left"
+        return f"{seconds(elapsed * ahead / self._made)} left"
 
 
 def ahead(pieces: Sequence[Piece]) -> tuple[int, int] | tuple[None, None]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pace:
-    """A line of JSON for each piece that was done: its pace, its optimiser steps, its seconds. Lines are only added."""
+    """A line of JSON for each piece that made all of its fits: pace, optimiser steps, seconds. Lines are only added."""
 
     def __init__(self, file: Path) -> None:
         """Keep the lines in ``file``."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError
 
-from experiments.engine.workers.away import arrival, hand
+from experiments.engine.workers.away import arrival, crew, hand
+from experiments.engine.workers.away.backbones import ModelFiles, brought
 from experiments.engine.workers.away.changes import Changes
 from experiments.engine.workers.away.courier import Courier
 from experiments.engine.workers.away.desk import Desk
 from experiments.engine.workers.away.files import MESSAGE, Part, names, parts
 from experiments.engine.workers.away.packed import PackedPieces
+from experiments.engine.workers.slot import Slot
 from experiments.workspace import Workspace
+from tests.ear import Ear
 from tests.toy_pieces import ToyPiece
 from workbench import atomic
 from workbench.errors import IntegrityError, WorkError
@@ -48,7 +53,7 @@ class Two:
         self.there, self.here = folder / "there", folder / "here"
         self.there.mkdir()
         self.line = Line(self.there)
-        self.courier = Courier(self.line, self.here)
+        self.courier = Courier(self.line, self.here, "one")
 
     def write(self, root: Path, **files: str) -> None:
         for name, text in files.items():
@@ -108,6 +113,33 @@ def test_what_is_read_is_brought_once(two: Two) -> None:
     assert sorted(two.line.fetched) == ["steps/a/fit", "steps/a/state/body"]
     two.courier.send()
     assert not two.line.sent, "what came from there does not go back"
+
+
+class Shelf:
+    """Has one backbone, of one file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def model_files(self, number: int) -> ModelFiles:
+        return ModelFiles("key", {"config.json": self._file})
+
+    def model_parts(self, number: int) -> Iterator[list[Part]]:
+        return parts([("config.json", self._file)])
+
+
+def test_a_backbone_clears_away_what_killed_processes_left_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    left = tmp_path / "cache" / "brought" / ".other.0123456789ab"
+    left.mkdir(parents=True)
+    left.with_name(f"{left.name}.lock").touch()
+    (tmp_path / "config.json").write_text("{}")
+    backbone: Any = SimpleNamespace(elsewhere=lambda folder: folder)
+    folder: Any = brought(backbone, 0, Shelf(tmp_path / "config.json"))
+    assert contents(folder) == {"config.json": b"{}"}
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["key", "key.lock"]
 
 
 def test_what_a_piece_deletes_or_makes_again_is_so_on_both_sides(two: Two) -> None:
@@ -215,3 +247,48 @@ def test_a_piece_is_free_once_its_end_is_told(
             assert mine == heard.over
     assert bool(heard.failure) == (label == "fail")
     assert (two.there / "toys" / "do").is_file() == (label == "do")
+
+
+def test_what_a_worker_that_has_gone_was_sending_is_deleted(two: Two) -> None:
+    for worker in ("one", "one0"):
+        two.line.take(f"{worker}/first", [Part("steps/a", 0, b"the first part of a file")])
+    two.line.forget("one")
+    assert [*two.line._arrivals] == ["one0/first"], "another worker goes on"
+    with pytest.raises(WorkError, match="has ended for its run"):
+        two.line.take("one/second", [Part("steps/b", 0, b"")])
+    two.line.forget("one0")
+    assert not [*two.there.iterdir()]
+
+
+class Answers:
+    """What Ray makes of a function, in little: called at once."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def options(self, **_: object) -> Answers:
+        return self
+
+    def remote(self, *given: object) -> object:
+        return self._function(*given)
+
+
+def test_a_process_that_has_ended_leaves_nothing_on_its_machine_and_a_desk_that_died_is_one_message(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def died(desk: object, worker: str) -> None:
+        raise ActorDiedError
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(crew.ray, "remote", Answers)
+    away = crew.Away([], two.there, Ear())
+    vars(away).update(_desk=None, _names={"hand": "run-1", "other": "run-10"})
+    folders = [tmp_path / f"{hand.PREFIX}{name}-x" for name in ("run-1", "run-10")]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setattr(crew.RemoteDesk, "forget", lambda desk, worker: None)
+    away.forget(Slot(1, {}), "hand")
+    assert [folder.exists() for folder in folders] == [False, True]
+    monkeypatch.setattr(crew.RemoteDesk, "forget", died)
+    with pytest.raises(WorkError, match=r"died: The actor died .*\n  What was finished is kept; the same command"):
+        away.forget(Slot(1, {}), "other")

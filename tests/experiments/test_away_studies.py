@@ -125,7 +125,7 @@ class TwoMachines:
             done(piece)
 
     def _machine(self, name: str, packed: PackedPieces, desk: Desk) -> tuple[Courier, Site, list[Piece]]:
-        courier = Courier(desk, self._folder / name)
+        courier = Courier(desk, self._folder / name, name)
         backbones = [brought(backbone, number, desk) for number, backbone in enumerate(packed.backbones)]
         assert all(backbone.folder.is_relative_to(self._folder / "cache") for backbone in backbones)
         workspace = Workspace(self._folder / name, Mending(bring=courier.bring)).mended_by(self._ear)

@@ -73,6 +73,18 @@ RayWorkers(lambda root: joined(cluster.address, 1, root), nothing).do(pieces, wo
 node.terminate()
 """
 
+UNFIT = """
+node, place = add_blind_node(sys.argv[1], 1)
+
+def ready(threads):
+    if "elsewhere" in os.environ.get("TMPDIR", ""):
+        raise OSError(28, "No space left on device")
+
+pieces = [ToyPiece(f"toy {number}") for number in range(3)]
+RayWorkers(lambda root: joined(cluster.address, 1, root), ready).do(pieces, workspace, Ear(), lambda piece: None)
+node.terminate()
+"""
+
 COMMAND = """
 from experiments.cli import main
 
@@ -126,6 +138,13 @@ def test_what_finds_no_room_on_one_machine_is_done_on_another(tmp_path: Path, hi
     messages = [line for line in done.stdout.splitlines() if "is full; one process less works there" in line]
     assert len(messages) == 1
     assert {path.name for path in (tmp_path / "ws" / "toys").iterdir()} == {f"fill {number}" for number in range(3)}
+
+
+def test_where_no_process_can_start_no_piece_fails(tmp_path: Path, hidden: str) -> None:
+    done = on_two_nodes(BLIND + LISTEN + UNFIT, tmp_path, hidden)
+    assert done.returncode == 0, done.stderr
+    assert "a process could not start on 127.0.0.1: OSError: [Errno 28] No space left on device" in done.stdout
+    assert {path.name for path in (tmp_path / "ws" / "toys").iterdir()} == {f"toy {number}" for number in range(3)}
 
 
 def test_a_machine_that_sees_nothing_gives_the_report_of_one_that_does(

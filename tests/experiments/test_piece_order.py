@@ -21,7 +21,7 @@ PIECES = [SHORT, FIRST, SECOND, THIRD, BESIDE]
 
 
 def test_the_longest_chain_comes_first_and_then_what_goes_on_from_it() -> None:
-    schedule = Schedule(PIECES, ())
+    schedule = Schedule(PIECES)
     assert schedule.longest() is FIRST, "three fits of 10 steps wait for it; the other piece has 25"
     assert schedule.longest() is SHORT
     assert schedule.longest() is None
@@ -36,7 +36,7 @@ def test_the_longest_chain_comes_first_and_then_what_goes_on_from_it() -> None:
 
 def test_a_piece_that_needs_two_waits_for_both() -> None:
     dependent = toy("both", SHORT, FIRST)
-    schedule = Schedule([SHORT, FIRST, dependent], ())
+    schedule = Schedule([SHORT, FIRST, dependent])
     schedule.longest()
     schedule.longest()
     schedule.finished(FIRST)
@@ -46,13 +46,13 @@ def test_a_piece_that_needs_two_waits_for_both() -> None:
     assert schedule.after(FIRST.key) is dependent
 
 
-def test_what_is_done_is_not_planned_and_holds_nothing_up() -> None:
-    schedule = Schedule(PIECES, {FIRST.key, SHORT.key})
+def test_a_piece_that_is_done_is_not_planned_and_holds_nothing_up() -> None:
+    schedule = Schedule([SECOND, THIRD, BESIDE])
     assert [schedule.longest(), schedule.longest(), schedule.longest()] == [SECOND, BESIDE, None]
 
 
 def test_what_a_failed_piece_is_needed_for_is_dropped_and_the_rest_goes_on() -> None:
-    schedule = Schedule(PIECES, ())
+    schedule = Schedule(PIECES)
     assert schedule.longest() is FIRST
     schedule.failed(FIRST)
     assert {piece.label for piece in schedule.dropped} == {"second", "third", "beside"}
@@ -61,7 +61,7 @@ def test_what_a_failed_piece_is_needed_for_is_dropped_and_the_rest_goes_on() -> 
 
 
 def test_a_piece_that_was_given_back_is_given_out_again() -> None:
-    schedule = Schedule(PIECES, ())
+    schedule = Schedule(PIECES)
     assert schedule.longest() is FIRST
     schedule.returned(FIRST)
     assert schedule.longest() is FIRST
@@ -73,7 +73,7 @@ def test_a_long_chain_of_thousands_is_planned_and_dropped() -> None:
     pieces = [toy("0")]
     for number in range(1, 5000):
         pieces.append(toy(str(number), pieces[-1]))
-    schedule = Schedule(pieces, ())
+    schedule = Schedule(pieces)
     first = schedule.longest()
     assert first is pieces[0]
     schedule.failed(first)
@@ -82,7 +82,7 @@ def test_a_long_chain_of_thousands_is_planned_and_dropped() -> None:
 
 def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
     memory = {SHORT.key: 50.0, FIRST.key: 800.0, BESIDE.key: 50.0, SECOND.key: 800.0, THIRD.key: 0.0}
-    schedule = Schedule(PIECES, (), lambda piece: memory[piece.key])
+    schedule = Schedule(PIECES, lambda piece: memory[piece.key])
     assert schedule.longest(room=10) is None
     assert schedule.longest(room=100) is SHORT, "the longest chain begins with a piece of 800 MB"
     assert schedule.longest(room=100) is None
@@ -93,23 +93,29 @@ def test_what_finds_no_room_waits_and_keeps_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("singles", "workers", "goes_on"),
+    ("singles", "workers", "apart", "goes_on"),
     [
-        (20, 2, True),  # a chain of 33 steps waits; 253 are left, 63 are half of what that is for each of two
-        (20, 6, False),  # 21 are half of it for each of six
-        (2, 2, False),  # 55 are left, 14 are half of it for each
-        (2, 1, True),  # one worker ends at the same time in any order
+        (20, 2, False, True),  # a chain of 33 steps waits; 253 are left, 63 are half of what that is for each of two
+        (20, 6, False, False),  # 21 are half of it for each of six
+        (20, 6, True, True),  # 42 are all of it: one that would have to fetch a state stays longer
+        (20, 9, True, False),
+        (2, 2, False, False),  # 55 are left, 14 are half of it for each
+        (2, 1, False, True),  # one worker ends at the same time in any order
     ],
 )
-def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(singles: int, workers: int, goes_on: bool) -> None:
+def test_a_worker_leaves_its_chain_where_a_longer_one_might_end_last(
+    singles: int, workers: int, apart: bool, goes_on: bool
+) -> None:
     begun = toy("begun", updates=100)
     longer = [toy("longer 0")]
     for number in (1, 2):
         longer.append(toy(f"longer {number}", longer[-1]))
     own = toy("own", begun)
-    schedule = Schedule([begun, own, *longer, *(toy(str(number)) for number in range(singles - 1))], ())
+    schedule = Schedule([begun, own, *longer, *(toy(str(number)) for number in range(singles - 1))])
     assert schedule.longest() is begun
     schedule.finished(begun)
-    assert schedule.after(begun.key, workers) is (own if goes_on else None)
+    assert schedule.after(begun.key, workers, apart=apart) is (own if goes_on else None)
     assert schedule.longest() is longer[0]
-    assert schedule.after(begun.key, workers) is (None if goes_on else own), "no longer chain waits any more"
+    assert schedule.after(begun.key, workers, apart=apart) is (None if goes_on else own), (
+        "no longer chain waits any more"
+    )

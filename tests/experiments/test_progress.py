@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,17 @@ import pytest
 import experiments.terminal.progress as shown
 from experiments.api import Workbench
 from experiments.engine.standing import Staff, Standing, tell
+from experiments.engine.study import Site
+from experiments.engine.workers.fits_made import FitsMade
+from experiments.engine.workers.inline import work
 from experiments.terminal.course import Course
 from experiments.terminal.output import Screen
 from experiments.terminal.progress import MACHINES, LiveProgress, PlainProgress
+from experiments.workspace import Workspace
 from tests.conftest import Call
+from tests.toy_pieces import Toy
+from workbench.errors import TrainingError
+from workbench.listener import Silent
 
 
 @pytest.fixture
@@ -39,23 +48,24 @@ def test_the_time_left_is_told_by_the_speed_since_the_beginning(clock: list[floa
     course = Course(fits=4, updates=100, began=clock[0])
     assert (course.place, course.left) == ("0/4", ""), "nothing to go by yet"
     with course.fit("first", 50) as reach:
+        reach(1)
         reach(25)
         clock[0] += 30
         assert (course.place, course.left) == ("1/4", "1 min 30 s left")
         with course.fit("second", 10) as other:  # side by side
-            other(10)
+            other(1)
     assert (course.place, course.done) == ("2/4", 60), "what a fit does not need is not ahead any more"
     with pytest.raises(KeyboardInterrupt), course.fit("third", 40) as reach:
         reach(5)
         raise KeyboardInterrupt
-    assert course.done == 65
+    assert course.done == 60, "its steps are made again"
     assert (Course(None, None, {"one"}, 3).place, Course(None, None, {"one"}, 3).left) == ("", "")
 
 
 def test_pieces_that_find_their_fit_made_already_count_as_made(clock: list[float]) -> None:
     course = Course(fits=8, updates=80, began=clock[0])
     with course.fit("first", 10) as reach:
-        reach(10)
+        reach(1)
     course.settle(fits=1, updates=10)
     assert (course.place, course.done) == ("1/8", 10), "counted once"
     clock[0] += 20
@@ -68,12 +78,31 @@ def test_pieces_that_find_their_fit_made_already_count_as_made(clock: list[float
     assert course.done == 60
 
 
+def test_only_steps_that_were_made_tell_the_speed(clock: list[float]) -> None:
+    course = Course(fits=3, updates=300, began=clock[0])
+    with pytest.raises(InterruptedError), course.fit("first", 100) as reach:
+        reach(1)
+        reach(10)
+        clock[0] += 10
+        raise InterruptedError
+    assert (course.done, course.left) == (0, "5 min 00 s left"), "300 steps, of which 10 took 10 s"
+    with course.fit("first", 100) as reach:
+        reach(91)  # a checkpoint has 90
+        clock[0] += 1
+        assert (course.done, course.left) == (91, "3 min 29 s left")
+    with course.fit("second", 100):
+        clock[0] += 1  # a checkpoint has all of it
+    assert (course.done, course.left) == (200, "1 min 00 s left")
+
+
 def test_plain_lines_tell_place_loss_and_time_left(clock: list[float], screen: io.StringIO) -> None:
     listener = PlainProgress(Course(fits=2, updates=20, began=clock[0]))
     with listener.fit("lora [x]", 5) as advance:
+        advance(1, 0.2, 1.0)
         advance(5, 1.0, 0.75)
         clock[0] += 10
     with listener.fit("lora [x]", 5) as advance:  # another setting of the same fit
+        advance(1, 0.2, 1.0)
         advance(5, 1.0, 0.5)
     assert screen.getvalue().splitlines() == [
         "1/2 lora [x]: 5 steps",
@@ -87,6 +116,7 @@ def test_the_live_display_shows_run_and_fit(clock: list[float], screen: io.Strin
     listener = LiveProgress("stream", Course(fits=3, updates=40, began=clock[0]))
     with listener.bars, listener.fit("ties[d=0.3] [/x]", 10) as advance:
         clock[0] += 5
+        advance(1, 0.2, 1.0)
         advance(10, 2.0, 0.25)
         listener.bars.refresh()
         listener.say("[/y] is done")
@@ -147,6 +177,49 @@ def test_a_dry_run_expects_what_was_measured(call: Call, recipe: Path, tmp_path:
     assert "at the speed of earlier work" in call(*other, "--dry-run")[1]
     wider = json.loads(call(*other, "--dry-run", "--json", "--set", "budget.max_length=32")[1])
     assert wider["expected_seconds"] is None, "longer texts take longer"
+
+
+@dataclass(frozen=True)
+class FittingPiece(Toy):
+    """A piece that tells of ``steps`` of a fit, if there are any."""
+
+    steps: tuple[int, ...] = ()
+
+    def is_done(self, workspace: Workspace) -> bool:
+        return (workspace.root / "done").is_file()
+
+    def work(self, site: Site) -> None:
+        if self.steps:
+            with site.listener.fit(self.label, self.updates) as advance:
+                for step in self.steps:
+                    advance(step, 1.0, 0.5)
+        (site.workspace.root / "done").touch()
+
+
+@pytest.mark.parametrize(
+    ("updates", "steps", "noted"),
+    [
+        (2, (1, 2), True),
+        (2, (2,), False),  # goes on from a checkpoint
+        (2, (), False),  # its fit was there already
+        (0, (), True),
+    ],
+)
+def test_only_pieces_that_make_their_fits_tell_how_long_others_take(
+    updates: int, steps: tuple[int, ...], noted: bool, tmp_path: Path
+) -> None:
+    piece, site = FittingPiece("fit", updates=updates, steps=steps), Site(Workspace(tmp_path), Silent())
+    assert work(piece, site)
+    assert site.workspace.pace.file.is_file() == noted
+    assert not work(piece, site), "it is done"
+
+
+def test_a_fit_that_broke_off_tells_no_speed() -> None:
+    fits = FitsMade(Silent())
+    with suppress(TrainingError), fits.fit("diverged", 2) as advance:
+        advance(1, 1.0, 0.5)
+        raise TrainingError("the loss is not a number")
+    assert not fits.complete(2)
 
 
 def test_a_dry_run_times_steps_of_what_was_never_done(call: Call, recipe: Path, tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_everything_arrives_in_order_and_many_steps_as_a_few() -> None:
     for messages in parcels:
         fits.tell(pickle.loads(pickle.dumps(messages)))
     steps = [line for line in ear.heard if line.startswith("fit ") and line.endswith("0.5")]
-    assert steps[-1] == "fit 1000 1.0 0.5"
-    assert len(steps) <= len(parcels), "one for each parcel at most"
+    assert (steps[0], steps[-1]) == ("fit 1 1.0 0.5", "fit 1000 1.0 0.5"), "the first tells where the fit begins"
+    assert len(steps) <= 2 * len(parcels), "two for each parcel at most"
     rest = [line for line in ear.heard if line not in steps]
     assert rest == ["hello", "fit of 1000", "fit ended", "vain of 2", "vain broke off", "so it is"]
 

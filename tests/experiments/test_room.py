@@ -55,6 +55,12 @@ def test_fewer_pieces_than_slots_go_where_most_memory_is() -> None:
     assert used([large, unknown], 1) == [unknown], "where nobody knows, nothing is too large"
 
 
+def test_fewer_pieces_than_slots_go_to_as_many_machines_as_there_are() -> None:
+    small, large = Slot(1, {}, "small", memory_mb=1000), Slot(1, {}, "large", memory_mb=4000)
+    assert used([small, small, large, large], 2) == [large, small]
+    assert used([small, small, large, large], 3) == [large, small, large]
+
+
 def test_of_many_pieces_a_few_are_named() -> None:
     with pytest.raises(
         InputError, match=r"enough: p0 takes 9 MB, p1 takes 9 MB, p2 takes 9 MB, and 2 more; the largest"

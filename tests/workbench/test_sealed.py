@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,22 @@ def test_a_part_may_be_dropped_as_a_whole_but_not_in_part(folder: Path) -> None:
     (folder / "state" / "body" / "model.bin").unlink()
     (folder / "state" / "body").rmdir()
     sealed.require_sound(folder, without=["state/body"])
+
+
+def test_a_part_that_is_dropped_while_others_are_read_is_no_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = sealed.digest
+
+    def dropping(path: Path) -> str:
+        shutil.rmtree(folder / "state" / "body", ignore_errors=True)
+        return digest(path)
+
+    monkeypatch.setattr(sealed, "digest", dropping)
+    sealed.require_sound(folder, without=["state/body"])
+    assert not (folder / "state" / "body").exists()
+    with pytest.raises(IntegrityError, match=r"model\.bin is missing"):
+        sealed.require_sound(folder)
 
 
 def test_a_folder_of_before_there_were_digests_is_taken_as_it_is(folder: Path) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 
-from experiments.engine.standing import Staff, Standing, Tally, tell
-from experiments.engine.workers.failure import Failure
+from experiments.engine.standing import Standing, Tally, tell
+from experiments.engine.workers.failure import KEPT, Failure, last_line
 from experiments.engine.workers.relay import Fits
-from experiments.engine.workers.room import room_left
+from experiments.engine.workers.room import Rooms
 from experiments.engine.workers.schedule import Schedule
-from experiments.engine.workers.slot import Slot
+from experiments.engine.workers.slot import Slot, spread
+from experiments.engine.workers.worker import Worker, staff_of
 from workbench.errors import WorkError, reason
 
 if TYPE_CHECKING:
@@ -23,32 +23,7 @@ if TYPE_CHECKING:
     from workbench.listener import Listener
 
 MOST_DEATHS = 3  # of processes that did the same piece
-
-
-@dataclass
-class Worker:
-    """A process, and the piece that it does.
-
-    Attributes:
-        slot: where it runs.
-        hand: the actor.
-        fits: as the listener of the run hears of them.
-        last: key of the piece that it did last, whose model it may have in memory.
-        piece: what it does; None where it waits.
-        stream: what it says while it does that.
-    """
-
-    slot: Slot
-    hand: Any
-    fits: Fits
-    last: str = ""
-    piece: Piece | None = None
-    stream: Any = None
-
-
-def alike(first: Worker, second: Worker) -> bool:
-    """Return whether two workers share a machine."""
-    return first.slot.machine == second.slot.machine
+MOST_STARTS = 2  # in a row in which a process does not start at the same place
 
 
 class Crew:
@@ -67,7 +42,7 @@ class Crew:
         self._hire, self._dismiss = hire, dismiss
         self._workers: list[Worker] = []
         self._deaths: Counter[str] = Counter()
-        self._lately = 0  # processes that died since a piece was done
+        self._lately = 0  # processes that died since a piece was done, or a worker left out
         self._failures: list[Exception] = []
         self._tally = Tally()
 
@@ -76,7 +51,7 @@ class Crew:
 
         Raises:
             Exception: what a piece failed with; of several the first.
-            WorkError: processes die whatever they do, or the last machine has gone.
+            WorkError: processes die whatever they do, or no machine is left on which one can work.
         """
         self._workers = [Worker(slot, self._hire(slot), Fits(self._listener)) for slot in slots]
         self._hand_out()
@@ -84,7 +59,6 @@ class Crew:
             ready, _ = ray.wait([*busy], num_returns=1, timeout=1.0)
             for stream in ready:
                 self._hear(busy[stream])
-            self._hand_out()
         if self._failures:
             raise self._failures[0]
 
@@ -96,39 +70,38 @@ class Crew:
 
     def _hand_out(self) -> None:
         """Give every worker that waits a piece: what goes on from its last one, else that with the longest chain."""
-        waiting = [worker for worker in self._workers if not worker.piece]
+        rooms = Rooms(worker.slot for worker in self._workers)
+        for worker in self._workers:
+            if worker.piece:
+                rooms.take(worker.slot, self._schedule.memory(worker.piece))
+        waiting, crowd = [worker for worker in self._workers if not worker.piece], len(self._workers)
         for worker in waiting:
-            self._begin(worker, self._schedule.after(worker.last, len(self._workers), self._room(worker)))
-        for worker in waiting:
-            if not worker.piece:
-                self._begin(worker, self._schedule.longest(self._room(worker)))
-        if waiting:
-            tell(self._listener, self._standing())
+            apart = not worker.slot.sees
+            self._begin(worker, self._schedule.after(worker.last, crowd, rooms.left(worker.slot), apart), rooms)
+        waiting = [worker for worker in waiting if not worker.piece]
+        for worker in [waiting[index] for index in spread([worker.slot for worker in waiting], rooms.busy)]:
+            self._begin(worker, self._schedule.longest(rooms.left(worker.slot)), rooms)
+        tell(self._listener, self._standing())
 
     def _standing(self) -> Standing:
         """Return how many pieces are done, being done and waiting, and how busy each machine is."""
-        processes = Counter(worker.slot.address for worker in self._workers if worker.slot.machine)
-        busy = Counter(worker.slot.address for worker in self._workers if worker.piece)
-        staff = [Staff(address, busy[address], count) for address, count in processes.items()]
-        tally = self._tally
-        return Standing(tally.pieces, busy.total(), len(self._schedule), staff, tally.fits, tally.updates)
+        tally, running = self._tally, sum(bool(worker.piece) for worker in self._workers)
+        staff = staff_of(self._workers)
+        return Standing(tally.pieces, running, len(self._schedule), staff, tally.fits, tally.updates)
 
-    def _room(self, worker: Worker) -> float:
-        """Return how many MB a worker's next piece may take, beside what others do on its machine."""
-        largest = max(other.slot.memory_mb for other in self._workers)
-        taken = [self._schedule.memory(other.piece) for other in self._workers if other.piece and alike(other, worker)]
-        return room_left(worker.slot.memory_mb, taken, largest)
-
-    def _begin(self, worker: Worker, piece: Piece | None) -> None:
+    def _begin(self, worker: Worker, piece: Piece | None, rooms: Rooms) -> None:
         if piece:
+            rooms.take(worker.slot, self._schedule.memory(piece))
             worker.piece = piece
             worker.stream = worker.hand.work.options(num_returns="streaming").remote(piece.key)
 
     def _hear(self, worker: Worker) -> None:
+        """Take what a worker says; hand out pieces if it waits then, or has gone."""
         try:
             heard = ray.get(next(worker.stream))
         except RayError as error:
             self._died(worker, error)
+            self._hand_out()
         else:
             worker.fits.tell(heard.messages)
             if heard.over:
@@ -136,52 +109,71 @@ class Crew:
 
     def _over(self, worker: Worker, failure: Failure | None) -> None:
         """Take note that a worker has come to the end of its piece."""
-        piece, worker.piece = worker.piece, None
+        piece, worker.piece, worker.last = worker.piece, None, ""
         assert piece is not None
         worker.fits.end()
-        self._lately = 0
+        self._lately = worker.not_started = 0
         if failure and failure.full and not worker.slot.sees:
-            self._leave_out(worker, piece, failure)
-            return
-        if failure:
-            worker.last = ""
+            self._full(worker, piece, failure)
+        elif failure:
             self._failed(piece, failure.of_piece(piece.label))
-            return
-        worker.last = piece.key
-        self._schedule.finished(piece)
-        self._tally.add(piece)
+        else:
+            worker.last = piece.key
+            self._schedule.finished(piece)
+            self._tally.add(piece)
         self._hand_out()  # before the piece is logged, which may take seconds
-        self._done(piece)
+        if not failure:
+            self._done(piece)
 
-    def _leave_out(self, worker: Worker, piece: Piece, failure: Failure) -> None:
+    def _full(self, worker: Worker, piece: Piece, failure: Failure) -> None:
         """Give the pieces of a worker on a machine with a full disk of its own to the others."""
         self._dismiss(worker.slot, worker.hand)
-        self._workers.remove(worker)
-        if not self._workers:
-            raise failure.of_piece(piece.label)
+        self._leave_out(worker, failure.of_piece(piece.label))
         message = f"{piece.label}: the disk of {worker.slot.address} is full; one process less works there"
         self._listener.say(f"{message}. It is done again.")
         self._schedule.returned(piece)
 
+    def _leave_out(self, worker: Worker, error: Exception) -> None:
+        """Go on without a worker; raise ``error`` if it was the last one."""
+        self._workers.remove(worker)
+        self._lately = 0
+        if not self._workers:
+            raise error
+
     def _died(self, worker: Worker, error: RayError) -> None:
         """Let another process do the piece of a worker that has died."""
-        piece = worker.piece
+        piece, worker.piece, worker.last = worker.piece, None, ""
         assert piece is not None
         worker.fits.end()
         self._dismiss(worker.slot, worker.hand)
-        self._lately += 1
-        self._deaths[piece.key] += 1
-        if self._lately > MOST_DEATHS * len(self._workers):
-            raise WorkError(f"every process that is started dies: {reason(error)}", where=piece.label)
-        worker.piece, worker.last = None, ""
-        message = f"{piece.label}: the process that did it died"
-        if self._is_there(worker.slot):
-            worker.hand = self._hire(worker.slot)
-        else:
+        if not self._is_there(worker.slot):
             message = f"{piece.label}: the machine {worker.slot.address} that did it has gone"
-            self._workers.remove(worker)
-        if not self._workers:
-            raise WorkError(message, hint="No machine is left. What was finished is kept; the same command goes on.")
+            self._leave_out(worker, WorkError(message, hint=f"No machine is left. {KEPT}"))
+            self._again(piece, message, error)
+        elif isinstance(error, RayActorError) and error.actor_init_failed:
+            self._schedule.returned(piece)
+            self._could_not_start(worker, error)
+        else:
+            self._lately += 1
+            if self._lately > MOST_DEATHS * len(self._workers):
+                raise WorkError(f"every process that is started dies: {reason(error)}", where=piece.label)
+            worker.hand = self._hire(worker.slot)
+            self._again(piece, f"{piece.label}: the process that did it died", error)
+
+    def _could_not_start(self, worker: Worker, error: RayError) -> None:
+        """Start another process for one that has done no piece, or leave its worker out; no piece is to blame."""
+        worker.not_started += 1
+        message = f"a process could not start on {worker.slot.address or 'this machine'}: {last_line(error)}"
+        if worker.not_started < MOST_STARTS:
+            worker.hand = self._hire(worker.slot)
+            self._listener.say(f"{message}\n  It is started again.")
+            return
+        self._leave_out(worker, WorkError(message, hint=f"No process is left. {KEPT}"))
+        self._listener.say(f"{message}\n  One process less works there.")
+
+    def _again(self, piece: Piece, message: str, error: RayError) -> None:
+        """Have a piece done again, unless the processes that did it died too often."""
+        self._deaths[piece.key] += 1
         if self._deaths[piece.key] < MOST_DEATHS:
             self._listener.say(f"{message}. It is done again.")
             self._schedule.returned(piece)

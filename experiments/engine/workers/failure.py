@@ -7,6 +7,9 @@ import traceback
 from dataclasses import dataclass
 
 from workbench.errors import InputError, WorkbenchError, WorkError, reason, says_full
+from workbench.printable import printable
+
+KEPT = "What was finished is kept; the same command goes on."
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,9 @@ def _portable(error: Exception) -> Exception:
     except Exception:
         return WorkError(reason(error))
     return error if type(again) is type(error) and str(again) == str(error) else WorkError(reason(error))
+
+
+def last_line(error: BaseException) -> str:
+    """Return what an exception says whose message is a traceback of another process: the line that names the error."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
+    return printable(lines[-1]) if lines else reason(error)

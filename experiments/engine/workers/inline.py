@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.engine.standing import Standing, Tally, tell
 from experiments.engine.study import Site
+from experiments.engine.workers.fits_made import FitsMade
 from experiments.engine.workers.room import memory_here, require_room
 from tasks.mapped import let_go
 from workbench import processes
@@ -39,19 +41,22 @@ class Inline:
             for piece in to_do:
                 waiting = len(to_do) - tally.pieces - 1
                 tell(listener, Standing(tally.pieces, 1, waiting, fits=tally.fits, updates=tally.updates))
-                if not piece.is_done(workspace):
-                    work(piece, site)
+                if work(piece, site):
                     done(piece)
                 tally.add(piece)
 
 
-def work(piece: Piece, site: Site) -> None:
-    """Do one piece under a claim, if nobody has done it meanwhile, and note how long it took."""
+def work(piece: Piece, site: Site) -> bool:
+    """Do one piece under a claim and note how long it took; return False if somebody had done it meanwhile.
+
+    The time is not noted where a fit was there already, or went on from a checkpoint: others will take longer.
+    """
     with site.workspace.claimed(piece.key):
         if piece.is_done(site.workspace):
-            return
-        began = time.perf_counter()
-        piece.work(site)
+            return False
+        began, fits, effort = time.perf_counter(), FitsMade(site.listener), piece.effort
+        piece.work(replace(site, listener=fits))
         let_go()  # of the rows that it read
-        effort = piece.effort
-        site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)
+        if fits.complete(effort.updates):
+            site.workspace.pace.note(effort.pace, effort.updates, time.perf_counter() - began)
+        return True

@@ -62,7 +62,7 @@ class RayWorkers:
                 if address := dashboard():
                     listener.say(f"Ray's dashboard: http://{address}")
                 require_room(to_do, [slot.memory_mb for slot in slots])
-                schedule = Schedule(to_do, (), memory_of)
+                schedule = Schedule(to_do, memory_of)
                 slots = used(slots, len(schedule))
                 self.machines = taking_part(slots)
                 handed, own = ray.put(list(pieces)), Workspace(workspace.root)
@@ -77,7 +77,7 @@ class RayWorkers:
                 def dismiss(slot: Slot, hand: Any) -> None:
                     ray.kill(hand)
                     if not slot.sees:
-                        away.forget(hand)
+                        away.forget(slot, hand)
 
                 crew = Crew(schedule, listener, done, hire, dismiss)
                 try:

@@ -57,7 +57,7 @@ class Relay:
         self.heard.put(OVER)
 
     def taken(self) -> Iterator[list[Message]]:
-        """Yield what was heard, once a pause, to OVER, which comes last; of steps in a row the last.
+        """Yield what was heard, once a pause, to OVER, which comes last; of steps in a row the first and the last.
 
         The thread that computes is not disturbed for each message.
         """
@@ -67,7 +67,7 @@ class Relay:
             with suppress(Empty):
                 while messages[-1] != OVER:
                     message = self.heard.get_nowait()
-                    if message[0] == messages[-1][0] == "step":
+                    if [kind for kind, *_ in (*messages[-2:], message)] == ["step"] * 3:
                         messages.pop()
                     messages.append(message)
             if messages[-1] == OVER:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from workbench.errors import InputError
 from workbench.memory import MB, installed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from experiments.engine.study import Piece
+    from experiments.engine.workers.slot import Slot
 
 NAMED = 3  # pieces that a message names
 
@@ -39,6 +41,28 @@ def room_left(machine: float, taken: Collection[float], largest: float) -> float
         largest: the memory of the largest machine.
     """
     return math.inf if not taken and machine >= largest else machine - sum(taken)
+
+
+class Rooms:
+    """The room that is left on each machine while pieces are handed out."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        """Begin with the machines that ``slots`` are on, none of which does anything."""
+        self._largest = max((slot.memory_mb for slot in slots), default=math.inf)
+        self._taken: dict[str, list[float]] = defaultdict(list)
+
+    @property
+    def busy(self) -> Mapping[str, int]:
+        """Machine → how many pieces it does."""
+        return {machine: len(taken) for machine, taken in self._taken.items()}
+
+    def take(self, slot: Slot, memory: float) -> None:
+        """Note that a piece is done on the machine of a slot, and takes so many MB."""
+        self._taken[slot.machine].append(memory)
+
+    def left(self, slot: Slot) -> float:
+        """Return how many MB the next piece on the machine of a slot may take, as :func:`room_left`."""
+        return room_left(slot.memory_mb, self._taken[slot.machine], self._largest)
 
 
 def require_room(pieces: Iterable[Piece], machines: Collection[float]) -> None:

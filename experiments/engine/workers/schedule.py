@@ -12,9 +12,12 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.engine.study import Piece
+
+PATIENCE = 0.5  # how long a chain may be that waits, as a share of the steps that are left for each worker
+PATIENCE_APART = 1.0
 
 
 class Schedule:
@@ -24,14 +27,12 @@ class Schedule:
         dropped: pieces that cannot be done, since one that they need has failed.
     """
 
-    def __init__(
-        self, pieces: Sequence[Piece], done: Collection[str], memory: Callable[[Piece], float] = lambda piece: 0.0
-    ) -> None:
-        """Plan ``pieces``, in which what a piece needs stands before it; those under the keys ``done`` are done.
+    def __init__(self, pieces: Sequence[Piece], memory: Callable[[Piece], float] = lambda piece: 0.0) -> None:
+        """Plan ``pieces``, none of which is done; what a piece needs stands before it, or is done if it is not here.
 
         ``memory`` tells what a piece takes, in MB.
         """
-        self._pieces = {piece.key: piece for piece in pieces if piece.key not in done}
+        self._pieces = {piece.key: piece for piece in pieces}
         self._unmet = {
             key: {need for need in piece.needs if need in self._pieces} for key, piece in self._pieces.items()
         }
@@ -59,23 +60,24 @@ class Schedule:
         """Return what a piece takes, in MB."""
         return self._memory[piece.key]
 
-    def after(self, last: str, workers: int = 1, room: float = math.inf) -> Piece | None:
+    def after(self, last: str, workers: int = 1, room: float = math.inf, apart: bool = False) -> Piece | None:
         """Take a piece that needs ``last`` and nothing else that is not done, that with the longest chain.
 
-        None also where a longer chain waits and there is a risk that it ends last: where it takes more than half of
-        what is left for each of ``workers``. :meth:`longest` takes it then.
+        None also where a longer chain waits and might end last. :meth:`longest` takes it then.
 
         Args:
             last: key of the piece that a worker did last.
             workers: how many share the pieces.
             room: MB that the piece may take, as what :meth:`longest` returns.
+            apart: whether a state has to be sent before another worker can go on with it, so a worker stays longer.
         """
         waiting = self._waiting.get(last, ())
         ready = [key for key in waiting if key in self._ready and self._memory[key] <= room]
         if not ready:
             return None
         key = min(ready, key=self._rank)
-        return self._take(key) if workers == 1 or self._can_wait(self._chain[key], workers, room) else None
+        may_wait = max(self._chain[key], (PATIENCE_APART if apart else PATIENCE) * self._left / workers)
+        return self._take(key) if workers == 1 or self._longest_waiting(room) <= may_wait else None
 
     def longest(self, room: float = math.inf) -> Piece | None:
         """Take the piece with the longest chain of those whose needs are done; None where there is none."""
@@ -114,11 +116,10 @@ class Schedule:
         self._left -= self._steps[key]
         return self._pieces.pop(key)
 
-    def _can_wait(self, chain: int, workers: int, room: float) -> bool:
-        """Return whether no chain waits that is longer than ``chain`` and may end last."""
+    def _longest_waiting(self, room: float) -> int:
+        """Return the steps of the longest chain that :meth:`longest` could begin or go on with; 0 without any."""
         first = self._first(room)
-        longest = 0 if first is None else self._chain[first]
-        return longest <= chain or 2 * longest * workers <= self._left
+        return 0 if first is None else self._chain[first]
 
     def _first(self, room: float) -> str | None:
         """Return the key of the piece with the longest chain that takes at most ``room``, of those that are ready."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,26 @@ def taking_part(slots: Iterable[Slot]) -> tuple[str, ...]:
 
 
 def used(slots: Iterable[Slot], pieces: int) -> list[Slot]:
-    """Return the slots that so many pieces can be done on at once: those whose machines have the most memory."""
-    return sorted(slots, key=lambda slot: slot.memory_mb, reverse=True)[:pieces]
+    """Return the slots that so many pieces can be done on at once.
+
+    First comes one slot of each machine, that with the most memory before the others, then the second of each.
+    """
+    largest_first = sorted(slots, key=lambda slot: slot.memory_mb, reverse=True)
+    return [largest_first[index] for index in spread(largest_first, {})][:pieces]
+
+
+def spread(slots: Sequence[Slot], busy: Mapping[str, int]) -> list[int]:
+    """Return the indices of slots in the order in which they get pieces: the machine that does the fewest comes first.
+
+    Args:
+        slots: all of which wait for a piece; of machines that do equally many, the first slot comes first.
+        busy: machine → how many pieces it does already.
+    """
+    at_work, ranks = Counter(busy), list[int]()
+    for slot in slots:
+        ranks.append(at_work[slot.machine])
+        at_work[slot.machine] += 1
+    return sorted(range(len(slots)), key=ranks.__getitem__)
 
 
 def share(devices: int, processes: int) -> float:

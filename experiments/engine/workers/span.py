@@ -24,7 +24,7 @@ def span(pieces: Sequence[Piece], processes: int, seconds: Callable[[Piece], flo
         processes: how many.
         seconds: of a piece.
     """
-    schedule = Schedule([piece for piece in pieces if not piece.alone], ())
+    schedule = Schedule([piece for piece in pieces if not piece.alone])
     idle, clock = [""] * processes, 0.0  # each by the key of its last piece
     busy: list[tuple[float, int, Piece]] = []
     while True:

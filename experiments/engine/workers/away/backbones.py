@@ -66,6 +66,7 @@ def brought(backbone: Backbone, number: int, source: Source) -> Backbone:
     cached_folder = cache_folder() / FOLDER / files.key
     with writing_cache(), held(cached_folder.with_name(f"{cached_folder.name}.lock"), wait=True):
         if not cached_folder.is_dir():
+            atomic.sweep(cached_folder.parent)
             with atomic.written_whole(cached_folder) as folder:
                 arrival = Arrival(folder)
                 for parts in source.model_parts(number):

@@ -40,9 +40,9 @@ class Asked(Protocol):
 class Courier:
     """Goes between the workspace of a process and that of its run."""
 
-    def __init__(self, asked: Asked, root: Path) -> None:
-        """Bring things to the workspace in ``root`` from ``asked``."""
-        self._asked, self._root = asked, root
+    def __init__(self, asked: Asked, root: Path, worker: str) -> None:
+        """Bring things to the workspace in ``root`` from ``asked``, which knows the process as ``worker``."""
+        self._asked, self._root, self._worker = asked, root, worker
         self._shared = Shared(root)
         self._looked_up: set[str] = set()
 
@@ -74,7 +74,7 @@ class Courier:
         changes, pace = self._shared.changes(), Pace(self._root / "pace.jsonl").taken()
         if not changes and not pace:
             return
-        transfer = secrets.token_hex(8)
+        transfer = f"{self._worker}/{secrets.token_hex(8)}"
         for some in parts((name, self._root / name) for name in changes.files):
             self._asked.take(transfer, some)
         self._asked.settle(transfer, changes, pace)

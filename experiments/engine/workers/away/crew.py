@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from experiments.engine.workers.away.desk import Desk
 from experiments.engine.workers.away.hand import PREFIX, AwayHand
 from experiments.engine.workers.away.packed import PackedPieces
 from experiments.engine.workers.away.remote import RemoteDesk
+from experiments.engine.workers.failure import KEPT, last_line
 from experiments.engine.workers.own_folder import sweep
+from workbench.errors import WorkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,13 +55,23 @@ class Away:
         self._names[hand] = name
         return hand
 
-    def forget(self, hand: Any) -> None:
-        """Release the piece of a process that has ended; else the next process that does the piece would wait."""
-        RemoteDesk(self._desk).forget(self._names[hand])
+    def forget(self, slot: Slot, hand: Any) -> None:
+        """Delete what a process that has ended had on its machine, and release its piece; else the next would wait.
+
+        Raises:
+            WorkError: the process that answers for the workspace has died.
+        """
+        name = self._names[hand]
+        ray.remote(_cleared).options(**_beside(slot)).remote(f"{PREFIX}{name}-")  # nobody waits for it
+        try:
+            RemoteDesk(self._desk).forget(name)
+        except RayActorError as error:
+            what = "the process that sends files to machines that do not see the workspace died"
+            raise WorkError(f"{what}: {last_line(error)}", hint=KEPT) from error
 
     def leave(self) -> None:
         """Delete what the processes had on their machines, which are killed; a machine may have gone."""
-        there = [{**slot.options, "num_cpus": 0, "num_gpus": 0} for slot in self._slots.values()]
+        there = [_beside(slot) for slot in self._slots.values()]
         prefix = f"{PREFIX}{self._run}-"
         with suppress(RayError, GetTimeoutError):
             ray.get([ray.remote(_cleared).options(**options).remote(prefix) for options in there], timeout=PATIENCE)
@@ -73,6 +85,11 @@ class Away:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "max_concurrency": AT_ONCE, "scheduling_strategy": here}
         return ray.remote(Desk).options(**options).remote(self._root, self._packed)
+
+
+def _beside(slot: Slot) -> dict[str, Any]:
+    """Return what Ray is asked for to begin at once on the machine of a slot, however busy that is."""
+    return {**slot.options, "num_cpus": 0, "num_gpus": 0}
 
 
 def _cleared(prefix: str) -> None:

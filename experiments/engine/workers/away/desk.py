@@ -11,6 +11,7 @@ from experiments.engine.workers.away.backbones import model_files
 from experiments.engine.workers.away.files import inside, names, parts
 from experiments.workspace import Workspace
 from workbench import atomic
+from workbench.errors import WorkError
 from workbench.locks import held
 
 if TYPE_CHECKING:
@@ -52,7 +53,17 @@ class Desk:
         yield from parts(self._models[number].paths.items())
 
     def take(self, transfer: str, some: Sequence[Part]) -> None:
-        """Take the next parts of what a piece has left; nobody sees them before :meth:`settle`."""
+        """Take the next parts of what a piece has left; nobody sees them before :meth:`settle`.
+
+        Args:
+            transfer: what they come with; it begins with the name of the worker and a slash.
+            some: the parts.
+
+        Raises:
+            WorkError: the worker is known to have gone.
+        """
+        if _worker(transfer) in self._gone:
+            raise WorkError("this process has ended for its run", where=transfer)
         if transfer not in self._arrivals:
             stack = ExitStack()
             folder = stack.enter_context(atomic.folder_beside(self._root / "arriving"))
@@ -86,8 +97,8 @@ class Desk:
 
     def drop(self, transfer: str) -> None:
         """Forget what has come with a transfer that is over."""
-        if transfer in self._arrivals:
-            self._arrivals.pop(transfer)[0].close()
+        if arrival := self._arrivals.pop(transfer, None):
+            arrival[0].close()
 
     def claim(self, key: str, worker: str) -> bool:
         """Return whether a piece is claimed now for a worker; nothing is claimed for a worker that has gone."""
@@ -108,8 +119,20 @@ class Desk:
                 self._claims.pop(key)[1].close()
 
     def forget(self, worker: str) -> None:
-        """Let go of all pieces of a worker that has gone, also of what it asked for before and is not answered yet."""
+        """Let go of all pieces of a worker that has gone, and of files of which it has not sent the rest.
+
+        A claim that it asked for before, and that is not answered yet, is not made any more.
+        """
         with self._claiming:
             self._gone.add(worker)
             for key in [key for key, (who, _) in self._claims.items() if who == worker]:
                 self._claims.pop(key)[1].close()
+        with self._settling:  # what is being put in its place stays there until that is done
+            for transfer in [*self._arrivals]:
+                if _worker(transfer) == worker:
+                    self.drop(transfer)
+
+
+def _worker(transfer: str) -> str:
+    """Return the name of the worker that a transfer is from."""
+    return transfer.partition("/")[0]

@@ -49,7 +49,7 @@ class AwayHand:
         self._living = ExitStack()  # the folder of a killed process is deleted by the next sweep
         root = self._living.enter_context(own_folder(temporary, f"{PREFIX}{name}-")) / "workspace"
         self._name, self._desk = name, RemoteDesk(desk)
-        self._courier = Courier(self._desk, root)
+        self._courier = Courier(self._desk, root, name)
         backbones = [brought(backbone, number, self._desk) for number, backbone in enumerate(packed.backbones)]
         workspace = Workspace(root, Mending(bring=self._courier.bring))
         self._hand = Hand(packed.unpacked(backbones), workspace, folder, ready, pause)

@@ -1,0 +1,161 @@
+"""A crew goes on without processes that die or cannot start, and spreads pieces over machines; no process is real."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray", reason="the package ray is not installed")
+
+from ray.exceptions import ActorDiedError, RayActorError, RayError
+
+from experiments.engine.workers import crew as crew_module
+from experiments.engine.workers.crew import Crew
+from experiments.engine.workers.heard import Heard
+from experiments.engine.workers.relay import OVER
+from experiments.engine.workers.schedule import Schedule
+from experiments.engine.workers.slot import Slot
+from tests.ear import Ear
+from tests.toy_pieces import ToyPiece
+from workbench.errors import WorkError
+
+Does = Callable[[Slot, str], Iterable[Heard | RayError]]
+
+WORKS, DONE = Heard([("say", "working")]), Heard([OVER])
+TRACE = "The actor died because of an error raised in its creation task, ray::AwayHand\n  File a.py\nOSError: disk full"
+NOT_STARTED = RayActorError(error_msg=TRACE, actor_init_failed=True)
+
+
+class FakeRay:
+    """What a crew needs of Ray: each stream is heard in its turn."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self._turns = 0
+
+    def wait(self, streams: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        self._turns += 1
+        return [streams[self._turns % len(streams)]], []
+
+    def get(self, heard: Heard | RayError) -> Heard:
+        if isinstance(heard, RayError):
+            raise heard
+        return heard
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": name, "Alive": name not in self.gone} for name in ("head", *map(str, range(9)))]
+
+
+class FakeHand:
+    """A process: what it says of a piece is what ``does`` yields."""
+
+    def __init__(self, slot: Slot, does: Does, begun: list[tuple[str, str]]) -> None:
+        self.slot, self._does, self._begun = slot, does, begun
+        self.work = self
+
+    def options(self, **_: object) -> FakeHand:
+        return self
+
+    def remote(self, key: str) -> Iterator[Heard | RayError]:
+        self._begun.append((self.slot.machine, key))
+        return iter(self._does(self.slot, key))
+
+
+class Run:
+    """A run with fakes: what it did."""
+
+    def __init__(self, does: Does) -> None:
+        self.ear, self.begun, self.done, self.dismissed = Ear(), list[tuple[str, str]](), list[str](), list[str]()
+        self._does = does
+
+    def do(self, schedule: Schedule, slots: Sequence[Slot]) -> None:
+        crew = Crew(
+            schedule,
+            self.ear,
+            lambda piece: self.done.append(piece.label),
+            lambda slot: FakeHand(slot, self._does, self.begun),
+            lambda slot, hand: self.dismissed.append(slot.machine),
+        )
+        crew.work(slots)
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    fake = FakeRay()
+    monkeypatch.setattr(crew_module, "ray", fake)
+    return fake
+
+
+def toys(number: int) -> list[ToyPiece]:
+    return [ToyPiece(str(index)) for index in range(number)]
+
+
+def on(*machines: str) -> list[Slot]:
+    return [Slot(1, {}, machine, f"address of {machine}") for machine in machines]
+
+
+def starts_on_head(slot: Slot, key: str) -> list[Heard | RayError]:
+    return [WORKS, DONE] if slot.machine == "head" else [NOT_STARTED]
+
+
+@pytest.mark.usefixtures("ray")
+def test_where_no_process_starts_no_piece_is_to_blame_and_others_do_it() -> None:
+    run = Run(starts_on_head)
+    run.do(Schedule(toys(5)), on("1", "1", "head"))
+    assert sorted(run.done) == ["0", "1", "2", "3", "4"]
+    assert run.dismissed == ["1"] * 4, "each of two is started twice"
+    message = "a process could not start on address of 1: OSError: disk full\n  "
+    said = Counter(line for line in run.ear.said if line != "working")
+    assert said == {f"{message}It is started again.": 2, f"{message}One process less works there.": 2}
+    assert (run.ear.standings[-1].running, len(run.ear.standings[-1].staff)) == (0, 1)
+
+
+@pytest.mark.usefixtures("ray")
+def test_where_no_process_starts_at_all_the_run_says_why() -> None:
+    with pytest.raises(WorkError, match=r"could not start on address of 1: OSError: disk full\n  No process is left"):
+        Run(starts_on_head).do(Schedule(toys(2)), on("1", "1"))
+
+
+def test_machines_that_go_together_do_not_end_a_run_on_another(ray: FakeRay) -> None:
+    ray.gone = {str(number) for number in range(7)}
+    run = Run(lambda slot, key: [*[WORKS] * 9, DONE] if slot.machine == "head" else [ActorDiedError()])
+    run.do(Schedule(toys(8)), on("head", *sorted(ray.gone)))
+    assert len(run.done) == 8
+    assert sum("has gone. It is done again." in line for line in run.ear.said) == 7
+
+
+@pytest.mark.usefixtures("ray")
+def test_processes_that_die_whatever_they_do_end_a_run() -> None:
+    with pytest.raises(WorkError, match="every process that is started dies"):
+        Run(lambda slot, key: [ActorDiedError()]).do(Schedule(toys(9)), on("1", "2"))
+
+
+@pytest.mark.usefixtures("ray")
+def test_few_chains_go_to_different_machines() -> None:
+    run = Run(lambda slot, key: [DONE])
+    run.do(Schedule(toys(2)), on("1", "1", "2", "2"))
+    assert [machine for machine, _ in run.begun] == ["1", "2"]
+    run = Run(lambda slot, key: [DONE] if key == "key-of-first" else [*[WORKS] * 9, DONE])
+    first = ToyPiece("first", updates=9)
+    after = [ToyPiece("second", (first.key,), updates=9), ToyPiece("third", (first.key,))]
+    run.do(Schedule([first, *after]), on("1", "1", "2", "2"))
+    assert run.begun == [("1", first.key), ("1", after[0].key), ("2", after[1].key)], "one goes on with its model"
+
+
+@pytest.mark.usefixtures("ray")
+def test_pieces_are_handed_out_where_something_changed_and_not_at_each_report() -> None:
+    asked = list[float]()
+
+    class Counting(Schedule):
+        def longest(self, room: float = math.inf) -> Any:
+            asked.append(room)
+            return super().longest(room)
+
+    run = Run(lambda slot, key: [*[WORKS] * 1000, DONE])
+    run.do(Counting([ToyPiece("0"), ToyPiece("1", ("key-of-0",))]), on("1", "2"))
+    assert run.ear.said == ["working"] * 2000
+    assert len(asked) <= 6, "two processes, at the begin and whenever a piece ends"
