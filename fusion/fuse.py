@@ -12,7 +12,7 @@ from fusion.methods import COMPOSITIONS
 from workbench import processes
 from workbench.digest import key
 from workbench.errors import InputError
-from workbench.evaluation import evaluate
+from workbench.evaluation import evaluate_split
 from workbench.fit_record import FitRecord
 from workbench.kind import GENERATED
 from workbench.manifest import CompositionReference
@@ -109,8 +109,7 @@ def from_nothing(request: Request, method: str, settings: MethodSettings) -> Fus
         begun = begin(adaptation.fresh(target.kind, len(target.labels), request.seed).body, request)
         record = train(begun, request, method, settings)
     record = replace(record, seconds=time.perf_counter() - began, peak_memory_mb=memory.peak_mb)
-    facts = {"validation_before": begun.epoch.validation}
-    composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=facts)
+    composed = Composed(begun.model.body, method, settings, head=begun.model.head, fit=record, facts=begun.facts)
     return Fused(begun.model, composed, record, TRAINED if needs_head(begun.model) else OWN)
 
 
@@ -142,11 +141,9 @@ def with_head(composed: Composed, request: Request) -> Fused:
     model = model_on(request, composed.body, composed.head)
     if composed.fit is not None and (composed.head is not None or not needs_head(model)):
         return Fused(model, composed, composed.fit, TRAINED if composed.head else OWN)
-    tokenizer, length, rows = request.backbone.tokenizer, request.budget.max_length, target.splits["validation"]
     if not needs_head(model):
-        evaluation = evaluate(model, rows, len(target.labels), tokenizer, length)
-        likelihood = float(evaluation.outcomes["log_likelihood"].mean())
-        return _closed(model, composed, evaluation.scores[model.kind.metric], likelihood, OWN)
+        evaluation = evaluate_split(model, target, "validation", request.backbone, request.budget.max_length)
+        return _closed(model, composed, evaluation.scores[model.kind.metric], evaluation.log_likelihood, OWN)
     fitted = fitted_head(model, request)
     facts = {"inverse_regularisation": fitted.inverse_regularisation}
     kept = replace(composed, facts={**composed.facts, **facts})

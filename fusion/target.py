@@ -10,7 +10,7 @@ import torch
 from fusion.heads import fit_head
 from workbench.adaptation import Adaptation
 from workbench.errors import InputError
-from workbench.evaluation import evaluate, features
+from workbench.evaluation import evaluate_split, features
 from workbench.fit_record import Epoch
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
@@ -33,11 +33,19 @@ class Begun:
 
     Attributes:
         model: under the head that the request names.
-        epoch: its validation score, as epoch 0; there is no training loss yet.
+        epoch: its validation score and likelihood, as epoch 0; there is no training loss yet.
     """
 
     model: TaskModel
     epoch: Epoch
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """How it does on the validation split before the first step: the curve of the fit begins with epoch 1."""
+        return {
+            "validation_before": self.epoch.validation,
+            "validation_log_likelihood_before": self.epoch.validation_log_likelihood,
+        }
 
 
 def required(request: Request) -> Task:
@@ -81,15 +89,13 @@ def begin(body: nn.Module, request: Request) -> Begun:
     Everything that is trained begins here, with sources or without: the head of ``request.head``, so that what is
     compared differs in the body alone. A random head is that of the seed, whatever the body is.
     """
-    task = required(request)
     torch.manual_seed(request.seed)
     model = model_on(request, body)
     if request.head == "fitted":
         model = with_fitted_head(model, request)
-    rows, tokenizer = task.splits["validation"], request.backbone.tokenizer
-    evaluation = evaluate(model, rows, len(task.labels), tokenizer, request.budget.max_length)
-    likelihood = float(evaluation.outcomes["log_likelihood"].mean())
-    return Begun(model, Epoch(0, float("nan"), evaluation.scores[model.kind.metric], likelihood))
+    evaluation = evaluate_split(model, required(request), "validation", request.backbone, request.budget.max_length)
+    score = evaluation.scores[model.kind.metric]
+    return Begun(model, Epoch(0, float("nan"), score, evaluation.log_likelihood))
 
 
 def train(

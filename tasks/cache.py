@@ -16,7 +16,7 @@ from tasks import verification
 from tasks.fingerprint import INTEGERS, LISTS, NUMBERS
 from tasks.mapped import mapped
 from workbench import sealed
-from workbench.atomic import remove_whole, written_whole
+from workbench.atomic import remove_whole, sweep, written_whole
 from workbench.cache import cache_folder, writing_cache
 from workbench.task import SPLITS
 
@@ -78,9 +78,11 @@ def cached(key: str, make: Callable[[], Content]) -> Content:
             there = False
     if not there:
         content = make()
-        with writing_cache(), written_whole(folder) as scratch:
-            _write(content, scratch)
-            verification.seal(scratch)
+        with writing_cache():
+            sweep(folder.parent)
+            with written_whole(folder) as scratch:
+                _write(content, scratch)
+                verification.seal(scratch)
     return _read(folder)
 
 

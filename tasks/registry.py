@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.families import members
 from tasks.spec import TaskSpec, parse
+from tasks.text_files import path_of
 from workbench import settings
 from workbench.errors import InputError, UnknownNameError, opening
 
@@ -32,9 +33,9 @@ def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
     Raises:
         InputError: a folder that was named is not there.
     """
-    named = tuple(option or ())
+    named = tuple(map(path_of, option or ()))
     if not named and (variable := os.environ.get("WORKBENCH_TASKS")):
-        named = tuple(Path(part) for part in variable.split(os.pathsep) if part)
+        named = tuple(path_of(part) for part in variable.split(os.pathsep) if part)
     for folder in named:
         if not folder.is_dir():
             raise InputError("no such folder of tasks", where=str(folder))
@@ -46,7 +47,7 @@ def user_folders(option: Sequence[Path] | None = None) -> tuple[Path, ...]:
 
 def writable_folder(option: Path | None = None) -> Path:
     """Return where a new task file goes: ``option``, else the first of ``$WORKBENCH_TASKS``, else ``./tasks``."""
-    return option or Path((os.environ.get("WORKBENCH_TASKS") or "tasks").split(os.pathsep)[0])
+    return path_of(option or (os.environ.get("WORKBENCH_TASKS") or "tasks").split(os.pathsep)[0])
 
 
 def names(folders: Iterable[Path] = ()) -> list[str]:
@@ -60,11 +61,7 @@ def names(folders: Iterable[Path] = ()) -> list[str]:
 
 def families(folders: Iterable[Path] = ()) -> dict[str, tuple[str, ...]]:
     """Return the families and their members in stream order; raises as :func:`names`."""
-    by_family: dict[str, tuple[str, ...]] = {}
-    for name, path in _index(folders).items():
-        if name != path.stem:
-            by_family[path.stem] = (*by_family.get(path.stem, ()), name)
-    return by_family
+    return _families(_index(folders))
 
 
 def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
@@ -75,15 +72,24 @@ def find(name: str, folders: Iterable[Path] = ()) -> TaskSpec:
         SettingsError: everything that is wrong with its file, each with its line.
         InputError: as :func:`names`; or the name is a family's.
     """
-    folders = tuple(folders)
+    return finder(folders)(name)
+
+
+def finder(folders: Iterable[Path] = ()) -> Callable[[str], TaskSpec]:
+    """Return :func:`find` for several names: the folders are listed once. Raises as :func:`names`."""
     index = _index(folders)
-    if name in index:
-        path = index[name]
-        return parse(_unchanged(_documents, path)[name], name, path.parent)
-    if name in (by_family := families(folders)):
-        listed = ", ".join(by_family[name])
-        raise InputError(f"{name!r} is a family of {len(by_family[name])} tasks", hint=f"Name one of them: {listed}.")
-    raise UnknownNameError("task", name, index)
+
+    def found(name: str) -> TaskSpec:
+        if name in index:
+            path = index[name]
+            return parse(_unchanged(_documents, path)[name], name, path.parent)
+        by_family = _families(index)
+        if family := by_family.get(name):
+            hint = f"Name one of them: {', '.join(family)}."
+            raise InputError(f"{name!r} is a family of {len(family)} tasks", hint=hint)
+        raise UnknownNameError("task", name, [*index, *by_family])
+
+    return found
 
 
 def load(spec: TaskSpec) -> Task:
@@ -111,6 +117,14 @@ def _index(folders: Iterable[Path]) -> dict[str, Path]:
                     raise InputError(message, where=str(path), hint="Give yours another name.")
                 index[name] = path
     return index
+
+
+def _families(index: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+    by_family: dict[str, tuple[str, ...]] = {}
+    for name, path in index.items():
+        if name != path.stem:
+            by_family[path.stem] = (*by_family.get(path.stem, ()), name)
+    return by_family
 
 
 def _unchanged(read: Callable[[Path, int, int], FoundT], path: Path) -> FoundT:

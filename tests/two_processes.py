@@ -24,7 +24,7 @@ from workbench import processes, store
 from workbench.adaptation import Adaptation
 from workbench.backbone_names import open_backbone
 from workbench.device import Precision
-from workbench.evaluation import evaluate
+from workbench.evaluation import evaluate, evaluate_split
 from workbench.listener import Silent
 from workbench.methods import METHODS
 from workbench.settings import Budget
@@ -72,9 +72,9 @@ def learned(folder: Path, into: Path, method: str, kind: str, precision: Precisi
 
     def seen(model: Any, *rest: Any) -> Any:
         dealt.append(all(type(parameter).__name__ == "DTensor" for parameter in model.parameters()))
-        return evaluate(model, *rest)
+        return evaluate_split(model, *rest)
 
-    with patch.object(best_epoch, "evaluate", seen), patch.object(store, "write_manifest", counted := Counted()):
+    with patch.object(best_epoch, "evaluate_split", seen), patch.object(store, "write_manifest", counted := Counted()):
         stored = learn(wanted, AdapterStore(into), Silent(), "test")
     model = open_adapter(stored, backbone)
     evaluation = evaluate(model, task.splits["test"], len(task.labels), backbone.tokenizer, 16)

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+    from workbench.backbone import Backbone
     from workbench.kind import Kind
     from workbench.model import TaskModel
+    from workbench.task import Task
 
-__all__ = ["BATCH_SIZE", "BROKEN_WEIGHTS", "Evaluation", "evaluate", "features", "predict", "run"]
+__all__ = ["BATCH_SIZE", "BROKEN_WEIGHTS", "Evaluation", "evaluate", "evaluate_split", "features", "predict", "run"]
 
 BROKEN_WEIGHTS = "Lower the learning rate (--set learning_rate=…), or train in fp32 (--set budget.precision=fp32)."
 
@@ -48,6 +50,11 @@ class Evaluation:
     logits_sha256: str
     seconds: float
 
+    @property
+    def log_likelihood(self) -> float:
+        """Of the right answers, mean over all examples."""
+        return float(self.outcomes["log_likelihood"].mean())
+
 
 def evaluate(
     model: TaskModel, rows: Dataset, labels: int, tokenizer: PreTrainedTokenizerBase, max_length: int
@@ -64,6 +71,11 @@ def evaluate(
     scores = model.kind.scores(outcomes, labels)
     _require_finite(scores, outcomes, model.kind)
     return Evaluation(outcomes, scores, model.kind.digest(answers), time.perf_counter() - began)
+
+
+def evaluate_split(model: TaskModel, task: Task, split: str, backbone: Backbone, max_length: int) -> Evaluation:
+    """Run ``model`` over all examples of a split of ``task``; raises as :func:`evaluate`."""
+    return evaluate(model, task.splits[split], len(task.labels), backbone.tokenizer, max_length)
 
 
 def predict(

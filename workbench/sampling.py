@@ -33,6 +33,11 @@ def draw(task: Task, budget: Budget, seed: int) -> Task:
     return replace(task, splits={name: stratified(rows, *wanted[name]) for name, rows in task.splits.items()})
 
 
+def test_rows(task: Task, budget: Budget) -> Dataset:
+    """Return the test examples that :func:`draw` gives ``task``; the other splits are not drawn."""
+    return stratified(task.splits["test"], budget.eval_examples, EVALUATION_SEED)
+
+
 def stratified(rows: Dataset, size: int | None, seed: int) -> Dataset:
     """Return ``size`` of ``rows`` in their old order, each label with its share (largest remainder), at least one each.
 

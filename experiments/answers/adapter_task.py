@@ -9,9 +9,10 @@ from workbench.errors import InputError
 from workbench.sampling import draw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from tasks.spec import TaskSpec
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
 
@@ -28,13 +29,24 @@ def adapter_task(adapter: StoredAdapter, task_folders: Sequence[Path], need: str
     Raises:
         InputError: the task is not to be seen from here, or its data are no longer those.
     """
-    reference = adapter.manifest.task
     try:
-        task = registry.load(registry.find(reference.name, task_folders))
+        task = same_task(adapter, registry.finder(task_folders))
     except InputError as error:
         hint = f"{error.hint or ''} --tasks names the folder of its file; {instead} needs no data.".lstrip()
         raise InputError(f"{need} of {adapter.id}, but {error.what}", where=error.where, hint=hint) from None
-    if task.fingerprint != reference.fingerprint:
+    if task is None:
         hint = f"Train the adapter again on the data as they are, or bring the old ones back; {instead} needs none."
-        raise InputError(f"the data of {reference.name!r} have changed since {adapter.id} was trained", hint=hint)
+        name = adapter.manifest.task.name
+        raise InputError(f"the data of {name!r} have changed since {adapter.id} was trained", hint=hint)
     return draw(task, adapter.manifest.budget, adapter.manifest.seed)
+
+
+def same_task(adapter: StoredAdapter, find: Callable[[str], TaskSpec]) -> Task | None:
+    """Return the whole task that an adapter was trained on; None where its data are no longer those.
+
+    Raises:
+        InputError: the task is not to be seen from here.
+    """
+    recorded = adapter.manifest.task
+    task = registry.load(find(recorded.name))
+    return task if task.fingerprint == recorded.fingerprint else None

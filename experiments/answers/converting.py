@@ -9,7 +9,6 @@ from experiments.answers.adapter_task import adapter_task
 from workbench.backbone_names import open_backbone
 from workbench.digest import key
 from workbench.fit_record import FitRecord
-from workbench.kinds import KINDS
 from workbench.package_versions import versions
 from workbench.stored_model import describe, keep
 
@@ -35,21 +34,20 @@ def converted(
     task = adapter_task(stored, task_folders, "a conversion is scored on the validation examples", "adapters export")
     from fusion.converting import as_lora  # torch comes with it, and mistakes are reported without it
     from workbench.adaptation import Adaptation
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import evaluate_split
 
     began, opened = time.perf_counter(), open_backbone(backbone or manifest.backbone.name)
     model, settings = as_lora(stored, opened, rank)
-    rows, length = task.splits["validation"], manifest.budget.max_length
-    scores = evaluate(model, rows, len(task.labels), opened.tokenizer, length).scores
+    evaluation = evaluate_split(model, task, "validation", opened, manifest.budget.max_length)
     record = FitRecord(
         epochs=(),
         best_epoch=0,
-        validation=scores[KINDS.get(task.kind).metric],
+        validation=evaluation.scores[model.kind.metric],
         steps=0,
         seconds=time.perf_counter() - began,
         peak_memory_mb=None,
         trainable_parameters=sum(parameter.numel() for parameter in model.trainable().values()),
-        validation_examples=len(rows),
+        validation_examples=len(evaluation.outcomes),
     )
     adaptation = Adaptation(opened, METHOD, settings, model.precision)
     described = describe(made, task, adaptation, manifest.budget, manifest.seed, record)

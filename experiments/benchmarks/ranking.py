@@ -76,11 +76,12 @@ def main(
 def judge(record: FusionRecord, place: Workspace, family: str) -> Iterator[Judged]:
     """Yield every ranking on every problem whose single sources have all been tested."""
     backbone = open_backbone(record.backbone)
-    tasks = {name: registry.load(registry.find(name, registry.user_folders(None))) for name in record.targets}
+    find = registry.finder(registry.user_folders(None))
+    tasks = {name: registry.load(find(name)) for name in record.targets}
     for seed in record.seeds:
         own = [source for source in record.sources if source["seed"] == seed and source["method"] == family]
         sources = tuple(place.adapters.get(str(source["adapter"])) for source in own)
-        rows = {adapter.id: task.splits["train"] for adapter in sources for task in own_tasks([adapter], ()).values()}
+        rows = {name: task.splits["train"] for name, task in own_tasks(sources, ()).items()}
         for target in record.targets:
             for shots in record.shots:
                 truth = _alone(record, place, sources, (target, shots, seed))

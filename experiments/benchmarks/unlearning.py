@@ -34,7 +34,7 @@ from fusion.composition import Request
 from fusion.methods import COMPOSITIONS
 from fusion.target import fitted_head, model_on, needs_head
 from tasks.union import pooled, union
-from workbench.evaluation import evaluate
+from workbench.evaluation import evaluate_split
 from workbench.listener import Silent
 from workbench.sampling import EVALUATION_SEED, draw, stratified
 
@@ -225,10 +225,10 @@ class Unlearning:
         return Request(sources, target, plan.backbone, precision, plan.recipe.budget, self.seed, Silent(), "")
 
     def _scores(self, body: nn.Module, split: str) -> dict[str, float]:
-        scores, length, tokenizer = {}, self.plan.recipe.budget.max_length, self.plan.backbone.tokenizer
+        scores, backbone, length = {}, self.plan.backbone, self.plan.recipe.budget.max_length
         for task in self._drawn:
             model = model_on(self._request((), task), body, self._heads[task.name])
-            evaluation = evaluate(model, task.splits[split], len(task.labels), tokenizer, length)
+            evaluation = evaluate_split(model, task, split, backbone, length)
             scores[task.name] = evaluation.scores[model.kind.metric]
         return scores
 

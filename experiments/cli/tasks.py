@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,10 @@ from experiments.terminal.options import FOLDERS, Folders
 from experiments.terminal.output import Json, emit, listing, stderr, stdout, table
 from tasks import registry
 from tasks.spec import TaskSpec
-from workbench.errors import DataError
+from workbench.errors import DataError, InputError
 from workbench.settings import Document
 
+KEPT_TOKENS = 128  # of a text, where `check` counts the texts that are cut
 app = typer.Typer(help="List, show, check and add tasks.", no_args_is_help=True, add_completion=False)
 
 Name = Annotated[
@@ -25,10 +27,20 @@ Name = Annotated[
 
 @app.command("list")
 def list_(as_json: Json = False, tasks: Folders = None) -> None:
-    """List all tasks: those of the catalog and your own."""
+    """List all tasks: those of the catalog and your own; a file that is not a task's is named on stderr."""
     folders = registry.user_folders(tasks)
-    specs = [registry.find(name, folders) for name in registry.names(folders)]
-    listing([{"name": spec.name, "description": spec.description, "source": spec.source} for spec in specs], as_json)
+    listing([*_entries(registry.finder(folders), registry.names(folders))], as_json)
+
+
+def _entries(find: Callable[[str], TaskSpec], names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield what the list has of each task; what is wrong with a file is said, and the others are listed."""
+    for name in names:
+        try:
+            spec = find(name)
+        except InputError as error:
+            stderr.print(f"Not readable: {error}")
+            continue
+        yield {"name": spec.name, "description": spec.description, "source": spec.source}
 
 
 @app.command()
@@ -48,14 +60,22 @@ def check(
     name: Name,
     backbone: Annotated[str | None, typer.Option(help="Also count tokens, with this backbone's tokenizer.")] = None,
     max_length: Annotated[
-        int, typer.Option(min=4, help="Number of tokens kept of a text, to count the texts that are cut.")
-    ] = 128,
+        int | None,
+        typer.Option(
+            min=4,
+            help="With --backbone: number of tokens kept of a text, to count the texts that are cut.",
+            show_default=f"{KEPT_TOKENS}",
+        ),
+    ] = None,
     as_json: Json = False,
     tasks: Folders = None,
 ) -> None:
     """Load a task and report sizes, balance, duplicates, leakage and, with --backbone, lengths."""
     from tasks.check import check as examine
 
+    if max_length is not None and not backbone:
+        raise InputError("tokens are counted by a backbone", where="--max-length", hint="Add --backbone NAME.")
+    length = KEPT_TOKENS if max_length is None else max_length
     spec = registry.find(name, registry.user_folders(tasks))
     _warn_of_code(spec)
     task = registry.load(spec)
@@ -64,8 +84,8 @@ def check(
         from workbench.backbone_names import open_backbone
 
         tokenizer = open_backbone(backbone).tokenizer
-    report = examine(task, tokenizer, max_length if tokenizer else None)
-    emit(report) if as_json else _print_check(report, max_length)
+    report = examine(task, tokenizer, length if tokenizer else None)
+    emit(report) if as_json else _print_check(report, length)
 
 
 @app.command()

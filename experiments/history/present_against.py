@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.history.runs import said
 from experiments.reporting.cells import gap, over_examples, score, words
-from experiments.reporting.differences import SAME, basis, gap_in_words, legend
+from experiments.reporting.differences import SAME, basis, legend, shown_gap_in_words
 from experiments.reporting.presentation import Column, Medium, Paragraph, Presentation, Sentences, Table
 from experiments.reporting.wording import MOST_NAMED, plural, unit
 from workbench.errors import InputError
@@ -79,7 +79,7 @@ def _verdict(against: Against) -> str:
 def _sentence(label: str, contrast: Contrast) -> str:
     if contrast.difference is None:
         return f"{label}: cannot be compared ({contrast.why})."
-    return f"{label}: {gap_in_words(contrast.difference, 'lower', 'higher', 'differences')}."
+    return f"{label}: {shown_gap_in_words(contrast.difference, 'lower', 'higher', 'differences')}."
 
 
 def _blocks(against: Against) -> Iterator[Block]:

@@ -89,7 +89,8 @@ def opening(workspace: Workspace, record: Record, task_folders: Sequence[Path], 
         UnknownNameError: a task is not to be found.
         InputError: the data of a task are not those that were learned.
     """
-    stream = tuple(registry.load(registry.find(name, task_folders)) for name in record.tasks)
+    find = registry.finder(task_folders)
+    stream = tuple(registry.load(find(name)) for name in record.tasks)
     stream = stream if record.overlap is None else overlapping(stream, record.overlap)
     tasks = dict(zip(record.tasks, stream, strict=True))
     changed = [name for name, task in tasks.items() if record.data.get(name) != task.fingerprint]

@@ -50,7 +50,7 @@ def repair_experiment(
     for name in names:
         REPAIRS.require(name, "--method")
     record = stream_record(workspace, experiment)
-    streams = learned_streams(workspace, record, labels)
+    streams = learned_streams(record, labels)
     if len(record.tasks) < 2:
         raise InputError("one task alone cannot be forgotten", where=experiment)
     settings = _settings(list(dict.fromkeys(names)) or REPAIRS.names(), assignments)

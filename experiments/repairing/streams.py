@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.studies import STUDIES, study_of
-from experiments.studies.stream.reading import chosen_steps
 from experiments.studies.stream.record import Record
 from workbench.errors import InputError, UnknownNameError
 
@@ -67,7 +66,7 @@ def stream_record(workspace: Workspace, experiment: str) -> Record:
     return record
 
 
-def learned_streams(workspace: Workspace, record: Record, labels: Sequence[str] = ()) -> list[LearnedStream]:
+def learned_streams(record: Record, labels: Sequence[str] = ()) -> list[LearnedStream]:
     """Return each stream that learned its tasks in shared weights, of the entries called ``labels``; of all without.
 
     Raises:
@@ -87,7 +86,7 @@ def learned_streams(workspace: Workspace, record: Record, labels: Sequence[str] 
     wanted = [
         contender for contender in shared if contender.label in labels or (not labels and contender.frontier is None)
     ]
-    return [stream for contender in wanted for stream in _of(contender, record, workspace)]
+    return [stream for contender in wanted for stream in _of(contender, record)]
 
 
 def shared_weights(contender: Contender) -> Strategy | None:
@@ -113,11 +112,9 @@ def _nothing_shared(contender: Contender) -> str:
     return f"{strategy}: it has no shared weights that a later task changes"
 
 
-def _of(contender: Contender, record: Record, workspace: Workspace) -> Iterator[LearnedStream]:
-    document = workspace.records.require(record.experiment)
-    rungs = {label: tuning.rung for label, tuning in record.tunings.items()}
+def _of(contender: Contender, record: Record) -> Iterator[LearnedStream]:
     steps: dict[tuple[int, int], dict[int, str]] = {}
-    for place, step in chosen_steps(document, rungs):
+    for place, step in record.steps:
         if place["label"] == contender.label:
             steps.setdefault((place["seed"], place["order"]), {})[place["stage"]] = step
     for (seed, order), keys in steps.items():

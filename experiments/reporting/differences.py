@@ -29,6 +29,8 @@ class Difference:
         p: two-sided p of the paired t-test over seeds; None for fewer than two.
         adjusted: p after Holm, over the family that this difference was declared in (:func:`in_family`).
         family: how many differences that family has.
+        of_seeds: the seed of each of the values, where a seed has several, one for each order of the tasks; empty where
+            each value is that of a seed of its own.
     """
 
     seeds: Interval
@@ -36,6 +38,7 @@ class Difference:
     p: float | None = None
     adjusted: float | None = None
     family: int = 1
+    of_seeds: tuple[int, ...] = ()
 
     @property
     def shown(self) -> Interval:
@@ -103,14 +106,34 @@ def gap_in_words(difference: Difference, below: str, above: str, compared: str) 
         above: the word for a positive one.
         compared: what the family consists of, in the plural.
     """
-    gap = difference.seeds
-    assert gap.mean is not None
-    amount = f"{number(abs(gap.mean))} points {below if gap.mean < 0 else above}" if gap.mean else "no difference"
-    if gap.holds_zero is None:
-        return amount
+    if difference.seeds.holds_zero is None:
+        return _amount(difference.seeds, below, above)
     chance = difference.p if difference.adjusted is None else difference.adjusted
     family = f" after Holm for {difference.family} {compared}" if difference.family > 1 else ""
-    limits = f"95 % interval {bounds(gap, 1 if gap.mean > 0 else -1)}, {probability(chance)}{family}"
+    limits = f"95 % interval {_limits(difference.seeds)}, {probability(chance)}{family}"
+    return _with_reading(difference, _amount(difference.seeds, below, above), limits)
+
+
+def shown_gap_in_words(difference: Difference, below: str, above: str, compared: str) -> str:
+    """Return :func:`gap_in_words`; with one seed, the interval over test examples where there is one."""
+    shown = difference.shown
+    if shown is difference.seeds or shown.holds_zero is None:
+        return gap_in_words(difference, below, above, compared)
+    limits = f"95 % interval over test examples {_limits(shown)}"
+    return _with_reading(difference, _amount(shown, below, above), limits)
+
+
+def _amount(gap: Interval, below: str, above: str) -> str:
+    assert gap.mean is not None
+    return f"{number(abs(gap.mean))} points {below if gap.mean < 0 else above}" if gap.mean else "no difference"
+
+
+def _limits(gap: Interval) -> str:
+    """Return the bounds of the amount, which has no sign."""
+    return bounds(gap, 1 if (gap.mean or 0) > 0 else -1)
+
+
+def _with_reading(difference: Difference, amount: str, limits: str) -> str:
     return f"{SAME} ({amount}, {limits})" if difference.reading == SAME else f"{amount}, {limits}"
 
 

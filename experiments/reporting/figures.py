@@ -57,6 +57,7 @@ STYLE: Any = {  # matplotlib types its keys one by one, which a constant cannot 
 }
 NEAR = 0.015  # of what all points of a figure span: closer markers hide each other
 HALO = [withStroke(linewidth=2, foreground="white")]  # of text over lines and marks
+NO_WIDTH = "\u200b"  # a character that is not seen
 
 SAVING: Any = {
     "svg.hashsalt": "adapter-workbench",  # else the ids in an SVG are drawn by chance
@@ -87,7 +88,7 @@ def marks(axes: Axes, points: Sequence[tuple[int, str, tuple[float, float]]]) ->
     for (index, label, at), around in zip(points, _around(scaled), strict=True):
         colour, marker = look(index)
         style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none"}
-        axes.plot([], [], label=short(label), markersize=7, **style)
+        axes.plot([], [], label=in_legend(short(label)), markersize=7, **style)
         face: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.4} if around else {}
         axes.plot([at[0]], [at[1]], markersize=7 + 5 * around, zorder=3, **style, **face)
 
@@ -142,6 +143,11 @@ def image(figure: Figure, form: str = "png", dpi: float = DPI) -> bytes:
 def half_width(value: Interval) -> float | None:
     """Return half of an interval of shares in points, None where it has no bounds."""
     return None if value.low is None or value.high is None else 50 * (value.high - value.low)
+
+
+def in_legend(name: str) -> str:
+    """Return what stands for ``name`` in a legend, which leaves out whatever begins with ``_``."""
+    return f"{NO_WIDTH}{name}" if name.startswith("_") else name
 
 
 def short(name: str, width: int = 28) -> str:

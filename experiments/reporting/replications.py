@@ -26,14 +26,19 @@ def over_replications(values: Iterable[float | None], seeds: Sequence[int]) -> I
 
 
 def independent(values: Values, seeds: Sequence[int]) -> Values:
-    """Return one value a seed where the order changes nothing, else all of them.
+    """Return one value a seed where the order changes nothing, else all that are there.
 
     A strategy with a model for each task gives the same numbers in every order. To count those repetitions as
     replications would make an interval narrow, or would give one seed an interval, without another training.
     """
-    by_seed: dict[int, list[float]] = {}
-    for value, seed in zip(values, seeds, strict=True):
+    return tuple(values[position] for position in counted(values, seeds))
+
+
+def counted(values: Values, seeds: Sequence[int]) -> tuple[int, ...]:
+    """Return where the :func:`independent` values stand; a missing value is none of them."""
+    by_seed: dict[int, dict[int, float]] = {}  # seed → position → value
+    for position, (value, seed) in enumerate(zip(values, seeds, strict=True)):
         if value is not None and math.isfinite(value):
-            by_seed.setdefault(seed, []).append(value)
-    repeated = all(max(own) - min(own) <= 1e-12 for own in by_seed.values())
-    return tuple(own[0] for own in by_seed.values()) if repeated else values
+            by_seed.setdefault(seed, {})[position] = value
+    repeated = all(max(own.values()) - min(own.values()) <= 1e-12 for own in by_seed.values())
+    return tuple(sorted(position for own in by_seed.values() for position in ([*own][:1] if repeated else own)))

@@ -104,7 +104,7 @@ class State:
 
     folder: Path | None
     key: str
-    _documents: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def existing(self) -> Path:
@@ -119,9 +119,13 @@ class State:
         Raises:
             IntegrityError: it is missing or damaged.
         """
-        if name not in self._documents:
-            self._documents[name] = sealed.require(kind, self.existing / name)
-        value: T = self._documents[name]
+        return self.once(name, lambda: sealed.require(kind, self.existing / name))
+
+    def once(self, name: str, find: Callable[[], T]) -> T:
+        """Return what ``find`` gives; it is called once, and later calls with this ``name`` get the same."""
+        if name not in self._known:
+            self._known[name] = find()
+        value: T = self._known[name]
         return value
 
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.workspace.routers import known_state
+from experiments.workspace.routers import known_state, part_folders
 from fusion.choosing import choose
 from fusion.reading import KIND
-from fusion.route import part_key, reader_for, require_routable
+from fusion.route import require_routable
 from fusion.routing import ROUTERS
 from tasks.union import starts
 from workbench.evaluation import Evaluation, predict
 from workbench.kinds import KINDS
 from workbench.methods import METHODS
-from workbench.sampling import draw
+from workbench.sampling import draw, test_rows
 from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def routed_test(context: Context, adapters: Sequence[StoredAdapter], task: Task)
     """
     began = time.perf_counter()
     asked, kind = context.asked(task), KINDS.get(task.kind)
-    rows = draw(asked, context.budget, seed=0).splits["test"]
+    rows = test_rows(asked, context.budget)
     logits = _logits(_state(context, adapters), rows, context, len(asked.labels))
     outcomes = kind.outcomes(rows, logits)
     scores = kind.scores(outcomes, len(asked.labels))
@@ -64,9 +64,8 @@ def routed_test(context: Context, adapters: Sequence[StoredAdapter], task: Task)
 
 def known_folders(context: Context, adapters: Sequence[StoredAdapter]) -> list[Path]:
     """Return the folders that hold what the router knows of the adapters."""
-    router, reader = context.settings.router, reader_for(adapters, context.adaptation.backbone)
-    settings = ROUTERS.get(router).settings()
-    folders = [context.workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
+    router, backbone = context.settings.router, context.adaptation.backbone
+    folders = part_folders(context.workspace, router, ROUTERS.get(router).settings(), adapters, backbone)
     return [folder for folder in folders if folder.is_dir()]
 
 

@@ -111,7 +111,8 @@ class Isolated:
         own = self._stored(state, task, context).identity
         if not context.settings.router:
             return own
-        return key([own, context.settings.router, [adapter.identity for adapter in self._all(state, context)]])
+        identities = state.once("identities", lambda: [adapter.identity for adapter in self._all(state, context)])
+        return key([own, context.settings.router, identities])
 
     def kept(self, state: State, context: Context) -> list[Path]:
         """The adapters' folders, and what the router knows of them."""

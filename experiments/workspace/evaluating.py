@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from experiments.workspace.fitted_adapter import FittedAdapter
 from workbench.digest import key
-from workbench.evaluation import Evaluation, evaluate
+from workbench.evaluation import Evaluation, evaluate, evaluate_split
 from workbench.kinds import KINDS
-from workbench.sampling import draw
+from workbench.sampling import test_rows
 from workbench.stored_model import open_adapter
 
 if TYPE_CHECKING:
@@ -30,20 +30,17 @@ def evaluation_key(identity: str, task: Task | TaskReference, budget: Budget) ->
 
 def majority(task: Task, budget: Budget) -> float:
     """Return M[j]: the test score of always giving the training split's most frequent answer."""
-    tested = draw(task, budget, seed=0).splits["test"]
-    return KINDS.get(task.kind).majority(task.splits["train"], tested)
+    return KINDS.get(task.kind).majority(task.splits["train"], test_rows(task, budget))
 
 
 def test(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> Evaluation:
-    """Run ``model`` over the test split of ``task``, as far as ``budget`` allows; the seed plays no part."""
-    rows = draw(task, budget, seed=0).splits["test"]
-    return evaluate(model, rows, len(task.labels), backbone.tokenizer, budget.max_length)
+    """Run ``model`` over the test split of ``task``, as far as ``budget`` allows."""
+    return evaluate(model, test_rows(task, budget), len(task.labels), backbone.tokenizer, budget.max_length)
 
 
 def validation_score(model: TaskModel, task: Task, backbone: Backbone, budget: Budget) -> float:
     """Return the main score of ``model`` on the validation split of ``task``, which is drawn already: all of it."""
-    evaluation = evaluate(model, task.splits["validation"], len(task.labels), backbone.tokenizer, budget.max_length)
-    return evaluation.scores[KINDS.get(task.kind).metric]
+    return evaluate_split(model, task, "validation", backbone, budget.max_length).scores[model.kind.metric]
 
 
 def tested(

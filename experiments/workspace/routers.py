@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from workbench.task import Task
 
 
+def part_folders(
+    workspace: Workspace,
+    router: str,
+    settings: RouterSettings,
+    adapters: Sequence[StoredAdapter],
+    backbone: Backbone,
+) -> list[Path]:
+    """Return for each adapter where what the router knows of it is, or would be."""
+    reader = reader_for(adapters, backbone)
+    return [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
+
+
 def known_state(
     workspace: Workspace,
     router: str,
@@ -39,8 +51,8 @@ def known_state(
     """
     mending = Mending(listener)
     card, reader = ROUTERS.get(router), reader_for(adapters, backbone)
-    folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
-    parts = [_known_part(folder, mending) for folder in folders]
+    folders = part_folders(workspace, router, settings, adapters, backbone)
+    parts = [_known_part(folder, workspace, mending) for folder in folders]
     tasks = [
         task_of(adapter) if part is None and card.reads_data else None
         for adapter, part in zip(adapters, parts, strict=True)
@@ -61,8 +73,16 @@ def known_state(
     return RoutingState(router, settings, tuple(adapters), tuple(known), reader)
 
 
-def _known_part(folder: Path, mending: Mending) -> Part | None:
+def _known_part(folder: Path, workspace: Workspace, mending: Mending) -> Part | None:
+    """Return what is in a folder, which is compared with its digests once; None where nothing sound is there."""
+
+    def read() -> Part | None:
+        part = load_part(folder, compared=folder.name in workspace.sound)
+        if part is not None:
+            workspace.sound.add(folder.name)
+        return part
+
     try:
-        return mending.known(folder, lambda: load_part(folder))
+        return mending.known(folder, read)
     except UnwritableError:
         return None  # the damaged one cannot be taken away

@@ -64,7 +64,7 @@ def compose(request: Request, settings: Settings) -> Composed:
         head=begun.model.head,
         fit=record,
         weights=tuple(np.mean(list(attention.values()), axis=0).tolist()),
-        facts={"validation_before": begun.epoch.validation},
+        facts=begun.facts,
         details=attention,
     )
 

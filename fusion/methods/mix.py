@@ -47,9 +47,8 @@ def compose(request: Request, settings: Settings) -> Composed:
     own = mixed.settings.model_copy(update={"learning_rate": settings.learning_rate})
     begun = begin(mixed.body, request)
     record = train(begun, request, "lora", own)
-    facts = {"validation_before": begun.epoch.validation}
     head, fit = (begun.model.head, record) if settings.rank is None else (None, None)
-    return mixed.composed(request.backbone, weights.detach(), settings.rank, facts, head, fit)
+    return mixed.composed(request.backbone, weights.detach(), settings.rank, begun.facts, head, fit)
 
 
 COMPOSITION = Composition(

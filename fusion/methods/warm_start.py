@@ -58,7 +58,8 @@ class Settings(CompositionSettings):
 def compose(request: Request, settings: Settings) -> Composed:
     """Return the LoRA after training; the curve of ``fit`` tells after how many steps it reached a score.
 
-    ``facts`` tell the validation score before the first step, and the place of the chosen start among ``start``.
+    ``facts`` tell the validation score and likelihood before the first step, and the place of the chosen start among
+    ``start``.
 
     Raises:
         InputError: no target, a start that is not registered or gives no LoRA, or a source that is no plain LoRA.
@@ -72,7 +73,7 @@ def compose(request: Request, settings: Settings) -> Composed:
     chosen = [start[0] for start in starts].index(begun)
     own = own.model_copy(update={"learning_rate": settings.learning_rate})
     record = train(begun, request, "lora", own)
-    facts = {**merged.facts, "validation_before": begun.epoch.validation, "start": float(chosen)}
+    facts = {**merged.facts, **begun.facts, "start": float(chosen)}
     model = begun.model
     return Composed(model.body, "lora", own, head=model.head, fit=record, weights=weights, facts=facts)
 

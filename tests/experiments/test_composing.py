@@ -7,27 +7,39 @@ import shutil
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from experiments.api import Workbench
+from experiments.reporting.differences import Difference
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
+from experiments.studies.compositions import tables
+from experiments.studies.compositions.contestant import Source, alternatives
 from experiments.studies.compositions.few_shot import few_shot_budget
+from experiments.studies.compositions.figures import scores_by_shots
 from experiments.studies.compositions.pieces import trial_piece
 from experiments.studies.compositions.present import present
 from experiments.studies.compositions.record import PICKS
+from experiments.studies.compositions.result import Result
 from experiments.studies.compositions.result import results_in as results_of
 from experiments.studies.compositions.summary import summarise
+from experiments.studies.compositions.tracking import tracking
 from experiments.studies.compositions.trial import Trial
 from experiments.studies.compositions.verdict import verdict
 from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.runs import assert_as_declared, pieces
 from workbench import package_versions
+from workbench.choosing import readable_adapters
 from workbench.errors import InputError, SettingsError
+from workbench.methods.lora import Settings as Lora
+from workbench.statistics import interval
+from workbench.store import AdapterStore
+from workbench.stored_adapter import StoredAdapter
 
 RECIPE = """name: tiny-fusion
 description: made in tests
@@ -76,6 +88,23 @@ def test_the_equally_weighted_sum_is_the_average(report) -> None:
 def test_what_validation_picks_is_the_best_on_validation(report) -> None:
     picked = report.row("best composition").standings["8"].validation
     assert picked == max(row.standings["8"].validation for row in report.rows if row.role in ("average", "composition"))
+
+
+def test_between_equal_scores_the_likelihood_picks_also_of_a_model_as_it_began(report, bench: Workbench) -> None:
+    stored = results_of(bench.workspace)
+    mixed = {cell.key for cell in report.record.cells if cell.label == "mixed"}
+
+    def chosen(fact: str) -> dict[str, int]:
+        def tied(key: str) -> Result:
+            result = stored.require(key)
+            facts = {fact: -0.1 if key in mixed else -0.5}
+            return replace(result, fit=replace(result.fit, validation=0.5, best_epoch=0), facts=facts)
+
+        results: Any = SimpleNamespace(require=tied, outcomes=stored.outcomes)
+        return summarise(report.record, results, brief=True).row("best composition").chosen
+
+    assert chosen("validation_log_likelihood_before") == {"mixed": 2}
+    assert chosen("no likelihood") == {"average, lora": 2}, "results of before have none: the first"
 
 
 def test_the_verdict_is_about_the_best_that_lacks_the_sources(report) -> None:
@@ -137,6 +166,19 @@ def test_retention_is_measured_with_the_sources_own_heads(report) -> None:
     assert {task for _, task in kept} == {"animals", "halves"}
     assert kept["sum", "animals"].alone > 0.6, "the source knows its own task"
     assert kept["mixed", "halves"].measurements == 1
+
+
+def test_compositions_stand_below_the_sources_of_their_own_family(report) -> None:
+    families = {row.label: row.family for row in report.rows}
+    known = {"lora": 0.9, "pfeiffer": 0.6}
+    retained = tuple(replace(kept, alone=known[families[kept.label]]) for kept in report.retained)
+    rows = {row[0].text: row[1:] for row in tables.retention(replace(report, retained=retained)).rows}
+    for family, score in known.items():
+        assert [cell.value for cell in rows[f"the source alone, {family}"]] == [score, score]
+    order = ["the source alone, lora", "ties", "the source alone, pfeiffer", "mixed"]
+    assert [label for label in rows if label in order] == order
+    alone = replace(report, retained=tuple(kept for kept in retained if families[kept.label] == "lora"))
+    assert tables.retention(alone).rows[0][0].text == "the source alone"
 
 
 def test_a_recipe_retrieves_loras_by_the_tasks_of_its_sources(report, bench: Workbench, place: Path) -> None:
@@ -208,6 +250,25 @@ def test_all_views_tell_the_same(report, bench: Workbench) -> None:
     assert record.finished
     assert len(record.children) == len(report.rows)
     assert ("score/ties", report.row("ties").standings["8"].score, 8) in record.metrics
+
+
+def test_a_description_says_over_what_its_intervals_are(report) -> None:
+    assert "interval of a paired bootstrap over test examples." in tracking(report).below[0]
+    gain = Difference(interval([0.1, 0.2]), None, 0.2)
+    rows = [
+        replace(row, standings={shots: replace(standing, gain=gain) for shots, standing in row.standings.items()})
+        for row in report.rows
+    ]
+    assert "interval over seeds (t, paired)." in tracking(replace(report, rows=tuple(rows))).below[0]
+
+
+def test_a_score_of_zero_is_drawn(report) -> None:
+    rows = [
+        replace(row, standings={shots: replace(standing, score=0.0) for shots, standing in row.standings.items()})
+        for row in report.rows
+    ]
+    (axes,) = scores_by_shots(replace(report, rows=tuple(rows))).axes
+    assert all([*line.get_ydata()] == [0.0, 0.0] for line in axes.get_lines())
 
 
 def test_an_unfinished_comparison_is_called_that(report) -> None:
@@ -289,6 +350,14 @@ def test_full_fine_tuning_does_not_take_part_where_the_backbone_is_packed(bench:
         bench.plan(str(place / "tiny.yaml"), changes)
 
 
+def test_sources_of_one_task_are_told_apart_by_their_ids() -> None:
+    made = [
+        Source(name.split("-")[0], "lora", Lora(), f"identity of {name}", name) for name in ("a-1", "a-2", "halves-1")
+    ]
+    labels = [contestant.label for contestant in alternatives(made, {}) if contestant.role == "source"]
+    assert labels == ["a-1 alone, lora", "a-2 alone, lora", "halves alone, lora"]
+
+
 @pytest.fixture(scope="module")
 def sources(report, bench: Workbench) -> str:
     return ",".join(source["adapter"] for source in report.record.sources if source["method"] == "lora")
@@ -334,11 +403,27 @@ class TestOneFuse:
         fresh, own = (fused.report.row(label).standings["8"].score for label in ("fresh lora", "ties"))
         assert not beaten or own > fresh
 
-    def test_sources_can_be_chosen_by_themselves(self, bench: Workbench, report) -> None:
+    def test_sources_can_be_chosen_by_themselves(
+        self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked: list[Any] = []
+
+        def look(store: AdapterStore) -> list[StoredAdapter]:
+            looked.append(store)
+            return readable_adapters(store)
+
+        monkeypatch.setattr("experiments.studies.compositions.sources.readable_adapters", look)
         few = ["budget.max_length=16", "budget.precision=fp32"]
         backbone = report.record.backbone
         plan = bench.fusion_plan("fruits", "auto:1", "single", 16, backbone=backbone, assignments=few)
         assert plan.stored[0].manifest.task.name in ("animals", "halves")
+        assert [*plan.source_tasks] == [plan.stored[0].manifest.task.name]
+        assert len(looked) == 1, "the candidates are looked for once"
+
+    def test_no_two_contestants_are_the_same_row(self, bench: Workbench, sources: str, monkeypatch) -> None:
+        monkeypatch.setattr("experiments.studies.compositions.contestant.alone_label", lambda *_: "alone")
+        with pytest.raises(SettingsError, match="--from: 'alone' and 'alone' would be the same row of the tables"):
+            bench.fusion_plan("fruits", sources, "ties", 8, assignments=["budget.max_length=16"])
 
     def test_loras_are_retrieved_by_tasks_that_are_at_hand(
         self, bench: Workbench, report, sources: str, place: Path, tmp_path: Path

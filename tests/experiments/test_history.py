@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from experiments.api import Workbench
-from experiments.history.against import against
+from experiments.history.against import Against, Side, against
 from experiments.history.present_against import present
 from experiments.history.recipe_settings import differing, made_differently, settings_of
 from experiments.history.runs import runs_of
+from experiments.reporting.contrast import Contrast
+from experiments.reporting.differences import Difference
 from experiments.reporting.page import page as drawn_page
 from experiments.workspace import RecordDocument
 from tests.conftest import Call
@@ -20,6 +22,7 @@ from tests.ear import Ear
 from tests.runs import assert_as_declared
 from tests.streams import write_recipe
 from workbench.errors import InputError
+from workbench.statistics import Interval, interval
 
 SMALL = ["tasks=[animals, halves]", "budget.epochs=1", "budget.train_examples=16"]
 METHODS = """name: methods
@@ -175,6 +178,16 @@ def test_a_run_that_is_not_finished_says_how_far_it_is(
         other.run(other.plan(recipe, [*SMALL, "seeds=[0]"]), "workbench run stream")
     (run,) = runs_of(other.workspace, "stream")
     assert run.state == "0 of 2 results"
+
+
+def test_with_one_seed_the_sentence_says_what_the_table_says() -> None:
+    difference = Difference(interval([0.003]), Interval(0.003, -0.01, 0.02))
+    compared = Contrast("higher", interval([0.9]), interval([0.897]), difference, "", ("",), {}, 1)
+    side = Side("one", "one", record({}), ())
+    verdict = present(Against(side, side, (), (), {"lora": {"score": compared}})).verdict
+    assert verdict.endswith(
+        "lora: not distinguishable (0.3 points higher, 95 % interval over test examples [−1.0, 2.0])."
+    )
 
 
 def record(about: dict[str, object], versions: str = "torch 2.13.0, peft 0.21.2") -> RecordDocument:

@@ -27,6 +27,7 @@ from workbench.manifest import Manifest
 from workbench.methods import METHODS
 from workbench.sampling import draw
 from workbench.settings import Budget
+from workbench.store import AdapterStore
 from workbench.stored_adapter import StoredAdapter
 from workbench.task import Task
 
@@ -126,6 +127,12 @@ def test_the_tests_of_a_stage_prepare_the_router_once(
         for learned in tasks[:stage]:
             strategy.tested(state, learned, at(context, stage), lambda: pytest.fail("a router chooses"))
     assert prepared == [[task.name], [task.name, other_task.name]]
+
+    verified, store = [], context.workspace.adapters
+    monkeypatch.setattr(store, "verify", lambda name: verified.append(name) or AdapterStore.verify(store, name))
+    identities = {strategy.identity(states[-1], learned, context) for learned in tasks}
+    assert len(identities) == len(tasks)
+    assert len(verified) == 2 * len(tasks), "each task its own adapter, and all adapters once"
 
 
 def test_rows_take_no_memory_once_their_task_is_tested(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from experiments.reporting.differences import Difference, in_family
 from experiments.studies.methods.recommend import recommend
@@ -91,6 +92,14 @@ def test_without_a_test_over_examples_seeds_decide() -> None:
 
 def test_of_equally_many_parameters_the_higher_mean() -> None:
     assert advice(LORA, against("dora", [-0.01, 0.0, 0.01], 75_000)).label == "dora"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "share"),
+    [(21_990_000, "100 %"), (2_970_000, "14 %"), (20, "less than 0.001 %"), (440, "0.002 %"), (0, "0 %")],
+)
+def test_a_share_is_written_without_powers_of_ten(parameters: int, share: str) -> None:
+    assert f", {share} of full's) of the methods" in advice(against("lora", [-0.02, -0.01, 0.0], parameters)).sentence
 
 
 def test_with_one_seed_nothing_can_be_told() -> None:

@@ -15,7 +15,7 @@ from experiments.studies.routing.joint import ALL_EXAMPLES, joint_outcome, joint
 from experiments.studies.routing.outcome import outcome
 from experiments.studies.routing.routed import routed
 from experiments.workspace import Workspace, evaluating
-from experiments.workspace.routers import known_state
+from experiments.workspace.routers import known_state, part_folders
 from fusion.route import RoutingState
 from fusion.routing import ROUTERS
 from tests.conftest import FRUITS, SUBJECTS, Call, make_task
@@ -97,6 +97,19 @@ def test_a_router_finds_the_tasks_that_words_tell_apart(backbone: Backbone, work
         assert answered.sum() <= result.counts[index][index]
     assert routed(state(), TASKS, own, BUDGET) == result
     assert asked == [adapter.id for adapter in adapters], "what is known is not learned again"
+
+
+def test_what_a_router_knows_is_compared_with_its_digests_once(
+    backbone: Backbone, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters, compared = [learned(task, backbone, workspace) for task in TASKS], []
+    monkeypatch.setattr("fusion.route.sealed.require_sound", compared.append)
+    given = ROUTERS.get("arrow").settings(), adapters, backbone, lambda _: TASKS[0], Silent()
+    known_state(workspace, "arrow", *given)
+    again = Workspace(workspace.root)
+    for _ in range(3):
+        known_state(again, "arrow", *given)
+    assert compared == part_folders(again, "arrow", *given[:3])
 
 
 def test_joint_training_gets_the_same_examples_under_labels_of_their_own() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from experiments.studies.stream.bench import Bench
 from experiments.studies.stream.schedule import resolved
 from workbench.settings import Budget
 
@@ -38,3 +39,20 @@ def test_where_even_new_tasks_take_more_the_last_stage_alone_is_whole() -> None:
 
 def test_a_number_stays_as_it_is() -> None:
     assert interval(3, 100) == 3
+
+
+def test_a_model_that_changed_at_a_skipped_stage_waits_for_the_next_tests() -> None:
+    plan = SimpleNamespace(recipe=SimpleNamespace(evaluate_every=10, probes=()), tasks=range(20), asked={})
+    outcome = SimpleNamespace(cells=[SimpleNamespace(task="tested")])  # of the stage before
+    step = SimpleNamespace(stage=12, key="before")
+    earlier = SimpleNamespace(plan=plan, step=step, steps=SimpleNamespace(outcome=lambda *_: outcome))
+    learning: Any = SimpleNamespace(plan=plan, step=SimpleNamespace(stage=13, task="newest"), earlier=earlier)
+    bench = Bench(learning)
+
+    def is_due(name: str, kept: bool) -> bool:
+        answering: Any = SimpleNamespace(task=SimpleNamespace(name=name), kept=kept)
+        return bench._is_due(answering)
+
+    assert is_due("tested", kept=True), "its score is known"
+    assert not is_due("tested", kept=False)
+    assert not is_due("merged at stage 12", kept=True), "nobody has tested what became of it"

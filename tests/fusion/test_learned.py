@@ -111,6 +111,7 @@ def test_mix_trains_the_weights_and_the_head_alone(request_: Request) -> None:
     assert composed.fit is not None
     assert composed.fit.trainable_parameters == 2 * 3 + 2 * 32 + 2  # layers × sources, and the head
     assert set(composed.details) == {"layer 0", "layer 1"}
+    assert composed.facts["validation_log_likelihood_before"] < 0
     moved = np.array(list(composed.details.values()))
     assert composed.weights == pytest.approx(moved.mean(axis=0))
     mixed = mixture(request_, "layer")
@@ -442,7 +443,8 @@ def test_warm_start_takes_the_start_that_validates_best(request_: Request) -> No
     for names in (("sum", "average"), ("average", "sum")):
         composed = warm_start.COMPOSITION.compose(request_, warm_start.Settings(start=names, rank=12))
         assert names[int(composed.facts["start"])] == better
-        assert composed.facts["validation_before"] == quality[better][0]
+        before = [composed.facts[f"{name}_before"] for name in ("validation", "validation_log_likelihood")]
+        assert before == pytest.approx(quality[better])
 
 
 def test_warm_start_takes_the_source_that_validates_best(request_: Request) -> None:

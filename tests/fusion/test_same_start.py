@@ -41,7 +41,10 @@ def test_a_fresh_lora_begins_as_the_bare_backbone_under_its_fitted_head(request_
     fresh = from_nothing(request_, "lora", LoraSettings())
     bare = fusion.target.begin(request_.backbone.load(), request_)
     torch.testing.assert_close(starts[0][1], logits(bare.model), rtol=1e-4, atol=1e-4)  # B is 0 at first
-    assert fresh.composed.facts["validation_before"] == bare.epoch.validation
+    assert fresh.composed.facts == {
+        "validation_before": bare.epoch.validation,
+        "validation_log_likelihood_before": bare.epoch.validation_log_likelihood,
+    }
     assert fresh.head == "trained along"
 
 
@@ -93,7 +96,8 @@ def test_adapterfusion_is_such_a_card(
     asked = replace(request_for(bottlenecks, task, backbone), head="random")
     card = COMPOSITIONS.get("adapterfusion")
     assert card.trains
-    fuse("adapterfusion", asked, card.settings())
+    facts = fuse("adapterfusion", asked, card.settings()).composed.facts
+    assert facts.keys() == {"validation_before", "validation_log_likelihood_before"}
     from_nothing(asked, "pfeiffer", METHODS.get("pfeiffer").settings())
     assert torch.equal(starts[0][0], starts[1][0])
 

@@ -104,3 +104,11 @@ def test_what_is_stored_is_sealed(load: Callable[..., Task], folder: Path) -> No
     (cached,) = (folder.parent / "cache" / "tasks").iterdir()
     sealed = json.loads((cached / "digests.json").read_text())
     assert set(sealed) == {"task.json", *(f"{split}.arrow" for split in SPLITS)}
+
+
+def test_what_killed_commands_left_half_written_is_deleted(load: Callable[..., Task], folder: Path) -> None:
+    tasks = folder.parent / "cache" / "tasks"
+    (tasks / ".key.0123456789ab").mkdir(parents=True)
+    (tasks / ".key.0123456789ab.lock").touch()
+    load(PLAIN)
+    assert not [path.name for path in tasks.iterdir() if path.name.startswith(".")]

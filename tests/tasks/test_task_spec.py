@@ -70,8 +70,19 @@ def test_an_unknown_name_is_answered_with_the_nearest(folder: Path) -> None:
     find(folder, GOOD)
     with pytest.raises(UnknownNameError, match=r"Did you mean bbc-news"):
         registry.find("bbc-newz", [folder])
+    with pytest.raises(UnknownNameError, match="Did you mean 20news or"):
+        registry.find("20new")
     with pytest.raises(InputError, match="family of 10 tasks"):
         registry.find("20news")
+
+
+def test_several_tasks_are_found_with_one_look_at_the_folders(folder: Path) -> None:
+    (folder / "mine.yaml").write_text(GOOD)
+    found = registry.finder([folder])
+    (folder / "late.yaml").write_text(GOOD)
+    assert found("mine").name == "mine"
+    with pytest.raises(UnknownNameError, match="no task called 'late'"):
+        found("late")
 
 
 FAMILY = """description: base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from torch import nn
 
 from workbench.backbone import Backbone
 from workbench.errors import TrainingError
-from workbench.evaluation import BATCH_SIZE, evaluate, predict, run
+from workbench.evaluation import BATCH_SIZE, evaluate, evaluate_split, predict, run
 from workbench.kinds import KINDS
 from workbench.model import TaskModel
+from workbench.task import Task
 
 
 @pytest.fixture
@@ -59,6 +61,13 @@ def test_outcomes_are_those_of_the_rows(model: TaskModel, rows: Dataset, backbon
         evaluation.outcomes["confidence"], torch.softmax(torch.tensor(logits), 1).max(1).values, rtol=1e-3
     )
     assert evaluation.seconds > 0
+
+
+def test_a_split_is_evaluated_whole(model: TaskModel, rows: Dataset, backbone: Backbone, task: Task) -> None:
+    task = replace(task, labels=("a", "b", "c"), splits={**task.splits, "validation": rows})
+    evaluation = evaluate_split(model, task, "validation", backbone, 32)
+    assert evaluation.logits_sha256 == evaluate(model, rows, 3, backbone.tokenizer, 32).logits_sha256
+    assert evaluation.log_likelihood == evaluation.outcomes["log_likelihood"].mean()
 
 
 def test_the_digest_is_that_of_the_logits_and_the_same_each_time(

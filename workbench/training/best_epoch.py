@@ -21,7 +21,7 @@ from workbench.atomic import flush
 from workbench.batching import beside
 from workbench.default_rates import default_rate
 from workbench.errors import IntegrityError, TrainingError
-from workbench.evaluation import BROKEN_WEIGHTS, evaluate
+from workbench.evaluation import BROKEN_WEIGHTS, evaluate_split
 from workbench.fit_record import Epoch
 from workbench.processes import agreed, first_ahead, wait_for_all
 from workbench.sharding import put, whole
@@ -107,9 +107,9 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # transformers publishe
         """
         if self.norms and not any(map(math.isfinite, self.norms)):
             self._require_finite("the norm of the gradients", self.norms[-1], state.global_step)
-        backbone, rows = self.adaptation.backbone, self.task.splits["validation"]
-        evaluation = evaluate(self.model, rows, len(self.task.labels), backbone.tokenizer, self.budget.max_length)
-        likelihood = float(evaluation.outcomes["log_likelihood"].mean())
+        backbone, length = self.adaptation.backbone, self.budget.max_length
+        evaluation = evaluate_split(self.model, self.task, "validation", backbone, length)
+        likelihood = evaluation.log_likelihood
         self._require_finite("the validation likelihood", likelihood, state.global_step)
         score = evaluation.scores[self.model.kind.metric]
         epoch = Epoch(len(self.epochs) + 1, float(np.mean(self.losses or [math.nan])), score, likelihood)

@@ -148,11 +148,10 @@ def require_sharding(adaptation: Adaptation, model: TaskModel | None = None) -> 
 
 def _as_it_is(model: TaskModel, task: Task, adaptation: Adaptation, budget: Budget) -> FitRecord:
     """Return the record of a model that has nothing to train: its validation score."""
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import evaluate_split
     from workbench.memory import PeakMemory
 
     with PeakMemory() as memory:
-        tokenizer, rows = adaptation.backbone.tokenizer, task.splits["validation"]
-        evaluation = evaluate(model, rows, len(task.labels), tokenizer, budget.max_length)
-    score = evaluation.scores[model.kind.metric]
-    return FitRecord((), 0, score, 0, evaluation.seconds, memory.peak_mb, 0, validation_examples=len(rows))
+        evaluation = evaluate_split(model, task, "validation", adaptation.backbone, budget.max_length)
+    score, examples = evaluation.scores[model.kind.metric], len(evaluation.outcomes)
+    return FitRecord((), 0, score, 0, evaluation.seconds, memory.peak_mb, 0, validation_examples=examples)

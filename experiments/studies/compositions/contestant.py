@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,9 +115,9 @@ def average_label(family: str) -> str:
     return f"average, {family}"
 
 
-def alone_label(task: str, family: str) -> str:
-    """Return what tables call the source of one task, alone."""
-    return f"{task} alone, {family}"
+def alone_label(source: str, family: str) -> str:
+    """Return what tables call one source, alone; ``source`` is its task, or its id where others have that task too."""
+    return f"{source} alone, {family}"
 
 
 def reserved(families: Sequence[str], tasks: Sequence[str]) -> list[str]:
@@ -141,10 +142,15 @@ def alternatives(sources: Sequence[Source], fresh: Mapping[str, Any]) -> list[Co
     """Return what a composition of ``sources`` is compared with.
 
     A fresh adapter with the method and settings of the first source (but for those in ``fresh``), each source alone
-    with a fitted head, and the uniform average.
+    with a fitted head, and the uniform average. Sources of the same task are told apart by their ids.
     """
     family, settings = sources[0].method, sources[0].settings.model_copy(update=dict(fresh))
-    singles = [_composed(alone_label(source.task, family), "source", "single", (source,)) for source in sources]
+    of_task = Counter(source.task for source in sources)
+    names = [source.task if of_task[source.task] == 1 else source.adapter for source in sources]
+    singles = [
+        _composed(alone_label(name, family), "source", "single", (source,))
+        for name, source in zip(names, sources, strict=True)
+    ]
     average = _composed(average_label(family), "average", "average", sources)
     return [Contestant(fresh_label(family), "fresh", family, family, settings), *singles, average]
 

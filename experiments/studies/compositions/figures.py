@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures import COLOURS, FAINT, STYLE, look, short
+from experiments.reporting.figures import COLOURS, FAINT, STYLE, in_legend, look, short
 from experiments.studies.compositions.record import CONTROLS
 
 if TYPE_CHECKING:
@@ -51,14 +51,19 @@ def scores_by_shots(report: FusionReport) -> Figure:
         axes = figure.subplots()
         for index, row in enumerate([*plain, *ranked[:3]]):
             style = "--" if row.role in CONTROLS else "-"
-            scores = [100 * (row.standings[key].score or float("nan")) for key in keys]
+            scores = [_percent(row.standings[key].score) for key in keys]
             colour, marker = look(index)
-            axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=row.label)
+            label = in_legend(row.label)
+            axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=label)
         axes.set_xticks(range(len(keys)), keys)
         axes.set_xlabel("labelled examples of the target (K)")
         axes.set_ylabel("test score, percent")
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
+
+
+def _percent(score: float | None) -> float:
+    return float("nan") if score is None else 100 * score
 
 
 def _gain(row: Row, key: str) -> tuple[float, float, float, str]:

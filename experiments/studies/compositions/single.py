@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from experiments.answers.naming import source_ids
+from experiments.engine.entries import collisions
 from experiments.studies.compositions.contestant import Contestant, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
@@ -26,8 +27,6 @@ from workbench.settings import Budget, Document, Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from datasets import Dataset
 
     from experiments.workspace import Workspace
     from workbench.listener import Listener
@@ -95,11 +94,15 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     backbone = open_backbone(wanted.backbone or backbone_name)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
+    at_hand: Mapping[str, Task] | None = None
     if automatic:
-        rows = _texts(candidates(workspace.adapters, wanted.method, few_shot), folders)
-        sources = ranked(workspace.adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, rows)
+        adapters = candidates(workspace.adapters, wanted.method, few_shot)
+        at_hand = own_tasks(adapters, folders)
+        best = ranked(adapters, wanted.sources, wanted.method, wanted.ranking, few_shot, at_hand)
+        sources = tuple(map(workspace.adapters.verify, best))
     require_composable(wanted.method, sources, backbone)
-    source_tasks = own_tasks(sources, folders)
+    own = own_tasks(sources, folders) if at_hand is None else at_hand
+    source_tasks = {task.name: task for source in sources if (task := own.get(source.id))}
     if COMPOSITIONS.get(wanted.method).reads_sources:
         tasks_of(sources, source_tasks)
     return _plan(wanted, few_shot, sources, settings, source_tasks)
@@ -128,12 +131,6 @@ def _parsed(document: Document, wanted: Wanted) -> tuple[Settings, Budget]:
     return settings, parsed
 
 
-def _texts(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Dataset]:
-    """Return the training rows of the sources whose tasks are at hand, by adapter id."""
-    by_source = {source.id: own_tasks([source], folders) for source in sources}
-    return {name: task.splits["train"] for name, tasks in by_source.items() for task in tasks.values()}
-
-
 def _plan(
     wanted: Wanted,
     few_shot: FewShot,
@@ -146,7 +143,7 @@ def _plan(
     own = Contestant(method, "composition", composed_of[0].method, method, settings)
     trial = Trial(replace(own, sources=composed_of), few_shot, sources)
     adapter = fused_id(method, trial.request(Silent()), trial.contestant.settings)
-    return FusionPlan(
+    plan = FusionPlan(
         name=f"fuse-{adapter}",
         description=f"{few_shot.target.name} from {', '.join(source.id for source in sources)}, by {method}",
         backbone=few_shot.backbone,
@@ -160,3 +157,12 @@ def _plan(
         full=wanted.full,
         source_tasks=source_tasks,
     )
+    _require_labels(plan)
+    return plan
+
+
+def _require_labels(plan: FusionPlan) -> None:
+    """Raise SettingsError where two contestants would be the same row of the tables."""
+    labels = [(contestant.label, "--from") for contestant in plan.contestants(plan.seeds[0])]
+    if problems := [replace(problem, hint="Leave one of the two out.") for problem in collisions(labels)]:
+        raise SettingsError(problems)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from experiments.answers.adapter_task import same_task
 from fusion.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
@@ -15,8 +17,6 @@ from workbench.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from datasets import Dataset
 
     from experiments.studies.compositions.few_shot import FewShot
     from workbench.store import AdapterStore
@@ -45,9 +45,22 @@ def named(store: AdapterStore, ids: Sequence[str], given: str) -> tuple[StoredAd
 
 
 def ranked(
-    store: AdapterStore, given: str, method: str, ranking: str, few_shot: FewShot, texts: Mapping[str, Dataset]
-) -> tuple[StoredAdapter, ...]:
-    """Return the K candidates of ``auto:K`` that suit the target best.
+    adapters: Sequence[StoredAdapter],
+    given: str,
+    method: str,
+    ranking: str,
+    few_shot: FewShot,
+    tasks: Mapping[str, Task],
+) -> list[str]:
+    """Return the ids of those K of ``adapters`` that suit the target best, for ``auto:K``; the best comes first.
+
+    Args:
+        adapters: the :func:`candidates`.
+        given: ``auto:K``.
+        method: the composition method, for messages.
+        ranking: name of a ranking.
+        few_shot: the target.
+        tasks: what :func:`own_tasks` gives for ``adapters``.
 
     Raises:
         InputError: K is no number, or there are fewer candidates.
@@ -55,23 +68,20 @@ def ranked(
     number = given.removeprefix(AUTO)
     if not number.isdecimal() or not 0 < len(number.lstrip("0")) < 10:
         raise InputError(f"{given!r} names no sources", where="--from", hint=HINT)
-    adapters = candidates(store, method, few_shot)
     if len(adapters) < int(number):
         message = f"there are {len(adapters)} adapters that {method} could compose for {few_shot.target.name!r}"
         hint = "Train some: workbench train TASK --method lora"
         raise InputError(f"{message}, not {number}", where="--from", hint=hint)
     request = RankingRequest(
-        candidates=adapters,
+        candidates=tuple(adapters),
         target=few_shot.drawn,
         backbone=few_shot.backbone,
         precision=few_shot.precision,
         max_length=few_shot.budget.max_length,
         seed=few_shot.seed,
-        texts={adapter.id: texts[adapter.id] for adapter in adapters if adapter.id in texts},
+        texts={name: task.splits["train"] for name, task in tasks.items()},
     )
-    scores = RANKINGS.get(ranking).rank(request)
-    best = best_first(scores)[: int(number)]
-    return tuple(store.verify(name) for name in best)
+    return best_first(RANKINGS.get(ranking).rank(request))[: int(number)]
 
 
 def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
@@ -94,14 +104,15 @@ def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[Sto
 
 
 def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Task]:
-    """Return the tasks that ``sources`` were trained on, by name, as far as they are at hand with the same data."""
-    tasks = {}
+    """Return the task that each source was trained on, by the source's id, as far as it is at hand with the same data.
+
+    Raises:
+        InputError: as :func:`tasks.registry.names`.
+    """
+    find = registry.finder(folders)
+    tasks: dict[str, Task] = {}
     for source in sources:
-        recorded = source.manifest.task
-        try:
-            task = registry.load(registry.find(recorded.name, folders))
-        except InputError:
-            continue
-        if task.fingerprint == recorded.fingerprint:
-            tasks[task.name] = task
+        with suppress(InputError):
+            if task := same_task(source, find):
+                tasks[source.id] = task
     return tasks

@@ -174,10 +174,15 @@ class _Summary:
         return {place: self.taken[label][place] for place, label in chosen.items()}, dict(counts.most_common())
 
     def _validation(self, key: str) -> tuple[float, float]:
+        """Return the validation score and likelihood of a model; results of earlier versions may lack the likelihood.
+
+        Without steps, and where the model as it began was kept, it is no epoch's, and stands among the facts.
+        """
         result = self.known[key]
-        fit = result.fit
+        fit, facts = result.fit, result.facts
         best = [epoch.validation_log_likelihood for epoch in fit.epochs if epoch.epoch == fit.best_epoch]
-        return fit.validation, best[0] if best else result.facts.get("validation_log_likelihood", -np.inf)
+        began = facts.get("validation_log_likelihood_before", -np.inf)
+        return fit.validation, best[0] if best else facts.get("validation_log_likelihood", began)
 
     def _retained(self) -> Iterable[Kept]:
         for label, taken in self.taken.items():

@@ -78,17 +78,24 @@ def summary(report: FusionReport) -> Table:
 
 
 def retention(report: FusionReport) -> Table:
-    """Return what a composed adapter still knows of its sources' own tasks."""
+    """Return what a composed adapter still knows of its sources' own tasks, below the sources of its family alone."""
     tasks = list(dict.fromkeys(kept.task for kept in report.retained))
-    labels = list(dict.fromkeys(kept.label for kept in report.retained))
+    families = {row.label: row.family for row in report.rows}
+    labels: dict[str, list[str]] = {}
+    for label in dict.fromkeys(kept.label for kept in report.retained):
+        labels.setdefault(families[label], []).append(label)
     fused = {(kept.label, kept.task): quantity(kept.fused) for kept in report.retained}
-    alone = {kept.task: quantity(kept.alone) for kept in report.retained}
-    first = (words("the source alone"), *(alone[task] for task in tasks))
+    alone = {(families[kept.label], kept.task): quantity(kept.alone) for kept in report.retained}
+    rows = []
+    for family, composed in labels.items():
+        first = f"the source alone, {family}" if len(labels) > 1 else "the source alone"
+        rows.append((words(first), *(alone.get((family, task), UNKNOWN) for task in tasks)))
+        rows += [(words(label), *(fused.get((label, task), UNKNOWN) for task in tasks)) for label in composed]
     return Table(
         "kept",
         "What is kept of the sources' own tasks",
         (Column(""), *map(Column, tasks)),
-        (first, *((words(label), *(fused.get((label, task), UNKNOWN) for task in tasks)) for label in labels)),
+        rows,
         note="Test score of the composed body under each source's own head, percent.",
         short="What the composed adapter still knows of the sources' own tasks, under their own heads, percent",
     )

@@ -42,10 +42,14 @@ def tracking(report: FusionReport) -> Tracking:
         children=(_child(row, whole, record) for row in report.rows),
         view=View(("label", "role", "method"), ("score", "gain"), ("score",)),
     )
-    below = (
-        "Test score in percent, differences in points with the 95 % interval of a paired bootstrap over test examples.",
-    )
-    return Tracking(run, summary(report), below)
+    return Tracking(run, summary(report), (_below(report),))
+
+
+def _below(report: FusionReport) -> str:
+    """Return what the numbers of the summary are; with one seed there is no interval over seeds."""
+    several = any(gain.p is not None for gain in report.declared.values())
+    over = "over seeds (t, paired)" if several else "of a paired bootstrap over test examples"
+    return f"Test score in percent, differences in points with the 95 % interval {over}."
 
 
 def about(record: FusionRecord) -> str:

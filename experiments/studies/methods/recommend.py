@@ -98,4 +98,8 @@ def _gap(difference: Difference) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
+    percent = 100 * share
+    if percent < 0.001:
+        return "less than 0.001 %" if percent else "0 %"
+    digits = next((digits for digits, least in enumerate((10, 1, 0.1)) if percent >= least), 3)
+    return f"{percent:.{digits}f} %"

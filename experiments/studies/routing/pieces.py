@@ -18,8 +18,7 @@ from experiments.studies.routing.record import JOINT, LEFT, ROUTER, ContenderLef
 from experiments.studies.routing.routed import routed
 from experiments.workspace.evaluating import fitted
 from experiments.workspace.fitted_adapter import FITTED
-from experiments.workspace.routers import known_state
-from fusion.route import part_key, reader_for
+from experiments.workspace.routers import known_state, part_folders
 from workbench import processes
 from workbench.digest import key
 from workbench.package_versions import versions
@@ -119,8 +118,7 @@ def _router_result(plan: RoutingPlan, name: str, seed: int, needs: tuple[str, ..
     def task_of(adapter: StoredAdapter) -> Task:
         return draw(by_adapter[adapter.id], plan.recipe.budget, seed)
 
-    reader = reader_for(adapters, plan.backbone)
-    folders = [workspace.router(part_key(router, settings, adapter, reader)) for adapter in adapters]
+    folders = part_folders(workspace, router, settings, adapters, plan.backbone)
     partly_known = any(folder.is_dir() for folder in folders)
     began = time.perf_counter()
     state = known_state(workspace, router, settings, adapters, plan.backbone, task_of, site.listener)

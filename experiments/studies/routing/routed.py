@@ -9,7 +9,7 @@ from datasets import concatenate_datasets
 
 from experiments.studies.routing.outcome import RoutingOutcome, outcome
 from fusion.choosing import choose
-from workbench.sampling import draw
+from workbench.sampling import test_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def routed(
         budget: how many test examples.
     """
     columns = ["id", "text", *(["text_pair"] if tasks[0].pair else [])]
-    texts = [draw(task, budget, seed=0).splits["test"].select_columns(columns) for task in tasks]
+    texts = [test_rows(task, budget).select_columns(columns) for task in tasks]
     sizes = [*map(len, texts)]
     truth = np.repeat(np.arange(len(tasks)), sizes)
     choice = choose(state, concatenate_datasets(texts), truth)

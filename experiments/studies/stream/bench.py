@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from experiments.studies.stream.answering import Answering
@@ -110,7 +111,21 @@ class Bench:
     def _is_last(self) -> bool:
         return self.learning.step.stage == len(self.learning.plan.tasks)
 
+    @cached_property
+    def _tested_before(self) -> frozenset[str]:
+        """Names of the tasks that were tested after the stage before."""
+        earlier = self.learning.earlier
+        if earlier is None:
+            return frozenset()
+        outcome = earlier.steps.outcome(earlier.step.key, outcome_file(earlier.plan, earlier.step))
+        return frozenset(cell.task for cell in outcome.cells) if outcome else frozenset()
+
     def _is_due(self, answering: Answering) -> bool:
-        """Return whether a task is tested: the newest one always, and whatever costs nothing."""
+        """Return whether a task is tested: the newest one always, and a model that is the same as when last tested.
+
+        The latter costs nothing. A model that changed at a stage that is not tested waits for the next one that is.
+        """
         step, every = self.learning.step, int(self.learning.plan.recipe.evaluate_every)
-        return step.stage % every == 0 or self._is_last or answering.kept or answering.task is step.task
+        if step.stage % every == 0 or self._is_last or answering.task is step.task:
+            return True
+        return answering.task.name in self._tested_before and answering.kept

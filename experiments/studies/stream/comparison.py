@@ -28,9 +28,8 @@ def compare(
     for name in COMPARED:
         gaps = tuple(_minus(ours.metrics[name], theirs.metrics[name]) for ours, theirs in pairs)
         examples = paired_bootstrap(*scores) if scores and name == "average_accuracy" else None
-        differences[name] = Difference(
-            over_replications(gaps, seeds), examples, paired_t_test(independent(gaps, seeds))
-        )
+        chance = paired_t_test(independent(gaps, seeds))
+        differences[name] = Difference(over_replications(gaps, seeds), examples, chance, of_seeds=tuple(seeds))
     return differences
 
 

@@ -12,6 +12,18 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.reporting.figures import (
+    FAINT,
+    STYLE,
+    colour_scale,
+    half_width,
+    in_legend,
+    line,
+    look,
+    marks,
+    short,
+    square,
+)
 from experiments.reporting.wording import baselines, number, unit
 
 if TYPE_CHECKING:
@@ -24,8 +36,6 @@ if TYPE_CHECKING:
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
-
-from experiments.reporting.figures import FAINT, STYLE, colour_scale, half_width, line, look, marks, short, square
 
 MARKS = {"measured": "", "verified": "✓", "carried": "→"}
 
@@ -133,7 +143,7 @@ def _curve(axes: Axes, report: Report, column: int) -> None:
         measured = np.isfinite(mean)
         low, high = (bound(np.where(np.isfinite(seeds), seeds, mean), axis=0) for bound in (np.min, np.max))
         axes.fill_between(stages, low, high, where=measured, color=style["color"], alpha=0.18, linewidth=0)
-        axes.plot(stages[measured], mean[measured], label=short(strategy.label), **style)
+        axes.plot(stages[measured], mean[measured], label=in_legend(short(strategy.label)), **style)
     majority = report.record.majority[column]
     if math.isfinite(majority):
         axes.axhline(100 * majority, color=FAINT, linestyle=":", linewidth=1)

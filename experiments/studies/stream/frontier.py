@@ -65,17 +65,27 @@ class Point:
 
 @dataclass(frozen=True)
 class Frontier:
-    """The points of one strategy, by rising learning rate."""
+    """The points of one strategy, by rising learning rate.
+
+    Attributes:
+        tuned: whether the rates are those that the entry tried, before any stream began.
+    """
 
     points: tuple[Point, ...]
+    tuned: bool = False
 
     @property
     def picked(self) -> Point | None:
         """The point that single-task validation picks; of equal ones the recipe's own, else the smallest rate."""
         scored = [(point.validation, point.chosen, point) for point in self.points if point.validation is not None]
-        if len(scored) < len(self.points):
+        if len(scored) < len(self.points) and not self.tuned:
             return None
         return max(scored, key=lambda entry: entry[:2])[2] if scored else None
+
+    @property
+    def failed(self) -> tuple[Point, ...]:
+        """The points whose learning rate failed when it was tried."""
+        return tuple(point for point in self.points if self.tuned and point.validation is None)
 
     @property
     def chosen(self) -> Point:
@@ -104,7 +114,7 @@ def _frontier(group: Sequence[StrategyReport], tuning: Tuning | None) -> Frontie
     points = [Point(strategy, score) for strategy, score in zip(group, scores, strict=True)]
     if tuning:
         points = [replace(point, validation=tuning.validation(point.learning_rate)) for point in points]
-    return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)))
+    return Frontier(tuple(sorted(points, key=lambda point: point.learning_rate)), tuned=tuning is not None)
 
 
 def _first_stages(group: Sequence[StrategyReport]) -> list[float | None]:

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.reporting.figures import HALO, INK, STYLE, look, short
+from experiments.reporting.figures import HALO, INK, STYLE, in_legend, look, short
 from experiments.reporting.wording import unit
 from experiments.studies.stream.figures import cross, learned_over_lost, lost_and_learned
 
@@ -46,7 +46,7 @@ def _line(axes: Axes, label: str, frontier: Frontier, index: int) -> None:
     colour, marker = look(index)
     shown = _shown(frontier)
     axes.plot(*zip(*(at for _, at in shown), strict=True), color=colour, linewidth=1.1, alpha=0.7)
-    axes.plot([], [], color=colour, marker=marker, markersize=6, label=short(label))
+    axes.plot([], [], color=colour, marker=marker, markersize=6, label=in_legend(short(label)))
     for rank, (point, (x, y)) in enumerate(shown):
         cross(axes, point.metrics, colour, width=0.7)
         face = colour if point.chosen else "white"

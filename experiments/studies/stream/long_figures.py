@@ -10,13 +10,14 @@ from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.reporting.figures import FAINT, STYLE, line, short
+from experiments.reporting.figures import FAINT, STYLE, in_legend, line, short
 from experiments.studies.stream.figures import finish_matrices, scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from experiments.studies.stream.matrix import Grid
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
 
@@ -35,7 +36,7 @@ def matrices_as_images(report: Report) -> Figure:
         figure = Figure(figsize=(columns * panel_size + 0.9, rows * panel_size + 0.35), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel, strategy in zip(axes, shown, strict=False):
-            values = _values(strategy)[1:]  # (stages, tasks)
+            values = _values(strategy.matrix)[1:]  # (stages, tasks)
             extent = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
             panel.imshow(values, norm=norm, cmap=colours, interpolation="nearest", extent=extent, aspect="auto")
             panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -48,7 +49,10 @@ def matrices_as_images(report: Report) -> Figure:
 
 
 def lost_through_the_stream(report: Report) -> Figure | None:
-    """Return by how much earlier tasks stand above or below where they were when they were learned, stage by stage."""
+    """Return by how much earlier tasks stand above or below where they were when they were learned, stage by stage.
+
+    Stages at which some of them were not tested are left out.
+    """
     curves = [(index, strategy, _since_learned(strategy)) for index, strategy in enumerate(report.strategies)]
     drawn = [(index, strategy, values) for index, strategy, values in curves if np.isfinite(values).any()]
     if not drawn:
@@ -73,19 +77,31 @@ def _curve(axes: Axes, index: int, strategy: StrategyReport, values: NDArray[np.
     low, high = np.nanpercentile(rows, MIDDLE, axis=1)
     for bound in (low, high):
         axes.plot(stages, bound, color=style["color"], linewidth=0.6, alpha=0.7)
-    axes.plot(
-        stages, np.nanmean(rows, axis=1), label=short(strategy.label), **{**style, "marker": "", "linewidth": 1.6}
-    )
+    style |= {"marker": "", "linewidth": 1.6, "label": in_legend(short(strategy.label))}
+    axes.plot(stages, np.nanmean(rows, axis=1), **style)
 
 
 def _since_learned(strategy: StrategyReport) -> NDArray[np.float64]:
-    """Return R[i, j] − R[j, j] in points for j < i, NaN elsewhere: (stages, tasks)."""
-    values = _values(strategy)[1:]
+    """Return R[i, j] − R[j, j] in points for j < i, mean over seeds, NaN elsewhere: (stages, tasks).
+
+    Of each seed those stages count at which all tasks learned so far were tested.
+    """
+    seeds = np.array([_of_seed(replication.matrix) for replication in strategy.own_order])  # (seeds, stages, tasks)
+    mean: NDArray[np.float64] = np.ma.masked_invalid(seeds).mean(axis=0).filled(np.nan)
+    return mean
+
+
+def _of_seed(matrix: Grid) -> NDArray[np.float64]:
+    """Return the same of one replication."""
+    values = _values(matrix)[1:]
     since = 100 * (values - np.diagonal(values))
-    since[np.triu_indices(len(values))] = np.nan
+    earlier = np.tri(len(values), k=-1, dtype=bool)
+    incomplete = (earlier & np.isnan(since)).any(axis=1)  # (stages,)
+    since[~earlier] = np.nan
+    since[incomplete] = np.nan
     return since
 
 
-def _values(strategy: StrategyReport) -> NDArray[np.float64]:
+def _values(matrix: Grid) -> NDArray[np.float64]:
     """Return R with NaN where nothing was measured: (1 + stages, tasks)."""
-    return np.array(strategy.matrix, dtype=float)
+    return np.array(matrix, dtype=float)

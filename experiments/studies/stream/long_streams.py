@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from experiments.reporting.cells import quantity, words
@@ -13,6 +14,7 @@ from experiments.studies._report import LONG
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from experiments.studies.stream.matrix import Grid
     from experiments.studies.stream.report import Report
     from experiments.studies.stream.strategy_report import StrategyReport
 
@@ -22,12 +24,12 @@ LINES = 150  # of all accuracy matrices together: more are not read line by line
 
 @dataclass(frozen=True)
 class Loss:
-    """What a strategy lost of a task by the end, in the recipe's own order, mean over seeds.
+    """What a strategy lost of a task by the end, in the recipe's own order, mean over the seeds that have both scores.
 
     Attributes:
         task: its name.
         stage: at which it was learned.
-        best: its highest score after any stage before the last.
+        best: its highest score after any stage before the last, of each seed its own.
         end: its score after the last stage.
     """
 
@@ -49,13 +51,19 @@ def is_long(report: Report) -> bool:
 
 
 def losses(strategy: StrategyReport, tasks: tuple[str, ...]) -> Iterator[Loss]:
-    """Yield what was lost of each task that was learned before the last stage, as far as both were measured."""
-    *before, last = strategy.matrix
+    """Yield what was lost of each task that was learned before the last stage, as far as a seed has both scores."""
     for column, task in enumerate(tasks[:-1]):
-        earlier = [row[column] for row in before if row[column] is not None]
-        end = last[column]
-        if earlier and end is not None:
-            yield Loss(task, column + 1, max(score for score in earlier if score is not None), end)
+        pairs = [pair for seed in strategy.own_order if (pair := _best_and_end(seed.matrix, column))]
+        if pairs:
+            best, end = map(fmean, zip(*pairs, strict=True))
+            yield Loss(task, column + 1, best, end)
+
+
+def _best_and_end(matrix: Grid, column: int) -> tuple[float, float] | None:
+    """Return a task's highest score before the last stage and its last one; None where either was not measured."""
+    *before, end = (row[column] for row in matrix)
+    best = max((score for score in before if score is not None), default=None)
+    return None if best is None or end is None else (best, end)
 
 
 def lost_most(report: Report) -> Table | None:
@@ -82,8 +90,8 @@ def lost_most(report: Report) -> Table | None:
         "Tasks that lost most",
         columns,
         rows,
-        note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: the highest score "
-        "after any stage before the last, and the score after the last.",
+        note=f"Up to {plural(worst, 'task')} of each strategy that lost something, {_scale(report)}: of "
+        "each seed the highest score after any stage before the last, and the score after the last.",
         short=f"Tasks that lost most, {_scale(report)}",
     )
 

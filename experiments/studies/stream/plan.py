@@ -48,7 +48,7 @@ from workbench.digest import key
 from workbench.errors import InputError, Problem, SettingsError, collected
 from workbench.methods import METHODS
 from workbench.package_versions import versions
-from workbench.sampling import draw
+from workbench.sampling import test_rows
 from workbench.training import Lesson
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def about(plan: Plan) -> dict[str, Any]:
         description=recipe.description,
         backbone=recipe.backbone,
         tasks=recipe.tasks,
-        test_sizes=tuple(len(draw(task, recipe.budget, seed=0).splits["test"]) for task in tasks),
+        test_sizes=tuple(len(test_rows(task, recipe.budget)) for task in tasks),
         majority=tuple(majority(task, recipe.budget) for task in tasks),
         seeds=recipe.seeds,
         orders=tuple(tuple(task.name for task in order) for order in plan.orders),

@@ -69,6 +69,7 @@ class Record(_record.Record):
             is known, and another entry at this same rate is left out.
         budget: the resolved budget, the same for all contenders.
         kinds: task → its kind.
+        steps: place and key of each step, as far as its learning rate is chosen.
         outcomes: every finished stage; stages may be missing while a run goes on.
         examples: (label, seed, order, task) → parquet file of per-example outcomes after the last stage (columns id,
             label, prediction, correct, confidence, log_likelihood).
@@ -78,7 +79,7 @@ class Record(_record.Record):
     """
 
     kind = "a stream"
-    left = ("outcomes", "examples", "adapters", "groups", "tunings")
+    left = ("steps", "outcomes", "examples", "adapters", "groups", "tunings")
 
     description: str = ""
     tasks: tuple[str, ...]
@@ -90,6 +91,7 @@ class Record(_record.Record):
     contenders: tuple[Contender, ...]
     budget: Mapping[str, Any]
     kinds: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[tuple[Mapping[str, Any], str], ...] = ()
     outcomes: tuple[StageOutcome, ...] = ()
     examples: Mapping[tuple[str, int, int, str], Path] = field(default_factory=dict)
     adapters: Mapping[tuple[str, int, int], Mapping[str, StoredAdapter]] = field(default_factory=dict)
@@ -125,6 +127,7 @@ class Record(_record.Record):
         steps = chosen_steps(document, {label: tuning.rung for label, tuning in tunings.items()})
         outcomes, last = outcomes_of(steps, document, workspace), len(document.about["tasks"])
         return {
+            "steps": tuple(steps),
             "outcomes": tuple(outcomes),
             "examples": {
                 (stage.strategy, stage.seed, stage.order, cell.task): workspace.evaluations.outcomes(cell.evaluation)

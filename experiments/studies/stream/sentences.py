@@ -40,11 +40,13 @@ def _picked(frontier: Frontier, sign: str) -> str:
     if picked is None:
         return "single-task validation cannot pick a learning rate yet, as not every rate has learned a first task."
     text = f"single-task validation picks learning rate {picked.learning_rate:.3g} ({number(picked.validation)}{sign})"
+    failed = ", ".join(f"{point.learning_rate:.3g}" for point in frontier.failed)
+    note = f" When it was tried, training failed at {failed}." if failed else ""
     if picked is own:
-        return f"{text}, which is the rate that all tables and the verdict are drawn from."
+        return f"{text}, which is the rate that all tables and the verdict are drawn from.{note}"
     return (
         f"{text}, but all tables and the verdict are drawn from the recipe's own rate {own.learning_rate:.3g} "
-        f"({number(own.validation)}{sign})."
+        f"({number(own.validation)}{sign}).{note}"
     )
 
 

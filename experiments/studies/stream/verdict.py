@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.reporting.differences import gap_in_words
+from experiments.reporting.replications import counted
 from experiments.reporting.wording import number, plural, replicated, unit
+from workbench.statistics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.studies.stream.record import Record
     from experiments.studies.stream.strategy_report import StrategyReport
+    from workbench.statistics import Interval
 
 
 def headline(strategies: Sequence[StrategyReport]) -> StrategyReport | None:
@@ -56,14 +59,14 @@ def _versus(record: Record, ours: StrategyReport, reference: StrategyReport) -> 
 
 def _forgetting(record: Record, ours: StrategyReport, reference: StrategyReport, basis: str) -> str:
     difference = ours.differences["forgetting"]
-    mine, theirs = ours.metrics["forgetting"].mean, reference.metrics["forgetting"].mean
     if len(record.tasks) < 2:
         return f"Forgetting is not defined for a stream of one task ({basis})."
-    if difference.seeds.mean is None or mine is None or theirs is None:
-        missing = ours.label if mine is None else reference.label
+    if difference.seeds.mean is None:
+        missing = ours.label if ours.metrics["forgetting"].mean is None else reference.label
         return f"Forgetting cannot be compared: {missing} was not tested after each stage ({basis})."
-    amount = "exactly 0" if set(ours.metrics["forgetting"].values) == {0.0} else number(mine)
-    text = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs)} ({basis}): "
+    mine, theirs = (_compared(side, ours, "forgetting") for side in (ours, reference))
+    amount = "exactly 0" if set(mine.values) == {0.0} else number(mine.mean)
+    text = f"{ours.label} forgot {amount} points where {reference.label} forgot {number(theirs.mean)} ({basis}): "
     return f"{text}{gap_in_words(difference, 'less', 'more', 'strategies')}."
 
 
@@ -74,14 +77,19 @@ def _learning(subject: str, ours: StrategyReport, reference: StrategyReport, sig
         "average_accuracy": "after the last task {} stands at {} on average against {}, ",
     }
     for name, words in names.items():
-        mine, theirs = ours.metrics[name].mean, reference.metrics[name].mean
         difference = ours.differences[name]
-        if mine is not None and theirs is not None and difference.seeds.mean is not None:
-            scores = (f"{number(score)}{sign}" for score in (mine, theirs))
+        if difference.seeds.mean is not None:
+            scores = (f"{number(_compared(side, ours, name).mean)}{sign}" for side in (ours, reference))
             who = "it" if parts else subject
             parts.append(words.format(who, *scores) + gap_in_words(difference, "lower", "higher", "strategies"))
     sentence = "; ".join(parts)
     return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _compared(side: StrategyReport, ours: StrategyReport, name: str) -> Interval:
+    """Return a metric of one side, over the replications that its difference is taken over."""
+    gaps, seeds = ours.differences[name].seeds.values, [replication.seed for replication in ours.replications]
+    return interval(side.metrics[name].values[position] for position in counted(gaps, seeds))
 
 
 def _replications(record: Record, paired: int) -> str:

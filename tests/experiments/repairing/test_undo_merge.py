@@ -47,7 +47,7 @@ def ends(bench: Workbench) -> list[EndOfStream]:
     """The streams that keep their merges, opened."""
     record = stream_record(bench.workspace, "undoing")
     opened = opening(bench.workspace, record, bench.task_folders, Silent())
-    return [opened.end(stream) for stream in learned_streams(bench.workspace, record, ["kept"])]
+    return [opened.end(stream) for stream in learned_streams(record, ["kept"])]
 
 
 def answers(end: EndOfStream, model: TaskModel, task: Task) -> str:

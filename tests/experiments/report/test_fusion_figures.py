@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from experiments.reporting.figures import image
+from experiments.reporting.figures import NO_WIDTH, image
+from experiments.studies.compositions.figures import scores_by_shots
 from experiments.studies.compositions.source_figures import attention_map, diagnostics_map, weight_bars
 from fusion.diagnostics import diagnose
 from fusion.lowrank import LowRank
@@ -86,3 +89,10 @@ def test_attention_shows_layers_and_sources() -> None:
     assert {"layer 1", "layer 2", "first", "second", "0.25", "0.75", "0.50"} <= set(texts(figure))
     with pytest.raises(ValueError, match="zip"):
         attention_map({"layer 1": (0.25, 0.5, 0.25)}, ["first", "second"])
+
+
+def test_a_label_that_begins_with_an_underscore_has_an_entry() -> None:
+    standings = {"4": SimpleNamespace(score=0.5)}
+    row = SimpleNamespace(label="_mine", role="composition", standings=standings)
+    report: Any = SimpleNamespace(record=SimpleNamespace(shots=(4,)), rows=[row], overall="4")
+    assert NO_WIDTH + "_mine" in texts(scores_by_shots(report))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from experiments.reporting.csv_tables import csv_tables
+from experiments.reporting.figures import NO_WIDTH
 from experiments.reporting.files import files
 from experiments.reporting.presentation import Presentation, Table
 from experiments.reporting.terminal import show
+from experiments.studies.stream.long_figures import lost_through_the_stream
 from experiments.studies.stream.long_streams import LONG, losses
 from experiments.studies.stream.present import present
 from experiments.studies.stream.record import Contender, Record
@@ -106,3 +110,18 @@ def test_short_streams_show_their_matrices(record: Record) -> None:
         names = [table.name for table in present(invented(record, count)).tables]
         assert ("by-task" in names) == long
         assert "matrix-full-sequential" in names
+
+
+def test_a_change_is_that_of_each_seed_and_of_all_tasks() -> None:
+    n = None
+    first = ((n, n, n), (0.9, n, n), (0.8, 0.7, n), (0.6, 0.7, 0.5))
+    second = ((n, n, n), (0.5, n, n), (n, 0.9, n), (n, 0.8, 0.9))  # the first task was not tested again
+    seeds = [SimpleNamespace(matrix=matrix) for matrix in (first, second)]
+    strategy: Any = SimpleNamespace(label="_merged", own_order=seeds)
+    figure = lost_through_the_stream(SimpleNamespace(strategies=[strategy]))  # type: ignore[arg-type]
+    assert figure
+    (mean,) = (line for line in figure.axes[0].lines if line.get_label() == f"{NO_WIDTH}_merged")
+    assert mean.get_xydata() == pytest.approx(np.array([[2, -10], [3, -15]])), "of the first seed alone"
+    assert len(figure.legends[0].get_texts()) == 1
+    lost = [(loss.task, loss.best, loss.end) for loss in losses(strategy, ("a", "b", "c"))]
+    assert lost == [("a", 0.9, 0.6), ("b", pytest.approx(0.8), 0.75)]

@@ -8,6 +8,7 @@ import pytest
 
 from experiments.reporting.differences import Difference, in_family
 from experiments.reporting.power import enough_seeds, power, seeds_needed
+from experiments.reporting.replications import independent, over_replications
 from experiments.reporting.terminal import show
 from experiments.studies.stream.present import present
 from workbench.errors import InputError
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 def difference(*values: float | None) -> Difference:
     return Difference(interval(values), None, paired_t_test(values))
+
+
+def with_orders(*values: float) -> Difference:
+    """Two seeds, each in as many orders."""
+    seeds = tuple(2 * index // len(values) for index in range(len(values)))
+    chance = paired_t_test(independent(values, seeds))
+    return Difference(over_replications(values, seeds), None, chance, of_seeds=seeds)
 
 
 def test_the_easiest_and_the_hardest_are_named() -> None:
@@ -48,6 +56,27 @@ def test_so_many_seeds_are_planned_as_the_first_difference_needs() -> None:
         enough_seeds((0,), {"single": difference(0.1)}, 0.02)
     with pytest.raises(InputError, match=r"0\.1 points between wild and the reference need more than 1,000 seeds"):
         enough_seeds((0, 1), {"wild": family["wild"]}, 0.001)
+
+
+def test_a_seed_has_a_replication_in_each_order() -> None:
+    ordered, single = with_orders(0.01, 0.03, 0.02, 0.0), difference(0.01, 0.03, 0.02, 0.0)
+    needed = seeds_needed(single, 0.01)
+    assert needed is not None
+    assert seeds_needed(ordered, 0.01) == (needed + 1) // 2
+    assert enough_seeds((0, 1), {"ordered": ordered}, 0.01) == tuple(range((needed + 1) // 2))
+    with pytest.raises(InputError, match="need more than 500 seeds"):
+        enough_seeds((0, 1), {"ordered": ordered}, 0.0001)
+
+
+def test_what_an_order_does_not_change_has_the_spread_of_its_seeds() -> None:
+    assert seeds_needed(with_orders(0.01, 0.01, 0.01, 0.03, 0.03, 0.03), 0.02) == seeds_needed(
+        difference(0.01, 0.03), 0.02
+    )
+
+
+def test_one_seed_is_enough_where_its_orders_are() -> None:
+    family = {"steady": with_orders(0.1, 0.11, 0.12, 0.1, 0.11, 0.12)}
+    assert ", 1 (steady) seed is needed, " in power(family, "accuracy", 0.1)
 
 
 def test_a_report_says_it(report: Report, capsys: pytest.CaptureFixture[str]) -> None:

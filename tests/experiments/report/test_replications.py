@@ -16,11 +16,14 @@ from scipy import stats
 from experiments.reporting.files import figures
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
+from experiments.reporting.power import seeds_needed
 from experiments.reporting.replications import independent, over_replications
+from experiments.studies._tuning import Attempt
 from experiments.studies.stream.present import present
 from experiments.studies.stream.sentences import frontier_sentences
 from experiments.studies.stream.summary import summarise
-from workbench.statistics import holm, interval
+from experiments.studies.stream.tuning import Tuning
+from workbench.statistics import holm, interval, seeds_for
 
 if TYPE_CHECKING:
     from experiments.studies.stream.record import Record
@@ -125,6 +128,13 @@ def test_pairs_are_tested_over_replications_and_adjusted(replicated_report: Repo
     assert pair["forgetting"]["reading"] == "not distinguishable"
 
 
+def test_seeds_that_are_needed_are_learned_in_each_order(replicated_report: Report) -> None:
+    isolated = replicated_report.declared["isolated"]  # 10 points above in one order, 20 in the other
+    replications = seeds_for(0.1, (0.01 / 3) ** 0.5, isolated.family)
+    assert replications is not None
+    assert seeds_needed(isolated, 0.1) == (replications + 1) // 2
+
+
 def test_the_frontier_holds_every_rate_and_what_validation_says(replicated_report: Report) -> None:
     frontier = replicated_report.as_json()["frontier"]
     assert [*frontier] == ["sequential", "replay"]
@@ -150,6 +160,18 @@ def test_the_page_says_which_rate_validation_picks(replicated: Record, replicate
     )
     assert "replay: single-task validation cannot pick a learning rate yet" in " ".join(
         frontier_sentences(summarise(waiting))
+    )
+
+
+def test_a_rate_that_failed_is_named_and_not_waited_for(replicated: Record) -> None:
+    fine = Attempt(2e-5, 0.9, -0.3, 1.0)
+    tried = (fine, replace(fine, learning_rate=1e-5, validation=0.8), Attempt(1e-4, None, None, 1.0))
+    tuned = summarise(replace(replicated, tunings={"sequential": Tuning(tried, 2e-5)}))
+    frontier = tuned.frontier["sequential"]
+    assert frontier.picked is frontier.chosen
+    assert frontier_sentences(tuned)[0] == (
+        "sequential: single-task validation picks learning rate 2e-05 (90.0 %), which is the rate that all tables and "
+        "the verdict are drawn from. When it was tried, training failed at 0.0001."
     )
 
 

@@ -43,6 +43,15 @@ def test_one_seed_has_no_interval(one_seed: Record) -> None:
     assert "95 %" not in verdict
 
 
+def test_scores_are_those_of_the_seeds_that_are_compared(record: Record, one_seed: Record) -> None:
+    """What only one of the two has finished would shift its score, and not the difference."""
+    half = tuple(outcome for outcome in record.outcomes if outcome.seed == 0 or outcome.strategy != "lora-isolated")
+    two = record.contenders[:2]
+    verdict = summarise(replace(record, outcomes=half, contenders=two)).verdict
+    alone = summarise(replace(one_seed, contenders=two)).verdict
+    assert verdict == alone.replace("one seed, so no interval", "one of 3 seeds so far, so no interval")
+
+
 def test_one_task_has_no_forgetting(record: Record) -> None:
     first = tuple(outcome for outcome in record.outcomes if outcome.stage == 1 and outcome.cells)
     short = replace(

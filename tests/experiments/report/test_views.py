@@ -16,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 
-from experiments.reporting.figures import marks
+from experiments.reporting.figures import NO_WIDTH, marks
 from experiments.reporting.files import figures, files
 from experiments.reporting.mlflow_run import run_record
 from experiments.reporting.page import page as drawn_page
@@ -69,6 +69,16 @@ def nasty(record: Record) -> Report:
     )
 
 
+def underscored(record: Record) -> Record:
+    """Return the record with all labels behind an underscore."""
+    contenders = tuple(
+        replace(entry, label=f"_{entry.label}", frontier=entry.frontier and f"_{entry.frontier}")
+        for entry in record.contenders
+    )
+    outcomes = tuple(replace(outcome, strategy=f"_{outcome.strategy}") for outcome in record.outcomes)
+    return replace(record, contenders=contenders, outcomes=outcomes, reference=f"_{record.reference}", examples={})
+
+
 def terminal(report: Report, width: int = 80, **settings: object) -> str:
     stream = io.StringIO()
     show(present(report), Console(file=stream, width=width, soft_wrap=True, highlight=False, **settings))  # type: ignore[arg-type]
@@ -107,6 +117,24 @@ def test_markers_on_one_point_surround_each_other() -> None:
     assert sizes == [17, 7, 12, 7]
     assert [line.get_markerfacecolor() == "none" for line in drawn] == [True, False, True, False]
     assert [text.get_text() for text in axes.legend().get_texts()] == [*"abcd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "made_up", "entries"),
+    [
+        ("forgetting-curves", "record", 5),
+        ("learning-versus-forgetting", "record", 4),  # joint training has forgotten nothing
+        ("accuracy-over-storage", "record", 5),
+        ("frontier", "replicated", 2),
+    ],
+)
+def test_labels_that_begin_with_an_underscore_have_entries(
+    name: str, made_up: str, entries: int, request: pytest.FixtureRequest
+) -> None:
+    drawn = draw(name, summarise(underscored(request.getfixturevalue(made_up)), brief=True))
+    assert drawn
+    shown = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert sum(text.startswith(f"{NO_WIDTH}_") for text in shown) == entries
 
 
 def test_a_description_is_no_wider_than_a_screen_and_stays_in_one_mode(report: Report) -> None:
