@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGES = ("workbench", "tasks", "fusion", "experiments")
+INTERRUPTED = 130  # 128 + the number of SIGINT
 HERE = Path(__file__).resolve().parent
 
 
@@ -30,10 +31,15 @@ class Beside:
 
 
 def main() -> None:
-    """Run the command line."""
-    from experiments.cli import main as run
+    """Run the command line; Ctrl-C while it is still being imported is one word too."""
+    try:
+        from experiments.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        if sys.stderr:
+            sys.stderr.write("Stopped.\n")
+        sys.exit(INTERRUPTED)
 
 
 for _name in PACKAGES:

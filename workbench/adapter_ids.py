@@ -24,15 +24,46 @@ def by_id(name: str, ids: Sequence[str]) -> str:
     matches = [adapter_id for adapter_id in ids if name and adapter_id.startswith(name)]
     matches = matches or [adapter_id for adapter_id in ids if name == short_id(adapter_id, ids)]
     if len(matches) > 1:
-        more = f" and {len(matches) - MOST_NAMED} more" if len(matches) > MOST_NAMED else ""
-        message = f"{name!r} begins {len(matches)} ids: {', '.join(matches[:MOST_NAMED])}{more}"
-        raise InputError(message, hint="Give more of the id, or the name of a task.")
+        raise InputError(
+            f"{name!r} begins {len(matches)} ids: {_first(matches)}",
+            hint="Give more of the id, or the name of a task.",
+        )
     if not matches:
         raise UnknownNameError("adapter", name, ids)
     return matches[0]
+
+
+def certain_id(name: str, ids: Sequence[str]) -> str:
+    """Return the id in ``ids`` that ``name`` equals, or is the key of, or begins up to some characters of the key.
+
+    It is for what cannot be undone: a shorter beginning may be the name of a task, and of an adapter of another task.
+
+    Raises:
+        UnknownNameError: no id begins so.
+        InputError: several do, or too little of one is given.
+    """
+    if name in ids:
+        return name
+    keyed = [adapter_id for adapter_id in ids if adapter_id.rpartition("-")[2] == name]
+    if len(keyed) == 1:
+        return keyed[0]
+    begun = [adapter_id for adapter_id in ids if name and adapter_id.startswith(name)]
+    if not begun:
+        raise UnknownNameError("adapter", name, ids)
+    if len(begun) > 1:
+        raise InputError(f"{name!r} begins {len(begun)} ids: {_first(begun)}", hint="Give one of them.")
+    head, hyphen, _ = begun[0].rpartition("-")
+    if not hyphen or len(name) <= len(head + hyphen):
+        raise InputError(f"{name!r} is no id of an adapter", hint=f"It begins one: {begun[0]}. Give that.")
+    return begun[0]
 
 
 def short_id(name: str, ids: Sequence[str]) -> str:
     """Return the key that an id ends with, ``6b7f4df4`` of ``bbc-news-lora-6b7f4df4``; all of it if another has it."""
     last = name.rpartition("-")[2]
     return name if sum(adapter_id.rpartition("-")[2] == last for adapter_id in ids) > 1 else last
+
+
+def _first(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
+    return f"{', '.join(ids[:MOST_NAMED])}{more}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench import sealed
 from workbench.adapter_folder import check_adapter
-from workbench.adapter_ids import ID, LONGEST_ID, by_id
+from workbench.adapter_ids import ID, LONGEST_ID, by_id, certain_id
 from workbench.atomic import new_folder, remove_whole, written_whole
 from workbench.errors import InputError, IntegrityError, UnknownNameError
 from workbench.manifest import MANIFEST, Manifest, read_manifest, write_manifest
@@ -133,8 +133,11 @@ class AdapterStore:
         return self.get(manifest.id)
 
     def remove(self, name: str) -> str:
-        """Delete an adapter and return its id; a crash half-way leaves no half adapter behind."""
-        folder = self.root / self.resolve(name)
+        """Delete an adapter and return its id; a crash half-way leaves no half adapter behind.
+
+        Raises as :func:`certain_id`: a beginning of an id that is no more than the name of a task is refused.
+        """
+        folder = self.root / (name if name in self else certain_id(name, self.ids()))
         remove_whole(folder)
         return folder.name
 

@@ -24,6 +24,7 @@ COMMANDS: Modules[Typer] = Modules("command", "experiments.cli", "app")
 DISTRIBUTION = "adapter-workbench"
 INTERRUPTED = 130
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
+CONTINUED = ("add", "compare", "fuse", "repair", "run", "train")  # by the same command, after it was stopped
 COMPLETING = "_WORKBENCH_COMPLETE"  # set by the shell's completion script
 INTRODUCTION = """Teach one pretrained transformer task after task, and see what it forgets.
 
@@ -106,6 +107,7 @@ def application() -> Bench:
 
 def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
+    _replace_closed_streams()
     if not is_first():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
@@ -120,17 +122,39 @@ def main() -> None:
         raise
     except SystemExit as leaving:
         if leaving.code in {INTERRUPTED, *STOPPED}:
-            _leave("Stopped. What was finished is kept; the same command goes on from there.", int(leaving.code))
+            kept = " What was finished is kept; the same command goes on from there." if _goes_on() else ""
+            _leave(f"Stopped.{kept}", int(leaving.code))
         raise
+
+
+def _replace_closed_streams() -> None:
+    """Open the null device in place of each standard stream that is closed, as with ``<&-``: for Python it is None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 (as long as the process)
+
+
+def _goes_on() -> bool:
+    """Return whether the command stores its work piece by piece, and uses it when it is called again."""
+    return any(name in CONTINUED for name in sys.argv[1:2])
 
 
 def _leave_disk(error: Exception) -> None:
     """Say what the disk refuses, if that is what the error is about."""
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        _leave("Error: the folder that you are in has been deleted.\n  Go to another one with cd.", 2)
     if says_full(error):
         _leave("Error: no space left on the disk.\n  Make room and run it again; what was finished is kept.", 1)
     if isinstance(error, OSError) and error.errno in REFUSED:
         path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
         _leave(f"Error: {Problem(f'the file system refuses it: {error.strerror}', path)}", 2)
+
+
+def _is_somewhere() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 (no path is wanted)
+    except FileNotFoundError:
+        return False
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from workbench.manifest import AGAIN
 from workbench.mlflow import registration
 from workbench.mlflow.address import tracking_uri
 from workbench.stored_adapter import StoredAdapter
+
+if TYPE_CHECKING:
+    from experiments.workspace import Workspace as Place
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -57,25 +60,35 @@ def show(adapter: Adapter, workspace: Workspace = None, as_json: Json = False) -
     chosen_workspace = find_workspace(workspace)
     stored = chosen_workspace.adapters.get(adapter_id(chosen_workspace, adapter, Messages()))
     manifest = stored.manifest.model_dump(mode="json")
+    tested, failure = _tested(chosen_workspace, stored)
     if as_json:
-        emit({**manifest, "path": str(stored.folder)})
+        emit({**manifest, "test": tested, "learned_nothing": failure, "path": str(stored.folder)})
         return
-    from experiments.reporting.learned_nothing import advice, learned_nothing_in
-    from experiments.workspace.evaluating import evaluation_key, known
+    from experiments.reporting.learned_nothing import advice
 
     rows = [(name, _plain(value)) for name, value in manifest.items() if name not in {"fit", "files", "metrics"}]
     scores = [(name.replace("_", " "), score(name, value)) for name, value in manifest["metrics"].items()]
-    evaluation = known(chosen_workspace, stored)
-    (metric,) = [name.removeprefix("validation_") for name in stored.manifest.metrics]
-    tested = evaluation.scores if evaluation else {}
-    scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in tested.items()]
+    scores += [(f"test {name.replace('_', ' ')}", score(name, value)) for name, value in (tested or {}).items()]
     fit = f"{manifest['fit']['steps']} steps, best epoch {manifest['fit']['best_epoch']}"
     rest = [("fit", fit), ("files", ", ".join(manifest["files"])), ("path", from_here(stored.folder))]
     table(["", ""], [row for row in [*rows, *scores, *rest] if row[1]])
+    if failure is not None:
+        stdout.print(f"\n{advice(stored.manifest, failure)}")
+
+
+def _tested(place: Place, stored: StoredAdapter) -> tuple[dict[str, float] | None, str | None]:
+    """Return an adapter's test scores, None where it was not tested yet; and why it has learned nothing, if so."""
+    from experiments.reporting.learned_nothing import learned_nothing_in
+    from experiments.workspace.evaluating import evaluation_key, known
+
+    evaluation = known(place, stored)
+    if evaluation is None:
+        return None, None
+    (metric,) = [name.removeprefix("validation_") for name in stored.manifest.metrics]
     key = evaluation_key(stored.identity, stored.manifest.task, stored.manifest.budget)
-    outcomes_file = chosen_workspace.evaluations.outcomes(key)
-    if metric in tested and (why := learned_nothing_in(outcomes_file, tested[metric])):
-        stdout.print(f"\n{advice(stored.manifest, why)}")
+    main = evaluation.scores.get(metric)
+    failure = None if main is None else learned_nothing_in(place.evaluations.outcomes(key), main)
+    return dict(evaluation.scores), failure
 
 
 @app.command()
@@ -209,7 +222,9 @@ def remove(
     adapter: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="An id, its beginning, or its short id.", autocompletion=completion.adapter_id
+            metavar="ID",
+            help="An id, its short id, or its beginning with some characters of that.",
+            autocompletion=completion.adapter_id,
         ),
     ],
     workspace: Workspace = None,

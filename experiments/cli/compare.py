@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from experiments.terminal import completion
-from experiments.terminal.next_steps import options
+from experiments.terminal.next_steps import options, predicting
 from experiments.terminal.options import (
     Assignments,
     Backbone,
@@ -86,4 +86,4 @@ def compare(
         stdout.print(report.verdict)
         return
     experiment.print_report(report, bench, plan, workspace)
-    stdout.print(f'Next:   workbench predict {report.advised.adapter}{options(workspace)} "some text"')
+    stdout.print(f"Next:   {predicting(report.advised.adapter, plan.tasks[0].pair, options(workspace))}")

@@ -13,6 +13,8 @@ from experiments.terminal.output import Json, emit
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.api import Workbench
     from experiments.gating.adapter_bounds import AdapterBounds
     from experiments.gating.gate import Gate
@@ -101,7 +103,7 @@ def gate(
 
     champion = below_champion(not_below_champion, margin)
     adapter = AdapterBounds(min_score, champion, min_agreement, against, max_ece)
-    single = dict(map(_of_task, max_forgetting_of or []))
+    single = _of_tasks(max_forgetting_of or [])
     stream = StreamBounds(max_forgetting, single, min_average, tuple(strategy or ()), whole_interval)
     _require_one_kind(adapter.asked, stream)
     bench = Workbench(workspace, tasks, Messages())
@@ -130,6 +132,16 @@ def _gate_adapter(bench: Workbench, name: str, bounds: AdapterBounds) -> Gate:
             raise
         message = f"{name!r} is an experiment, and these are bounds of an adapter"
         raise InputError(message, hint=f"Of an experiment: {OF_STREAMS}.") from None
+
+
+def _of_tasks(given: Sequence[str]) -> dict[str, float]:
+    """Return the bounds by task; raises InputError where one is no bound of a task, or a task has two."""
+    bounds: dict[str, float] = {}
+    for task, bound in map(_of_task, given):
+        if task in bounds:
+            raise InputError(f"there are two bounds of {task!r}", where="--max-forgetting-of", hint="Leave one out.")
+        bounds[task] = bound
+    return bounds
 
 
 def _of_task(given: str) -> tuple[str, float]:

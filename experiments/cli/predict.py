@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +13,7 @@ import typer
 from experiments.terminal import completion, next_steps
 from experiments.terminal.options import Assignments, Folders, Workspace, listed
 from experiments.terminal.output import Json, emit, shortened, stdout, table
+from tasks.text_files import path_of
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,15 +37,24 @@ def predict(
     ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts, each in quotes.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=path_of, help="One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column."
+        ),
     ] = None,
-    column: Annotated[str, typer.Option(help="Column of the file that holds the text.")] = "text",
+    column: Annotated[
+        str | None, typer.Option(help="Column of the file that holds the text; `text` if left out.")
+    ] = None,
     pair: Annotated[
         str | None, typer.Option(help="For tasks with two texts: the second text, or its column in the file.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file."),
+        typer.Option(
+            metavar="FILE",
+            parser=path_of,
+            help="Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace an existing file.")] = False,
     prefix: Annotated[str, typer.Option(help="With --out: put this before the names of the new columns.")] = "",
@@ -72,11 +82,13 @@ def predict(
 ) -> None:
     """Print the answer to each text, the confidence, and the adapter that answered; or write them to a file.
 
-    Without TEXT, lines are read from stdin. router:NAME chooses for each text which adapter answers (see `workbench
-    routers list`). Without --among, it chooses among one adapter for each task on the backbone: the champion, else the
-    best or newest. Tasks whose texts are not like these (pairs or single texts), and libraries that the router does not
-    support, are left out. --set changes the router's settings. A router that reads training data needs the adapters'
-    tasks.
+    Without TEXT, lines are read from stdin; blank lines are left out. A blank TEXT, and a row without a text, have no
+    answer: with --json, all values of their entries are null.
+
+    router:NAME chooses for each text which adapter answers (see `workbench routers list`). Without --among, it chooses
+    among one adapter for each task on the backbone: the champion, else the best or newest. Tasks whose texts are not
+    like these (pairs or single texts), and libraries that the router does not support, are left out. --set changes the
+    router's settings. A router that reads training data needs the adapters' tasks.
     """
     from experiments.api import Workbench
     from experiments.terminal.asking import AnswerFile, texts_of
@@ -85,8 +97,7 @@ def predict(
     router = adapter.removeprefix("router:") if adapter.startswith("router:") else None
     if router is None and (among or assignments or tasks):
         raise InputError("--among, --set and --tasks are for routers", hint="Give router:NAME in place of the id.")
-    if for_spreadsheets and out is None:
-        raise InputError("--for-spreadsheets is for files", hint="Give --out answers.csv too.")
+    _require_out(out, {"--for-spreadsheets": for_spreadsheets, "--overwrite": overwrite, "--prefix": prefix})
     rows, text_of = texts_of(file, texts, column, pair)
     bench = Workbench(workspace, tasks, Messages())
     predictor = None if router else bench.predictor(adapter, backbone)
@@ -105,14 +116,29 @@ def predict(
             raise InputError("this file is there already", where=str(out), hint="--overwrite replaces it.")
         _write(answers, text_of, ask, as_json)
         return
-    predictions = ask([text for row in rows if (text := text_of(row)) is not None])
+    asked = [text_of(row) for row in rows]
+    predictions = ask([text for text in asked if text is not None])
     if as_json:
-        emit([asdict(prediction) for prediction in predictions])
+        emit(_entries(asked, predictions))
         return
     columns = ["label", "confidence", "adapter", *(["routing score"] if router else []), "text"]
     table(columns, [_line(prediction, router is not None) for prediction in predictions])
-    where = next_steps.options(workspace, tasks)
-    next_steps.print_next([f"workbench predict {adapter} --file FILE --column COLUMN --out answers.csv{where}"])
+    if empty := asked.count(None):
+        stdout.print(f"\n{rows.count:,} rows{_untold(empty)}.")
+    given = next_steps.options(workspace, tasks, assignments)
+    next_steps.print_next([next_steps.predicting_file(adapter, pair is not None, given, among, backbone)])
+
+
+def _require_out(out: Path | None, options: Mapping[str, object]) -> None:
+    """Raise InputError where one of the options is given, which say how a file is written, and no file is."""
+    if out is None and (given := [name for name, value in options.items() if value]):
+        raise InputError(f"{given[0]} is for files", hint="Give --out answers.csv too.")
+
+
+def _entries(asked: Sequence[Any], predictions: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return an entry for each text that was given; all values of a blank one are None."""
+    answers, unanswered = iter(predictions), dict.fromkeys(asdict(predictions[0]))
+    return [unanswered if text is None else asdict(next(answers)) for text in asked]
 
 
 def _line(prediction: Any, routed: bool) -> list[str]:
@@ -126,6 +152,9 @@ def _write(answers: AnswerFile, text_of: TextOf, ask: Ask, as_json: bool) -> Non
     if as_json:
         emit({"path": str(answers.path), "rows": answers.rows.count, "empty": empty, "columns": list(answers.told)})
         return
-    untold = f", {empty} of them without a text and so without an answer" if empty else ""
-    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{untold}.")
+    stdout.print(f"Wrote {answers.path}: {answers.rows.count:,} rows{_untold(empty)}.")
     stdout.print(f"New columns: {', '.join(answers.told)}")
+
+
+def _untold(empty: int) -> str:
+    return f", {empty:,} of them without a text and so without an answer" if empty else ""

@@ -11,6 +11,7 @@ from experiments.cli._history import presentation_of, print_runs
 from experiments.terminal import completion
 from experiments.terminal.options import Workspace, listed
 from experiments.terminal.output import Json, emit, listing, stderr, stdout
+from tasks.text_files import path_of
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -34,15 +35,21 @@ def report(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="With --json: also the values of every seed.")] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the report as one self-contained page.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=path_of, help="Write the report as one self-contained page."),
     ] = None,
     latex: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write its tables in LaTeX, with the rules of booktabs.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=path_of, help="Write its tables in LaTeX, with the rules of booktabs."),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write its tables as CSV, a file each, numbers not rounded.")
+        Path | None,
+        typer.Option(metavar="DIR", parser=path_of, help="Write its tables as CSV, a file each, numbers not rounded."),
     ] = None,
-    figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Write its figures, a file each.")] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=path_of, help="Write its figures, a file each."),
+    ] = None,
     form: Annotated[
         Literal["png", "svg", "pdf"] | None,
         typer.Option("--format", help="With --figures: which format; pdf if left out."),
@@ -82,7 +89,7 @@ def report(
 
     chosen_workspace = find_workspace(workspace)
     written_to = {"html": html, "latex": latex, "csv": csv, "figures": figures, "format": form, "log": log}
-    shown = {"run": run, "against": against, "columns": columns}
+    shown = {"run": run, "against": against, "columns": columns, "full": full}
     if experiment is None:
         hint = "workbench report EXPERIMENT …; `workbench report` lists them."
         _require_none({"runs": runs, **shown, **written_to}, "no experiment is named", hint)
@@ -93,7 +100,7 @@ def report(
         _require_none({**shown, **written_to}, "--runs lists the runs of an experiment, and no more", "Leave one out.")
         print_runs(chosen_workspace, experiment, workspace, as_json)
         return
-    _require_together(form and not figures, columns and (as_json or html), against and log)
+    _require_together(form and not figures, columns and (as_json or html), against and log, full and not as_json)
     for path in (html, latex, csv, figures):
         if path:
             require_folder_of(path)
@@ -120,7 +127,9 @@ def _require_none(options: Mapping[str, object], message: str, hint: str) -> Non
         raise InputError(message, where=", ".join(given), hint=hint)
 
 
-def _require_together(form_alone: object, columns_of_all: object, difference_logged: object) -> None:
+def _require_together(
+    form_alone: object, columns_of_all: object, difference_logged: object, full_alone: object
+) -> None:
     """Raise InputError where options are given that mean nothing together."""
     if form_alone:
         raise InputError("this is the format of figures", where="--format", hint="Add --figures DIR.")
@@ -129,6 +138,8 @@ def _require_together(form_alone: object, columns_of_all: object, difference_log
         raise InputError("these are columns of tables alone", where="--columns", hint=hint)
     if difference_logged:
         raise InputError("MLflow holds experiments, not differences of two", where="--log", hint="Leave out one.")
+    if full_alone:
+        raise InputError("the values of every seed stand in the JSON document", where="--full", hint="Add --json.")
 
 
 def _exports(

@@ -63,7 +63,7 @@ def ui(
     with TemporaryDirectory() as scratch:
         if tracker.database:
             tracker = _writable(tracker, tracker.database, Path(scratch))
-        chosen = port or _free_port()
+        chosen = _free_port(port)
         address = f"http://{HOST}:{chosen}"
         stdout.print(f"MLflow UI: {address}/{TRAINING_RUNS}   (Ctrl-C ends it)")
         _reports(address, tracker)
@@ -111,8 +111,16 @@ def _serve(command: list[str]) -> None:
         server.wait()
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """Return ``wanted``, or for 0 any port that is free; raises InputError where nothing can listen at it."""
+    from workbench.errors import InputError
+
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, after one that has just ended
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            message, hint = f"nothing can listen at {HOST}:{wanted}: {error.strerror}", "--port 0 takes a free port."
+            raise InputError(message, where="--port", hint=hint) from None
         port: int = probe.getsockname()[1]
         return port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.gating.gate import Check, Gate
@@ -38,7 +38,7 @@ class Added:
             "path": adapter and str(adapter.folder),
             "metrics": self.trained and self.trained.metrics,
             "gate": self.gate.as_json(),
-            "registered": registered and {"name": registered.name, "version": registered.version},
+            "registered": registered and asdict(registered),
         }
 
 

@@ -87,6 +87,9 @@ def gate_report(report: Report, bounds: StreamBounds) -> Gate:
         hint = f"Go on with it: {report.record.provenance.get('command') or 'workbench run RECIPE'}"
         raise InputError(f"it is not finished: {', '.join(late)}", where=experiment, hint=hint)
     checks = tuple(check for strategy in strategies for check in _checks(strategy, bounds))
+    if not checks:
+        hint = f"Bound its average with --min-average, or name it: --strategy {strategies[0].label}"
+        raise InputError("only joint training is in it, which cannot forget", where=experiment, hint=hint)
     return Gate("experiment", experiment, checks)
 
 

@@ -31,24 +31,25 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     Args:
         outcomes: what it answered on the test split, as :class:`workbench.evaluation.Evaluation` holds it.
         score: the main metric on it.
-        constant: the same of always giving the most frequent answer, or the mean; None where it is not known. Of labels
-            and numbers it is not needed: both are compared example by example.
+        constant: the same of always giving the most frequent answer, or the mean, of the training split; None where it
+            is not known. Of labels and numbers it is not needed: both are compared example by example, with the best
+            constant answer of the test split itself. It may be another one, with a higher score.
     """
     number = len(outcomes)
     if number > 1 and _one_answer(outcomes):
         alike = "nearly the same number" if "value" in outcomes else "the same answer"
         return f"it gives {alike} to all {number:,} test examples"
     gain = _gain(outcomes)
+    numbers = "value" in outcomes
     if gain is not None:
         lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
+        always = "the test split's mean" if numbers else "the answer that is most frequent in the test split"
     elif constant is not None:
-        lead, margin = score - constant, 0.0
+        lead, margin, always = score - constant, 0.0, "the mean" if numbers else "the most frequent answer"
     else:
         return None
     if lead > margin:
         return None
-    numbers = "value" in outcomes
-    always = "the mean" if numbers else "the most frequent answer"
     own, other = (f"{x:.3f}" if numbers else f"{100 * x:.1f} %" for x in (score, score - lead))
     return f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other})"
 

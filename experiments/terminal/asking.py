@@ -17,7 +17,7 @@ from tasks.label_sets import is_list
 from tasks.raw_values import raw
 from tasks.row_files import FileRows, ListedRows, Row, Rows
 from tasks.sniffing import encoding_of, sniffed
-from tasks.text_files import Lines, opened_bytes, opened_text, suffix_of
+from tasks.text_files import Lines, opened_bytes, opened_text, require_readable, suffix_of
 from workbench.atomic import file_written_whole, require_folder_of
 from workbench.errors import DataError, InputError
 
@@ -28,25 +28,29 @@ if TYPE_CHECKING:
 
 BATCH = 4096  # rows that are asked about, and then written, at once; a router opens its models for each
 TEXT, PAIR = "text", "text_pair"  # columns of texts that come from no table
+NO_LINES = (".json", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", *formats.PACKED_ALREADY)  # nor read
 
 TextOf = Callable[[Row], Any]
 
 
-def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: str | None) -> tuple[Rows, TextOf]:
+def texts_of(
+    path: Path | None, texts: Sequence[str] | None, column: str | None, pair: str | None
+) -> tuple[Rows, TextOf]:
     """Return the rows to answer for, and what finds the text (or the pair; None for a blank one) of each.
 
     Args:
         path: a table, or a file with one text a line; a .txt is a table where it has the column.
         texts: texts of the command line; read from stdin where neither is given.
-        column: of the table, with the texts.
+        column: of the table, with the texts; ``text`` if None.
         pair: the table's column with the second texts; without a table the second text itself.
 
     Raises:
-        InputError: nothing to read, both of them, no such column, or what cannot be read.
+        InputError: nothing to read, both of them, no such column, a column of what is no table, or what cannot be read.
     """
     if path is not None and texts:
         raise InputError("texts and --file are two things", hint="Leave one out.")
-    if path is not None and _is_table(path, column):
+    if path is not None and _is_table(path, column or TEXT):
+        column = column or TEXT
         rows = FileRows(path, [name for name in (column, pair) if name is not None])
         if unusual(rows.dialect, rows.format):
             stderr.print(f"{path.name} was read as: {described(rows.dialect)}")
@@ -55,6 +59,7 @@ def texts_of(path: Path | None, texts: Sequence[str] | None, column: str, pair: 
                 hint = f"Columns: {', '.join(rows.columns)}. Name one with {flag}."
                 raise InputError(f"there is no column {name!r}", where=str(path), hint=hint)
         return rows, partial(_text, columns=[name for name in (column, pair) if name is not None])
+    _require_lines(path, column)
     _utf_8((*(texts or ()), pair or ""), "a text", "Save it in a file and give --file.")
     lines = _lines(path) if path is not None else list(texts or ()) or _piped()
     columns = [TEXT, PAIR] if pair is not None else [TEXT]
@@ -79,6 +84,20 @@ def _is_table(path: Path, column: str) -> bool:
             return column in table.names
     except DataError:  # what is wrong with it is said when it is read as lines
         return False
+
+
+def _require_lines(path: Path | None, column: str | None) -> None:
+    """Raise InputError where something that is no table known here cannot be meant as one text a line."""
+    hint = f"A table is one of {formats.READABLE}; its suffix says which."
+    if path is None:
+        if column is not None:
+            raise InputError("--column is for tables", hint="Save the table in a file, and give --file FILE.csv too.")
+        return
+    require_readable(path)
+    if suffix_of(path) in NO_LINES:
+        raise InputError("files of this format are not read here", where=str(path), hint=hint)
+    if column is not None and suffix_of(path) != ".txt":
+        raise InputError("--column is for tables, and this name is no table's", where=str(path), hint=hint)
 
 
 def _lines(path: Path) -> list[str]:

@@ -50,6 +50,14 @@ def predicting(adapter: str, pair: bool, told: str) -> str:
     return f'workbench predict {adapter} "some text"{second}{told}'
 
 
+def predicting_file(adapter: str, pair: bool, told: str, among: str | None = None, backbone: str | None = None) -> str:
+    """Return the command that asks an adapter, or a router, about all rows of a file."""
+    given = [("--among", among), ("--backbone", backbone)]
+    routed = "".join(f" {name} {shlex.quote(value)}" for name, value in given if value is not None)
+    second = " --pair COLUMN" if pair else ""
+    return f"workbench predict {adapter} --file FILE --column COLUMN{second} --out answers.csv{routed}{told}"
+
+
 def towards_fusion(
     store: AdapterStore,
     trained: StoredAdapter,

@@ -42,6 +42,7 @@ from experiments.workspace.evaluations import Evaluations
 from experiments.workspace.mending import Mending, clear_the_way, is_sound
 from experiments.workspace.pace import Pace
 from experiments.workspace.records import Records
+from tasks.text_files import path_of
 from workbench import atomic, processes
 from workbench.errors import InputError
 from workbench.locks import held
@@ -211,4 +212,4 @@ class Workspace:
 
 def find_workspace(option: Path | None) -> Workspace:
     """Return the workspace of ``--workspace``, else of ``$WORKBENCH_HOME``, else ``./.workbench``."""
-    return Workspace(Path(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute())
+    return Workspace(path_of(option or os.environ.get("WORKBENCH_HOME") or ".workbench").absolute())

@@ -15,9 +15,11 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors import SafetensorError
 
+import adapter_workbench
 from experiments.cli import COMMANDS
 from experiments.engine import diagnosis
-from experiments.workspace import Workspace
+from experiments.workspace import Workspace, find_workspace
+from tasks.registry import writable_folder
 from tests.conftest import Call
 
 LISTS = ("backbones", "compositions", "methods", "probes", "recipes", "routers", "scenarios", "strategies", "tasks")
@@ -217,6 +219,8 @@ MISTAKES = {
     "missing recipe": (["run", "nowhere.yaml"], "nowhere.yaml"),
     "no adapter yet": (["predict", "nothing", "text"], "there are no adapters here yet"),
     "unknown experiment": (["report", "nothing"], "no experiment called 'nothing'"),
+    "all seeds without JSON": (["report", "nothing", "--full"], "--full: the values of every seed stand in the JSON"),
+    "all seeds of no experiment": (["report", "--full", "--json"], "--full: no experiment is named"),
     "nothing logged yet": (["ui"], "nothing has been logged"),
     "import of something else": (["adapters", "import", "tasks"], "no manifest.json"),
 }
@@ -315,6 +319,75 @@ def test_ctrl_c_is_one_message(recipe: Path, call: Call, monkeypatch: pytest.Mon
     assert code == 130
     assert "the same command goes on" in err
     assert "Traceback" not in err
+
+
+def test_ctrl_c_promises_nothing_where_nothing_is_continued(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.registry.user_folders", interrupt)
+    code, out, err = call("tasks", "list")
+    assert (code, out, err.strip()) == (130, "", "Stopped.")
+
+
+def test_ctrl_c_during_the_imports_is_one_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.cli.main", interrupt)
+    with pytest.raises(SystemExit) as leaving:
+        adapter_workbench.main()
+    assert (leaving.value.code, capsys.readouterr().err) == (130, "Stopped.\n")
+
+
+@pytest.mark.parametrize(
+    ("stream", "arguments", "expected"),
+    [
+        ("stdin", ["predict", "animals"], 2),
+        ("stdout", ["tasks", "list", "--json"], 0),
+        ("stderr", ["predict", "animals", "the cat"], 2),
+    ],
+)
+def test_a_closed_stream_is_empty(
+    stream: str, arguments: list[str], expected: int, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    assert call(*arguments)[0] == expected
+    getattr(sys, stream).close()
+
+
+def test_a_current_folder_that_was_deleted_is_one_message(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, out, err = call("adapters", "list")
+    assert (code, out) == (2, "")
+    assert err == "Error: the folder that you are in has been deleted.\n  Go to another one with cd.\n"
+
+
+def test_the_home_folder_is_found_where_no_shell_has_replaced_its_sign(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    (home / "pets.csv").write_text("text,label\nthe cat,animal\na fig,fruit\n" * 20)
+    code, _, err = call("tasks", "new", "pets", "--from", "~/pets.csv", "--tasks=~/mine")
+    assert code == 0, err
+    assert (home / "mine" / "pets.yaml").is_file()
+    monkeypatch.setenv("WORKBENCH_TASKS", "~/mine")
+    monkeypatch.setenv("WORKBENCH_HOME", "~/kept")
+    assert "pets" in call("tasks", "list")[1]
+    assert writable_folder() == home / "mine"
+    assert find_workspace(None).root == home / "kept"
+    assert f"{home}/other: there are no adapters here" in call("predict", "pets", "x", "--workspace=~/other")[2]
+    assert f"{home}/no.csv: no such file" in call("predict", "pets", "--file=~/no.csv")[2]
+    assert not (tmp_path / "~").exists()
 
 
 def test_doctor_finds_what_is_needed(call: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -365,7 +366,7 @@ class TestCommand:
         code, out, err = call("fruits", "--methods", "head,lora")
         assert code == 0, err
         assert {"head", "lora"} <= {line.split(" ")[0] for line in out.splitlines()}
-        assert "Next:   workbench predict fruits-" in out
+        assert re.search(r'Next:   workbench predict fruits-\S+ "some text" --workspace', out)
         code, out, err = call("fruits", "--methods", "head,lora", "--recommend", "--json")
         advised = json.loads(out)
         assert advised["method"] is None

@@ -198,6 +198,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "a negative margin": (["gate", "animals", "--not-below-champion", "--margin=-1"], "0 or more points"),
     "a task's bound": (["gate", "x", "--max-forgetting-of", "animals"], "TASK=X"),
     "no points": (["gate", "x", "--max-forgetting-of", "animals=few"], "TASK=X"),
+    "two bounds of a task": (
+        ["gate", "x", "--max-forgetting-of", "a=1", "--max-forgetting-of", "a=9"],
+        "there are two bounds of 'a'",
+    ),
     "no such experiment": (["gate", "x", "--max-forgetting", "1"], "no experiment called 'x'"),
     "no adapters": (["gate", "animals", "--min-score", "9"], "there are no adapters here yet"),
     "register: a share": (["adapters", "register", "animals", "--min-score", "0.9"], "--min-score 90"),

@@ -38,8 +38,15 @@ def test_a_handful_of_other_answers_is_no_more() -> None:
     assert accuracy == pytest.approx(200 / 300)
     reason = learned_nothing(outcomes, accuracy)
     assert reason == (
-        "its score on 300 test examples (66.7 %) is not above that of always giving the most frequent answer (66.7 %)"
+        "its score on 300 test examples (66.7 %) is not above that of always giving the answer that is most frequent in"
+        " the test split (66.7 %)"
     )
+
+
+def test_another_baseline_than_that_of_the_training_split_is_called_so() -> None:
+    outcomes, accuracy = answers([0, 0, 1, 2], [1, 2, 2, 1])
+    reason = str(learned_nothing(outcomes, accuracy, 0.25))  # the training split has more of label 1
+    assert "is most frequent in the test split (50.0 %)" in reason
 
 
 def test_the_difference_has_to_be_more_than_chance() -> None:
@@ -63,7 +70,7 @@ def test_numbers_are_held_against_the_mean(noise: float, learned: bool) -> None:
     r2 = 1 - float((outcomes["error"] ** 2).mean() / values.var())
     reason = learned_nothing(outcomes, r2)
     assert (reason is None) == learned
-    assert learned or ("always giving the mean (0.000)" in str(reason) and "%" not in str(reason))
+    assert learned or ("always giving the test split's mean (0.000)" in str(reason) and "%" not in str(reason))
     constant = outcomes.assign(prediction=0.5 + values * 1e-4, error=0.5 - values)
     assert learned_nothing(constant, -0.25) == "it gives nearly the same number to all 200 test examples"
 
@@ -112,6 +119,9 @@ def test_train_and_show_and_compare_say_so(call: Call, bert: Path, tmp_path: Pat
     document = json.loads(call("train", "animals", "--method", "lora", *options, *still, "--json")[1])
     assert "test examples" in document["learned_nothing"]
     assert "learned nothing" in call("adapters", "show", "animals")[1]
+    shown = json.loads(call("adapters", "show", "animals", "--json")[1])
+    assert shown["learned_nothing"] == document["learned_nothing"]
+    assert shown["test"]["accuracy"] == document["metrics"]["test_accuracy"]
     code, out, err = call(
         "compare", "animals", "--methods", "lora", "--seeds", "1", *options, "--set", "methods.lora.learning_rate=1e-9"
     )

@@ -19,7 +19,7 @@ from rich.live import Live
 
 from experiments.answers.predicting import Predictions
 from experiments.api import Trained, Workbench
-from experiments.terminal import asking
+from experiments.terminal import asking, next_steps
 from experiments.terminal.output import stderr
 from experiments.workspace import StoredEvaluation
 from tasks.row_files import FileRows
@@ -176,6 +176,14 @@ def test_answers_on_the_screen_name_their_adapter(predict: Call) -> None:
     assert answers[0]["value"] == ["alive", "animal"]
 
 
+def test_what_comes_next_repeats_what_was_given(predict: Call, bert: Path) -> None:
+    assert " --among a,b --backbone 'my model' --set rank=2" in next_steps.predicting_file(
+        "router:arrow", False, next_steps.options(assignments=["rank=2"]), "a,b", "my model"
+    )
+    assert "--column COLUMN --pair COLUMN --out" in next_steps.predicting_file("nli", True, "")
+    assert "--backbone" in predict("classification", "the cat", "--backbone", str(bert))[1].rpartition("Next:")[2]
+
+
 def test_answers_for_a_spreadsheet_are_not_computed_there(predict: Call, tmp_path: Path) -> None:
     assert predict("classification", "=1+1", "the cat", "--out", "out.csv", "--for-spreadsheets")[0] == 0
     first, second = read(tmp_path / "out.csv")
@@ -208,6 +216,8 @@ MISTAKES = {
         "Spreadsheets open .csv and .tsv",
     ),
     "nothing for a spreadsheet": (["the cat", "--for-spreadsheets"], "--out answers.csv"),
+    "nothing to overwrite": (["the cat", "--overwrite"], "--overwrite is for files\n  Give --out answers.csv too."),
+    "no names to put a prefix before": (["the cat", "--prefix", "my_"], "--prefix is for files"),
     "no format": (["--file", "rows.csv", "--column", "body", "--out", "out.xlsx"], "cannot tell the format to write"),
     "no such folder": (
         ["--file", "rows.csv", "--column", "body", "--out", "answrs/out.csv"],
@@ -218,6 +228,9 @@ MISTAKES = {
     "texts and a file": (["the cat", "--file", "rows.csv", "--column", "body"], "texts and --file are two things"),
     "a text in Latin-1": (["sch\udcf6n"], "a text is not UTF-8\n  Save it in a file and give --file."),
     "a second text in Latin-1": (["the cat", "--pair", "sch\udcf6n"], "a text is not UTF-8"),
+    "a column of lines": (["the cat", "--column", "body"], "--column is for tables\n  Save the table in a file"),
+    "a column of an unknown format": (["--file", "lines.dat", "--column", "body"], "this name is no table's"),
+    "JSON": (["--file", "rows.json"], "rows.json: files of this format are not read here\n  A table is one of .csv"),
     "a broken line": (["--file", "broken.csv", "--column", "body", "--out", "out.csv"], "broken.csv, line 3: 3 fields"),
 }
 
@@ -228,6 +241,8 @@ def test_mistakes_are_found_before_a_model_is_opened(
 ) -> None:
     prefixed(tmp_path / "labelled.csv")
     (tmp_path / "broken.csv").write_text("body,n\nthe cat,1\nthe cat,1,2\n")
+    (tmp_path / "lines.dat").write_text("the cat\n")
+    (tmp_path / "rows.json").write_text('[{"text": "the cat"}]')
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(
         "experiments.answers.predicting.open_backbone", lambda name: pytest.fail("the model was opened")
@@ -248,6 +263,24 @@ def test_what_is_piped_in_has_to_be_utf_8(errors: str, predict: Call, monkeypatc
     assert (code, out) == (2, "")
     assert "stdin is not UTF-8\n  Save it and give --file: its encoding is found." in err
     assert "Traceback" not in err
+
+
+def test_a_column_of_what_is_piped_in_is_refused(predict: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("message,n\nthe cat,1\n"))
+    code, out, err = predict("classification", "--column", "message")
+    assert (code, out) == (2, "")
+    assert "give --file FILE.csv too" in err
+
+
+def test_entries_of_blank_texts_are_there_too(predict: Call) -> None:
+    nothing = dict.fromkeys(["text", "label", "confidence", "adapter", "value"])
+    entries = json.loads(predict("classification", "the cat", " ", "a fig", "--json")[1])
+    assert [entry["label"] for entry in entries] == ["animal", None, "fruit"]
+    assert entries[1] == nothing
+    entries = json.loads(predict("classification", "--file", "rows.csv", "--column", "body", "--json")[1])
+    assert [entry["text"] for entry in entries] == [body or None for body, *_ in ROWS]
+    out = predict("classification", "the cat", "", "a fig")[1]
+    assert "3 rows, 1 of them without a text and so without an answer." in out
 
 
 def test_a_prefix_keeps_the_labels_that_are_there(predict: Call, tmp_path: Path) -> None:
@@ -298,7 +331,7 @@ def test_any_text_file_a_workbook_and_gzip_are_read(tmp_path: Path, capsys: pyte
 
 def test_a_text_file_without_the_column_is_one_text_a_line(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_bytes('one, two\n\nein schöner, Tag\r\n"three\u2028'.encode("cp1252", "ignore"))
-    rows, text_of = asking.texts_of(tmp_path / "texts.txt", None, "text", None)
+    rows, text_of = asking.texts_of(tmp_path / "texts.txt", None, None, None)
     assert [text_of(row) for row in rows] == ["one, two", "ein schöner, Tag", '"three']
 
 
@@ -307,7 +340,7 @@ def test_what_is_no_file_is_one_message(name: str, tmp_path: Path) -> None:
     for pipe in ("pipe", "pipe.csv"):
         os.mkfifo(tmp_path / pipe)
     with pytest.raises(InputError, match=r"no such file|a device or a pipe|a folder|name too long"):
-        asking.texts_of(tmp_path / name, None, "text", None)
+        asking.texts_of(tmp_path / name, None, None, None)
 
 
 def test_rows_of_lines_may_differ(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +38,15 @@ def started(workspace: Path, folder: Path) -> subprocess.Popen[str]:
         [*program, "ui", "--workspace", str(workspace)], cwd=folder, env=environment | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
+
+
+def test_a_port_that_is_taken_is_told_before_an_address_is_printed(call: Call, tmp_path: Path) -> None:
+    Tracker(tracking_uri(tmp_path)).sync("stream", RunRecord(key="key", name="run"))
+    with socket.create_server((ui.HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = call("ui", "--workspace", str(tmp_path), "--port", str(port))
+    assert (code, out) == (2, "")
+    assert f"--port: nothing can listen at 127.0.0.1:{port}: Address already in use" in err
 
 
 @pytest.mark.acceptance

@@ -179,10 +179,24 @@ def test_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert json.loads(capsys.readouterr().out)["splits"]["test"]["tokens"]["cut"] == 1.0
     assert run(monkeypatch, "check", "mine", "--backbone", "tiny") == 0
     assert "over 128" in capsys.readouterr().out
+    assert run(monkeypatch, "check", "mine", "--max-length", "6") == 2
+    assert "--max-length: tokens are counted by a backbone" in capsys.readouterr().err
     assert run(monkeypatch, "check", "mine") == 0
     assert "Always answering" in capsys.readouterr().out
     assert run(monkeypatch, "show", "mime") == 2
     assert "Did you mean mine" in capsys.readouterr().err
+
+
+def test_one_unfit_file_does_not_hide_the_other_tasks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bad.yaml").write_text("descriptoin: d\n")
+    assert run(monkeypatch, "list", "--tasks", str(folder), "--json") == 0
+    captured = capsys.readouterr()
+    names = {entry["name"] for entry in json.loads(captured.out)}
+    assert ("bbc-news" in names, "bad" in names) == (True, False)
+    assert captured.err.startswith("Not readable: ")
+    assert "bad.yaml" in captured.err
 
 
 def test_check_exits_with_2_on_data_that_do_not_fit(

@@ -156,9 +156,9 @@ def test_an_adapter_that_is_removed_meanwhile_hinders_no_other(
     assert store.damage(gone) is None
 
 
-def test_only_an_id_or_its_beginning_removes(store: AdapterStore) -> None:
-    for name in ("tweets", "tweets.lora", "tweets-lora"):
+def test_only_an_id_or_a_beginning_that_reaches_into_its_key_removes(store: AdapterStore) -> None:
+    for name in ("tweets", "tweets.lora", "tweets-lora", "tweets-c"):
         with pytest.raises(InputError):
             store.remove(name)
-    assert store.remove("tweets-c") == "tweets-class-lora-cccc4444"
+    assert store.remove("tweets-class-lora-cc") == "tweets-class-lora-cccc4444"
     assert len(store.ids()) == 3

@@ -410,11 +410,25 @@ def test_an_adapter_that_is_removed_meanwhile_is_not_damaged(
 
 def test_remove_takes_one_adapter_away(store: AdapterStore, stored: StoredAdapter) -> None:
     store.save(manifest("reviews-lora-1"), writer())
-    assert store.remove("news") == "news-lora-1"
+    assert store.remove("news-lora-1") == "news-lora-1"
     assert store.ids() == ["reviews-lora-1"]
     assert [path.name for path in store.root.iterdir()] == ["reviews-lora-1"]
     with pytest.raises(UnknownNameError):
-        store.remove("news")
+        store.remove("news-lora-1")
+
+
+@pytest.mark.parametrize("name", ["tickets", "tickets-eu", "tickets-eu-lora", "tickets-eu-lora-"])
+def test_remove_refuses_what_may_be_the_name_of_a_task(store: AdapterStore, name: str) -> None:
+    store.save(manifest("tickets-eu-lora-aaaaaaaa"), writer())
+    with pytest.raises(InputError, match=r"is no id of an adapter\n.*: tickets-eu-lora-aaaaaaaa"):
+        store.remove(name)
+    store.save(manifest("tickets-eu-lora-aabbbbbb"), writer())
+    for begun in (name, "tickets-eu-lora-aa"):
+        with pytest.raises(InputError, match="begins 2 ids: tickets-eu-lora-aaaaaaaa, tickets-eu-lora-aabbbbbb"):
+            store.remove(begun)
+    assert store.remove("tickets-eu-lora-aab") == "tickets-eu-lora-aabbbbbb"
+    store.save(manifest("aaaaaaaa-lora-cccccccc"), writer())
+    assert store.remove("aaaaaaaa") == "tickets-eu-lora-aaaaaaaa", "a key comes before a beginning"
 
 
 def test_a_crash_while_removing_does_not_list_half_an_adapter(

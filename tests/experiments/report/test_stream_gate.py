@@ -56,6 +56,14 @@ def test_a_task_has_a_bound_of_its_own_where_it_is_not_the_last(replicated: Reco
         gate(replace(replicated, orders=replicated.orders[:1]), max_forgetting_of={"c": 1.0})
 
 
+def test_forgetting_of_joint_training_alone_is_no_bound(replicated: Record) -> None:
+    contenders = tuple(replace(contender, strategy="joint") for contender in replicated.contenders)
+    joint = replace(replicated, contenders=contenders)
+    with pytest.raises(InputError, match=r"only joint training is in it, which cannot forget\n.*--strategy isolated"):
+        gate(joint, max_forgetting=2.0)
+    assert {check.bound for check in gate(joint, max_forgetting=2.0, min_average=3.0).checks} == {3.0}
+
+
 def test_the_whole_interval_has_to_hold_where_that_is_asked(replicated: Record, one_seed: Record) -> None:
     values = [0.15, 0.3, 0.15, 0.3]
     _, high = stats.t.interval(0.95, 3, loc=0.225, scale=stats.sem(values))
