@@ -63,6 +63,24 @@ def blocks(config: PretrainedConfig) -> list[str]:
     return block_names
 
 
+def state_width(config: PretrainedConfig) -> int:
+    """Return how wide the last states are: in OPT-350m, which projects them, not as wide as those between layers."""
+    return int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size)
+
+
+def positions(config: PretrainedConfig) -> int | None:
+    """Return for how many tokens there are positions; None where any number can be read.
+
+    RoBERTa and its like count positions from behind that of the padding token, so that no token has the first ones.
+    """
+    stated = getattr(config, "max_position_embeddings", None)
+    if not isinstance(stated, int) or stated < 1:  # XLNet's is -1
+        return None
+    tables = [module for name, module in skeleton(config).named_modules() if name.endswith("position_embeddings")]
+    padding = [index for table in tables if (index := getattr(table, "padding_idx", None)) is not None]
+    return stated - max(padding, default=-1) - 1
+
+
 def described(config: PretrainedConfig) -> nn.Module:
     """Return a new model of ``config`` on the device and in the mode that torch is set to.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import processes, quantisation
+from workbench.architecture import positions
 from workbench.checkpoint import BROKEN, require_described, require_whole
 from workbench.errors import InputError, opening
 from workbench.fingerprints import fingerprint, of_files, state_of
@@ -198,8 +199,8 @@ class Backbone:
         Raises:
             InputError: its positions end before that.
         """
-        positions = getattr(self.config, "max_position_embeddings", None)
-        longest = min(self.tokenizer.model_max_length, positions - virtual if positions else tokens)
+        room = positions(self.config)
+        longest = min(self.tokenizer.model_max_length, tokens if room is None else room - virtual)
         if tokens > longest:
             before = f" after {virtual} virtual tokens" if virtual else ""
             raise InputError(

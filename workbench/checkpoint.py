@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import architecture
 from workbench.errors import InputError
 from workbench.model_folder import numbers_in, weight_files
+from workbench.transformers_api import is_five
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 SLACK = 1 << 23  # numbers that a model may have beyond its checkpoint's, as a pooler
+NOT_BEFORE_5 = (
+    "transformers 4 does not find the weights of a Gemma 3 language model under their names. "
+    "Use transformers 5: an installation without the extra adapters."
+)
 BROKEN = "Fetch the model again, or save it again with save_pretrained."
 
 
@@ -41,7 +46,9 @@ def require_whole(folder: Path, config: PretrainedConfig, told: dict[str, Any]) 
     drawn = [name for name in told["missing_keys"] if not name.startswith(architecture.UNREAD)]
     if drawn:
         message = f"the weights lack {len(drawn)} of the model's tensors, {min(drawn)} among them"
-        raise InputError(message, where=str(folder), hint=f"They would be random numbers. {BROKEN}")
+        unread = config.model_type == "gemma3_text" and not is_five()
+        hint = NOT_BEFORE_5 if unread else f"They would be random numbers. {BROKEN}"
+        raise InputError(message, where=str(folder), hint=hint)
     lists = {block.rpartition(".")[0] for block in architecture.blocks(config)}
     for name in sorted(told["unexpected_keys"]):
         if any(_in_list(name, blocks) for blocks in lists):

@@ -10,7 +10,8 @@ from workbench.availability import Availability
 from workbench.errors import AssetError
 from workbench.quiet import quiet
 
-MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "README.md")  # the last tells the licence
+# chat templates are *.jinja, Marian's vocabularies *.spm; the card tells the licence
+MODEL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.safetensors", "README.md")
 HUB_PATIENCE = 4.0  # seconds to wait for any answer of the hub; after that, only cached files are used
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from workbench.model import TaskModel
-    from workbench.settings import Budget, MethodSettings
+    from workbench.settings import Budget, MethodSettings, Quantization
     from workbench.task import Task
 
 
@@ -68,6 +68,7 @@ class Method:
         reads_weights: whether what it puts beside a matrix depends on the numbers in it.
         reshapes: whether a fit trains or leaves other tensors than those that were drawn.
         recomputes: whether a layer can be computed twice in a step, with the same weights and random numbers.
+        fails_on: the quantisations of a backbone with which its library fails, or takes packed numbers for weights.
         composed: whether it is made of other adapters (by ``workbench fuse``), never trained from nothing.
     """
 
@@ -85,6 +86,7 @@ class Method:
     reads_weights: bool = False
     reshapes: bool = False
     recomputes: bool = True
+    fails_on: tuple[Quantization, ...] = ()
     composed: bool = False
 
     @property

@@ -8,6 +8,7 @@ one. Nothing of that kind passes, and the config built here is handed to every c
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import math
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.deferred import import_models
 from workbench.errors import InputError, UnsafeConfigError, opening
-from workbench.transformers_api import is_five
+from workbench.transformers_api import is_five, rotary_keys, with_own_rotary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +123,9 @@ def built(content: Mapping[str, Any], where: str) -> PretrainedConfig:
     if content.get("quantization_config"):
         hint = "Give the model as it was trained; NAME:nf4 or budget.quantization packs it here."
         raise InputError("these weights are quantised already", where=where, hint=hint)
-    fields = {name: value for name, value in content.items() if name in _keys(default)}
+    keys = _keys(default)
+    stated = with_own_rotary(content, keys, where)
+    fields = {name: copy.deepcopy(value) for name, value in stated.items() if name in keys}  # configs write into theirs
     for name, value in fields.items():
         _require_plain(name, value, getattr(default, name, None), where)
     with opening("the config", where, HINT):
@@ -175,7 +178,7 @@ def _default(kind: str) -> PretrainedConfig:
 
 def _keys(default: PretrainedConfig) -> frozenset[str]:
     stated = inspect.signature(type(default).__init__).parameters.keys()
-    keys = {*stated, *vars(default), *default.attribute_map} - {"self", "kwargs"}
+    keys = {*stated, *vars(default), *default.attribute_map, *rotary_keys(default)} - {"self", "kwargs"}
     if getattr(default, "is_encoder_decoder", False):
         keys.add("decoder_start_token_id")  # which models read, and not every config of transformers 5 declares
     return frozenset(name for name in keys - OURS if not name.startswith("_"))

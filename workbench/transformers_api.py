@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from workbench.errors import InputError
 from workbench.extras import installed
+
+FULL, SLIDING = "full_attention", "sliding_attention"  # types of layers
+ROTARY = {  # a key of version 4 for rotary positions → where version 5 has the number; a class's own names come first
+    "rotary_emb_base": (FULL, "rope_theta"),
+    "global_rope_theta": (FULL, "rope_theta"),
+    "rope_theta": (FULL, "rope_theta"),
+    "rope_local_base_freq": (SLIDING, "rope_theta"),
+    "local_rope_theta": (SLIDING, "rope_theta"),
+    "rotary_pct": (FULL, "partial_rotary_factor"),
+    "partial_rotary_factor": (FULL, "partial_rotary_factor"),
+}
+SCALING = "rope_scaling"  # a mapping of version 4, for everything else
+MODERN = "rope_parameters"  # version 5's, of everything
 
 
 @cache
@@ -42,3 +56,41 @@ def without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def rotary_keys(config: object) -> set[str]:
+    """Return the keys for rotary positions that a config class reads and does not declare: those of version 4."""
+    return {*ROTARY, SCALING} if hasattr(config, MODERN) else set()
+
+
+def with_own_rotary(content: Mapping[str, Any], keys: Collection[str], where: str) -> dict[str, Any]:
+    """Return a config that states its rotary positions as the transformers here reads them.
+
+    Version 4 has a key for each number. Version 5 has ``rope_parameters``, by type of layer where layers differ; it
+    reads the keys of version 4 too, while version 4 would silently take its defaults.
+
+    Args:
+        content: of a ``config.json`` that either version wrote.
+        keys: that the architecture knows here.
+        where: the file, for messages.
+
+    Raises:
+        InputError: version 4 has no key for something that is stated.
+    """
+    stated = content.get(MODERN)
+    if is_five() or not isinstance(stated, Mapping):
+        return dict(content)
+    by_layer = bool(stated) and all(isinstance(entry, Mapping) for entry in stated.values())
+    layers = {layer: dict(entry) for layer, entry in (stated if by_layer else {FULL: stated}).items()}
+    common, own = dict(layers.get(FULL, {})), dict[str, Any]()
+    for key, (layer, name) in ROTARY.items():
+        if key in keys and name in layers.get(layer, {}):
+            own[key] = layers[layer].pop(name)
+    if SCALING in keys and common.get("rope_type", "default") != "default":
+        own[SCALING] = layers.pop(FULL)
+    usual = {"rope_type": "default", "type": "default", "partial_rotary_factor": 1.0}
+    left = [(layer, *item) for layer, entry in layers.items() for item in entry.items()]
+    if any(value not in (usual.get(name), None if layer == FULL else common.get(name)) for layer, name, value in left):
+        hint = "Use transformers 5: an installation without the extra adapters."
+        raise InputError(f"{MODERN}: transformers 4 cannot read {stated!r}", where=where, hint=hint)
+    return {**content, **own}

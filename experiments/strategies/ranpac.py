@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from experiments.strategies._shared import SharedWeights
 from tasks.union import starts
+from workbench.architecture import state_width
 from workbench.evaluation import features
 from workbench.settings import Settings
 
@@ -144,7 +145,7 @@ def _columns(context: Context, task: Task) -> slice:
 def _drawn(context: Context) -> Tensor:
     from fusion.routing import ranpac
 
-    return torch.from_numpy(ranpac.projection(context.adaptation.backbone.config.hidden_size, _ridge(context)))
+    return torch.from_numpy(ranpac.projection(state_width(context.adaptation.backbone.config), _ridge(context)))
 
 
 def _ridge(context: Context) -> Ridge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -119,6 +120,36 @@ def test_a_prompt_with_a_template_is_a_user_s_turn_and_the_answer_ends_as_the_te
     turns = [{"role": "user", "content": rows_of(1)["text"][0]}, {"role": "assistant", "content": "cat dog"}]
     whole = chatty.tokenizer.apply_chat_template(turns, return_dict=False)
     assert row["input_ids"] == whole[:-1], "all of the conversation but what follows the end of the turn"
+
+
+def test_a_template_that_writes_the_date_writes_the_same_on_every_day(plain: Backbone) -> None:
+    tokenizer = copy.deepcopy(plain.tokenizer)
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}"
+    assert prompt("the cat", tokenizer) == "26 Jul 2024: the cat"
+
+
+@pytest.mark.parametrize(
+    ("after", "end"),
+    [
+        ("' ' + eos_token", "[SEP]"),
+        ("' \n[MASK] very'", "[MASK]"),
+        ("'very [MASK]'", "very"),
+        ("'\n'", "\n"),
+        ("' '", "[SEP]"),
+    ],
+)
+def test_white_space_before_the_end_of_an_answer_is_not_its_end(after: str, end: str) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {word: index for index, word in enumerate(["[UNK]", "[SEP]", "[MASK]", " ", "\n", "very"])}
+    inner = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Split(" ", "isolated")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, eos_token="[SEP]", mask_token="[MASK]", unk_token="[UNK]"
+    )
+    tokenizer.chat_template = f"{{% for turn in messages %}}{{{{ turn.content + {after} }}}}{{% endfor %}}"
+    assert end_token(tokenizer) == words[end]
 
 
 def test_a_tokenizer_without_an_end_is_refused(plain: Backbone) -> None:

@@ -142,11 +142,11 @@ def test_an_encoder_decoder_keeps_maps_of_scores_for_three_attentions(t5: Path) 
 @pytest.mark.parametrize(
     ("method", "batch_size", "length", "precision"),
     [
-        ("full", 8, 32, "fp32"),
+        pytest.param("full", 8, 32, "fp32", marks=pytest.mark.acceptance),
         ("full", 8, 128, "fp32"),
-        ("full", 16, 64, "bf16"),
+        pytest.param("full", 16, 64, "bf16", marks=pytest.mark.acceptance),
         ("lora", 8, 32, "fp32"),
-        ("lora", 8, 128, "fp32"),
+        pytest.param("lora", 8, 128, "fp32", marks=pytest.mark.acceptance),
         ("lora", 16, 64, "bf16"),
     ],  # with head, a step takes so little that the memory of the libraries themselves decides
 )

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.workbench.test_backbone import change
 from workbench.backbone_names import open_backbone
+from workbench.checkpoint import require_whole
 from workbench.errors import InputError, UnsafeConfigError
-from workbench.model_config import text_types
+from workbench.model_config import built, text_types
 from workbench.model_folder import READ
 from workbench.transformers_api import is_five
 
@@ -118,6 +119,9 @@ def test_the_usual_architectures_are_among_them() -> None:
         {"hidden_dropout_prob": float("inf")},
         {"pad_token_id": 10**7},
         {"is_decoder": "yes"},
+        {"model_type": "llama", "rope_theta": "large"},
+        {"model_type": "llama", "rope_scaling": [3]},
+        {"model_type": "llama", "rope_parameters": {"rope_theta": []}},
         {"quantization_config": {"quant_method": "gptq", "bits": 4}},
         pytest.param({"pruned_heads": {"a": [1]}}, marks=BEFORE_5),
     ],
@@ -145,6 +149,50 @@ def test_a_value_that_no_config_has_is_one_message(copy: Path, keys: dict[str, A
 )
 def test_sizes_that_are_not_those_of_the_weights_are_one_message(copy: Path, keys: dict[str, Any]) -> None:
     assert str(copy) in refused(change(copy, **keys))
+
+
+LLAMA3 = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+LLAMA3 |= {"original_max_position_embeddings": 8192}
+MODERN = {
+    "full_attention": {"rope_type": "default", "rope_theta": 80_000.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 5_000.0},
+}
+ROTARY = [  # the keys of version 4, and what version 5 makes of them
+    ("llama", {"rope_theta": 5e5, "rope_scaling": LLAMA3}, {**LLAMA3, "rope_theta": 5e5}),
+    ("qwen2", {"rope_theta": 1e6, "rope_scaling": None}, {"rope_type": "default", "rope_theta": 1e6}),
+    (
+        "phi",
+        {"rope_theta": 2e4, "partial_rotary_factor": 0.4},
+        {"rope_type": "default", "rope_theta": 2e4, "partial_rotary_factor": 0.4},
+    ),
+    (
+        "gpt_neox",
+        {"rotary_emb_base": 5e4, "rotary_pct": 0.5},
+        {"rope_type": "default", "rope_theta": 5e4, "partial_rotary_factor": 0.5},
+    ),
+    ("modernbert", {"global_rope_theta": 80_000.0, "local_rope_theta": 5_000.0}, MODERN),
+    ("gemma3_text", {"rope_theta": 80_000.0, "rope_local_base_freq": 5_000.0}, MODERN),
+]
+
+
+@pytest.mark.parametrize("written_by", [4, 5])
+@pytest.mark.parametrize(("kind", "old", "new"), ROTARY, ids=[kind for kind, *_ in ROTARY])
+def test_rotary_positions_are_those_of_the_file_whatever_version_wrote_it(
+    kind: str, old: dict[str, Any], new: dict[str, Any], written_by: int
+) -> None:
+    stated = old if written_by == 4 else {"rope_parameters": new}
+    config = built({"model_type": kind, **stated}, "here").to_dict()
+    expected = {"rope_parameters": new} if is_five() else old
+    assert {name: config[name] for name in expected} == expected
+
+
+@BEFORE_5
+@pytest.mark.parametrize(
+    "stated", [{"rope_theta": 2e4}, {"full_attention": {"rope_type": "yarn"}, "other": {}}, {"a": 3}]
+)
+def test_rotary_positions_that_version_4_cannot_have_are_refused(stated: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"here: rope_parameters: transformers 4 cannot read .*\n.*Use transformers 5"):
+        built({"model_type": "bert", "rope_parameters": stated}, "here")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +259,14 @@ def test_weights_of_other_names_are_not_drawn_anew(copy: Path) -> None:
     weights = copy / "model.safetensors"
     save_file({f"other.{name}": tensor for name, tensor in load_file(weights).items()}, weights, {"format": "pt"})
     assert "They would be random numbers" in refused(copy)
+
+
+@BEFORE_5
+def test_a_gemma_3_that_version_4_cannot_open_is_told_what_can() -> None:
+    config = built({"model_type": "gemma3_text", "num_hidden_layers": 1}, "here")
+    found = {"missing_keys": ["embed_tokens.weight"], "unexpected_keys": ["model.embed_tokens.weight"]}
+    with pytest.raises(InputError, match=r"weights lack 1 .*\n.*Use transformers 5"):
+        require_whole(Path("gemma"), config, found)
 
 
 def test_one_missing_tensor_is_not_drawn_anew(copy: Path) -> None:

@@ -1,15 +1,24 @@
-"""A hub that does not answer."""
+"""Which files of a model are fetched, and a hub that does not answer."""
 
 from __future__ import annotations
 
 import socket
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from workbench import hub_files
 from workbench.errors import AssetError
+
+
+def test_what_a_loader_reads_is_fetched_and_other_weights_are_not() -> None:
+    read = ["config.json", "model-00001-of-00002.safetensors", "tokenizer.model", "vocab.txt", "1_Pooling/config.json"]
+    read += ["chat_template.jinja", "additional_chat_templates/tool_use.jinja", "source.spm", "target.spm", "README.md"]
+    other = ["pytorch_model.bin", "tf_model.h5", "model.onnx", "modeling_own.py", "consolidated.00.pth"]
+    fetched = [name for name in read + other if any(fnmatch(name, pattern) for pattern in hub_files.MODEL_FILES)]
+    assert fetched == read
 
 
 @pytest.mark.parametrize("listening", [True, False])

@@ -12,6 +12,7 @@ import torch
 from bitsandbytes import functional
 from torch import nn
 
+from tests.test_contracts import TINY
 from workbench import quantisation
 from workbench.adaptation import Adaptation
 from workbench.backbone import Backbone
@@ -20,8 +21,8 @@ from workbench.errors import InputError
 from workbench.fingerprints import fingerprint
 from workbench.kinds import KINDS
 from workbench.listener import Silent
-from workbench.methods import METHODS
-from workbench.settings import Budget
+from workbench.methods import METHODS, require_possible, trained_methods
+from workbench.settings import Budget, Quantization
 from workbench.store import AdapterStore
 from workbench.stored_model import open_adapter
 from workbench.task import Task
@@ -73,6 +74,31 @@ def test_nf4_weights_are_those_of_bitsandbytes_and_only_linear_layers_are_packed
         assert (own[key].dtype == torch.uint8) == (linear and "pooler" not in key), key
         if own[key].dtype == torch.uint8:
             assert own[key].numel() == parameter.numel() / 2, "two weights a byte"
+
+
+REFUSED = {"c3a", "delora", "diff-pruning", "gralora", "hra"}  # HRA on int8 would take packed numbers for weights
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_a_method_that_cannot_read_packed_weights_is_refused(bits: Quantization, bert: Path) -> None:
+    config, refused = open_backbone(str(bert)).config, REFUSED | ({"loha", "lokr"} if bits == "nf4" else set())
+    for method in (*sorted(refused), "lora+diff-pruning"):
+        with pytest.raises(InputError, match=f"cannot read weights that {bits} keeps packed"):
+            require_possible(method, METHODS.get(method).settings(), config, "classification", bits=bits)
+
+
+@pytest.mark.acceptance
+def test_all_other_methods_learn_on_packed_weights(packed: Backbone) -> None:
+    batch = {"input_ids": torch.tensor([[2, 5, 6, 3]]), "attention_mask": torch.ones(1, 4, dtype=torch.long)}
+    refused = set()
+    for method in trained_methods():
+        try:
+            model = adapted(packed, method, **TINY.get(method, {})).fresh("classification", 2, seed=0)
+            model.train()(labels=torch.tensor([1]), **batch)["loss"].backward()
+        except InputError:
+            refused.add(method)
+    own = {method for method in trained_methods() if METHODS.get(method).trains_backbone} | {"in-context"}
+    assert refused - own == REFUSED | ({"loha", "lokr"} if packed.quantization == "nf4" else set())
 
 
 def test_every_linear_layer_of_both_halves_is_packed(t5: Path) -> None:

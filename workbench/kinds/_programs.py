@@ -1,5 +1,7 @@
 """The programs in adapters' READMEs, one for each kind: Jinja templates that :mod:`workbench.card` fills."""
 
+from workbench.prompts import STOPPED
+
 BODY = """\
 import torch
 from safetensors.torch import load_file
@@ -83,7 +85,7 @@ print(tags)
 """
 )
 
-CAUSAL_LM = """\
+CAUSAL_LM = '''\
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer{{ ', BitsAndBytesConfig' if packed }}
@@ -109,10 +111,16 @@ before, earlier = "", []
 prompts, end = [f"{tokenizer.bos_token or ''}{before}{text}\\n" for text in texts], tokenizer.eos_token_id
 if tokenizer.chat_template:
     turns = [[*earlier, {"role": "user", "content": text}] for text in texts]
-    prompts = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    template = tokenizer.get_chat_template()
+    if "strftime_now" in template:  # it writes the date: always the same
+        template = """@STOPPED@""" + template
+    options = {"chat_template": template, "tokenize": False}
+    prompts = tokenizer.apply_chat_template(turns, add_generation_prompt=True, **options)
     turn = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "\N{WHITE SMILING FACE}"}]
-    rest = tokenizer.apply_chat_template(turn, tokenize=False).partition("\N{WHITE SMILING FACE}")[2]
-    end = (tokenizer(rest, add_special_tokens=False)["input_ids"] or [end])[0]
+    rest = tokenizer.apply_chat_template(turn, **options).partition("\N{WHITE SMILING FACE}")[2]
+    after = [(each, tokenizer.decode([each])) for each in tokenizer(rest, add_special_tokens=False)["input_ids"]]
+    written = [each for each, said in after if said.strip()]  # white space before it does not end an answer
+    end = [*written, *(each for each, said in after if "\\n" in said), end][0]
 options = {"truncation": True, "max_length": {{ budget.max_length - task.max_new_tokens }}, "padding": True}
 batch = tokenizer(prompts, add_special_tokens=False, return_token_type_ids=False, return_tensors="pt", **options)
 {% if library == "prompts" -%}
@@ -137,7 +145,7 @@ with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled
 new = found{{ "" if library == "prompts" else '[:, batch["input_ids"].shape[1] :]' }}
 answers = [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 print(answers)
-"""
+'''.replace("@STOPPED@", f"{{% raw %}}{STOPPED}{{% endraw %}}")
 
 SEQ2SEQ = """\
 import torch

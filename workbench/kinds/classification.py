@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from torch import nn
 
+from workbench.architecture import state_width
 from workbench.kinds._programs import CLASSIFICATION
 from workbench.kinds._texts import ReadsTexts
 
@@ -35,8 +36,8 @@ class Classification(ReadsTexts):
     usage = CLASSIFICATION
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
-        """Return a linear layer (hidden_size → task_labels)."""
-        return nn.Linear(backbone.config.hidden_size, task_labels)
+        """Return a linear layer (width of the states → task_labels)."""
+        return nn.Linear(state_width(backbone.config), task_labels)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy: logits (batch, labels), labels (batch,)."""

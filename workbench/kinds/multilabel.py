@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from workbench.architecture import state_width
 from workbench.kinds._programs import MULTILABEL
 from workbench.kinds._texts import ReadsTexts
 
@@ -43,8 +44,8 @@ class MultiLabel(ReadsTexts):
     usage = MULTILABEL
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
-        """Return a linear layer (hidden_size → task_labels)."""
-        return nn.Linear(backbone.config.hidden_size, task_labels)
+        """Return a linear layer (width of the states → task_labels)."""
+        return nn.Linear(state_width(backbone.config), task_labels)
 
     def collate(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pad to the longest text of the batch; sets of labels are padded with −1, which is no label."""

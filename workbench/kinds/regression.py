@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from workbench.architecture import state_width
 from workbench.kinds._programs import REGRESSION
 from workbench.kinds._texts import ReadsTexts
 
@@ -44,8 +45,8 @@ class Regression(ReadsTexts):
     usage = REGRESSION
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
-        """Return a linear layer (hidden_size → 1)."""
-        return nn.Linear(backbone.config.hidden_size, 1)
+        """Return a linear layer (width of the states → 1)."""
+        return nn.Linear(state_width(backbone.config), 1)
 
     def encode(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Return the questions, each with its value in standard deviations from the training values' mean."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
+from workbench.architecture import state_width
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.kinds._programs import TOKEN_CLASSIFICATION
 
@@ -58,8 +59,8 @@ class TokenClassification:
         return None
 
     def head(self, backbone: Backbone, task_labels: int) -> nn.Module:
-        """Return a linear layer (hidden_size → task_labels)."""
-        return nn.Linear(backbone.config.hidden_size, task_labels)
+        """Return a linear layer (width of the states → task_labels)."""
+        return nn.Linear(state_width(backbone.config), task_labels)
 
     def questions(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[dict[str, Any]]:
         """Tokenise, cutting what is longer than ``max_length`` tokens."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig
 
+NO_CONV1D = {"BOFT", "C3A", "DELORA", "HRA", "LOHA", "LOKR", "MISS", "OFT", "ROAD", "SHIRA"}  # tuners of peft 0.21
 QUESTIONS = ("is_bnb_available", "is_bnb_4bit_available")  # peft's, of each matrix
 _ASKING = RLock()  # another thread that opens a body waits until peft's questions are its own again
 
@@ -48,8 +49,8 @@ class TargetedSettings(MethodSettings):
         return list(self.targets) if isinstance(self.targets, tuple) else self.targets
 
 
-def matrices(wanted: Any, config: PretrainedConfig) -> list[tuple[int, int]]:
-    """Return the shape (out, in) of each matrix that a peft configuration adapts in the architecture of ``config``."""
+def matrices(wanted: Any, config: PretrainedConfig) -> list[Any]:
+    """Return each module of the architecture whose matrix a peft configuration adapts; without numbers."""
     from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
     from peft.tuners.tuners_utils import check_target_module_exists
     from torch import nn
@@ -60,7 +61,7 @@ def matrices(wanted: Any, config: PretrainedConfig) -> list[tuple[int, int]]:
     if wanted.target_modules is None:
         return []
     return [
-        tuple(module.weight.shape)
+        module
         for name, module in skeleton(config).named_modules()
         if isinstance(getattr(module, "weight", None), nn.Parameter) and check_target_module_exists(wanted, name)
     ]
@@ -78,9 +79,19 @@ def needs_targets(
     """
 
     def objection(settings: Any, config: PretrainedConfig, kind: str) -> str | None:
-        shapes = matrices(configure(settings, config), config)
-        if not shapes:
+        from transformers.pytorch_utils import Conv1D
+
+        wanted = configure(settings, config)
+        modules = matrices(wanted, config)
+        if not modules:
             return "no matrix there has a name that peft would adapt (name some: `targets`)"
+        transposed = [isinstance(module, Conv1D) for module in modules]
+        if any(transposed) and wanted.peft_type in NO_CONV1D:
+            return "its matrices are stored transposed (Conv1D), and this method of peft does not adapt such ones"
+        shapes = [
+            module.weight.shape[::-1] if turned else module.weight.shape
+            for module, turned in zip(modules, transposed, strict=True)
+        ]
         return next((why for rows, columns in shapes if (why := unfit(settings, rows, columns))), None)
 
     return objection

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from workbench.architecture import positions, skeleton
 from workbench.bounds import Size
 from workbench.libraries.peft import LIBRARY as PEFT
 from workbench.settings import MethodSettings
@@ -34,12 +35,18 @@ class PromptSettings(MethodSettings):
 
 def objection(settings: PromptSettings, config: PretrainedConfig, kind: str) -> str | None:
     """The virtual tokens take positions of their own."""
-    room = getattr(config, "max_position_embeddings", None)
+    room = positions(config)
     return (
         f"{settings.tokens} virtual tokens leave none of its {room} positions"
         if room and settings.tokens >= room
         else None
     )
+
+
+def embedding_width(config: PretrainedConfig) -> int:
+    """Return how wide a token's embedding is: in ALBERT, ELECTRA and some OPT not as wide as its states."""
+    transformer: Any = skeleton(config)
+    return int(transformer.get_input_embeddings().weight.shape[1])
 
 
 class Prompts:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from workbench.architecture import state_width
 from workbench.errors import InputError
 from workbench.libraries._mixed_loras import lora_layers
 from workbench.libraries._side_by_side import hosting, save_apart, stored_apart
@@ -144,7 +145,7 @@ class Retrieval:
 
 
 def _retrieving(body: Any, tasks: Tensor | None, config: RetrievalSettings) -> nn.Module:
-    names, size = list(body.peft_config), body.config.hidden_size
+    names, size = list(body.peft_config), state_width(body.config)
     if tasks is None or tasks.shape != (len(names), size):
         given = "none" if tasks is None else " × ".join(map(str, tasks.shape))
         raise ValueError(f"{len(names)} LoRAs need {len(names)} × {size} numbers for their tasks, not {given}")

@@ -67,14 +67,22 @@ def require_possible(
     Raises:
         InputError: it cannot; the message says why, and which methods can.
     """
-    if bits and METHODS.get(name).trains_backbone:
-        hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
-        message = f"{name} trains the backbone's own weights, which {bits} keeps packed"
-        raise InputError(message, where=where, hint=hint)
+    if bits:
+        _require_packable(name, bits, where)
     if objection := METHODS.get(name).objection(settings, config, kind):
         possible = possible_methods(config, kind)
         message = f"{name} cannot adapt a {config.model_type} for {kind}: {objection}"
         raise InputError(message, where=where, hint=f"These can: {', '.join(possible)}.")
+
+
+def _require_packable(name: str, bits: Quantization, where: str | None) -> None:
+    card = METHODS.get(name)
+    hint = "Take a method that adds weights (lora, pfeiffer, …), or leave the quantisation out."
+    if card.trains_backbone:
+        message = f"{name} trains the backbone's own weights, which {bits} keeps packed"
+        raise InputError(message, where=where, hint=hint)
+    if bits in card.fails_on:
+        raise InputError(f"{name} cannot read weights that {bits} keeps packed", where=where, hint=hint)
 
 
 def possible_methods(config: PretrainedConfig, kind: str) -> list[str]:

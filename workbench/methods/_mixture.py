@@ -43,6 +43,7 @@ def mixture(parts: tuple[Part, ...]) -> Method:
         trains_backbone=any(card.trains_backbone for _, card in parts),
         reads_weights=any(card.reads_weights for _, card in parts),
         recomputes=all(card.recomputes for _, card in parts),
+        fails_on=tuple(dict.fromkeys(bits for _, card in parts for bits in card.fails_on)),
     )
 
 

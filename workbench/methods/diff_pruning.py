@@ -111,4 +111,5 @@ METHOD = Method(
     course=course,
     reshapes=True,
     recomputes=False,  # the weights of all layers are made before the first
+    fails_on=("nf4", "int8"),
 )

@@ -63,4 +63,5 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     objection=needs_targets(configure, unfit),
+    fails_on=("nf4", "int8"),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bounds import Size
 from workbench.libraries.hypernetwork import HypernetworkConfig
+from workbench.libraries.peft import needs_targets
 from workbench.method import Method
 from workbench.methods import lora
 
@@ -32,4 +33,5 @@ METHOD = Method(
     library="hypernetwork",
     settings=Settings,
     configure=configure,
+    objection=needs_targets(lora.configure),
 )

@@ -40,4 +40,5 @@ METHOD = Method(
     settings=Settings,
     configure=configure,
     objection=needs_targets(configure),
+    fails_on=("nf4",),
 )

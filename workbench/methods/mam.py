@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from workbench.method import Method
 from workbench.methods import parallel, prefix
-from workbench.methods._adapters import lacks_architecture
 
 if TYPE_CHECKING:
     from adapters import MAMConfig
@@ -33,5 +32,5 @@ METHOD = Method(
     library="adapters",
     settings=Settings,
     configure=configure,
-    objection=lacks_architecture,
+    objection=prefix.objection,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.bounds import Size
-from workbench.libraries.prompts import NAME, PromptSettings, objection
+from workbench.libraries.prompts import NAME, PromptSettings, embedding_width, objection
 from workbench.method import Course, Method
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> PromptEncoderConf
     return PromptEncoderConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         num_virtual_tokens=settings.tokens,
+        token_dim=embedding_width(config),
         encoder_hidden_size=settings.width,
         inference_mode=True,
     )

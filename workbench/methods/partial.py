@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from workbench.method import Steps
 
 LAST = 2  # blocks, where the settings do not say
+RELATIVE = "rel_embeddings"  # DeBERTa's; what lies beside them is for them, or for the first block
+BEFORE = {  # parts that act before the first block or in all of them, and may be defined after the last
+    *("layernorm_embedding", "embeddings_layer_norm", "input_embedding", "segment_embedding"),
+    *("relative_attention_bias", "position_bias", "rel_pos_bias", RELATIVE),
+}
 
 
 class Settings(MethodSettings):
     """``last_k`` blocks are trained, or all but the first ``freeze_below``; 2 if neither is given.
 
     An encoder's blocks come before a decoder's. What stands after the last block (a final normalisation) is trained
-    along; embeddings are not. ``gradual``: in epoch e the last e of these blocks.
+    along; embeddings, and relative positions that all blocks share, are not. ``gradual``: in epoch e the last e of
+    these blocks.
     """
 
     learning_rate: float = 5e-4
@@ -51,7 +57,13 @@ def configure(settings: Settings, config: PretrainedConfig) -> Callable[[str], b
     first = f"{blocks[settings.frozen(len(blocks))]}."
     names = architecture.parameters(config)
     begin = next(index for index, name in enumerate(names) if name.startswith(first))
-    return frozenset(names[begin:]).__contains__
+    inside = tuple(f"{block}." for block in blocks)
+    relative = tuple(name.partition(RELATIVE)[0] for name in names if RELATIVE in name)
+    return frozenset(
+        name
+        for name in names[begin:]
+        if name.startswith(inside) or not (BEFORE.intersection(name.split(".")) or name.startswith(relative))
+    ).__contains__
 
 
 def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | None:

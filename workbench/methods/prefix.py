@@ -38,11 +38,22 @@ def configure(settings: Settings, config: PretrainedConfig) -> PrefixTuningConfi
     )
 
 
+def objection(settings: MethodSettings, config: PretrainedConfig, kind: str) -> str | None:
+    """The package makes prefixes for attention heads of the usual width: hidden size ÷ heads, or what a T5 states."""
+    if missing := lacks_architecture(settings, config, kind):
+        return missing
+    usual = getattr(config, "d_kv", None) or config.hidden_size // config.num_attention_heads
+    width = getattr(config, "head_dim", None) or usual
+    if width == usual:
+        return None
+    return f"its attention heads are {width} wide, and the package makes prefixes for {usual}"
+
+
 METHOD = Method(
     title="Prefix tuning",
     paper="Li & Liang 2021, arXiv:2101.00190, eq. 3 and sec. 4.3",
     library="adapters",
     settings=Settings,
     configure=configure,
-    objection=lacks_architecture,
+    objection=objection,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.libraries.prompts import PromptSettings, objection
+from workbench.libraries.prompts import PromptSettings, embedding_width, objection
 from workbench.method import Method
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def configure(settings: Settings, config: PretrainedConfig) -> PromptTuningConfi
     return PromptTuningConfig(
         task_type=TaskType.FEATURE_EXTRACTION,
         num_virtual_tokens=settings.tokens,
+        token_dim=embedding_width(config),
         prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
     )
 

@@ -13,7 +13,8 @@ from workbench.architecture import biases
 from workbench.bounds import Factor, Size
 from workbench.libraries.mixture import MixtureConfig
 from workbench.method import Method
-from workbench.methods._adapters import BottleneckSettings, lacks_architecture
+from workbench.methods import prefix
+from workbench.methods._adapters import BottleneckSettings
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -70,7 +71,7 @@ def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | 
         return "its groups are of one stack of layers"
     if not any(layer_of(name) is not None for name in biases(config)):
         return "two of its groups train biases, and its layers have none"
-    return lacks_architecture(settings, config, kind)
+    return prefix.objection(settings, config, kind)
 
 
 METHOD = Method(

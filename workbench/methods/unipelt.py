@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.bounds import Factor, Size
 from workbench.method import Method
 from workbench.methods import prefix
-from workbench.methods._adapters import BottleneckSettings, lacks_architecture
+from workbench.methods._adapters import BottleneckSettings
 
 if TYPE_CHECKING:
     from adapters import UniPELTConfig
@@ -35,7 +35,7 @@ def objection(settings: Settings, config: PretrainedConfig, kind: str) -> str | 
     """Its gates are means over a whole text, which is not there yet while it is generated."""
     if kind in ("causal-lm", "seq2seq"):
         return "its gates look at the whole text, also at what is still to be said"
-    return lacks_architecture(settings, config, kind)
+    return prefix.objection(settings, config, kind)
 
 
 METHOD = Method(

@@ -11,6 +11,7 @@ from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from torch import Tensor
 
+from workbench.architecture import positions
 from workbench.batching import IGNORED, in_batches, padded
 from workbench.errors import InputError
 from workbench.generation import generate, language_model, virtual_tokens
@@ -64,8 +65,8 @@ class AdaptedLM(TemplateLM):  # type: ignore[misc]  # lm-eval publishes no types
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self.virtual = virtual_tokens(model)
         config: Any = model.body.config
-        positions = getattr(config, "max_position_embeddings", None) or min(tokenizer.model_max_length, LONGEST)
-        self.max_length = int(positions) - (0 if self.virtual is None else len(self.virtual))
+        room = positions(config) or min(tokenizer.model_max_length, LONGEST)
+        self.max_length = room - (0 if self.virtual is None else len(self.virtual))
         self.before = _before(tokenizer)
 
     @property

@@ -114,6 +114,7 @@ def images(shown: Presentation) -> dict[str, dict[str, bytes]]:
     return {form: figures(shown, form) for form in FORMATS}
 
 
+@pytest.mark.acceptance
 def test_figures_are_the_same_bytes_in_every_process_and_format(
     images: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:

@@ -1,0 +1,144 @@
+"""Architectures that are unlike BERT, LLaMA and T5 in one thing: a method works there, or says that it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import PretrainedConfig
+
+from tests.test_contracts import TINY
+from workbench.architecture import blocks, described, parameters, positions
+from workbench.backbone import Backbone
+from workbench.errors import InputError
+from workbench.extras import installed
+from workbench.kinds import KINDS
+from workbench.libraries import LIBRARIES
+from workbench.method import Method
+from workbench.methods import METHODS, trained_methods
+from workbench.model_config import built
+
+SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+SIZES |= {"intermediate_size": 64, "max_position_embeddings": 64}
+GPT2 = {"model_type": "gpt2", "vocab_size": 20, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+ONLY_ADAPTERS = pytest.mark.skipif(not installed("adapters"), reason="the package adapters is not installed")
+
+
+def config_of(kind: str, **keys: Any) -> PretrainedConfig:
+    return built({**SIZES, "model_type": kind, **keys}, "here")
+
+
+def settings_of(card: Method, method: str) -> Any:
+    return card.settings(**TINY.get(method, {}))
+
+
+def adapted(method: str, config: PretrainedConfig) -> Any:
+    """Return a tiny model of ``config`` under a method that has no objection."""
+    card = METHODS.get(method)
+    settings = settings_of(card, method)
+    assert card.objection(settings, config, "classification") is None
+    torch.manual_seed(0)
+    return LIBRARIES.get(card.library).attach(described(config), card.configure(settings, config))
+
+
+def objection(method: str, config: PretrainedConfig) -> str:
+    card = METHODS.get(method)
+    return card.objection(settings_of(card, method), config, "classification") or ""
+
+
+def test_methods_of_peft_learn_on_transposed_matrices_or_say_so() -> None:
+    config, refused = built(GPT2, "here"), set()
+    for method in trained_methods():
+        if METHODS.get(method).library != "peft":
+            continue
+        if why := objection(method, config):
+            assert "Conv1D" in why
+            refused.add(method)
+        else:
+            adapted(method, config)(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state.sum().backward()
+    assert refused == {"boft", "c3a", "delora", "hra", "loha", "lokr", "miss", "oft", "road", "shira"}
+
+
+def test_a_transposed_matrix_has_as_many_columns_as_inputs() -> None:
+    card = METHODS.get("vblora")
+    wide = {"vector_length": 96, "targets": "h.0.attn.c_attn"}  # 96 outputs, 32 inputs
+    assert "96 does not divide a matrix of 96 × 32" in card.objection(card.settings(**wide), built(GPT2, "here"), "")
+
+
+def test_a_hypernetwork_needs_matrices_too() -> None:
+    assert "no matrix there has a name that peft would adapt" in objection("hypernetwork", config_of("distilbert"))
+
+
+@pytest.mark.parametrize("method", ["prompt", "p-tuning"])
+@pytest.mark.parametrize(("kind", "key"), [("electra", "embedding_size"), ("albert", "embedding_size")])
+def test_virtual_tokens_are_as_wide_as_embeddings(method: str, kind: str, key: str) -> None:
+    body = adapted(method, config_of(kind, **{key: 16}))
+    assert body.peft_config["default"].token_dim == 16
+    states = body(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state
+    assert states.shape == (1, 4, 32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "room"),
+    [
+        ("bert", {}, 64),
+        ("roberta", {"pad_token_id": 1}, 62),  # positions 0 and 1 are those of no token and of padding
+        ("mpnet", {"pad_token_id": 1}, 62),
+        ("xlnet", {"d_model": 32, "n_head": 4, "d_head": 8, "max_position_embeddings": -1}, None),
+        ("t5", {}, None),
+    ],
+)
+def test_as_many_tokens_fit_as_there_are_positions_for(kind: str, keys: dict[str, int], room: int | None) -> None:
+    config = config_of(kind, **keys)
+    assert positions(config) == room
+    virtual = METHODS.get("prompt").objection(METHODS.get("prompt").settings(tokens=62), config, "classification")
+    assert bool(virtual) == (room == 62)
+
+
+def test_the_longest_text_that_is_allowed_can_be_read(bert: Path) -> None:
+    roberta = Backbone("roberta", bert, "mean")
+    vars(roberta)["config"] = config = config_of("roberta", pad_token_id=1)
+    roberta.require_length(62)
+    with pytest.raises(InputError, match="It has room for 42 tokens of a text after 20 virtual tokens"):
+        roberta.require_length(43, virtual=20)
+    body = described(config)
+    body(input_ids=torch.full((1, 62), 5))
+    with pytest.raises((IndexError, RuntimeError), match="out of"):
+        body(input_ids=torch.full((1, 63), 5))
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "regression", "token-classification"])
+def test_a_head_is_as_wide_as_the_states(kind: str) -> None:
+    opt = Backbone("opt", Path("nowhere"), "last")
+    vars(opt)["config"] = config = config_of("opt", ffn_dim=64, word_embed_proj_dim=16, do_layer_norm_before=False)
+    states = described(config)(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state
+    head = KINDS.get(kind).head(opt, 3)
+    assert head(states).shape == (1, 4, 1 if kind == "regression" else 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "after"),
+    [
+        ("mpnet", {}, set()),
+        ("deberta-v2", {"relative_attention": True, "norm_rel_ebd": "layer_norm", "conv_kernel_size": 3}, set()),
+        ("mbart", {"d_model": 32, "decoder_attention_heads": 4, "decoder_layers": 2}, {"decoder.layer_norm"}),
+        ("opt", {"ffn_dim": 64}, set()),
+        ("xlm-roberta-xl", {}, {"encoder.LayerNorm"}),
+    ],
+)
+def test_partial_fine_tuning_leaves_what_acts_before_the_blocks(kind: str, keys: Any, after: set[str]) -> None:
+    config, card = config_of(kind, **keys), METHODS.get("partial")
+    trained = [*filter(card.configure(card.settings(last_k=1), config), parameters(config))]
+    last = f"{blocks(config)[-1]}."
+    assert {name.rpartition(".")[0] for name in trained if not name.startswith(last)} == after
+    assert any(name.startswith(last) for name in trained)
+
+
+@ONLY_ADAPTERS
+@pytest.mark.parametrize("method", ["prefix", "mam", "unipelt"])
+def test_a_prefix_is_for_heads_of_the_usual_width(method: str) -> None:
+    usual, wide = (config_of("mistral", num_key_value_heads=2, head_dim=width) for width in (8, 16))
+    assert objection(method, usual) == ""
+    assert "its attention heads are 16 wide, and the package makes prefixes for 8" in objection(method, wide)
