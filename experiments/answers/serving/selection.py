@@ -75,7 +75,7 @@ def select(
 def _named(
     workspace: Workspace, names: Sequence[str], given: Backbone | None, task_folders: Sequence[Path], listener: Listener
 ) -> tuple[StoredAdapter, ...]:
-    """Return the adapters that ``names`` mean; for a task one on the backbone that is ``given``, or that of the first."""
+    """Return the adapters that ``names`` mean; for a task one on the backbone ``given``, or on that of the first."""
     own = [given.fingerprint] if given else []  # of the backbone, as soon as it is known
     by_id: dict[str, StoredAdapter] = {}
 
