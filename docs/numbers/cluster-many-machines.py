@@ -14,11 +14,12 @@ WAYS = {
 }
 STATED = [
     "The aim was 0.9",
-    "733.9, 739.4 and 742.2 seconds",  # in no file, as the next three
+    "took 710.8 seconds",  # in no file, as all of these
     "took 52.9 seconds, one alone 52.7",
-    "took 26 seconds of a processor",
-    "7.7 % longer in a process of Ray's than inline (sixteen pieces, 169 and 157 seconds)",
-    "take 5.7 % of a core while nothing happens, which is 3 % of two cores",  # 30 s of two idle nodes, from /proc
+    "took 1,297 seconds inline and 1,439 on two nodes",  # pace.jsonl of both workspaces
+    "take 3.9 % of a core, the system 3.6 %",  # threads of all processes over 200 s, from /proc
+    "writes the report, 14 seconds",
+    "a run took 731.0 to 742.2 seconds",
     # proportional set sizes of the pages of the weights, of one backbone opened by processes side by side; in no file
     "| MiniLM | float32 | 91 MB | 92 MB |",
     "| MiniLM | bfloat16, for arithmetic in float32 | 89 MB | 89 MB |",
@@ -38,8 +39,8 @@ def gained(document: dict[str, Any]) -> Iterator[str]:
         seconds, starts = ([run[key] for run in runs] for key in ("seconds", "starting"))
         yield row(WAYS[name], " and ".join(map(str, seconds)), " and ".join(map(str, starts)))
     efficiency = document["efficiency"]["alone"]
-    require(0.88 <= efficiency < 0.9, "below the aim of 0.9, and not by much")
-    yield f"**{efficiency:.2f}**"
+    require(0.89 <= efficiency < 0.9, "below the aim of 0.9, and not by much")
+    yield f"**{efficiency:.3f}**"
 
 
 def handed_out() -> Iterator[str]:
