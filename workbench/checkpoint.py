@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import architecture
 from workbench.errors import InputError
 from workbench.model_folder import numbers_in, weight_files
-from workbench.transformers_api import is_five
+from workbench.transformers_api import WITH_FIVE, is_five
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 SLACK = 1 << 23  # numbers that a model may have beyond its checkpoint's, as a pooler
-NOT_BEFORE_5 = (
-    "transformers 4 does not find the weights of a Gemma 3 language model under their names. "
-    "Use transformers 5: an installation without the extra adapters."
-)
+NOT_BEFORE_5 = f"transformers 4 does not find the weights of a Gemma 3 language model under their names. {WITH_FIVE}"
 BROKEN = "Fetch the model again, or save it again with save_pretrained."
 
 

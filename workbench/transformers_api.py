@@ -23,6 +23,7 @@ ROTARY = {  # a key of version 4 for rotary positions → where version 5 has th
 }
 SCALING = "rope_scaling"  # a mapping of version 4, for everything else
 MODERN = "rope_parameters"  # version 5's, of everything
+WITH_FIVE = "Use transformers 5: an installation without the extra adapters."
 
 
 @cache
@@ -91,6 +92,5 @@ def with_own_rotary(content: Mapping[str, Any], keys: Collection[str], where: st
     usual = {"rope_type": "default", "type": "default", "partial_rotary_factor": 1.0}
     left = [(layer, *item) for layer, entry in layers.items() for item in entry.items()]
     if any(value not in (usual.get(name), None if layer == FULL else common.get(name)) for layer, name, value in left):
-        hint = "Use transformers 5: an installation without the extra adapters."
-        raise InputError(f"{MODERN}: transformers 4 cannot read {stated!r}", where=where, hint=hint)
+        raise InputError(f"{MODERN}: transformers 4 cannot read {stated!r}", where=where, hint=WITH_FIVE)
     return {**content, **own}

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.terminal import completion, next_steps
-from experiments.terminal.options import Assignments, Folders, Workspace, listed
+from experiments.terminal.options import Assignments, Folders, Workspace, listed, path_option
 from experiments.terminal.output import Json, emit, shortened, stdout, table
-from tasks.text_files import path_of
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,9 +37,7 @@ def predict(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts, each in quotes.")] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", parser=path_of, help="One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column."
-        ),
+        path_option("FILE", "One text a line; or CSV, TSV, JSONL, Parquet, XLSX with --column."),
     ] = None,
     column: Annotated[
         str | None, typer.Option(help="Column of the file that holds the text; `text` if left out.")
@@ -50,11 +47,7 @@ def predict(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            parser=path_of,
-            help="Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file.",
-        ),
+        path_option("FILE", "Write all columns of the file and the answers to a CSV, TSV, JSONL or Parquet file."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="With --out: replace an existing file.")] = False,
     prefix: Annotated[str, typer.Option(help="With --out: put this before the names of the new columns.")] = "",

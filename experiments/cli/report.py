@@ -9,9 +9,8 @@ import typer
 
 from experiments.cli._history import presentation_of, print_runs
 from experiments.terminal import completion
-from experiments.terminal.options import Workspace, listed
+from experiments.terminal.options import Workspace, listed, path_option
 from experiments.terminal.output import Json, emit, listing, stderr, stdout
-from tasks.text_files import path_of
 from workbench.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -36,19 +35,19 @@ def report(
     full: Annotated[bool, typer.Option("--full", help="With --json: also the values of every seed.")] = False,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=path_of, help="Write the report as one self-contained page."),
+        path_option("FILE", "Write the report as one self-contained page."),
     ] = None,
     latex: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=path_of, help="Write its tables in LaTeX, with the rules of booktabs."),
+        path_option("FILE", "Write its tables in LaTeX, with the rules of booktabs."),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", parser=path_of, help="Write its tables as CSV, a file each, numbers not rounded."),
+        path_option("DIR", "Write its tables as CSV, a file each, numbers not rounded."),
     ] = None,
     figures: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", parser=path_of, help="Write its figures, a file each."),
+        path_option("DIR", "Write its figures, a file each."),
     ] = None,
     form: Annotated[
         Literal["png", "svg", "pdf"] | None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from experiments.terminal import completion
+from tasks.text_files import path_of
 from workbench.errors import InputError
 from workbench.extras import require_installed
 
@@ -15,6 +16,11 @@ from workbench.extras import require_installed
 def listed(names: str | None) -> list[str]:
     """Return the names that an option gives with commas."""
     return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
+def path_option(metavar: str, text: str) -> Any:
+    """Return an option that is a path, in which ``~`` is the home folder; ``text`` is its help."""
+    return typer.Option(metavar=metavar, parser=path_of, help=text)
 
 
 Workspace = Annotated[

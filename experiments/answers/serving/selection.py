@@ -64,12 +64,13 @@ def select(
     given = open_backbone(backbone, "--backbone") if backbone else None
     if names:
         adapters = _named(workspace, names, given, task_folders, listener)
+        by_task = adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters))
     else:
-        ids = adapter_of_each_task(workspace, _readable(workspace, given, backbone), listener).values()
-        adapters = tuple(workspace.adapters.verify(own) for own in ids)
+        by_task = adapter_of_each_task(workspace, _readable(workspace, given, backbone), listener)
+        adapters = tuple(map(workspace.adapters.verify, by_task.values()))
     _require_one_backbone(adapters, given)
     opened = given or open_backbone(adapters[0].manifest.backbone.name)
-    return Selection(adapters, opened, adapter_of_each_task(workspace, (adapter.manifest for adapter in adapters)))
+    return Selection(adapters, opened, by_task)
 
 
 def _named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -51,7 +52,7 @@ def scores_by_shots(report: FusionReport) -> Figure:
         axes = figure.subplots()
         for index, row in enumerate([*plain, *ranked[:3]]):
             style = "--" if row.role in CONTROLS else "-"
-            scores = [_percent(row.standings[key].score) for key in keys]
+            scores = 100 * np.array([row.standings[key].score for key in keys], dtype=float)  # NaN for None
             colour, marker = look(index)
             label = in_legend(row.label)
             axes.plot(range(len(keys)), scores, style, color=colour, marker=marker, markersize=5, label=label)
@@ -60,10 +61,6 @@ def scores_by_shots(report: FusionReport) -> Figure:
         axes.set_ylabel("test score, percent")
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
-
-
-def _percent(score: float | None) -> float:
-    return float("nan") if score is None else 100 * score
 
 
 def _gain(row: Row, key: str) -> tuple[float, float, float, str]:
