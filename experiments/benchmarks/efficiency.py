@@ -14,7 +14,8 @@ Each run has a workspace of its own and one thread a process:
 
 Efficiency is seconds alone ÷ (2 × seconds on the cluster), and the same with the mean of ``beside`` in place of
 ``alone``, which leaves the cores out of it. Seconds count from the beginning of the first fit to the end of the report;
-what comes before is counted apart, as ``starting``.
+what comes before is counted apart, as ``starting``. Where the speed of a machine changes, ``--times`` runs each way
+several times, in turn; the efficiency is that of the mean seconds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
@@ -80,13 +82,15 @@ def compare(
         str, typer.Option(help="Its settings, as --set takes them, in one text, quoted as in a shell.")
     ] = THIRD,
     ways: Annotated[str, typer.Option(help="Which of the three, with commas.")] = ",".join(WAYS),
+    times: Annotated[int, typer.Option(min=1, help="How often each; the ways take turns.")] = 1,
 ) -> None:
     """Run the recipe in the three ways, and print how long each took."""
     runs: dict[str, Any] = program.known(out, "runs", empty={})
-    for name in ways.split(","):
-        if name not in runs:
-            way, cores = WAYS[name]
-            runs[name] = _together([_begun(way, recipe, settings, core) for core in cores])
+    for turn, name in product(range(times), ways.split(",")):
+        way, cores = WAYS[name]
+        if len(runs.get(name, ())) <= turn * len(cores):
+            took = _together([_begun(way, recipe, settings, core) for core in cores])
+            runs.setdefault(name, []).extend(took)
             program.write(context, out, runs=runs, efficiency=efficiency(runs))
     program.show({"runs": runs, "efficiency": efficiency(runs)})
 

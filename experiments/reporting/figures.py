@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.patches import Rectangle
+from matplotlib import colormaps, rc_context
+from matplotlib.collections import PolyCollection
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
 from experiments.reporting.page import DPI
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from workbench.statistics import Interval
-
-Colour: TypeAlias = tuple[float, float, float, float]
 
 INK, FAINT, HATCHES = "#333333", "#9a9a9a", "#d9d9d9"
 LUMINANCE = (0.299, 0.587, 0.114)  # shares of red, green and blue, ITU-R BT.601
@@ -103,24 +102,32 @@ def _around(points: Sequence[tuple[float, float]]) -> list[int]:
     return [sum(near(point, later) for later in points[index + 1 :]) for index, point in enumerate(points)]
 
 
-def square(axes: Axes, column: int, row: int, colour: Colour | None) -> str:
-    """Draw a cell of a heat map around (column, row), hatched where it has no colour, and return its ink.
+def squares(axes: Axes, values: Mapping[tuple[int, int], float | None], norm: Normalize) -> dict[tuple[int, int], str]:
+    """Draw the cells of a heat map, hatched where they have no value, and return the colour of a text on the others.
 
     Args:
         axes: whose unit is a cell.
-        column: x of its centre.
-        row: y of its centre.
-        colour: red, green, blue and opacity, in [0, 1]; None where there is no value.
+        values: (column, row) of a cell's centre → its value.
+        norm: the scale of all values.
 
     Returns:
-        Black or white: the colour of a text that can be read on it.
+        Black or white for each cell that has a value, so that it can be read there.
     """
-    corner = (column - 0.5, row - 0.5)
-    if colour is None:
-        axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor=HATCHES, linewidth=0))
-        return "black"
-    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
-    return "black" if np.dot(colour[:3], LUMINANCE) > 0.5 else "white"
+    filled = {cell: value for cell, value in values.items() if value is not None}
+    empty = [_corners(cell) for cell in values if cell not in filled]
+    colours = colormaps["cividis"](norm(np.array([*filled.values()], dtype=float)))  # (cells, 4), in [0, 1]
+    hatched: dict[str, Any] = {"facecolor": "none", "hatch": "////", "edgecolor": HATCHES, "linewidth": 0}
+    coloured: dict[str, Any] = {"facecolor": colours, "edgecolor": "white", "linewidth": 1}
+    axes.add_collection(PolyCollection(empty, **hatched), autolim=False)
+    axes.add_collection(PolyCollection([_corners(cell) for cell in filled], **coloured), autolim=False)
+    light = colours[:, :3] @ LUMINANCE > 0.5
+    return {cell: "black" if bright else "white" for cell, bright in zip(filled, light, strict=True)}
+
+
+def _corners(cell: tuple[int, int]) -> list[tuple[float, float]]:
+    """Return the corners of a square around (column, row)."""
+    column, row = cell
+    return [(column + x, row + y) for x, y in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))]
 
 
 def colour_scale(figure: Figure, axes: NDArray[Any], mapped: ScalarMappable, rows: int) -> Colorbar:

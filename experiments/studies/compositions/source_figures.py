@@ -1,6 +1,6 @@
 """Figures of a composition: what was known of the sources before, and what each of them came to weigh.
 
-Every function returns a figure, which :func:`experiments.reporting.figures.png` turns into bytes.
+Every function returns a figure, which :func:`experiments.reporting.figures.image` turns into bytes.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from experiments.reporting.figures import COLOURS, FAINT, STYLE, short, square
+from experiments.reporting.figures import COLOURS, FAINT, STYLE, short, squares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,23 +65,17 @@ def _triangle(axes: Axes, names: Sequence[str], matrices: Mapping[str, Any]) -> 
     n = len(names)
     pairs = [(i, j) for i in range(1, n) for j in range(i)]
     norm = _spread([matrices["value"][i][j] for i, j in pairs])
-    for i, j in pairs:
-        value, p, low, high = (matrices[part][i][j] for part in ("value", "p", "low", "high"))
-        mark = "*" if p is not None and p <= LEVEL else ""
-        below = f"{_number(low)} … {_number(high)}" if low is not None and n <= RANGES_FIT else ""
-        _cell(axes, j, i - 1, value, norm, mark, below)
+    inks = squares(axes, {(j, i - 1): matrices["value"][i][j] for i, j in pairs}, norm)
+    for (j, row), ink in inks.items():
+        value, p, low, high = (matrices[part][row + 1][j] for part in ("value", "p", "low", "high"))
+        text = _number(value) + ("*" if p is not None and p <= LEVEL else "")
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
+        if low is None or n > RANGES_FIT:
+            axes.text(j, row, text, size=8, **style)
+            continue
+        axes.text(j, row - 0.1, text, size=8, **style)
+        axes.text(j, row + 0.25, f"{_number(low)} … {_number(high)}", size=5, **style)
     _frame(axes, [short(name, 20) for name in names[:-1]], [short(name, 20) for name in names[1:]])
-
-
-def _cell(
-    axes: Axes, column: int, row: int, value: float | None, norm: Normalize, mark: str = "", below: str = ""
-) -> None:
-    ink = square(axes, column, row, None if value is None else colormaps["cividis"](norm(value)))
-    if value is None:
-        return
-    text = _number(value) + mark
-    axes.text(column, row - (0.1 if below else 0), text, ha="center", va="center", color=ink, size=8)
-    axes.text(column, row + 0.25, below, ha="center", va="center", color=ink, size=5)
 
 
 def _number(value: float, digits: int = 2) -> str:
@@ -142,9 +136,13 @@ def attention_map(details: Mapping[str, Sequence[float]], sources: Sequence[str]
         size = (2.6 + max(0.6 * len(sources), 1.2), 1.5 + 0.3 * len(layers))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
-        for row, values in enumerate(details.values()):
-            for column, (value, _) in enumerate(zip(values, sources, strict=True)):
-                _cell(axes, column, row, value, norm)
+        values = {
+            (column, row): value
+            for row, layer in enumerate(details.values())
+            for column, (value, _) in enumerate(zip(layer, sources, strict=True))
+        }
+        for (column, row), ink in squares(axes, values, norm).items():
+            axes.text(column, row, _number(values[column, row]), ha="center", va="center", color=ink, size=8)
         _frame(axes, [short(name, 20) for name in sources], [short(layer) for layer in layers])
         bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, aspect=22, pad=0.02)
         bar.outline.set_visible(False)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ from experiments.reporting.figures import (
     look,
     marks,
     short,
-    square,
+    squares,
 )
 from experiments.reporting.wording import baselines, number, unit
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from experiments.studies.stream.strategy_report import StrategyReport
     from workbench.statistics import Interval
 
-MARKS = {"measured": "", "verified": "✓", "carried": "→"}
+MARKS = {"verified": "✓", "carried": "→"}
 
 
 def accuracy_matrices(report: Report) -> Figure:
@@ -81,21 +81,22 @@ def first_measured(report: Report) -> int:
 
 
 def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: Normalize, first: int) -> None:
-    colours = colormaps["cividis"]
-    for stage, (row, cells) in enumerate(zip(strategy.matrix, strategy.statuses, strict=True)):
-        for column, (value, status) in enumerate(zip(row, cells, strict=True)):
-            ink = square(axes, column, stage, None if value is None else colours(norm(value)))
-            if value is None:
-                continue
-            axes.text(column, stage + 0.04, number(value), ha="center", va="center", color=ink, size=8)
-            mark = MARKS[status] if status else ""
-            axes.text(column + 0.46, stage - 0.2, mark, ha="right", va="center", color=ink, size=5.5)
+    stages = range(first, len(tasks) + 1)
+    values = {(task, stage): value for stage in stages for task, value in enumerate(strategy.matrix[stage])}
+    for (column, stage), ink in squares(axes, values, norm).items():
+        style: dict[str, Any] = {
+            "va": "center",
+            "color": ink,
+            "in_layout": False,
+        }  # stands in a cell
+        axes.text(column, stage + 0.04, number(values[column, stage]), ha="center", size=8, **style)
+        if mark := MARKS.get(strategy.statuses[stage][column] or ""):
+            axes.text(column + 0.46, stage - 0.2, mark, ha="right", size=5.5, **style)
     axes.set(xlim=(-0.5, len(tasks) - 0.5), ylim=(len(tasks) + 0.5, first - 0.5), aspect="auto")
     axes.set_xticks(range(len(tasks)), [short(task, 20) for task in tasks])
     axes.tick_params(axis="x", rotation=35, labelsize=7.5)
     for label in axes.get_xticklabels():
         label.set(ha="right", rotation_mode="anchor")
-    stages = range(first, len(tasks) + 1)
     axes.set_yticks(stages, ["before" if stage == 0 else str(stage) for stage in stages])
     axes.tick_params(length=0)
     axes.set_ylabel("after stage")
