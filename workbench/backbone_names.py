@@ -54,16 +54,16 @@ def open_backbone(name: str, where: str | None = None) -> Backbone:
     plain, bits = _bits(name)
     if bits:
         return open_backbone(plain, where).quantized(bits)
-    if name in BACKBONES.names():
-        card = read(BACKBONES.path(name)).parse(BackboneCard)
+    if plain in BACKBONES.names():
+        card = read(BACKBONES.path(plain)).parse(BackboneCard)
         member = wheel.wheel_member(card.wheel.package, card.wheel.member, card.wheel.sha256)
         folder = member if member.is_dir() else _converted(member)
         check_folder(folder)
-        return Backbone(name, folder, card.pooling, card.hub_id, license=card.license)
-    hub_id, revision = _on_the_hub(name, where)
-    folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(name).resolve()
+        return Backbone(plain, folder, card.pooling, card.hub_id, license=card.license)
+    hub_id, revision = _on_the_hub(plain, where)
+    folder = hub_files.hub_folder(hub_id, revision) if hub_id else Path(plain).resolve()
     check_folder(folder)
-    return Backbone(name, folder, _pooling(folder), hub_id, license=_license(folder))
+    return Backbone(plain, folder, _pooling(folder), hub_id, license=_license(folder))
 
 
 def backbone_available(name: str, where: str | None = None) -> Availability:
@@ -127,9 +127,11 @@ def bits_of(name: str) -> Quantization | None:
 
 
 def _bits(name: str) -> tuple[str, Quantization | None]:
-    """Return a name without its ending for bits, and the bits; None where it has no such ending."""
+    """Return a name without its ending for bits and without ``~``, and the bits; None where it has no such ending."""
     plain, _, bits = name.rpartition(":")
-    return next(((plain, option) for option in get_args(Quantization) if bits == option), (name, None))
+    found = next((option for option in get_args(Quantization) if bits == option), None)
+    plain = plain if found else name
+    return str(Path(plain).expanduser()) if plain.startswith("~") else plain, found
 
 
 def _on_the_hub(name: str, where: str | None) -> tuple[str, str | None]:

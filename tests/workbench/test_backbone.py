@@ -13,7 +13,7 @@ import torch
 
 from workbench import hub_files, wheel
 from workbench.backbone import Backbone
-from workbench.backbone_names import BACKBONES, BackboneCard, open_backbone
+from workbench.backbone_names import BACKBONES, BackboneCard, backbone_available, config_of, open_backbone
 from workbench.errors import AssetError, InputError, UnknownNameError, UnsafeConfigError
 from workbench.fingerprints import fingerprint
 from workbench.model_folder import check_folder
@@ -89,6 +89,15 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     with pytest.raises(UnknownNameError, match="recipe, line 2: there is no backbone") as caught:
         open_backbone(name, where="recipe, line 2")
     assert "minilm" in str(caught.value)
+
+
+def test_a_folder_may_begin_with_the_home_folder(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(bert.parent))
+    name = f"~/{bert.name}"
+    assert open_backbone(name) == open_backbone(str(bert))
+    assert open_backbone(f"{name}:nf4") == open_backbone(str(bert)).quantized("nf4")
+    assert backbone_available(name).state == "here"
+    assert config_of(name).model_type == config_of(f"{name}/config.json").model_type == "bert"
 
 
 def test_a_hub_id_is_fetched_with_its_revision(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
