@@ -46,7 +46,10 @@ def fuse(
     ] = 0,
     ranking: Annotated[str, typer.Option(help="How auto:K ranks: logme, similarity or trial.")] = "logme",
     full: Annotated[bool, typer.Option(help="Also compare the result with full fine-tuning.")] = True,
-    backbone: Annotated[str | None, typer.Option(help="Where the sources' backbone is now, if it has moved.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Where the sources' backbone is now, if it has moved; for auto:K also which, if several."),
+    ] = None,
     assignments: Assignments = None,
     workspace: Workspace = None,
     tasks: Folders = None,

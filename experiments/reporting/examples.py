@@ -47,14 +47,13 @@ def over_replications(pairs: Sequence[tuple[pd.Series | None, pd.Series | None]]
 
     None where an entry is missing, or a pair does not speak of the same examples.
     """
-    import pandas as pd
-
-    ours, theirs = [], []
+    ids, ours, theirs = [], [], []
     for our_scores, their_scores in pairs:
         if our_scores is None or their_scores is None or not our_scores.index.equals(their_scores.index):
             return None
-        ours.append(our_scores)
-        theirs.append(their_scores)
-    columns = pd.DataFrame({"ours": pd.concat(ours), "theirs": pd.concat(theirs)})
-    means = columns.groupby(level=0).mean()
-    return means["ours"].to_numpy(dtype=float), means["theirs"].to_numpy(dtype=float)
+        ids.append(our_scores.index.to_numpy(dtype=object))
+        ours.append(our_scores.to_numpy(dtype=float))
+        theirs.append(their_scores.to_numpy(dtype=float))
+    _, places, counts = np.unique(np.concatenate(ids), return_inverse=True, return_counts=True)  # pandas takes longer
+    first, second = (np.bincount(places, np.concatenate(scores)) / counts for scores in (ours, theirs))
+    return first, second

@@ -34,8 +34,9 @@ from fusion.methods import COMPOSITIONS
 from tests.conftest import Call
 from tests.runs import assert_as_declared, pieces
 from workbench import package_versions
-from workbench.choosing import readable_adapters
+from workbench.choosing import readable, readable_adapters
 from workbench.errors import InputError, SettingsError
+from workbench.manifest import Manifest
 from workbench.methods.lora import Settings as Lora
 from workbench.statistics import interval
 from workbench.store import AdapterStore
@@ -419,6 +420,22 @@ class TestOneFuse:
         assert plan.stored[0].manifest.task.name in ("animals", "halves")
         assert [*plan.source_tasks] == [plan.stored[0].manifest.task.name]
         assert len(looked) == 1, "the candidates are looked for once"
+
+    def test_sources_chosen_by_themselves_are_on_the_backbone_that_adapters_are_on(
+        self, bench: Workbench, report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        few = ["budget.max_length=16", "budget.precision=fp32"]
+        plan = bench.fusion_plan("fruits", "auto:1", "single", 16, assignments=few)
+        assert plan.backbone.name == report.record.backbone
+
+        def with_another(store: AdapterStore) -> list[Manifest]:
+            first, *others = readable(store)
+            moved = first.backbone.model_copy(update={"name": "elsewhere", "fingerprint": "0" * 64})
+            return [first, first.model_copy(update={"backbone": moved}), *others]
+
+        monkeypatch.setattr("experiments.studies.compositions.sources.readable", with_another)
+        with pytest.raises(InputError, match=r"single could compose are on several backbones: .*elsewhere"):
+            bench.fusion_plan("fruits", "auto:1", "single", 16, assignments=few)
 
     def test_no_two_contestants_are_the_same_row(self, bench: Workbench, sources: str, monkeypatch) -> None:
         monkeypatch.setattr("experiments.studies.compositions.contestant.alone_label", lambda *_: "alone")

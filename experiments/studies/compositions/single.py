@@ -10,7 +10,7 @@ from experiments.engine.entries import collisions
 from experiments.studies.compositions.contestant import Contestant, stored
 from experiments.studies.compositions.few_shot import FewShot, few_shot_budget
 from experiments.studies.compositions.plan import FusionPlan
-from experiments.studies.compositions.sources import AUTO, candidates, named, own_tasks, ranked
+from experiments.studies.compositions.sources import AUTO, candidates, common_backbone, named, own_tasks, ranked
 from experiments.studies.compositions.trial import Trial
 from fusion.fuse import fused_id, require_composable, require_fusible
 from fusion.methods import COMPOSITIONS
@@ -45,7 +45,7 @@ class Wanted:
         sources: ids or tasks with commas, or ``auto:K`` for the K adapters that ``ranking`` puts first.
         method: name of a composition method.
         shots: labelled examples of the target, and as many for validation; all if None.
-        backbone: where the sources' backbone is, if not where it was.
+        backbone: where the sources' backbone is, if not where it was; for ``auto:K`` also which, if there are several.
         seed: draws the examples, and is the seed of everything that is fitted on them.
         ranking: name of a ranking.
         full: whether full fine-tuning is among the alternatives.
@@ -90,8 +90,10 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     sources = () if automatic else _named(wanted, workspace, folders, listener)
     settings, budget = _parsed(document, wanted)
     target = registry.load(spec)
-    backbone_name = sources[0].manifest.backbone.name if sources else DEFAULT_BACKBONE
-    backbone = open_backbone(wanted.backbone or backbone_name)
+    own_backbone = sources[0].manifest.backbone.name if sources else None
+    if automatic and not wanted.backbone:
+        own_backbone = common_backbone(workspace.adapters, wanted.method, target)
+    backbone = open_backbone(wanted.backbone or own_backbone or DEFAULT_BACKBONE)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
     at_hand: Mapping[str, Task] | None = None

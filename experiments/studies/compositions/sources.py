@@ -11,7 +11,7 @@ from fusion.compatibility import unfit_source
 from fusion.methods import COMPOSITIONS
 from fusion.ranking import RANKINGS, RankingRequest, best_first
 from tasks import registry
-from workbench.choosing import readable_adapters
+from workbench.choosing import readable, readable_adapters
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.studies.compositions.few_shot import FewShot
+    from workbench.manifest import Manifest
     from workbench.store import AdapterStore
     from workbench.stored_adapter import StoredAdapter
     from workbench.task import Task
@@ -84,23 +85,42 @@ def ranked(
     return best_first(RANKINGS.get(ranking).rank(request))[: int(number)]
 
 
+def common_backbone(store: AdapterStore, method: str, target: Task) -> str | None:
+    """Return the name of the backbone on which ``auto`` finds adapters; None where there are none.
+
+    Raises:
+        InputError: they are on several backbones.
+    """
+    fitting = [manifest.backbone for manifest in readable(store) if _suits(manifest, method, target)]
+    names = {backbone.fingerprint: backbone.name for backbone in fitting}
+    if len(names) > 1:
+        message = f"adapters that {method} could compose are on several backbones: {', '.join(sorted(names.values()))}"
+        raise InputError(message, where="--from", hint="Choose one: --backbone NAME. Or name the adapters.")
+    return next(iter(names.values()), None)
+
+
 def candidates(store: AdapterStore, method: str, few_shot: FewShot) -> tuple[StoredAdapter, ...]:
     """Return what ``auto`` chooses from: the newest adapter of each other task on the backbone that was not composed.
 
     Only adapters of a library that the method composes count, LoRAs or bottlenecks of the target's kind.
     """
-    libraries = COMPOSITIONS.get(method).libraries
     fitting = [
         adapter
         for adapter in sorted(readable_adapters(store), key=lambda adapter: (adapter.manifest.created, adapter.id))
-        if adapter.manifest.library in libraries
-        and adapter.manifest.composition is None
+        if _suits(adapter.manifest, method, few_shot.target)
         and adapter.manifest.backbone.fingerprint == few_shot.backbone.fingerprint
-        and adapter.manifest.task.kind == few_shot.target.kind
-        and adapter.manifest.task.name != few_shot.target.name
         and not unfit_source(adapter, few_shot.backbone)
     ]
     return tuple({adapter.manifest.task.name: adapter for adapter in fitting}.values())
+
+
+def _suits(manifest: Manifest, method: str, target: Task) -> bool:
+    return (
+        manifest.library in COMPOSITIONS.get(method).libraries
+        and manifest.composition is None
+        and manifest.task.kind == target.kind
+        and manifest.task.name != target.name
+    )
 
 
 def own_tasks(sources: Sequence[StoredAdapter], folders: Sequence[Path]) -> dict[str, Task]:
