@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -107,6 +111,31 @@ def test_growth_writes_as_many_tasks_as_are_asked_for_and_tells_what_each_furthe
     lines = [json.dumps({"pace": pace, "updates": 1, "seconds": seconds}) for pace, seconds in pieces]
     (tmp_path / "pace.jsonl").write_text("\n".join(lines))
     assert growth.halves(tmp_path / "pace.jsonl") == {"early_stage_seconds": 1.5, "late_stage_seconds": 3.5}
+
+
+def test_the_time_in_which_a_way_is_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = """
+import json, time
+began = time.monotonic()
+while time.process_time() < 0.5:
+    first = time.monotonic()
+print(json.dumps({"began": began, "first": began, "end": time.monotonic()}))
+"""
+
+    def begun(way: efficiency.Way, core: int, output: IO[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", work], stdout=output, text=True)
+
+    monkeypatch.setattr(efficiency.Way, "_begun", begun)
+    way = efficiency.Way("alone", "", "")
+    began = time.monotonic()
+    way.take_turn(0.2, alone=False)
+    assert not way.ended
+    time.sleep(2)
+    assert not way.ended, "it is stopped"
+    way.take_turn(0.2, alone=True)
+    assert way.ended
+    (told,) = way.told()
+    assert 0.2 <= told["seconds"] <= time.monotonic() - began - 1.9
 
 
 def test_efficiency_compares_the_cluster_with_each_inline_way_that_was_measured() -> None:
