@@ -41,20 +41,25 @@ def installed() -> int | None:
     return min(sizes, default=None)
 
 
-@contextmanager
-def libraries_set_aside() -> Iterator[None]:
-    """Bring in what every fit needs, and leave it out of garbage collection until the end of the context.
+def set_libraries_aside() -> None:
+    """Bring in what every fit needs, and leave all that is there out of garbage collection from now on.
 
     Every fit collects garbage, and would go through all that these libraries hold: a third of a second each time.
     """
     import peft  # noqa: F401
     from transformers import Trainer  # noqa: F401
 
+    gc.collect()
+    gc.freeze()
+
+
+@contextmanager
+def libraries_set_aside() -> Iterator[None]:
+    """Do as :func:`set_libraries_aside`, until the end of the context."""
     if gc.get_freeze_count():  # by a context around this one
         yield
         return
-    gc.collect()
-    gc.freeze()
+    set_libraries_aside()
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from experiments.engine.study import Site
@@ -12,7 +11,7 @@ from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.inline import work
 from experiments.engine.workers.relay import OVER, Relay
-from workbench.memory import libraries_set_aside
+from workbench.memory import set_libraries_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ def compute_with(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    ExitStack().enter_context(libraries_set_aside())
+    set_libraries_aside()
 
 
 class Hand:
