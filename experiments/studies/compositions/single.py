@@ -90,10 +90,10 @@ def plan_fuse(wanted: Wanted, workspace: Workspace, folders: Sequence[Path], lis
     sources = () if automatic else _named(wanted, workspace, folders, listener)
     settings, budget = _parsed(document, wanted)
     target = registry.load(spec)
-    own_backbone = sources[0].manifest.backbone.name if sources else None
-    if automatic and not wanted.backbone:
-        own_backbone = common_backbone(workspace.adapters, wanted.method, target)
-    backbone = open_backbone(wanted.backbone or own_backbone or DEFAULT_BACKBONE)
+    backbone_name = wanted.backbone
+    if not backbone_name and automatic:
+        backbone_name = common_backbone(workspace.adapters, wanted.method, target) or DEFAULT_BACKBONE
+    backbone = open_backbone(backbone_name or sources[0].manifest.backbone.name)
     backbone.require_length(budget.max_length, document.where("budget", "max_length"))
     few_shot = FewShot(target, backbone, resolve_precision(budget.precision), budget, wanted.seed)
     at_hand: Mapping[str, Task] | None = None

@@ -84,11 +84,7 @@ def _heat_map(axes: Axes, strategy: StrategyReport, tasks: Sequence[str], norm: 
     stages = range(first, len(tasks) + 1)
     values = {(task, stage): value for stage in stages for task, value in enumerate(strategy.matrix[stage])}
     for (column, stage), ink in squares(axes, values, norm).items():
-        style: dict[str, Any] = {
-            "va": "center",
-            "color": ink,
-            "in_layout": False,
-        }  # stands in a cell
+        style: dict[str, Any] = {"va": "center", "color": ink, "in_layout": False}  # it is inside the axes
         axes.text(column, stage + 0.04, number(values[column, stage]), ha="center", size=8, **style)
         if mark := MARKS.get(strategy.statuses[stage][column] or ""):
             axes.text(column + 0.46, stage - 0.2, mark, ha="right", size=5.5, **style)
