@@ -16,7 +16,6 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError
 from experiments.engine.workers import crew as crew_module
 from experiments.engine.workers.crew import Crew
 from experiments.engine.workers.heard import Heard
-from experiments.engine.workers.relay import OVER
 from experiments.engine.workers.schedule import Schedule
 from experiments.engine.workers.slot import Slot
 from tests.ear import Ear
@@ -25,7 +24,7 @@ from workbench.errors import WorkError
 
 Does = Callable[[Slot, str], Iterable[Heard | RayError]]
 
-WORKS, DONE = Heard([("say", "working")]), Heard([OVER])
+WORKS, DONE = Heard([("say", "working")]), Heard([], over=True)
 TRACE = "The actor died because of an error raised in its creation task, ray::AwayHand\n  File a.py\nOSError: disk full"
 NOT_STARTED = RayActorError(error_msg=TRACE, actor_init_failed=True)
 

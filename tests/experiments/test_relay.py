@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import pickle
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.relay import OVER, Fits, Relay, pause_of
+from experiments.engine.workers.relay import Fits, Message, Relay, pause_of
 from workbench import errors
 from workbench.errors import Problem, SettingsError, TrainingError, UnknownNameError, WorkbenchError, WorkError
 from workbench.listener import Silent
@@ -39,25 +38,22 @@ class Ear(Silent):
 
 def work(relay: Relay) -> None:
     """Say something, fit, and fit in vain."""
-    try:
-        relay.say("hello")
-        with relay.fit("fit", 1000) as advance:
-            for step in range(1, 1001):
-                advance(step, 1.0, 0.5)
-        with relay.fit("vain", 2):
-            raise ValueError
-    except ValueError:
-        relay.say("so it is")
-    finally:
-        relay.over()
+    relay.say("hello")
+    with relay.fit("fit", 1000) as advance:
+        for step in range(1, 1001):
+            advance(step, 1.0, 0.5)
+    with suppress(ValueError), relay.fit("vain", 2):
+        raise ValueError
+    relay.say("so it is")
 
 
-def test_everything_arrives_in_order_and_many_steps_as_a_few() -> None:
-    relay, ear = Relay(), Ear()
-    thread = threading.Thread(target=work, args=(relay,))
-    thread.start()
-    fits, parcels = Fits(ear), [*relay.taken()]
-    thread.join()
+@pytest.mark.parametrize("pause", [0.0, 0.001, 60.0])
+def test_everything_arrives_in_order_and_many_steps_as_a_few(pause: float) -> None:
+    parcels, ear = list[list[Message]](), Ear()
+    relay = Relay(pause, lambda: parcels.append(relay.taken()))
+    work(relay)
+    assert not relay.taken(), "all but steps is handed over at once"
+    fits = Fits(ear)
     for messages in parcels:
         fits.tell(pickle.loads(pickle.dumps(messages)))
     steps = [line for line in ear.heard if line.startswith("fit ") and line.endswith("0.5")]
@@ -65,14 +61,18 @@ def test_everything_arrives_in_order_and_many_steps_as_a_few() -> None:
     assert len(steps) <= 2 * len(parcels), "two for each parcel at most"
     rest = [line for line in ear.heard if line not in steps]
     assert rest == ["hello", "fit of 1000", "fit ended", "vain of 2", "vain broke off", "so it is"]
+    assert (len(parcels) == 6) == (pause == 60.0), "steps wait"
 
 
-def test_many_processes_say_no_more_in_a_second_than_250() -> None:
+def test_what_nobody_takes_is_kept() -> None:
+    relay = Relay(0.0, lambda: None)
+    work(relay)
+    kinds = [kind for kind, *_ in relay.taken()]
+    assert kinds == ["say", "begin", "step", "step", "end", "begin", "break", "say"]
+
+
+def test_many_processes_tell_of_no_more_steps_in_a_second_than_250() -> None:
     assert [pause_of(processes) for processes in (1, 250, 1000)] == [0.5, 0.5, 2.0]
-    relay = Relay(pause=60.0)
-    relay.say("hello")
-    relay.over()
-    assert [*relay.taken()] == [[("say", "hello"), OVER]], "the end of a piece is told at once"
 
 
 def test_fits_of_a_process_that_is_gone_break_off() -> None:

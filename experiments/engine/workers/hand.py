@@ -1,16 +1,23 @@
-"""A process of Ray's that does one piece after another, and keeps in memory what one leaves for the next."""
+"""A process of Ray's that does one piece after another, and keeps in memory what one leaves for the next.
+
+It computes in its main thread. Only there does glibc keep freed blocks of every size for those that come next (see
+:func:`workbench.memory.freed_for_reuse`): in another thread, each step of full fine-tuning would get its largest blocks
+page by page from the system. So a piece is a greenlet (a call that can stop, and go on later, in the same thread): it
+stops to hand over what was said of it, and goes on when Ray asks for more.
+"""
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from greenlet import getcurrent, greenlet
 
 from experiments.engine.study import Site
 from experiments.engine.workers.failure import Failure
 from experiments.engine.workers.heard import Heard
 from experiments.engine.workers.inline import work
-from experiments.engine.workers.relay import OVER, Relay
+from experiments.engine.workers.relay import Relay
 from workbench.memory import set_libraries_aside
 
 if TYPE_CHECKING:
@@ -48,21 +55,28 @@ class Hand:
             os.chdir(folder)
         ready()
         self._pieces = {piece.key: piece for piece in pieces}
-        self._relay = Relay(pause)
+        self._relay = Relay(pause, self._stop)
         self._site = Site(workspace.mended_by(self._relay), self._relay)
-        self._thread = ThreadPoolExecutor(max_workers=1)  # the same for all pieces: what computes has a pool for each
+        self._working: greenlet | None = None
 
     def work(self, key: str) -> Iterator[Heard]:
         """Do the piece with this key; yield what its listener hears, and in the last parcel why the piece failed."""
-        working = self._thread.submit(self._work, self._pieces[key])
-        for messages in self._relay.taken():
-            yield Heard(messages, working.result() if messages[-1] == OVER else None)
+        self._working = working = greenlet(self._failure_of)
+        failure = working.switch(self._pieces[key])
+        while not working.dead:
+            yield Heard(self._relay.taken())
+            failure = working.switch()
+        yield Heard(self._relay.taken(), over=True, failure=failure)
 
-    def _work(self, piece: Piece) -> Failure | None:
+    def _failure_of(self, piece: Piece) -> Failure | None:
         try:
             work(piece, self._site)
         except Exception as error:
             return Failure.of(error)
-        finally:
-            self._relay.over()
         return None
+
+    def _stop(self) -> None:
+        """Stop the piece until it is gone on with; what another thread of it says waits for the next time."""
+        current = getcurrent()
+        if current is self._working and current.parent:
+            current.parent.switch()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.engine.workers.failure import Failure
-from experiments.engine.workers.relay import OVER, Message
+from experiments.engine.workers.relay import Message
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,10 @@ class Heard:
 
     Attributes:
         messages: as a :class:`~experiments.engine.workers.relay.Relay` keeps them.
+        over: whether it is the last of its piece.
         failure: why the piece failed, in the last parcel, if it did.
     """
 
     messages: Sequence[Message]
+    over: bool = False
     failure: Failure | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether it is the last of its piece."""
-        return self.messages[-1] == OVER

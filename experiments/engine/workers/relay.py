@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from threading import Event
+import time
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -14,67 +13,54 @@ if TYPE_CHECKING:
     from workbench.listener import Listener
 
 Message: TypeAlias = tuple[Any, ...]
-OVER: Message = ("over",)
-PAUSE = 0.5  # seconds for which messages are gathered: small models make hundreds of steps in one second
+PAUSE = 0.5  # seconds between two parcels: small models make hundreds of steps in one second
 AT_ONCE = 250  # processes; with more of them the pause is longer, so that the run gets no more parcels a second
 
 
 def pause_of(processes: int) -> float:
-    """Return for how many seconds each of so many processes gathers what it says."""
+    """Return how many seconds each of so many processes waits between two parcels."""
     return PAUSE * max(1.0, processes / AT_ONCE)
 
 
-@dataclass(frozen=True)
 class Relay:
-    """The listener of a piece: keeps what it hears until it is taken.
+    """The listener of a piece: keeps what it hears until that is handed over."""
 
-    Attributes:
-        pause: seconds for which messages are gathered; the end of a piece is sent at once.
-    """
+    def __init__(self, pause: float, hand_over: Callable[[], None]) -> None:
+        """Call ``hand_over``, which may take what was heard, at a step ``pause`` seconds after the last time.
 
-    pause: float = PAUSE
-    heard: SimpleQueue[Message] = field(default_factory=SimpleQueue)
-    _over: Event = field(default_factory=Event, repr=False)
+        Whatever else is heard is handed over at once.
+        """
+        self._pause, self._hand_over = pause, hand_over
+        self._heard: list[Message] = []
+        self._due = 0.0
 
     def say(self, message: str) -> None:
         """Keep one line."""
-        self.heard.put(("say", message))
+        self._hear("say", message)
 
     @contextmanager
     def fit(self, label: str, steps: int) -> Iterator[Callable[[int, float, float], None]]:
         """Keep that a fit begins, where it is, and that it came to its end or broke off."""
-        self.heard.put(("begin", label, steps))
+        self._hear("begin", label, steps)
         try:
-            yield lambda step, epoch, loss: self.heard.put(("step", step, epoch, loss))
+            yield partial(self._hear, "step")
         except BaseException:
-            self.heard.put(("break",))
+            self._hear("break")
             raise
-        self.heard.put(("end",))
+        self._hear("end")
 
-    def over(self) -> None:
-        """Keep that the piece is over."""
-        self._over.set()  # first, so that it is not set any more once OVER was taken
-        self.heard.put(OVER)
+    def taken(self) -> list[Message]:
+        """Return what was heard since the last call; of steps in a row the first and the last."""
+        taken, self._heard = self._heard, []
+        self._due = time.monotonic() + self._pause
+        return taken
 
-    def taken(self) -> Iterator[list[Message]]:
-        """Yield what was heard, once a pause, to OVER, which comes last; of steps in a row the first and the last.
-
-        The thread that computes is not disturbed for each message.
-        """
-        while True:
-            messages = [self.heard.get()]
-            self._over.wait(self.pause)
-            with suppress(Empty):
-                while messages[-1] != OVER:
-                    message = self.heard.get_nowait()
-                    if [kind for kind, *_ in (*messages[-2:], message)] == ["step"] * 3:
-                        messages.pop()
-                    messages.append(message)
-            if messages[-1] == OVER:
-                self._over.clear()
-            yield messages
-            if messages[-1] == OVER:
-                return
+    def _hear(self, *message: Any) -> None:
+        if [kind for kind, *_ in (*self._heard[-2:], message)] == ["step"] * 3:
+            self._heard.pop()
+        self._heard.append(message)
+        if message[0] != "step" or time.monotonic() >= self._due:
+            self._hand_over()
 
 
 class Fits:

@@ -63,7 +63,7 @@ class AwayHand:
             for heard in self._hand.work(key):
                 if not heard.over:
                     yield heard
-            over = Heard(heard.messages, heard.failure or self._sent())
+            over = replace(heard, failure=heard.failure or self._sent())
         finally:
             self._desk.release(key, self._name)
         yield over  # whoever hears it may end this process, and have the piece done by another one
