@@ -14,13 +14,11 @@ WAYS = {
 }
 STATED = [
     "The aim was 0.9",
-    "took 1,081.7 and 1,259.7 seconds, the same run on two nodes 621.5 and 692.2",  # in no file, as all of these
-    "gives 0.870 and 0.910",
-    "1,319.4 and 735.7 seconds gave 0.897",
-    "take 5.9 % of a core",  # processor time of all processes over 331 s, from /proc
+    "31,000 page faults a second in each process, inline 11,000, and now 12,000",  # in no file, as all of these
+    "the same measurement gave 0.877; with the second alone, 0.869",
+    "take 5.4 % of a core",  # processor time of all processes over 211 s, from /proc
     "slow each other down by 2 to 5 %",
-    "writes the report while the other core waits, 14 seconds",
-    "took 0.35 seconds there instead of 0.08",
+    "writes the report while the other core waits, 13 seconds",
     "turns of 10 and 5 seconds",
     # proportional set sizes of the pages of the weights, of one backbone opened by processes side by side; in no file
     "| MiniLM | float32 | 91 MB | 92 MB |",
@@ -41,7 +39,7 @@ def gained(document: dict[str, Any]) -> Iterator[str]:
         seconds, starts = ([run[key] for run in runs] for key in ("seconds", "starting"))
         yield row(WAYS[name], " and ".join(map(str, seconds)), " and ".join(map(str, starts)))
     efficiency = document["efficiency"]["alone"]
-    require(0.87 <= efficiency < 0.9, "below the aim of 0.9, and not by much")
+    require(efficiency >= 0.9, "the aim of 0.9")
     yield f"**{efficiency:.3f}**"
 
 
