@@ -7,7 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from workbench.errors import InputError
 
-EXTRAS = {"adapters": "adapters", "ray": "cluster", "lm-eval": "lm-eval"}  # package → the extra that installs it
+EXTRAS = {  # package → the extra that installs it
+    "adapters": "adapters",
+    "ray": "cluster",
+    "greenlet": "cluster",
+    "lm-eval": "lm-eval",
+}
 
 
 @cache
@@ -43,3 +48,10 @@ def require_installed(package: str, what: str = "this adapter") -> None:
     if not installed(package):
         hint = f"{install_command(package)} brings it."
         raise InputError(f"the package {package} is not installed, and {what} needs it", hint=hint)
+
+
+def require_extra(extra: str, what: str) -> None:
+    """Make sure that all packages of an extra are there, which ``what`` needs; raises as :func:`require_installed`."""
+    for package, brought_by in EXTRAS.items():
+        if brought_by == extra:
+            require_installed(package, what)

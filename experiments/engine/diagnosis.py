@@ -31,11 +31,13 @@ PACKAGES = (
     "bitsandbytes",
     "scikit-learn",
     "ray",
+    "greenlet",
     "lm-eval",
 )
 BRINGS = {  # what the packages are for
     "adapters": "bottlenecks and AdapterFusion",
     "ray": "--jobs and --cluster",
+    "greenlet": "--jobs and --cluster",
     "lm-eval": "the probe lm-eval",
 }
 ROOM_GB = 2.0

@@ -10,7 +10,7 @@ import typer
 from experiments.terminal import completion
 from tasks.text_files import path_of
 from workbench.errors import InputError
-from workbench.extras import require_installed
+from workbench.extras import require_extra
 
 
 def listed(names: str | None) -> list[str]:
@@ -63,7 +63,7 @@ def require_dry_run(measure: bool, dry_run: bool) -> None:
 
 def _possible(jobs: int) -> int:
     if jobs > 1:
-        require_installed("ray", "--jobs")
+        require_extra("cluster", "--jobs")
     return jobs
 
 
@@ -82,7 +82,7 @@ Jobs = Annotated[
 def _joinable(address: str | None) -> str | None:
     if address is None:
         return None
-    require_installed("ray", "--cluster")
+    require_extra("cluster", "--cluster")
     if "://" in address:
         hint = "Run the command on a machine of the cluster, with `--cluster auto`."
         raise InputError(f"{address!r} is no HOST:PORT", where="--cluster", hint=hint)

@@ -254,14 +254,17 @@ def test_runs_that_join_a_cluster_together_see_a_file_of_their_own(
     assert not [*tmp_path.iterdir()]
 
 
-def test_without_ray_jobs_say_what_to_install(call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", ["ray", "greenlet"])
+def test_without_ray_jobs_say_what_to_install(
+    package: str, call: Call, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     installed = extras.installed
-    monkeypatch.setattr(extras, "installed", lambda name: None if name == "ray" else installed(name))
+    monkeypatch.setattr(extras, "installed", lambda name: None if name == package else installed(name))
     code, out, err = call("run", str(recipe), "--jobs", "2")
     assert (code, out) == (2, "")
-    assert "the package ray is not installed, and --jobs needs it" in err
+    assert f"the package {package} is not installed, and --jobs needs it" in err
     assert "pip install 'adapter-workbench[cluster]'" in err
-    with pytest.raises(InputError, match="ray is not installed"):
+    with pytest.raises(InputError, match=f"{package} is not installed"):
         workers(2)
     assert workers(1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from experiments.engine.workers.inline import Inline
 from workbench import processes
 from workbench.errors import InputError
-from workbench.extras import require_installed
+from workbench.extras import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def workers(jobs: int = 1, cluster: str | None = None) -> Workers:
     if processes.count() > 1:
         hint = f"Start it without a launcher, or leave {option} out."
         raise InputError("several processes share each fit already", where=option, hint=hint)
-    require_installed("ray", option)
+    require_extra("cluster", option)
     from experiments.engine.workers.cluster import joined
     from experiments.engine.workers.local_ray import local_ray
     from experiments.engine.workers.ray import RayWorkers
@@ -74,7 +74,7 @@ def machines(cluster: str) -> Sequence[Machine]:
     Raises:
         InputError: Ray is not installed, or no cluster answers there.
     """
-    require_installed("ray", "--cluster")
+    require_extra("cluster", "--cluster")
     from experiments.engine.workers import cluster as of_ray
 
     return of_ray.machines(cluster)
