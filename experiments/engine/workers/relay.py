@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Message: TypeAlias = tuple[Any, ...]
 PAUSE = 0.5  # seconds between two parcels: small models make hundreds of steps in one second
-AT_ONCE = 250  # processes; with more of them the pause is longer, so that the run gets no more parcels a second
+AT_ONCE = 250  # processes; with more of them the pause is longer, so that steps make no more parcels a second
 
 
 def pause_of(processes: int) -> float:
