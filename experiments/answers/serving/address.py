@@ -25,11 +25,11 @@ def bind(host: str, port: int) -> socket.socket:
         InputError: no such host, a port that is taken, or one that this user may not take.
     """
     try:
-        (family, kind, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         hint = "127.0.0.1 is this machine alone, 0.0.0.0 all of its addresses."
         raise InputError(f"there is no host {host!r} ({error})", where="--host", hint=hint) from None
-    bound = socket.socket(family, kind)
+    bound = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only where it reads IPPROTO_TCP here
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)

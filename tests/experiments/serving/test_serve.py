@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -100,6 +101,27 @@ def test_a_port_is_taken_before_a_server_answers_there() -> None:
         port = first.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 is taken"):
             address.bind("127.0.0.1", port)
+
+
+def test_a_response_does_not_wait_until_the_one_before_is_acknowledged() -> None:
+    """Without TCP_NODELAY, a body follows its header 40 ms later on every connection that is kept."""
+
+    async def delay_of_accepted(bound: socket.socket) -> int:
+        accepted = asyncio.get_running_loop().create_future()
+
+        class Connection(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                accepted.set_result(transport.get_extra_info("socket"))
+
+        server = await asyncio.get_running_loop().create_server(Connection, sock=bound)
+        async with server:
+            _, client = await asyncio.open_connection(*bound.getsockname()[:2])
+            option = (await accepted).getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            client.close()
+        return option
+
+    with address.bind("127.0.0.1", 0) as bound:
+        assert asyncio.run(delay_of_accepted(bound))
 
 
 PORT = ["--port", "0"]
