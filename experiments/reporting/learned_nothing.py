@@ -1,4 +1,7 @@
-"""Whether an adapter has learned anything: not where it gives one answer to everything, or does no better than that."""
+"""Whether an adapter has learned anything: not where it gives (nearly) one answer to all, or does no better than that.
+
+This is the one rule for it: whatever warns of such an adapter asks :func:`learned_nothing`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments.reporting.f1_without_learning import macro_f1
 from experiments.reporting.presentation import Paragraph
 from experiments.reporting.wording import plural
 
@@ -17,16 +21,23 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from experiments.reporting.f1_without_learning import MacroF1
     from workbench.manifest import Manifest
 
 Z = 1.96  # standard errors of a 95 % interval
 STILL = 0.01  # numbers that spread less than this share of the right ones are one number
+NEARLY = 0.95  # of all test examples: so many equal answers are nearly one answer,
+HARDLY = 0.2  # if of the macro F1 that a constant answer leaves to be gained no more than this share is gained
+NOTHING = "learned nothing or next to nothing"  # what is said of such an adapter before why
 
 
 def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None = None) -> str | None:
     """Return why an adapter seems to have learned nothing, in words; None where the test shows that it has.
 
-    Above means above by more than chance: the 95 % interval of the difference, over examples, does not hold 0.
+    Above means above by more than chance: the 95 % interval of the difference, over examples, does not hold 0. Of
+    labels, accuracy and macro F1 both count, since one of them alone misleads where labels are not equally frequent:
+    with few answers beside the most frequent label, accuracy is above it before the other labels are learned, and an
+    adapter that finds a rare label at the price of others has learned although its accuracy is below.
 
     Args:
         outcomes: what it answered on the test split, as :class:`workbench.evaluation.Evaluation` holds it.
@@ -39,19 +50,17 @@ def learned_nothing(outcomes: pd.DataFrame, score: float, constant: float | None
     if number > 1 and _one_answer(outcomes):
         alike = "nearly the same number" if "value" in outcomes else "the same answer"
         return f"it gives {alike} to all {number:,} test examples"
-    gain = _gain(outcomes)
-    numbers = "value" in outcomes
-    if gain is not None:
-        lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
-        always = "the test split's mean" if numbers else "the answer that is most frequent in the test split"
-    elif constant is not None:
-        lead, margin, always = score - constant, 0.0, "the mean" if numbers else "the most frequent answer"
-    else:
-        return None
-    if lead > margin:
-        return None
-    own, other = (f"{x:.3f}" if numbers else f"{100 * x:.1f} %" for x in (score, score - lead))
-    return f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other})"
+    labels = _macro_f1(outcomes)
+    above = labels is not None and labels.is_above(Z)
+    if not above and (why := _no_better(outcomes, score, constant)) is not None:
+        return why
+    if labels and labels.same >= NEARLY and labels.gained < HARDLY:
+        same, own, other = map(_percent, (labels.same, labels.score, labels.constant))
+        return (
+            f"it gives the same answer to {same} of {number:,} test examples, and its macro F1 over their labels "
+            f"({own}) is hardly above that of giving it to all ({other})"
+        )
+    return None
 
 
 def learned_nothing_in(file: Path, score: float, constant: float | None = None) -> str | None:
@@ -77,7 +86,7 @@ def failure(what: str, seed: int, why: str, others: int, whole: str) -> str:
 
 def advice(manifest: Manifest, why: str) -> str:
     """Return that an adapter has learned nothing, ``why``, and what to try."""
-    return f"This adapter has learned nothing that the test shows: {why}.\nTo try: {remedies(manifest)}"
+    return f"This adapter has {NOTHING}: {why}.\nTo try: {remedies(manifest)}"
 
 
 def remedies(manifest: Manifest) -> str:
@@ -108,16 +117,48 @@ def _one_answer(outcomes: pd.DataFrame) -> bool:
     return given.nunique() == 1 and (right is None or right.nunique() > 1)
 
 
+def _no_better(outcomes: pd.DataFrame, score: float, constant: float | None) -> str | None:
+    """Say that the score is not above that of a constant answer; None where it is, or where that is not known."""
+    gain, number, numbers = _gain(outcomes), len(outcomes), "value" in outcomes
+    if gain is not None:
+        lead, margin = float(gain.mean()), Z * float(gain.std()) / math.sqrt(max(number, 1))
+        always = "the test split's mean" if numbers else "the answer that is most frequent in the test split"
+    elif constant is not None:
+        lead, margin, always = score - constant, 0.0, "the mean" if numbers else "the most frequent answer"
+    else:
+        return None
+    if lead > margin:
+        return None
+    own, other = (f"{x:.3f}" if numbers else _percent(x) for x in (score, score - lead))
+    return f"its score on {number:,} test examples ({own}) is not above that of always giving {always} ({other})"
+
+
 def _gain(outcomes: pd.DataFrame) -> NDArray[np.float64] | None:
     """Return by how much each example's score exceeds that of the best constant answer; None for other kinds."""
     if "value" in outcomes:
         values, error = (outcomes[name].to_numpy(dtype=np.float64) for name in ("value", "error"))
         variance = values.var()
         return ((values - values.mean()) ** 2 - error**2) / variance if variance else None
-    if "label" not in outcomes or outcomes["label"].dtype.kind not in "iu":
+    if not _has_labels(outcomes):
         return None
     labels = outcomes["label"].to_numpy()
     gain: NDArray[np.float64] = outcomes["correct"].to_numpy().astype(np.float64) - (
         labels == np.bincount(labels).argmax()
     )
     return gain
+
+
+def _macro_f1(outcomes: pd.DataFrame) -> MacroF1 | None:
+    """Return the macro F1 of one label an example; None for other kinds, and where the test has a single label."""
+    if not _has_labels(outcomes) or outcomes["label"].nunique() < 2:
+        return None
+    return macro_f1(outcomes["label"].to_numpy(), outcomes["prediction"].to_numpy())
+
+
+def _has_labels(outcomes: pd.DataFrame) -> bool:
+    """Return whether there is one label an example, as an index."""
+    return "label" in outcomes and outcomes["label"].dtype.kind in "iu"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

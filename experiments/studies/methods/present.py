@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.equality import not_equal
-from experiments.reporting.learned_nothing import failure, warnings
+from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Paragraph, Presentation
 from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import baseline, count, megabytes, number, plural, settings, tasks_named, unit
@@ -76,7 +76,7 @@ def _failures(report: ComparisonReport) -> Iterator[str]:
     """Yield which methods seem to have learned nothing, and with what."""
     for row in report.scored:
         for task, seed, why in row.learned_nothing[:1]:
-            message, others = f"{row.label} learned nothing that the test of {task} shows", len(row.learned_nothing) - 1
+            message, others = f"{row.label} {NOTHING} of {task}", len(row.learned_nothing) - 1
             yield failure(message, seed, why, others, f"its {len(row.cells)}")
 
 

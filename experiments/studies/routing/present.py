@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from experiments.reporting.below_differences import below_differences
 from experiments.reporting.equality import not_equal
-from experiments.reporting.learned_nothing import failure, warnings
+from experiments.reporting.learned_nothing import NOTHING, failure, warnings
 from experiments.reporting.presentation import Definitions, Figure, Medium, Presentation
 from experiments.reporting.provenance_tags import once_more
 from experiments.reporting.wording import number, plural, settings, tasks_named
@@ -91,7 +91,7 @@ def _failures(report: RoutingReport) -> Iterator[str]:
     """Yield which tasks' own adapters seem to have learned nothing: no router can make up for that."""
     for row in report.adapters:
         for seed, why in row.learned_nothing[:1]:
-            message = f"The adapter of {row.task} learned nothing that its test shows"
+            message = f"The adapter of {row.task} {NOTHING}"
             yield failure(message, seed, why, len(row.learned_nothing) - 1, "this task")
 
 
