@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ Key = tuple[str | int, ...]
 MOST_BYTES = 1 << 20  # of a file: the longest that ships has 3 kB
 MOST_VALUES = 100_000  # with every alias written out
 DEEPEST = 50
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 LONGEST_NUMBER = 100  # characters: Python takes quadratic time over the digits of a number
 
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
@@ -135,6 +136,7 @@ def parse(text: str, origin: str) -> Parsed:
         for event in yaml.parse(text, Loader=_Loader):
             sizes.see(event)
         node = loader.get_single_node()
+        lines = _lines(node, origin)  # now: when data are built, merged keys are written into the nodes
         data = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, LookupError) as error:  # LookupError: `!!bool 5`
         mark = getattr(error, "problem_mark", None)
@@ -142,7 +144,7 @@ def parse(text: str, origin: str) -> Parsed:
         raise InputError(f"not YAML: {problem}", where=f"{origin}, line {mark.line + 1}" if mark else origin) from None
     finally:
         loader.dispose()
-    return Parsed(data, _once(_lines(node), origin))
+    return Parsed(data, lines)
 
 
 def require_characters(text: str, where: str) -> None:
@@ -162,26 +164,40 @@ def _require_plain(event: Any, where: str) -> None:
         require_characters(event.value, where)
 
 
-def _lines(node: yaml.Node | None, key: Key = ()) -> Iterator[tuple[Key, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            path = (*key, name.value)
-            yield path, name.start_mark.line + 1
-            yield from _lines(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*key, index), value.start_mark.line + 1
-            yield from _lines(value, (*key, index))
-
-
-def _once(places: Iterable[tuple[Key, int]], origin: str) -> dict[Key, int]:
+def _lines(node: yaml.Node | None, origin: str, key: Key = ()) -> dict[Key, int]:
+    """Return the line of each key below ``key``; one that is merged in (``<<``) counts where its mapping has none."""
     lines: dict[Key, int] = {}
-    for key, line in places:
-        if key in lines:
-            name, first = ".".join(map(str, key)), lines[key]
-            raise InputError(f"{name!r} stands twice, first on line {first}", where=f"{origin}, line {line}")
-        lines[key] = line
+    if isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines |= {(*key, index): value.start_mark.line + 1, **_lines(value, origin, (*key, index))}
+    elif isinstance(node, yaml.MappingNode):
+        for name, value in _named_once(node, origin, key):
+            lines |= {(*key, name.value): name.start_mark.line + 1, **_lines(value, origin, (*key, name.value))}
+        for mapping in _merged(node):
+            lines = _lines(mapping, origin, key) | lines
     return lines
+
+
+def _named_once(node: yaml.MappingNode, origin: str, key: Key) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    """Yield the entries of a mapping without what is merged in; a key that is no word is refused when it is built."""
+    first: dict[str, int] = {}
+    for name, value in node.value:
+        if not isinstance(name, yaml.ScalarNode):
+            continue
+        line = name.start_mark.line + 1
+        if name.value in first:
+            path = ".".join(map(str, (*key, name.value)))
+            message = f"{path!r} stands twice, first on line {first[name.value]}"
+            raise InputError(message, where=f"{origin}, line {line}")
+        first[name.value] = line
+        if name.tag != MERGE:
+            yield name, value
+
+
+def _merged(node: yaml.MappingNode) -> list[yaml.Node]:
+    """Return the mappings that are merged into one, the strongest first."""
+    values = [value for name, value in node.value if name.tag == MERGE]
+    return [part for value in values for part in (value.value if isinstance(value, yaml.SequenceNode) else [value])]
 
 
 def _kind(path: Path) -> str:

@@ -22,6 +22,24 @@ def test_small_texts_are_data_with_the_line_of_each_key() -> None:
     assert parsed.lines["b", "y", 1, "z"] == 4
 
 
+def test_a_key_that_is_merged_in_may_be_replaced() -> None:
+    text = """\
+one: &one {x: 1, y: {z: 1}}
+two: &two
+  x: 2
+  v: 2
+both:
+  <<: [*one, *two]
+  y: 5
+three: {y: 3, <<: *one}
+"""
+    parsed = parse(text, "f.yaml")
+    assert parsed.data["both"] == {"x": 1, "y": 5, "v": 2}, "its own first, then the first that is merged in"
+    assert parsed.data["three"] == {"x": 1, "y": 3}
+    assert [parsed.lines["both", key] for key in ("y", "x", "v")] == [7, 1, 4]
+    assert parsed.lines["three", "y"] == 8
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -46,6 +64,10 @@ def test_small_texts_are_data_with_the_line_of_each_key() -> None:
         ('a: "\\ud800"', "line 1"),
         ("? [a]\n: b", "line 1: not YAML: found unhashable key"),
         ("a: {b: 1,\n  b: 2}", "line 2: 'a.b' stands twice, first on line 1"),
+        ("a: &a {x: 1}\nb: {<<: *a,\n  <<: *a}", "line 3: 'b.<<' stands twice, first on line 2"),
+        ("a: &a {x: 1, x: 2}\nb: {<<: *a}", "line 1: 'a.x' stands twice"),
+        ("a: {<<: 5}", "line 1: not YAML: expected a mapping"),
+        ("a: {<<: {? [b] : 1}}", "line 1: not YAML: found unhashable key"),
     ],
 )
 def test_what_nobody_writes_is_refused_soon(text: str, message: str) -> None:
